@@ -1,0 +1,1 @@
+//! The hierarchy of calls-per-second and channel permits.

@@ -1,0 +1,1 @@
+//! RTP ports, the relay, echo, and per-leg statistics.

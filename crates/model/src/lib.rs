@@ -1,0 +1,33 @@
+//! The platform's records: what an operator configures and what a call leaves behind.
+//!
+//! One file per resource, with the same name in store, API and command line. A record here is
+//! plain data with validation; it knows no SIP, no SQL and no HTTP.
+
+mod account;
+mod carrier;
+mod cdr;
+mod customer;
+mod id;
+mod live;
+mod number;
+mod route;
+mod settings;
+mod snapshot;
+mod user;
+mod validate;
+
+pub use account::{Account, LimitSpec};
+pub use carrier::{Carrier, Gateway, OutboundAuth, TransportSpec};
+pub use cdr::{Cdr, CdrLegMedia, CdrOutcome, EndedBy};
+pub use customer::{Customer, CustomerAuth};
+pub use id::{
+    AccountId, CallId, CarrierId, CdrId, CustomerId, DeviceId, GatewayId, IdError, NumberId,
+    RouteId, UserId,
+};
+pub use live::{CallState, CallView, GatewayHealth, LegView, RegistrationView};
+pub use number::{Number, NumberTarget};
+pub use route::{Rewrite, Route};
+pub use settings::{KeepAlive, MediaMode, Overflow, Settings};
+pub use snapshot::Snapshot;
+pub use user::{Device, DigestSecret, Forking, User};
+pub use validate::{FieldError, Validate};

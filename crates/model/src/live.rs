@@ -1,0 +1,94 @@
+//! What is going on at this moment, as shown to people.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{AccountId, CallId, GatewayId, UserId};
+
+/// A call in progress.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CallView {
+    /// The call.
+    pub id: CallId,
+    /// Who pays.
+    pub account: Option<AccountId>,
+    /// Where it stands.
+    pub state: CallState,
+    /// The caller (user part of From).
+    pub caller: String,
+    /// The called party (user part of the request URI).
+    pub called: String,
+    /// The INVITE arrived; microseconds since the Unix epoch.
+    pub start_us: u64,
+    /// The 200 went to the caller.
+    pub answer_us: Option<u64>,
+    /// Its legs: the caller's first.
+    pub legs: Vec<LegView>,
+    /// The routing decision, step by step.
+    pub explanation: Vec<String>,
+}
+
+/// Where a call stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallState {
+    /// No answer yet, not even ringing.
+    Trying,
+    /// A callee rings.
+    Ringing,
+    /// Answered.
+    Answered,
+    /// Ending.
+    Ending,
+}
+
+/// One leg of a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LegView {
+    /// Its Call-ID.
+    pub sip_call_id: String,
+    /// The remote address, `transport:address:port`.
+    pub remote: String,
+    /// The remote URI.
+    pub uri: String,
+    /// Whether the remote side has put us on hold.
+    pub held: bool,
+}
+
+/// A registered contact.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RegistrationView {
+    /// Identifies the binding in the API.
+    pub id: String,
+    /// Whose it is.
+    pub user: Option<UserId>,
+    /// The address of record, `name@domain`.
+    pub aor: String,
+    /// The contact URI as registered.
+    pub contact: String,
+    /// The address it came from, `transport:address:port`.
+    pub received: String,
+    /// The User-Agent header.
+    pub user_agent: String,
+    /// When it expires; microseconds since the Unix epoch.
+    pub expires_us: u64,
+    /// Round trip of the last OPTIONS in microseconds; `None` if not measured.
+    pub rtt_us: Option<u32>,
+    /// Whether calls go to it.
+    pub routable: bool,
+}
+
+/// How a gateway is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GatewayHealth {
+    /// Which.
+    pub gateway: GatewayId,
+    /// `None` if it is not checked and nothing was sent yet.
+    pub up: Option<bool>,
+    /// Round trip of the last OPTIONS in microseconds.
+    pub rtt_us: Option<u32>,
+    /// The last failure in words, empty if none.
+    pub last_failure: String,
+    /// Calls in progress through it.
+    pub channels: u32,
+}

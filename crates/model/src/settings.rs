@@ -1,0 +1,103 @@
+//! Settings of the platform and of a server: one record, changed as a whole.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::LimitSpec;
+
+/// What applies where no record says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Settings {
+    /// The domain of addresses of record, and the digest realm. Changing it makes all
+    /// digest secrets void.
+    pub domain: String,
+    /// What this server may carry in all.
+    pub limits: LimitSpec,
+    /// Where a call goes that this server has no room for.
+    pub overflow: Overflow,
+    /// How media travels.
+    pub media: MediaMode,
+    /// No call lasts longer, in seconds.
+    pub call_duration_max_s: u32,
+    /// How long a callee rings, in seconds.
+    pub ring_timeout_s: u16,
+    /// How long a gateway may stay silent before the next is tried, in milliseconds.
+    pub gateway_timeout_ms: u32,
+    /// Session-Expires we ask for, in seconds (RFC 4028); 0 switches session timers off.
+    pub session_expires_s: u32,
+    /// The least Session-Expires and Min-SE we accept, in seconds; at least 90.
+    pub session_expires_min_s: u32,
+    /// No RTP on either leg for so long ends the call, in seconds; 0 never.
+    pub media_timeout_s: u32,
+    /// The shortest registration, in seconds; shorter asks get 423.
+    pub registration_min_s: u32,
+    /// The longest registration, in seconds; longer asks are shortened.
+    pub registration_max_s: u32,
+    /// What a REGISTER without expiry gets, in seconds.
+    pub registration_default_s: u32,
+    /// Contacts per user where the user has no number of its own.
+    pub contacts_max: u16,
+    /// How contacts behind UDP are kept alive.
+    pub keep_alive: KeepAlive,
+    /// Between two keep-alives of a contact, in seconds; 0 switches them off.
+    pub keep_alive_interval_s: u16,
+    /// Whether a new UDP binding is verified by OPTIONS before calls go to it.
+    pub verify_bindings: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            domain: "tandem.local".into(),
+            limits: LimitSpec { cps: None, channels: None },
+            overflow: Overflow::default(),
+            media: MediaMode::Relay,
+            call_duration_max_s: 4 * 3_600,
+            ring_timeout_s: 60,
+            gateway_timeout_ms: 4_000,
+            session_expires_s: 1_800,
+            session_expires_min_s: 90,
+            media_timeout_s: 60,
+            registration_min_s: 60,
+            registration_max_s: 3_600,
+            registration_default_s: 3_600,
+            contacts_max: 10,
+            keep_alive: KeepAlive::Options,
+            keep_alive_interval_s: 30,
+            verify_bindings: true,
+        }
+    }
+}
+
+/// Where a call goes that this server has no room for (302, else 503 with Retry-After).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Overflow {
+    /// The peer's `host[:port]`; `None` refuses the call with 503.
+    pub peer: Option<String>,
+    /// Retry-After of that 503, in seconds.
+    pub retry_after_s: u16,
+}
+
+/// How media travels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MediaMode {
+    /// Through our relay.
+    #[default]
+    Relay,
+    /// Directly between the parties; SDP passes unchanged.
+    Bypass,
+}
+
+/// How the NAT mapping of a UDP contact is held open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeepAlive {
+    /// OPTIONS: measures latency, finds dead contacts.
+    #[default]
+    Options,
+    /// An empty UDP datagram: holds the mapping only.
+    Empty,
+}

@@ -1,0 +1,1 @@
+//! Runs roles on a machine.

@@ -1,0 +1,1 @@
+//! Bindings, their order and expiry, and who pings whom.

@@ -1,0 +1,1 @@
+//! Session descriptions, edited in place, and offer/answer.

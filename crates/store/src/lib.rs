@@ -1,0 +1,1 @@
+//! Records, live state and the CDR journal.

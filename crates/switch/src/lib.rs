@@ -1,0 +1,1 @@
+//! The switch role: registrar, routing, limits, calls and defence in one machine.

@@ -1,0 +1,1 @@
+//! Drives real peers and the real binary in tests.
