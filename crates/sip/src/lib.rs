@@ -2,8 +2,28 @@
 //!
 //! Nothing here owns a socket, a clock or a random number generator.
 
+pub mod address;
+pub mod check;
+pub mod lex;
+mod message;
+mod method;
+mod name;
+pub mod parse;
+pub mod status;
 pub mod transport;
+pub mod uri;
+mod via;
+mod writer;
 
+pub use address::{AddressError, NameAddr};
+pub use check::Violation;
+pub use message::{CSeq, Field, Message};
+pub use method::Method;
+pub use name::HeaderName;
+pub use parse::{Framing, Malformed, ParseError};
 pub use transport::{
     ConnId, Destination, Flow, ListenerId, Payload, Target, Targets, Transmit, Transport,
 };
+pub use uri::{Scheme, Uri, UriError};
+pub use via::{Via, ViaError};
+pub use writer::Writer;

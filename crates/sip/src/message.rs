@@ -1,0 +1,274 @@
+//! A message: one buffer, and an index of where its parts stand.
+//!
+//! Header values are found once, when the message is parsed, and taken apart when somebody asks.
+//! Nothing is copied or normalised, so what is forwarded from here is what came in.
+
+use core::fmt;
+use core::ops::Range;
+
+use bytes::Bytes;
+
+use crate::lex::{self, Commas};
+use crate::{AddressError, HeaderName, Method, NameAddr, Via, ViaError};
+
+/// A request or response.
+#[derive(Clone)]
+pub struct Message {
+    pub(crate) raw: Bytes,
+    pub(crate) start: StartLine,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) body: Range<u32>,
+}
+
+/// The first line.
+#[derive(Clone, Debug)]
+pub(crate) enum StartLine {
+    Request {
+        method: Method,
+        method_text: Range<u32>,
+        uri: Range<u32>,
+    },
+    Response {
+        status: u16,
+        reason: Range<u32>,
+    },
+}
+
+/// Where one header field stands in the buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// The name, if we know it.
+    pub name: HeaderName,
+    pub(crate) start: u32,
+    pub(crate) name_len: u16,
+    pub(crate) value_start: u32,
+    pub(crate) value_len: u32,
+}
+
+/// CSeq, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CSeq<'a> {
+    /// The number; less than 2^31 (RFC 3261 §8.1.1.5).
+    pub number: u32,
+    /// The method.
+    pub method: Method,
+    /// The method as written.
+    pub method_text: &'a [u8],
+}
+
+impl Message {
+    /// The whole message as it came.
+    #[must_use]
+    pub fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+
+    /// Whether it is a request.
+    #[must_use]
+    pub fn is_request(&self) -> bool {
+        matches!(self.start, StartLine::Request { .. })
+    }
+
+    /// The method of a request; of a response the method in CSeq, `Other` if there is none.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        match self.start {
+            StartLine::Request { method, .. } => method,
+            StartLine::Response { .. } => self.cseq().map_or(Method::Other, |c| c.method),
+        }
+    }
+
+    /// The method of a request as written; empty for a response.
+    #[must_use]
+    pub fn method_text(&self) -> &[u8] {
+        match &self.start {
+            StartLine::Request { method_text, .. } => self.slice(method_text),
+            StartLine::Response { .. } => b"",
+        }
+    }
+
+    /// The request URI as written; empty for a response.
+    #[must_use]
+    pub fn uri(&self) -> &[u8] {
+        match &self.start {
+            StartLine::Request { uri, .. } => self.slice(uri),
+            StartLine::Response { .. } => b"",
+        }
+    }
+
+    /// The status of a response; 0 for a request.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self.start {
+            StartLine::Request { .. } => 0,
+            StartLine::Response { status, .. } => status,
+        }
+    }
+
+    /// The reason phrase of a response.
+    #[must_use]
+    pub fn reason(&self) -> &[u8] {
+        match &self.start {
+            StartLine::Request { .. } => b"",
+            StartLine::Response { reason, .. } => self.slice(reason),
+        }
+    }
+
+    /// The body; empty if there is none.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        self.slice(&self.body)
+    }
+
+    /// All header fields in the order they came.
+    #[must_use]
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The name of a field as written.
+    #[must_use]
+    pub fn field_name(&self, field: &Field) -> &[u8] {
+        &self.raw[field.start as usize..field.start as usize + usize::from(field.name_len)]
+    }
+
+    /// The value of a field, trimmed, folding kept.
+    #[must_use]
+    pub fn field_value(&self, field: &Field) -> &[u8] {
+        &self.raw[field.value_start as usize..(field.value_start + field.value_len) as usize]
+    }
+
+    /// The value of the first field of a name.
+    #[must_use]
+    pub fn header(&self, name: HeaderName) -> Option<&[u8]> {
+        self.fields
+            .iter()
+            .find(|f| f.name == name)
+            .map(|f| self.field_value(f))
+    }
+
+    /// The value of the first field of a name we have no constant for, in any case.
+    #[must_use]
+    pub fn header_named(&self, name: &str) -> Option<&[u8]> {
+        self.fields
+            .iter()
+            .find(|f| {
+                f.name == HeaderName::Other
+                    && self.field_name(f).eq_ignore_ascii_case(name.as_bytes())
+            })
+            .map(|f| self.field_value(f))
+    }
+
+    /// The values of all fields of a name, undivided.
+    pub fn headers(&self, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+        self.fields
+            .iter()
+            .filter(move |f| f.name == name)
+            .map(|f| self.field_value(f))
+    }
+
+    /// The values of a header that is a comma list, whatever their layout (RFC 3261 §7.3.1).
+    pub fn values(&self, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+        self.headers(name)
+            .flat_map(|v| -> Commas<'_> { lex::commas(v) })
+    }
+
+    /// Whether a comma list of tokens has one, whatever its case (Supported, Require, Allow).
+    #[must_use]
+    pub fn lists(&self, name: HeaderName, token: &str) -> bool {
+        self.values(name)
+            .any(|v| v.eq_ignore_ascii_case(token.as_bytes()))
+    }
+
+    /// Call-ID.
+    #[must_use]
+    pub fn call_id(&self) -> Option<&[u8]> {
+        self.header(HeaderName::CallId).filter(|v| !v.is_empty())
+    }
+
+    /// CSeq; `None` if missing or malformed.
+    #[must_use]
+    pub fn cseq(&self) -> Option<CSeq<'_>> {
+        let value = self.header(HeaderName::CSeq)?;
+        let space = value.iter().position(|b| lex::is_lws(*b))?;
+        let number = lex::number::<u32>(&value[..space]).filter(|n| *n < 1 << 31)?;
+        let method_text = lex::trim(&value[space..]);
+        Some(CSeq {
+            number,
+            method: Method::from_bytes(method_text),
+            method_text,
+        })
+    }
+
+    /// From, taken apart.
+    ///
+    /// # Errors
+    /// Missing or malformed.
+    pub fn from(&self) -> Result<NameAddr<'_>, AddressError> {
+        self.address(HeaderName::From)
+    }
+
+    /// To, taken apart.
+    ///
+    /// # Errors
+    /// Missing or malformed.
+    pub fn to(&self) -> Result<NameAddr<'_>, AddressError> {
+        self.address(HeaderName::To)
+    }
+
+    /// The first address of a header.
+    ///
+    /// # Errors
+    /// Missing or malformed.
+    pub fn address(&self, name: HeaderName) -> Result<NameAddr<'_>, AddressError> {
+        let value = self.values(name).next().ok_or(AddressError::Form)?;
+        NameAddr::parse(value)
+    }
+
+    /// The topmost Via.
+    ///
+    /// # Errors
+    /// Missing or malformed.
+    pub fn via(&self) -> Result<Via<'_>, ViaError> {
+        let value = self
+            .values(HeaderName::Via)
+            .next()
+            .ok_or(ViaError::Protocol)?;
+        Via::parse(value)
+    }
+
+    /// A header that is one number, parameters behind it ignored (Max-Forwards, Expires, RSeq,
+    /// Session-Expires).
+    #[must_use]
+    pub fn number(&self, name: HeaderName) -> Option<u32> {
+        let value = self.header(name)?;
+        let end = memchr::memchr(b';', value).unwrap_or(value.len());
+        lex::number(&value[..end])
+    }
+
+    /// Whether Content-Type is the given one, parameters ignored.
+    #[must_use]
+    pub fn has_content_type(&self, wanted: &str) -> bool {
+        self.header(HeaderName::ContentType).is_some_and(|v| {
+            let end = memchr::memchr(b';', v).unwrap_or(v.len());
+            lex::trim(&v[..end]).eq_ignore_ascii_case(wanted.as_bytes())
+        })
+    }
+
+    /// The session description in the body, if there is one.
+    #[must_use]
+    pub fn sdp(&self) -> Option<&[u8]> {
+        (!self.body().is_empty() && self.has_content_type("application/sdp")).then(|| self.body())
+    }
+
+    fn slice(&self, range: &Range<u32>) -> &[u8] {
+        &self.raw[range.start as usize..range.end as usize]
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = self.raw.split(|b| *b == b'\r').next().unwrap_or_default();
+        write!(f, "Message({})", String::from_utf8_lossy(line))
+    }
+}

@@ -1,0 +1,238 @@
+//! Writing messages.
+//!
+//! A [`Writer`] appends to one buffer. Requests are written without Via: the transaction layer
+//! puts its own behind the first line when it knows the path. Responses copy what RFC 3261
+//! §8.2.6.2 has them copy, and fill in `received` and `rport` (RFC 3581 §4).
+
+use core::fmt;
+use std::io::Write as _;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use crate::{HeaderName, Message, status};
+
+/// A message being written.
+#[derive(Debug)]
+pub struct Writer {
+    buf: Vec<u8>,
+}
+
+impl Writer {
+    /// A request line.
+    #[must_use]
+    pub fn request(method: &str, uri: &[u8]) -> Self {
+        let mut buf = Vec::with_capacity(1_024);
+        buf.extend_from_slice(method.as_bytes());
+        buf.push(b' ');
+        buf.extend_from_slice(uri);
+        buf.extend_from_slice(b" SIP/2.0\r\n");
+        Self { buf }
+    }
+
+    /// A status line and the headers copied from the request: Via, From, To, Call-ID, CSeq.
+    /// `remote` is where the request came from. `to_tag` is added to To if it has none; empty
+    /// adds none. An empty `phrase` stands for the usual one.
+    #[must_use]
+    pub fn response(
+        request: &Message,
+        remote: SocketAddr,
+        code: u16,
+        phrase: &str,
+        to_tag: &[u8],
+    ) -> Self {
+        let phrase = if phrase.is_empty() {
+            status::phrase(code)
+        } else {
+            phrase
+        };
+        let mut w = Self {
+            buf: Vec::with_capacity(768),
+        };
+        let _ = write!(w.buf, "SIP/2.0 {code} {phrase}\r\n");
+        let mut top = true;
+        for value in request.values(HeaderName::Via) {
+            w.buf.extend_from_slice(b"Via: ");
+            if top {
+                w.top_via(request, value, remote);
+                top = false;
+            } else {
+                w.buf.extend_from_slice(value);
+            }
+            w.buf.extend_from_slice(b"\r\n");
+        }
+        for name in [
+            HeaderName::From,
+            HeaderName::To,
+            HeaderName::CallId,
+            HeaderName::CSeq,
+        ] {
+            let Some(value) = request.header(name) else {
+                continue;
+            };
+            w.buf.extend_from_slice(name.as_str().as_bytes());
+            w.buf.extend_from_slice(b": ");
+            w.buf.extend_from_slice(value);
+            let untagged = name == HeaderName::To
+                && !to_tag.is_empty()
+                && request.to().is_ok_and(|to| to.tag().is_none());
+            if untagged {
+                w.buf.extend_from_slice(b";tag=");
+                w.buf.extend_from_slice(to_tag);
+            }
+            w.buf.extend_from_slice(b"\r\n");
+        }
+        w
+    }
+
+    fn top_via(&mut self, request: &Message, value: &[u8], remote: SocketAddr) {
+        let Ok(via) = request.via() else {
+            self.buf.extend_from_slice(value);
+            return;
+        };
+        let ip = remote.ip().to_canonical();
+        let asks_rport = via.params.find("rport") == Some(None);
+        let names_itself = crate::uri::parse_ip(via.host) == Some(ip);
+        if asks_rport {
+            // `rport` without value: everything up to and including the name, then ours.
+            let at = rport_end(value);
+            self.buf.extend_from_slice(&value[..at]);
+            let _ = write!(self.buf, "={}", remote.port());
+            self.buf.extend_from_slice(&value[at..]);
+        } else {
+            self.buf.extend_from_slice(value);
+        }
+        if (asks_rport || !names_itself) && via.received() != Some(ip) {
+            let _ = write!(self.buf, ";received={ip}");
+        }
+    }
+
+    /// One header line.
+    pub fn header(&mut self, name: &str, value: &[u8]) -> &mut Self {
+        self.buf.extend_from_slice(name.as_bytes());
+        self.buf.extend_from_slice(b": ");
+        self.buf.extend_from_slice(value);
+        self.buf.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// One header line from format arguments; they must not hold line ends.
+    pub fn header_fmt(&mut self, name: &str, value: fmt::Arguments<'_>) -> &mut Self {
+        // Writing to a Vec cannot fail.
+        let _ = write!(self.buf, "{name}: {value}\r\n");
+        self
+    }
+
+    /// All fields of a name, each line as it came.
+    pub fn copy(&mut self, from: &Message, name: HeaderName) -> &mut Self {
+        for field in from.fields().iter().filter(|f| f.name == name) {
+            let (name, value) = (from.field_name(field), from.field_value(field));
+            self.buf.extend_from_slice(name);
+            self.buf.extend_from_slice(b": ");
+            self.buf.extend_from_slice(value);
+            self.buf.extend_from_slice(b"\r\n");
+        }
+        self
+    }
+
+    /// Raw text: whole header lines with their line ends, or parts of one.
+    pub fn raw(&mut self, text: &[u8]) -> &mut Self {
+        self.buf.extend_from_slice(text);
+        self
+    }
+
+    /// Ends the message without a body.
+    #[must_use]
+    pub fn finish(mut self) -> Bytes {
+        self.buf.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+        Bytes::from(self.buf)
+    }
+
+    /// Ends the message with a body.
+    #[must_use]
+    pub fn finish_with(mut self, content_type: &[u8], body: &[u8]) -> Bytes {
+        self.header("Content-Type", content_type);
+        let _ = write!(self.buf, "Content-Length: {}\r\n\r\n", body.len());
+        self.buf.extend_from_slice(body);
+        Bytes::from(self.buf)
+    }
+}
+
+/// Behind the name of the valueless `rport` parameter in a Via value.
+fn rport_end(value: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(semi) = memchr::memchr(b';', &value[at..]) {
+        let from = at + semi + 1;
+        let name = value[from..]
+            .iter()
+            .take_while(|b| crate::lex::is_lws(**b))
+            .count()
+            + from;
+        let end = name + 5;
+        if value
+            .get(name..end)
+            .is_some_and(|n| n.eq_ignore_ascii_case(b"rport"))
+            && !value.get(end).is_some_and(|b| crate::lex::is_token(*b))
+        {
+            return end;
+        }
+        at = from;
+    }
+    value.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Framing;
+
+    fn request(via: &str) -> Message {
+        let text = format!(
+            "OPTIONS sip:a@b SIP/2.0\r\nVia: {via}\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\n\
+             Call-ID: x\r\nCSeq: 1 OPTIONS\r\n\r\n"
+        );
+        Message::parse(Bytes::from(text), Framing::Datagram).unwrap()
+    }
+
+    fn answer(via: &str, remote: &str) -> Message {
+        let w = Writer::response(&request(via), remote.parse().unwrap(), 200, "", b"me");
+        Message::parse(w.finish(), Framing::Datagram).unwrap()
+    }
+
+    #[test]
+    fn rport_and_received_are_filled_in() {
+        let m = answer(
+            "SIP/2.0/UDP 10.0.0.1:5060 ; rport ;branch=z9hG4bK1",
+            "192.0.2.7:4000",
+        );
+        let via = m.via().unwrap();
+        assert_eq!(via.rport(), Some(4000));
+        assert_eq!(via.received(), Some("192.0.2.7".parse().unwrap()));
+        assert_eq!(via.branch(), Some(&b"z9hG4bK1"[..]));
+        assert_eq!(m.to().unwrap().tag(), Some(&b"me"[..]));
+    }
+
+    #[test]
+    fn received_is_added_only_where_sent_by_lies() {
+        let m = answer(
+            "SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bK1",
+            "192.0.2.7:5060",
+        );
+        assert_eq!(m.via().unwrap().received(), None);
+        let m = answer("SIP/2.0/UDP host.example;branch=z9hG4bK1", "192.0.2.7:5060");
+        assert_eq!(
+            m.via().unwrap().received(),
+            Some("192.0.2.7".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn several_vias_come_back_in_order() {
+        let m = answer(
+            "SIP/2.0/UDP 192.0.2.7;branch=a, SIP/2.0/TCP b;branch=b",
+            "192.0.2.7:5060",
+        );
+        assert_eq!(m.values(HeaderName::Via).count(), 2);
+        assert_eq!(m.via().unwrap().branch(), Some(&b"a"[..]));
+    }
+}
