@@ -1,0 +1,33 @@
+# The commands a newcomer needs; `make help` lists them.
+
+CARGO ?= cargo
+DATA ?= ./data
+BENCH_ARGS ?=
+FUZZ_SECONDS ?= 60
+
+BUILD_NEEDS := build-essential
+TEST_PEERS := baresip-core sip-tester kamailio rtpengine-daemon sox tshark iptables iproute2 procps
+BENCH_PEERS := kamailio rtpengine-daemon procps
+
+.DEFAULT_GOAL := help
+.PHONY: help run test bench fuzz
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Build and start a complete phone system that keeps its data in ./data
+	@command -v cc >/dev/null || tests/install-peers $(BUILD_NEEDS)
+	$(CARGO) build --release --package tandem
+	exec target/release/tandem up --data $(DATA)
+
+test: ## Install the test peers, then run every check and test
+	@tests/install-peers $(BUILD_NEEDS) $(TEST_PEERS)
+	$(CARGO) xtask ci
+
+bench: ## Measure beside Kamailio and rtpengine; BENCH_ARGS="call --quick" chooses
+	@tests/install-peers $(BUILD_NEEDS) $(BENCH_PEERS)
+	$(CARGO) build --release --package tandem --package bench
+	target/release/bench $(BENCH_ARGS)
+
+fuzz: ## Fuzz every target for FUZZ_SECONDS seconds each (needs cargo-fuzz and nightly Rust)
+	$(CARGO) xtask fuzz --seconds $(FUZZ_SECONDS)
