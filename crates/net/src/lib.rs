@@ -1,1 +1,24 @@
 //! SIP over UDP, TCP, TLS and WebSocket, RFC 3263 resolution, and the drive loop.
+//!
+//! [`Net::open`] gives two things: a [`Shard`], which is consumed by the one thread that owns the
+//! UDP sockets and runs the machine, and a [`Net`], a cloneable handle by which other
+//! threads add and remove listeners, read counters and wake the shard. Stream connections live
+//! on a small tokio runtime and exchange whole messages with the shard over bounded channels.
+
+pub mod counters;
+pub mod drive;
+pub mod listener;
+pub mod net;
+pub mod resolve;
+mod stream;
+mod sys;
+mod udp;
+
+pub use counters::{Counters, DropReason};
+pub use drive::{
+    Clock, CloseReason, Host, Input, Machine, Output, ResolveQuery, Security, Shard, TransmitError,
+    Waker,
+};
+pub use listener::{Advertised, ListenError, ListenerSpec, ListenerStatus};
+pub use net::{Config, Net, OpenError};
+pub use resolve::ResolveError;

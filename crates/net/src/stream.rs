@@ -1,0 +1,62 @@
+//! Connections of TCP, TLS, WS and WSS.
+//!
+//! Each connection is one task on the tokio runtime. It frames what it reads and passes whole
+//! messages to the shard over one bounded channel; while that is full the task does not read, so
+//! that TCP holds the peer back. What is to be written waits in a bounded queue per connection;
+//! a peer that lets it fill up, or that does not take a write in time, loses its connection.
+//!
+//! The table of open connections belongs to the shard's thread, so that sending takes no lock.
+
+mod table;
+
+use bytes::Bytes;
+use sip::{ConnId, Flow, Targets};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::drive::{CloseReason, TransmitError};
+use crate::resolve::ResolveError;
+
+pub(crate) use table::Connections;
+
+/// What tasks tell the shard.
+#[derive(Debug)]
+pub(crate) enum StreamEvent {
+    /// A connection is open. `link` leads to one that was accepted; the shard has that of one it
+    /// asked for.
+    Opened { flow: Flow, link: Option<Link> },
+    /// A message arrived.
+    Message { flow: Flow, bytes: Bytes },
+    /// A connection is gone, after being opened or not.
+    Closed {
+        conn: ConnId,
+        flow: Option<Flow>,
+        why: CloseReason,
+    },
+    /// A transmission with a key failed.
+    Failed { key: u64, error: TransmitError },
+    /// The resolver has an answer.
+    Resolved {
+        id: u64,
+        targets: Result<Targets, ResolveError>,
+    },
+}
+
+/// The shard's end of one connection. Dropping it closes the connection once its queue is
+/// written.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// Messages to write.
+    pub(crate) queue: mpsc::Sender<Queued>,
+    /// Closes at once, whatever is queued.
+    pub(crate) kill: oneshot::Sender<CloseReason>,
+}
+
+/// A message waiting to be written.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    pub(crate) bytes: Bytes,
+    pub(crate) key: u64,
+}
+
+/// Messages waiting for one connection; one more closes it.
+pub(crate) const WRITE_QUEUE_MAX: usize = 1_024;
