@@ -4,9 +4,13 @@
 //! simulator passes a made-up one. One clock serves timers and records, so that a CDR and the
 //! timer that ended its call can be compared.
 
+mod wheel;
+
 use core::fmt;
 use core::ops::{Add, AddAssign, Sub};
 use core::time::Duration;
+
+pub use wheel::{TimerKey, Wheel};
 
 /// An instant in microseconds since the Unix epoch; never goes backwards within a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
