@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::AccountId;
+use crate::validate::Checks;
+use crate::{AccountId, FieldError, Validate};
 
 /// A tenant: owns users, numbers, customers, carriers and routes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -20,6 +21,15 @@ pub struct Account {
     pub limits: LimitSpec,
 }
 
+impl Validate for Account {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut checks = Checks::default();
+        checks.name("name", &self.name);
+        checks.nested("limits", &self.limits);
+        checks.done()
+    }
+}
+
 /// Limits of one entity; `None` means no limit at this level of the hierarchy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LimitSpec {
@@ -30,3 +40,21 @@ pub struct LimitSpec {
     #[serde(default)]
     pub channels: Option<u32>,
 }
+
+impl Validate for LimitSpec {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut checks = Checks::default();
+        if let Some(cps) = self.cps {
+            checks.range("cps", cps.into(), 0..=CPS_MAX);
+        }
+        if let Some(channels) = self.channels {
+            checks.range("channels", channels.into(), 0..=CHANNELS_MAX);
+        }
+        checks.done()
+    }
+}
+
+/// More than one platform does; a larger number is a slip of the keyboard.
+const CPS_MAX: u64 = 1_000_000;
+/// As for [`CPS_MAX`].
+const CHANNELS_MAX: u64 = 100_000_000;

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AccountId, CarrierId, GatewayId, LimitSpec, MediaMode, Rewrite};
+use crate::validate::Checks;
+use crate::{AccountId, CarrierId, FieldError, GatewayId, LimitSpec, MediaMode, Rewrite, Validate};
 
 /// Somebody we send calls to, through one or several gateways.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -27,6 +28,16 @@ pub struct Carrier {
     /// What calls to it may use.
     #[serde(default)]
     pub limits: LimitSpec,
+}
+
+impl Validate for Carrier {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut checks = Checks::default();
+        checks.name("name", &self.name);
+        checks.nested("rewrite", &self.rewrite);
+        checks.nested("limits", &self.limits);
+        checks.done()
+    }
 }
 
 /// One address of a carrier.
@@ -73,6 +84,34 @@ pub struct Gateway {
     pub limits: LimitSpec,
 }
 
+impl Validate for Gateway {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut checks = Checks::default();
+        checks.name("name", &self.name);
+        checks.host("host", &self.host);
+        if let Some(port) = self.port {
+            checks.range("port", port.into(), 1..=65_535);
+        }
+        checks.range_or_zero(
+            "ping_interval_s",
+            self.ping_interval_s.into(),
+            5..=3_600,
+            "switches health checks off",
+        );
+        checks.range_or_zero(
+            "no_answer_timeout_ms",
+            self.no_answer_timeout_ms.into(),
+            200..=60_000,
+            "means as the platform is set",
+        );
+        if let Some(auth) = &self.auth {
+            checks.nested("auth", auth);
+        }
+        checks.nested("limits", &self.limits);
+        checks.done()
+    }
+}
+
 /// Our identity towards a gateway.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OutboundAuth {
@@ -85,6 +124,28 @@ pub struct OutboundAuth {
 impl core::fmt::Debug for OutboundAuth {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("OutboundAuth(..)")
+    }
+}
+
+impl Validate for OutboundAuth {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut checks = Checks::default();
+        let quotable = |text: &str| {
+            !text
+                .chars()
+                .any(|c| c.is_control() || c == '"' || c == '\\')
+        };
+        checks.require(
+            (1..=128).contains(&self.username.len()) && quotable(&self.username),
+            "username",
+            "1 to 128 bytes are accepted, without control characters, quotes and backslashes",
+        );
+        checks.require(
+            (1..=128).contains(&self.password.len()) && !self.password.contains(char::is_control),
+            "password",
+            "1 to 128 bytes are accepted, without control characters",
+        );
+        checks.done()
     }
 }
 

@@ -4,7 +4,10 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AccountId, CustomerId, DigestSecret, LimitSpec, MediaMode, Rewrite};
+use crate::validate::Checks;
+use crate::{
+    AccountId, CustomerId, DigestSecret, FieldError, LimitSpec, MediaMode, Rewrite, Validate,
+};
 
 /// Somebody who sends us calls for carriers and numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -34,6 +37,37 @@ pub struct Customer {
     pub limits: LimitSpec,
 }
 
+impl Validate for Customer {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut checks = Checks::default();
+        checks.name("name", &self.name);
+        match &self.auth {
+            CustomerAuth::Address { networks } => {
+                checks.require(
+                    (1..=NETWORKS_MAX).contains(&networks.len()),
+                    "auth.networks",
+                    "1 to 256 networks are accepted",
+                );
+                checks.require(
+                    networks.iter().all(|net| net.prefix_len() > 0),
+                    "auth.networks",
+                    "networks of length 1 and more are accepted: /0 is everybody",
+                );
+            }
+            CustomerAuth::Digest { auth_name, secret } => {
+                checks.user_name("auth.auth_name", auth_name);
+                checks.nested("auth.secret", secret);
+            }
+        }
+        if let Some(host) = &self.host {
+            checks.host_port("host", host);
+        }
+        checks.nested("rewrite", &self.rewrite);
+        checks.nested("limits", &self.limits);
+        checks.done()
+    }
+}
+
 /// How a customer's calls are recognised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -52,3 +86,6 @@ pub enum CustomerAuth {
         secret: DigestSecret,
     },
 }
+
+/// Networks of one customer.
+const NETWORKS_MAX: usize = 256;

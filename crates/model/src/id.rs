@@ -104,3 +104,4 @@ id!(/** One address of a carrier. */ GatewayId, "gw");
 id!(/** A prefix route. */ RouteId, "rte");
 id!(/** One call, both legs. */ CallId, "call");
 id!(/** The record of one call. */ CdrId, "cdr");
+id!(/** A token of the API. */ TokenId, "tok");

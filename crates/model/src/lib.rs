@@ -4,6 +4,7 @@
 //! plain data with validation; it knows no SIP, no SQL and no HTTP.
 
 mod account;
+mod audit;
 mod carrier;
 mod cdr;
 mod customer;
@@ -13,21 +14,24 @@ mod number;
 mod route;
 mod settings;
 mod snapshot;
+mod token;
 mod user;
 mod validate;
 
 pub use account::{Account, LimitSpec};
+pub use audit::AuditEntry;
 pub use carrier::{Carrier, Gateway, OutboundAuth, TransportSpec};
 pub use cdr::{Cdr, CdrLegMedia, CdrOutcome, EndedBy};
 pub use customer::{Customer, CustomerAuth};
 pub use id::{
     AccountId, CallId, CarrierId, CdrId, CustomerId, DeviceId, GatewayId, IdError, NumberId,
-    RouteId, UserId,
+    RouteId, TokenId, UserId,
 };
 pub use live::{CallState, CallView, GatewayHealth, LegView, RegistrationView};
 pub use number::{Number, NumberTarget};
 pub use route::{Rewrite, Route};
 pub use settings::{KeepAlive, MediaMode, Overflow, Settings};
 pub use snapshot::Snapshot;
+pub use token::{ApiToken, Role};
 pub use user::{Device, DigestSecret, Forking, User};
 pub use validate::{FieldError, Validate};

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AccountId, CustomerId, LimitSpec, NumberId, UserId};
+use crate::validate::Checks;
+use crate::{AccountId, CustomerId, FieldError, LimitSpec, NumberId, UserId, Validate};
 
 /// A number that carriers and customers can call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -22,6 +23,15 @@ pub struct Number {
     /// What calls to it may use.
     #[serde(default)]
     pub limits: LimitSpec,
+}
+
+impl Validate for Number {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut checks = Checks::default();
+        checks.number("number", &self.number);
+        checks.nested("limits", &self.limits);
+        checks.done()
+    }
 }
 
 /// What a number reaches.

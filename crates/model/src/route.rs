@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AccountId, CarrierId, RouteId};
+use crate::validate::{Checks, DIGITS_MAX, is_digits};
+use crate::{AccountId, CarrierId, FieldError, RouteId, Validate};
 
 /// Which carrier takes numbers that begin with a prefix. The longest prefix wins; among equals
 /// the lower priority, then the lower cost.
@@ -32,6 +33,19 @@ pub struct Route {
     pub enabled: bool,
 }
 
+impl Validate for Route {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut checks = Checks::default();
+        checks.require(
+            self.prefix.len() <= DIGITS_MAX && is_digits(&self.prefix),
+            "prefix",
+            "up to 32 digits are accepted, without +; none at all matches every number",
+        );
+        checks.nested("rewrite", &self.rewrite);
+        checks.done()
+    }
+}
+
 /// Number rewriting: leading digits taken off, then others put before. A leading `+` is
 /// not counted as a digit: it is taken off first, and put back only if `prepend` has one.
 /// With `strip_digits` 0 and no `prepend` the number is left as it is.
@@ -43,4 +57,39 @@ pub struct Rewrite {
     /// What is put before the rest.
     #[serde(default)]
     pub prepend: String,
+}
+
+impl Rewrite {
+    /// The number as rewritten. A number with fewer digits than are taken off loses them all.
+    #[must_use]
+    pub fn apply(&self, number: &str) -> String {
+        if *self == Self::default() {
+            return number.to_owned();
+        }
+        let digits = number.strip_prefix('+').unwrap_or(number);
+        let kept = digits.char_indices().nth(self.strip_digits.into());
+        let rest = kept.map_or("", |(at, _)| &digits[at..]);
+        format!("{}{rest}", self.prepend)
+    }
+}
+
+impl Validate for Rewrite {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut checks = Checks::default();
+        checks.range(
+            "strip_digits",
+            self.strip_digits.into(),
+            0..=DIGITS_MAX as u64,
+        );
+        let digits = self.prepend.strip_prefix('+').unwrap_or(&self.prepend);
+        checks.require(
+            digits.len() <= DIGITS_MAX
+                && digits
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || b == b'*' || b == b'#'),
+            "prepend",
+            "up to 32 of 0-9 * # are accepted, with or without a leading +",
+        );
+        checks.done()
+    }
 }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::LimitSpec;
+use crate::validate::Checks;
+use crate::{FieldError, LimitSpec, Validate};
 
 /// What applies where no record says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -50,7 +51,10 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             domain: "tandem.local".into(),
-            limits: LimitSpec { cps: None, channels: None },
+            limits: LimitSpec {
+                cps: None,
+                channels: None,
+            },
             overflow: Overflow::default(),
             media: MediaMode::Relay,
             call_duration_max_s: 4 * 3_600,
@@ -70,6 +74,71 @@ impl Default for Settings {
     }
 }
 
+impl Validate for Settings {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut checks = Checks::default();
+        checks.host("domain", &self.domain);
+        checks.nested("limits", &self.limits);
+        checks.nested("overflow", &self.overflow);
+        checks.range(
+            "call_duration_max_s",
+            self.call_duration_max_s.into(),
+            1..=7 * 86_400,
+        );
+        checks.range("ring_timeout_s", self.ring_timeout_s.into(), 5..=600);
+        checks.range(
+            "gateway_timeout_ms",
+            self.gateway_timeout_ms.into(),
+            200..=60_000,
+        );
+        checks.range("contacts_max", self.contacts_max.into(), 1..=100);
+        checks.range_or_zero(
+            "media_timeout_s",
+            self.media_timeout_s.into(),
+            5..=86_400,
+            "waits for ever",
+        );
+        checks.range_or_zero(
+            "keep_alive_interval_s",
+            self.keep_alive_interval_s.into(),
+            5..=3_600,
+            "switches keep-alives off",
+        );
+        self.check_session_timers(&mut checks);
+        self.check_registrations(&mut checks);
+        checks.done()
+    }
+}
+
+impl Settings {
+    /// RFC 4028 §4 and §5: neither may be under 90 s, nor the interval under its minimum.
+    fn check_session_timers(&self, checks: &mut Checks) {
+        let least = self.session_expires_min_s;
+        checks.range("session_expires_min_s", least.into(), 90..=86_400);
+        checks.range_or_zero(
+            "session_expires_s",
+            self.session_expires_s.into(),
+            u64::from(least.max(90))..=86_400,
+            "switches session timers off",
+        );
+    }
+
+    fn check_registrations(&self, checks: &mut Checks) {
+        let (least, most) = (self.registration_min_s, self.registration_max_s);
+        checks.range("registration_min_s", least.into(), 1..=3_600);
+        checks.range(
+            "registration_max_s",
+            most.into(),
+            u64::from(least.max(60))..=604_800,
+        );
+        checks.range(
+            "registration_default_s",
+            self.registration_default_s.into(),
+            u64::from(least)..=u64::from(most),
+        );
+    }
+}
+
 /// Where a call goes that this server has no room for (302, else 503 with Retry-After).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
@@ -78,6 +147,17 @@ pub struct Overflow {
     pub peer: Option<String>,
     /// Retry-After of that 503, in seconds.
     pub retry_after_s: u16,
+}
+
+impl Validate for Overflow {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut checks = Checks::default();
+        if let Some(peer) = &self.peer {
+            checks.host_port("peer", peer);
+        }
+        checks.range("retry_after_s", self.retry_after_s.into(), 0..=3_600);
+        checks.done()
+    }
 }
 
 /// How media travels.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AccountId, DeviceId, LimitSpec, UserId};
+use crate::validate::Checks;
+use crate::{AccountId, DeviceId, FieldError, LimitSpec, UserId, Validate};
 
 /// Somebody who registers devices and is called by name (`sip:name@domain`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -39,6 +40,32 @@ pub struct User {
     pub limits: LimitSpec,
 }
 
+impl Validate for User {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut checks = Checks::default();
+        checks.user_name("name", &self.name);
+        checks.optional_name("display_name", &self.display_name);
+        if let Some(number) = &self.caller_number {
+            checks.number("caller_number", number);
+        }
+        checks.nested("secret", &self.secret);
+        checks.range_or_zero(
+            "contacts_max",
+            self.contacts_max.into(),
+            1..=100,
+            "means as the platform is set",
+        );
+        checks.range_or_zero(
+            "ring_timeout_s",
+            self.ring_timeout_s.into(),
+            5..=600,
+            "means as the platform is set",
+        );
+        checks.nested("limits", &self.limits);
+        checks.done()
+    }
+}
+
 /// One device of a user, with an authentication user name and secret of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Device {
@@ -55,6 +82,16 @@ pub struct Device {
     /// Whether it may register and call.
     #[serde(default = "crate::validate::enabled")]
     pub enabled: bool,
+}
+
+impl Validate for Device {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut checks = Checks::default();
+        checks.name("name", &self.name);
+        checks.user_name("auth_name", &self.auth_name);
+        checks.nested("secret", &self.secret);
+        checks.done()
+    }
 }
 
 /// How the contacts of a user ring (RFC 3261 §16.6).
@@ -76,6 +113,24 @@ pub struct DigestSecret {
     pub md5: String,
     /// By SHA-256; 64 characters.
     pub sha256: String,
+}
+
+impl Validate for DigestSecret {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut checks = Checks::default();
+        let hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        checks.require(
+            self.md5.len() == 32 && hex(&self.md5),
+            "md5",
+            "32 lower-case hexadecimal digits are accepted",
+        );
+        checks.require(
+            self.sha256.len() == 64 && hex(&self.sha256),
+            "sha256",
+            "64 lower-case hexadecimal digits are accepted",
+        );
+        checks.done()
+    }
 }
 
 impl core::fmt::Debug for DigestSecret {

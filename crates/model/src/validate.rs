@@ -1,4 +1,11 @@
 //! Validation: every complaint names its field and says what would be accepted.
+//!
+//! [`Checks`] gathers complaints; each record's file states its own rules with it. What is
+//! accepted is narrower than what RFC 3261 allows wherever the rest would need escaping in a
+//! URI or a header: a record goes into both unchanged.
+
+use core::net::IpAddr;
+use core::ops::RangeInclusive;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,6 +25,174 @@ pub trait Validate {
     fn validate(&self) -> Vec<FieldError>;
 }
 
+/// Complaints as they are gathered.
+#[derive(Default)]
+pub(crate) struct Checks(Vec<FieldError>);
+
+impl Checks {
+    /// Complains about a field.
+    pub(crate) fn refuse(&mut self, field: &str, message: impl Into<String>) {
+        self.0.push(FieldError {
+            field: field.into(),
+            message: message.into(),
+        });
+    }
+
+    /// Complains about a field unless `ok`.
+    pub(crate) fn require(&mut self, ok: bool, field: &str, message: &str) {
+        if !ok {
+            self.refuse(field, message);
+        }
+    }
+
+    /// What people read: 1 to [`NAME_LEN_MAX`] characters.
+    pub(crate) fn name(&mut self, field: &str, value: &str) {
+        self.require(
+            !value.trim().is_empty() && is_printable(value),
+            field,
+            "1 to 64 characters are accepted, none of them a control character",
+        );
+    }
+
+    /// What people read, or nothing.
+    pub(crate) fn optional_name(&mut self, field: &str, value: &str) {
+        self.require(
+            is_printable(value),
+            field,
+            "up to 64 characters are accepted, none of them a control character",
+        );
+    }
+
+    /// The user part of a SIP URI or a digest user name, without anything to be escaped.
+    pub(crate) fn user_name(&mut self, field: &str, value: &str) {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.!~*'()+".contains(&b);
+        self.require(
+            (1..=NAME_LEN_MAX).contains(&value.len()) && value.bytes().all(plain),
+            field,
+            "1 to 64 characters are accepted: letters, digits and - _ . ! ~ * ' ( ) +",
+        );
+    }
+
+    /// Digits, with or without a leading `+`.
+    pub(crate) fn number(&mut self, field: &str, value: &str) {
+        let digits = value.strip_prefix('+').unwrap_or(value);
+        self.require(
+            (1..=DIGITS_MAX).contains(&digits.len()) && is_digits(digits),
+            field,
+            "1 to 32 digits are accepted, with or without a leading +",
+        );
+    }
+
+    /// A number in a range.
+    pub(crate) fn range(&mut self, field: &str, value: u64, accepted: RangeInclusive<u64>) {
+        if !accepted.contains(&value) {
+            let message = format!("{} to {} is accepted", accepted.start(), accepted.end());
+            self.refuse(field, message);
+        }
+    }
+
+    /// A number in a range, or 0 with the meaning given (`switches it off`).
+    pub(crate) fn range_or_zero(
+        &mut self,
+        field: &str,
+        value: u64,
+        accepted: RangeInclusive<u64>,
+        zero: &str,
+    ) {
+        if value != 0 && !accepted.contains(&value) {
+            let (low, high) = (accepted.start(), accepted.end());
+            self.refuse(
+                field,
+                format!("{low} to {high} is accepted, and 0, which {zero}"),
+            );
+        }
+    }
+
+    /// A host name or an IP address, IPv6 without brackets.
+    pub(crate) fn host(&mut self, field: &str, value: &str) {
+        self.require(
+            is_host(value),
+            field,
+            "a host name or an IP address is accepted, IPv6 without brackets",
+        );
+    }
+
+    /// `host[:port]`, IPv6 in brackets.
+    pub(crate) fn host_port(&mut self, field: &str, value: &str) {
+        self.require(
+            is_host_port(value),
+            field,
+            "a host name or an IP address is accepted, with or without :port, IPv6 in brackets",
+        );
+    }
+
+    /// Takes over the complaints about a part of the record.
+    pub(crate) fn nested(&mut self, field: &str, part: &impl Validate) {
+        for error in part.validate() {
+            self.0.push(FieldError {
+                field: format!("{field}.{}", error.field),
+                ..error
+            });
+        }
+    }
+
+    /// All complaints.
+    pub(crate) fn done(self) -> Vec<FieldError> {
+        self.0
+    }
+}
+
 pub(crate) fn enabled() -> bool {
     true
 }
+
+pub(crate) fn is_digits(value: &str) -> bool {
+    value.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn is_printable(value: &str) -> bool {
+    value.chars().count() <= NAME_LEN_MAX && !value.chars().any(char::is_control)
+}
+
+fn is_host(value: &str) -> bool {
+    value.parse::<IpAddr>().is_ok() || is_host_name(value)
+}
+
+/// RFC 1123 §2.1, with the underscore that real zones have. All-numeric last labels are no
+/// names, so that a mistyped IPv4 address is not looked up in the DNS.
+fn is_host_name(value: &str) -> bool {
+    let label = |l: &str| {
+        (1..=63).contains(&l.len())
+            && l.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+    };
+    let name = value.strip_suffix('.').unwrap_or(value);
+    name.len() <= 253
+        && name.split('.').all(label)
+        && !name.rsplit('.').next().is_some_and(is_digits)
+}
+
+fn is_host_port(value: &str) -> bool {
+    let is_port = |p: &str| is_digits(p) && p.parse::<u16>().is_ok_and(|p| p != 0);
+    if let Some(rest) = value.strip_prefix('[') {
+        let Some((address, port)) = rest.split_once(']') else {
+            return false;
+        };
+        return address.parse::<core::net::Ipv6Addr>().is_ok()
+            && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port));
+    }
+    match value.split_once(':') {
+        Some((host, port)) => is_host(host) && is_port(port),
+        None => is_host(value),
+    }
+}
+
+/// Characters in a name.
+const NAME_LEN_MAX: usize = 64;
+/// Digits in a number: twice what E.164 allows, for carriers' prefixes.
+pub(crate) const DIGITS_MAX: usize = 32;
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,11 @@
-//! Records, live state and the CDR journal.
+//! What outlives a process: records, CDRs, live state.
+
+mod cdrs;
+mod error;
+mod live;
+mod records;
+
+pub use cdrs::{CdrCursor, CdrFilter, CdrStore, EXPORT_BATCH};
+pub use error::StoreError;
+pub use live::{BindingRecord, LiveStore};
+pub use records::{Actor, Kind, Page, Record, Records, Resource, Stored};
