@@ -4,6 +4,8 @@
 
 pub mod address;
 pub mod check;
+pub mod framing;
+pub mod dialog;
 pub mod lex;
 mod message;
 mod method;
@@ -17,6 +19,7 @@ mod writer;
 
 pub use address::{AddressError, NameAddr};
 pub use check::Violation;
+pub use dialog::{Dialog, Replaces};
 pub use message::{CSeq, Field, Message};
 pub use method::Method;
 pub use name::HeaderName;
