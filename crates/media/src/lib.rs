@@ -1,1 +1,20 @@
 //! RTP ports, the relay, echo, and per-leg statistics.
+//!
+//! [`Engine`] belongs to the switch's thread: it edits session descriptions so that both sides
+//! send to us, binds the ports, and tells worker threads what to relay. A worker owns its
+//! sockets and their state outright, so no lock is taken for a packet.
+//!
+//! Whose packets are relayed, and where to, is decided by the source module; its documentation
+//! states the rule.
+
+mod config;
+mod counters;
+mod engine;
+mod error;
+mod report;
+
+pub use config::{AddressFamily, EngineConfig, Interface};
+pub use counters::{Counters, DropReason};
+pub use engine::{Engine, MediaEvent, Negotiation, PortUsage, Side};
+pub use error::{MediaError, StartError};
+pub use report::{LegReport, SessionReport};

@@ -1,0 +1,72 @@
+//! What the workers counted, for metrics.
+
+/// Packets since the engine started, over all workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Packets sent on, echoed ones included.
+    pub relayed_packets: u64,
+    /// Their bytes, headers of IP and UDP excluded.
+    pub relayed_bytes: u64,
+    /// RFC 4733 packets among them.
+    pub telephone_events: u64,
+    /// Packets dropped, by [`DropReason`] as index; see [`Counters::dropped`].
+    dropped: [u64; DropReason::ALL.len()],
+}
+
+impl Counters {
+    /// Packets dropped for `reason`.
+    #[must_use]
+    pub fn dropped(&self, reason: DropReason) -> u64 {
+        self.dropped[reason as usize]
+    }
+}
+
+/// Why a packet was not sent on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DropReason {
+    /// It came from an address that is not the peer's.
+    UnknownSource,
+    /// It is neither RTP nor RTCP.
+    NotRtp,
+    /// It ends before its header does.
+    Truncated,
+    /// It is longer than any media packet should be.
+    Oversized,
+    /// Its payload type was not negotiated, and its source is not known yet.
+    PayloadType,
+    /// The other side has no address yet.
+    NoDestination,
+    /// The other side is on hold.
+    Held,
+    /// The kernel refused to send it.
+    SendFailed,
+}
+
+impl DropReason {
+    /// Each reason once, in the order of declaration.
+    pub const ALL: [Self; 8] = [
+        Self::UnknownSource,
+        Self::NotRtp,
+        Self::Truncated,
+        Self::Oversized,
+        Self::PayloadType,
+        Self::NoDestination,
+        Self::Held,
+        Self::SendFailed,
+    ];
+
+    /// The name in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownSource => "unknown_source",
+            Self::NotRtp => "not_rtp",
+            Self::Truncated => "truncated",
+            Self::Oversized => "oversized",
+            Self::PayloadType => "payload_type",
+            Self::NoDestination => "no_destination",
+            Self::Held => "held",
+            Self::SendFailed => "send_failed",
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What can go wrong, by culprit.
+
+use std::io;
+
+use crate::config::AddressFamily;
+
+/// Why an offer or an answer was refused. The session is as it was before.
+#[derive(Debug, thiserror::Error)]
+pub enum MediaError {
+    /// The peer sent something that is no session description.
+    #[error("malformed session description: {0}")]
+    Malformed(String),
+    /// The peer broke RFC 3264: the answer has not the media sections of the offer.
+    #[error("the answer has {answered} media sections, the offer {offered}")]
+    Sections {
+        /// Sections in the offer.
+        offered: usize,
+        /// Sections in the answer.
+        answered: usize,
+    },
+    /// The peer offered more media sections than are relayed.
+    #[error("more than {0} media sections")]
+    TooManySections(usize),
+    /// An answer for a session or from a side that nothing was offered to.
+    #[error("no offer is open towards this side")]
+    NoOffer,
+    /// We have no address of this family.
+    #[error("no interface for {0:?}")]
+    NoInterface(AddressFamily),
+    /// All ports are used or resting.
+    #[error("no free port for {0:?}")]
+    NoPorts(AddressFamily),
+    /// The kernel gave no socket.
+    #[error("no socket: {0}")]
+    Socket(#[source] io::Error),
+}
+
+/// Why an engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration names no address, no port pair or no worker.
+    #[error("media configuration: {0}")]
+    Misuse(&'static str),
+    /// An address cannot be bound.
+    #[error("cannot bind {address}: {source}")]
+    Bind {
+        /// The address.
+        address: std::net::IpAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The kernel refused a thread or a descriptor.
+    #[error("cannot start a media worker: {0}")]
+    Worker(#[from] io::Error),
+}
