@@ -1,1 +1,31 @@
-//! Session descriptions, edited in place, and offer/answer.
+//! Session descriptions (RFC 8866), edited in place, and offer/answer (RFC 3264, RFC 6337).
+//!
+//! A [`Description`] borrows the bytes it was parsed from and only indexes them: what nobody
+//! changes leaves as it came, byte for byte, in the same order. It reads what the field sends:
+//! lines ended by LF alone, a missing last line end, lines and attributes of unknown kinds, text
+//! that is not UTF-8. [`Edit`] writes a changed copy. The functions of offer/answer judge an
+//! answer and build the few descriptions that a platform has to say by itself.
+//!
+//! Left out: BUNDLE (RFC 8843), capability negotiation (RFC 5939), preconditions (RFC 3312) and
+//! ICE itself (RFC 8839), whose attributes are only seen and stripped.
+
+mod address;
+mod build;
+mod codec;
+mod description;
+mod direction;
+mod edit;
+mod error;
+mod line;
+mod media;
+mod offer_answer;
+
+pub use address::{Connection, Host, Origin};
+pub use build::{LocalMedia, Session, echo_answer, echo_offer, hold_offer, rejecting_answer};
+pub use codec::Codec;
+pub use description::{Description, MAX_BYTES, MAX_LINES, MAX_MEDIA};
+pub use direction::Direction;
+pub use edit::Edit;
+pub use error::SdpError;
+pub use media::{Kind, Media, Profile};
+pub use offer_answer::{AnswerError, check_answer, same_session_unchanged};

@@ -1,0 +1,436 @@
+//! Writing a changed copy: the lines that were asked for change, all others stay as they came.
+
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+
+use smallvec::SmallVec;
+
+use crate::line::{Line, words};
+use crate::media::Section;
+use crate::{Description, Direction};
+
+/// A set of changes to one description.
+///
+/// ```
+/// # use sdp::{Description, Edit};
+/// let offer = b"v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+/// let offer = Description::parse(offer)?;
+/// let mut edit = Edit::new(&offer);
+/// edit.origin_address("192.0.2.1".parse().unwrap());
+/// edit.relay(0, "192.0.2.1:30000".parse().unwrap(), 30_001);
+/// assert!(edit.finish().ends_with(b"c=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 30000 RTP/AVP 0\r\n"));
+/// # Ok::<(), sdp::SdpError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Edit<'d> {
+    description: &'d Description<'d>,
+    origin_address: Option<IpAddr>,
+    origin_session: Option<u64>,
+    origin_version: Option<u64>,
+    /// One for each medium, in order.
+    media: SmallVec<[MediaEdit; 2]>,
+    ice: Ice,
+}
+
+impl<'d> Edit<'d> {
+    /// No changes yet.
+    #[must_use]
+    pub fn new(description: &'d Description<'d>) -> Self {
+        Self {
+            description,
+            origin_address: None,
+            origin_session: None,
+            origin_version: None,
+            media: SmallVec::from_elem(MediaEdit::default(), description.media_count()),
+            ice: Ice::Kept,
+        }
+    }
+
+    /// Replaces the address in `o=`.
+    pub fn origin_address(&mut self, address: IpAddr) -> &mut Self {
+        self.origin_address = Some(address);
+        self
+    }
+
+    /// Replaces the session identifier in `o=`.
+    pub fn origin_session(&mut self, session_id: u64) -> &mut Self {
+        self.origin_session = Some(session_id);
+        self
+    }
+
+    /// Replaces the version in `o=`.
+    pub fn origin_version(&mut self, version: u64) -> &mut Self {
+        self.origin_version = Some(version);
+        self
+    }
+
+    /// Sends a medium through a relay: its address and port become `rtp`, and RTCP goes to
+    /// `rtcp_port` of the same address. `a=rtcp` is rewritten if it is there, and added if RTCP
+    /// is not one port above RTP and not multiplexed with it. A count of ports is taken off.
+    /// A medium that is not there, or is refused, stays as it is.
+    pub fn relay(&mut self, index: usize, rtp: SocketAddr, rtcp_port: u16) -> &mut Self {
+        let refused = |i| self.description.medium(i).is_none_or(|m| m.is_rejected());
+        if !refused(index) {
+            self.media[index].route = Route::Relay { rtp, rtcp_port };
+        }
+        self
+    }
+
+    /// Refuses a medium: port 0 (RFC 3264 §6).
+    pub fn reject(&mut self, index: usize) -> &mut Self {
+        if let Some(media) = self.media.get_mut(index) {
+            media.route = Route::Reject;
+        }
+        self
+    }
+
+    /// Replaces the direction of a medium, or states it.
+    pub fn direction(&mut self, index: usize, direction: Direction) -> &mut Self {
+        if let Some(media) = self.media.get_mut(index) {
+            media.direction = Some(direction);
+        }
+        self
+    }
+
+    /// Takes off all attributes of ICE (RFC 8839 §5): the candidates of a peer lead around a
+    /// relay, and its credentials are not the relay's.
+    pub fn strip_ice(&mut self) -> &mut Self {
+        self.ice = Ice::Stripped;
+        self
+    }
+
+    /// Writes the changed description.
+    #[must_use]
+    pub fn finish(&self) -> Vec<u8> {
+        let bytes = self.description.as_bytes();
+        let mut out = Vec::with_capacity(bytes.len() + SPARE_BYTES);
+        let mut writer = Writer {
+            out: &mut out,
+            bytes,
+            end: line_end(bytes),
+        };
+        let session_address = self.media.iter().find_map(MediaEdit::address);
+        self.write_session(&mut writer, session_address);
+        for (index, edit) in self.media.iter().enumerate() {
+            self.write_section(&mut writer, index, *edit, session_address);
+        }
+        out
+    }
+
+    fn write_session(&self, writer: &mut Writer<'_>, address: Option<IpAddr>) {
+        let lines = self.description.session_lines();
+        for (at, line) in lines.iter().enumerate() {
+            let next = self.description.lines().get(at + 1);
+            match (line.split(writer.bytes), address) {
+                (Some((b'o', value)), _) => self.write_origin(writer, *line, next, value),
+                (Some((b'c', _)), Some(address)) => writer.connection(address),
+                _ if self.strips(writer.bytes, *line) => {}
+                _ => writer.keep(*line, next),
+            }
+        }
+    }
+
+    fn write_origin(&self, out: &mut Writer<'_>, line: Line, next: Option<&Line>, value: &[u8]) {
+        let words: SmallVec<[&[u8]; 6]> = words(value).collect();
+        let unchanged = self.origin_address.is_none()
+            && self.origin_session.is_none()
+            && self.origin_version.is_none();
+        let [username, session, version, net, family, host] = words[..] else {
+            return out.keep(line, next);
+        };
+        if unchanged {
+            return out.keep(line, next);
+        }
+        out.text(b"o=");
+        out.text(username);
+        match self.origin_session {
+            Some(session) => out.print(format_args!(" {session}")),
+            None => out.words(&[session]),
+        }
+        match self.origin_version {
+            Some(version) => out.print(format_args!(" {version}")),
+            None => out.words(&[version]),
+        }
+        match self.origin_address {
+            Some(address) => out.print(format_args!(" {}", Connected(address))),
+            None => out.words(&[net, family, host]),
+        }
+        out.line_end();
+    }
+
+    fn write_section(
+        &self,
+        writer: &mut Writer<'_>,
+        index: usize,
+        edit: MediaEdit,
+        session_address: Option<IpAddr>,
+    ) {
+        let bytes = writer.bytes;
+        let section = self.description.section(index);
+        let lines = self.description.section_lines(index);
+        let mut pending = Pending::new(self.description, index, edit, session_address);
+        for (offset, line) in lines.iter().enumerate() {
+            let at = usize::from(section.lines.start) + offset;
+            let next = self.description.lines().get(at + 1);
+            let kind = line.split(bytes).map(|(kind, _)| kind);
+            if !matches!(kind, Some(b'm' | b'i')) {
+                pending.write_connection(writer);
+            }
+            match kind {
+                Some(b'm') => match edit.port() {
+                    Some(port) => writer.media_line(section, *line, port),
+                    None => writer.keep(*line, next),
+                },
+                Some(b'c') if pending.replaces_connection => {}
+                _ if self.strips(bytes, *line) => {}
+                _ if pending.replaces(bytes, *line) => pending.write_replaced(writer, *line),
+                _ => writer.keep(*line, next),
+            }
+        }
+        pending.write_connection(writer);
+        pending.write_rest(writer);
+    }
+
+    fn strips(&self, bytes: &[u8], line: Line) -> bool {
+        self.ice == Ice::Stripped
+            && ICE_ATTRIBUTES
+                .iter()
+                .any(|name| line.attribute(bytes, name.as_bytes()).is_some())
+    }
+}
+
+/// The changes to one medium.
+#[derive(Clone, Copy, Debug, Default)]
+struct MediaEdit {
+    route: Route,
+    direction: Option<Direction>,
+}
+
+impl MediaEdit {
+    fn address(&self) -> Option<IpAddr> {
+        match self.route {
+            Route::Relay { rtp, .. } => Some(rtp.ip()),
+            Route::Kept | Route::Reject => None,
+        }
+    }
+
+    fn port(&self) -> Option<u16> {
+        match self.route {
+            Route::Relay { rtp, .. } => Some(rtp.port()),
+            Route::Reject => Some(0),
+            Route::Kept => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Route {
+    #[default]
+    Kept,
+    Relay {
+        rtp: SocketAddr,
+        rtcp_port: u16,
+    },
+    Reject,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ice {
+    Kept,
+    Stripped,
+}
+
+/// Lines of a section that are still to be written.
+struct Pending {
+    connection: Option<IpAddr>,
+    /// Whether the section's own `c=` lines give way.
+    replaces_connection: bool,
+    /// Port of `a=rtcp`.
+    rtcp: Option<u16>,
+    /// Whether `a=rtcp` lines give way.
+    replaces_rtcp: bool,
+    direction: Option<Direction>,
+    /// Whether direction lines give way.
+    replaces_direction: bool,
+}
+
+impl Pending {
+    fn new(
+        description: &Description<'_>,
+        index: usize,
+        edit: MediaEdit,
+        session_address: Option<IpAddr>,
+    ) -> Self {
+        let bytes = description.as_bytes();
+        let own = description.section_lines(index).iter();
+        let has_own = own.clone().any(|line| line.value(bytes, b'c').is_some());
+        let mut session = description.session_lines().iter();
+        let has_session = session.any(|line| line.value(bytes, b'c').is_some());
+        let has_rtcp = own
+            .clone()
+            .any(|line| line.attribute(bytes, b"rtcp").is_some());
+        let mux = own
+            .clone()
+            .any(|line| line.attribute(bytes, b"rtcp-mux").is_some());
+        let address = edit.address();
+        let inherits = has_session && !has_own && address == session_address;
+        let rtcp = match edit.route {
+            Route::Relay { rtp, rtcp_port } => {
+                let usual = rtp.port().checked_add(1) == Some(rtcp_port) || mux;
+                (has_rtcp || !usual).then_some(rtcp_port)
+            }
+            Route::Kept | Route::Reject => None,
+        };
+        Self {
+            connection: address.filter(|_| !inherits),
+            replaces_connection: address.is_some(),
+            rtcp,
+            replaces_rtcp: matches!(edit.route, Route::Relay { .. }),
+            direction: edit.direction,
+            replaces_direction: edit.direction.is_some(),
+        }
+    }
+
+    /// Whether this line is one of those that change.
+    fn replaces(&self, bytes: &[u8], line: Line) -> bool {
+        let rtcp = self.replaces_rtcp && line.attribute(bytes, b"rtcp").is_some();
+        rtcp || self.replaces_direction && is_direction(bytes, line)
+    }
+
+    /// Writes what takes the place of the first of such lines; later ones just go.
+    fn write_replaced(&mut self, writer: &mut Writer<'_>, line: Line) {
+        if is_direction(writer.bytes, line) {
+            self.write_direction(writer);
+        } else {
+            self.write_rtcp(writer);
+        }
+    }
+
+    fn write_connection(&mut self, writer: &mut Writer<'_>) {
+        if let Some(address) = self.connection.take() {
+            writer.connection(address);
+        }
+    }
+
+    fn write_rtcp(&mut self, writer: &mut Writer<'_>) {
+        if let Some(port) = self.rtcp.take() {
+            writer.print(format_args!("a=rtcp:{port}"));
+            writer.line_end();
+        }
+    }
+
+    fn write_direction(&mut self, writer: &mut Writer<'_>) {
+        if let Some(direction) = self.direction.take() {
+            writer.print(format_args!("a={}", direction.name()));
+            writer.line_end();
+        }
+    }
+
+    fn write_rest(&mut self, writer: &mut Writer<'_>) {
+        self.write_rtcp(writer);
+        self.write_direction(writer);
+    }
+}
+
+/// Copies kept lines with their ends, and gives new ones the end the description uses.
+struct Writer<'w> {
+    out: &'w mut Vec<u8>,
+    bytes: &'w [u8],
+    end: &'static [u8],
+}
+
+impl Writer<'_> {
+    /// Copies a line and its end, exactly.
+    fn keep(&mut self, line: Line, next: Option<&Line>) {
+        self.separate();
+        let end = next.map_or(self.bytes.len(), |next| usize::from(next.start));
+        self.out
+            .extend_from_slice(&self.bytes[usize::from(line.start)..end]);
+    }
+
+    /// `m=` with another port and no count of ports; all else as it was.
+    fn media_line(&mut self, section: &Section, line: Line, port: u16) {
+        let bytes = self.bytes;
+        self.text(&bytes[usize::from(line.start)..usize::from(section.ports.start)]);
+        self.print(format_args!("{port}"));
+        self.text(&bytes[usize::from(section.ports.end)..usize::from(line.end)]);
+        self.line_end();
+    }
+
+    fn connection(&mut self, address: IpAddr) {
+        self.separate();
+        self.print(format_args!("c={}", Connected(address)));
+        self.line_end();
+    }
+
+    fn words(&mut self, words: &[&[u8]]) {
+        for word in words {
+            self.text(b" ");
+            self.text(word);
+        }
+    }
+
+    fn text(&mut self, text: &[u8]) {
+        self.out.extend_from_slice(text);
+    }
+
+    fn print(&mut self, text: core::fmt::Arguments<'_>) {
+        self.out
+            .write_fmt(text)
+            .expect("a vector takes all that is written");
+    }
+
+    fn line_end(&mut self) {
+        self.out.extend_from_slice(self.end);
+    }
+
+    /// Ends the last line if the description left it open.
+    fn separate(&mut self) {
+        if self.out.last().is_some_and(|last| *last != b'\n') {
+            self.line_end();
+        }
+    }
+}
+
+/// `IN IP4 192.0.2.1`.
+struct Connected(IpAddr);
+
+impl core::fmt::Display for Connected {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.0 {
+            IpAddr::V4(ip) => write!(f, "IN IP4 {ip}"),
+            IpAddr::V6(ip) => write!(f, "IN IP6 {ip}"),
+        }
+    }
+}
+
+fn is_direction(bytes: &[u8], line: Line) -> bool {
+    let value = line.value(bytes, b'a');
+    value.is_some_and(|v| Direction::from_name(v.trim_ascii_end()).is_some())
+}
+
+/// What ends the first line, and so every line we add.
+fn line_end(bytes: &[u8]) -> &'static [u8] {
+    match memchr::memchr(b'\n', bytes) {
+        Some(at) if at == 0 || bytes[at - 1] != b'\r' => b"\n",
+        _ => b"\r\n",
+    }
+}
+
+const ICE_ATTRIBUTES: [&str; 9] = [
+    "candidate",
+    "end-of-candidates",
+    "ice-ufrag",
+    "ice-pwd",
+    "ice-options",
+    "ice-lite",
+    "ice-mismatch",
+    "ice-pacing",
+    "remote-candidates",
+];
+
+/// Room for longer addresses and an added line or two.
+const SPARE_BYTES: usize = 96;
+
+#[cfg(test)]
+mod tests;
