@@ -1,1 +1,34 @@
-//! Drives real peers and the real binary in tests.
+//! Drives the real program and real peers in tests.
+//!
+//! A test starts a [`Platform`], phones ([`Baresip`]), scripted peers ([`Sipp`]) and, for odd
+//! flows, a hand-written [`Peer`]. Everything lives in temporary directories and on ports of
+//! its own ([`ports`]), and ends with the value that holds it. What takes time is waited for
+//! with [`wait_for`], nowhere else.
+//!
+//! The message reader here is not the product's own, on purpose: a mistake in one shall not
+//! hide the same mistake in the other.
+
+mod audio;
+mod baresip;
+mod digest;
+mod kamailio;
+mod message;
+mod peer;
+mod platform;
+pub mod ports;
+mod program;
+mod rest;
+mod sipp;
+mod wait;
+
+pub use audio::{dominant_frequency_hz, read_wav, tone, write_alaw, write_wav};
+pub use baresip::{Baresip, Event, PhoneOptions, PhoneTransport};
+pub use digest::{Credentials, authorization};
+pub use kamailio::Kamailio;
+pub use message::Message;
+pub use peer::{Peer, session};
+pub use platform::{Platform, PlatformOptions, Ready, ReadySip, ReadyUser};
+pub use program::Program;
+pub use rest::Rest;
+pub use sipp::{SIPP_TONE_HZ, Sipp, SippCounts};
+pub use wait::{PATIENCE, wait_for, wait_for_within};

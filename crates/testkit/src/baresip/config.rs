@@ -1,0 +1,152 @@
+//! The files baresip reads at its start.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::{audio, ports};
+
+/// Over what a phone speaks to its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the transport it names")]
+pub enum PhoneTransport {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+impl PhoneTransport {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+        }
+    }
+}
+
+/// How to start a phone.
+#[derive(Clone, Debug)]
+pub struct PhoneOptions {
+    name: String,
+    domain: String,
+    password: String,
+    server: Option<(SocketAddr, PhoneTransport)>,
+    tone_hz: u32,
+}
+
+impl PhoneOptions {
+    /// A phone without a server, for `name@domain`.
+    #[must_use]
+    pub fn new(name: &str, domain: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            domain: domain.to_owned(),
+            password: String::new(),
+            server: None,
+            tone_hz: 440,
+        }
+    }
+
+    /// The server it registers with and sends all requests to.
+    #[must_use]
+    pub fn server(mut self, address: SocketAddr, transport: PhoneTransport) -> Self {
+        self.server = Some((address, transport));
+        self
+    }
+
+    /// Its password.
+    #[must_use]
+    pub fn password(mut self, password: &str) -> Self {
+        self.password = password.to_owned();
+        self
+    }
+
+    /// The tone it plays into its calls; 440 Hz if not said. A multiple of 20.
+    #[must_use]
+    pub fn tone_hz(mut self, frequency_hz: u32) -> Self {
+        self.tone_hz = frequency_hz;
+        self
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The account as baresip writes it.
+    pub(super) fn account(&self) -> String {
+        let Self {
+            name,
+            domain,
+            password,
+            ..
+        } = self;
+        let mut account = format!("<sip:{name}@{domain}");
+        match self.server {
+            None => account.push_str(">;regint=0"),
+            Some((address, transport)) => {
+                let transport = transport.name();
+                account.push_str(&format!(
+                    ";transport={transport}>;auth_user={name};auth_pass={password};\
+                     outbound=\"sip:{address};transport={transport}\";regint=60"
+                ));
+            }
+        }
+        account.push_str(";audio_codecs=pcmu,pcma");
+        account
+    }
+}
+
+/// The ports a phone was given.
+pub(super) struct Ports {
+    pub(super) sip: u16,
+    pub(super) control: u16,
+}
+
+/// Writes configuration and tone into the phone's directory.
+pub(super) fn write(options: &PhoneOptions, directory: &Path) -> Result<Ports> {
+    // SIP over TLS sits on the port above that for UDP and TCP.
+    let sip = ports::run_of(2);
+    let control = ports::one();
+    let rtp = ports::run_of(RTP_PORT_COUNT);
+    let tone = directory.join("tone.wav");
+    audio::write_wav(
+        &tone,
+        &audio::tone(f64::from(options.tone_hz), TONE_DURATION_S),
+    )?;
+
+    // account.so loads after the codecs, or accounts cannot name them.
+    let config = format!(
+        "poll_method epoll\n\
+         sip_listen 127.0.0.1:{sip}\n\
+         net_interface 127.0.0.1\n\
+         audio_source aufile,{tone}\n\
+         audio_alert aufile,{tone}\n\
+         audio_channels 1\n\
+         jitter_buffer_delay 5-10\n\
+         rtp_ports {rtp}-{rtp_last}\n\
+         module_path {MODULES}\n\
+         module g711.so\n\
+         module aufile.so\n\
+         module sndfile.so\n\
+         module_tmp uuid.so\n\
+         module_tmp account.so\n\
+         module_app menu.so\n\
+         module_app ctrl_tcp.so\n\
+         ctrl_tcp_listen 127.0.0.1:{control}\n\
+         snd_path {directory}\n",
+        tone = tone.display(),
+        rtp_last = rtp + RTP_PORT_COUNT - 1,
+        directory = directory.display(),
+    );
+    std::fs::write(directory.join("config"), config).context("writing the configuration")?;
+    // Empty: the account is made over the control port, where its events are seen.
+    std::fs::write(directory.join("accounts"), "").context("writing the accounts")?;
+    Ok(Ports { sip, control })
+}
+
+const MODULES: &str = "/usr/lib/baresip/modules";
+const RTP_PORT_COUNT: u16 = 20;
+/// It begins anew at its end only in newer versions: long enough for any test.
+const TONE_DURATION_S: f64 = 120.0;

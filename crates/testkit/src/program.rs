@@ -1,0 +1,125 @@
+//! A program under test or beside it: started, logged, and ended with its value.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::wait::wait_for_within;
+
+/// A running program. Killed when dropped; when a test panics, the end of its log is shown.
+#[derive(Debug)]
+pub struct Program {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Program {
+    /// Starts it with standard output and error going to `NAME.log` in `directory`.
+    ///
+    /// # Errors
+    /// If it cannot be started, for example because it is not installed.
+    pub fn start(name: &str, command: &mut Command, directory: &Path) -> Result<Self> {
+        let log = directory.join(format!("{name}.log"));
+        let out = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .context("opening the log")?;
+        let err = out.try_clone().context("sharing the log")?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .spawn()
+            .with_context(|| format!("starting {name} ({})", command.get_program().display()))?;
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            log,
+        })
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// All it has printed.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read(&self.log)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+
+    /// The last lines it has printed.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+    }
+
+    /// How it ended; `None` while it runs.
+    pub fn exit_status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// If it does not end with success.
+    ///
+    /// # Panics
+    /// If it does not end in time.
+    #[track_caller]
+    pub fn finish(&mut self, patience: Duration) -> Result<()> {
+        let what = format!("the end of {}", self.name);
+        let status = wait_for_within(patience, &what, || self.exit_status());
+        if !status.success() {
+            bail!("{} ended with {status}:\n{}", self.name, self.log_tail());
+        }
+        Ok(())
+    }
+
+    /// Asks it to end (SIGTERM) and waits until it has.
+    ///
+    /// # Errors
+    /// If it does not end with success.
+    #[track_caller]
+    pub fn terminate(&mut self) -> Result<()> {
+        let pid = self.pid().to_string();
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .context("sending SIGTERM")?;
+        self.finish(crate::PATIENCE)
+    }
+
+    /// Ends it at once (SIGKILL), as a crash would.
+    pub fn kill_9(&mut self) {
+        // Fails only if it has ended already, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill_9();
+        if std::thread::panicking() {
+            eprintln!(
+                "--- the end of {}'s log\n{}\n---",
+                self.name,
+                self.log_tail()
+            );
+        }
+    }
+}
+
+const TAIL_LINES: usize = 60;
