@@ -1,1 +1,15 @@
 //! RTP and RTCP, DTMF events, reception statistics and MOS.
+//!
+//! Pure: bytes and arrival times come in, values go out. Nothing here keeps a copy of a packet.
+
+mod event;
+mod header;
+mod mos;
+mod reception;
+mod rtcp;
+
+pub use event::TelephoneEvent;
+pub use header::{Header, HeaderError, Packet, is_rtcp};
+pub use mos::{Impairment, mos_centi};
+pub use reception::{Reception, Snapshot};
+pub use rtcp::{Compound, ReportBlock, ReportBlocks, RtcpError, RtcpPacket, SenderReport};
