@@ -4,8 +4,9 @@
 
 pub mod address;
 pub mod check;
-pub mod framing;
 pub mod dialog;
+pub mod digest;
+pub mod framing;
 pub mod lex;
 mod message;
 mod method;

@@ -1,0 +1,174 @@
+//! Nonces that carry their own proof, so that any node of a cluster can judge them.
+//!
+//! 30 bytes in base64url: the time of issue in milliseconds (6), a salt that no two nonces of a
+//! node share (6), and 18 bytes of HMAC-SHA256 over both under the cluster's key.
+
+use core::time::Duration;
+
+use clock::Time;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+/// The characters of a nonce.
+pub(super) const NONCE_CHARS: usize = 40;
+
+/// Issues and opens nonces.
+#[derive(Clone)]
+pub(super) struct Nonces {
+    /// Has taken in the key; cloning it saves hashing the key for each nonce.
+    keyed: Hmac<Sha256>,
+    lifetime: Duration,
+    salt: u64,
+}
+
+/// What a genuine nonce says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Opened {
+    /// When it was issued.
+    pub(super) issued_ms: u64,
+    /// Part of its proof: as good as random, and nobody without the key can choose it.
+    pub(super) tag: u64,
+    pub(super) age: Age,
+}
+
+/// Whether a nonce still serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    Fresh,
+    Expired,
+}
+
+impl Nonces {
+    /// `seed` makes the salts of this node differ from those of others.
+    pub(super) fn new(cluster_key: &[u8; 32], lifetime: Duration, seed: u64) -> Self {
+        Self {
+            keyed: Hmac::new_from_slice(cluster_key).expect("HMAC takes keys of any length"),
+            lifetime,
+            salt: seed,
+        }
+    }
+
+    /// A nonce that was never issued before.
+    pub(super) fn issue(&mut self, now: Time) -> [u8; NONCE_CHARS] {
+        self.salt = self.salt.wrapping_add(1);
+        let mut bytes = [0; BYTES];
+        bytes[..6].copy_from_slice(&now.as_millis().to_be_bytes()[2..]);
+        bytes[6..SIGNED].copy_from_slice(&self.salt.to_be_bytes()[2..]);
+        let proof = self.sign(&bytes[..SIGNED]);
+        bytes[SIGNED..].copy_from_slice(&proof[..BYTES - SIGNED]);
+        encode(&bytes)
+    }
+
+    /// Judges a nonce; `None` if this cluster did not issue it. One from the future is taken
+    /// for genuine: clocks of nodes differ.
+    pub(super) fn open(&self, now: Time, nonce: &[u8]) -> Option<Opened> {
+        let bytes = decode(nonce)?;
+        let proof = self.sign(&bytes[..SIGNED]);
+        if !super::hash::is_same(&proof[..BYTES - SIGNED], &bytes[SIGNED..]) {
+            return None;
+        }
+        let issued_ms = number(&bytes[..6]);
+        let age_ms = u128::from(now.as_millis().saturating_sub(issued_ms));
+        Some(Opened {
+            issued_ms,
+            tag: number(&bytes[SIGNED..SIGNED + 8]),
+            age: if age_ms <= self.lifetime.as_millis() {
+                Age::Fresh
+            } else {
+                Age::Expired
+            },
+        })
+    }
+
+    fn sign(&self, signed: &[u8]) -> [u8; 32] {
+        let mut mac = self.keyed.clone();
+        mac.update(signed);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |n, b| n << 8 | u64::from(*b))
+}
+
+/// base64url without padding (RFC 4648 §5).
+fn encode(bytes: &[u8; BYTES]) -> [u8; NONCE_CHARS] {
+    let mut text = [0; NONCE_CHARS];
+    for (four, three) in text.chunks_exact_mut(4).zip(bytes.chunks_exact(3)) {
+        let bits = number(three);
+        for (at, c) in four.iter_mut().enumerate() {
+            *c = ALPHABET[(bits >> (18 - 6 * at)) as usize & 63];
+        }
+    }
+    text
+}
+
+fn decode(text: &[u8]) -> Option<[u8; BYTES]> {
+    if text.len() != NONCE_CHARS {
+        return None;
+    }
+    let mut bytes = [0; BYTES];
+    for (three, four) in bytes.chunks_exact_mut(3).zip(text.chunks_exact(4)) {
+        let mut bits = 0;
+        for c in four {
+            bits = bits << 6 | u32::from(sextet(*c)?);
+        }
+        three.copy_from_slice(&bits.to_be_bytes()[1..]);
+    }
+    Some(bytes)
+}
+
+const fn sextet(c: u8) -> Option<u8> {
+    Some(match c {
+        b'A'..=b'Z' => c - b'A',
+        b'a'..=b'z' => c - b'a' + 26,
+        b'0'..=b'9' => c - b'0' + 52,
+        b'-' => 62,
+        b'_' => 63,
+        _ => return None,
+    })
+}
+
+const BYTES: usize = 30;
+/// How many of them the proof covers.
+const SIGNED: usize = 12;
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFETIME: Duration = Duration::from_secs(300);
+
+    #[test]
+    fn any_node_with_the_key_opens_it_and_no_other() {
+        let now = Time::from_secs(1_700_000_000);
+        let mut here = Nonces::new(&[7; 32], LIFETIME, 1);
+        let there = Nonces::new(&[7; 32], LIFETIME, 2);
+        let stranger = Nonces::new(&[8; 32], LIFETIME, 1);
+        let nonce = here.issue(now);
+        assert_eq!(there.open(now, &nonce).unwrap().age, Age::Fresh);
+        assert_eq!(there.open(now, &nonce).unwrap().issued_ms, now.as_millis());
+        let late = now + LIFETIME + Duration::from_millis(1);
+        assert_eq!(there.open(now + LIFETIME, &nonce).unwrap().age, Age::Fresh);
+        assert_eq!(there.open(late, &nonce).unwrap().age, Age::Expired);
+        assert_eq!(stranger.open(now, &nonce), None);
+        assert_ne!(here.issue(now), nonce);
+    }
+
+    #[test]
+    fn every_changed_character_is_noticed() {
+        let now = Time::from_secs(1_700_000_000);
+        let mut nonces = Nonces::new(&[7; 32], LIFETIME, 1);
+        let nonce = nonces.issue(now);
+        for at in 0..NONCE_CHARS {
+            for c in [b'A', b'_', b'=', b' ', 0, 0xff] {
+                let mut bad = nonce;
+                bad[at] = c;
+                assert!(bad == nonce || nonces.open(now, &bad).is_none());
+            }
+        }
+        assert_eq!(nonces.open(now, b""), None);
+        assert_eq!(nonces.open(now, &nonce[1..]), None);
+    }
+}
