@@ -2,6 +2,8 @@
 
 mod cdrs;
 mod error;
+mod frame;
+pub mod journal;
 mod live;
 mod records;
 
