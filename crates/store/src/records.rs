@@ -5,12 +5,14 @@
 //! [`Record`]; callers use the typed methods on `dyn Records`, which know each kind by
 //! [`Resource`].
 
+mod redact;
 mod resource;
 
 use clock::Time;
 use model::{ApiToken, AuditEntry, Settings, Snapshot, TokenId};
 
-pub use self::resource::{Kind, Record, Resource};
+pub(crate) use self::redact::redacted;
+pub use self::resource::{Kind, Record, Reference, Resource, UniqueValue};
 use crate::StoreError;
 
 /// A store of records. Every change validates the record, bumps the platform's revision and

@@ -65,6 +65,9 @@ macro_rules! kinds {
         }
 
         impl Kind {
+            /// Those that are kept alike, in an order in which each names only kinds before it.
+            pub const RECORDS: [Self; RECORD_KINDS] = [$(Self::$kind),*];
+
             /// Its name in the API, the audit log and the store.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
@@ -154,12 +157,15 @@ kinds! {
     Account AccountId "account",
     User UserId "user",
     Device DeviceId "device",
-    Number NumberId "number",
     Customer CustomerId "customer",
+    Number NumberId "number",
     Carrier CarrierId "carrier",
     Gateway GatewayId "gateway",
     Route RouteId "route",
 }
+
+/// How many kinds [`Record`] has.
+const RECORD_KINDS: usize = 8;
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,85 @@
+//! The SQL adapter for one machine: SQLite in write-ahead mode, in one file.
+//!
+//! One connection writes and one reads, each behind a mutex: readers never wait for a writer,
+//! and a transaction never finds the database busy. Commits are synced
+//! (`synchronous=FULL`): a journal is deleted on the strength of them.
+
+mod cdrs;
+mod migrate;
+mod records;
+mod tokens;
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::StoreError;
+
+/// Records and CDRs in a SQLite file; fills [`Records`](crate::Records) and
+/// [`CdrStore`](crate::CdrStore).
+pub struct Sqlite {
+    writer: Mutex<Connection>,
+    reader: Mutex<Connection>,
+}
+
+impl Sqlite {
+    /// Opens a file, which is made if need be, and brings its schema up to date. Errors:
+    /// `NewerSchema`, `Corrupt`, `Unavailable`.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut writer = connect(path)?;
+        migrate::run(&mut writer)?;
+        let reader = connect(path)?;
+        reader.pragma_update(None, "query_only", true)?;
+        Ok(Self {
+            writer: Mutex::new(writer),
+            reader: Mutex::new(reader),
+        })
+    }
+
+    /// Runs a change: all of it or nothing.
+    fn change<T>(
+        &self,
+        change: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut writer = lock(&self.writer);
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let result = change(&transaction)?;
+        transaction.commit()?;
+        Ok(result)
+    }
+
+    /// Runs queries that see one moment.
+    fn query<T>(
+        &self,
+        query: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut reader = lock(&self.reader);
+        let transaction = reader.transaction_with_behavior(TransactionBehavior::Deferred)?;
+        query(&transaction)
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+/// A transaction that was cut short by a panic was rolled back; the connection is good.
+fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long to wait for another process that has the file, a backup for instance.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Prepared statements kept for each connection.
+const STATEMENTS: usize = 64;
+
+#[cfg(test)]
+mod tests;
