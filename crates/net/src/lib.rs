@@ -12,6 +12,7 @@ pub mod net;
 pub mod resolve;
 mod stream;
 mod sys;
+pub mod tls;
 mod udp;
 
 pub use counters::{Counters, DropReason};
@@ -22,3 +23,5 @@ pub use drive::{
 pub use listener::{Advertised, ListenError, ListenerSpec, ListenerStatus};
 pub use net::{Config, Net, OpenError};
 pub use resolve::ResolveError;
+pub use stream::StreamLimits;
+pub use tls::{Identity, TlsConfig, TlsError, Trust};

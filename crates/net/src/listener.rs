@@ -107,7 +107,7 @@ pub enum ListenError {
 }
 
 impl ListenError {
-    fn from_io(spec: &ListenerSpec, source: io::Error) -> Self {
+    pub(crate) fn from_io(spec: &ListenerSpec, source: io::Error) -> Self {
         let (transport, bind) = (spec.transport, spec.bind);
         match source.kind() {
             io::ErrorKind::AddrInUse => Self::Taken { transport, bind },

@@ -2,24 +2,35 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded, unbounded};
+use crossbeam_channel::{Sender, bounded};
 use sip::{ListenerId, Transport};
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::counters::Counters;
 use crate::drive::{Clock, Command, Parts, Shard, Waker};
-use crate::listener::{ListenError, ListenerSpec, ListenerStatus, open_udp};
+use crate::listener::{ListenError, ListenerSpec, ListenerStatus, open_stream, open_udp};
 use crate::resolve::Resolver;
-use crate::stream::{Connections, StreamEvent};
+use crate::stream::{Acceptor, Admission, Connections, Context, StreamLimits};
 use crate::sys::epoll::Epoll;
+use crate::tls::{Identity, Tls, TlsConfig, TlsError};
 use crate::udp::UdpListener;
 
 /// What a [`Net`] is opened with.
-#[derive(Clone, Debug, Default)]
-pub struct Config {}
+#[derive(Debug, Default)]
+pub struct Config {
+    /// Bounds of stream connections.
+    pub streams: StreamLimits,
+    /// Certificates.
+    pub tls: TlsConfig,
+    /// The origins from which a browser may open a WebSocket, such as `https://phone.example.com`;
+    /// empty: any.
+    pub allowed_origins: Vec<String>,
+}
 
 /// Why the network side could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +38,9 @@ pub enum OpenError {
     /// The kernel gave no epoll or event descriptor, or no thread.
     #[error("the system is out of descriptors or threads: {0}")]
     System(#[from] io::Error),
+    /// A certificate or key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// A handle on the network side of a process, for other threads. Clones are the same one.
@@ -40,27 +54,53 @@ struct Inner {
     counters: Arc<Counters>,
     commands: Sender<Command>,
     /// Held while a listener is added or removed, so that these happen one after another.
-    listeners: Mutex<BTreeMap<ListenerId, ListenerStatus>>,
-    events: mpsc::Sender<StreamEvent>,
+    listeners: Mutex<BTreeMap<ListenerId, Listener>>,
+    context: Arc<Context>,
+    /// Where connections and resolver live; taken when the last handle is dropped.
+    runtime: Option<Runtime>,
+}
+
+/// An open listener.
+#[derive(Debug)]
+struct Listener {
+    status: ListenerStatus,
+    /// `None` for UDP, whose socket is the shard's.
+    acceptor: Option<Acceptor>,
 }
 
 impl Net {
     /// Opens the network side without any listener, and the shard that will serve it.
     ///
     /// # Errors
-    /// If the system is out of descriptors or threads.
-    pub fn open(_config: Config) -> Result<(Self, Shard), OpenError> {
+    /// If the system is out of descriptors or threads, or a certificate cannot be used.
+    pub fn open(config: Config) -> Result<(Self, Shard), OpenError> {
         let counters = Arc::new(Counters::default());
-        let (commands, commands_received) = unbounded();
+        let (commands, commands_received) = bounded(COMMANDS_MAX);
         let (events, events_received) = mpsc::channel(EVENTS_MAX);
         let (clock, waker) = (Clock::start(), Waker::new()?);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(STREAM_THREADS)
+            .thread_name("sip-streams")
+            .enable_all()
+            .build()?;
+        let context = Arc::new(Context {
+            limits: config.streams,
+            counters: counters.clone(),
+            admission: Admission::new(counters.clone()),
+            tls: Tls::new(config.tls)?,
+            allowed_origins: config.allowed_origins,
+            local_ips: RwLock::default(),
+            events,
+            waker: waker.clone(),
+            next_conn: AtomicU64::new(1),
+        });
         let shard = Shard::new(Parts {
             clock,
             poll: Epoll::new()?,
             waker: waker.clone(),
             commands: commands_received,
             events: events_received,
-            connections: Connections::new(counters.clone()),
+            connections: Connections::new(context.clone(), runtime.handle().clone()),
             resolver: Resolver,
             counters: counters.clone(),
         })?;
@@ -70,7 +110,8 @@ impl Net {
             counters,
             commands,
             listeners: Mutex::default(),
-            events,
+            context,
+            runtime: Some(runtime),
         }));
         Ok((net, shard))
     }
@@ -85,11 +126,15 @@ impl Net {
         if listeners.contains_key(&spec.id) {
             return Err(ListenError::Duplicate(spec.id));
         }
-        let status = match spec.transport {
+        let listener = match spec.transport {
             Transport::Udp => self.add_udp(spec)?,
-            _ => return Err(ListenError::NoCertificate(spec.transport)),
+            _ => self.add_stream(spec)?,
         };
-        listeners.insert(spec.id, status.clone());
+        let status = listener.status.clone();
+        self.0
+            .context
+            .note_listener(spec.id, Some(status.local.ip()));
+        listeners.insert(spec.id, listener);
         Ok(status)
     }
 
@@ -100,21 +145,28 @@ impl Net {
     /// If it is not open, or the shard does not answer within [`COMMAND_TIMEOUT`].
     pub fn remove_listener(&self, id: ListenerId) -> Result<(), ListenError> {
         let mut listeners = self.listeners_locked();
-        let status = listeners.remove(&id).ok_or(ListenError::Unknown(id))?;
-        if status.spec.transport == Transport::Udp {
-            let (reply, answer) = bounded(1);
-            self.command(Command::Remove(id, reply))?;
-            answer
-                .recv_timeout(COMMAND_TIMEOUT)
-                .map_err(|_| ListenError::ShardGone)?;
+        let listener = listeners.remove(&id).ok_or(ListenError::Unknown(id))?;
+        self.0.context.note_listener(id, None);
+        if let Some(acceptor) = listener.acceptor {
+            return acceptor
+                .stop(COMMAND_TIMEOUT)
+                .then_some(())
+                .ok_or(ListenError::ShardGone);
         }
-        Ok(())
+        let (reply, answer) = bounded(1);
+        self.command(Command::Remove(id, reply))?;
+        answer
+            .recv_timeout(COMMAND_TIMEOUT)
+            .map_err(|_| ListenError::ShardGone)
     }
 
     /// The open listeners, by number.
     #[must_use]
     pub fn listeners(&self) -> Vec<ListenerStatus> {
-        self.listeners_locked().values().cloned().collect()
+        self.listeners_locked()
+            .values()
+            .map(|listener| listener.status.clone())
+            .collect()
     }
 
     /// The counters.
@@ -135,16 +187,42 @@ impl Net {
         self.0.waker.clone()
     }
 
+    /// Shows another certificate from the next TLS handshake on. Open connections go on.
+    ///
+    /// # Errors
+    /// If certificate and key do not fit together; then the old one stays.
+    pub fn replace_certificate(&self, identity: Identity) -> Result<(), TlsError> {
+        self.0.context.tls.replace(identity)
+    }
+
     /// Ends [`Shard::run`] after its current round.
     pub fn stop(&self) {
         // Without a receiver the shard has ended already.
         let _ = self.command(Command::Stop);
     }
 
-    fn add_udp(&self, spec: &ListenerSpec) -> Result<ListenerStatus, ListenError> {
+    fn add_udp(&self, spec: &ListenerSpec) -> Result<Listener, ListenError> {
         let (socket, status) = open_udp(spec)?;
         self.command(Command::Add(spec.id, UdpListener::new(spec.id, socket)))?;
-        Ok(status)
+        Ok(Listener {
+            status,
+            acceptor: None,
+        })
+    }
+
+    fn add_stream(&self, spec: &ListenerSpec) -> Result<Listener, ListenError> {
+        let context = self.0.context.clone();
+        if spec.transport.is_secure() && !context.tls.can_listen() {
+            return Err(ListenError::NoCertificate(spec.transport));
+        }
+        let runtime = self.0.runtime.as_ref().ok_or(ListenError::ShardGone)?;
+        let (socket, status) = open_stream(spec)?;
+        let acceptor = Acceptor::start(runtime.handle(), context, socket, spec.id, spec.transport)
+            .map_err(|source| ListenError::from_io(spec, source))?;
+        Ok(Listener {
+            status,
+            acceptor: Some(acceptor),
+        })
     }
 
     fn command(&self, command: Command) -> Result<(), ListenError> {
@@ -156,7 +234,7 @@ impl Net {
         Ok(())
     }
 
-    fn listeners_locked(&self) -> MutexGuard<'_, BTreeMap<ListenerId, ListenerStatus>> {
+    fn listeners_locked(&self) -> MutexGuard<'_, BTreeMap<ListenerId, Listener>> {
         self.0
             .listeners
             .lock()
@@ -164,7 +242,21 @@ impl Net {
     }
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // The last handle may be dropped by one of the runtime's own threads, which must not
+            // wait for itself.
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// How long removing a listener waits for the shard.
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
+/// Commands waiting for the shard; adding listeners waits while there are more.
+const COMMANDS_MAX: usize = 1_024;
+/// Threads that serve stream connections and the resolver.
+const STREAM_THREADS: usize = 2;
 /// Stream messages waiting for the shard; while there are more, connections are not read.
 const EVENTS_MAX: usize = 4_096;

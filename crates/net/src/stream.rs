@@ -7,16 +7,28 @@
 //!
 //! The table of open connections belongs to the shard's thread, so that sending takes no lock.
 
+mod accept;
+mod admission;
+mod bytes;
+mod connect;
+mod context;
+mod limits;
+mod outbox;
+mod session;
 mod table;
+mod websocket;
 
-use bytes::Bytes;
+use ::bytes::Bytes;
 use sip::{ConnId, Flow, Targets};
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use self::accept::Acceptor;
+pub(crate) use self::admission::Admission;
+pub(crate) use self::context::Context;
+pub use self::limits::StreamLimits;
+pub(crate) use self::table::Connections;
 use crate::drive::{CloseReason, TransmitError};
 use crate::resolve::ResolveError;
-
-pub(crate) use table::Connections;
 
 /// What tasks tell the shard.
 #[derive(Debug)]
@@ -26,7 +38,7 @@ pub(crate) enum StreamEvent {
     Opened { flow: Flow, link: Option<Link> },
     /// A message arrived.
     Message { flow: Flow, bytes: Bytes },
-    /// A connection is gone, after being opened or not.
+    /// A connection is gone; `flow` is that of one that was opened.
     Closed {
         conn: ConnId,
         flow: Option<Flow>,
@@ -51,6 +63,13 @@ pub(crate) struct Link {
     pub(crate) kill: oneshot::Sender<CloseReason>,
 }
 
+/// The task's end of one connection.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(crate) queue: mpsc::Receiver<Queued>,
+    pub(crate) kill: oneshot::Receiver<CloseReason>,
+}
+
 /// A message waiting to be written.
 #[derive(Debug)]
 pub(crate) struct Queued {
@@ -58,5 +77,14 @@ pub(crate) struct Queued {
     pub(crate) key: u64,
 }
 
-/// Messages waiting for one connection; one more closes it.
-pub(crate) const WRITE_QUEUE_MAX: usize = 1_024;
+/// The two ends of a new connection.
+pub(crate) fn link(limits: &StreamLimits) -> (Link, Inbox) {
+    let (queue, queued) = mpsc::channel(limits.write_queue_max);
+    let (kill, killed) = oneshot::channel();
+    let link = Link { queue, kill };
+    let inbox = Inbox {
+        queue: queued,
+        kill: killed,
+    };
+    (link, inbox)
+}

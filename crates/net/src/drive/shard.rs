@@ -12,7 +12,7 @@ use sip::{ListenerId, Targets};
 use tokio::sync::mpsc;
 
 use super::round::{Round, UdpTable};
-use super::{Clock, Host, Input, Machine, TransmitError, Waker};
+use super::{Clock, Host, Input, Machine, Waker};
 use crate::counters::Counters;
 use crate::resolve::{ResolveError, Resolver};
 use crate::stream::{Connections, StreamEvent};

@@ -1,27 +1,51 @@
 //! The open connections, as the shard knows them.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use sip::{ConnId, Destination, Flow, Transmit};
+use sip::{ConnId, Destination, Flow, ListenerId, Transmit, Transport};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::{Link, Queued, StreamEvent};
-use crate::counters::{Counters, DropReason};
+use super::connect::Dial;
+use super::{Context, Link, Queued, StreamEvent, link};
+use crate::counters::DropReason;
 use crate::drive::{CloseReason, Input, TransmitError};
 
-/// The connections of one shard.
+/// The connections of one shard: those open, and those being opened.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    links: HashMap<ConnId, Link>,
-    counters: Arc<Counters>,
+    open: HashMap<ConnId, Open>,
+    /// The latest connection to each peer.
+    by_peer: HashMap<Peer, ConnId>,
+    context: Arc<Context>,
+    runtime: Handle,
+}
+
+/// One connection.
+#[derive(Debug)]
+struct Open {
+    link: Link,
+    peer: Peer,
+}
+
+/// Whom a connection leads to: a message for the same peer goes over the same connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Peer {
+    transport: Transport,
+    remote: SocketAddr,
+    /// The name its certificate was verified against; empty if none was.
+    name: Box<str>,
 }
 
 impl Connections {
-    pub(crate) fn new(counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(context: Arc<Context>, runtime: Handle) -> Self {
         Self {
-            links: HashMap::new(),
-            counters,
+            open: HashMap::new(),
+            by_peer: HashMap::new(),
+            context,
+            runtime,
         }
     }
 
@@ -30,13 +54,18 @@ impl Connections {
         match event {
             StreamEvent::Opened { flow, link } => {
                 if let (Some(conn), Some(link)) = (flow.conn, link) {
-                    self.links.insert(conn, link);
+                    let peer = Peer {
+                        transport: flow.transport,
+                        remote: flow.remote,
+                        name: Box::default(),
+                    };
+                    self.insert(conn, link, peer);
                 }
                 Some(Input::Opened { flow })
             }
             StreamEvent::Message { flow, bytes } => Some(Input::Message { flow, bytes }),
             StreamEvent::Closed { conn, flow, why } => {
-                self.links.remove(&conn);
+                self.remove(conn);
                 flow.map(|flow| Input::Closed { flow, why })
             }
             StreamEvent::Failed { key, error } => Some(Input::TransmitFailed { key, error }),
@@ -44,36 +73,116 @@ impl Connections {
         }
     }
 
-    /// Queues a message for its connection.
+    /// Queues a message for its connection; opens one if it is for an address and none is open.
     pub(crate) fn transmit(&mut self, transmit: Transmit) -> Result<(), TransmitError> {
         let Transmit { to, bytes, key } = transmit;
-        let conn = match to {
-            Destination::Flow(Flow { conn, .. }) => conn.ok_or(TransmitError::NoConnection)?,
-            Destination::Address { .. } => return Err(TransmitError::Unreachable),
-        };
-        self.queue(conn, Queued { bytes, key })
+        let message = Queued { bytes, key };
+        match to {
+            Destination::Flow(flow) => {
+                let conn = flow.conn.ok_or(TransmitError::NoConnection)?;
+                self.queue(conn, message)
+            }
+            Destination::Address {
+                transport,
+                listener,
+                remote,
+                name,
+            } => {
+                // Only certificates are verified against a name.
+                let name = if transport.is_secure() {
+                    name
+                } else {
+                    Box::default()
+                };
+                let peer = Peer {
+                    transport,
+                    remote,
+                    name,
+                };
+                self.transmit_to(peer, listener, message)
+            }
+        }
     }
 
     /// Closes a connection once what is queued is written.
     pub(crate) fn close(&mut self, flow: Flow) {
         if let Some(conn) = flow.conn {
-            self.links.remove(&conn);
+            self.remove(conn);
         }
     }
 
+    fn transmit_to(
+        &mut self,
+        peer: Peer,
+        listener: ListenerId,
+        message: Queued,
+    ) -> Result<(), TransmitError> {
+        let open = self.by_peer.get(&peer).copied().filter(|conn| {
+            self.open
+                .get(conn)
+                .is_some_and(|open| !open.link.queue.is_closed())
+        });
+        let conn = match open {
+            Some(conn) => conn,
+            None => self.dial(peer, listener)?,
+        };
+        self.queue(conn, message)
+    }
+
+    /// Starts to open a connection, whose queue can be filled at once.
+    fn dial(&mut self, peer: Peer, listener: ListenerId) -> Result<ConnId, TransmitError> {
+        let limits = &self.context.limits;
+        let permit = self
+            .context
+            .admission
+            .connect(peer.transport, limits)
+            .map_err(|reason| {
+                self.context.counters.count_dropped(reason, 1);
+                TransmitError::TooManyConnections
+            })?;
+        let conn = self.context.next_conn();
+        let (link, inbox) = link(limits);
+        let dial = Dial {
+            conn,
+            transport: peer.transport,
+            listener,
+            remote: peer.remote,
+            name: peer.name.clone(),
+            inbox,
+            permit,
+        };
+        self.runtime.spawn(dial.run(self.context.clone()));
+        self.insert(conn, link, peer);
+        Ok(conn)
+    }
+
     fn queue(&mut self, conn: ConnId, message: Queued) -> Result<(), TransmitError> {
-        let link = self.links.get(&conn).ok_or(TransmitError::NoConnection)?;
-        match link.queue.try_send(message) {
+        let open = self.open.get(&conn).ok_or(TransmitError::NoConnection)?;
+        match open.link.queue.try_send(message) {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(_)) => Err(TransmitError::Closed),
             Err(TrySendError::Full(_)) => {
-                self.counters.count_dropped(DropReason::WriteQueueFull, 1);
-                if let Some(link) = self.links.remove(&conn) {
+                let counters = &self.context.counters;
+                counters.count_dropped(DropReason::WriteQueueFull, 1);
+                if let Some(open) = self.remove(conn) {
                     // The task may be about to end for another reason.
-                    let _ = link.kill.send(CloseReason::WriteQueueFull);
+                    let _ = open.link.kill.send(CloseReason::WriteQueueFull);
                 }
                 Err(TransmitError::BufferFull)
             }
         }
+    }
+
+    fn insert(&mut self, conn: ConnId, link: Link, peer: Peer) {
+        self.by_peer.insert(peer.clone(), conn);
+        self.open.insert(conn, Open { link, peer });
+    }
+
+    fn remove(&mut self, conn: ConnId) -> Option<Open> {
+        let open = self.open.remove(&conn)?;
+        if self.by_peer.get(&open.peer) == Some(&conn) {
+            self.by_peer.remove(&open.peer);
+        }
+        Some(open)
     }
 }
