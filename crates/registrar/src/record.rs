@@ -1,0 +1,207 @@
+//! Bindings as they are saved: a version, fixed fields, and texts with their lengths.
+
+use core::num::NonZeroU32;
+
+use clock::Time;
+use sip::{ConnId, Flow, ListenerId, Transport};
+
+use crate::binding::{Binding, BindingId, NIL, Probe, TextParts, Texts, Trust};
+use crate::output::Removal;
+use crate::policy;
+use crate::reach::PackedFlow;
+
+/// A binding as it is saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The address of record.
+    pub aor: Box<str>,
+    /// Which binding of it: its id, big endian.
+    pub key: [u8; 8],
+    /// When it expires; microseconds since the Unix epoch.
+    pub expires_us: u64,
+    /// The rest, for [`crate::Registrar::restore`].
+    pub body: Vec<u8>,
+}
+
+/// What became of a saved binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restored {
+    /// It is registered again.
+    Kept(BindingId),
+    /// It did not outlast the restart.
+    Dropped(Removal),
+}
+
+/// Why a saved binding cannot be restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// It ends too early, has bytes left over, or a field no binding has.
+    #[error("the record is damaged")]
+    Damaged,
+    /// A later version of this program wrote it.
+    #[error("the record has version {0}, which is not known here")]
+    Version(u8),
+    /// A binding of this id is registered.
+    #[error("a binding of this id is registered already")]
+    Duplicate,
+    /// The registrar has its number of bindings.
+    #[error("no room for another binding")]
+    Full,
+}
+
+/// Writes a binding.
+pub(crate) fn encode(binding: &Binding, agent: &[u8]) -> Record {
+    let flow = binding.flow.unpack();
+    let texts = binding.texts().parts();
+    let fields = [texts.uri, texts.call_id, texts.instance, texts.path, agent];
+    let texts_len: usize = fields.iter().map(|field| field.len() + 2).sum();
+    let mut body = Vec::with_capacity(FIXED_MAX + texts_len);
+    body.push(VERSION);
+    body.push(match binding.trust {
+        Trust::Pending { .. } => PENDING,
+        Trust::Routable { .. } => ROUTABLE,
+    });
+    body.push(flow.transport as u8);
+    body.extend_from_slice(&flow.listener.0.to_be_bytes());
+    let (ip, scope) = match flow.remote {
+        core::net::SocketAddr::V4(v4) => (v4.ip().octets().to_vec(), 0),
+        core::net::SocketAddr::V6(v6) => (v6.ip().octets().to_vec(), v6.scope_id()),
+    };
+    body.push(ip.len() as u8);
+    body.extend_from_slice(&ip);
+    body.extend_from_slice(&scope.to_be_bytes());
+    body.extend_from_slice(&flow.remote.port().to_be_bytes());
+    body.extend_from_slice(&binding.since.as_micros().to_be_bytes());
+    body.extend_from_slice(&binding.cseq.to_be_bytes());
+    body.extend_from_slice(&binding.reg_id.to_be_bytes());
+    body.extend_from_slice(&binding.q_milli.to_be_bytes());
+    body.extend_from_slice(&binding.rtt_us.map_or(0, NonZeroU32::get).to_be_bytes());
+    for field in fields {
+        let len = u16::try_from(field.len()).expect("the bounds of all texts are below 2^16");
+        body.extend_from_slice(&len.to_be_bytes());
+        body.extend_from_slice(field);
+    }
+    Record {
+        aor: texts.aor.into(),
+        key: binding.id.bits().to_be_bytes(),
+        expires_us: binding.expires.as_micros(),
+        body,
+    }
+}
+
+/// Reads a binding, without connection and timers; and the User-Agent.
+pub(crate) fn decode(record: &Record) -> Result<(Binding, &[u8]), RecordError> {
+    let mut reader = Reader(&record.body);
+    let version = reader.byte()?;
+    if version != VERSION {
+        return Err(RecordError::Version(version));
+    }
+    let trust = match reader.byte()? {
+        PENDING => Trust::Pending { failures: 0 },
+        ROUTABLE => Trust::Routable { failures: 0 },
+        _ => return Err(RecordError::Damaged),
+    };
+    let flow = reader.flow()?;
+    let since = Time::from_micros(u64::from_be_bytes(reader.array()?));
+    let cseq = u32::from_be_bytes(reader.array()?);
+    let reg_id = u32::from_be_bytes(reader.array()?);
+    let q_milli = u16::from_be_bytes(reader.array()?);
+    let rtt_us = NonZeroU32::new(u32::from_be_bytes(reader.array()?));
+    let uri = reader.text(policy::URI_MAX)?;
+    let call_id = reader.text(policy::CALL_ID_MAX)?;
+    let instance = reader.text(policy::INSTANCE_MAX)?;
+    let path = reader.text(policy::PATH_MAX)?;
+    let agent = reader.text(policy::AGENT_MAX)?;
+    let fits = reader.0.is_empty()
+        && (1..=policy::AOR_MAX).contains(&record.aor.len())
+        && q_milli <= crate::binding::Q_MAX
+        && !uri.is_empty();
+    if !fits {
+        return Err(RecordError::Damaged);
+    }
+    let texts = Texts::new(&TextParts {
+        aor: &record.aor,
+        uri,
+        call_id,
+        instance,
+        path,
+    });
+    let id = BindingId::from_bits(u64::from_be_bytes(record.key));
+    let mut binding = Binding::new(id, PackedFlow::from(&flow), texts, since);
+    binding.expires = Time::from_micros(record.expires_us);
+    binding.trust = trust;
+    binding.cseq = cseq;
+    binding.reg_id = reg_id;
+    binding.q_milli = q_milli;
+    binding.rtt_us = rtt_us;
+    debug_assert!(binding.next == NIL && binding.probe == Probe::Off);
+    Ok((binding, agent))
+}
+
+/// What is left to read.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], RecordError> {
+        let (taken, rest) = self.0.split_at_checked(len).ok_or(RecordError::Damaged)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], RecordError> {
+        let taken = self.take(N)?;
+        taken.try_into().map_err(|_| RecordError::Damaged)
+    }
+
+    fn byte(&mut self) -> Result<u8, RecordError> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    fn text(&mut self, len_max: usize) -> Result<&'a [u8], RecordError> {
+        let len = usize::from(u16::from_be_bytes(self.array()?));
+        if len > len_max {
+            return Err(RecordError::Damaged);
+        }
+        self.take(len)
+    }
+
+    fn flow(&mut self) -> Result<Flow, RecordError> {
+        let transport = self.byte()?;
+        let transport = TRANSPORTS
+            .into_iter()
+            .find(|known| *known as u8 == transport)
+            .ok_or(RecordError::Damaged)?;
+        let listener = ListenerId(u16::from_be_bytes(self.array()?));
+        let ip: core::net::IpAddr = match self.byte()? {
+            4 => self.array::<4>()?.into(),
+            16 => self.array::<16>()?.into(),
+            _ => return Err(RecordError::Damaged),
+        };
+        let scope = u32::from_be_bytes(self.array()?);
+        let mut remote = core::net::SocketAddr::new(ip, u16::from_be_bytes(self.array()?));
+        if let core::net::SocketAddr::V6(v6) = &mut remote {
+            v6.set_scope_id(scope);
+        }
+        // Connections are numbered anew by each process.
+        let conn: Option<ConnId> = None;
+        Ok(Flow {
+            transport,
+            listener,
+            conn,
+            remote,
+        })
+    }
+}
+
+const VERSION: u8 = 1;
+const PENDING: u8 = 0;
+const ROUTABLE: u8 = 1;
+/// Bytes before the texts, at most.
+const FIXED_MAX: usize = 56;
+const TRANSPORTS: [Transport; 5] = [
+    Transport::Udp,
+    Transport::Tcp,
+    Transport::Tls,
+    Transport::Ws,
+    Transport::Wss,
+];

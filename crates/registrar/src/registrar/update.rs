@@ -1,0 +1,500 @@
+//! REGISTER: first judged as a whole, then carried out (RFC 3261 §10.3 steps 6 to 8).
+
+use core::time::Duration;
+
+use clock::Time;
+use sip::{Scheme, Transport, Uri, Writer};
+use smallvec::SmallVec;
+
+use super::{Binding, EventKind, Probe, RegisterError, Registrar, Removal, Request, Trust};
+use super::{gruu, policy};
+use crate::binding::{Q_MAX, TextParts, Texts};
+use crate::reach::PackedFlow;
+use crate::request::{Contacts, Hops, NewContact, Replies};
+
+/// What the 200 says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// All bindings of the address of record that have not expired, in no particular order.
+    pub bindings: SmallVec<[Listed; 2]>,
+    /// Whether the flow is treated as RFC 5626 has it: the 200 carries `Require: outbound`.
+    pub outbound: Option<FlowTimer>,
+    /// The value of Path, copied from the request if the client understands it (RFC 3327 §5.3);
+    /// empty otherwise.
+    pub path: Box<[u8]>,
+}
+
+/// One binding as listed in the 200.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The contact URI as registered.
+    pub uri: Box<[u8]>,
+    /// Seconds until it expires, rounded up.
+    pub expires_s: u32,
+    /// q in thousandths.
+    pub q_milli: u16,
+    /// `+sip.instance` without quotes and angle brackets; empty if it has none.
+    pub instance: Box<[u8]>,
+    /// `reg-id`; 0 if it has none.
+    pub reg_id: u32,
+    /// Its GRUUs, if the client understands them and it has an instance (RFC 5627 §5.3).
+    pub gruus: Option<Box<Gruus>>,
+}
+
+/// The GRUUs of a binding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gruus {
+    /// `pub-gruu`: the same for as long as the instance is.
+    pub public: String,
+    /// `temp-gruu`: a new one with each refresh.
+    pub temporary: String,
+}
+
+/// The Flow-Timer of a confirmed flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowTimer {
+    /// The client's flow ends here: its silence is not taken for death before, in seconds.
+    Seconds(u32),
+    /// The flow ends at an edge proxy, which speaks for itself.
+    Edge,
+}
+
+impl Registered {
+    /// Writes Contact, Path, Require and Flow-Timer.
+    pub fn write(&self, writer: &mut Writer) {
+        for binding in &self.bindings {
+            binding.write(writer);
+        }
+        if !self.path.is_empty() {
+            writer.header("Path", &self.path);
+        }
+        match self.outbound {
+            Some(FlowTimer::Seconds(s)) => {
+                writer.header("Require", b"outbound");
+                writer.header_fmt("Flow-Timer", format_args!("{s}"));
+            }
+            Some(FlowTimer::Edge) => {
+                writer.header("Require", b"outbound");
+            }
+            None => {}
+        }
+    }
+}
+
+impl Listed {
+    fn write(&self, writer: &mut Writer) {
+        writer.raw(b"Contact: <").raw(&self.uri);
+        writer.raw(format!(">;expires={}", self.expires_s).as_bytes());
+        if self.q_milli < Q_MAX {
+            writer.raw(format!(";q=0.{:03}", self.q_milli).as_bytes());
+        }
+        if !self.instance.is_empty() {
+            writer.raw(b";+sip.instance=\"<");
+            writer.raw(&self.instance).raw(b">\"");
+        }
+        if self.reg_id != 0 {
+            writer.raw(format!(";reg-id={}", self.reg_id).as_bytes());
+        }
+        if let Some(gruus) = &self.gruus {
+            writer.raw(b";pub-gruu=\"").raw(gruus.public.as_bytes());
+            writer.raw(b"\";temp-gruu=\"");
+            writer.raw(gruus.temporary.as_bytes()).raw(b"\"");
+        }
+        writer.raw(b"\r\n");
+    }
+}
+
+/// One contact of the request, judged.
+struct Step<'r, 'a> {
+    contact: &'r NewContact<'a>,
+    uri: Uri<'a>,
+    /// The binding it updates.
+    known: Option<u32>,
+    /// 0 removes.
+    expires_s: u32,
+}
+
+type Steps<'r, 'a> = SmallVec<[Step<'r, 'a>; 2]>;
+
+impl Registrar {
+    pub(super) fn apply(
+        &mut self,
+        now: Time,
+        request: &Request<'_>,
+    ) -> Result<Registered, RegisterError> {
+        check_bounds(request)?;
+        match &request.contacts {
+            Contacts::AllAndMore => return Err(RegisterError::BadWildcard),
+            Contacts::All => self.remove_everything(request)?,
+            Contacts::List(contacts) => {
+                let steps = self.judge(now, request, contacts)?;
+                let path = joined(&request.path);
+                for step in &steps {
+                    self.carry_out(now, request, step, &path);
+                }
+            }
+        }
+        Ok(self.listed(now, request))
+    }
+
+    fn remove_everything(&mut self, request: &Request<'_>) -> Result<(), RegisterError> {
+        if request.expires_s != Some(0) {
+            return Err(RegisterError::BadWildcard);
+        }
+        let slots: SmallVec<[u32; 8]> = self.table.slots_of(request.aor).collect();
+        for slot in &slots {
+            self.check_order(request, *slot)?;
+        }
+        for slot in slots {
+            self.take_away(slot, Removal::Asked);
+        }
+        Ok(())
+    }
+
+    /// Everything that may speak against the request, before anything is changed.
+    fn judge<'r, 'a>(
+        &self,
+        now: Time,
+        request: &Request<'_>,
+        contacts: &'r [NewContact<'a>],
+    ) -> Result<Steps<'r, 'a>, RegisterError> {
+        if contacts.len() > policy::CONTACTS_PER_REQUEST_MAX {
+            return Err(RegisterError::TooManyContacts);
+        }
+        let mut steps = Steps::new();
+        let mut flows = 0;
+        for contact in contacts {
+            let uri = checked_uri(contact)?;
+            let expires_s = self.expiry(request, contact)?;
+            let known = self.find_known(request, contact, &uri);
+            if let Some(slot) = known {
+                self.check_order(request, slot)?;
+            }
+            flows += usize::from(expires_s > 0 && is_flow(request, contact));
+            steps.push(Step {
+                contact,
+                uri,
+                known,
+                expires_s,
+            });
+        }
+        if flows > 1 {
+            return Err(RegisterError::SeveralFlows);
+        }
+        if flows == 1 && request.hops == Hops::Proxied && !edge_does_outbound(&request.path) {
+            return Err(RegisterError::FirstHopLacksOutbound);
+        }
+        self.check_room(now, request, &steps)?;
+        Ok(steps)
+    }
+
+    fn check_room(
+        &self,
+        now: Time,
+        request: &Request<'_>,
+        steps: &Steps<'_, '_>,
+    ) -> Result<(), RegisterError> {
+        let added = |step: &&Step<'_, '_>| step.known.is_none() && step.expires_s > 0;
+        let removed = |step: &&Step<'_, '_>| step.known.is_some() && step.expires_s == 0;
+        let added = steps.iter().filter(added).count();
+        if added == 0 {
+            return Ok(());
+        }
+        let removed = steps.iter().filter(removed).count();
+        let present = self
+            .table
+            .slots_of(request.aor)
+            .filter(|slot| self.table[*slot].expires > now)
+            .count();
+        let contacts_max = match request.contacts_max {
+            0 => self.policy.contacts_max,
+            own => own,
+        };
+        if present + added > usize::from(contacts_max) + removed {
+            return Err(RegisterError::TooManyContacts);
+        }
+        if self.table.len() + added > policy::BINDINGS_MAX {
+            return Err(RegisterError::Full);
+        }
+        Ok(())
+    }
+
+    /// RFC 3261 §10.3 step 7: within a Call-ID, requests take effect in order.
+    fn check_order(&self, request: &Request<'_>, slot: u32) -> Result<(), RegisterError> {
+        let binding = &self.table[slot];
+        let is_old = binding.texts().call_id() == request.call_id && request.cseq <= binding.cseq;
+        if is_old {
+            return Err(RegisterError::OutOfOrder);
+        }
+        Ok(())
+    }
+
+    /// The expiry of a contact in seconds (RFC 3261 §10.3 step 7); 0 removes it. What is an
+    /// hour or longer is never too brief.
+    fn expiry(
+        &self,
+        request: &Request<'_>,
+        contact: &NewContact<'_>,
+    ) -> Result<u32, RegisterError> {
+        let asked_s = contact.expires_s.or(request.expires_s);
+        let asked_s = asked_s.unwrap_or(self.policy.expiry_default_s);
+        if asked_s > 0 && asked_s < self.policy.expiry_min_s.min(HOUR_S) {
+            return Err(RegisterError::TooBrief {
+                min_expires_s: self.policy.expiry_min_s,
+            });
+        }
+        Ok(asked_s.min(self.policy.expiry_max_s))
+    }
+
+    /// The binding a contact means: the flow of its instance (RFC 5626 §6), else the one with
+    /// an equivalent URI (RFC 3261 §10.3 step 7).
+    fn find_known(
+        &self,
+        request: &Request<'_>,
+        contact: &NewContact<'_>,
+        uri: &Uri<'_>,
+    ) -> Option<u32> {
+        let mut slots = self.table.slots_of(request.aor);
+        if is_flow(request, contact) {
+            return slots.find(|slot| {
+                let binding = &self.table[*slot];
+                let instance = binding.texts().instance();
+                binding.reg_id == contact.reg_id && instance.eq_ignore_ascii_case(contact.instance)
+            });
+        }
+        let slots: SmallVec<[u32; 8]> = slots.collect();
+        let known = |slot: u32| self.table[slot].texts().uri();
+        let same = slots.iter().find(|slot| known(**slot) == contact.uri);
+        let equivalent =
+            |slot: &&u32| Uri::parse(known(**slot)).is_ok_and(|other| other.is_equivalent(uri));
+        same.or_else(|| slots.iter().find(equivalent)).copied()
+    }
+
+    fn carry_out(&mut self, now: Time, request: &Request<'_>, step: &Step<'_, '_>, path: &[u8]) {
+        // Looked for again: an earlier contact of this request may have been the same.
+        let known = self.find_known(request, step.contact, &step.uri);
+        match known {
+            Some(slot) if step.expires_s == 0 => self.take_away(slot, Removal::Asked),
+            None if step.expires_s == 0 => {}
+            Some(slot) => self.refresh(now, request, step, path, slot),
+            None => self.add(now, request, step, path),
+        }
+    }
+
+    fn add(&mut self, now: Time, request: &Request<'_>, step: &Step<'_, '_>, path: &[u8]) {
+        let id = self.next_id(now);
+        let texts = Texts::new(&parts(request, step, path));
+        let mut binding = Binding::new(id, flow_to(request, &step.uri), texts, now);
+        binding.agent = self.agents.acquire(request.user_agent);
+        state(&mut binding, now, request, step);
+        (binding.trust, binding.probe) = self.trust_anew(now, &binding);
+        let slot = self.table.insert(binding);
+        self.arm(slot);
+        self.save(slot);
+        self.tell(slot, EventKind::Registered);
+    }
+
+    fn refresh(
+        &mut self,
+        now: Time,
+        request: &Request<'_>,
+        step: &Step<'_, '_>,
+        path: &[u8],
+        slot: u32,
+    ) {
+        let flow = flow_to(request, &step.uri);
+        let texts = parts(request, step, path);
+        let binding = &mut self.table[slot];
+        let has_moved = binding.flow != flow || binding.texts().path() != path;
+        if has_moved {
+            self.table
+                .move_to(slot, flow, |binding| binding.update_texts(&texts));
+            self.table[slot].since = now;
+        } else {
+            binding.update_texts(&texts);
+        }
+        if !self.agents.is(self.table[slot].agent, request.user_agent) {
+            let agent = self.agents.acquire(request.user_agent);
+            let before = core::mem::replace(&mut self.table[slot].agent, agent);
+            self.agents.release(before);
+        }
+        let binding = &mut self.table[slot];
+        state(binding, now, request, step);
+        let is_waived = matches!(binding.trust, Trust::Pending { .. }) && !self.policy.verify;
+        if has_moved || is_waived {
+            let (trust, probe) = self.trust_anew(now, &self.table[slot]);
+            self.table[slot].trust = trust;
+            self.table[slot].probe = probe;
+        } else if binding.probe == Probe::Off {
+            let probe = self.keep_alive_probe(now, &self.table[slot]);
+            self.table[slot].probe = probe;
+        }
+        self.arm(slot);
+        self.save(slot);
+        self.tell(slot, EventKind::Refreshed);
+    }
+
+    /// Whether a binding at a new place is believed, and what is sent to it. A connection
+    /// proves itself; a source address can be forged and a Path can be invented.
+    fn trust_anew(&self, now: Time, binding: &Binding) -> (Trust, Probe) {
+        let proves_itself =
+            binding.flow.transport != Transport::Udp && binding.texts().path().is_empty();
+        if proves_itself || !self.policy.verify {
+            let trust = Trust::Routable { failures: 0 };
+            (trust, self.keep_alive_probe(now, binding))
+        } else {
+            (Trust::Pending { failures: 0 }, Probe::At(now))
+        }
+    }
+
+    fn listed(&self, now: Time, request: &Request<'_>) -> Registered {
+        let bindings = self
+            .table
+            .slots_of(request.aor)
+            .map(|slot| &self.table[slot])
+            .filter(|binding| binding.expires > now)
+            .map(|binding| self.listing(now, request, binding))
+            .collect();
+        let outbound = match &request.contacts {
+            Contacts::List(contacts) if contacts.iter().any(|c| is_flow(request, c)) => {
+                flow_timer(request)
+            }
+            _ => None,
+        };
+        let path = if request.supported.path {
+            joined(&request.path).as_slice().into()
+        } else {
+            Box::default()
+        };
+        Registered {
+            bindings,
+            outbound,
+            path,
+        }
+    }
+
+    fn listing(&self, now: Time, request: &Request<'_>, binding: &Binding) -> Listed {
+        let texts = binding.texts();
+        let gruus = (request.supported.gruu && !texts.instance().is_empty()).then(|| {
+            Box::new(Gruus {
+                public: gruu::public(texts.aor(), texts.instance()),
+                temporary: gruu::temporary(&self.gruu, binding),
+            })
+        });
+        let left_us = binding.expires.since(now).as_micros();
+        Listed {
+            uri: texts.uri().into(),
+            expires_s: u32::try_from(left_us.div_ceil(1_000_000)).unwrap_or(u32::MAX),
+            q_milli: binding.q_milli,
+            instance: texts.instance().into(),
+            reg_id: binding.reg_id,
+            gruus,
+        }
+    }
+}
+
+fn check_bounds(request: &Request<'_>) -> Result<(), RegisterError> {
+    if !(1..=policy::AOR_MAX).contains(&request.aor.len()) {
+        return Err(RegisterError::AddressOfRecord);
+    }
+    if !(1..=policy::CALL_ID_MAX).contains(&request.call_id.len()) {
+        return Err(RegisterError::Sequence);
+    }
+    let path_len: usize = request.path.iter().map(|value| value.len() + 2).sum();
+    if path_len > policy::PATH_MAX {
+        return Err(RegisterError::Path);
+    }
+    Ok(())
+}
+
+fn checked_uri<'a>(contact: &NewContact<'a>) -> Result<Uri<'a>, RegisterError> {
+    let instance_fits = contact.instance.len() <= policy::INSTANCE_MAX
+        && contact
+            .instance
+            .iter()
+            .all(|byte| byte.is_ascii_graphic() && !b"\"<>\\".contains(byte));
+    if contact.uri.len() > policy::URI_MAX || !instance_fits {
+        return Err(RegisterError::Contact);
+    }
+    let uri = Uri::parse(contact.uri).map_err(|_| RegisterError::Contact)?;
+    match uri.scheme {
+        Scheme::Sip | Scheme::Sips => Ok(uri),
+        Scheme::Tel | Scheme::Other => Err(RegisterError::Scheme),
+    }
+}
+
+/// Whether a contact is a flow of RFC 5626: the client supports it, names an instance and
+/// numbers the flow. A number without an instance is ignored (RFC 5626 §6).
+fn is_flow(request: &Request<'_>, contact: &NewContact<'_>) -> bool {
+    request.supported.outbound && contact.reg_id != 0 && !contact.instance.is_empty()
+}
+
+/// The edge proxy wrote the last value of Path, and says `ob` if it keeps flows (RFC 5626 §5.1).
+fn edge_does_outbound(path: &[&[u8]]) -> bool {
+    path.last()
+        .and_then(|value| sip::NameAddr::parse(value).ok())
+        .and_then(|address| address.parsed_uri().ok())
+        .is_some_and(|uri| uri.params.has("ob"))
+}
+
+/// Over UDP a confirmed flow would promise answers to STUN keep-alives (RFC 5626 §5.4), which
+/// our UDP sockets do not give; such a client keeps its binding alive as without outbound.
+fn flow_timer(request: &Request<'_>) -> Option<FlowTimer> {
+    match (request.hops, request.flow.transport) {
+        (Hops::Proxied, _) => Some(FlowTimer::Edge),
+        (Hops::Direct, Transport::Udp) => None,
+        (Hops::Direct, _) => Some(FlowTimer::Seconds(policy::FLOW_TIMER_S)),
+    }
+}
+
+/// Where the contact is reached: see the crate's documentation.
+fn flow_to(request: &Request<'_>, uri: &Uri<'_>) -> PackedFlow {
+    let mut flow = request.flow;
+    let listens_elsewhere = flow.transport == Transport::Udp
+        && request.replies == Replies::ToNamedPort
+        && request.path.is_empty()
+        && matches!(uri.transport(), None | Some(Transport::Udp))
+        && uri.host_ip() == Some(flow.remote.ip().to_canonical());
+    if listens_elsewhere {
+        let port = uri.port.unwrap_or(flow.transport.default_port());
+        flow.remote.set_port(port);
+    }
+    PackedFlow::from(&flow)
+}
+
+/// What every REGISTER states anew.
+fn state(binding: &mut Binding, now: Time, request: &Request<'_>, step: &Step<'_, '_>) {
+    binding.expires = now + Duration::from_secs(step.expires_s.into());
+    binding.cseq = request.cseq;
+    binding.q_milli = step.contact.q_milli.min(Q_MAX);
+    binding.reg_id = if is_flow(request, step.contact) {
+        step.contact.reg_id
+    } else {
+        0
+    };
+}
+
+fn parts<'p>(request: &'p Request<'_>, step: &'p Step<'_, '_>, path: &'p [u8]) -> TextParts<'p> {
+    TextParts {
+        aor: request.aor,
+        uri: step.contact.uri,
+        call_id: request.call_id,
+        instance: step.contact.instance,
+        path,
+    }
+}
+
+/// The Path as it will stand in Route.
+fn joined(path: &[&[u8]]) -> SmallVec<[u8; 64]> {
+    let mut joined = SmallVec::new();
+    for (at, value) in path.iter().enumerate() {
+        if at > 0 {
+            joined.extend_from_slice(b", ");
+        }
+        joined.extend_from_slice(value);
+    }
+    joined
+}
+
+/// RFC 3261 §10.3 step 7 lets nobody refuse expiries from here on as too brief.
+const HOUR_S: u32 = 3_600;
