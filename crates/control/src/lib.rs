@@ -1,9 +1,36 @@
-//! The management API.
+//! The management API: records, live calls and registrations, CDRs, events, metrics.
+//!
+//! One router over three ports: [`store::Records`] and [`store::CdrStore`] for what is kept,
+//! and [`Platform`] for what the running node knows and does. The panel, the command line and
+//! everybody's scripts are clients of it; it is described by [`openapi`].
+//!
+//! A request passes, from the outside in: a bound on requests per source, a token with a role
+//! (`auth`), a memory of repeated POSTs (`idempotency`), and then a handler in `api`, one file
+//! per resource. Every refusal is a [`Problem`].
 
+mod api;
+mod auth;
+mod control;
+mod draft;
+mod etag;
+mod events;
+mod extract;
+mod idempotency;
+pub mod openapi;
+mod paging;
 mod platform;
+mod problem;
+mod resource;
+mod secret;
+mod server;
+mod throttle;
 
+pub use control::Control;
 pub use platform::{
     Ban, CallFilter, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus, Platform,
     PlatformError, PlatformEvent, Readiness, RegistrationFilter, Reply, RouteQuery,
     SimulatedTarget, Simulation, SimulationOutcome,
 };
+pub use problem::Problem;
+pub use secret::{digest_secret, generate_password, generate_token, token_hash};
+pub use server::{router, serve};

@@ -1,0 +1,138 @@
+//! `/v1/events`: what happens, as it happens, by server-sent events.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive};
+use axum::response::{IntoResponse, Response, Sse};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::events::EventId;
+use crate::extract::Params;
+use crate::{Control, PlatformEvent, Problem};
+
+pub(crate) fn routes() -> OpenApiRouter<Control> {
+    OpenApiRouter::new().routes(routes!(stream))
+}
+
+/// Which events are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct EventParams {
+    /// Topics, separated by commas; all if left out.
+    topics: Option<String>,
+    /// As the header Last-Event-ID, for clients that cannot set it.
+    last_event_id: Option<String>,
+}
+
+/// What happens, as it happens
+///
+/// Each message has the event's name as `event`, a place to resume at as `id`, and a
+/// PlatformEvent as `data`. A message `gap` says that events are missing before the next: what
+/// is shown has to be read again.
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    tag = "events",
+    params(
+        EventParams,
+        ("Last-Event-ID" = Option<String>, Header, description = "Goes on after this event."),
+    ),
+    responses((status = 200, description = "A stream that does not end.", body = PlatformEvent, content_type = "text/event-stream")),
+)]
+async fn stream(
+    State(control): State<Control>,
+    headers: HeaderMap,
+    Params(params): Params<EventParams>,
+) -> Result<Response, Problem> {
+    let header = headers
+        .get("last-event-id")
+        .and_then(|v| v.to_str().ok())
+        .map(str::to_owned);
+    let place = match header.or(params.last_event_id) {
+        None => control.ring().newest(),
+        Some(text) => text.parse().map_err(|_| {
+            Problem::malformed_field(
+                "Last-Event-ID",
+                "the id of an event of this stream is accepted",
+            )
+        })?,
+    };
+    let topics = params
+        .topics
+        .map(|topics| topics.split(',').map(|t| t.trim().to_owned()).collect());
+    let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
+    tokio::spawn(feed(control, place, topics, sender));
+    let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("still here");
+    let events = Sse::new(ReceiverStream::new(receiver)).keep_alive(keep_alive);
+    Ok(events.into_response())
+}
+
+/// Sends what follows `place` until the client goes away or the API stops.
+async fn feed(
+    control: Control,
+    mut place: EventId,
+    topics: Option<Vec<String>>,
+    sender: mpsc::Sender<Result<Event, Infallible>>,
+) {
+    let mut newest = control.ring().watch();
+    let mut stopping = control.stopping();
+    loop {
+        newest.mark_unchanged();
+        let following = control.ring().after(place);
+        if following.gap
+            && send(&sender, Event::default().event("gap").data("{}"))
+                .await
+                .is_err()
+        {
+            return;
+        }
+        let idle = following.events.is_empty();
+        if following.gap && idle {
+            place = control.ring().newest();
+        }
+        for (id, event) in following.events {
+            place = id;
+            if topics
+                .as_ref()
+                .is_none_or(|topics| topics.contains(&event.topic))
+                && send(&sender, message(id, &event)).await.is_err()
+            {
+                return;
+            }
+        }
+        if !idle {
+            continue;
+        }
+        tokio::select! {
+            changed = newest.changed() => if changed.is_err() { return },
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+            () = sender.closed() => return,
+        }
+    }
+}
+
+async fn send(sender: &mpsc::Sender<Result<Event, Infallible>>, event: Event) -> Result<(), ()> {
+    sender.send(Ok(event)).await.map_err(|_| ())
+}
+
+fn message(id: EventId, event: &PlatformEvent) -> Event {
+    let data = serde_json::to_string(event).unwrap_or_default();
+    Event::default()
+        .id(id.to_string())
+        .event(&event.name)
+        .data(data)
+}
+
+/// Silence on a stream after which a comment is sent, so that proxies keep it open.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Messages that wait for a slow client; the rest waits in the ring.
+const STREAM_QUEUE: usize = 16;

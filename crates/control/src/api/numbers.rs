@@ -1,0 +1,21 @@
+//! `/v1/numbers`: what carriers and customers can call.
+
+use model::{Number, NumberId};
+
+use crate::resource::Resource;
+
+impl Resource for Number {
+    const NOUN: &'static str = "numbers";
+    const SUMMARY: &'static str = "a number (DID)";
+    const FILTERS: &'static [&'static str] = &[
+        "number",
+        "account",
+        "target.user",
+        "target.customer",
+        "enabled",
+    ];
+
+    fn new_id(time_ms: u64, random: u128) -> NumberId {
+        NumberId::from_parts(time_ms, random)
+    }
+}

@@ -1,0 +1,156 @@
+//! Who may ask: bearer tokens (RFC 6750), roles, and a bound on guessing.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::{Method, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use model::{ApiToken, Role};
+
+use crate::control::{Caller, now};
+use crate::secret::token_hash;
+use crate::{Control, Problem, problem};
+
+/// Lets a request on if its token's role suffices, and notes the [`Caller`] with it.
+pub(crate) async fn authorise(
+    State(control): State<Control>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let source = source(&request);
+    let shown = bearer(&request)?;
+    let token = authenticate(&control, &shown, source).await?;
+    let path = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("", MatchedPath::as_str);
+    let needed = needed_role(request.method(), path);
+    if token.role < needed {
+        let has = role_name(token.role);
+        let detail = format!("it has the role {has}; {} is needed", role_name(needed));
+        return Err(Problem::new(&problem::FORBIDDEN, detail));
+    }
+    request.extensions_mut().insert(Caller { token, source });
+    Ok(next.run(request).await)
+}
+
+/// Like [`authorise`] with the role viewer, but lets requests from this machine on without a
+/// token: what scrapes metrics is often configured without one.
+pub(crate) async fn authorise_or_local(
+    State(control): State<Control>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let source = source(&request);
+    if !source.is_loopback() {
+        let shown = bearer(&request)?;
+        authenticate(&control, &shown, source).await?;
+    }
+    Ok(next.run(request).await)
+}
+
+/// Counts the request for its source, and refuses it if there are too many.
+pub(crate) async fn throttle(
+    State(control): State<Control>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    control
+        .requests()
+        .take(source(&request), Instant::now())
+        .map_err(|wait_s| Problem::too_many("this address asks too often", wait_s))?;
+    Ok(next.run(request).await)
+}
+
+/// Which role a request needs. Reading needs a viewer, except for what tells who may do and
+/// did what; settings and tokens need an admin; all other changes need an operator.
+fn needed_role(method: &Method, path: &str) -> Role {
+    let reads = method == Method::GET || method == Method::HEAD;
+    match path.strip_prefix("/v1/").unwrap_or(path) {
+        p if p.starts_with("tokens") || p.starts_with("audit") => Role::Admin,
+        "routes/simulate" => Role::Viewer,
+        _ if reads => Role::Viewer,
+        p if p.starts_with("settings") || p.starts_with("listeners") => Role::Admin,
+        _ => Role::Operator,
+    }
+}
+
+async fn authenticate(control: &Control, shown: &str, source: IpAddr) -> Result<ApiToken, Problem> {
+    let too_many =
+        |wait_s| Problem::too_many("this address has shown too many wrong tokens", wait_s);
+    control
+        .failures()
+        .check(source, Instant::now())
+        .map_err(too_many)?;
+    let hash = token_hash(shown);
+    let wanted = hash.clone();
+    let found = control
+        .records(move |records| records.token_by_hash(&wanted))
+        .await?;
+    let Some(token) = found else {
+        let _ = control.failures().take(source, Instant::now());
+        tracing::warn!("a request showed a token that is not known");
+        return Err(Problem::new(
+            &problem::UNAUTHORISED,
+            "the token is not known",
+        ));
+    };
+    let now = now();
+    if token.expires_us.is_some_and(|end| end <= now.as_micros()) {
+        return Err(Problem::new(
+            &problem::UNAUTHORISED,
+            "the token has expired",
+        ));
+    }
+    let last_used_us = token.last_used_us.unwrap_or(0);
+    if now.as_micros().saturating_sub(last_used_us) > TOUCH_INTERVAL.as_micros() as u64 {
+        let id = token.id;
+        control
+            .records(move |records| records.touch_token(id, now))
+            .await?;
+    }
+    Ok(token)
+}
+
+fn bearer(request: &Request) -> Result<String, Problem> {
+    let header = request.headers().get(header::AUTHORIZATION);
+    let Some(header) = header else {
+        return Err(Problem::new(
+            &problem::UNAUTHORISED,
+            "send Authorization: Bearer and a token",
+        ));
+    };
+    let text = header.to_str().unwrap_or("");
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+            Ok(token.trim().to_owned())
+        }
+        _ => Err(Problem::new(
+            &problem::UNAUTHORISED,
+            "only Authorization: Bearer is accepted",
+        )),
+    }
+}
+
+/// Where a request comes from. One without a known source, as a test's, counts as this machine's.
+fn source(request: &Request) -> IpAddr {
+    request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(IpAddr::from([127, 0, 0, 1]), |info| {
+            info.0.ip().to_canonical()
+        })
+}
+
+const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Viewer => "viewer",
+        Role::Operator => "operator",
+        Role::Admin => "admin",
+    }
+}
+
+/// How exact `last_used_us` of a token is: a write for each request would be too much.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(60);

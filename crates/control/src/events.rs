@@ -1,0 +1,198 @@
+//! The last events, in order, for streams that come and go.
+//!
+//! A stream reads from here, never from the node: a slow one costs nothing and misses nothing
+//! as long as it is less than [`EVENTS_MAX`] events behind.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use clock::Time;
+use serde_json::json;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
+
+use crate::PlatformEvent;
+use crate::control::now;
+
+/// The last events.
+pub(crate) struct Ring {
+    /// Tells this run's events from an earlier one's.
+    epoch: u64,
+    events: Mutex<VecDeque<(u64, PlatformEvent)>>,
+    /// The number of the newest event; 0 before the first.
+    newest: watch::Sender<u64>,
+}
+
+/// The place of an event in the stream: `<epoch>-<number>`, the `id` of the stream's messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EventId {
+    epoch: u64,
+    number: u64,
+}
+
+/// What follows an event.
+pub(crate) struct Following {
+    /// Events, the oldest first.
+    pub(crate) events: Vec<(EventId, PlatformEvent)>,
+    /// Whether events before them were asked for and are gone.
+    pub(crate) gap: bool,
+}
+
+impl Ring {
+    /// An empty ring; `started` tells it from those of earlier runs.
+    pub(crate) fn new(started: Time) -> Self {
+        Self {
+            epoch: started.as_millis(),
+            events: Mutex::default(),
+            newest: watch::Sender::new(0),
+        }
+    }
+
+    /// Adds an event that the platform saw.
+    pub(crate) fn push(&self, event: PlatformEvent) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.len() == EVENTS_MAX {
+            events.pop_front();
+        }
+        let number = *self.newest.borrow() + 1;
+        events.push_back((number, event));
+        drop(events);
+        self.newest.send_replace(number);
+    }
+
+    /// Adds an event that arose in the API itself.
+    pub(crate) fn announce(&self, topic: &str, name: &str, data: serde_json::Value) {
+        let (topic, name) = (topic.to_owned(), name.to_owned());
+        self.push(PlatformEvent {
+            sequence: 0,
+            at_us: now().as_micros(),
+            topic,
+            name,
+            data,
+        });
+    }
+
+    /// The place of the newest event.
+    pub(crate) fn newest(&self) -> EventId {
+        EventId {
+            epoch: self.epoch,
+            number: *self.newest.borrow(),
+        }
+    }
+
+    /// Notices when there are newer events.
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
+    }
+
+    /// The events after a place, at most [`BATCH`].
+    pub(crate) fn after(&self, place: EventId) -> Following {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = place.epoch == self.epoch && place.number <= *self.newest.borrow();
+        let after = if known { place.number } else { 0 };
+        let oldest = events.front().map_or(after + 1, |(number, _)| *number);
+        let id = |number| EventId {
+            epoch: self.epoch,
+            number,
+        };
+        Following {
+            gap: !known || oldest > after + 1,
+            events: events
+                .iter()
+                .skip_while(|(number, _)| *number <= after)
+                .take(BATCH)
+                .map(|(number, event)| (id(*number), event.clone()))
+                .collect(),
+        }
+    }
+}
+
+/// Carries the node's events into the ring until the node is gone.
+pub(crate) async fn pump(control: crate::Control) {
+    let mut events: Receiver<PlatformEvent> = control.platform().subscribe();
+    loop {
+        match events.recv().await {
+            Ok(event) => control.ring().push(event),
+            Err(RecvError::Lagged(count)) => {
+                control
+                    .ring()
+                    .announce("events", "events.lost", json!({ "count": count }));
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+impl std::fmt::Display for EventId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.epoch, self.number)
+    }
+}
+
+impl std::str::FromStr for EventId {
+    type Err = std::num::ParseIntError;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let (epoch, number) = s.split_once('-').unwrap_or((s, ""));
+        Ok(Self {
+            epoch: epoch.parse()?,
+            number: number.parse()?,
+        })
+    }
+}
+
+/// Events kept; beyond it the oldest are forgotten, and streams further behind are told of the gap.
+const EVENTS_MAX: usize = 4_096;
+/// Events handed to a stream at once.
+const BATCH: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring_of(count: u64) -> Ring {
+        let ring = Ring::new(Time::from_secs(1));
+        for n in 1..=count {
+            ring.announce("calls", "call.answered", json!(n));
+        }
+        ring
+    }
+
+    fn place(text: &str) -> EventId {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_stream_resumes_after_the_event_it_saw() {
+        let following = ring_of(3).after(place("1000-1"));
+        assert!(!following.gap);
+        let ids: Vec<String> = following
+            .events
+            .iter()
+            .map(|(id, _)| id.to_string())
+            .collect();
+        assert_eq!(ids, ["1000-2", "1000-3"]);
+    }
+
+    #[test]
+    fn a_stream_of_an_earlier_run_is_told_of_the_gap_and_gets_all_there_is() {
+        let following = ring_of(2).after(place("999-7"));
+        assert!(following.gap);
+        assert_eq!(following.events.len(), 2);
+    }
+
+    #[test]
+    fn a_stream_too_far_behind_is_told_of_the_gap() {
+        let ring = ring_of(EVENTS_MAX as u64 + 2);
+        assert!(ring.after(place("1000-1")).gap);
+        let following = ring.after(place("1000-2"));
+        assert!(!following.gap);
+        assert_eq!(following.events.len(), BATCH);
+    }
+
+    #[test]
+    fn an_empty_ring_has_no_gap() {
+        let following = ring_of(0).after(place("1000-0"));
+        assert!(!following.gap && following.events.is_empty());
+    }
+}

@@ -1,0 +1,124 @@
+//! Reading requests, so that every refusal is a [`Problem`] that names the field.
+
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use crate::{Problem, problem};
+
+/// A JSON body of type `T`.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::new(
+                &problem::MEDIA_TYPE,
+                "a body with Content-Type: application/json is accepted",
+            ));
+        }
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|e| unreadable(&e))?;
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
+        let value = serde_path_to_error::deserialize(&mut json).map_err(|e| misfit(&e))?;
+        json.end().map_err(|e| {
+            Problem::new(
+                &problem::MALFORMED,
+                format!("the body goes on after its end: {e}"),
+            )
+        })?;
+        Ok(Self(value))
+    }
+}
+
+/// The query string as `T`.
+pub(crate) struct Params<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = Query::<T>::from_request_parts(parts, state).await;
+        query
+            .map(|Query(params)| Self(params))
+            .map_err(|rejection: QueryRejection| {
+                Problem::new(&problem::MALFORMED, rejection.body_text())
+            })
+    }
+}
+
+/// The last part of the path as an identifier. What is not even of the right form names nothing
+/// that exists: 404.
+pub(crate) struct Id<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: std::str::FromStr + Send> FromRequestParts<S> for Id<T>
+where
+    T::Err: std::fmt::Display,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(text) =
+            path.map_err(|e: PathRejection| Problem::new(&problem::MALFORMED, e.body_text()))?;
+        let id = text
+            .parse()
+            .map_err(|e| Problem::not_found(format!("there is no {text}: {e}")))?;
+        Ok(Self(id))
+    }
+}
+
+/// Why a JSON text or value is not what was wanted, with the field.
+pub(crate) fn misfit(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let path = error.path().to_string();
+    let inner = error.inner();
+    if inner.is_syntax() || inner.is_eof() {
+        return Problem::new(
+            &problem::MALFORMED,
+            format!("the body is not JSON: {inner}"),
+        );
+    }
+    let message = inner.to_string();
+    // A missing field is reported at its parent, and its name in backquotes.
+    let missing = message
+        .strip_prefix("missing field `")
+        .and_then(|m| m.split('`').next());
+    let field = match (path.as_str(), missing) {
+        (".", Some(name)) => name.to_owned(),
+        (parent, Some(name)) => format!("{parent}.{name}"),
+        (".", None) => String::new(),
+        (path, None) => path.to_owned(),
+    };
+    Problem::malformed_field(field, message)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok());
+    let essence = content_type
+        .and_then(|v| v.split(';').next())
+        .unwrap_or("")
+        .trim();
+    JSON_TYPES
+        .iter()
+        .any(|json| essence.eq_ignore_ascii_case(json))
+}
+
+fn unreadable(rejection: &BytesRejection) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        Problem::too_large(BODY_MAX_BYTES)
+    } else {
+        Problem::new(&problem::MALFORMED, rejection.body_text())
+    }
+}
+
+const JSON_TYPES: [&str; 2] = ["application/json", "application/merge-patch+json"];
+/// Bytes of a request's body; more gets 413.
+pub(crate) const BODY_MAX_BYTES: usize = 256 * 1024;

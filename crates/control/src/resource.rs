@@ -1,0 +1,329 @@
+//! Records over HTTP: list, create, read, replace, change, delete, alike for all kinds.
+//!
+//! A file of [`api`](crate::api) names a kind as a [`Resource`] and gets its routes and its part
+//! of the OpenAPI document from here. What clients send and see is the record's JSON with two
+//! differences: the identifier is chosen by the platform, and secrets are taken as passwords
+//! and never shown.
+
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+use axum::{Json, Router};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use store::{Records, StoreError, Stored};
+use utoipa::ToSchema;
+
+use crate::control::{Caller, now};
+use crate::draft::{self, Draft};
+use crate::etag::{self, IfMatch};
+use crate::extract::{Body, Id, Params};
+use crate::paging::{self, Page};
+use crate::secret::id_bits;
+use crate::{Control, Problem};
+
+/// A kind of record over HTTP.
+pub(crate) trait Resource:
+    store::Resource<Id: Send + Sync + std::str::FromStr<Err = model::IdError>>
+    + Serialize
+    + DeserializeOwned
+    + ToSchema
+    + Send
+    + Sync
+    + 'static
+{
+    /// The plural noun of its path: `users`.
+    const NOUN: &'static str;
+    /// What it is, for the OpenAPI document.
+    const SUMMARY: &'static str;
+    /// Fields that lists can be filtered by, compared exactly; nested ones with dots.
+    const FILTERS: &'static [&'static str];
+    /// Where the document's schema of it differs from the record, if it has secrets.
+    const SECRET: Option<SecretField> = None;
+
+    /// A new identifier, from a time in milliseconds and 80 random bits.
+    fn new_id(time_ms: u64, random: u128) -> Self::Id;
+
+    /// Turns passwords of a draft into what is stored; `previous` is the record as it is.
+    fn seal(draft: &mut Draft<'_>, previous: Option<&Self>) -> Result<(), Problem> {
+        let _ = (draft, previous);
+        Ok(())
+    }
+
+    /// Takes secrets out of what is shown.
+    fn redact(shown: &mut Value) {
+        let _ = shown;
+    }
+}
+
+/// Where the schemas of a kind differ from those of its record.
+pub(crate) struct SecretField {
+    /// The schema that has the secret.
+    pub(crate) schema: &'static str,
+    /// Its field that is never shown.
+    pub(crate) hidden: &'static str,
+}
+
+/// The routes of a kind, below `/v1`.
+pub(crate) fn routes<R: Resource>() -> Router<Control> {
+    let collection: MethodRouter<Control> = get(list::<R>).post(create::<R>);
+    let item = get(read::<R>)
+        .put(replace::<R>)
+        .patch(change::<R>)
+        .delete(remove::<R>);
+    Router::new()
+        .route(&format!("/v1/{}", R::NOUN), collection)
+        .route(&format!("/v1/{}/{{id}}", R::NOUN), item)
+}
+
+async fn list<R: Resource>(
+    State(control): State<Control>,
+    Params(mut params): Params<Map<String, Value>>,
+) -> Result<Json<Page<Value>>, Problem> {
+    let text = |value: Option<Value>| value.and_then(|v| v.as_str().map(str::to_owned));
+    let asked = text(params.remove("limit"));
+    let asked = asked
+        .map(|limit| {
+            limit
+                .parse()
+                .map_err(|_| Problem::malformed_field("limit", "a number is accepted"))
+        })
+        .transpose()?;
+    let limit = paging::limit(asked)?;
+    let after: Option<R::Id> = paging::cursor(text(params.remove("cursor")).as_deref())?;
+    let mut filters = Vec::new();
+    for (name, value) in params {
+        if !R::FILTERS.contains(&name.as_str()) {
+            let accepted = format!("limit, cursor, {} are accepted", R::FILTERS.join(", "));
+            return Err(Problem::malformed_field(name, accepted));
+        }
+        filters.push((name, value));
+    }
+    let found = control
+        .records(move |records| search::<R>(records, &filters, after, limit + 1))
+        .await?;
+    Ok(Json(Page::cut(found, limit, |item| {
+        item["id"].as_str().unwrap_or("").to_owned()
+    })))
+}
+
+/// Reads on until enough records match, or there are no more.
+fn search<R: Resource>(
+    records: &dyn Records,
+    filters: &[(String, Value)],
+    after: Option<R::Id>,
+    wanted: usize,
+) -> Result<Vec<Value>, StoreError> {
+    let mut found = Vec::new();
+    let mut after = after.map(|id| id.to_string());
+    loop {
+        let step = if filters.is_empty() {
+            wanted
+        } else {
+            SEARCH_STEP
+        };
+        let page = store::Page {
+            after: after.as_deref(),
+            limit: step,
+        };
+        let batch = records.list::<R>(&page)?;
+        let complete = batch.len() < step;
+        after = batch.last().map(|stored| stored.record.id().to_string());
+        let shown = batch.iter().map(|stored| show(&stored.record));
+        found.extend(shown.filter(|item| matches(item, filters)));
+        if complete || found.len() >= wanted {
+            found.truncate(wanted);
+            return Ok(found);
+        }
+    }
+}
+
+fn matches(item: &Value, filters: &[(String, Value)]) -> bool {
+    filters.iter().all(|(path, wanted)| {
+        let field = path.split('.').fold(item, |value, key| &value[key]);
+        field == wanted
+            || field
+                .as_bool()
+                .is_some_and(|b| wanted == if b { "true" } else { "false" })
+    })
+}
+
+async fn create<R: Resource>(
+    State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
+    Body(body): Body<Map<String, Value>>,
+) -> Result<Response, Problem> {
+    let domain = control
+        .records(|records| records.settings())
+        .await?
+        .record
+        .domain;
+    let random = id_bits().map_err(|e| Problem::unavailable(e.to_string()))?;
+    let id = R::new_id(now().as_millis(), random);
+    let mut draft = Draft::new(body, &domain);
+    if draft.fields.contains_key("id") {
+        return Err(Problem::invalid_field(
+            "id",
+            "the platform chooses it; leave it out",
+        ));
+    }
+    R::seal(&mut draft, None)?;
+    let generated = draft.generated.take();
+    let record: R = draft::finish(draft.fields, &id.to_string())?;
+    let stored = control
+        .change(move |records| {
+            let stored = records.create(&caller.actor(), record)?;
+            Ok((stored.revision, stored))
+        })
+        .await?;
+    announce::<R>(&control, "created", stored.record.id());
+    let location = format!("/v1/{}/{}", R::NOUN, stored.record.id());
+    let mut shown = show(&stored.record);
+    if let Some(password) = generated {
+        shown["password"] = json!(password);
+    }
+    let mut response = (StatusCode::CREATED, Json(shown)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, etag::of(stored.revision));
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        headers.insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+async fn read<R: Resource>(
+    State(control): State<Control>,
+    Id(id): Id<R::Id>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let stored = control
+        .records(move |records| records.read::<R>(id))
+        .await?;
+    if etag::is_known(&headers, stored.revision) {
+        let tag = [(header::ETAG, etag::of(stored.revision))];
+        return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
+    }
+    Ok(answer(&stored))
+}
+
+async fn replace<R: Resource>(
+    State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id<R::Id>,
+    headers: HeaderMap,
+    Body(body): Body<Map<String, Value>>,
+) -> Result<Response, Problem> {
+    let condition = IfMatch::required(&headers)?;
+    let previous = control
+        .records(move |records| records.read::<R>(id))
+        .await?;
+    update(
+        &control,
+        caller,
+        condition.expected(previous.revision)?,
+        previous.record,
+        body,
+    )
+    .await
+}
+
+/// Changes some fields: a JSON merge patch (RFC 7396) of what is shown.
+async fn change<R: Resource>(
+    State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id<R::Id>,
+    headers: HeaderMap,
+    Body(patch): Body<Map<String, Value>>,
+) -> Result<Response, Problem> {
+    let condition = IfMatch::required(&headers)?;
+    let previous = control
+        .records(move |records| records.read::<R>(id))
+        .await?;
+    let expected = condition.expected(previous.revision)?;
+    let mut shown = show(&previous.record);
+    draft::merge(&mut shown, Value::Object(patch));
+    let body = match shown {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    update(&control, caller, expected, previous.record, body).await
+}
+
+async fn update<R: Resource>(
+    control: &Control,
+    caller: Caller,
+    expected: u64,
+    previous: R,
+    mut body: Map<String, Value>,
+) -> Result<Response, Problem> {
+    let id = previous.id();
+    if body
+        .remove("id")
+        .is_some_and(|named| named != id.to_string())
+    {
+        return Err(Problem::invalid_field(
+            "id",
+            format!("it is {id} and stays so"),
+        ));
+    }
+    let domain = control
+        .records(|records| records.settings())
+        .await?
+        .record
+        .domain;
+    let mut draft = Draft::new(body, &domain);
+    R::seal(&mut draft, Some(&previous))?;
+    let record: R = draft::finish(draft.fields, &id.to_string())?;
+    let stored = control
+        .change(move |records| {
+            let stored = records.update(&caller.actor(), record, expected)?;
+            Ok((stored.revision, stored))
+        })
+        .await?;
+    announce::<R>(control, "changed", id);
+    Ok(answer(&stored))
+}
+
+async fn remove<R: Resource>(
+    State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id<R::Id>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let expected = match IfMatch::parse(&headers) {
+        Some(IfMatch::Revision(revision)) => Some(revision),
+        Some(IfMatch::Any) | None => None,
+    };
+    control
+        .change(move |records| {
+            records.delete::<R>(&caller.actor(), id, expected)?;
+            Ok((records.revision()?, ()))
+        })
+        .await?;
+    announce::<R>(&control, "deleted", id);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn show<R: Resource>(record: &R) -> Value {
+    // A record is plain data with text keys: it always has a JSON form.
+    let mut shown = serde_json::to_value(record).unwrap_or(Value::Null);
+    R::redact(&mut shown);
+    shown
+}
+
+fn answer<R: Resource>(stored: &Stored<R>) -> Response {
+    let tag = [(header::ETAG, etag::of(stored.revision))];
+    (tag, Json(show(&stored.record))).into_response()
+}
+
+fn announce<R: Resource>(control: &Control, what: &str, id: R::Id) {
+    let name = format!("{}.{what}", R::KIND);
+    control
+        .ring()
+        .announce(R::NOUN, &name, json!({ "id": id.to_string() }));
+}
+
+/// Records looked at in one step of a filtered list.
+const SEARCH_STEP: usize = 500;

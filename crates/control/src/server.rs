@@ -1,0 +1,139 @@
+//! The router, and serving it.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header;
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use model::{Account, Carrier, Customer, Device, Gateway, Number, Route, User};
+use tokio::net::TcpListener;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::api;
+use crate::extract::BODY_MAX_BYTES;
+use crate::{Control, Problem, auth, events, idempotency, openapi, problem, resource};
+
+/// Serves the API on a socket until `stop` is ready, then finishes what is being answered, for
+/// at most five seconds.
+///
+/// # Errors
+/// If the socket fails for good.
+pub async fn serve(
+    listener: TcpListener,
+    control: Control,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let pump = tokio::spawn(events::pump(control.clone()));
+    let service = router(control.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let mut stopping = control.stopping();
+    let stopped = control.clone();
+    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
+        stop.await;
+        stopped.stop();
+    });
+    let overdue = async move {
+        // The sender lives in `control`, which this function holds.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+        tokio::time::sleep(STOP_TIME).await;
+    };
+    let result = tokio::select! {
+        result = server.into_future() => result,
+        () = overdue => Ok(()),
+    };
+    pump.abort();
+    result
+}
+
+/// The API as a service. Requests without `ConnectInfo<SocketAddr>` count as the machine's own.
+pub fn router(control: Control) -> Router {
+    let (guarded, _) = guarded().split_for_parts();
+    let (open, _) = api::system::open_routes().split_for_parts();
+    let (metrics, _) = api::system::metrics_routes().split_for_parts();
+    let with = || control.clone();
+    let guarded = guarded
+        .merge(records())
+        .route_layer(from_fn_with_state(with(), idempotency::once))
+        .route_layer(from_fn_with_state(with(), auth::authorise));
+    let metrics = metrics.route_layer(from_fn_with_state(with(), auth::authorise_or_local));
+    Router::new()
+        .merge(guarded)
+        .merge(metrics)
+        .merge(open)
+        .route("/v1/openapi.json", get(document))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+        .layer(from_fn_with_state(with(), auth::throttle))
+        .layer(map_response(harden))
+        .with_state(control)
+}
+
+/// Routes that need a token and document themselves.
+pub(crate) fn guarded() -> OpenApiRouter<Control> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .merge(api::gateways::routes())
+        .merge(api::routes::routes())
+        .merge(api::settings::routes())
+        .merge(api::limits::routes())
+        .merge(api::tokens::routes())
+        .merge(api::calls::routes())
+        .merge(api::registrations::routes())
+        .merge(api::cdr_export::routes())
+        .merge(api::cdrs::routes())
+        .merge(api::listeners::routes())
+        .merge(api::bans::routes())
+        .merge(api::audit::routes())
+        .merge(api::events::routes())
+}
+
+fn records() -> Router<Control> {
+    Router::new()
+        .merge(resource::routes::<Account>())
+        .merge(resource::routes::<User>())
+        .merge(resource::routes::<Device>())
+        .merge(resource::routes::<Number>())
+        .merge(resource::routes::<Customer>())
+        .merge(resource::routes::<Carrier>())
+        .merge(resource::routes::<Gateway>())
+        .merge(resource::routes::<Route>())
+}
+
+async fn document(State(_): State<Control>) -> Response {
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        openapi::text(),
+    )
+        .into_response()
+}
+
+async fn unknown_path() -> Problem {
+    Problem::not_found("no such path; /v1/openapi.json lists all")
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(
+        &problem::WRONG_METHOD,
+        "the methods in the Allow header are accepted",
+    )
+}
+
+/// Answers hold what others may not see: nothing in between may keep or reinterpret them.
+async fn harden(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(header::HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        header::HeaderValue::from_static("nosniff"),
+    );
+    response
+}
+
+/// How long open requests may go on after the API was told to stop.
+const STOP_TIME: Duration = Duration::from_secs(5);
