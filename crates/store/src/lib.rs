@@ -1,4 +1,13 @@
-//! What outlives a process: records, CDRs, live state.
+//! What outlives a process: records, CDRs, live state and the CDR journal.
+//!
+//! Each but the last is a port (a trait) with one adapter for a single machine: [`Records`] and
+//! [`CdrStore`] are filled by [`Sqlite`], [`LiveStore`] by [`LiveLog`]. The [`journal`] is no
+//! port: it is a node's own directory, and what makes a call path safe that waits for no
+//! database.
+//!
+//! All calls may block. On the call path stand only [`journal::Journal::append`] and
+//! [`journal::Journal::write`], [`LiveStore::save`], [`LiveStore::remove`] and
+//! [`LiveStore::flush`].
 
 mod cdrs;
 mod error;
@@ -10,6 +19,6 @@ mod sqlite;
 
 pub use cdrs::{CdrCursor, CdrFilter, CdrStore, EXPORT_BATCH};
 pub use error::StoreError;
-pub use live::{BindingRecord, LiveStore};
+pub use live::{BindingRecord, LiveLog, LiveStore};
 pub use records::{Actor, Kind, Page, Record, Records, Reference, Resource, Stored, UniqueValue};
 pub use sqlite::Sqlite;

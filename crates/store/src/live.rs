@@ -1,5 +1,8 @@
 //! The port for live state: the registrar's bindings, which survive a restart.
 
+mod log;
+
+pub use self::log::LiveLog;
 use crate::StoreError;
 
 /// A store of bindings, owned by one thread. Saving and removing never block; they are

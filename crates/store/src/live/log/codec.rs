@@ -1,0 +1,57 @@
+//! Changes of bindings as bytes.
+
+use super::Change;
+use crate::live::BindingRecord;
+
+/// Appends a change's bytes.
+pub(super) fn encode(change: &Change, out: &mut Vec<u8>) {
+    let (tag, aor, key) = match change {
+        Change::Save(record) => (SAVE, &record.aor, &record.key),
+        Change::Remove { aor, key } => (REMOVE, aor, key),
+    };
+    out.push(tag);
+    put(aor.as_bytes(), out);
+    put(key, out);
+    if let Change::Save(record) = change {
+        out.extend_from_slice(&record.expires_us.to_le_bytes());
+        out.extend_from_slice(&record.body);
+    }
+}
+
+/// The change in a payload; `None` if it is none that this program writes.
+pub(super) fn decode(payload: &[u8]) -> Option<Change> {
+    let (&tag, rest) = payload.split_first()?;
+    let (aor, rest) = take(rest)?;
+    let (key, rest) = take(rest)?;
+    let (aor, key) = (String::from_utf8(aor.to_vec()).ok()?, key.to_vec());
+    match tag {
+        SAVE => {
+            let (expires, body) = rest.split_first_chunk()?;
+            let expires_us = u64::from_le_bytes(*expires);
+            Some(Change::Save(BindingRecord {
+                aor,
+                key,
+                expires_us,
+                body: body.to_vec(),
+            }))
+        }
+        REMOVE if rest.is_empty() => Some(Change::Remove { aor, key }),
+        _ => None,
+    }
+}
+
+fn put(bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
+fn take(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(u32::from_le_bytes(*len) as usize)
+}
+
+const SAVE: u8 = 1;
+const REMOVE: u8 = 2;
+/// Name and body of a binding together, in bytes. A larger one is not stored, which the next
+/// flush reports; it lives as long as the process.
+pub(super) const PAYLOAD_MAX: usize = 128 * 1_024;
