@@ -148,6 +148,14 @@ impl Writer {
         Bytes::from(self.buf)
     }
 
+    /// Ends the message with a body of unnamed type; Content-Length is already written.
+    #[must_use]
+    pub fn finish_raw(mut self, body: &[u8]) -> Bytes {
+        self.buf.extend_from_slice(b"\r\n");
+        self.buf.extend_from_slice(body);
+        Bytes::from(self.buf)
+    }
+
     /// Ends the message with a body.
     #[must_use]
     pub fn finish_with(mut self, content_type: &[u8], body: &[u8]) -> Bytes {

@@ -1,0 +1,116 @@
+//! Calls that an application of the switch answers: the echo.
+
+use sip::{Dialog, HeaderName, Message, Writer};
+
+use crate::call::{Call, CallFacts, Phase};
+use crate::headers::ALLOW;
+use crate::io::{Ctx, Fact, MediaOp, Output, RefusedDial, Respond, Side, Timer, Uas};
+use crate::leg::{Leg, Pair};
+use crate::pending::Wait;
+use crate::plan::Plan;
+use crate::reason::Cause;
+use crate::refresh;
+use crate::setup::{Setup, Upstream};
+
+impl Call {
+    /// A call that the echo application answers at once.
+    pub fn start_echo(
+        ctx: &mut Ctx<'_>,
+        facts: CallFacts,
+        uas: Uas,
+        flow: sip::Flow,
+        invite: Message,
+    ) -> Self {
+        let mut call = Self::new(facts, crate::config::MediaMode::Relay);
+        let offer = invite.sdp().map(<[u8]>::to_vec);
+        let setup = Setup::of_caller(uas, flow, facts.reach, invite, Plan::default());
+        call.setup = Some(Box::new(setup));
+        if !call.session_interval_fits(ctx) {
+            return call;
+        }
+        // Without an offer the application makes one: an empty description asks the relay for it.
+        let sdp = offer.unwrap_or_default();
+        call.media(ctx, MediaOp::Echo, None, Side::A, &sdp, Wait::Application);
+        call
+    }
+
+    pub(crate) fn answer_by_application(&mut self, ctx: &mut Ctx<'_>, sdp: &[u8]) {
+        let Some(setup) = self.setup.take() else {
+            return;
+        };
+        let Upstream::Caller {
+            uas,
+            flow,
+            reach,
+            invite,
+        } = setup.upstream
+        else {
+            return;
+        };
+        let tag = self.random.tag(self.key);
+        let Ok(dialog) = Dialog::of_callee(&invite, &tag) else {
+            return;
+        };
+        let mut leg = Leg::new(dialog, flow, reach, self.trust);
+        leg.learn(&invite);
+        leg.received = invite.sdp().unwrap_or_default().into();
+        leg.sent = sdp.into();
+        leg.unacked = uas;
+        let mut w = Writer::response(&invite, flow.remote, 200, "", &tag);
+        w.header_fmt(
+            "Contact",
+            format_args!("<{}>", ctx.config.contact(flow.listener)),
+        );
+        w.header("Allow", ALLOW)
+            .header("Supported", b"timer, replaces");
+        w.copy(&invite, HeaderName::RecordRoute);
+        refresh::accept_as_callee(&mut leg, ctx.config, &invite, &mut w);
+        let id = self.new_pair_id();
+        self.pairs.push(Pair {
+            id,
+            legs: [Some(leg), None],
+            branch: usize::MAX,
+        });
+        self.phase = Phase::Answered;
+        let bytes = w.finish_with(b"application/sdp", sdp);
+        ctx.emit(Output::Fact(Fact::Answered { token: None }));
+        ctx.emit(Output::Respond {
+            uas,
+            status: 200,
+            bytes,
+            how: Respond::Plain,
+        });
+        self.arm_after(ctx, Timer::Duration, ctx.config.duration_max);
+        self.arm_session(ctx, id, Side::A);
+    }
+
+    /// The relay refused: what waited for it fails.
+    pub(crate) fn media_failed(&mut self, ctx: &mut Ctx<'_>, wait: Wait, refused: &RefusedDial) {
+        let status = refused.status;
+        match wait {
+            Wait::Application | Wait::Invite { .. } if self.phase == Phase::Setup => {
+                self.abandon_all(ctx, None, &Cause::MediaFailed);
+                self.answer_caller_finally(ctx, status, None, Some(&Cause::MediaFailed));
+                self.close(ctx, Cause::Refused(status), status);
+            }
+            Wait::Request(relayed) => {
+                if let Some(leg) = self.leg_mut(relayed.pair, relayed.from) {
+                    leg.offering = crate::leg::Offering::Nobody;
+                }
+                self.respond(ctx, relayed.uas, relayed.flow, &relayed.request, status);
+            }
+            Wait::Local {
+                uas, flow, request, ..
+            } => {
+                self.respond(ctx, uas, flow, &request, status);
+            }
+            Wait::Response { relayed, .. } => {
+                self.respond(ctx, relayed.uas, relayed.flow, &relayed.request, status);
+            }
+            // A description in a provisional response may come again in the final one.
+            Wait::Provisional { pair, message } => self.pass_provisional(ctx, pair, &message, None),
+            Wait::JoinDone => {}
+            _ => self.end(ctx, Cause::MediaFailed),
+        }
+    }
+}

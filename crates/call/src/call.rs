@@ -1,0 +1,455 @@
+//! The call itself: its state, and where each input goes.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clock::Time;
+use sip::{Flow, HeaderName, Message, Method, Writer};
+use smallvec::SmallVec;
+
+use crate::config::MediaMode;
+use crate::ending;
+use crate::headers::Trust;
+use crate::io::{
+    Ctx, Hop, Input, MediaOp, Output, RefusedDial, RequestId, Respond, Side, Timer, Uac, Uas,
+};
+use crate::leg::{Leg, Pair, PairId, Reach};
+use crate::pending::{Pending, Purpose, Wait};
+use crate::plan::Plan;
+use crate::random::Random;
+use crate::reason::Cause;
+use crate::setup::Setup;
+use crate::transfer::Transfer;
+
+/// The most inputs that wait for the media relay; more are dropped, for peers repeat themselves.
+const INBOX_MAX: usize = 64;
+
+/// What the owner knows of a new call.
+#[derive(Clone, Copy, Debug)]
+pub struct CallFacts {
+    /// Names the call; carried in the tags it makes.
+    pub key: u64,
+    /// Secret bits for tags and Call-IDs.
+    pub seed: u64,
+    /// How requests reach the caller.
+    pub reach: Reach,
+    /// Whether the caller is trusted.
+    pub trust: Trust,
+}
+
+/// Where a call stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nobody has answered yet.
+    Setup,
+    /// Answered.
+    Answered,
+    /// Over; the last transactions linger.
+    Over,
+}
+
+/// One call.
+#[derive(Debug)]
+pub struct Call {
+    pub(crate) key: u64,
+    pub(crate) random: Random,
+    pub(crate) phase: Phase,
+    pub(crate) trust: Trust,
+    pub(crate) media: MediaMode,
+    /// The media session; a new one after the legs were joined anew.
+    pub(crate) session: u64,
+    /// Whether the relay has been asked for the session.
+    pub(crate) session_open: bool,
+    /// The early dialogs while it is set up, the two legs afterwards.
+    pub(crate) pairs: SmallVec<[Pair; 1]>,
+    pub(crate) setup: Option<Box<Setup>>,
+    pub(crate) transfer: Option<Box<Transfer>>,
+    pub(crate) pending: Vec<Pending>,
+    timers: SmallVec<[(Time, Timer); 4]>,
+    wait: Option<Box<Wait>>,
+    inbox: VecDeque<Input>,
+    next_request: u32,
+    next_pair: u8,
+}
+
+impl Call {
+    /// A call from a new INVITE; dials the first stage of the plan at once.
+    pub fn start(
+        ctx: &mut Ctx<'_>,
+        facts: CallFacts,
+        uas: Uas,
+        flow: Flow,
+        invite: Message,
+        plan: Plan,
+    ) -> Self {
+        let mut call = Self::new(facts, plan.media);
+        call.setup = Some(Box::new(Setup::of_caller(
+            uas,
+            flow,
+            facts.reach,
+            invite,
+            plan,
+        )));
+        call.begin_setup(ctx);
+        call
+    }
+
+    pub(crate) fn new(facts: CallFacts, media: MediaMode) -> Self {
+        Self {
+            key: facts.key,
+            random: Random::new(facts.seed),
+            phase: Phase::Setup,
+            trust: facts.trust,
+            media,
+            session: facts.key,
+            session_open: false,
+            pairs: SmallVec::new(),
+            setup: None,
+            transfer: None,
+            pending: Vec::new(),
+            timers: SmallVec::new(),
+            wait: None,
+            inbox: VecDeque::new(),
+            next_request: 1,
+            next_pair: 0,
+        }
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, ctx: &mut Ctx<'_>, input: Input) {
+        let is_media = matches!(input, Input::Media(_));
+        if self.wait.is_some() && !is_media {
+            if self.inbox.len() < INBOX_MAX {
+                self.inbox.push_back(input);
+            }
+            return;
+        }
+        self.take(ctx, input);
+        while self.wait.is_none() {
+            let Some(next) = self.inbox.pop_front() else {
+                break;
+            };
+            self.take(ctx, next);
+        }
+        if self.inbox.is_empty() && self.inbox.capacity() > 0 {
+            self.inbox = VecDeque::new();
+        }
+        self.forget_if_over(ctx);
+    }
+
+    /// Fires the timers that are due.
+    pub fn handle_timeout(&mut self, ctx: &mut Ctx<'_>) {
+        while let Some(at) = self.timers.iter().position(|(when, _)| *when <= ctx.now) {
+            let (_, timer) = self.timers.swap_remove(at);
+            self.fire(ctx, timer);
+        }
+        self.forget_if_over(ctx);
+    }
+
+    /// When [`Call::handle_timeout`] is wanted.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.timers.iter().map(|(when, _)| *when).min()
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Its pairs of legs: early dialogs while it is set up, then one.
+    #[must_use]
+    pub fn pairs(&self) -> &[Pair] {
+        &self.pairs
+    }
+
+    /// The key in a tag of ours; `None` for tags that no call made.
+    #[must_use]
+    pub fn key_of_tag(tag: &[u8]) -> Option<u64> {
+        crate::random::key_of_tag(tag)
+    }
+
+    /// Whether a dialog with these tags belongs to the call.
+    #[must_use]
+    pub fn has_dialog(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> bool {
+        let fits = |l: &Leg| *l.dialog.call_id == *call_id && l.is_dialog(local_tag, remote_tag);
+        self.pairs
+            .iter()
+            .flat_map(|p| p.legs.iter().flatten())
+            .any(fits)
+            || self
+                .transfer
+                .as_ref()
+                .is_some_and(|t| t.referrer.as_ref().is_some_and(fits))
+    }
+
+    fn take(&mut self, ctx: &mut Ctx<'_>, input: Input) {
+        match input {
+            Input::Request { uas, flow, message } => self.handle_request(ctx, uas, flow, message),
+            Input::Response {
+                request,
+                flow,
+                message,
+            } => {
+                self.handle_response(ctx, request, flow, message);
+            }
+            Input::Failed { request, why } => self.handle_failed(ctx, request, why),
+            Input::Cancelled { reason } => self.handle_cancelled(ctx, reason.as_deref()),
+            Input::NoAck { uas } => self.handle_no_ack(ctx, uas),
+            Input::Dial { attempt, targets } => self.handle_dial(ctx, attempt, targets),
+            Input::Routed(plan) => self.handle_routed(ctx, plan),
+            Input::Media(answer) => self.handle_media(ctx, answer),
+            Input::End(cause) => self.end(ctx, cause),
+        }
+    }
+
+    fn handle_response(&mut self, ctx: &mut Ctx<'_>, id: RequestId, flow: Flow, message: Message) {
+        let Some(at) = self.pending.iter().position(|p| p.id == id) else {
+            if message.method() == Method::Invite && (200..300).contains(&message.status()) {
+                self.handle_stray_2xx(ctx, flow, &message);
+            }
+            return;
+        };
+        let is_final = message.status() >= 200;
+        if !is_final {
+            if let Purpose::Invite { branch } = self.pending[at].purpose {
+                self.handle_provisional(ctx, branch, flow, message);
+            }
+            return;
+        }
+        let pending = self.pending.swap_remove(at);
+        match pending.purpose {
+            Purpose::Invite { branch } => self.handle_final(ctx, branch, flow, message),
+            Purpose::Abandoned { token } => self.handle_abandoned(ctx, token, flow, &message),
+            Purpose::Relay(relayed) => self.handle_relayed(ctx, relayed, flow, message),
+            Purpose::Refresh { pair, side, method } => {
+                self.handle_refreshed(ctx, pair, side, method, flow, &message);
+            }
+            Purpose::JoinFirst { pair, side } => {
+                self.handle_join_first(ctx, pair, side, flow, &message);
+            }
+            Purpose::JoinSecond { pair, side } => {
+                self.handle_join_second(ctx, pair, side, flow, &message);
+            }
+            Purpose::Closing => {}
+            Purpose::Notify { last } => self.handle_notified(ctx, last, message.status()),
+        }
+    }
+
+    fn handle_failed(&mut self, ctx: &mut Ctx<'_>, id: RequestId, why: Uac) {
+        let Some(at) = self.pending.iter().position(|p| p.id == id) else {
+            return;
+        };
+        let pending = self.pending.swap_remove(at);
+        match pending.purpose {
+            Purpose::Invite { branch } => self.handle_silent(ctx, branch, why),
+            Purpose::Abandoned { token } => self.attempt_ended(ctx, token, 0),
+            Purpose::Relay(relayed) => self.handle_relay_failed(ctx, &relayed),
+            Purpose::Refresh { pair, side, .. }
+            | Purpose::JoinFirst { pair, side }
+            | Purpose::JoinSecond { pair, side } => {
+                let who = self.who(pair, side);
+                self.end(ctx, Cause::PeerGone(who));
+            }
+            Purpose::Closing => {}
+            Purpose::Notify { last } => self.handle_notified(ctx, last, 408),
+        }
+    }
+
+    fn handle_media(&mut self, ctx: &mut Ctx<'_>, answer: Result<Bytes, RefusedDial>) {
+        let Some(wait) = self.wait.take() else { return };
+        match answer {
+            Ok(sdp) => self.resume(ctx, *wait, &sdp),
+            Err(refused) => self.media_failed(ctx, *wait, &refused),
+        }
+    }
+
+    fn resume(&mut self, ctx: &mut Ctx<'_>, wait: Wait, sdp: &[u8]) {
+        match wait {
+            Wait::Invite { branch } => self.send_invite(ctx, branch, Some(sdp)),
+            Wait::Provisional { pair, message } => {
+                self.pass_provisional(ctx, pair, &message, Some(sdp));
+            }
+            Wait::Answer { pair, message } => self.pass_answer(ctx, pair, &message, Some(sdp)),
+            Wait::Request(relayed) => self.carry_request(ctx, relayed, Some(sdp)),
+            Wait::Response { relayed, message } => {
+                self.carry_response(ctx, &relayed, &message, Some(sdp));
+            }
+            Wait::Ack { pair, from } => self.carry_ack(ctx, pair, from, Some(sdp)),
+            Wait::Local {
+                pair,
+                side,
+                uas,
+                flow,
+                request,
+            } => {
+                self.answer_locally(ctx, pair, side, uas, flow, &request, sdp);
+            }
+            Wait::Application => self.answer_by_application(ctx, sdp),
+            Wait::JoinOffer { pair, from } => self.send_join(ctx, pair, from, sdp),
+            Wait::JoinAnswer { pair, from } => self.send_join_back(ctx, pair, from, sdp),
+            Wait::JoinDone => {}
+        }
+    }
+
+    /// Hands a description to the relay, or goes on at once where media bypasses us.
+    pub(crate) fn media(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        op: MediaOp,
+        pair: Option<PairId>,
+        from: Side,
+        sdp: &[u8],
+        then: Wait,
+    ) {
+        if self.media == MediaMode::Bypass && op != MediaOp::Echo {
+            self.resume(ctx, then, sdp);
+            return;
+        }
+        let (signalling, toward) = self.media_ends(pair, from);
+        self.session_open = true;
+        ctx.emit(Output::Media {
+            session: self.session,
+            op,
+            from,
+            sdp: Bytes::copy_from_slice(sdp),
+            toward,
+            signalling,
+        });
+        self.wait = Some(Box::new(then));
+    }
+
+    fn fire(&mut self, ctx: &mut Ctx<'_>, timer: Timer) {
+        match timer {
+            Timer::Silence(request) => self.handle_silence(ctx, request),
+            Timer::Ring => self.handle_ring_timeout(ctx),
+            Timer::Duration => self.end(ctx, Cause::DurationLimit),
+            Timer::Refresh(pair, side) | Timer::Retry(pair, side) => {
+                self.refresh_session(ctx, pair, side);
+            }
+            Timer::SessionExpires(pair, side) => {
+                let who = self.who(pair, side);
+                self.end(ctx, Cause::SessionExpired(who));
+            }
+            Timer::Linger => self.pending.clear(),
+        }
+    }
+
+    pub(crate) const fn is_waiting(&self) -> bool {
+        self.wait.is_some()
+    }
+
+    pub(crate) fn arm(&mut self, timer: Timer, at: Time) {
+        self.disarm(timer);
+        self.timers.push((at, timer));
+    }
+
+    pub(crate) fn arm_after(&mut self, ctx: &Ctx<'_>, timer: Timer, after: Duration) {
+        self.arm(timer, ctx.now + after);
+    }
+
+    pub(crate) fn disarm(&mut self, timer: Timer) {
+        self.timers.retain(|(_, t)| *t != timer);
+    }
+
+    pub(crate) fn disarm_all(&mut self) {
+        self.timers.clear();
+    }
+
+    pub(crate) fn send(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        method: Method,
+        hop: Hop,
+        bytes: Bytes,
+        purpose: Purpose,
+    ) -> RequestId {
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        self.pending.push(Pending { id, purpose });
+        ctx.emit(Output::Request {
+            id,
+            method,
+            hop,
+            bytes,
+        });
+        id
+    }
+
+    pub(crate) fn respond(
+        &self,
+        ctx: &mut Ctx<'_>,
+        uas: Uas,
+        flow: Flow,
+        request: &Message,
+        status: u16,
+    ) {
+        let mut w = Writer::response(request, flow.remote, status, "", b"");
+        w.header("Server", ctx.config.product.as_bytes());
+        if status == 405 {
+            w.header("Allow", crate::headers::ALLOW);
+        }
+        if status == 500 {
+            // RFC 3261 §14.2: when to try again.
+            w.header("Retry-After", b"3");
+        }
+        ctx.emit(Output::Respond {
+            uas,
+            status,
+            bytes: w.finish(),
+            how: Respond::Plain,
+        });
+    }
+
+    pub(crate) const fn new_pair_id(&mut self) -> PairId {
+        let id = PairId(self.next_pair);
+        self.next_pair = self.next_pair.wrapping_add(1);
+        id
+    }
+
+    pub(crate) fn pair(&self, id: PairId) -> Option<&Pair> {
+        self.pairs.iter().find(|p| p.id == id)
+    }
+
+    pub(crate) fn leg_mut(&mut self, id: PairId, side: Side) -> Option<&mut Leg> {
+        self.pairs
+            .iter_mut()
+            .find(|p| p.id == id)
+            .and_then(|p| p.leg_mut(side))
+    }
+
+    pub(crate) fn leg(&self, id: PairId, side: Side) -> Option<&Leg> {
+        self.pair(id).and_then(|p| p.leg(side))
+    }
+
+    /// Which leg a request inside a dialog belongs to.
+    pub(crate) fn find_leg(&self, message: &Message) -> Option<(PairId, Side)> {
+        let local = message.to().ok()?.tag()?;
+        let remote = message.from().ok()?.tag().unwrap_or_default();
+        self.pairs.iter().find_map(|pair| {
+            [Side::A, Side::B]
+                .into_iter()
+                .find(|side| pair.leg(*side).is_some_and(|l| l.is_dialog(local, remote)))
+                .map(|side| (pair.id, side))
+        })
+    }
+
+    fn forget_if_over(&mut self, ctx: &mut Ctx<'_>) {
+        if self.phase != Phase::Over || self.wait.is_some() {
+            return;
+        }
+        if self.pending.is_empty() {
+            self.disarm_all();
+            ctx.emit(Output::Gone);
+        } else if !self.timers.iter().any(|(_, t)| *t == Timer::Linger) {
+            self.arm_after(ctx, Timer::Linger, ending::LINGER);
+        }
+    }
+}
+
+/// Whether a message belongs to a reliable provisional response (RFC 3262 §4).
+pub(crate) fn is_reliable(message: &Message) -> bool {
+    message.lists(HeaderName::Require, "100rel") && message.number(HeaderName::RSeq).is_some()
+}

@@ -1,0 +1,328 @@
+//! What goes into a call and what comes out.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use clock::Time;
+use sip::{Destination, Flow, Message, Method};
+
+use crate::config::Config;
+use crate::leg::PairId;
+use crate::plan::Plan;
+use crate::reason::Cause;
+
+/// A server transaction in the eyes of the owner.
+pub type Uas = u64;
+
+/// A request the call has sent, until its final response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u32);
+
+/// How one of our requests ended without a response of the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uac {
+    /// No final response in time (408).
+    Timeout,
+    /// It could not be delivered (503).
+    Unreachable,
+}
+
+/// Which end of the media session a leg is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The caller's.
+    A,
+    /// The callee's.
+    B,
+}
+
+impl Side {
+    /// The opposite end.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// Of an address.
+    #[must_use]
+    pub const fn of(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+}
+
+/// Why an attempt could not be dialled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedDial {
+    /// The status it counts as.
+    pub status: u16,
+}
+
+/// What happens to a call.
+#[derive(Debug)]
+pub enum Input {
+    /// A request inside a dialog, ACK included.
+    Request {
+        /// Its server transaction; 0 for ACK.
+        uas: Uas,
+        /// Where it came from.
+        flow: Flow,
+        /// The request.
+        message: Message,
+    },
+    /// A response to one of our requests; of INVITE every 1xx and every repeated 2xx.
+    Response {
+        /// Which request.
+        request: RequestId,
+        /// Where it came from.
+        flow: Flow,
+        /// The response.
+        message: Message,
+    },
+    /// One of our requests got no response.
+    Failed {
+        /// Which request.
+        request: RequestId,
+        /// How.
+        why: Uac,
+    },
+    /// The caller cancelled its INVITE; the CANCEL has been answered.
+    Cancelled {
+        /// The Reason of the CANCEL, if it had one.
+        reason: Option<Box<[u8]>>,
+    },
+    /// No ACK came for a 2xx of ours.
+    NoAck {
+        /// The INVITE's server transaction.
+        uas: Uas,
+    },
+    /// The answer to [`Output::Dial`]: where the attempt goes, best target first.
+    Dial {
+        /// The attempt.
+        attempt: usize,
+        /// Its targets.
+        targets: Result<Vec<Destination>, RefusedDial>,
+    },
+    /// The answer to [`Output::Redirected`] or [`Output::Transfer`].
+    Routed(Result<Plan, RefusedDial>),
+    /// The answer to [`Output::Media`]: the description for the other side.
+    Media(Result<Bytes, RefusedDial>),
+    /// End the call.
+    End(Cause),
+}
+
+/// What a media relay is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaOp {
+    /// A description that asks.
+    Offer,
+    /// A description that answers.
+    Answer,
+    /// A description that asks, to be answered by the echo application.
+    Echo,
+}
+
+/// Where a request inside a dialog goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hop {
+    /// Known.
+    To(Destination),
+    /// To be resolved from this URI; the destination is where the dialog was last seen, for the
+    /// choice of listener.
+    Resolve(Box<[u8]>, Destination),
+}
+
+/// How a response is to be treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Respond {
+    /// As its status says; a 2xx to INVITE is repeated until [`Output::Acknowledged`].
+    Plain,
+    /// A provisional response to be repeated until [`Output::Acknowledged`] (RFC 3262 §3).
+    Reliable,
+}
+
+/// How a call ended: what the CDR needs of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndReport {
+    /// Why.
+    pub cause: Cause,
+    /// The final status to the caller; 200 if it was answered.
+    pub status: u16,
+    /// Call-ID of the callee's leg, or of the last attempt's.
+    pub callee_call_id: Box<[u8]>,
+}
+
+/// Something the owner writes down or shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// The first 18x went to the caller.
+    Ringing,
+    /// The 2xx went to the caller; the attempt that answered.
+    Answered {
+        /// The owner's name for the attempt; `None` for an application.
+        token: Option<u32>,
+    },
+    /// An attempt is over, for health and limits; it did not answer, or its leg has ended.
+    AttemptEnded {
+        /// The owner's name for the attempt.
+        token: u32,
+        /// The status it counts as; 0 if we gave it up ourselves.
+        status: u16,
+        /// Whether the peer itself sent that status.
+        answered_by_peer: bool,
+        /// Retry-After in seconds, if the peer sent one.
+        retry_after_s: Option<u32>,
+    },
+    /// The call is over for CDR and limits; transactions may still linger.
+    Ended(EndReport),
+}
+
+/// What a call wants done, in order.
+#[derive(Debug)]
+pub enum Output {
+    /// Send a response.
+    Respond {
+        /// The server transaction.
+        uas: Uas,
+        /// The status.
+        status: u16,
+        /// The message.
+        bytes: Bytes,
+        /// How.
+        how: Respond,
+    },
+    /// Send a request in a transaction of its own; its Via is still to be put in.
+    Request {
+        /// Names it in the answers.
+        id: RequestId,
+        /// The method.
+        method: Method,
+        /// Where to.
+        hop: Hop,
+        /// The message.
+        bytes: Bytes,
+    },
+    /// Send the ACK of a 2xx; its Via is still to be put in.
+    Ack {
+        /// Where to.
+        hop: Hop,
+        /// The message.
+        bytes: Bytes,
+    },
+    /// Cancel an INVITE of ours.
+    Cancel {
+        /// Which.
+        id: RequestId,
+        /// The Reason to give.
+        reason: Box<str>,
+    },
+    /// What was repeated has been acknowledged: stop.
+    Acknowledged {
+        /// The server transaction.
+        uas: Uas,
+    },
+    /// Find the targets of an attempt and take its permits; answer with [`Input::Dial`].
+    Dial {
+        /// The attempt's index.
+        attempt: usize,
+        /// The owner's name for it.
+        token: u32,
+        /// Where it goes, if that is known already.
+        destination: Option<Destination>,
+        /// What to resolve otherwise.
+        uri: Box<[u8]>,
+    },
+    /// Where do these contacts of a 3xx lead? Answer with [`Input::Routed`].
+    Redirected {
+        /// The owner's name for the attempt that sent them.
+        token: u32,
+        /// The URIs, best first.
+        contacts: Vec<Box<[u8]>>,
+    },
+    /// Where does this Refer-To lead, for that side? Answer with [`Input::Routed`].
+    Transfer {
+        /// Who asks.
+        by: Side,
+        /// The URI, without its headers.
+        target: Box<[u8]>,
+        /// Replaces of the URI's headers, unescaped: join with the call it names.
+        replaces: Option<Box<[u8]>>,
+    },
+    /// Ask the media relay; answer with [`Input::Media`].
+    Media {
+        /// Which session.
+        session: u64,
+        /// What.
+        op: MediaOp,
+        /// Whose description.
+        from: Side,
+        /// The description.
+        sdp: Bytes,
+        /// The family that the other side wants.
+        toward: Family,
+        /// Where that side's signalling comes from.
+        signalling: IpAddr,
+    },
+    /// The media session is no longer needed.
+    MediaEnd {
+        /// Which.
+        session: u64,
+    },
+    /// Something to write down.
+    Fact(Fact),
+    /// Nothing more will come; forget the call.
+    Gone,
+}
+
+/// What a call can wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// An attempt stays silent: the request of its INVITE.
+    Silence(RequestId),
+    /// The current stage rings too long.
+    Ring,
+    /// The call lasts too long.
+    Duration,
+    /// Our turn to refresh the session of a leg.
+    Refresh(PairId, Side),
+    /// The peer's turn has passed.
+    SessionExpires(PairId, Side),
+    /// Try a refused re-INVITE again (RFC 3261 §14.1).
+    Retry(PairId, Side),
+    /// The last transactions had their time.
+    Linger,
+}
+
+/// The surroundings of one step: time, settings, and where outputs go.
+#[derive(Debug)]
+pub struct Ctx<'a> {
+    /// Now.
+    pub now: Time,
+    /// Settings.
+    pub config: &'a Config,
+    /// Outputs are appended here.
+    pub out: &'a mut VecDeque<Output>,
+}
+
+impl Ctx<'_> {
+    pub(crate) fn emit(&mut self, output: Output) {
+        self.out.push_back(output);
+    }
+}

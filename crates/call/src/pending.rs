@@ -1,0 +1,96 @@
+//! Requests of ours that wait for a response, and steps that wait for the media relay.
+
+use sip::{Flow, Message, Method};
+
+use crate::io::{RequestId, Side, Uas};
+use crate::leg::PairId;
+
+/// A request of ours without a final response.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) id: RequestId,
+    pub(crate) purpose: Purpose,
+}
+
+/// What the response is for.
+#[derive(Debug)]
+pub(crate) enum Purpose {
+    /// An attempt of the set-up.
+    Invite {
+        /// Index into the branches.
+        branch: usize,
+    },
+    /// An INVITE that lost or was given up: a 2xx is acknowledged and ended.
+    Abandoned {
+        /// The owner's name for its attempt.
+        token: u32,
+    },
+    /// A request of one leg carried into the other.
+    Relay(Box<Relayed>),
+    /// A session refresh of ours.
+    Refresh {
+        pair: PairId,
+        side: Side,
+        method: Method,
+    },
+    /// The first half of joining two legs: an INVITE with the other's description.
+    JoinFirst { pair: PairId, side: Side },
+    /// The second half.
+    JoinSecond { pair: PairId, side: Side },
+    /// BYE, NOTIFY and the like, whose response changes nothing; a final NOTIFY is followed by
+    /// the BYE of the leg that asked for the transfer.
+    Closing,
+    /// NOTIFY to the leg that asked for a transfer.
+    Notify { last: bool },
+}
+
+/// A request that came from one leg and went on to the other.
+#[derive(Debug)]
+pub(crate) struct Relayed {
+    pub(crate) pair: PairId,
+    /// Where it came from.
+    pub(crate) from: Side,
+    pub(crate) uas: Uas,
+    pub(crate) flow: Flow,
+    pub(crate) request: Message,
+    /// Whether it carried an offer, so that the response carries the answer.
+    pub(crate) offered: bool,
+    /// RAck towards the callee, of a PRACK.
+    pub(crate) rack: Option<String>,
+}
+
+/// A step that goes on when the media relay has answered.
+#[derive(Debug)]
+pub(crate) enum Wait {
+    /// Send the INVITE of a branch.
+    Invite { branch: usize },
+    /// Pass a provisional response to the caller.
+    Provisional { pair: PairId, message: Message },
+    /// Pass the 2xx to the caller.
+    Answer { pair: PairId, message: Message },
+    /// Carry a request to the other side.
+    Request(Box<Relayed>),
+    /// Carry the response back.
+    Response {
+        relayed: Box<Relayed>,
+        message: Message,
+    },
+    /// Carry the answer in an ACK to the other side.
+    Ack { pair: PairId, from: Side },
+    /// Answer a side that talks to an application, or to nobody, ourselves.
+    Local {
+        pair: PairId,
+        side: Side,
+        uas: Uas,
+        flow: Flow,
+        request: Message,
+    },
+    /// Answer the first INVITE of a caller by an application.
+    Application,
+    /// Offer the description of one side to the other, both being in the call.
+    JoinOffer { pair: PairId, from: Side },
+    /// Offer the other's answer back.
+    JoinAnswer { pair: PairId, from: Side },
+    /// The last answer is for the relay alone.
+    JoinDone,
+}

@@ -1,0 +1,121 @@
+//! Why a call ended, in the words of Reason (RFC 3326) and of the CDR.
+
+use std::fmt::Write as _;
+
+/// Who ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// The caller.
+    Caller,
+    /// The callee.
+    Callee,
+    /// We ourselves.
+    Platform,
+}
+
+/// Why a call ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// BYE from a side.
+    HungUp(EndedBy),
+    /// The caller gave up before an answer.
+    Cancelled,
+    /// The callee refused, or all attempts failed: the status sent to the caller.
+    Refused(u16),
+    /// Nobody answered in time.
+    NoAnswer,
+    /// No refresh of the session came from a side (RFC 4028 §10).
+    SessionExpired(EndedBy),
+    /// The call reached its longest duration.
+    DurationLimit,
+    /// No media arrived for too long.
+    MediaSilent,
+    /// The media relay could not serve it.
+    MediaFailed,
+    /// An operator ended it.
+    Operator,
+    /// The ACK never came (RFC 3261 §13.3.1.4).
+    NoAck,
+    /// A side no longer knows the dialog (RFC 3261 §12.2.1.2).
+    PeerGone(EndedBy),
+    /// The parties were joined to others.
+    Transferred,
+}
+
+impl Cause {
+    /// Who ended it.
+    #[must_use]
+    pub const fn ended_by(&self) -> EndedBy {
+        match self {
+            Self::HungUp(who) | Self::PeerGone(who) => *who,
+            Self::Cancelled | Self::NoAck => EndedBy::Caller,
+            Self::Refused(_) | Self::NoAnswer => EndedBy::Callee,
+            _ => EndedBy::Platform,
+        }
+    }
+
+    /// In a few words.
+    #[must_use]
+    pub const fn text(&self) -> &'static str {
+        match self {
+            Self::HungUp(EndedBy::Caller) => "caller hung up",
+            Self::HungUp(EndedBy::Callee) => "callee hung up",
+            Self::HungUp(EndedBy::Platform) => "ended by the platform",
+            Self::Cancelled => "caller gave up",
+            Self::Refused(status) => sip::status::phrase(*status),
+            Self::NoAnswer => "no answer",
+            Self::SessionExpired(EndedBy::Caller) => "session expired: caller silent",
+            Self::SessionExpired(_) => "session expired: callee silent",
+            Self::DurationLimit => "maximum call duration reached",
+            Self::MediaSilent => "no media received",
+            Self::MediaFailed => "media relay failed",
+            Self::Operator => "ended by an operator",
+            Self::NoAck => "no ACK received",
+            Self::PeerGone(EndedBy::Caller) => "caller lost the call",
+            Self::PeerGone(_) => "callee lost the call",
+            Self::Transferred => "transferred",
+        }
+    }
+
+    /// The ISDN cause, as carriers expect it (ITU-T Q.850).
+    #[must_use]
+    pub const fn q850(&self) -> u8 {
+        match self {
+            Self::HungUp(_) | Self::Operator | Self::Cancelled | Self::Transferred => 16,
+            Self::Refused(status) => q850_of_status(*status),
+            Self::NoAnswer => 19,
+            Self::SessionExpired(_) | Self::NoAck => 102,
+            Self::DurationLimit => 31,
+            Self::MediaSilent | Self::MediaFailed => 41,
+            Self::PeerGone(_) => 27,
+        }
+    }
+
+    /// The value of a Reason header: `Q.850;cause=16;text="caller hung up"`.
+    #[must_use]
+    pub fn header(&self) -> String {
+        let mut out = String::with_capacity(48);
+        let _ = write!(out, "Q.850;cause={};text=\"{}\"", self.q850(), self.text());
+        out
+    }
+}
+
+/// The ISDN cause that carriers map a status to (RFC 3398 §8.2.6.1, reversed).
+const fn q850_of_status(status: u16) -> u8 {
+    match status {
+        404 | 604 => 1,
+        486 | 600 => 17,
+        408 => 102,
+        480 => 19,
+        403 | 603 => 21,
+        410 => 22,
+        484 => 28,
+        488 | 606 => 88,
+        501 => 79,
+        502 => 38,
+        503 => 41,
+        504 => 102,
+        302 => 23,
+        _ => 127,
+    }
+}

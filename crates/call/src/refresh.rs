@@ -1,0 +1,197 @@
+//! Session timers (RFC 4028): each leg has its own, for each has its own peer.
+//!
+//! We refresh with UPDATE where the peer takes it, else with a re-INVITE that repeats our last
+//! description. A peer that knows no session timers is refreshed by us all the same: its answer
+//! is the proof of life.
+
+use std::time::Duration;
+
+use sip::{Flow, HeaderName, Message, Method, Writer};
+
+use crate::call::{Call, Phase};
+use crate::config::Config;
+use crate::headers::ALLOW;
+use crate::io::{Ctx, Side, Timer};
+use crate::leg::{Leg, Offering, PairId, Refresher, session_expires};
+use crate::pending::Purpose;
+use crate::reason::Cause;
+
+impl Call {
+    /// Starts the timer of a leg anew, after a session refresh or its first answer.
+    pub(crate) fn arm_session(&mut self, ctx: &Ctx<'_>, pair: PairId, side: Side) {
+        self.disarm(Timer::Refresh(pair, side));
+        self.disarm(Timer::SessionExpires(pair, side));
+        let Some(leg) = self.leg(pair, side) else {
+            return;
+        };
+        let interval = Duration::from_secs(u64::from(leg.session_s));
+        if interval.is_zero() {
+            return;
+        }
+        match leg.refresher {
+            Refresher::Us => self.arm_after(ctx, Timer::Refresh(pair, side), interval / 2),
+            Refresher::Peer => {
+                // RFC 4028 §10: the BYE leaves before the interval is over.
+                let margin = Duration::from_secs(32).min(interval / 3);
+                self.arm_after(ctx, Timer::SessionExpires(pair, side), interval - margin);
+            }
+            Refresher::Nobody => {}
+        }
+    }
+
+    /// Refreshes the session of a leg, or tries again what got 491.
+    pub(crate) fn refresh_session(&mut self, ctx: &mut Ctx<'_>, pair: PairId, side: Side) {
+        if self.phase != Phase::Answered || self.retry_join(ctx, pair, side) {
+            return;
+        }
+        let Some(leg) = self.leg_mut(pair, side) else {
+            return;
+        };
+        if leg.offering != Offering::Nobody || leg.unacked != 0 || leg.owes_ack {
+            // Whatever is under way proves the peer alive; look again soon.
+            self.arm_after(ctx, Timer::Refresh(pair, side), Duration::from_secs(2));
+            return;
+        }
+        let method = if leg.takes_update || leg.sent.is_empty() {
+            Method::Update
+        } else {
+            leg.offering = Offering::Us;
+            Method::Invite
+        };
+        let mut w = leg.dialog.request(method.as_str());
+        w.header_fmt("Contact", format_args!("<{}>", leg.contact(ctx.config)));
+        w.header("Allow", ALLOW)
+            .header("Supported", b"timer, replaces");
+        if leg.session_s > 0 {
+            w.header_fmt(
+                "Session-Expires",
+                format_args!("{};refresher=uac", leg.session_s),
+            );
+            w.header_fmt(
+                "Min-SE",
+                format_args!("{}", ctx.config.session_expires_min_s),
+            );
+        }
+        let bytes = if method == Method::Invite {
+            leg.invite_seq = leg.dialog.local_seq;
+            w.finish_with(b"application/sdp", &leg.sent)
+        } else {
+            w.finish()
+        };
+        let hop = leg.hop();
+        self.send(
+            ctx,
+            method,
+            hop,
+            bytes,
+            Purpose::Refresh { pair, side, method },
+        );
+    }
+
+    pub(crate) fn handle_refreshed(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        pair: PairId,
+        side: Side,
+        method: Method,
+        flow: Flow,
+        message: &Message,
+    ) {
+        let who = self.who(pair, side);
+        let Some(leg) = self.leg_mut(pair, side) else {
+            return;
+        };
+        leg.offering = Offering::Nobody;
+        match message.status() {
+            200..300 => {
+                leg.dialog.refresh_target(message);
+                leg.flow.conn = flow.conn.or(leg.flow.conn);
+                leg.learn(message);
+                if let Some((interval_s, refresher)) = session_expires(message) {
+                    leg.session_s = interval_s;
+                    leg.refresher = refresher_of_answer(refresher);
+                }
+                if method == Method::Invite {
+                    self.send_ack(ctx, pair, side, None);
+                }
+                self.arm_session(ctx, pair, side);
+            }
+            // RFC 3261 §12.2.1.2, RFC 4028 §10: the peer has lost the dialog.
+            404 | 408 | 410 | 481 => self.end(ctx, Cause::PeerGone(who)),
+            422 => {
+                let wanted = message.number(HeaderName::MinSe).unwrap_or(leg.session_s);
+                leg.session_s = leg.session_s.max(wanted);
+                self.refresh_session(ctx, pair, side);
+            }
+            491 => {
+                let after = self.back_off(side);
+                self.arm_after(ctx, Timer::Retry(pair, side), after);
+            }
+            // Any other answer shows that the peer is there (RFC 4028 §10).
+            _ => self.arm_session(ctx, pair, side),
+        }
+    }
+
+    /// How long after a 491 (RFC 3261 §14.1): the owner of the Call-ID waits longer. Towards the
+    /// caller the peer owns it, towards the callee we do.
+    pub(crate) fn back_off(&mut self, side: Side) -> Duration {
+        let tens_of_ms = match side {
+            Side::A => self.random.below(201),
+            Side::B => 210 + self.random.below(191),
+        };
+        Duration::from_millis(u64::from(tens_of_ms) * 10)
+    }
+}
+
+/// The leg's session timer from the INVITE or UPDATE of its peer, and our answer's headers
+/// (RFC 4028 §9).
+pub(crate) fn accept_as_callee(leg: &mut Leg, config: &Config, request: &Message, w: &mut Writer) {
+    let supports = request.lists(HeaderName::Supported, "timer");
+    let asked = session_expires(request);
+    let interval_s = match asked {
+        Some((s, _)) => s.max(config.session_expires_min_s),
+        None => config.session_expires_s,
+    };
+    leg.session_s = interval_s;
+    if interval_s == 0 {
+        leg.refresher = Refresher::Nobody;
+        return;
+    }
+    let peer_refreshes = supports && asked.and_then(|(_, r)| r) != Some(b"uas");
+    if peer_refreshes {
+        leg.refresher = Refresher::Peer;
+        w.header("Require", b"timer");
+        w.header_fmt(
+            "Session-Expires",
+            format_args!("{interval_s};refresher=uac"),
+        );
+    } else {
+        leg.refresher = Refresher::Us;
+        w.header_fmt(
+            "Session-Expires",
+            format_args!("{interval_s};refresher=uas"),
+        );
+    }
+}
+
+/// The leg's session timer from the 2xx to our INVITE (RFC 4028 §7.2).
+pub(crate) fn accept_as_caller(leg: &mut Leg, config: &Config, response: &Message) {
+    match session_expires(response) {
+        Some((interval_s, refresher)) => {
+            leg.session_s = interval_s;
+            leg.refresher = refresher_of_answer(refresher);
+        }
+        None => {
+            leg.session_s = config.session_expires_s;
+            leg.refresher = Refresher::Us;
+        }
+    }
+}
+
+/// In a response `uas` is the peer, for we sent the request.
+fn refresher_of_answer(refresher: Option<&[u8]>) -> Refresher {
+    match refresher {
+        Some(b"uas") => Refresher::Peer,
+        _ => Refresher::Us,
+    }
+}

@@ -1,0 +1,99 @@
+//! INVITE with Replaces (RFC 3891 §3): somebody takes the place of a leg.
+
+use sip::{Dialog, Flow, Message, Replaces};
+
+use crate::call::{Call, Phase};
+use crate::headers::Trust;
+use crate::io::{Ctx, MediaOp, Side, Uas};
+use crate::leg::{Leg, Offering, PairId, Reach};
+use crate::pending::{Relayed, Wait};
+use crate::reason::Cause;
+use crate::transfer::{Kind, Transfer};
+
+impl Call {
+    /// Puts the sender of an INVITE in the place of the leg its Replaces names. `false` if the
+    /// call has no such leg that may be replaced now; the INVITE is then still to be answered.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one INVITE and what is known of its sender"
+    )]
+    pub fn replace(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        replaces: &Replaces<'_>,
+        uas: Uas,
+        flow: Flow,
+        reach: Reach,
+        trust: Trust,
+        invite: Message,
+    ) -> bool {
+        let free = self.phase == Phase::Answered && self.transfer.is_none() && !self.is_waiting();
+        let Some((pair, side)) = self
+            .named_leg(replaces)
+            .filter(|_| free && !replaces.early_only)
+        else {
+            return false;
+        };
+        let tag = self.random.tag(self.key);
+        let Ok(dialog) = Dialog::of_callee(&invite, &tag) else {
+            return false;
+        };
+        let mut leg = Leg::new(dialog, flow, reach, trust);
+        leg.learn(&invite);
+        leg.offering = Offering::Peer;
+        leg.received = invite.sdp().unwrap_or_default().into();
+        let Some(entry) = self.pairs.iter_mut().find(|p| p.id == pair) else {
+            return false;
+        };
+        let mut transfer = Transfer::new(pair, side, Kind::Replacing);
+        transfer.referrer = entry.legs[side as usize].replace(leg);
+        if let Some(kept) = entry.leg_mut(side.other()) {
+            kept.own_origin();
+        }
+        self.transfer = Some(Box::new(transfer));
+        let sdp = invite.sdp().map(<[u8]>::to_vec);
+        let offered = sdp.is_some();
+        let relayed = Box::new(Relayed {
+            pair,
+            from: side,
+            uas,
+            flow,
+            request: invite,
+            offered,
+            rack: None,
+        });
+        match sdp {
+            Some(sdp) => {
+                let then = Wait::Request(relayed);
+                self.media(ctx, MediaOp::Offer, Some(pair), side, &sdp, then);
+            }
+            None => self.carry_request(ctx, relayed, None),
+        }
+        true
+    }
+
+    /// The other side has answered the newcomer's offer: the replaced leg ends, or returns.
+    pub(crate) fn settle_replacement(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        pair: PairId,
+        side: Side,
+        status: u16,
+    ) {
+        let replacing = self
+            .transfer
+            .as_ref()
+            .is_some_and(|t| t.kind == Kind::Replacing && t.pair == pair && t.by == side);
+        if !replacing {
+            return;
+        }
+        let Some(old) = self.transfer.take().and_then(|t| t.referrer) else {
+            return;
+        };
+        if (200..300).contains(&status) {
+            self.bye(ctx, old, &Cause::Transferred.header());
+        } else if let Some(entry) = self.pairs.iter_mut().find(|p| p.id == pair) {
+            entry.legs[side as usize] = Some(old);
+        }
+    }
+}

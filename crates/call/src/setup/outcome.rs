@@ -1,0 +1,292 @@
+//! Failures: what each means for the branch, and which one the caller is told.
+
+use sip::digest::{self, Session};
+use sip::{Flow, HeaderName, Message, NameAddr};
+
+use crate::call::Call;
+use crate::io::{Ctx, Fact, Output, Timer, Uac};
+use crate::plan::{Redirects, Yields};
+use crate::reason::Cause;
+
+use super::REDIRECTS_MAX;
+
+/// How often one attempt answers challenges: the first, and one for a stale nonce.
+const CHALLENGES_MAX: u8 = 2;
+
+impl Call {
+    /// The final response to the INVITE of a branch.
+    pub(crate) fn handle_final(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        branch: usize,
+        flow: Flow,
+        message: Message,
+    ) {
+        let Some(setup) = &mut self.setup else { return };
+        let id = setup.branches[branch].request.take();
+        if let Some(id) = id {
+            self.disarm(Timer::Silence(id));
+        }
+        match message.status() {
+            200..300 => {
+                self.handle_success(ctx, branch, flow, message);
+                return;
+            }
+            300..400 => self.handle_redirect(ctx, branch, &message),
+            401 | 407 if self.answer_challenge(branch, &message, ctx) => return,
+            422 if self.raise_session_interval(branch, &message) => {
+                self.try_again(ctx, branch, flow);
+                return;
+            }
+            503 if self.has_more_targets(branch) => {
+                self.try_target(ctx, branch);
+                return;
+            }
+            _ => self.fail_branch(ctx, branch, &message),
+        }
+        self.settle(ctx);
+    }
+
+    /// No response of the peer: the next target of RFC 3263 §4.3, else a failure.
+    pub(crate) fn handle_silent(&mut self, ctx: &mut Ctx<'_>, branch: usize, why: Uac) {
+        if let Some(setup) = &mut self.setup
+            && let Some(id) = setup.branches[branch].request.take()
+        {
+            self.disarm(Timer::Silence(id));
+        }
+        self.fail_over(ctx, branch, why);
+    }
+
+    pub(crate) fn fail_over(&mut self, ctx: &mut Ctx<'_>, branch: usize, why: Uac) {
+        if let Some(setup) = &mut self.setup {
+            setup.branches[branch].request = None;
+        }
+        if self.has_more_targets(branch) {
+            self.try_target(ctx, branch);
+            return;
+        }
+        let status = match why {
+            Uac::Timeout => 408,
+            Uac::Unreachable => 503,
+        };
+        self.report_failure(ctx, branch, status, None);
+        self.note_failure(status, None);
+        self.pairs.retain(|p| p.branch != branch);
+        self.settle(ctx);
+    }
+
+    fn has_more_targets(&self, branch: usize) -> bool {
+        self.setup
+            .as_ref()
+            .is_some_and(|s| !s.branches[branch].targets.is_empty())
+    }
+
+    fn fail_branch(&mut self, ctx: &mut Ctx<'_>, branch: usize, message: &Message) {
+        // Digest towards us is our affair: the caller can do nothing with our carrier's challenge.
+        let status = match message.status() {
+            401 | 407 => 502,
+            status => status,
+        };
+        self.report_failure(ctx, branch, message.status(), Some(message));
+        self.note_failure(
+            status,
+            (status == message.status()).then(|| message.clone()),
+        );
+        self.pairs.retain(|p| p.branch != branch);
+        if status >= 600 {
+            // RFC 3261 §16.7 step 5: nobody else is asked.
+            self.abandon_all(ctx, None, &Cause::Refused(status));
+            self.stop_dialling();
+        } else if !self.yields(branch, status) {
+            self.stop_dialling();
+        }
+    }
+
+    fn yields(&self, branch: usize, status: u16) -> bool {
+        let Some(setup) = &self.setup else {
+            return false;
+        };
+        match setup.attempts[setup.branches[branch].attempt].yields {
+            Yields::AnyFailure => true,
+            Yields::Trouble => matches!(status, 408 | 430 | 500..600),
+        }
+    }
+
+    fn stop_dialling(&mut self) {
+        if let Some(setup) = &mut self.setup {
+            setup.next = setup.attempts.len();
+        }
+    }
+
+    fn report_failure(&self, ctx: &mut Ctx<'_>, branch: usize, status: u16, by: Option<&Message>) {
+        let Some(setup) = &self.setup else { return };
+        ctx.emit(Output::Fact(Fact::AttemptEnded {
+            token: setup.attempts[setup.branches[branch].attempt].token,
+            status,
+            answered_by_peer: by.is_some(),
+            retry_after_s: by.and_then(retry_after_s),
+        }));
+    }
+
+    /// Remembers a failure if it says more than the best one so far (RFC 3261 §16.7 step 6).
+    pub(crate) fn note_failure(&mut self, status: u16, message: Option<Message>) {
+        let Some(setup) = &mut self.setup else { return };
+        let better = setup
+            .best
+            .as_ref()
+            .is_none_or(|(best, _)| rank(status) < rank(*best));
+        if better {
+            setup.best = Some((status, message));
+        }
+    }
+
+    /// When nothing is under way any more: the next stage, else the final failure.
+    pub(crate) fn settle(&mut self, ctx: &mut Ctx<'_>) {
+        let Some(setup) = &self.setup else { return };
+        if setup.asking > 0 || setup.branches.iter().any(|b| b.request.is_some()) {
+            return;
+        }
+        if self.is_waiting() || self.dial_next_stage(ctx) {
+            return;
+        }
+        let best = self.setup.as_mut().and_then(|s| s.best.take());
+        let (status, message) = best.unwrap_or((480, None));
+        let cause = if message.is_none() && status == 480 {
+            Cause::NoAnswer
+        } else {
+            Cause::Refused(status)
+        };
+        self.answer_caller_finally(ctx, status, message.as_ref(), Some(&cause));
+        self.close(ctx, cause, status);
+    }
+
+    /// A 3xx: its contacts are routed anew, if the attempt may redirect.
+    fn handle_redirect(&mut self, ctx: &mut Ctx<'_>, branch: usize, message: &Message) {
+        self.report_failure(ctx, branch, message.status(), Some(message));
+        self.pairs.retain(|p| p.branch != branch);
+        let Some(setup) = &mut self.setup else { return };
+        let attempt = &setup.attempts[setup.branches[branch].attempt];
+        let contacts = redirect_contacts(message);
+        let may = attempt.redirects == Redirects::Follow && setup.redirects < REDIRECTS_MAX;
+        if !may || contacts.is_empty() {
+            self.note_failure(480, None);
+            return;
+        }
+        setup.redirects += 1;
+        setup.asking += 1;
+        ctx.emit(Output::Redirected {
+            token: attempt.token,
+            contacts,
+        });
+    }
+
+    /// Answers a challenge with the attempt's credentials (RFC 3261 §22.2); `false` if there are
+    /// none or they were refused.
+    fn answer_challenge(&mut self, branch: usize, message: &Message, ctx: &mut Ctx<'_>) -> bool {
+        let cnonce = [self.random.bits(), self.random.bits()];
+        let Some(setup) = &mut self.setup else {
+            return false;
+        };
+        let entry = &mut setup.branches[branch];
+        let attempt = &setup.attempts[entry.attempt];
+        let tries = entry.authorization.as_ref().map_or(0, |(_, n)| *n);
+        let Some(credentials) = attempt
+            .credentials
+            .clone()
+            .filter(|_| tries < CHALLENGES_MAX)
+        else {
+            return false;
+        };
+        let Ok(mut session) = Session::new(message) else {
+            return false;
+        };
+        if tries > 0 && !session.is_stale() {
+            // The password is wrong: asking again would only be counted against us.
+            return false;
+        }
+        let username = credentials.username.as_bytes();
+        let ha1 = digest::ha1(
+            session.algorithm(),
+            username,
+            session.realm(),
+            credentials.password.as_bytes(),
+        );
+        let cnonce = format!("{:08x}{:08x}", cnonce[0], cnonce[1]);
+        let value = session.authorize(b"INVITE", &attempt.uri, username, &ha1, cnonce.as_bytes());
+        let header = [session.header_name().as_bytes(), b": ", &value, b"\r\n"].concat();
+        entry.authorization = Some((header, tries + 1));
+        let flow = entry.flow;
+        self.try_again(ctx, branch, flow);
+        true
+    }
+
+    /// A 422: asks for the interval the callee wants (RFC 4028 §7.4).
+    fn raise_session_interval(&mut self, branch: usize, message: &Message) -> bool {
+        let Some(setup) = &mut self.setup else {
+            return false;
+        };
+        let wanted = message.number(HeaderName::MinSe).unwrap_or(0);
+        let entry = &mut setup.branches[branch];
+        let raises = wanted > entry.session_s && entry.session_s > 0;
+        if raises {
+            entry.session_s = wanted;
+        }
+        raises
+    }
+
+    /// Sends the INVITE again to the target that has just answered.
+    fn try_again(&mut self, ctx: &mut Ctx<'_>, branch: usize, flow: Flow) {
+        self.pairs.retain(|p| p.branch != branch);
+        let Some(setup) = &mut self.setup else { return };
+        let entry = &mut setup.branches[branch];
+        let target = match flow.conn {
+            Some(_) => sip::Destination::Flow(flow),
+            None => sip::Destination::Address {
+                transport: entry.flow.transport,
+                listener: entry.flow.listener,
+                remote: entry.flow.remote,
+                name: "".into(),
+            },
+        };
+        entry.targets.push(target);
+        self.try_target(ctx, branch);
+    }
+}
+
+/// How little a failure tells: lower is told to the caller first.
+const fn rank(status: u16) -> u16 {
+    match status {
+        600..700 => 0,
+        // What the called party or the number itself says.
+        486 | 404 | 484 | 403 | 410 | 415 | 420 | 488 => 1,
+        300..400 => 4,
+        408 => 5,
+        480 => 3,
+        400..500 => 2,
+        _ => 6,
+    }
+}
+
+fn retry_after_s(message: &Message) -> Option<u32> {
+    let value = message.header(HeaderName::RetryAfter)?;
+    let digits = value.iter().take_while(|b| b.is_ascii_digit()).count();
+    sip::lex::number(&value[..digits])
+}
+
+/// The contacts of a 3xx by falling q.
+fn redirect_contacts(message: &Message) -> Vec<Box<[u8]>> {
+    let mut all: Vec<(u32, Box<[u8]>)> = message
+        .values(HeaderName::Contact)
+        .filter_map(|v| NameAddr::parse(v).ok())
+        .map(|a| (q_thousandths(a.params.value("q")), a.uri.into()))
+        .collect();
+    all.sort_by_key(|(q, _)| core::cmp::Reverse(*q));
+    all.into_iter().map(|(_, uri)| uri).collect()
+}
+
+fn q_thousandths(q: Option<&[u8]>) -> u32 {
+    q.and_then(|q| core::str::from_utf8(q).ok())
+        .and_then(|q| q.parse::<f32>().ok())
+        .filter(|q| (0.0..=1.0).contains(q))
+        .map_or(1_000, |q| (q * 1_000.0) as u32)
+}
