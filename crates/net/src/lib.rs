@@ -20,8 +20,8 @@ pub use drive::{
     Clock, CloseReason, Host, Input, Machine, Output, ResolveQuery, Security, Shard, TransmitError,
     Waker,
 };
-pub use listener::{Advertised, ListenError, ListenerSpec, ListenerStatus};
+pub use listener::{Advertised, ListenError, ListenerSpec, ListenerStatus, UDP_BUFFER_BYTES};
 pub use net::{Config, Net, OpenError};
-pub use resolve::ResolveError;
+pub use resolve::{ResolveError, ResolverConfig};
 pub use stream::StreamLimits;
 pub use tls::{Identity, TlsConfig, TlsError, Trust};

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::counters::Counters;
 use crate::drive::{Clock, Command, Parts, Shard, Waker};
 use crate::listener::{ListenError, ListenerSpec, ListenerStatus, open_stream, open_udp};
-use crate::resolve::Resolver;
+use crate::resolve::{Resolver, ResolverConfig};
 use crate::stream::{Acceptor, Admission, Connections, Context, StreamLimits};
 use crate::sys::epoll::Epoll;
 use crate::tls::{Identity, Tls, TlsConfig, TlsError};
@@ -30,6 +30,8 @@ pub struct Config {
     /// The origins from which a browser may open a WebSocket, such as `https://phone.example.com`;
     /// empty: any.
     pub allowed_origins: Vec<String>,
+    /// Name servers.
+    pub resolver: ResolverConfig,
 }
 
 /// Why the network side could not be opened.
@@ -101,7 +103,7 @@ impl Net {
             commands: commands_received,
             events: events_received,
             connections: Connections::new(context.clone(), runtime.handle().clone()),
-            resolver: Resolver,
+            resolver: Resolver::new(&config.resolver, context.clone(), runtime.handle().clone()),
             counters: counters.clone(),
         })?;
         let net = Self(Arc::new(Inner {

@@ -226,7 +226,7 @@ impl Shard {
             self.parts.connections.close(flow);
         }
         for (id, query) in self.round.queries.drain(..) {
-            if let Some(targets) = self.parts.resolver.resolve(id, query) {
+            if let Some(targets) = self.parts.resolver.resolve(id, &query) {
                 self.resolved.push_back((id, targets));
             }
         }

@@ -21,7 +21,7 @@ pub(crate) struct Session {
     pub(crate) outbox: Outbox,
     pub(crate) endings: Endings,
     /// Held until the connection is closed.
-    _permit: Permit,
+    permit: Permit,
 }
 
 /// What ends a connection from outside.
@@ -59,7 +59,7 @@ impl Session {
                 kill: inbox.kill,
                 listener_open,
             },
-            _permit: permit,
+            permit,
         }
     }
 
@@ -91,6 +91,8 @@ impl Session {
             "connection closed"
         );
         self.outbox.fail(TransmitError::Closed, &self.context).await;
+        // Whoever hears of the end may count on the place being free.
+        drop(self.permit);
         if let Some(conn) = self.flow.conn {
             let flow = Some(self.flow);
             self.context

@@ -122,15 +122,19 @@ impl Connections {
                 .get(conn)
                 .is_some_and(|open| !open.link.queue.is_closed())
         });
-        let conn = match open {
-            Some(conn) => conn,
-            None => self.dial(peer, listener)?,
-        };
-        self.queue(conn, message)
+        match open {
+            Some(conn) => self.queue(conn, message),
+            None => self.dial(peer, listener, message),
+        }
     }
 
-    /// Starts to open a connection, whose queue can be filled at once.
-    fn dial(&mut self, peer: Peer, listener: ListenerId) -> Result<ConnId, TransmitError> {
+    /// Starts to open a connection, with its first message in the queue.
+    fn dial(
+        &mut self,
+        peer: Peer,
+        listener: ListenerId,
+        message: Queued,
+    ) -> Result<(), TransmitError> {
         let limits = &self.context.limits;
         let permit = self
             .context
@@ -151,9 +155,11 @@ impl Connections {
             inbox,
             permit,
         };
+        // Queued before the task starts, since the task reports what it finds queued when it fails.
+        let queued = link.queue.try_send(message);
         self.runtime.spawn(dial.run(self.context.clone()));
         self.insert(conn, link, peer);
-        Ok(conn)
+        queued.map_err(|_| TransmitError::BufferFull)
     }
 
     fn queue(&mut self, conn: ConnId, message: Queued) -> Result<(), TransmitError> {

@@ -1,0 +1,9 @@
+//! The network side on real loopback sockets: a shard with a machine that reports all it is told
+//! and puts out all it is asked to.
+
+mod listeners;
+mod streams;
+mod support;
+mod tls;
+mod udp;
+mod websocket;

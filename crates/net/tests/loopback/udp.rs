@@ -1,0 +1,83 @@
+//! UDP: both ways, both families, empty and largest datagrams, failures.
+
+use std::net::UdpSocket;
+
+use net::{Config, DropReason, TransmitError};
+use sip::Transport;
+
+use crate::support::{Node, PATIENCE, Seen};
+
+fn peer(bind: &str) -> UdpSocket {
+    let socket = UdpSocket::bind(bind).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+#[test]
+fn datagrams_of_all_lengths_go_both_ways() {
+    for bind in ["127.0.0.1:0", "[::1]:0"] {
+        let node = Node::start(Config::default());
+        let local = node.listen(1, Transport::Udp, bind);
+        let peer = peer(bind);
+        for length in [0, 1, 1_500, 65_507] {
+            let sent = vec![b'x'; length];
+            peer.send_to(&sent, local).unwrap();
+            let (flow, bytes) = node.next_message();
+            assert_eq!(bytes, sent);
+            assert_eq!(flow.remote, peer.local_addr().unwrap());
+            node.reply(flow, &sent, 0);
+            let mut buffer = vec![0; 65_536];
+            let (count, from) = peer.recv_from(&mut buffer).unwrap();
+            assert_eq!((count, from), (length, local));
+        }
+        let counters = node.net.counters().clone();
+        drop(node);
+        assert_eq!(counters.received(Transport::Udp), 4);
+        assert_eq!(counters.sent(Transport::Udp), 4);
+    }
+}
+
+#[test]
+fn a_burst_is_received_whole_and_in_order() {
+    let (node, local) = Node::listening(Config::default(), Transport::Udp);
+    let peer = peer("127.0.0.1:0");
+    for i in 0..1_000_u32 {
+        peer.send_to(&i.to_be_bytes(), local).unwrap();
+    }
+    for i in 0..1_000_u32 {
+        assert_eq!(node.next_message().1, i.to_be_bytes().as_slice());
+    }
+    assert_eq!(
+        node.net.counters().dropped(DropReason::ReceiveBufferFull),
+        0
+    );
+}
+
+#[test]
+fn failures_are_reported_to_those_who_ask() {
+    let (node, _) = Node::listening(Config::default(), Transport::Udp);
+    let peer = peer("127.0.0.1:0");
+    let remote = peer.local_addr().unwrap();
+    node.send(Transport::Udp, remote, "", &vec![0; 65_508], 7);
+    assert_eq!(node.next(), Seen::Failed(7, TransmitError::TooLarge));
+    // An IPv6 destination cannot be reached from an IPv4 socket.
+    node.send(Transport::Udp, "[::1]:5060".parse().unwrap(), "", b"x", 8);
+    assert_eq!(node.next(), Seen::Failed(8, TransmitError::Unreachable));
+    // Without a key nobody is told; what follows a failure is sent all the same.
+    node.send(Transport::Udp, remote, "", &vec![0; 65_508], 0);
+    node.send(Transport::Udp, remote, "", b"after", 9);
+    let mut buffer = [0; 16];
+    let (count, _) = peer.recv_from(&mut buffer).unwrap();
+    assert_eq!(&buffer[..count], b"after");
+    assert_eq!(node.net.counters().dropped(DropReason::SendFailed), 3);
+}
+
+#[test]
+fn a_port_without_a_listener_is_reported() {
+    let (node, _) = Node::listening(Config::default(), Transport::Udp);
+    let peer = peer("127.0.0.1:0");
+    let remote = peer.local_addr().unwrap();
+    drop(peer);
+    node.send(Transport::Udp, remote, "", b"anybody there?", 11);
+    assert_eq!(node.next(), Seen::Failed(11, TransmitError::Refused));
+}
