@@ -1,2 +1,143 @@
-//! placeholder
-fn main() {}
+//! Measures Tandem beside the field's own programs: same machine, same generator, in turn.
+//!
+//! The server runs on one processor, the generator on another. What counts is the processor
+//! time of the server's processes per unit of work: it survives a noisy machine, where rates
+//! do not. No timing here is a test.
+
+mod load;
+mod peers;
+mod scenario;
+mod table;
+mod usage;
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+
+use scenario::{Effort, Side};
+use table::Table;
+
+/// Measures Tandem beside Kamailio and rtpengine.
+#[derive(Parser)]
+struct Arguments {
+    /// What to measure; everything but the soak if nothing is said.
+    scenarios: Vec<Scenario>,
+    /// Runs of each side.
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// One short run with few users: shows that all works, measures nothing.
+    #[arg(long)]
+    quick: bool,
+    /// One side only.
+    #[arg(long)]
+    only: Option<Only>,
+    /// Users that register, and bindings held.
+    #[arg(long, default_value_t = 100_000)]
+    users: usize,
+    /// How long the soak lasts, in seconds.
+    #[arg(long, default_value_t = 600)]
+    soak_s: u64,
+    /// Write the tables into bench/RESULTS.md too.
+    #[arg(long)]
+    write: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Scenario {
+    Call,
+    Register,
+    Memory,
+    Soak,
+    Media,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Only {
+    Peer,
+    Ours,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let effort = effort(&arguments);
+    let mut scenarios = arguments.scenarios.clone();
+    if scenarios.is_empty() {
+        scenarios = vec![
+            Scenario::Call,
+            Scenario::Register,
+            Scenario::Memory,
+            Scenario::Media,
+        ];
+    }
+    usage::pin(peers::GENERATOR_CPU)?;
+    let mut tables = Vec::new();
+    for scenario in scenarios {
+        let table = run(scenario, &effort)?;
+        println!("{table}");
+        tables.push(table);
+    }
+    if arguments.write {
+        write(&tables)?;
+    }
+    Ok(())
+}
+
+fn run(scenario: Scenario, effort: &Effort) -> Result<Table> {
+    match scenario {
+        Scenario::Call => scenario::call::run(effort),
+        Scenario::Register => scenario::register::run(effort),
+        _ => anyhow::bail!("x"),
+    }
+}
+
+fn effort(arguments: &Arguments) -> Effort {
+    let sides: &[Side] = match arguments.only {
+        None => &[Side::Peer, Side::Ours],
+        Some(Only::Peer) => &[Side::Peer],
+        Some(Only::Ours) => &[Side::Ours],
+    };
+    if arguments.quick {
+        return Effort {
+            runs: 1,
+            warm_up: Duration::from_millis(200),
+            window: Duration::from_secs(1),
+            sides,
+            users: 1_000,
+            held_calls: 200,
+            soak: Duration::from_secs(5),
+            settle: Duration::from_secs(1),
+        };
+    }
+    Effort {
+        runs: arguments.runs,
+        warm_up: Duration::from_secs(2),
+        window: Duration::from_secs(5),
+        sides,
+        users: arguments.users,
+        held_calls: 10_000,
+        soak: Duration::from_secs(arguments.soak_s),
+        settle: Duration::from_secs(40),
+    }
+}
+
+fn write(tables: &[Table]) -> Result<()> {
+    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let processor = processor
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"));
+    let processor = processor
+        .unwrap_or_default()
+        .trim_start_matches(['\t', ' ', ':']);
+    let mut text = format!(
+        "# Results of `make bench`\n\nProcessor: {processor}. Medians and ranges; compare \
+         ratios, not figures of different machines.\n"
+    );
+    for table in tables {
+        write!(text, "\n{table}").context("writing to memory")?;
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
+    std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+}

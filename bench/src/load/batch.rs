@@ -1,0 +1,233 @@
+//! UDP in batches: recvmmsg and sendmmsg on one non-blocking IPv4 socket.
+#![expect(
+    unsafe_code,
+    reason = "recvmmsg, sendmmsg and ppoll have no safe form in std"
+)]
+
+use std::io;
+use std::mem;
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Opens a socket; gives its two halves.
+pub(crate) fn open(address: SocketAddrV4) -> Result<(Sender, Receiver)> {
+    let socket =
+        Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).context("opening a socket")?;
+    // The kernel gives as much of it as it allows.
+    socket
+        .set_recv_buffer_size(BUFFER_BYTES)
+        .context("asking for a receive buffer")?;
+    socket
+        .set_send_buffer_size(BUFFER_BYTES)
+        .context("asking for a send buffer")?;
+    socket
+        .set_nonblocking(true)
+        .context("making a socket non-blocking")?;
+    socket
+        .bind(&address.into())
+        .with_context(|| format!("binding {address}"))?;
+    let socket = Rc::new(UdpSocket::from(socket));
+    Ok((Sender::new(Rc::clone(&socket)), Receiver::new(socket)))
+}
+
+/// Waits until one of the receivers can receive, or the time is over.
+pub(crate) fn wait(receivers: &[&Receiver], time: Duration) {
+    let mut polls: Vec<libc::pollfd> = receivers
+        .iter()
+        .map(|receiver| libc::pollfd {
+            fd: receiver.socket.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        })
+        .collect();
+    let time = libc::timespec {
+        tv_sec: time.as_secs().try_into().unwrap_or(1),
+        tv_nsec: time.subsec_nanos().into(),
+    };
+    // SAFETY: the array and the time live through the call; a null mask is allowed. An error
+    // (a signal) only ends the wait early.
+    unsafe {
+        libc::ppoll(
+            polls.as_mut_ptr(),
+            polls.len() as libc::nfds_t,
+            &time,
+            std::ptr::null(),
+        )
+    };
+}
+
+/// Collects datagrams and sends them together.
+pub(crate) struct Sender {
+    socket: Rc<UdpSocket>,
+    bytes: Vec<u8>,
+    /// End of each datagram in `bytes`, and where it goes.
+    queued: Vec<(usize, SocketAddrV4)>,
+    /// Datagrams the kernel did not take; they count as sent and are lost.
+    pub(crate) refused: u64,
+}
+
+impl Sender {
+    fn new(socket: Rc<UdpSocket>) -> Self {
+        Self {
+            socket,
+            bytes: Vec::new(),
+            queued: Vec::with_capacity(BATCH),
+            refused: 0,
+        }
+    }
+
+    /// Adds a datagram that `write` appends to the buffer.
+    pub(crate) fn queue(&mut self, to: SocketAddrV4, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.bytes);
+        self.queued.push((self.bytes.len(), to));
+        if self.queued.len() == BATCH {
+            self.flush();
+        }
+    }
+
+    /// Sends what was queued.
+    pub(crate) fn flush(&mut self) {
+        let mut addresses: Vec<libc::sockaddr_in> =
+            self.queued.iter().map(|&(_, to)| raw_address(to)).collect();
+        let mut start = 0;
+        let mut parts: Vec<libc::iovec> = Vec::with_capacity(self.queued.len());
+        for &(end, _) in &self.queued {
+            let part = &mut self.bytes[start..end];
+            parts.push(libc::iovec {
+                iov_base: part.as_mut_ptr().cast(),
+                iov_len: part.len(),
+            });
+            start = end;
+        }
+        let mut headers: Vec<libc::mmsghdr> = addresses
+            .iter_mut()
+            .zip(&mut parts)
+            .map(|(address, part)| header(address, part))
+            .collect();
+        let mut sent = 0;
+        while sent < headers.len() {
+            let rest = &mut headers[sent..];
+            // SAFETY: each header points to an address and a part that live until the end of
+            // this function, and the count is that of the slice.
+            let count = unsafe {
+                libc::sendmmsg(
+                    self.socket.as_raw_fd(),
+                    rest.as_mut_ptr(),
+                    rest.len() as u32,
+                    0,
+                )
+            };
+            match usize::try_from(count) {
+                Ok(count) => sent += count,
+                Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    self.refused += 1;
+                    sent += 1;
+                }
+            }
+        }
+        self.bytes.clear();
+        self.queued.clear();
+    }
+}
+
+/// Receives up to [`BATCH`] datagrams at once.
+pub(crate) struct Receiver {
+    socket: Rc<UdpSocket>,
+    buffers: Vec<[u8; DATAGRAM_BYTES]>,
+    addresses: Vec<libc::sockaddr_in>,
+    sizes: Vec<usize>,
+}
+
+impl Receiver {
+    fn new(socket: Rc<UdpSocket>) -> Self {
+        let nowhere = raw_address(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+        Self {
+            socket,
+            buffers: vec![[0; DATAGRAM_BYTES]; BATCH],
+            addresses: vec![nowhere; BATCH],
+            sizes: Vec::with_capacity(BATCH),
+        }
+    }
+
+    /// Takes what has come, without waiting; gives the number of datagrams.
+    pub(crate) fn receive(&mut self) -> usize {
+        let mut parts: Vec<libc::iovec> = self
+            .buffers
+            .iter_mut()
+            .map(|buffer| libc::iovec {
+                iov_base: buffer.as_mut_ptr().cast(),
+                iov_len: DATAGRAM_BYTES,
+            })
+            .collect();
+        let mut headers: Vec<libc::mmsghdr> = self
+            .addresses
+            .iter_mut()
+            .zip(&mut parts)
+            .map(|(address, part)| header(address, part))
+            .collect();
+        // SAFETY: each header points to an address and a buffer that live through the call,
+        // and the count is that of the array.
+        let count = unsafe {
+            libc::recvmmsg(
+                self.socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                BATCH as u32,
+                libc::MSG_DONTWAIT,
+                std::ptr::null_mut(),
+            )
+        };
+        let count = usize::try_from(count).unwrap_or(0);
+        self.sizes.clear();
+        self.sizes.extend(
+            headers[..count]
+                .iter()
+                .map(|header| header.msg_len as usize),
+        );
+        count
+    }
+
+    /// One of the datagrams received last.
+    pub(crate) fn datagram(&self, at: usize) -> &[u8] {
+        &self.buffers[at][..self.sizes[at]]
+    }
+
+    /// Where it came from.
+    pub(crate) fn source(&self, at: usize) -> SocketAddrV4 {
+        let address = &self.addresses[at];
+        SocketAddrV4::new(
+            Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr)),
+            u16::from_be(address.sin_port),
+        )
+    }
+}
+
+fn header(address: &mut libc::sockaddr_in, part: &mut libc::iovec) -> libc::mmsghdr {
+    // SAFETY: all zeros is a valid value of this plain C structure.
+    let mut header: libc::mmsghdr = unsafe { mem::zeroed() };
+    header.msg_hdr.msg_name = std::ptr::from_mut(address).cast();
+    header.msg_hdr.msg_namelen = mem::size_of::<libc::sockaddr_in>() as u32;
+    header.msg_hdr.msg_iov = part;
+    header.msg_hdr.msg_iovlen = 1;
+    header
+}
+
+fn raw_address(address: SocketAddrV4) -> libc::sockaddr_in {
+    libc::sockaddr_in {
+        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_port: address.port().to_be(),
+        sin_addr: libc::in_addr {
+            s_addr: u32::from(*address.ip()).to_be(),
+        },
+        sin_zero: [0; 8],
+    }
+}
+
+const BATCH: usize = 64;
+const DATAGRAM_BYTES: usize = 2_048;
+const BUFFER_BYTES: usize = 8 << 20;

@@ -1,0 +1,115 @@
+//! The platform, set up through its API.
+
+use std::net::{SocketAddr, SocketAddrV4};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use testkit::{Platform, PlatformOptions};
+
+use crate::load::register::{password, user_name};
+use crate::peers::SERVER_CPU;
+
+/// A running platform; ends with the value.
+pub(crate) struct Tandem {
+    platform: Platform,
+    pub(crate) address: SocketAddrV4,
+}
+
+/// Whether the audio of calls goes through the platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Media {
+    Relay,
+    Bypass,
+}
+
+impl Tandem {
+    /// Starts it on the server's processor.
+    pub(crate) fn start() -> Result<Self> {
+        let binary = std::env::current_exe().context("finding this program")?;
+        let binary = binary.parent().unwrap_or(Path::new(".")).join("tandem");
+        let platform = PlatformOptions::new(binary)
+            .wrapper(&["taskset", "-c", SERVER_CPU])
+            .rtp_ports(RTP_FIRST_PORT, RTP_LAST_PORT)
+            .start()?;
+        let SocketAddr::V4(address) = platform.ready().sip.udp else {
+            bail!("the platform does not listen on IPv4");
+        };
+        Ok(Self { platform, address })
+    }
+
+    /// Makes it take calls from `caller` and send them all to `callee`.
+    pub(crate) fn route_calls(
+        &self,
+        caller: SocketAddrV4,
+        callee: SocketAddrV4,
+        media: Media,
+    ) -> Result<()> {
+        let rest = self.platform.rest();
+        let media = match media {
+            Media::Relay => "relay",
+            Media::Bypass => "bypass",
+        };
+        let account = self.account()?;
+        let customer = json!({
+            "account": account,
+            "name": "bench",
+            "auth": { "kind": "address", "networks": [format!("{}/32", caller.ip())] },
+            "media": media,
+        });
+        rest.create("/v1/customers", &customer)?;
+        let carrier = json!({ "account": account, "name": "bench", "media": media });
+        let carrier = rest.create("/v1/carriers", &carrier)?;
+        let gateway = json!({
+            "carrier": carrier["id"],
+            "name": "bench",
+            "host": callee.ip().to_string(),
+            "port": callee.port(),
+            "transport": "udp",
+            "inbound": false,
+        });
+        rest.create("/v1/gateways", &gateway)?;
+        let route = json!({ "prefix": "", "carrier": carrier["id"] });
+        rest.create("/v1/routes", &route)?;
+        Ok(())
+    }
+
+    /// Makes the users of the benchmark; no contact is pinged, as at the peer.
+    pub(crate) fn add_users(&self, count: usize) -> Result<()> {
+        let rest = self.platform.rest();
+        let mut settings = rest.read("/v1/settings")?;
+        settings["verify_bindings"] = json!(false);
+        settings["keep_alive_interval_s"] = json!(0);
+        rest.replace("/v1/settings", &settings)?;
+        let account = self.account()?;
+        for number in 0..count {
+            let user = json!({
+                "account": account,
+                "name": user_name(number),
+                "password": password(number),
+            });
+            rest.create("/v1/users", &user)?;
+        }
+        Ok(())
+    }
+
+    /// The domain of its addresses of record.
+    pub(crate) fn domain(&self) -> &str {
+        &self.platform.ready().domain
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.platform.program().pid()
+    }
+
+    /// The account that the users of the first start belong to.
+    fn account(&self) -> Result<Value> {
+        let accounts = self.platform.rest().list("/v1/accounts")?;
+        let account = accounts.first().context("the platform has no account")?;
+        Ok(account["id"].clone())
+    }
+}
+
+const RTP_FIRST_PORT: u16 = 40_000;
+const RTP_LAST_PORT: u16 = 49_999;

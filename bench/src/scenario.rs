@@ -1,0 +1,40 @@
+//! What is measured: each scenario runs the peer and us in turn and gives a table.
+
+pub(crate) mod call;
+pub(crate) mod media;
+pub(crate) mod memory;
+pub(crate) mod register;
+pub(crate) mod soak;
+
+use std::time::Duration;
+
+/// Who is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Peer,
+    Ours,
+}
+
+/// How long and how often.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    /// Runs of each side, one after the other in turn.
+    pub(crate) runs: usize,
+    pub(crate) warm_up: Duration,
+    pub(crate) window: Duration,
+    /// Which sides run.
+    pub(crate) sides: &'static [Side],
+    /// Users of the register scenario and bindings of the memory scenario.
+    pub(crate) users: usize,
+    /// Calls held in the memory scenario.
+    pub(crate) held_calls: u64,
+    /// How long the soak lasts.
+    pub(crate) soak: Duration,
+    /// Until nothing is left of ended transactions (32 s, RFC 3261 §17.1.1.2, and a margin).
+    pub(crate) settle: Duration,
+}
+
+/// Microseconds of processor time per unit.
+fn us_per_unit(cpu: Duration, units: u64) -> f64 {
+    cpu.as_secs_f64() * 1e6 / (units.max(1) as f64)
+}

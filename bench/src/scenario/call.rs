@@ -1,0 +1,137 @@
+//! Processor time of a whole call, without media.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use anyhow::Result;
+use testkit::ports;
+
+use crate::load::calls::{CallLoad, CallPlan, Pace};
+use crate::peers::kamailio::{self, Kamailio};
+use crate::peers::tandem::{Media, Tandem};
+use crate::scenario::{Effort, Side, us_per_unit};
+use crate::table::{Row, Series, Table};
+use crate::usage;
+
+/// Calls at saturation of one core, and at 1,000 per second.
+pub(crate) fn run(effort: &Effort) -> Result<Table> {
+    let paces = [
+        (
+            "whole call, one core saturated, CPU us",
+            Pace::Closed {
+                at_once: SATURATING,
+            },
+        ),
+        (
+            "whole call, 1,000/s, CPU us",
+            Pace::Open { per_second: 1_000 },
+        ),
+    ];
+    let mut rows = Vec::new();
+    for (work, pace) in paces {
+        let mut measured = [Measured::default(), Measured::default()];
+        for run in 0..effort.runs {
+            for &side in effort.sides {
+                let result = &mut measured[side as usize];
+                measure(side, pace, effort, result)?;
+                eprintln!("call {pace:?} run {}: {side:?} {result:?}", run + 1);
+            }
+        }
+        let [peer, ours] = measured;
+        let remarks = format!("peer: {}; ours: {}", peer.remarks(), ours.remarks());
+        rows.push(Row {
+            work: work.to_owned(),
+            peer: peer.cpu,
+            ours: ours.cpu,
+            remarks,
+        });
+    }
+    Ok(Table {
+        title: "Calls: INVITE-100-180-200-ACK-BYE-200, answered after 20 ms".to_owned(),
+        peer: format!(
+            "Kamailio proxy with tm and dialog profiles (bench/peers/proxy.cfg), {}",
+            kamailio::OPTIONS.join(" ")
+        ),
+        rows,
+    })
+}
+
+/// What the runs of one side gave.
+#[derive(Debug, Default)]
+struct Measured {
+    cpu: Series,
+    rate: Series,
+    p99_ms: Series,
+    lost: u64,
+    repeated: u64,
+    last_refusal: u16,
+}
+
+impl Measured {
+    fn remarks(&self) -> String {
+        let mut text = format!(
+            "{:.0}/s, set-up p99 {:.2} ms, lost {}, repeated {}",
+            self.rate.median(),
+            self.p99_ms.median(),
+            self.lost,
+            self.repeated
+        );
+        if self.last_refusal != 0 {
+            text.push_str(&format!(", last refusal {}", self.last_refusal));
+        }
+        text
+    }
+}
+
+fn measure(side: Side, pace: Pace, effort: &Effort, result: &mut Measured) -> Result<()> {
+    let callee = SocketAddrV4::new(Ipv4Addr::LOCALHOST, ports::one());
+    match side {
+        Side::Peer => {
+            let kamailio = Kamailio::proxy(callee)?;
+            let plan = CallPlan::new(kamailio.address, callee);
+            load(plan, kamailio.pid(), pace, effort, result)
+        }
+        Side::Ours => {
+            let tandem = Tandem::start()?;
+            let plan = CallPlan::new(tandem.address, callee);
+            tandem.route_calls(plan.caller, callee, Media::Bypass)?;
+            load(plan, tandem.pid(), pace, effort, result)
+        }
+    }
+}
+
+fn load(
+    plan: CallPlan,
+    pid: u32,
+    pace: Pace,
+    effort: &Effort,
+    result: &mut Measured,
+) -> Result<()> {
+    let mut load = CallLoad::new(plan)?;
+    load.run_for(pace, effort.warm_up);
+    let before = (
+        usage::cpu(pid),
+        load.counts().completed,
+        std::time::Instant::now(),
+    );
+    load.run_for(pace, effort.window);
+    let cpu = usage::cpu(pid).saturating_sub(before.0);
+    let units = load.counts().completed - before.1;
+    let seconds = before.2.elapsed().as_secs_f64();
+    load.drain();
+    let counts = load.counts();
+    result.cpu.push(us_per_unit(cpu, units));
+    result.rate.push(units as f64 / seconds);
+    result
+        .p99_ms
+        .push(load.set_up.quantile(0.99).as_secs_f64() * 1e3);
+    result.lost += counts.lost;
+    result.repeated += counts.repeated_by_caller
+        + counts.callee.repeated_requests
+        + counts.callee.repeated_answers;
+    result.last_refusal = counts.last_refusal;
+    Ok(())
+}
+
+/// Calls in progress that keep a server busy all the time: at 20 ms of ringing and 10,000
+/// calls per second 200 are ringing, and as many wait in its queue.
+const SATURATING: usize = 400;

@@ -1,0 +1,105 @@
+//! What a program and its children use of the machine.
+
+use std::collections::HashMap;
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// The processor time, user and system, of a process and all below it. Threads that have
+/// ended in between count where the kernel has added them to their process.
+pub(crate) fn cpu(root: u32) -> Duration {
+    tree(root)
+        .into_iter()
+        .map(|pid| by_thread(pid).max(by_process(pid)))
+        .sum()
+}
+
+/// The memory of a process and all below it in bytes, shared pages divided among their users
+/// (Pss).
+pub(crate) fn memory_bytes(root: u32) -> Result<u64> {
+    let mut sum_kb = 0;
+    for pid in tree(root) {
+        let path = format!("/proc/{pid}/smaps_rollup");
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+        let size = line.and_then(|line| line.trim().strip_suffix("kB"));
+        let size: u64 = size
+            .and_then(|size| size.trim().parse().ok())
+            .context("no Pss")?;
+        sum_kb += size;
+    }
+    Ok(sum_kb * 1_024)
+}
+
+/// Keeps this thread, and what it starts from here on, on one processor.
+#[expect(unsafe_code, reason = "sched_setaffinity has no safe form in std")]
+pub(crate) fn pin(processor: usize) -> Result<()> {
+    // SAFETY: all zeros is an empty set, which CPU_SET then fills; the set lives through the
+    // call, and its size is given.
+    let result = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(processor, &mut set);
+        libc::sched_setaffinity(0, std::mem::size_of_val(&set), &raw const set)
+    };
+    anyhow::ensure!(result == 0, "this machine has no processor {processor}");
+    Ok(())
+}
+
+/// A process and all below it.
+fn tree(root: u32) -> Vec<u32> {
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
+        if let Some(parent) = stat_field(pid, PARENT) {
+            children.entry(parent as u32).or_default().push(pid);
+        }
+    }
+    let mut found = vec![root];
+    let mut at = 0;
+    while let Some(&pid) = found.get(at) {
+        found.extend(children.get(&pid).into_iter().flatten());
+        at += 1;
+    }
+    found
+}
+
+/// Nanosecond grain, living threads only.
+fn by_thread(pid: u32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let times = threads.filter_map(|thread| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(times.sum())
+}
+
+/// The grain of a clock tick, ended threads included.
+fn by_process(pid: u32) -> Duration {
+    let ticks =
+        stat_field(pid, USER_TICKS).unwrap_or(0) + stat_field(pid, SYSTEM_TICKS).unwrap_or(0);
+    // One tick less, for the rounding: it must not hide the finer figure.
+    Duration::from_millis(ticks.saturating_sub(1) * TICK_MS)
+}
+
+/// A field of /proc/PID/stat, counted from 0 behind the name, which may hold blanks.
+fn stat_field(pid: u32, field: usize) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(") ")?;
+    rest.split(' ').nth(field)?.parse().ok()
+}
+
+const PARENT: usize = 1;
+const USER_TICKS: usize = 11;
+const SYSTEM_TICKS: usize = 12;
+/// Linux reports in hundredths of a second on every common architecture.
+const TICK_MS: u64 = 10;
