@@ -10,6 +10,8 @@
 //! [`LiveStore::flush`].
 
 mod cdrs;
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
 mod error;
 mod frame;
 pub mod journal;

@@ -1,1 +1,120 @@
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use tempfile::TempDir;
+
+use super::Sqlite;
+use crate::conformance::{Faulty, cdrs, records, samples};
+use crate::{Kind, Records, StoreError};
+
+#[test]
+fn records_conform() {
+    let files = Files::new();
+    records::run(|| files.fresh());
+}
+
+#[test]
+fn records_conform_with_faults() {
+    let files = Files::new();
+    for seed in 1..=5 {
+        records::run(|| Faulty::new(files.fresh(), seed));
+    }
+}
+
+#[test]
+fn cdrs_conform() {
+    let files = Files::new();
+    cdrs::run(|| files.fresh());
+}
+
+#[test]
+fn cdrs_conform_with_faults() {
+    let files = Files::new();
+    for seed in 1..=5 {
+        cdrs::run(|| Faulty::new(files.fresh(), seed));
+    }
+}
+
+#[test]
+fn what_was_stored_is_there_after_a_restart() {
+    let files = Files::new();
+    let path = files.next();
+    let account = samples::account(1);
+    let revision = Sqlite::open(&path)
+        .unwrap()
+        .insert(&samples::actor(), &account.clone().into())
+        .unwrap();
+    let store = Sqlite::open(&path).unwrap();
+    assert_eq!(store.revision().unwrap(), revision);
+    assert_eq!(
+        store
+            .find(Kind::Account, &account.id.to_string())
+            .unwrap()
+            .record,
+        account.into()
+    );
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_left_alone() {
+    let files = Files::new();
+    let path = files.next();
+    drop(Sqlite::open(&path).unwrap());
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    let refused = Sqlite::open(&path).err();
+    assert!(
+        matches!(
+            refused,
+            Some(StoreError::NewerSchema {
+                found: 99,
+                known: 2
+            })
+        ),
+        "{refused:?}"
+    );
+    let version: u32 = connection
+        .pragma_query_value(None, "user_version", |r| r.get(0))
+        .unwrap();
+    assert_eq!(version, 99);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused() {
+    let files = Files::new();
+    let path = files.next();
+    std::fs::write(
+        &path,
+        "not a database, but long enough to be looked at".repeat(50),
+    )
+    .unwrap();
+    assert!(matches!(
+        Sqlite::open(&path).err(),
+        Some(StoreError::Corrupt(_))
+    ));
+}
+
+/// Makes databases that go away with it.
+struct Files {
+    dir: TempDir,
+    made: AtomicU64,
+}
+
+impl Files {
+    fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            made: AtomicU64::new(0),
+        }
+    }
+
+    fn next(&self) -> PathBuf {
+        self.dir
+            .path()
+            .join(self.made.fetch_add(1, Ordering::Relaxed).to_string())
+    }
+
+    fn fresh(&self) -> Sqlite {
+        Sqlite::open(&self.next()).unwrap()
+    }
+}

@@ -1,0 +1,205 @@
+//! A store that fails now and then.
+
+use core::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use clock::Time;
+use model::{ApiToken, AuditEntry, CallId, Cdr, Settings, Snapshot, TokenId};
+
+use crate::{
+    Actor, BindingRecord, CdrCursor, CdrFilter, CdrStore, Kind, LiveStore, Page, Record, Records,
+    StoreError, Stored,
+};
+
+/// Wraps a store: a third of all calls fail before they reach it. Of those that can be repeated
+/// safely by the port's promise, another third succeed but say that they failed.
+pub struct Faulty<S> {
+    inner: S,
+    /// State of the generator that decides.
+    seed: AtomicU64,
+}
+
+impl<S> Faulty<S> {
+    /// Wraps a store; the same seed fails the same calls.
+    pub fn new(inner: S, seed: u64) -> Self {
+        Self {
+            inner,
+            seed: AtomicU64::new(seed | 1),
+        }
+    }
+
+    /// xorshift64: plenty for a coin, and no dependency for adapters outside.
+    fn die(&self) -> u64 {
+        let mut x = self.seed.load(Ordering::Relaxed);
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.seed.store(x, Ordering::Relaxed);
+        x % 3
+    }
+
+    fn before(&self) -> Result<(), StoreError> {
+        if self.die() == 0 {
+            Err(fault())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn after(&self) -> Result<(), StoreError> {
+        self.before()
+    }
+}
+
+fn fault() -> StoreError {
+    StoreError::Unavailable("injected".into())
+}
+
+impl<S: Records> Records for Faulty<S> {
+    fn insert(&self, actor: &Actor, record: &Record) -> Result<u64, StoreError> {
+        self.before()?;
+        self.inner.insert(actor, record)
+    }
+
+    fn replace(&self, actor: &Actor, record: &Record, expected: u64) -> Result<u64, StoreError> {
+        self.before()?;
+        self.inner.replace(actor, record, expected)
+    }
+
+    fn remove(
+        &self,
+        actor: &Actor,
+        kind: Kind,
+        id: &str,
+        expected: Option<u64>,
+    ) -> Result<(), StoreError> {
+        self.before()?;
+        self.inner.remove(actor, kind, id, expected)
+    }
+
+    fn find(&self, kind: Kind, id: &str) -> Result<Stored<Record>, StoreError> {
+        self.before()?;
+        self.inner.find(kind, id)
+    }
+
+    fn scan(&self, kind: Kind, page: &Page<'_>) -> Result<Vec<Stored<Record>>, StoreError> {
+        self.before()?;
+        self.inner.scan(kind, page)
+    }
+
+    fn settings(&self) -> Result<Stored<Settings>, StoreError> {
+        self.before()?;
+        self.inner.settings()
+    }
+
+    fn set_settings(
+        &self,
+        actor: &Actor,
+        settings: &Settings,
+        expected: u64,
+    ) -> Result<u64, StoreError> {
+        self.before()?;
+        self.inner.set_settings(actor, settings, expected)
+    }
+
+    fn create_token(&self, actor: &Actor, token: &ApiToken, hash: &str) -> Result<(), StoreError> {
+        self.before()?;
+        self.inner.create_token(actor, token, hash)
+    }
+
+    fn tokens(&self) -> Result<Vec<ApiToken>, StoreError> {
+        self.before()?;
+        self.inner.tokens()
+    }
+
+    fn token_by_hash(&self, hash: &str) -> Result<Option<ApiToken>, StoreError> {
+        self.before()?;
+        self.inner.token_by_hash(hash)
+    }
+
+    fn touch_token(&self, id: TokenId, at: Time) -> Result<(), StoreError> {
+        self.before()?;
+        self.inner.touch_token(id, at)?;
+        self.after()
+    }
+
+    fn delete_token(&self, actor: &Actor, id: TokenId) -> Result<(), StoreError> {
+        self.before()?;
+        self.inner.delete_token(actor, id)
+    }
+
+    fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        self.before()?;
+        self.inner.audit(before, limit)
+    }
+
+    fn revision(&self) -> Result<u64, StoreError> {
+        self.before()?;
+        self.inner.revision()
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        self.before()?;
+        self.inner.snapshot()
+    }
+}
+
+impl<S: CdrStore> CdrStore for Faulty<S> {
+    fn insert_batch(&self, cdrs: &[Cdr]) -> Result<usize, StoreError> {
+        self.before()?;
+        let added = self.inner.insert_batch(cdrs)?;
+        self.after()?;
+        Ok(added)
+    }
+
+    fn list(
+        &self,
+        filter: &CdrFilter,
+        after: Option<CdrCursor>,
+        limit: usize,
+    ) -> Result<Vec<Cdr>, StoreError> {
+        self.before()?;
+        self.inner.list(filter, after, limit)
+    }
+
+    fn get(&self, call: CallId) -> Result<Option<Cdr>, StoreError> {
+        self.before()?;
+        self.inner.get(call)
+    }
+
+    fn export(
+        &self,
+        filter: &CdrFilter,
+        each: &mut dyn FnMut(Vec<Cdr>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.before()?;
+        self.inner.export(filter, each)
+    }
+}
+
+impl<S: LiveStore> LiveStore for Faulty<S> {
+    fn save(&mut self, record: BindingRecord) {
+        self.inner.save(record);
+    }
+
+    fn remove(&mut self, aor: &str, key: &[u8]) {
+        self.inner.remove(aor, key);
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.before()?;
+        self.inner.flush()?;
+        self.after()
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.before()?;
+        self.inner.sync()?;
+        self.after()
+    }
+
+    fn load_all(&mut self, now_us: u64) -> Result<Vec<BindingRecord>, StoreError> {
+        self.before()?;
+        self.inner.load_all(now_us)
+    }
+}

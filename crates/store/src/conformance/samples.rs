@@ -1,0 +1,212 @@
+//! Valid records to store, told apart by a number.
+
+use clock::Time;
+use model::{
+    Account, AccountId, ApiToken, CallId, Carrier, CarrierId, Cdr, CdrOutcome, Customer,
+    CustomerAuth, CustomerId, Device, DeviceId, DigestSecret, EndedBy, Forking, Gateway, GatewayId,
+    LimitSpec, Number, NumberId, NumberTarget, Rewrite, Role, Route, RouteId, TokenId, User,
+    UserId,
+};
+
+use crate::{Actor, BindingRecord};
+
+/// Who changes things in a suite.
+#[must_use]
+pub fn actor() -> Actor {
+    Actor {
+        name: "suite".into(),
+        at: Time::from_secs(1_700_000_000),
+    }
+}
+
+/// An account.
+#[must_use]
+pub fn account(n: u64) -> Account {
+    Account {
+        id: AccountId::from_parts(n, 0),
+        name: format!("account {n}"),
+        enabled: true,
+        limits: LimitSpec {
+            cps: Some(10),
+            channels: None,
+        },
+    }
+}
+
+/// A user `user-N` of an account.
+#[must_use]
+pub fn user(n: u64, account: AccountId) -> User {
+    User {
+        id: UserId::from_parts(n, 0),
+        account,
+        name: format!("user-{n}"),
+        display_name: String::new(),
+        caller_number: Some("+4930123".into()),
+        secret: secret(),
+        enabled: true,
+        contacts_max: 0,
+        forking: Forking::Parallel,
+        ring_timeout_s: 0,
+        limits: LimitSpec::default(),
+    }
+}
+
+/// A device of a user, with a digest user name.
+#[must_use]
+pub fn device(n: u64, user: UserId, auth_name: &str) -> Device {
+    Device {
+        id: DeviceId::from_parts(n, 0),
+        user,
+        name: format!("device {n}"),
+        auth_name: auth_name.into(),
+        secret: secret(),
+        enabled: true,
+    }
+}
+
+/// A number of an account.
+#[must_use]
+pub fn number(n: u64, account: AccountId, number: &str, target: NumberTarget) -> Number {
+    Number {
+        id: NumberId::from_parts(n, 0),
+        account,
+        number: number.into(),
+        target,
+        enabled: true,
+        limits: LimitSpec::default(),
+    }
+}
+
+/// A customer known by digest.
+#[must_use]
+pub fn customer(n: u64, account: AccountId, auth_name: &str) -> Customer {
+    Customer {
+        id: CustomerId::from_parts(n, 0),
+        account,
+        name: format!("customer {n}"),
+        auth: CustomerAuth::Digest {
+            auth_name: auth_name.into(),
+            secret: secret(),
+        },
+        host: None,
+        rewrite: Rewrite::default(),
+        media: None,
+        enabled: true,
+        limits: LimitSpec::default(),
+    }
+}
+
+/// A carrier of all accounts.
+#[must_use]
+pub fn carrier(n: u64) -> Carrier {
+    Carrier {
+        id: CarrierId::from_parts(n, 0),
+        account: None,
+        name: format!("carrier {n}"),
+        rewrite: Rewrite::default(),
+        media: None,
+        enabled: true,
+        limits: LimitSpec::default(),
+    }
+}
+
+/// A gateway of a carrier.
+#[must_use]
+pub fn gateway(n: u64, carrier: CarrierId) -> Gateway {
+    Gateway {
+        id: GatewayId::from_parts(n, 0),
+        carrier,
+        name: format!("gateway {n}"),
+        host: "gw.example.com".into(),
+        port: Some(5060),
+        transport: None,
+        priority: 0,
+        weight: 1,
+        ping_interval_s: 30,
+        no_answer_timeout_ms: 0,
+        auth: None,
+        inbound: true,
+        enabled: true,
+        limits: LimitSpec::default(),
+    }
+}
+
+/// A route to a carrier.
+#[must_use]
+pub fn route(n: u64, carrier: CarrierId) -> Route {
+    Route {
+        id: RouteId::from_parts(n, 0),
+        account: None,
+        prefix: "49".into(),
+        carrier,
+        priority: 0,
+        cost_per_minute_micros: 10_000,
+        rewrite: Rewrite::default(),
+        enabled: true,
+    }
+}
+
+/// An API token.
+#[must_use]
+pub fn token(n: u64, role: Role) -> ApiToken {
+    ApiToken {
+        id: TokenId::from_parts(n, 0),
+        name: format!("token {n}"),
+        role,
+        created_us: 1_000,
+        last_used_us: None,
+        expires_us: None,
+    }
+}
+
+/// The record of an answered call that ended at second N.
+#[must_use]
+pub fn cdr(n: u64) -> Cdr {
+    Cdr {
+        call: CallId::from_parts(n, n.into()),
+        node: "node-1".into(),
+        sequence: n,
+        account: None,
+        from_user: None,
+        to_user: None,
+        customer: None,
+        number: None,
+        carrier: None,
+        gateway: None,
+        caller: "alice".into(),
+        called: "bob".into(),
+        destination: "bob".into(),
+        source: "udp:192.0.2.1:5060".into(),
+        sip_call_id: format!("a-{n}@192.0.2.1"),
+        sip_call_id_b: format!("b-{n}"),
+        start_us: n * 1_000_000 - 500_000,
+        ring_us: None,
+        answer_us: Some(n * 1_000_000 - 100_000),
+        end_us: n * 1_000_000,
+        outcome: CdrOutcome::Answered,
+        status: 200,
+        reason: String::new(),
+        ended_by: EndedBy::Caller,
+        attempts: 1,
+        media_a: None,
+        media_b: None,
+    }
+}
+
+/// A binding of `user-N@example.com`.
+#[must_use]
+pub fn binding(n: u64, expires_us: u64, body: &[u8]) -> BindingRecord {
+    BindingRecord {
+        aor: format!("user-{n}@example.com"),
+        key: n.to_be_bytes().to_vec(),
+        expires_us,
+        body: body.to_vec(),
+    }
+}
+
+fn secret() -> DigestSecret {
+    DigestSecret {
+        md5: "0123456789abcdef".repeat(2),
+        sha256: "0123456789abcdef".repeat(4),
+    }
+}
