@@ -13,6 +13,7 @@ mod method;
 mod name;
 pub mod parse;
 pub mod status;
+pub mod transaction;
 pub mod transport;
 pub mod uri;
 mod via;
