@@ -84,7 +84,7 @@ fn contact(value: &[u8]) -> Result<NewContact<'_>, RegisterError> {
         if name.eq_ignore_ascii_case(b"expires") {
             contact.expires_s = seconds(value);
         } else if name.eq_ignore_ascii_case(b"q") {
-            contact.q_milli = q_milli(value).ok_or(RegisterError::Contact)?;
+            contact.q_milli = q_milli(value).unwrap_or(Q_MAX);
         } else if name.eq_ignore_ascii_case(b"+sip.instance") {
             contact.instance = instance(value);
         } else if name.eq_ignore_ascii_case(b"reg-id") {

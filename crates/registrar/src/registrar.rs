@@ -77,8 +77,7 @@ impl Registrar {
     }
 
     /// A connection ended: the bindings that live by it end too.
-    pub fn handle_connection_closed(&mut self, now: Time, conn: ConnId) {
-        let _ = now;
+    pub fn handle_connection_closed(&mut self, conn: ConnId) {
         let slots: Vec<u32> = self.table.slots_on(conn).collect();
         for slot in slots {
             self.take_away(slot, Removal::ConnectionLost);
@@ -326,7 +325,9 @@ fn is_newer_flow(a: &Binding, b: &Binding) -> bool {
     a.reg_id != 0
         && b.reg_id != 0
         && (a.since, a.id) > (b.since, b.id)
-        && a.texts().instance() == b.texts().instance()
+        && a.texts()
+            .instance()
+            .eq_ignore_ascii_case(b.texts().instance())
 }
 
 /// The low bits of an id, which name the shard.

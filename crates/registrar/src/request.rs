@@ -68,7 +68,7 @@ pub struct NewContact<'a> {
     pub uri: &'a [u8],
     /// The `expires` parameter in seconds; `None` if it is missing or malformed.
     pub expires_s: Option<u32>,
-    /// The `q` parameter in thousandths, at most 1000; 1000 if it is missing.
+    /// The `q` parameter in thousandths, at most 1000; 1000 if it is missing or malformed.
     pub q_milli: u16,
     /// `+sip.instance` without quotes and angle brackets; empty if it is missing.
     pub instance: &'a [u8],

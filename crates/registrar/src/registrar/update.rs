@@ -309,7 +309,9 @@ impl Registrar {
         if has_moved {
             self.table
                 .move_to(slot, flow, |binding| binding.update_texts(&texts));
-            self.table[slot].since = now;
+            let binding = &mut self.table[slot];
+            binding.since = now;
+            binding.rtt_us = None;
         } else {
             binding.update_texts(&texts);
         }
