@@ -1,5 +1,7 @@
 //! What the workers counted, for metrics.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 /// Packets since the engine started, over all workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -10,7 +12,7 @@ pub struct Counters {
     /// RFC 4733 packets among them.
     pub telephone_events: u64,
     /// Packets dropped, by [`DropReason`] as index; see [`Counters::dropped`].
-    dropped: [u64; DropReason::ALL.len()],
+    dropped: [u64; REASONS],
 }
 
 impl Counters {
@@ -19,6 +21,43 @@ impl Counters {
     pub fn dropped(&self, reason: DropReason) -> u64 {
         self.dropped[reason as usize]
     }
+}
+
+/// The counters of one worker, which alone writes them: a plain load and store are enough.
+#[derive(Debug, Default)]
+pub(crate) struct WorkerCounters {
+    relayed_packets: AtomicU64,
+    relayed_bytes: AtomicU64,
+    telephone_events: AtomicU64,
+    dropped: [AtomicU64; REASONS],
+}
+
+impl WorkerCounters {
+    pub(crate) fn count_relayed(&self, packets: u64, bytes: u64) {
+        add(&self.relayed_packets, packets);
+        add(&self.relayed_bytes, bytes);
+    }
+
+    pub(crate) fn count_telephone_event(&self) {
+        add(&self.telephone_events, 1);
+    }
+
+    pub(crate) fn count_dropped(&self, reason: DropReason, packets: u64) {
+        add(&self.dropped[reason as usize], packets);
+    }
+
+    pub(crate) fn add_to(&self, total: &mut Counters) {
+        total.relayed_packets += self.relayed_packets.load(Relaxed);
+        total.relayed_bytes += self.relayed_bytes.load(Relaxed);
+        total.telephone_events += self.telephone_events.load(Relaxed);
+        for (total, count) in total.dropped.iter_mut().zip(&self.dropped) {
+            *total += count.load(Relaxed);
+        }
+    }
+}
+
+fn add(counter: &AtomicU64, count: u64) {
+    counter.store(counter.load(Relaxed) + count, Relaxed);
 }
 
 /// Why a packet was not sent on.
@@ -70,3 +109,6 @@ impl DropReason {
         }
     }
 }
+
+/// How many reasons there are.
+const REASONS: usize = DropReason::ALL.len();

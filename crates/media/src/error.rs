@@ -2,6 +2,8 @@
 
 use std::io;
 
+use sdp::SdpError;
+
 use crate::config::AddressFamily;
 
 /// Why an offer or an answer was refused. The session is as it was before.
@@ -9,7 +11,7 @@ use crate::config::AddressFamily;
 pub enum MediaError {
     /// The peer sent something that is no session description.
     #[error("malformed session description: {0}")]
-    Malformed(String),
+    Malformed(#[from] SdpError),
     /// The peer broke RFC 3264: the answer has not the media sections of the offer.
     #[error("the answer has {answered} media sections, the offer {offered}")]
     Sections {
@@ -21,9 +23,15 @@ pub enum MediaError {
     /// The peer offered more media sections than are relayed.
     #[error("more than {0} media sections")]
     TooManySections(usize),
+    /// The peer offered nothing that the echo application can answer (488).
+    #[error("nothing offered can be echoed")]
+    NothingToEcho,
     /// An answer for a session or from a side that nothing was offered to.
     #[error("no offer is open towards this side")]
     NoOffer,
+    /// A session that relays was asked to echo, or the other way round.
+    #[error("the session is of another kind")]
+    OtherKind,
     /// We have no address of this family.
     #[error("no interface for {0:?}")]
     NoInterface(AddressFamily),

@@ -7,11 +7,19 @@
 //! Whose packets are relayed, and where to, is decided by the source module; its documentation
 //! states the rule.
 
+mod bind;
+mod channel;
 mod config;
 mod counters;
 mod engine;
 mod error;
+mod formats;
+mod ports;
 mod report;
+mod source;
+mod sys;
+mod tally;
+mod worker;
 
 pub use config::{AddressFamily, EngineConfig, Interface};
 pub use counters::{Counters, DropReason};

@@ -1,0 +1,246 @@
+//! One pair of ports that face each other: what comes in at one side, and where it goes.
+//!
+//! Decisions only; the worker reads and writes the sockets. A path that does more than relay, or
+//! less of it in user space, takes the place of [`Channel::inspect`] and [`Channel::route`]: it
+//! needs the same terms and fills the same figures.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use rtp::Header;
+use socket2::SockAddr;
+
+use crate::config::AddressFamily;
+use crate::counters::DropReason;
+use crate::engine::Side;
+use crate::formats::{Format, Formats};
+use crate::source::Source;
+use crate::tally::{StreamStats, Tally};
+
+/// A channel of a session: the RTP or the RTCP ports of one medium.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    role: Role,
+    kind: Kind,
+    ends: [End; 2],
+}
+
+/// What is done with packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// They go to the other side.
+    Relay,
+    /// They go back.
+    Echo,
+}
+
+/// What packets are expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// RTP, with RTCP among it if the peers multiplex them (RFC 5761).
+    Rtp,
+    /// RTCP.
+    Rtcp,
+    /// Anything: T.38 over UDPTL.
+    Opaque,
+}
+
+/// What a negotiation settled for one side of a channel.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    pub(crate) kind: Kind,
+    /// Where the peer wants packets; `None` if it named no address.
+    pub(crate) described: Option<SocketAddr>,
+    /// Where its signalling came from.
+    pub(crate) signalling: Option<IpAddr>,
+    /// Whether it takes media now. RTCP flows regardless (RFC 3264 §5.1).
+    pub(crate) receives: bool,
+    pub(crate) formats: Arc<Formats>,
+}
+
+/// One side of a channel.
+#[derive(Debug)]
+struct End {
+    /// Of both families, as a call may be offered to both.
+    sockets: [Option<UdpSocket>; 2],
+    /// `None` before the first negotiation: nothing is let in.
+    terms: Option<Terms>,
+    source: Source,
+    /// [`Source::destination`], as the kernel wants it.
+    destination: Option<(AddressFamily, SockAddr)>,
+    tally: Tally,
+}
+
+/// What a packet is, if it may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passed {
+    Media,
+    TelephoneEvent,
+}
+
+impl Channel {
+    /// Without sockets and closed to both sides. `stats` are those of sides A and B.
+    pub(crate) fn new(role: Role, stats: [Arc<StreamStats>; 2]) -> Self {
+        Self {
+            role,
+            kind: Kind::Rtp,
+            ends: stats.map(End::new),
+        }
+    }
+
+    /// Where a side may send to from now on.
+    pub(crate) fn open(&mut self, side: Side, family: AddressFamily, socket: UdpSocket) {
+        self.ends[side as usize].sockets[family as usize] = Some(socket);
+    }
+
+    /// Takes the outcome of a negotiation.
+    pub(crate) fn negotiate(&mut self, side: Side, terms: Terms, learn_until_us: u64) {
+        self.kind = terms.kind;
+        let end = &mut self.ends[side as usize];
+        end.source
+            .negotiate(terms.described, terms.signalling, learn_until_us);
+        end.terms = Some(terms);
+        end.update_destination();
+    }
+
+    /// The socket that faces a side.
+    pub(crate) fn socket(&self, side: Side, family: AddressFamily) -> Option<&UdpSocket> {
+        self.ends[side as usize].sockets[family as usize].as_ref()
+    }
+
+    /// Judges and counts a packet that came from `side`.
+    ///
+    /// # Errors
+    /// Why it must not pass.
+    #[inline]
+    pub(crate) fn inspect(
+        &mut self,
+        side: Side,
+        from: SocketAddr,
+        bytes: &[u8],
+        now_us: u64,
+    ) -> Result<Passed, DropReason> {
+        match self.kind {
+            Kind::Rtp if rtp::is_rtcp(bytes) => self.inspect_multiplexed(side, from, bytes),
+            Kind::Rtp => self.inspect_rtp(side, from, bytes, now_us),
+            Kind::Rtcp => {
+                check_rtcp(bytes)?;
+                self.admit(side, from, 0, now_us)
+            }
+            Kind::Opaque => self.admit(side, from, 0, now_us),
+        }
+    }
+
+    /// Where packets that came from `side` go.
+    ///
+    /// # Errors
+    /// Why they go nowhere.
+    pub(crate) fn route(&self, side: Side) -> Result<(&UdpSocket, &SockAddr), DropReason> {
+        let end = match self.role {
+            Role::Relay => &self.ends[side.other() as usize],
+            Role::Echo => &self.ends[side as usize],
+        };
+        let terms = end.terms.as_ref().ok_or(DropReason::NoDestination)?;
+        if !terms.receives && self.kind != Kind::Rtcp {
+            return Err(DropReason::Held);
+        }
+        let (family, address) = end.destination.as_ref().ok_or(DropReason::NoDestination)?;
+        let socket = end.sockets[*family as usize].as_ref();
+        Ok((socket.ok_or(DropReason::NoDestination)?, address))
+    }
+
+    fn inspect_rtp(
+        &mut self,
+        side: Side,
+        from: SocketAddr,
+        bytes: &[u8],
+        now_us: u64,
+    ) -> Result<Passed, DropReason> {
+        let header = Header::parse(bytes).map_err(|error| match error {
+            rtp::HeaderError::Truncated => DropReason::Truncated,
+            _ => DropReason::NotRtp,
+        })?;
+        let end = &self.ends[side as usize];
+        let terms = end.terms.as_ref().ok_or(DropReason::UnknownSource)?;
+        let formats = Arc::clone(&terms.formats);
+        if formats.of(header.payload_type) == Format::Unknown && !end.source.knows(from) {
+            return Err(DropReason::PayloadType);
+        }
+        self.admit(side, from, header.ssrc, now_us)?;
+        let tally = &mut self.ends[side as usize].tally;
+        if tally.record(&header, bytes.len(), &formats, now_us) {
+            return Ok(Passed::TelephoneEvent);
+        }
+        Ok(Passed::Media)
+    }
+
+    /// RTCP on the RTP port proves nothing about where RTP comes from.
+    fn inspect_multiplexed(
+        &self,
+        side: Side,
+        from: SocketAddr,
+        bytes: &[u8],
+    ) -> Result<Passed, DropReason> {
+        check_rtcp(bytes)?;
+        let end = &self.ends[side as usize];
+        if end.terms.is_some() && end.source.knows(from) {
+            return Ok(Passed::Media);
+        }
+        Err(DropReason::UnknownSource)
+    }
+
+    fn admit(
+        &mut self,
+        side: Side,
+        from: SocketAddr,
+        ssrc: u32,
+        now_us: u64,
+    ) -> Result<Passed, DropReason> {
+        let end = &mut self.ends[side as usize];
+        if end.terms.is_none() {
+            return Err(DropReason::UnknownSource);
+        }
+        let before = end.source.destination();
+        if !end.source.admit(from, ssrc, now_us) {
+            return Err(DropReason::UnknownSource);
+        }
+        if end.source.destination() != before {
+            end.update_destination();
+        }
+        Ok(Passed::Media)
+    }
+}
+
+impl End {
+    fn new(stats: Arc<StreamStats>) -> Self {
+        Self {
+            sockets: [None, None],
+            terms: None,
+            source: Source::default(),
+            destination: None,
+            tally: Tally::new(stats),
+        }
+    }
+
+    fn update_destination(&mut self) {
+        let usable = |address: &SocketAddr| address.port() != 0 && !address.ip().is_unspecified();
+        let destination = self.source.destination().filter(usable);
+        self.destination = destination.map(|address| (address.into(), address.into()));
+    }
+}
+
+/// RFC 3550 §A.2, with the reduced size of RFC 5506 allowed.
+fn check_rtcp(bytes: &[u8]) -> Result<(), DropReason> {
+    match rtp::Compound::parse(bytes) {
+        Ok(_) => Ok(()),
+        // SRTCP appends an index and a tag to the packets, which look like a cut-off packet.
+        Err(rtp::RtcpError::Truncated) if bytes.len() < MIN_RTCP_BYTES => {
+            Err(DropReason::Truncated)
+        }
+        Err(_) if rtp::is_rtcp(bytes) => Ok(()),
+        Err(_) => Err(DropReason::NotRtp),
+    }
+}
+
+/// A header and the SSRC it speaks for.
+const MIN_RTCP_BYTES: usize = 8;

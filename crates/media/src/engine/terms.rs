@@ -1,0 +1,121 @@
+//! What a description says of each medium, as far as a relay cares.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use sdp::{Description, Media, Profile};
+
+use crate::channel::{Kind, Terms};
+use crate::config::AddressFamily;
+use crate::formats::Formats;
+
+/// One medium of a description that one side sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    /// What the RTP or UDPTL port carries; `None` if the medium is refused or not relayed.
+    pub(crate) kind: Option<Kind>,
+    rtp: Option<SocketAddr>,
+    rtcp: Option<SocketAddr>,
+    sends: bool,
+    receives: bool,
+    signalling: Option<IpAddr>,
+    /// Names of payload types as far as they are known.
+    codecs: Vec<(u8, String)>,
+}
+
+impl Wish {
+    /// What the author of a description wants, medium by medium.
+    pub(crate) fn all(description: &Description<'_>, signalling: Option<IpAddr>) -> Vec<Self> {
+        let media = description.media();
+        media.map(|media| Self::new(&media, signalling)).collect()
+    }
+
+    fn new(media: &Media<'_>, signalling: Option<IpAddr>) -> Self {
+        let kind = kind_of(media);
+        let direction = media.direction();
+        let unspecified = media.connection().is_ok_and(|c| c.is_unspecified());
+        let codecs = media.codecs().map(|codec| {
+            let name = String::from_utf8_lossy(codec.name).into_owned();
+            (codec.payload_type, name)
+        });
+        Self {
+            kind,
+            rtp: media.rtp_address().ok(),
+            rtcp: media.rtcp_address().ok(),
+            sends: kind.is_some() && direction.sends(),
+            receives: kind.is_some() && direction.receives() && !unspecified,
+            signalling,
+            codecs: codecs.take(MAX_CODECS).collect(),
+        }
+    }
+
+    /// The name of a payload type; empty if it has none here.
+    pub(crate) fn codec(&self, payload_type: u8) -> &str {
+        let mut codecs = self.codecs.iter();
+        let found = codecs.find(|(known, _)| *known == payload_type);
+        found.map_or("", |(_, name)| name)
+    }
+
+    /// Whether a packet is to be expected from its author, given what the other side wants.
+    pub(crate) fn will_send_to(&self, other: &Self) -> bool {
+        self.sends && other.receives
+    }
+
+    /// The terms of the RTP or UDPTL channel.
+    pub(crate) fn rtp_terms(&self, formats: &Arc<Formats>) -> Terms {
+        self.terms(self.kind.unwrap_or(Kind::Rtp), self.rtp, formats)
+    }
+
+    /// The terms of the RTCP channel.
+    pub(crate) fn rtcp_terms(&self, formats: &Arc<Formats>) -> Terms {
+        self.terms(Kind::Rtcp, self.rtcp, formats)
+    }
+
+    fn terms(&self, kind: Kind, described: Option<SocketAddr>, formats: &Arc<Formats>) -> Terms {
+        Terms {
+            kind,
+            described: described.filter(|address| !address.ip().is_unspecified()),
+            signalling: self.signalling,
+            receives: self.receives,
+            formats: Arc::clone(formats),
+        }
+    }
+}
+
+/// Which media of a description are relayed.
+pub(crate) fn relayed(description: &Description<'_>) -> Vec<bool> {
+    let media = description.media();
+    media.map(|media| kind_of(&media).is_some()).collect()
+}
+
+/// What the ports of a medium carry; `None` if it is refused, or nothing that is relayed.
+fn kind_of(media: &Media<'_>) -> Option<Kind> {
+    if media.is_rejected() {
+        return None;
+    }
+    match media.profile() {
+        Profile::Rtp | Profile::Srtp | Profile::DtlsSrtp => Some(Kind::Rtp),
+        Profile::Udptl => Some(Kind::Opaque),
+        Profile::Other => None,
+    }
+}
+
+/// The family that the author of a description wants media in; `None` if it names no address.
+pub(crate) fn family_of(description: &Description<'_>) -> Option<AddressFamily> {
+    let mut media = description.media().filter(|media| !media.is_rejected());
+    let address = media.find_map(|media| media.rtp_address().ok())?;
+    Some(AddressFamily::from(address))
+}
+
+/// The payload types of each medium, from both sides together: RFC 3264 §6.1 lets an answer use
+/// other numbers than the offer for the same codec.
+pub(crate) fn formats(offer: Option<&Media<'_>>, answer: Option<&Media<'_>>) -> Arc<Formats> {
+    let mut formats = Formats::none();
+    for media in offer.into_iter().chain(answer) {
+        formats.allow(media);
+    }
+    Arc::new(formats)
+}
+
+/// Codec names kept of one medium; those beyond are reported by number.
+const MAX_CODECS: usize = 32;

@@ -1,0 +1,189 @@
+//! recvmmsg(2) and sendmmsg(2): several datagrams per system call.
+//!
+//! The headers that the kernel reads and writes are built on the stack for each call and point
+//! only into memory borrowed for that call, so that no raw pointer is ever stored. Only as many
+//! as asked for are built: at telephone rates a socket rarely holds more than one packet.
+
+use std::io;
+use std::mem::{self, MaybeUninit};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsFd, AsRawFd};
+use std::ptr;
+
+use socket2::SockAddr;
+
+/// Room for [`BATCH`] packets, and what the last receive put there.
+#[derive(Debug)]
+pub(crate) struct RecvBatch {
+    /// One slot of [`SLOT_BYTES`] bytes per packet.
+    storage: Box<[u8]>,
+    /// The slots filled by the last receive, in order of arrival.
+    received: Vec<Slot>,
+}
+
+/// What one slot holds.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    len: usize,
+    from: Option<SocketAddr>,
+    oversized: bool,
+}
+
+/// One packet received.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received<'a> {
+    /// Who sent it; `None` if the kernel named no IP address.
+    pub(crate) from: Option<SocketAddr>,
+    /// Its payload.
+    pub(crate) bytes: &'a [u8],
+    /// Whether its end did not fit into a slot.
+    pub(crate) oversized: bool,
+}
+
+impl RecvBatch {
+    /// An empty batch.
+    pub(crate) fn new() -> Self {
+        Self {
+            storage: vec![0; BATCH * SLOT_BYTES].into_boxed_slice(),
+            received: Vec::with_capacity(BATCH),
+        }
+    }
+
+    /// Receives what is waiting, up to `limit` packets and [`BATCH`], without blocking; how many
+    /// came. What the batch held before is gone.
+    pub(crate) fn receive(&mut self, socket: &impl AsFd, limit: usize) -> io::Result<usize> {
+        let limit = limit.min(BATCH);
+        self.received.clear();
+        let mut names: [MaybeUninit<libc::sockaddr_storage>; BATCH] =
+            [const { MaybeUninit::uninit() }; BATCH];
+        let mut vectors: [MaybeUninit<libc::iovec>; BATCH] =
+            [const { MaybeUninit::uninit() }; BATCH];
+        let mut headers: [MaybeUninit<libc::mmsghdr>; BATCH] =
+            [const { MaybeUninit::uninit() }; BATCH];
+        for (i, slot) in self
+            .storage
+            .chunks_exact_mut(SLOT_BYTES)
+            .take(limit)
+            .enumerate()
+        {
+            // SAFETY: all-zero bytes are a valid sockaddr_storage.
+            let name = names[i].write(unsafe { mem::zeroed() });
+            let vector = vectors[i].write(libc::iovec {
+                iov_base: slot.as_mut_ptr().cast(),
+                iov_len: slot.len(),
+            });
+            // SAFETY: all-zero bytes are a valid mmsghdr.
+            let header = headers[i].write(unsafe { mem::zeroed() });
+            header.msg_hdr.msg_name = ptr::from_mut(name).cast();
+            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            header.msg_hdr.msg_iov = vector;
+            header.msg_hdr.msg_iovlen = 1;
+        }
+        // SAFETY: the first `limit` headers are initialised, and each points to a name, to one
+        // vector and through it to a slot of iov_len bytes, all alive until after the call and
+        // none shared.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.as_fd().as_raw_fd(),
+                headers.as_mut_ptr().cast(),
+                limit as u32,
+                libc::MSG_DONTWAIT,
+                ptr::null_mut(),
+            )
+        };
+        if count < 0 {
+            return none_if_idle(io::Error::last_os_error());
+        }
+        let count = (count as usize).min(limit);
+        for (header, name) in headers.iter().zip(&names).take(count) {
+            // SAFETY: both were initialised above, as `count` is at most `limit`.
+            let (header, name) = unsafe { (header.assume_init_ref(), name.assume_init_ref()) };
+            self.received.push(Slot {
+                len: (header.msg_len as usize).min(SLOT_BYTES),
+                from: address_of(name),
+                oversized: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+            });
+        }
+        Ok(count)
+    }
+
+    /// The packets of the last receive.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Received<'_>> {
+        self.storage
+            .chunks_exact(SLOT_BYTES)
+            .zip(&self.received)
+            .map(|(storage, slot)| Received {
+                from: slot.from,
+                bytes: &storage[..slot.len],
+                oversized: slot.oversized,
+            })
+    }
+}
+
+/// Sends `packets`, at most [`BATCH`] of them, to one address without blocking; how many the
+/// kernel took.
+pub(crate) fn send(socket: &impl AsFd, to: &SockAddr, packets: &[&[u8]]) -> io::Result<usize> {
+    let count = packets.len().min(BATCH);
+    let mut vectors: [MaybeUninit<libc::iovec>; BATCH] = [const { MaybeUninit::uninit() }; BATCH];
+    let mut headers: [MaybeUninit<libc::mmsghdr>; BATCH] = [const { MaybeUninit::uninit() }; BATCH];
+    for (i, packet) in packets.iter().take(count).enumerate() {
+        let vector = vectors[i].write(libc::iovec {
+            iov_base: packet.as_ptr().cast_mut().cast(),
+            iov_len: packet.len(),
+        });
+        // SAFETY: all-zero bytes are a valid mmsghdr.
+        let header = headers[i].write(unsafe { mem::zeroed() });
+        header.msg_hdr.msg_name = to.as_ptr().cast_mut().cast();
+        header.msg_hdr.msg_namelen = to.len();
+        header.msg_hdr.msg_iov = vector;
+        header.msg_hdr.msg_iovlen = 1;
+    }
+    // SAFETY: the first `count` headers are initialised, and each points to the address, to one
+    // vector and through it to a packet, all alive until after the call; the kernel only reads
+    // through these pointers.
+    let sent = unsafe {
+        libc::sendmmsg(
+            socket.as_fd().as_raw_fd(),
+            headers.as_mut_ptr().cast(),
+            count as u32,
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+        )
+    };
+    if sent < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(sent as usize)
+}
+
+fn none_if_idle(error: io::Error) -> io::Result<usize> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(0),
+        _ => Err(error),
+    }
+}
+
+fn address_of(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    match i32::from(name.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says that the storage holds a sockaddr_in, which is smaller than
+            // it and no more strictly aligned.
+            let v4 = unsafe { &*ptr::from_ref(name).cast::<libc::sockaddr_in>() };
+            let ip = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
+            Some(SocketAddrV4::new(ip, u16::from_be(v4.sin_port)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above, with a sockaddr_in6.
+            let v6 = unsafe { &*ptr::from_ref(name).cast::<libc::sockaddr_in6>() };
+            let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
+            let port = u16::from_be(v6.sin6_port);
+            Some(SocketAddrV6::new(ip, port, 0, v6.sin6_scope_id).into())
+        }
+        _ => None,
+    }
+}
+
+/// Packets per system call.
+pub(crate) const BATCH: usize = 32;
+/// The longest packet relayed, in bytes: more than an Ethernet frame holds. Longer ones are
+/// dropped as oversized.
+pub(crate) const SLOT_BYTES: usize = 2_048;

@@ -1,0 +1,243 @@
+//! A worker: one thread that owns the sockets of its sessions and relays between them.
+//!
+//! Waking up costs more than the system calls for a packet. So a worker that is busy lets packets
+//! gather for a tick before it looks again, and one that is quiet is woken by each packet: the
+//! tick is paid where it saves something, in delay of less than a twentieth of a packet time.
+
+mod pace;
+mod session;
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::config::AddressFamily;
+use crate::counters::{DropReason, WorkerCounters};
+use crate::engine::{MediaEvent, Side};
+use crate::sys::epoll::{Alarm, EVENTS, Epoll};
+use crate::sys::mmsg::{self, BATCH, RecvBatch};
+use pace::Pace;
+use session::Sessions;
+pub(crate) use session::{ChannelId, Command};
+
+/// What a worker is started with.
+pub(crate) struct Setup {
+    pub(crate) commands: Receiver<Command>,
+    pub(crate) alarm: Arc<Alarm>,
+    pub(crate) counters: Arc<WorkerCounters>,
+    pub(crate) events: Sender<MediaEvent>,
+    pub(crate) wake: Arc<dyn Fn() + Send + Sync>,
+    pub(crate) learn_window: Duration,
+    pub(crate) inactivity: Option<Duration>,
+    pub(crate) tick: Duration,
+}
+
+/// Starts a worker's thread. It ends when the sender of commands is gone and the alarm rings.
+pub(crate) fn spawn(index: usize, setup: Setup) -> io::Result<JoinHandle<()>> {
+    let worker = Worker::new(setup)?;
+    thread::Builder::new()
+        .name(format!("media-{index}"))
+        .spawn(move || worker.run())
+}
+
+struct Worker {
+    setup: Setup,
+    epoll: Epoll,
+    sessions: Sessions,
+    batch: RecvBatch,
+    pace: Pace,
+    /// What times count from.
+    start: Instant,
+    swept_us: u64,
+}
+
+impl Worker {
+    fn new(setup: Setup) -> io::Result<Self> {
+        let epoll = Epoll::new()?;
+        epoll.add(&setup.alarm, ALARM)?;
+        let pace = Pace::new(setup.tick);
+        let sessions = Sessions::new(setup.learn_window, setup.inactivity);
+        Ok(Self {
+            setup,
+            epoll,
+            sessions,
+            batch: RecvBatch::new(),
+            pace,
+            start: Instant::now(),
+            swept_us: 0,
+        })
+    }
+
+    fn run(mut self) {
+        let mut ready = Vec::with_capacity(EVENTS);
+        loop {
+            if let Some(tick) = self.pace.tick() {
+                thread::sleep(tick);
+            }
+            if let Err(error) = self.epoll.wait(SWEEP_MS, &mut ready) {
+                tracing::error!(%error, "waiting for media failed");
+                return;
+            }
+            let now_us = self.now_us();
+            let mut packets = 0;
+            for token in &ready {
+                match Token::from_u64(*token) {
+                    Some(token) => packets += self.receive(token, now_us),
+                    None => {
+                        self.setup.alarm.silence();
+                        if self.take_commands(now_us) == Ended::Yes {
+                            return;
+                        }
+                    }
+                }
+            }
+            self.pace.record(packets, now_us);
+            if now_us.saturating_sub(self.swept_us) >= SWEEP_MS as u64 * 1_000 {
+                self.swept_us = now_us;
+                self.sweep(now_us);
+            }
+        }
+    }
+
+    fn take_commands(&mut self, now_us: u64) -> Ended {
+        loop {
+            match self.setup.commands.try_recv() {
+                Ok(command) => {
+                    if let Err(error) = self.sessions.handle(command, &self.epoll, now_us) {
+                        tracing::error!(%error, "a media socket cannot be watched");
+                    }
+                }
+                Err(crossbeam_channel::TryRecvError::Empty) => return Ended::No,
+                Err(crossbeam_channel::TryRecvError::Disconnected) => return Ended::Yes,
+            }
+        }
+    }
+
+    /// Reads one socket until it is empty, or long enough that others wait; how many came.
+    fn receive(&mut self, token: Token, now_us: u64) -> usize {
+        let first = self.receive_batch(token, FIRST_READ, now_us);
+        if first < FIRST_READ {
+            return first;
+        }
+        first + self.receive_batch(token, BATCH, now_us)
+    }
+
+    fn receive_batch(&mut self, token: Token, limit: usize, now_us: u64) -> usize {
+        let counters = &self.setup.counters;
+        let Some((session, channel)) = self.sessions.channel(token.channel) else {
+            return 0;
+        };
+        let Some(socket) = channel.socket(token.side, token.family) else {
+            return 0;
+        };
+        let count = match self.batch.receive(socket, limit) {
+            Ok(count) => count,
+            // An ICMP error of an earlier send, said once and then gone.
+            Err(error) => {
+                tracing::debug!(%error, "receiving media failed");
+                return 0;
+            }
+        };
+        let mut passed: [&[u8]; BATCH] = [&[]; BATCH];
+        let (mut pass_count, mut pass_bytes) = (0, 0);
+        for packet in self.batch.iter() {
+            let verdict = match packet.from {
+                _ if packet.oversized => Err(DropReason::Oversized),
+                None => Err(DropReason::UnknownSource),
+                Some(from) => channel.inspect(token.side, from, packet.bytes, now_us),
+            };
+            match verdict {
+                Ok(kind) => {
+                    if kind == crate::channel::Passed::TelephoneEvent {
+                        counters.count_telephone_event();
+                    }
+                    passed[pass_count] = packet.bytes;
+                    pass_count += 1;
+                    pass_bytes += packet.bytes.len() as u64;
+                }
+                Err(reason) => counters.count_dropped(reason, 1),
+            }
+        }
+        if pass_count == 0 {
+            return count;
+        }
+        session.heard(token.side, now_us);
+        match channel.route(token.side) {
+            Ok((socket, to)) => {
+                counters.count_relayed(pass_count as u64, pass_bytes);
+                let sent = mmsg::send(socket, to, &passed[..pass_count]).unwrap_or(0);
+                if sent < pass_count {
+                    // A full send buffer or an unreachable peer: media is not waited for.
+                    counters.count_dropped(DropReason::SendFailed, (pass_count - sent) as u64);
+                }
+            }
+            Err(reason) => counters.count_dropped(reason, pass_count as u64),
+        }
+        count
+    }
+
+    fn sweep(&mut self, now_us: u64) {
+        let events = &self.setup.events;
+        // A full queue refuses: what was not said is found again by the next sweep.
+        let said = self
+            .sessions
+            .sweep(now_us, |event| events.try_send(event).is_ok());
+        if said > 0 {
+            (self.setup.wake)();
+        }
+    }
+
+    /// Never 0, so that 0 can mean "never".
+    fn now_us(&self) -> u64 {
+        1 + self.start.elapsed().as_micros() as u64
+    }
+}
+
+/// Names a socket in the epoll instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub(crate) channel: ChannelId,
+    pub(crate) side: Side,
+    pub(crate) family: AddressFamily,
+}
+
+impl Token {
+    pub(crate) fn to_u64(self) -> u64 {
+        let ChannelId { slot, index } = self.channel;
+        (slot as u64) << 16 | (index as u64) << 2 | (self.side as u64) << 1 | self.family as u64
+    }
+
+    /// `None` for the alarm.
+    fn from_u64(token: u64) -> Option<Self> {
+        if token == ALARM {
+            return None;
+        }
+        Some(Self {
+            channel: ChannelId {
+                slot: (token >> 16) as usize,
+                index: (token >> 2 & 0x3fff) as usize,
+            },
+            side: if token & 2 == 0 { Side::A } else { Side::B },
+            family: match token & 1 {
+                0 => AddressFamily::V4,
+                _ => AddressFamily::V6,
+            },
+        })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Yes,
+    No,
+}
+
+/// The token of the alarm.
+const ALARM: u64 = u64::MAX;
+/// How often silent sides are looked for, and the longest sleep.
+const SWEEP_MS: i32 = 250;
+/// Packets asked of a socket first. It seldom holds more than one; one more tells that it is empty.
+const FIRST_READ: usize = 2;

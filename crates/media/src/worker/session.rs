@@ -1,0 +1,204 @@
+//! The sessions of one worker, and what the engine tells it about them.
+
+use std::io;
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use super::Token;
+use crate::channel::{Channel, Terms};
+use crate::config::AddressFamily;
+use crate::engine::{MediaEvent, Side};
+use crate::sys::epoll::Epoll;
+
+/// Names a channel of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChannelId {
+    /// Of the session; chosen by the engine, small and reused.
+    pub(crate) slot: usize,
+    /// Of the channel in its session, below 2^14.
+    pub(crate) index: usize,
+}
+
+/// What the engine wants. Commands are carried out in their order.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// A new session in a free slot.
+    Open { slot: usize, session: u64 },
+    /// One more channel of a session, the next by index.
+    Extend { slot: usize, channel: Box<Channel> },
+    /// A socket of a channel.
+    Bind {
+        channel: ChannelId,
+        side: Side,
+        family: AddressFamily,
+        socket: UdpSocket,
+    },
+    /// The outcome of a negotiation for one side of a channel.
+    Negotiate {
+        channel: ChannelId,
+        side: Side,
+        terms: Terms,
+    },
+    /// Which of the sides A and B should send from now on.
+    Expect { slot: usize, sides: [bool; 2] },
+    /// The end of a session; its slot is free.
+    Close { slot: usize },
+}
+
+/// The sessions of a worker, by slot.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    slots: Vec<Option<Entry>>,
+    learn_window_us: u64,
+    inactivity_us: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    session: Session,
+    channels: Vec<Channel>,
+}
+
+/// What a worker knows of a session beside its channels.
+#[derive(Debug)]
+pub(crate) struct Session {
+    id: u64,
+    activity: [Activity; 2],
+}
+
+/// Of one side.
+#[derive(Clone, Copy, Debug, Default)]
+struct Activity {
+    /// When it was heard last, or negotiated.
+    since_us: u64,
+    /// Whether it should send, and its silence was not reported yet.
+    watched: bool,
+    /// Whether it should send.
+    expected: bool,
+}
+
+impl Sessions {
+    pub(crate) fn new(learn_window: Duration, inactivity: Option<Duration>) -> Self {
+        Self {
+            slots: Vec::new(),
+            learn_window_us: learn_window.as_micros() as u64,
+            inactivity_us: inactivity.map(|inactivity| inactivity.as_micros() as u64),
+        }
+    }
+
+    /// Carries out a command. Commands for a slot that is not open are ignored.
+    pub(crate) fn handle(
+        &mut self,
+        command: Command,
+        epoll: &Epoll,
+        now_us: u64,
+    ) -> io::Result<()> {
+        match command {
+            Command::Open { slot, session } => self.open(slot, session),
+            Command::Close { slot } => {
+                if let Some(entry) = self.slots.get_mut(slot) {
+                    *entry = None;
+                }
+            }
+            Command::Extend { slot, channel } => {
+                if let Some(entry) = self.entry(slot) {
+                    entry.channels.push(*channel);
+                }
+            }
+            Command::Bind {
+                channel,
+                side,
+                family,
+                socket,
+            } => {
+                if let Some((_, open)) = self.channel(channel) {
+                    let token = Token {
+                        channel,
+                        side,
+                        family,
+                    };
+                    epoll.add(&socket, token.to_u64())?;
+                    open.open(side, family, socket);
+                }
+            }
+            Command::Negotiate {
+                channel,
+                side,
+                terms,
+            } => {
+                let learn_until_us = now_us + self.learn_window_us;
+                if let Some((_, channel)) = self.channel(channel) {
+                    channel.negotiate(side, terms, learn_until_us);
+                }
+            }
+            Command::Expect { slot, sides } => {
+                if let Some(entry) = self.entry(slot) {
+                    entry.session.activity = sides.map(|expected| Activity {
+                        since_us: now_us,
+                        watched: expected,
+                        expected,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A channel with the session it belongs to.
+    #[inline]
+    pub(crate) fn channel(&mut self, id: ChannelId) -> Option<(&mut Session, &mut Channel)> {
+        let entry = self.slots.get_mut(id.slot)?.as_mut()?;
+        Some((&mut entry.session, entry.channels.get_mut(id.index)?))
+    }
+
+    /// Reports each side that has been silent for too long, once; how many were reported. One
+    /// that `report` refuses is reported again by the next sweep.
+    pub(crate) fn sweep(&mut self, now_us: u64, report: impl Fn(MediaEvent) -> bool) -> usize {
+        let Some(inactivity_us) = self.inactivity_us else {
+            return 0;
+        };
+        let mut reported = 0;
+        for entry in self.slots.iter_mut().flatten() {
+            let session = entry.session.id;
+            for (side, activity) in [Side::A, Side::B]
+                .into_iter()
+                .zip(&mut entry.session.activity)
+            {
+                let silent = now_us.saturating_sub(activity.since_us) >= inactivity_us;
+                if activity.watched && silent && report(MediaEvent::Silent { session, side }) {
+                    activity.watched = false;
+                    reported += 1;
+                }
+            }
+        }
+        reported
+    }
+
+    fn open(&mut self, slot: usize, session: u64) {
+        if self.slots.len() <= slot {
+            self.slots.resize_with(slot + 1, || None);
+        }
+        self.slots[slot] = Some(Entry {
+            session: Session {
+                id: session,
+                activity: [Activity::default(); 2],
+            },
+            channels: Vec::new(),
+        });
+    }
+
+    fn entry(&mut self, slot: usize) -> Option<&mut Entry> {
+        self.slots.get_mut(slot)?.as_mut()
+    }
+}
+
+impl Session {
+    /// A side has sent something that was let in, RTCP included: a phone that suppresses silence
+    /// still reports.
+    #[inline]
+    pub(crate) fn heard(&mut self, side: Side, now_us: u64) {
+        let activity = &mut self.activity[side as usize];
+        activity.since_us = now_us;
+        activity.watched = activity.expected;
+    }
+}
