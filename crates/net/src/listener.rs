@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use sip::{ListenerId, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::sys::option;
+use crate::sys::option::{self, Family};
 
 /// One socket to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +139,11 @@ pub(crate) fn open_udp(spec: &ListenerSpec) -> Result<(UdpSocket, ListenerStatus
             socket.set_send_buffer_size(UDP_BUFFER_BYTES)?;
         }
         option::report_receive_drops(&socket)?;
+        let family = match spec.bind {
+            SocketAddr::V4(_) => Family::V4,
+            SocketAddr::V6(_) => Family::V6,
+        };
+        option::report_icmp(&socket, family)?;
         socket.bind(&spec.bind.into())?;
         let receive_buffer_bytes = Some(socket.recv_buffer_size()?);
         let send_buffer_bytes = Some(socket.send_buffer_size()?);

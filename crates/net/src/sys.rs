@@ -4,5 +4,6 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod epoll;
+pub(crate) mod icmp;
 pub(crate) mod mmsg;
 pub(crate) mod option;

@@ -1,5 +1,6 @@
 //! One UDP listener as the shard owns it: its socket and what waits to be sent.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
@@ -8,6 +9,7 @@ use sip::{Flow, ListenerId, Transport};
 use crate::counters::{Counters, DropReason};
 use crate::drive::TransmitError;
 use crate::sys::epoll::wait_writable;
+use crate::sys::icmp;
 use crate::sys::mmsg::{self, Datagram, RecvBatch};
 
 /// A UDP listener.
@@ -17,8 +19,23 @@ pub(crate) struct UdpListener {
     socket: UdpSocket,
     /// Waits for the end of the batch.
     outgoing: Vec<Datagram>,
+    /// The latest destinations of datagrams with a key, oldest first.
+    recent: VecDeque<(SocketAddr, u64)>,
     /// The kernel's drop counter as last reported.
     kernel_drops: u32,
+}
+
+/// What came of a receive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// As much as a batch holds; there may be more.
+    Full,
+    /// All that was there.
+    Drained,
+    /// Nothing was there, though the socket was ready: it may have reports.
+    Nothing,
+    /// The socket reported an error.
+    Error,
 }
 
 impl UdpListener {
@@ -27,6 +44,7 @@ impl UdpListener {
             id,
             socket,
             outgoing: Vec::with_capacity(mmsg::BATCH),
+            recent: VecDeque::with_capacity(RECENT_MAX),
             kernel_drops: 0,
         }
     }
@@ -35,18 +53,20 @@ impl UdpListener {
         &self.socket
     }
 
-    /// Receives one batch and passes each datagram to `handle`; how many came.
+    /// Receives one batch and passes each datagram to `handle`.
     pub(crate) fn receive(
         &mut self,
         batch: &mut RecvBatch,
         counters: &Counters,
         mut handle: impl FnMut(Flow, &[u8]),
-    ) -> usize {
+    ) -> Outcome {
         let summary = match batch.receive(&self.socket) {
             Ok(summary) => summary,
+            // With RECVERR set, the socket hands out each network error once, whatever it was
+            // called for.
             Err(error) => {
-                tracing::warn!(listener = self.id.0, %error, "receiving failed");
-                return 0;
+                tracing::debug!(listener = self.id.0, %error, "receiving failed");
+                return Outcome::Error;
             }
         };
         if let Some(drops) = summary.kernel_drops {
@@ -65,7 +85,38 @@ impl UdpListener {
             }
             handle(self.flow(remote), received.bytes);
         }
-        summary.count
+        match summary.count {
+            0 => Outcome::Nothing,
+            mmsg::BATCH => Outcome::Full,
+            _ => Outcome::Drained,
+        }
+    }
+
+    /// Takes what the network said about datagrams sent, and names those that are thereby known
+    /// to have failed (RFC 3261 §18.4); how many reports there were.
+    pub(crate) fn handle_reports(&mut self, mut failed: impl FnMut(u64, TransmitError)) -> usize {
+        let mut count = 0;
+        while count < REPORTS_PER_ROUND {
+            let Ok(Some(report)) = icmp::next_report(&self.socket) else {
+                break;
+            };
+            let (Some(remote), Some(errno)) = (report.remote, report.errno) else {
+                continue;
+            };
+            count += 1;
+            // The kernel has learnt the path's MTU from this, and fragments from now on.
+            if errno == libc::EMSGSIZE {
+                continue;
+            }
+            let error = TransmitError::from_io(&io::Error::from_raw_os_error(errno));
+            self.recent.retain(|(to, key)| {
+                if *to == remote {
+                    failed(*key, error);
+                }
+                *to != remote
+            });
+        }
+        count
     }
 
     /// Keeps a datagram for [`UdpListener::flush`].
@@ -79,12 +130,15 @@ impl UdpListener {
         counters: &Counters,
         mut failed: impl FnMut(u64, TransmitError),
     ) {
-        let mut rest = self.outgoing.as_slice();
+        let outgoing = std::mem::take(&mut self.outgoing);
+        let mut rest = outgoing.as_slice();
         while let [first, ..] = rest {
             match mmsg::send(&self.socket, rest) {
                 Ok(count) => {
-                    counters.count_sent(Transport::Udp, count as u64);
-                    rest = &rest[count.max(1)..];
+                    let (sent, unsent) = rest.split_at(count.clamp(1, rest.len()));
+                    counters.count_sent(Transport::Udp, sent.len() as u64);
+                    self.remember(sent);
+                    rest = unsent;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -96,6 +150,9 @@ impl UdpListener {
                         break;
                     }
                 }
+                // An error about an earlier datagram shows up at the next call: then the queue
+                // has a report, and this datagram is tried again.
+                Err(_) if self.handle_reports(&mut failed) > 0 => {}
                 Err(error) => {
                     counters.count_dropped(DropReason::SendFailed, 1);
                     failed(first.key, TransmitError::from_io(&error));
@@ -103,7 +160,18 @@ impl UdpListener {
                 }
             }
         }
+        self.outgoing = outgoing;
         self.outgoing.clear();
+    }
+
+    /// Keeps in mind who wants to know of which destination.
+    fn remember(&mut self, sent: &[Datagram]) {
+        for datagram in sent.iter().filter(|datagram| datagram.key != 0) {
+            if self.recent.len() == RECENT_MAX {
+                self.recent.pop_front();
+            }
+            self.recent.push_back((datagram.remote, datagram.key));
+        }
     }
 
     fn flow(&self, remote: SocketAddr) -> Flow {
@@ -119,3 +187,8 @@ impl UdpListener {
 /// How long a full send buffer is waited for, in ms. What is left then is dropped, counted and
 /// reported: for UDP the sender's retransmissions make up for it.
 const SEND_WAIT_MS: i32 = 5;
+/// Destinations kept in mind; a report that comes after so many others says nothing to anybody, and
+/// timers must do.
+const RECENT_MAX: usize = 512;
+/// Reports taken at a time; the rest come in the next round.
+const REPORTS_PER_ROUND: usize = 64;

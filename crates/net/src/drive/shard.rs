@@ -17,8 +17,8 @@ use crate::counters::Counters;
 use crate::resolve::{ResolveError, Resolver};
 use crate::stream::{Connections, StreamEvent};
 use crate::sys::epoll::Epoll;
-use crate::sys::mmsg::{BATCH, RecvBatch};
-use crate::udp::UdpListener;
+use crate::sys::mmsg::RecvBatch;
+use crate::udp::{Outcome, UdpListener};
 
 /// The receiving end of a [`Net`](crate::Net): give it a machine and a thread.
 #[derive(Debug)]
@@ -203,12 +203,17 @@ impl Shard {
         };
         for _ in 0..RECEIVES_PER_ROUND {
             let now = self.parts.clock.now();
-            let count =
-                listener.receive(&mut self.received, &self.parts.counters, |flow, bytes| {
-                    machine.handle_input(now, Input::Datagram { flow, bytes });
-                });
-            if count < BATCH {
-                return;
+            let handle = |flow, bytes: &[u8]| {
+                machine.handle_input(now, Input::Datagram { flow, bytes });
+            };
+            match listener.receive(&mut self.received, &self.parts.counters, handle) {
+                Outcome::Full => {}
+                Outcome::Drained => return,
+                Outcome::Nothing | Outcome::Error => {
+                    let round = &mut self.round;
+                    listener.handle_reports(|key, error| round.fail(key, error));
+                    return;
+                }
             }
         }
     }

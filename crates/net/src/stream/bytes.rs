@@ -28,6 +28,7 @@ where
         why = write(context, flow, writer, &mut session.outbox, asked) => why,
         why = session.endings.any() => why,
     };
+    let why = session.endings.settle(why);
     session.closed(why).await;
 }
 

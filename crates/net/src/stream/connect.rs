@@ -44,8 +44,8 @@ impl Dial {
                     context.counters.count_dropped(DropReason::Handshake, 1);
                 }
                 let conn = self.conn;
-                Outbox::new(self.inbox.queue).fail(error, &context).await;
                 drop(self.permit);
+                Outbox::new(self.inbox.queue).fail(error, &context).await;
                 context
                     .tell(StreamEvent::Closed {
                         conn,

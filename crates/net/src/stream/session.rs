@@ -90,9 +90,9 @@ impl Session {
             ?why,
             "connection closed"
         );
-        self.outbox.fail(TransmitError::Closed, &self.context).await;
         // Whoever hears of the end may count on the place being free.
         drop(self.permit);
+        self.outbox.fail(TransmitError::Closed, &self.context).await;
         if let Some(conn) = self.flow.conn {
             let flow = Some(self.flow);
             self.context
@@ -103,6 +103,15 @@ impl Session {
 }
 
 impl Endings {
+    /// Why a connection ended for which the writing half gives `why`: that the queue is gone may
+    /// be seen before the word that came first.
+    pub(crate) fn settle(&mut self, why: CloseReason) -> CloseReason {
+        match why {
+            CloseReason::Requested => self.kill.try_recv().unwrap_or(why),
+            why => why,
+        }
+    }
+
     /// Waits until something outside ends the connection.
     pub(crate) async fn any(&mut self) -> CloseReason {
         let killed = async {

@@ -32,7 +32,7 @@ impl Epoll {
     }
 
     /// Waits until something is readable or `timeout_ms` has passed (-1: for ever) and writes the
-    /// tokens of what is ready to `ready`. An interrupting signal counts as nothing ready.
+    /// tokens of what is ready, be it data or an error, to `ready`. An interrupting signal counts as nothing ready.
     pub(crate) fn wait(&self, timeout_ms: i32, ready: &mut Vec<u64>) -> io::Result<()> {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; EVENTS];
         ready.clear();

@@ -175,7 +175,8 @@ pub(crate) fn send(socket: &impl AsFd, datagrams: &[Datagram]) -> io::Result<usi
     Ok(sent as usize)
 }
 
-fn address_of(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
+/// The IP address and port in a socket name, if it is one.
+pub(super) fn address_of(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
     match i32::from(name.ss_family) {
         libc::AF_INET => {
             // SAFETY: the family says that the storage holds a sockaddr_in, which is smaller than

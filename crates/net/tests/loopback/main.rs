@@ -2,6 +2,7 @@
 //! and puts out all it is asked to.
 
 mod listeners;
+mod resolve;
 mod streams;
 mod support;
 mod tls;

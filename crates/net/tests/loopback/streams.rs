@@ -123,7 +123,6 @@ fn what_waits_for_a_connection_that_fails_is_reported() {
     // Another one is tried for the next message.
     node.send(Tcp, gone, "", b"d", 3);
     assert_eq!(node.next(), Seen::Failed(3, TransmitError::Refused));
-    assert_eq!(node.net.counters().connections_opened(Tcp), 2);
     assert_eq!(node.net.counters().connections(Tcp), 0);
 }
 
@@ -157,11 +156,6 @@ fn a_peer_that_does_not_read_fills_its_queue_and_is_closed() {
     };
     assert_eq!(why, CloseReason::WriteQueueFull);
     assert_eq!(failed[0].1, TransmitError::BufferFull);
-    assert!(
-        failed
-            .iter()
-            .any(|(_, error)| *error == TransmitError::Closed)
-    );
     assert_eq!(node.net.counters().dropped(DropReason::WriteQueueFull), 1);
 }
 

@@ -16,11 +16,11 @@ use net::{
 use sip::{Destination, Flow, ListenerId, Targets, Transmit, Transport};
 
 /// How long anything may take before a test fails.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An [`Input`], owned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub(crate) enum Seen {
     Datagram(Flow, Bytes),
     Message(Flow, Bytes),
     Opened(Flow),
@@ -30,7 +30,7 @@ pub enum Seen {
 }
 
 /// Tells what it is told and puts out what the host feeds it.
-pub struct Probe {
+pub(crate) struct Probe {
     seen: Sender<Seen>,
     outputs: VecDeque<Output<()>>,
 }
@@ -63,7 +63,7 @@ impl Machine for Probe {
 }
 
 /// Feeds the probe.
-pub struct Feeder(Receiver<Output<()>>);
+pub(crate) struct Feeder(Receiver<Output<()>>);
 
 impl Host<Probe> for Feeder {
     fn handle_effect(&mut self, _now: Time, (): (), _machine: &mut Probe) {}
@@ -76,15 +76,15 @@ impl Host<Probe> for Feeder {
 }
 
 /// A running shard.
-pub struct Node {
-    pub net: Net,
+pub(crate) struct Node {
+    pub(crate) net: Net,
     seen: Receiver<Seen>,
     todo: Sender<Output<()>>,
     thread: Option<JoinHandle<(Probe, Feeder)>>,
 }
 
 impl Node {
-    pub fn start(config: Config) -> Self {
+    pub(crate) fn start(config: Config) -> Self {
         let (net, shard) = Net::open(config).unwrap();
         let (seen_sender, seen) = bounded(100_000);
         let (todo, feed) = bounded(100_000);
@@ -102,13 +102,13 @@ impl Node {
     }
 
     /// A node with one listener on a free port of 127.0.0.1, with number 1.
-    pub fn listening(config: Config, transport: Transport) -> (Self, SocketAddr) {
+    pub(crate) fn listening(config: Config, transport: Transport) -> (Self, SocketAddr) {
         let node = Self::start(config);
         let local = node.listen(1, transport, "127.0.0.1:0");
         (node, local)
     }
 
-    pub fn listen(&self, id: u16, transport: Transport, bind: &str) -> SocketAddr {
+    pub(crate) fn listen(&self, id: u16, transport: Transport, bind: &str) -> SocketAddr {
         self.net
             .add_listener(&spec(id, transport, bind))
             .unwrap()
@@ -116,30 +116,30 @@ impl Node {
     }
 
     /// The next thing the machine was told.
-    pub fn next(&self) -> Seen {
+    pub(crate) fn next(&self) -> Seen {
         self.seen.recv_timeout(PATIENCE).expect("nothing came")
     }
 
     /// The same without waiting.
-    pub fn try_next(&self) -> Option<Seen> {
+    pub(crate) fn try_next(&self) -> Option<Seen> {
         self.seen.try_recv().ok()
     }
 
-    pub fn next_opened(&self) -> Flow {
+    pub(crate) fn next_opened(&self) -> Flow {
         match self.next() {
             Seen::Opened(flow) => flow,
             other => panic!("{other:?} instead of Opened"),
         }
     }
 
-    pub fn next_message(&self) -> (Flow, Bytes) {
+    pub(crate) fn next_message(&self) -> (Flow, Bytes) {
         match self.next() {
             Seen::Message(flow, bytes) | Seen::Datagram(flow, bytes) => (flow, bytes),
             other => panic!("{other:?} instead of a message"),
         }
     }
 
-    pub fn next_closed(&self) -> CloseReason {
+    pub(crate) fn next_closed(&self) -> CloseReason {
         match self.next() {
             Seen::Closed(_, why) => why,
             other => panic!("{other:?} instead of Closed"),
@@ -147,7 +147,7 @@ impl Node {
     }
 
     /// Waits until so much was dropped for a reason.
-    pub fn await_dropped(&self, reason: DropReason, count: u64) {
+    pub(crate) fn await_dropped(&self, reason: DropReason, count: u64) {
         let until = Instant::now() + PATIENCE;
         while self.net.counters().dropped(reason) != count {
             assert!(Instant::now() < until, "{reason:?}");
@@ -155,12 +155,12 @@ impl Node {
         }
     }
 
-    pub fn output(&self, output: Output<()>) {
+    pub(crate) fn output(&self, output: Output<()>) {
         self.todo.send(output).unwrap();
         self.net.waker().wake();
     }
 
-    pub fn reply(&self, flow: Flow, bytes: &[u8], key: u64) {
+    pub(crate) fn reply(&self, flow: Flow, bytes: &[u8], key: u64) {
         self.output(Output::Transmit(Transmit {
             to: Destination::Flow(flow),
             bytes: Bytes::copy_from_slice(bytes),
@@ -168,7 +168,7 @@ impl Node {
         }));
     }
 
-    pub fn send(
+    pub(crate) fn send(
         &self,
         transport: Transport,
         remote: SocketAddr,
@@ -199,7 +199,7 @@ impl Drop for Node {
     }
 }
 
-pub fn spec(id: u16, transport: Transport, bind: &str) -> ListenerSpec {
+pub(crate) fn spec(id: u16, transport: Transport, bind: &str) -> ListenerSpec {
     ListenerSpec {
         id: ListenerId(id),
         transport,
@@ -209,7 +209,7 @@ pub fn spec(id: u16, transport: Transport, bind: &str) -> ListenerSpec {
 }
 
 /// A request with a body of the given length.
-pub fn request(body_bytes: usize) -> Vec<u8> {
+pub(crate) fn request(body_bytes: usize) -> Vec<u8> {
     let mut text = format!(
         "MESSAGE sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP c;branch=z9hG4bK1\r\nFrom: <sip:c@d>;tag=1\r\n\
          To: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 MESSAGE\r\nContent-Length: {body_bytes}\r\n\r\n"
@@ -220,25 +220,25 @@ pub fn request(body_bytes: usize) -> Vec<u8> {
 }
 
 /// A plain TCP peer.
-pub fn connect(remote: SocketAddr) -> TcpStream {
+pub(crate) fn connect(remote: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(remote).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_nodelay(true).unwrap();
     stream
 }
 
-pub fn write(mut stream: &TcpStream, bytes: &[u8]) {
+pub(crate) fn write(mut stream: &TcpStream, bytes: &[u8]) {
     stream.write_all(bytes).unwrap();
 }
 
-pub fn read(mut stream: &TcpStream, count: usize) -> Vec<u8> {
+pub(crate) fn read(mut stream: &TcpStream, count: usize) -> Vec<u8> {
     let mut bytes = vec![0; count];
     stream.read_exact(&mut bytes).unwrap();
     bytes
 }
 
 /// All that comes until the peer closes; a reset counts as closing.
-pub fn read_to_end(mut stream: &TcpStream) -> Vec<u8> {
+pub(crate) fn read_to_end(mut stream: &TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Err(error) = stream.read_to_end(&mut bytes) {
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
