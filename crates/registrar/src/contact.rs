@@ -1,5 +1,7 @@
 //! A contact as a call needs it.
 
+use sip::Destination;
+
 use crate::binding::{Binding, BindingId};
 use crate::reach::Reach;
 
@@ -20,6 +22,17 @@ pub struct Contact {
     pub reg_id: u32,
     /// q in thousandths.
     pub q_milli: u16,
+}
+
+impl Contact {
+    /// Where messages to it go; `None` behind a Path, whose first hop has to be resolved.
+    #[must_use]
+    pub const fn destination(&self) -> Option<Destination> {
+        match self.reach {
+            Reach::Flow(flow) => Some(Destination::Flow(flow)),
+            Reach::Path(_) => None,
+        }
+    }
 }
 
 impl From<&Binding> for Contact {

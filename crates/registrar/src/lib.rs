@@ -36,7 +36,7 @@ pub use error::RegisterError;
 pub use gruu::is_gruu;
 pub use message::from_message;
 pub use output::{Event, EventKind, Output, Ping, PingFailure, PingId, PingReason, Removal};
-pub use policy::Policy;
+pub use policy::{PING_TIMEOUT, Policy};
 pub use reach::Reach;
 pub use record::{Record, RecordError, Restored};
 pub use registrar::{FlowTimer, Gruus, Listed, Registered, Registrar, answers_ping};

@@ -62,9 +62,9 @@ pub(crate) const AGENT_MAX: usize = 128;
 /// Different User-Agent texts that are kept; contacts with further ones show none.
 pub(crate) const AGENTS_MAX: usize = 65_535;
 
-/// How long an OPTIONS may go unanswered. UDP repeats it three times by then (RFC 3261
+/// How long an OPTIONS may go unanswered: its owner need not wait longer. UDP repeats it three times by then (RFC 3261
 /// §17.1.2.2: after 0.5, 1.5 and 3.5 s).
-pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(5);
+pub const PING_TIMEOUT: Duration = Duration::from_secs(5);
 /// Unanswered OPTIONS after which a contact that was never verified is removed.
 pub(crate) const VERIFY_ATTEMPTS: u8 = 3;
 /// Between the failure of one verification and the next.

@@ -1,11 +1,12 @@
 //! Bindings as they are saved: a version, fixed fields, and texts with their lengths.
 
+use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU32;
 
 use clock::Time;
 use sip::{ConnId, Flow, ListenerId, Transport};
 
-use crate::binding::{Binding, BindingId, NIL, Probe, TextParts, Texts, Trust};
+use crate::binding::{Binding, BindingId, Q_MAX, TextParts, Texts, Trust};
 use crate::output::Removal;
 use crate::policy;
 use crate::reach::PackedFlow;
@@ -63,12 +64,18 @@ pub(crate) fn encode(binding: &Binding, agent: &[u8]) -> Record {
     });
     body.push(flow.transport as u8);
     body.extend_from_slice(&flow.listener.0.to_be_bytes());
-    let (ip, scope) = match flow.remote {
-        core::net::SocketAddr::V4(v4) => (v4.ip().octets().to_vec(), 0),
-        core::net::SocketAddr::V6(v6) => (v6.ip().octets().to_vec(), v6.scope_id()),
+    let scope = match flow.remote {
+        SocketAddr::V4(v4) => {
+            body.push(V4_LEN);
+            body.extend_from_slice(&v4.ip().octets());
+            0
+        }
+        SocketAddr::V6(v6) => {
+            body.push(V6_LEN);
+            body.extend_from_slice(&v6.ip().octets());
+            v6.scope_id()
+        }
     };
-    body.push(ip.len() as u8);
-    body.extend_from_slice(&ip);
     body.extend_from_slice(&scope.to_be_bytes());
     body.extend_from_slice(&flow.remote.port().to_be_bytes());
     body.extend_from_slice(&binding.since.as_micros().to_be_bytes());
@@ -114,7 +121,7 @@ pub(crate) fn decode(record: &Record) -> Result<(Binding, &[u8]), RecordError> {
     let agent = reader.text(policy::AGENT_MAX)?;
     let fits = reader.0.is_empty()
         && (1..=policy::AOR_MAX).contains(&record.aor.len())
-        && q_milli <= crate::binding::Q_MAX
+        && q_milli <= Q_MAX
         && !uri.is_empty();
     if !fits {
         return Err(RecordError::Damaged);
@@ -134,7 +141,6 @@ pub(crate) fn decode(record: &Record) -> Result<(Binding, &[u8]), RecordError> {
     binding.reg_id = reg_id;
     binding.q_milli = q_milli;
     binding.rtt_us = rtt_us;
-    debug_assert!(binding.next == NIL && binding.probe == Probe::Off);
     Ok((binding, agent))
 }
 
@@ -172,14 +178,14 @@ impl<'a> Reader<'a> {
             .find(|known| *known as u8 == transport)
             .ok_or(RecordError::Damaged)?;
         let listener = ListenerId(u16::from_be_bytes(self.array()?));
-        let ip: core::net::IpAddr = match self.byte()? {
-            4 => self.array::<4>()?.into(),
-            16 => self.array::<16>()?.into(),
+        let ip: IpAddr = match self.byte()? {
+            V4_LEN => self.array::<4>()?.into(),
+            V6_LEN => self.array::<16>()?.into(),
             _ => return Err(RecordError::Damaged),
         };
         let scope = u32::from_be_bytes(self.array()?);
-        let mut remote = core::net::SocketAddr::new(ip, u16::from_be_bytes(self.array()?));
-        if let core::net::SocketAddr::V6(v6) = &mut remote {
+        let mut remote = SocketAddr::new(ip, u16::from_be_bytes(self.array()?));
+        if let SocketAddr::V6(v6) = &mut remote {
             v6.set_scope_id(scope);
         }
         // Connections are numbered anew by each process.
@@ -196,6 +202,9 @@ impl<'a> Reader<'a> {
 const VERSION: u8 = 1;
 const PENDING: u8 = 0;
 const ROUTABLE: u8 = 1;
+/// Bytes of an address.
+const V4_LEN: u8 = 4;
+const V6_LEN: u8 = 16;
 /// Bytes before the texts, at most.
 const FIXED_MAX: usize = 56;
 const TRANSPORTS: [Transport; 5] = [

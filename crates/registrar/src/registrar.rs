@@ -17,11 +17,12 @@ use crate::request::Request;
 use crate::table::Table;
 use crate::{RegisterError, agents::Agents};
 
+mod listed;
 mod probe;
 mod update;
 
+pub use listed::{FlowTimer, Gruus, Listed, Registered};
 pub use probe::answers_ping;
-pub use update::{FlowTimer, Gruus, Listed, Registered};
 
 /// The bindings of the addresses of record of one shard.
 ///

@@ -3,106 +3,15 @@
 use core::time::Duration;
 
 use clock::Time;
-use sip::{Scheme, Transport, Uri, Writer};
+use sip::{Scheme, Transport, Uri};
 use smallvec::SmallVec;
 
+use super::Registered;
+use super::policy;
 use super::{Binding, EventKind, Probe, RegisterError, Registrar, Removal, Request, Trust};
-use super::{gruu, policy};
 use crate::binding::{Q_MAX, TextParts, Texts};
 use crate::reach::PackedFlow;
 use crate::request::{Contacts, Hops, NewContact, Replies};
-
-/// What the 200 says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registered {
-    /// All bindings of the address of record that have not expired, in no particular order.
-    pub bindings: SmallVec<[Listed; 2]>,
-    /// Whether the flow is treated as RFC 5626 has it: the 200 carries `Require: outbound`.
-    pub outbound: Option<FlowTimer>,
-    /// The value of Path, copied from the request if the client understands it (RFC 3327 §5.3);
-    /// empty otherwise.
-    pub path: Box<[u8]>,
-}
-
-/// One binding as listed in the 200.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// The contact URI as registered.
-    pub uri: Box<[u8]>,
-    /// Seconds until it expires, rounded up.
-    pub expires_s: u32,
-    /// q in thousandths.
-    pub q_milli: u16,
-    /// `+sip.instance` without quotes and angle brackets; empty if it has none.
-    pub instance: Box<[u8]>,
-    /// `reg-id`; 0 if it has none.
-    pub reg_id: u32,
-    /// Its GRUUs, if the client understands them and it has an instance (RFC 5627 §5.3).
-    pub gruus: Option<Box<Gruus>>,
-}
-
-/// The GRUUs of a binding.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gruus {
-    /// `pub-gruu`: the same for as long as the instance is.
-    pub public: String,
-    /// `temp-gruu`: a new one with each refresh.
-    pub temporary: String,
-}
-
-/// The Flow-Timer of a confirmed flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FlowTimer {
-    /// The client's flow ends here: its silence is not taken for death before, in seconds.
-    Seconds(u32),
-    /// The flow ends at an edge proxy, which speaks for itself.
-    Edge,
-}
-
-impl Registered {
-    /// Writes Contact, Path, Require and Flow-Timer.
-    pub fn write(&self, writer: &mut Writer) {
-        for binding in &self.bindings {
-            binding.write(writer);
-        }
-        if !self.path.is_empty() {
-            writer.header("Path", &self.path);
-        }
-        match self.outbound {
-            Some(FlowTimer::Seconds(s)) => {
-                writer.header("Require", b"outbound");
-                writer.header_fmt("Flow-Timer", format_args!("{s}"));
-            }
-            Some(FlowTimer::Edge) => {
-                writer.header("Require", b"outbound");
-            }
-            None => {}
-        }
-    }
-}
-
-impl Listed {
-    fn write(&self, writer: &mut Writer) {
-        writer.raw(b"Contact: <").raw(&self.uri);
-        writer.raw(format!(">;expires={}", self.expires_s).as_bytes());
-        if self.q_milli < Q_MAX {
-            writer.raw(format!(";q=0.{:03}", self.q_milli).as_bytes());
-        }
-        if !self.instance.is_empty() {
-            writer.raw(b";+sip.instance=\"<");
-            writer.raw(&self.instance).raw(b">\"");
-        }
-        if self.reg_id != 0 {
-            writer.raw(format!(";reg-id={}", self.reg_id).as_bytes());
-        }
-        if let Some(gruus) = &self.gruus {
-            writer.raw(b";pub-gruu=\"").raw(gruus.public.as_bytes());
-            writer.raw(b"\";temp-gruu=\"");
-            writer.raw(gruus.temporary.as_bytes()).raw(b"\"");
-        }
-        writer.raw(b"\r\n");
-    }
-}
 
 /// One contact of the request, judged.
 struct Step<'r, 'a> {
@@ -123,11 +32,12 @@ impl Registrar {
         request: &Request<'_>,
     ) -> Result<Registered, RegisterError> {
         check_bounds(request)?;
+        self.expire(now, request.aor);
         match &request.contacts {
             Contacts::AllAndMore => return Err(RegisterError::BadWildcard),
             Contacts::All => self.remove_everything(request)?,
             Contacts::List(contacts) => {
-                let steps = self.judge(now, request, contacts)?;
+                let steps = self.judge(request, contacts)?;
                 let path = joined(&request.path);
                 for step in &steps {
                     self.carry_out(now, request, step, &path);
@@ -135,6 +45,17 @@ impl Registrar {
             }
         }
         Ok(self.listed(now, request))
+    }
+
+    /// Takes away what has expired since the timers last fired.
+    fn expire(&mut self, now: Time, aor: &str) {
+        let slots = self.table.slots_of(aor);
+        let expired: SmallVec<[u32; 4]> = slots
+            .filter(|slot| self.table[*slot].expires <= now)
+            .collect();
+        for slot in expired {
+            self.take_away(slot, Removal::Expired);
+        }
     }
 
     fn remove_everything(&mut self, request: &Request<'_>) -> Result<(), RegisterError> {
@@ -154,7 +75,6 @@ impl Registrar {
     /// Everything that may speak against the request, before anything is changed.
     fn judge<'r, 'a>(
         &self,
-        now: Time,
         request: &Request<'_>,
         contacts: &'r [NewContact<'a>],
     ) -> Result<Steps<'r, 'a>, RegisterError> {
@@ -184,28 +104,32 @@ impl Registrar {
         if flows == 1 && request.hops == Hops::Proxied && !edge_does_outbound(&request.path) {
             return Err(RegisterError::FirstHopLacksOutbound);
         }
-        self.check_room(now, request, &steps)?;
+        self.check_room(request, &steps)?;
         Ok(steps)
     }
 
+    /// Counts a contact that stands twice in the request as if it were two, so that no
+    /// arrangement of contacts gets around the bound.
     fn check_room(
         &self,
-        now: Time,
         request: &Request<'_>,
         steps: &Steps<'_, '_>,
     ) -> Result<(), RegisterError> {
-        let added = |step: &&Step<'_, '_>| step.known.is_none() && step.expires_s > 0;
-        let removed = |step: &&Step<'_, '_>| step.known.is_some() && step.expires_s == 0;
-        let added = steps.iter().filter(added).count();
+        let (mut added, mut removed) = (0, 0);
+        for (at, step) in steps.iter().enumerate() {
+            let is_repeated = steps[..at].iter().any(|other| other.known == step.known);
+            let is_new = step.known.is_none() || is_repeated;
+            let stays = |other: &Step<'_, '_>| other.known == step.known && other.expires_s > 0;
+            if step.expires_s > 0 {
+                added += usize::from(is_new);
+            } else if !is_new && !steps.iter().any(stays) {
+                removed += 1;
+            }
+        }
         if added == 0 {
             return Ok(());
         }
-        let removed = steps.iter().filter(removed).count();
-        let present = self
-            .table
-            .slots_of(request.aor)
-            .filter(|slot| self.table[*slot].expires > now)
-            .count();
+        let present = self.table.slots_of(request.aor).count();
         let contacts_max = match request.contacts_max {
             0 => self.policy.contacts_max,
             own => own,
@@ -348,51 +272,6 @@ impl Registrar {
             (Trust::Pending { failures: 0 }, Probe::At(now))
         }
     }
-
-    fn listed(&self, now: Time, request: &Request<'_>) -> Registered {
-        let bindings = self
-            .table
-            .slots_of(request.aor)
-            .map(|slot| &self.table[slot])
-            .filter(|binding| binding.expires > now)
-            .map(|binding| self.listing(now, request, binding))
-            .collect();
-        let outbound = match &request.contacts {
-            Contacts::List(contacts) if contacts.iter().any(|c| is_flow(request, c)) => {
-                flow_timer(request)
-            }
-            _ => None,
-        };
-        let path = if request.supported.path {
-            joined(&request.path).as_slice().into()
-        } else {
-            Box::default()
-        };
-        Registered {
-            bindings,
-            outbound,
-            path,
-        }
-    }
-
-    fn listing(&self, now: Time, request: &Request<'_>, binding: &Binding) -> Listed {
-        let texts = binding.texts();
-        let gruus = (request.supported.gruu && !texts.instance().is_empty()).then(|| {
-            Box::new(Gruus {
-                public: gruu::public(texts.aor(), texts.instance()),
-                temporary: gruu::temporary(&self.gruu, binding),
-            })
-        });
-        let left_us = binding.expires.since(now).as_micros();
-        Listed {
-            uri: texts.uri().into(),
-            expires_s: u32::try_from(left_us.div_ceil(1_000_000)).unwrap_or(u32::MAX),
-            q_milli: binding.q_milli,
-            instance: texts.instance().into(),
-            reg_id: binding.reg_id,
-            gruus,
-        }
-    }
 }
 
 fn check_bounds(request: &Request<'_>) -> Result<(), RegisterError> {
@@ -427,7 +306,7 @@ fn checked_uri<'a>(contact: &NewContact<'a>) -> Result<Uri<'a>, RegisterError> {
 
 /// Whether a contact is a flow of RFC 5626: the client supports it, names an instance and
 /// numbers the flow. A number without an instance is ignored (RFC 5626 §6).
-fn is_flow(request: &Request<'_>, contact: &NewContact<'_>) -> bool {
+pub(super) fn is_flow(request: &Request<'_>, contact: &NewContact<'_>) -> bool {
     request.supported.outbound && contact.reg_id != 0 && !contact.instance.is_empty()
 }
 
@@ -437,16 +316,6 @@ fn edge_does_outbound(path: &[&[u8]]) -> bool {
         .and_then(|value| sip::NameAddr::parse(value).ok())
         .and_then(|address| address.parsed_uri().ok())
         .is_some_and(|uri| uri.params.has("ob"))
-}
-
-/// Over UDP a confirmed flow would promise answers to STUN keep-alives (RFC 5626 §5.4), which
-/// our UDP sockets do not give; such a client keeps its binding alive as without outbound.
-fn flow_timer(request: &Request<'_>) -> Option<FlowTimer> {
-    match (request.hops, request.flow.transport) {
-        (Hops::Proxied, _) => Some(FlowTimer::Edge),
-        (Hops::Direct, Transport::Udp) => None,
-        (Hops::Direct, _) => Some(FlowTimer::Seconds(policy::FLOW_TIMER_S)),
-    }
 }
 
 /// Where the contact is reached: see the crate's documentation.
@@ -487,7 +356,7 @@ fn parts<'p>(request: &'p Request<'_>, step: &'p Step<'_, '_>, path: &'p [u8]) -
 }
 
 /// The Path as it will stand in Route.
-fn joined(path: &[&[u8]]) -> SmallVec<[u8; 64]> {
+pub(super) fn joined(path: &[&[u8]]) -> SmallVec<[u8; 64]> {
     let mut joined = SmallVec::new();
     for (at, value) in path.iter().enumerate() {
         if at > 0 {

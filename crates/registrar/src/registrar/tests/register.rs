@@ -1,5 +1,7 @@
 //! RFC 3261 §10.3 and the bounds around it.
 
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -251,6 +253,28 @@ fn nobody_has_more_contacts_than_allowed() {
 }
 
 #[test]
+fn repeating_contacts_does_not_make_room() {
+    let two = Policy {
+        contacts_max: 2,
+        ..Policy::default()
+    };
+    for contacts in [
+        "<sip:a@h>;expires=0, <sip:a@h>;expires=0, <sip:c@h>, <sip:d@h>",
+        "<sip:a@h>;expires=0, <sip:a@h>, <sip:c@h>",
+        "<sip:a@h>, <sip:a@h>;expires=0, <sip:c@h>, <sip:d@h>",
+        "<sip:new@h>;reg-id=1;+sip.instance=\"<i>\", <sip:b@h>",
+    ] {
+        let mut rig = Rig::with(two);
+        let flow = "<sip:b@h>;reg-id=1;+sip.instance=\"<i>\"";
+        rig.register(&format!("Supported: outbound\nContact: <sip:a@h>, {flow}"))
+            .unwrap();
+        let refused = rig.register(&format!("Supported: outbound\nContact: {contacts}"));
+        assert_eq!(refused, Err(RegisterError::TooManyContacts), "{contacts}");
+        assert_eq!(rig.registrar.len(), 2);
+    }
+}
+
+#[test]
 fn a_users_own_number_of_contacts_wins() {
     let mut rig = Rig::new();
     let message = register_text(&rig.via, "x", 1, "Contact: <sip:a@h>, <sip:b@h>");
@@ -329,5 +353,26 @@ fn ids_grow_though_the_clock_stands_still_and_name_the_shard() {
     assert_ne!(found[0].binding, found[1].binding);
     for contact in found {
         assert_eq!(contact.binding.bits() & ((1 << SHARD_BITS) - 1), 3);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_headers_make_it_panic(
+        contact in "[a-z0-9<>\"*;=,.:@ +-]{0,80}",
+        params in "(;(expires|q|reg-id|\\+sip.instance)=[0-9.a\"<>-]{0,12}){0,4}",
+        expires in "[0-9-]{0,12}",
+        path in "(<sip:[a-z]{1,5};lr(;ob)?>)?|[a-z<>:;,@\"]{0,40}",
+    ) {
+        for contact in [contact, format!("<sip:a@h>{params}")] {
+            let headers = format!(
+                "Supported: outbound, path, gruu\nContact: {contact}\nExpires: {expires}\nPath: {path}"
+            );
+            let mut rig = Rig::with(Policy::default());
+            let _ = rig.register(&headers);
+            let held = rig.registrar.len();
+            rig.pass(HOUR * 2);
+            prop_assert!(held <= 10 && rig.registrar.is_empty());
+        }
     }
 }
