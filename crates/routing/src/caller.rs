@@ -1,0 +1,132 @@
+//! Who calls.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use model::{Carrier, Customer, CustomerId, DigestSecret, Gateway, GatewayId, User, UserId};
+
+use crate::table::Table;
+use crate::{Domain, GatewayMatch, Request, Step, Trace};
+
+/// What is known of the sender of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Where it came from.
+    pub address: SocketAddr,
+    /// Whom its digest proved it to be, if it had a valid one.
+    pub identity: Option<Identity>,
+    /// The gateway whose host name resolves to that address, if the platform has looked it up.
+    /// Gateways given by IP address are found by the table itself.
+    pub gateway: Option<GatewayId>,
+}
+
+/// Who a digest user name belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// A user, by its own name or by one of its devices.
+    User(UserId),
+    /// A customer.
+    Customer(CustomerId),
+}
+
+/// What is needed to check a digest.
+#[derive(Clone, Copy, Debug)]
+pub struct Credentials<'t> {
+    /// Whose they are.
+    pub identity: Identity,
+    /// The secret.
+    pub secret: &'t DigestSecret,
+}
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// A user, by digest.
+    User(Arc<User>),
+    /// A customer, by digest or network.
+    Customer(Arc<Customer>),
+    /// A carrier, by the address of a gateway.
+    Carrier {
+        /// Who.
+        carrier: Arc<Carrier>,
+        /// By which address.
+        gateway: Arc<Gateway>,
+        /// How well it fits.
+        matched: GatewayMatch,
+    },
+    /// Nobody we know.
+    Unknown,
+}
+
+/// Finds out who calls: by digest; else, unless the caller claims to be a user of ours, by the
+/// narrowest of customer networks and gateway addresses. A customer whose network is a single
+/// address comes before a gateway at that address, but not before one at that very port.
+pub(crate) fn identify(table: &Table, request: &Request<'_>, trace: &mut impl Trace) -> Caller {
+    match request.source.identity {
+        Some(Identity::User(id)) => {
+            if let Some(user) = table.user(id) {
+                trace.step(|| Step::CallerUser(user.clone()));
+                return Caller::User(user.clone());
+            }
+        }
+        Some(Identity::Customer(id)) => {
+            if let Some(customer) = table.customer(id) {
+                trace.step(|| Step::CallerCustomer(customer.clone()));
+                return Caller::Customer(customer.clone());
+            }
+        }
+        None => {}
+    }
+    if let Some(user) = claimed_user(table, request) {
+        trace.step(|| Step::CallerClaims(user.clone()));
+        return Caller::Unknown;
+    }
+    by_address(table, request.source, trace)
+}
+
+/// The user of ours in From. Whoever uses it without digest is a phone that wants to be
+/// challenged, even behind the address of a customer, or somebody who pretends.
+fn claimed_user<'t>(table: &'t Table, request: &Request<'_>) -> Option<&'t Arc<User>> {
+    let ours = request.caller_domain == Domain::Ours;
+    let user = table.user_named(request.caller);
+    user.filter(|user| ours && user.enabled)
+}
+
+fn by_address(table: &Table, source: Source, trace: &mut impl Trace) -> Caller {
+    let address = source.address;
+    let customer = table.customer_at(address.ip());
+    let gateway = table.gateway_at(address, source.gateway);
+    let gateway_first = match (&customer, &gateway) {
+        (Some((network, _)), Some((_, matched))) => {
+            let single = network.prefix_len() == network.max_prefix_len();
+            !single || *matched == GatewayMatch::AddressAndPort
+        }
+        (None, Some(_)) => true,
+        (_, None) => false,
+    };
+    if let Some((gateway, matched)) = gateway.filter(|_| gateway_first)
+        && let Some(carrier) = table.carrier(gateway.carrier)
+    {
+        trace.step(|| Step::CallerGateway {
+            carrier: carrier.clone(),
+            gateway: gateway.clone(),
+            source: address,
+            matched,
+        });
+        return Caller::Carrier {
+            carrier: carrier.clone(),
+            gateway: gateway.clone(),
+            matched,
+        };
+    }
+    if let Some((network, customer)) = customer {
+        trace.step(|| Step::CallerNetwork {
+            customer: customer.clone(),
+            source: address,
+            network,
+        });
+        return Caller::Customer(customer.clone());
+    }
+    trace.step(|| Step::CallerUnknown(address));
+    Caller::Unknown
+}
