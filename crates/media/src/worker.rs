@@ -82,16 +82,15 @@ impl Worker {
                 return;
             }
             let now_us = self.now_us();
+            // First of all: a packet may be the consequence of what the engine has answered.
+            if self.take_commands(now_us) == Ended::Yes {
+                return;
+            }
             let mut packets = 0;
             for token in &ready {
                 match Token::from_u64(*token) {
                     Some(token) => packets += self.receive(token, now_us),
-                    None => {
-                        self.setup.alarm.silence();
-                        if self.take_commands(now_us) == Ended::Yes {
-                            return;
-                        }
-                    }
+                    None => self.alarm_rang(),
                 }
             }
             self.pace.record(packets, now_us);
@@ -99,6 +98,14 @@ impl Worker {
                 self.swept_us = now_us;
                 self.sweep(now_us);
             }
+        }
+    }
+
+    /// What it rang for is carried out by the next round, if it was not already.
+    fn alarm_rang(&self) {
+        self.setup.alarm.silence();
+        if !self.setup.commands.is_empty() {
+            self.setup.alarm.ring();
         }
     }
 

@@ -1,0 +1,68 @@
+//! The echo session.
+
+use media::{Engine, MediaError, Side};
+
+use crate::peer::{
+    EVENT, Peer, RTCP, SESSION, config, from, receive, rtcp_address, rtp_address, signalled,
+};
+
+#[test]
+fn what_is_said_comes_back_with_its_telephone_events() {
+    let mut engine = Engine::new(config(), || {}).expect("an engine");
+    let mut a = Peer::new("127.0.0.1");
+    let answer = engine
+        .echo(SESSION, from(Side::A, &a.sdp()))
+        .expect("an answer");
+    let to = rtp_address(&answer);
+    a.say(to, "hello");
+    assert_eq!(a.hear(), ("hello".into(), to));
+    let event = a.packet(EVENT, "\u{1}\u{a}\u{0}\u{50}");
+    a.rtp.send_to(&event, to).expect("sending");
+    assert_eq!(receive(&a.rtp), (event, to));
+    a.rtcp
+        .send_to(&RTCP, rtcp_address(&answer))
+        .expect("sending");
+    assert_eq!(receive(&a.rtcp).0, RTCP);
+    let report = engine.delete(SESSION).expect("a session");
+    assert_eq!((report.a.packets, report.b.packets), (2, 0));
+}
+
+#[test]
+fn a_strangers_packet_does_not_come_back() {
+    let mut engine = Engine::new(config(), || {}).expect("an engine");
+    let mut a = Peer::new("127.0.0.1");
+    let answer = engine
+        .echo(SESSION, from(Side::A, &a.sdp()))
+        .expect("an answer");
+    let to = rtp_address(&answer);
+    let mut stranger = Peer::new("127.0.0.1");
+    stranger.say(to, "boo");
+    a.say(to, "mine");
+    assert_eq!(a.hear().0, "mine");
+    assert_eq!(engine.counters().relayed_packets, 1);
+}
+
+#[test]
+fn over_ipv6_and_again_after_a_new_offer() {
+    let mut engine = Engine::new(config(), || {}).expect("an engine");
+    let mut a = Peer::new("::1");
+    let mut answer = || {
+        engine
+            .echo(SESSION, signalled(Side::A, &a.sdp(), "::1"))
+            .expect("an answer")
+    };
+    let to = rtp_address(&answer());
+    assert!(to.is_ipv6());
+    assert_eq!(rtp_address(&answer()), to);
+    a.say(to, "six");
+    assert_eq!(a.hear(), ("six".into(), to));
+}
+
+#[test]
+fn an_offer_without_audio_cannot_be_echoed_and_takes_no_port() {
+    let mut engine = Engine::new(config(), || {}).expect("an engine");
+    let sdp = Peer::new("127.0.0.1").sdp().replace("m=audio", "m=video");
+    let error = engine.echo(SESSION, from(Side::A, &sdp));
+    assert!(matches!(error, Err(MediaError::NothingToEcho)), "{error:?}");
+    assert_eq!((engine.ports().used, engine.sessions()), (0, 0));
+}

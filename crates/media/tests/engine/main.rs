@@ -1,0 +1,10 @@
+//! The engine on real UDP sockets, with peers and attackers on the same machine.
+//!
+//! That a packet does not arrive is shown by one sent after it on the same path that does.
+
+mod attack;
+mod echo;
+mod negotiation;
+mod peer;
+mod ports;
+mod relay;
