@@ -1,4 +1,6 @@
 //! Scripted peers: sipp with the scenarios of `tests/sipp`.
+//!
+//! A scenario is a file of sipp's with words in it (`@STATUS@`) that a test fills in.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -16,7 +18,8 @@ use crate::{audio, ports};
 /// A run of a scenario: options first, then [`Self::start`] (a server) or [`Self::run`].
 #[derive(Debug)]
 pub struct Sipp {
-    scenario: PathBuf,
+    scenario: String,
+    words: Vec<(String, String)>,
     arguments: Vec<String>,
     port: u16,
     calls: u32,
@@ -42,14 +45,16 @@ impl Sipp {
     /// # Errors
     /// If there is no directory to be had.
     pub fn new(name: &str) -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let directory = tempfile::tempdir().context("making a directory")?;
         // The tone scenarios play: raw A-law, found in the working directory.
         let tone = audio::tone(f64::from(SIPP_TONE_HZ), 1.0);
         audio::write_alaw(&directory.path().join("tone.al"), &tone)?;
         let media = ports::run_of(MEDIA_PORT_COUNT);
         let sipp = Self {
-            scenario: root.join("tests/sipp").join(name).with_extension("xml"),
+            scenario: name.to_owned(),
+            words: DEFAULTS
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
             arguments: Vec::new(),
             port: ports::one(),
             calls: 1,
@@ -57,10 +62,8 @@ impl Sipp {
             directory,
             program: None,
         };
-        let media_last = media + MEDIA_PORT_COUNT - 1;
         Ok(sipp
-            .argument("-min_rtp_port", &media.to_string())
-            .argument("-max_rtp_port", &media_last.to_string())
+            .argument("-mi", "127.0.0.1")
             .argument("-mp", &media.to_string()))
     }
 
@@ -82,17 +85,21 @@ impl Sipp {
     /// The name and password it answers a challenge with.
     #[must_use]
     pub fn credentials(self, username: &str, password: &str) -> Self {
-        self.argument("-au", username)
-            .argument("-ap", password)
-            .key("user", username)
+        self.argument("-au", username).argument("-ap", password)
     }
 
-    /// A word a scenario uses as `[name]`.
+    /// What stands for `@NAME@` in the scenario.
     #[must_use]
-    pub fn key(mut self, name: &str, value: &str) -> Self {
-        self.arguments
-            .extend(["-key", name, value].map(str::to_owned));
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.words.retain(|(known, _)| known != name);
+        self.words.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// One more header line, where the scenario has `@EXTRA@`.
+    #[must_use]
+    pub fn header(self, line: &str) -> Self {
+        self.set("EXTRA", &format!("      {line}\n"))
     }
 
     /// Speaks TCP, one connection for all calls.
@@ -169,7 +176,7 @@ impl Sipp {
         if !status.success() || counts.failed > 0 {
             bail!(
                 "{}: sipp ended with {status}, {counts:?}\n{}\n{}",
-                self.scenario.display(),
+                self.scenario,
                 self.errors(),
                 program.log_tail(),
             );
@@ -208,7 +215,7 @@ impl Sipp {
         command
             .current_dir(self.directory.path())
             .arg("-sf")
-            .arg(&self.scenario);
+            .arg(self.write_scenario()?);
         command.args(["-nostdin", "-i", "127.0.0.1", "-p", &self.port.to_string()]);
         command.args(["-m", &self.calls.to_string()]);
         command.args([
@@ -227,6 +234,23 @@ impl Sipp {
         }
         self.program = Some(Program::start("sipp", &mut command, self.directory.path())?);
         Ok(())
+    }
+
+    /// Fills in the words; `tests/sipp` holds the scenarios.
+    fn write_scenario(&self) -> Result<PathBuf> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let source = root
+            .join("tests/sipp")
+            .join(&self.scenario)
+            .with_extension("xml");
+        let mut text = std::fs::read_to_string(&source)
+            .with_context(|| format!("reading {}", source.display()))?;
+        for (name, value) in &self.words {
+            text = text.replace(&format!("@{name}@"), value);
+        }
+        let path = self.directory.path().join("scenario.xml");
+        std::fs::write(&path, text).context("writing the scenario")?;
+        Ok(path)
     }
 
     fn wait_until_listening(&mut self) -> Result<()> {
@@ -253,5 +277,17 @@ impl Sipp {
 
 /// The frequency of `tone.al`, which scenarios play.
 pub const SIPP_TONE_HZ: u32 = 600;
+
+/// What stands for the words of a scenario that nobody sets.
+const DEFAULTS: [(&str, &str); 8] = [
+    ("FROM", "sipp"),
+    ("DOMAIN", "127.0.0.1"),
+    ("TALK_MS", "500"),
+    ("RING_MS", "200"),
+    ("WAIT_MS", "20000"),
+    ("CHALLENGE", "407"),
+    ("STATUS", "486"),
+    ("EXTRA", ""),
+];
 
 const MEDIA_PORT_COUNT: u16 = 60;
