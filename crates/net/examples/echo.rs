@@ -1,7 +1,7 @@
 //! The drive loop at its barest: a machine that sends every datagram back.
 //!
 //! `cargo run --release -p net --example echo -- bench` prints the CPU time of the loop's thread
-//! per datagram received and sent, with a sender that keeps a window of them under way. Without
+//! per datagram received and sent. Without
 //! `bench` it echoes on 127.0.0.1:5060 until it is stopped.
 
 use std::collections::VecDeque;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clock::Time;
-use net::{Config, Host, Input, ListenerSpec, Machine, Net, Output};
+use net::{Config, Host, Input, ListenerSpec, Machine, Net, Output, Shard};
 use sip::{Destination, ListenerId, Transmit, Transport};
 
 /// Sends back what it gets.
@@ -53,53 +53,86 @@ impl Host<Echo> for NoHost {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let is_bench = std::env::args().nth(1).as_deref() == Some("bench");
+    if std::env::args().nth(1).as_deref() == Some("bench") {
+        println!("saturated, everything waiting before the loop starts:");
+        for _ in 0..5 {
+            saturated()?;
+        }
+        println!("partial load, a window of datagrams under way:");
+        for window in [1, 8, 64, 512] {
+            windowed(window)?;
+        }
+        return Ok(());
+    }
+    let (_net, shard, local) = open(5060)?;
+    println!("echo on {local}");
+    shard.run(Echo::default(), NoHost);
+    Ok(())
+}
+
+fn open(port: u16) -> Result<(Net, Shard, SocketAddr), Box<dyn std::error::Error>> {
     let (net, shard) = Net::open(Config::default())?;
     let status = net.add_listener(&ListenerSpec {
         id: ListenerId(0),
         transport: Transport::Udp,
-        bind: SocketAddr::from(([127, 0, 0, 1], if is_bench { 0 } else { 5060 })),
+        bind: SocketAddr::from(([127, 0, 0, 1], port)),
         advertised: None,
     })?;
-    println!(
-        "echo on {}, receive buffer {:?} bytes",
-        status.local, status.receive_buffer_bytes
-    );
-    let thread = shard.spawn(Echo::default(), NoHost)?;
-    if is_bench {
-        println!("window  datagrams/s  CPU us/datagram (500 bytes, in and out)");
-        for window in [1, 8, 64, 512] {
-            measure(status.local, window)?;
-        }
-        net.stop();
+    Ok((net, shard, status.local))
+}
+
+/// A socket to measure with, connected to the echo.
+fn peer(echo: SocketAddr) -> Result<UdpSocket, Box<dyn std::error::Error>> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    socket2::SockRef::from(&socket).set_recv_buffer_size(16 << 20)?;
+    socket.connect(echo)?;
+    socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+    Ok(socket)
+}
+
+/// Prints what the loop needs for each datagram when it never has to wait for one.
+fn saturated() -> Result<(), Box<dyn std::error::Error>> {
+    let (net, shard, local) = open(0)?;
+    let peer = peer(local)?;
+    for _ in 0..WAITING {
+        peer.send(&DATAGRAM)?;
     }
+    let thread = shard.spawn(Echo::default(), NoHost)?;
+    let mut buffer = [0; 2_048];
+    for _ in 0..WAITING - 1 {
+        peer.recv(&mut buffer)?;
+    }
+    let cpu = loop_cpu()?;
+    net.stop();
     thread.join().map_err(|_| "the loop panicked")?;
+    let cpu_us = cpu.as_secs_f64() * 1e6 / f64::from(WAITING);
+    println!("  {cpu_us:.2} us of CPU time per datagram, in and out");
     Ok(())
 }
 
 /// Keeps `window` datagrams under way for a while and prints what the loop needed for each.
-fn measure(echo: SocketAddr, window: usize) -> Result<(), Box<dyn std::error::Error>> {
-    let socket = UdpSocket::bind("127.0.0.1:0")?;
-    socket.connect(echo)?;
-    socket.set_read_timeout(Some(Duration::from_secs(1)))?;
-    let datagram = [b'x'; 500];
+fn windowed(window: usize) -> Result<(), Box<dyn std::error::Error>> {
+    let (net, shard, local) = open(0)?;
+    let peer = peer(local)?;
+    let thread = shard.spawn(Echo::default(), NoHost)?;
     let mut buffer = [0; 2_048];
+    for _ in 0..window {
+        peer.send(&DATAGRAM)?;
+    }
+    peer.recv(&mut buffer)?;
     let (cpu_before, started) = (loop_cpu()?, Instant::now());
     let mut echoed = 0_u64;
-    for _ in 0..window {
-        socket.send(&datagram)?;
-    }
     while started.elapsed() < RUN {
-        socket.recv(&mut buffer)?;
-        socket.send(&datagram)?;
+        peer.send(&DATAGRAM)?;
+        peer.recv(&mut buffer)?;
         echoed += 1;
     }
     let cpu = loop_cpu()?.saturating_sub(cpu_before);
-    println!(
-        "{window:>6}  {:>11.0}  {:>15.2}",
-        echoed as f64 / started.elapsed().as_secs_f64(),
-        cpu.as_secs_f64() * 1e6 / echoed as f64
-    );
+    let rate = echoed as f64 / started.elapsed().as_secs_f64();
+    net.stop();
+    thread.join().map_err(|_| "the loop panicked")?;
+    let cpu_us = cpu.as_secs_f64() * 1e6 / echoed as f64;
+    println!("  window {window:>3}: {cpu_us:.2} us per datagram at {rate:.0} datagrams/s");
     Ok(())
 }
 
@@ -116,5 +149,9 @@ fn loop_cpu() -> Result<Duration, Box<dyn std::error::Error>> {
     Err("no loop thread".into())
 }
 
+/// About the size of a request without a body.
+const DATAGRAM: [u8; 500] = [b'x'; 500];
+/// How many wait; the socket's buffer holds them all.
+const WAITING: u32 = 8_000;
 /// How long each window is measured.
-const RUN: Duration = Duration::from_secs(3);
+const RUN: Duration = Duration::from_secs(2);
