@@ -111,17 +111,17 @@ impl<T: Trace> Decider<'_, T> {
             Caller::User(user) => {
                 let shown = user.caller_number.as_deref().unwrap_or(&user.name);
                 let dialled = Dialled::parse(self.request.called);
-                self.from_user(decision, shown, &dialled)
+                self.user_calls(decision, shown, &dialled)
             }
-            Caller::Customer(customer) => self.from_customer(decision, customer),
+            Caller::Customer(customer) => self.customer_calls(decision, customer),
             Caller::Carrier {
                 carrier, matched, ..
-            } => self.from_carrier(decision, carrier.account, *matched),
+            } => self.carrier_calls(decision, carrier.account, *matched),
             Caller::Unknown => Target::Challenge,
         }
     }
 
-    fn from_user(&mut self, decision: &mut Decision, shown: &str, dialled: &Dialled) -> Target {
+    fn user_calls(&mut self, decision: &mut Decision, shown: &str, dialled: &Dialled) -> Target {
         let name = match dialled {
             Dialled::Name(name) => name,
             // A user may be called 1001; what was dialled then counts as it was written.
@@ -137,7 +137,7 @@ impl<T: Trace> Decider<'_, T> {
         self.service_or_number(decision, shown, dialled)
     }
 
-    fn from_customer(&mut self, decision: &mut Decision, customer: &Arc<Customer>) -> Target {
+    fn customer_calls(&mut self, decision: &mut Decision, customer: &Arc<Customer>) -> Target {
         let dialled = match Dialled::parse(self.request.called) {
             Dialled::Number(digits) => {
                 let by = || Rewriter::Customer(customer.clone());
@@ -167,7 +167,7 @@ impl<T: Trace> Decider<'_, T> {
             return Target::Refuse(Refusal::NotFound);
         };
         if let Some(number) = self.table.number(digits) {
-            return self.to_number(decision, number);
+            return self.ring_number(decision, number);
         }
         let Some(account) = decision.account else {
             return Target::Refuse(Refusal::NotOurs);
@@ -183,7 +183,7 @@ impl<T: Trace> Decider<'_, T> {
 
     /// A carrier reaches our numbers only. One that fits by its address alone and asks for
     /// anything else is treated like any stranger: it may be a phone behind that address.
-    fn from_carrier(
+    fn carrier_calls(
         &mut self,
         decision: &mut Decision,
         carrier_of: Option<AccountId>,
@@ -195,7 +195,7 @@ impl<T: Trace> Decider<'_, T> {
         match ours {
             Some(number) => {
                 decision.account = Some(number.account);
-                self.to_number(decision, number)
+                self.ring_number(decision, number)
             }
             None => {
                 self.trace.step(|| Step::NotOurs(dialled.as_str().into()));
@@ -210,7 +210,7 @@ impl<T: Trace> Decider<'_, T> {
         }
     }
 
-    fn to_number(&mut self, decision: &mut Decision, number: &Arc<Number>) -> Target {
+    fn ring_number(&mut self, decision: &mut Decision, number: &Arc<Number>) -> Target {
         self.trace.step(|| Step::Number(number.clone()));
         decision.number = Some(number.clone());
         if !number.enabled || !self.account_enabled(Some(number.account)) {
