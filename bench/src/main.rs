@@ -89,7 +89,9 @@ fn run(scenario: Scenario, effort: &Effort) -> Result<Table> {
     match scenario {
         Scenario::Call => scenario::call::run(effort),
         Scenario::Register => scenario::register::run(effort),
-        _ => anyhow::bail!("x"),
+        Scenario::Memory => scenario::memory::run(effort),
+        Scenario::Soak => scenario::soak::run(effort),
+        Scenario::Media => scenario::media::run(effort),
     }
 }
 
@@ -107,6 +109,7 @@ fn effort(arguments: &Arguments) -> Effort {
             sides,
             users: 1_000,
             held_calls: 200,
+            media_calls: 20,
             soak: Duration::from_secs(5),
             settle: Duration::from_secs(1),
         };
@@ -118,6 +121,7 @@ fn effort(arguments: &Arguments) -> Effort {
         sides,
         users: arguments.users,
         held_calls: 10_000,
+        media_calls: 500,
         soak: Duration::from_secs(arguments.soak_s),
         settle: Duration::from_secs(40),
     }

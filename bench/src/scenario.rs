@@ -28,6 +28,8 @@ pub(crate) struct Effort {
     pub(crate) users: usize,
     /// Calls held in the memory scenario.
     pub(crate) held_calls: u64,
+    /// Calls of the media scenario.
+    pub(crate) media_calls: usize,
     /// How long the soak lasts.
     pub(crate) soak: Duration,
     /// Until nothing is left of ended transactions (32 s, RFC 3261 §17.1.1.2, and a margin).

@@ -1,1 +1,151 @@
+//! rtpengine in user space, driven by its `ng` protocol: bencode over UDP with a cookie.
 
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+use testkit::{Program, ports, wait_for};
+
+use crate::load::message::Message;
+use crate::load::uac;
+use crate::peers::SERVER_CPU;
+
+/// A running rtpengine; ends with the value.
+pub(crate) struct Rtpengine {
+    program: Program,
+    socket: UdpSocket,
+    next_cookie: u32,
+    _directory: TempDir,
+}
+
+impl Rtpengine {
+    pub(crate) fn start() -> Result<Self> {
+        let port = ports::one();
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        let directory = tempfile::tempdir().context("making a directory")?;
+        let mut command = Command::new("taskset");
+        command.args([
+            "-c",
+            SERVER_CPU,
+            "rtpengine",
+            "--foreground",
+            "--log-stderr",
+        ]);
+        command.args(OPTIONS);
+        command.arg("--interface=127.0.0.1");
+        command.arg(format!("--listen-ng={address}"));
+        command.arg(format!("--port-min={RTP_FIRST_PORT}"));
+        command.arg(format!("--port-max={RTP_LAST_PORT}"));
+        command.arg(format!(
+            "--pidfile={}",
+            directory.path().join("pid").display()
+        ));
+        let program = Program::start("rtpengine", &mut command, directory.path())?;
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("binding")?;
+        socket.connect(address).context("connecting")?;
+        socket
+            .set_read_timeout(Some(ANSWER_PATIENCE))
+            .context("setting a timeout")?;
+        let mut rtpengine = Self {
+            program,
+            socket,
+            next_cookie: 0,
+            _directory: directory,
+        };
+        wait_for("an answer of rtpengine", || {
+            rtpengine.ask(&[("command", "ping")]).ok()
+        });
+        Ok(rtpengine)
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.program.pid()
+    }
+
+    /// Sets up a call between two media ports; gives the relay's ports for caller and callee.
+    pub(crate) fn call(&mut self, number: usize, media_ports: (u16, u16)) -> Result<(u16, u16)> {
+        let id = format!("bench-{number}");
+        let offer = uac::session(Ipv4Addr::LOCALHOST, media_ports.0);
+        let to_callee = self.session(&[
+            ("command", "offer"),
+            ("call-id", &id),
+            ("from-tag", "a"),
+            ("sdp", &offer),
+        ])?;
+        let answer = uac::session(Ipv4Addr::LOCALHOST, media_ports.1);
+        let to_caller = self.session(&[
+            ("command", "answer"),
+            ("call-id", &id),
+            ("from-tag", "a"),
+            ("to-tag", "b"),
+            ("sdp", &answer),
+        ])?;
+        Ok((to_caller, to_callee))
+    }
+
+    /// Gives a command; takes the audio port out of the session description that comes back.
+    fn session(&mut self, dictionary: &[(&str, &str)]) -> Result<u16> {
+        let answer = self.ask(dictionary)?;
+        // The session description is the only value with such lines in it.
+        let message = Message {
+            body: &answer,
+            ..Message::default()
+        };
+        match message.audio_port() {
+            Some(port) => Ok(port),
+            None => bail!("rtpengine: {}", String::from_utf8_lossy(&answer)),
+        }
+    }
+
+    fn ask(&mut self, dictionary: &[(&str, &str)]) -> Result<Vec<u8>> {
+        self.next_cookie += 1;
+        let cookie = format!("{} ", self.next_cookie);
+        let mut bytes = cookie.clone().into_bytes();
+        bytes.extend(bencode(dictionary).into_bytes());
+        self.socket.send(&bytes).context("sending to rtpengine")?;
+        let mut buffer = vec![0; 65_536];
+        loop {
+            let size = self
+                .socket
+                .recv(&mut buffer)
+                .context("no answer of rtpengine")?;
+            if let Some(answer) = buffer[..size].strip_prefix(cookie.as_bytes()) {
+                return Ok(answer.to_vec());
+            }
+        }
+    }
+}
+
+/// A dictionary of strings; keys in order, as bencode has it.
+fn bencode(dictionary: &[(&str, &str)]) -> String {
+    let mut sorted = dictionary.to_vec();
+    sorted.sort_unstable();
+    let strings = sorted.iter().flat_map(|(key, value)| [key, value]);
+    let body: String = strings
+        .map(|text| format!("{}:{text}", text.len()))
+        .collect();
+    format!("d{body}e")
+}
+
+/// User space only, one thread for one processor, no log of each call.
+pub(crate) const OPTIONS: [&str; 3] = ["--table=-1", "--num-threads=1", "--log-level=3"];
+
+const RTP_FIRST_PORT: u16 = 50_000;
+const RTP_LAST_PORT: u16 = 59_999;
+const ANSWER_PATIENCE: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::bencode;
+
+    #[test]
+    fn keys_are_sorted() {
+        assert_eq!(
+            bencode(&[("sdp", "x"), ("command", "offer")]),
+            "d7:command5:offer3:sdp1:xe"
+        );
+    }
+}

@@ -1,5 +1,6 @@
 //! Processor time of a register cycle with digest.
 
+use std::any::Any;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use anyhow::Result;
@@ -63,24 +64,18 @@ struct Loaded {
     pid: u32,
     cpu: Series,
     rate: Series,
-    _server: Server,
-}
-
-/// Held for its end only.
-#[expect(dead_code, reason = "dropping it ends the program")]
-enum Server {
-    Kamailio(Kamailio),
-    Tandem(Tandem),
+    /// Held for its end only.
+    _server: Box<dyn Any>,
 }
 
 impl Loaded {
     fn start(side: Side, users: usize) -> Result<Self> {
-        let (server, address, domain, pid) = match side {
+        let (server, address, domain, pid): (Box<dyn Any>, _, _, _) = match side {
             Side::Peer => {
                 let kamailio = Kamailio::registrar(users)?;
                 let (address, pid) = (kamailio.address, kamailio.pid());
                 (
-                    Server::Kamailio(kamailio),
+                    Box::new(kamailio),
                     address,
                     REGISTRAR_DOMAIN.to_owned(),
                     pid,
@@ -91,7 +86,7 @@ impl Loaded {
                 tandem.add_users(users)?;
                 let (address, pid) = (tandem.address, tandem.pid());
                 let domain = tandem.domain().to_owned();
-                (Server::Tandem(tandem), address, domain, pid)
+                (Box::new(tandem), address, domain, pid)
             }
         };
         let local = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 2), ports::one());

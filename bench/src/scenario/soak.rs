@@ -1,1 +1,124 @@
+//! 10,000 calls up at once and 1,000 new ones per second, for as long as is wanted.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use testkit::ports;
+
+use crate::load::calls::{CallLoad, CallPlan, Pace};
+use crate::peers::kamailio::{self, Kamailio};
+use crate::peers::tandem::{Media, Tandem};
+use crate::scenario::{Effort, Side};
+use crate::table::{Row, Series, Table};
+use crate::usage;
+
+/// Losses, repetitions, the delay of the ringing, and the memory over time.
+pub(crate) fn run(effort: &Effort) -> Result<Table> {
+    let mut seen = [Soaked::default(), Soaked::default()];
+    for &side in effort.sides {
+        let callee = SocketAddrV4::new(Ipv4Addr::LOCALHOST, ports::one());
+        seen[side as usize] = match side {
+            Side::Peer => {
+                let kamailio = Kamailio::proxy(callee)?;
+                soak(
+                    CallPlan::new(kamailio.address, callee),
+                    kamailio.pid(),
+                    effort,
+                )?
+            }
+            Side::Ours => {
+                let tandem = Tandem::start()?;
+                let plan = CallPlan::new(tandem.address, callee);
+                tandem.route_calls(plan.caller, callee, Media::Bypass)?;
+                soak(plan, tandem.pid(), effort)?
+            }
+        };
+    }
+    let [peer, ours] = &seen;
+    let row = |work: &str, figure: fn(&Soaked) -> f64| {
+        let mut row = Row {
+            work: work.to_owned(),
+            peer: Series::default(),
+            ours: Series::default(),
+            remarks: String::new(),
+        };
+        row.peer.push(figure(peer));
+        row.ours.push(figure(ours));
+        row
+    };
+    Ok(Table {
+        title: format!(
+            "Soak: {} s, 1,000 new calls/s of 10 s each, 10,000 at once",
+            effort.soak.as_secs()
+        ),
+        peer: format!("Kamailio proxy as above, {}", kamailio::OPTIONS.join(" ")),
+        rows: vec![
+            row("calls completed", |seen| seen.completed),
+            row("calls lost", |seen| seen.lost),
+            row("messages sent again, by anybody", |seen| seen.repeated),
+            row("INVITE to ringing, median, ms", |seen| seen.median_ms),
+            row("INVITE to ringing, p99, ms", |seen| seen.p99_ms),
+            row("memory in the first minute, MB", |seen| {
+                seen.memory_early_mb
+            }),
+            row("memory at the end, MB", |seen| seen.memory_late_mb),
+        ],
+    })
+}
+
+#[derive(Default)]
+struct Soaked {
+    completed: f64,
+    lost: f64,
+    repeated: f64,
+    median_ms: f64,
+    p99_ms: f64,
+    memory_early_mb: f64,
+    memory_late_mb: f64,
+}
+
+fn soak(plan: CallPlan, pid: u32, effort: &Effort) -> Result<Soaked> {
+    let mut load = CallLoad::new(CallPlan {
+        talk: Some(TALK),
+        ..plan
+    })?;
+    let pace = Pace::Open {
+        per_second: PER_SECOND,
+    };
+    let start = Instant::now();
+    let mut samples = Vec::new();
+    while start.elapsed() < effort.soak {
+        let left = effort.soak.saturating_sub(start.elapsed());
+        load.run_for(pace, SAMPLE_EVERY.min(left));
+        let memory_mb = usage::memory_bytes(pid)? as f64 / 1e6;
+        eprintln!(
+            "soak {:4} s: {} up, {memory_mb:.1} MB, {:?}",
+            start.elapsed().as_secs(),
+            load.in_progress(),
+            load.counts()
+        );
+        samples.push((start.elapsed(), memory_mb));
+    }
+    load.run_for(Pace::Stopped, TALK);
+    load.drain();
+    let counts = load.counts();
+    // By a minute every timer of the first calls has run out.
+    let early = samples.iter().rev().find(|(time, _)| *time <= FIRST_MINUTE);
+    let callee = counts.callee;
+    Ok(Soaked {
+        completed: counts.completed as f64,
+        lost: counts.lost as f64,
+        repeated: (counts.repeated_by_caller + callee.repeated_requests + callee.repeated_answers)
+            as f64,
+        median_ms: load.set_up.quantile(0.5).as_secs_f64() * 1e3,
+        p99_ms: load.set_up.quantile(0.99).as_secs_f64() * 1e3,
+        memory_early_mb: early.map_or(0.0, |&(_, memory)| memory),
+        memory_late_mb: samples.last().map_or(0.0, |&(_, memory)| memory),
+    })
+}
+
+const PER_SECOND: u32 = 1_000;
+const TALK: Duration = Duration::from_secs(10);
+const SAMPLE_EVERY: Duration = Duration::from_secs(10);
+const FIRST_MINUTE: Duration = Duration::from_secs(65);
