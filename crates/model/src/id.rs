@@ -67,6 +67,10 @@ macro_rules! id {
                 let rest = s
                     .strip_prefix(concat!($prefix, "_"))
                     .ok_or(IdError::Prefix { expected: $prefix })?;
+                // 26 characters hold 130 bits; the two at the front must be unused.
+                if !matches!(rest.as_bytes().first(), Some(b'0'..=b'7')) {
+                    return Err(IdError::Malformed);
+                }
                 Ulid::from_string(rest).map(|u| Self(u.0)).map_err(|_| IdError::Malformed)
             }
         }

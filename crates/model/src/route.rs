@@ -93,3 +93,31 @@ impl Validate for Rewrite {
         checks.done()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Rewrite;
+
+    #[test]
+    fn rewriting_takes_off_then_puts_before() {
+        for (strip_digits, prepend, number, expected) in [
+            (0, "", "+4930123", "+4930123"),
+            (0, "", "*600", "*600"),
+            (2, "", "+4930123", "30123"),
+            (2, "0", "+4930123", "030123"),
+            (2, "+31", "4930123", "+3130123"),
+            (0, "00", "+4930123", "004930123"),
+            (0, "+", "4930123", "+4930123"),
+            (0, "+", "+4930123", "+4930123"),
+            (7, "", "+4930123", ""),
+            (200, "9", "+4930123", "9"),
+            (1, "", "äb", "b"),
+        ] {
+            let rewrite = Rewrite {
+                strip_digits,
+                prepend: prepend.into(),
+            };
+            assert_eq!(rewrite.apply(number), expected, "{rewrite:?} of {number}");
+        }
+    }
+}
