@@ -74,7 +74,10 @@ impl Worker {
     fn run(mut self) {
         let mut ready = Vec::with_capacity(EVENTS);
         loop {
-            if let Some(tick) = self.pace.tick() {
+            // What was not reported because too much was ready must not wait on top.
+            if ready.len() < EVENTS
+                && let Some(tick) = self.pace.tick()
+            {
                 thread::sleep(tick);
             }
             if let Err(error) = self.epoll.wait(SWEEP_MS, &mut ready) {

@@ -97,4 +97,4 @@ fn check(result: i32) -> io::Result<i32> {
 }
 
 /// How many ready descriptors one wait reports; the rest come with the next.
-pub(crate) const EVENTS: usize = 256;
+pub(crate) const EVENTS: usize = 1_024;
