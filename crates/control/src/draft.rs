@@ -145,6 +145,8 @@ fn collect_unknown(path: &str, sent: &Value, known: &Value, errors: &mut Vec<Fie
         };
         match known.get(key) {
             Some(known) => collect_unknown(&field, value, known, errors),
+            // Null is what a field that is not there is.
+            None if value.is_null() => {}
             None => errors.push(FieldError {
                 field,
                 message: "there is no such field".into(),

@@ -1,2 +1,168 @@
-//! placeholder
-fn main() {}
+//! `tandem`: the platform and its command line.
+//!
+//! `tandem up` runs a platform; every other command but `doctor`, `completion` and `version` is
+//! a client of its API. One file per noun, with the same name as in the API.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::failure::{EXIT_CODES, Failure};
+use crate::global::Global;
+use crate::records::RecordCommand;
+
+mod account;
+mod api;
+mod audit;
+mod ban;
+mod call;
+mod carrier;
+mod cdr;
+mod client;
+mod customer;
+mod device;
+mod doctor;
+mod event;
+mod failure;
+mod flags;
+mod gateway;
+mod global;
+mod limit;
+mod listener;
+mod number;
+mod output;
+mod ports;
+mod records;
+mod registration;
+mod route;
+mod settings;
+mod token;
+mod user;
+
+/// A SIP platform in one program.
+#[derive(Parser, Debug)]
+#[command(name = "tandem", version, about, after_help = EXIT_CODES, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Calls in progress
+    #[command(subcommand)]
+    Call(call::CallCommand),
+    /// Registered contacts
+    #[command(subcommand)]
+    Registration(registration::RegistrationCommand),
+    /// Records of calls that have ended
+    #[command(subcommand)]
+    Cdr(cdr::CdrCommand),
+    /// Tenants
+    #[command(subcommand)]
+    Account(RecordCommand<account::AccountFields>),
+    /// Who registers devices and is called by name
+    #[command(subcommand)]
+    User(RecordCommand<user::UserFields>),
+    /// Devices with secrets of their own
+    #[command(subcommand)]
+    Device(RecordCommand<device::DeviceFields>),
+    /// What carriers and customers can call
+    #[command(subcommand)]
+    Number(RecordCommand<number::NumberFields>),
+    /// Who sends us calls
+    #[command(subcommand)]
+    Customer(RecordCommand<customer::CustomerFields>),
+    /// Whom we send calls to
+    #[command(subcommand)]
+    Carrier(RecordCommand<carrier::CarrierFields>),
+    /// Addresses of carriers
+    #[command(subcommand)]
+    Gateway(gateway::GatewayCommand),
+    /// Which carrier takes which numbers
+    #[command(subcommand)]
+    Route(route::RouteCommand),
+    /// What applies where no record says otherwise
+    #[command(subcommand)]
+    Settings(settings::SettingsCommand),
+    /// What the limits allow and what of it is in use
+    #[command(subcommand)]
+    Limit(limit::LimitCommand),
+    /// Who may ask the API for what
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Sockets that are open for SIP
+    #[command(subcommand)]
+    Listener(listener::ListenerCommand),
+    /// Sources whose packets are dropped
+    #[command(subcommand)]
+    Ban(ban::BanCommand),
+    /// Who changed what
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// What happens, as it happens
+    #[command(subcommand)]
+    Event(event::EventCommand),
+    /// Asks the API anything
+    Api(api::ApiFlags),
+    /// Looks for what would stop calls on this machine
+    Doctor(doctor::DoctorFlags),
+    /// Prints what makes a shell complete commands
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Prints the version
+    Version,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "tandem: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Call(command) => call::run(global, command),
+        Command::Registration(command) => registration::run(global, command),
+        Command::Cdr(command) => cdr::run(global, command),
+        Command::Account(command) => records::run(global, command),
+        Command::User(command) => records::run(global, command),
+        Command::Device(command) => records::run(global, command),
+        Command::Number(command) => records::run(global, command),
+        Command::Customer(command) => records::run(global, command),
+        Command::Carrier(command) => records::run(global, command),
+        Command::Gateway(command) => gateway::run(global, command),
+        Command::Route(command) => route::run(global, command),
+        Command::Settings(command) => settings::run(global, command),
+        Command::Limit(command) => limit::run(global, command),
+        Command::Token(command) => token::run(global, command),
+        Command::Listener(command) => listener::run(global, command),
+        Command::Ban(command) => ban::run(global, command),
+        Command::Audit(command) => audit::run(global, command),
+        Command::Event(command) => event::run(global, command),
+        Command::Api(flags) => api::run(global, &flags),
+        Command::Doctor(flags) => doctor::run(global, &flags),
+        Command::Completion { shell } => completion(shell),
+        Command::Version => output::print(concat!("tandem ", env!("CARGO_PKG_VERSION"), "\n")),
+    }
+}
+
+fn completion(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "tandem", &mut script);
+    output::print(&String::from_utf8_lossy(&script))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! What the kernel grants: socket buffers and open files.
+
+use std::fs;
+
+use super::Finding;
+use crate::ports::PortFlags;
+
+/// Compares what the kernel grants with what the platform asks for.
+pub(super) fn check(ports: &PortFlags) -> Vec<Finding> {
+    let buffer_bytes = |name: &str| {
+        fs::read_to_string(format!("/proc/sys/net/core/{name}"))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+    };
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let mut findings = vec![
+        buffer("rmem_max", buffer_bytes("rmem_max")),
+        buffer("wmem_max", buffer_bytes("wmem_max")),
+    ];
+    findings.push(files(open_files(&limits), files_wanted(ports)));
+    findings
+}
+
+fn buffer(name: &str, granted_bytes: Option<u64>) -> Finding {
+    match granted_bytes {
+        // The kernel doubles what it grants, for its own accounting: socket(7).
+        Some(granted) if 2 * granted >= BUFFER_BYTES => {
+            Finding::ok("buffers", format!("net.core.{name} is {granted} bytes"))
+        }
+        Some(granted) => Finding::warn(
+            "buffers",
+            format!("net.core.{name} is {granted} bytes: at bursts UDP packets are lost"),
+            format!(
+                "sudo sysctl -w net.core.{name}={BUFFER_BYTES}, and the same in /etc/sysctl.d/ to keep it"
+            ),
+        ),
+        None => Finding::warn(
+            "buffers",
+            format!("net.core.{name} cannot be read"),
+            "look with `sysctl net.core`",
+        ),
+    }
+}
+
+fn files(limit: Option<u64>, wanted: u64) -> Finding {
+    match limit {
+        Some(limit) if limit >= wanted => {
+            Finding::ok("files", format!("{limit} open files are allowed"))
+        }
+        Some(limit) => Finding::warn(
+            "files",
+            format!(
+                "{limit} open files are allowed; all RTP ports and many connections need {wanted}"
+            ),
+            format!("ulimit -n {wanted}, or LimitNOFILE={wanted} in the systemd unit"),
+        ),
+        None => Finding::warn(
+            "files",
+            "the limit of open files cannot be read",
+            "look with `ulimit -n`",
+        ),
+    }
+}
+
+/// The soft limit in /proc/self/limits, see proc_pid_limits(5); the platform raises its own to
+/// the hard one, which is therefore what counts.
+fn open_files(limits: &str) -> Option<u64> {
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))?;
+    line.split_whitespace().nth(4)?.parse().ok()
+}
+
+/// A file for each RTP port, and room for connections.
+fn files_wanted(ports: &PortFlags) -> u64 {
+    let (first, last) = ports.rtp_ports;
+    u64::from(last - first) + 1 + CONNECTION_FILES
+}
+
+/// What the platform asks for each UDP socket, see `net`.
+const BUFFER_BYTES: u64 = 8 * 1024 * 1024;
+/// Connections of phones that are to have room.
+const CONNECTION_FILES: u64 = 20_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Level;
+
+    #[test]
+    fn the_hard_limit_of_open_files_is_read() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units\n\
+                      Max open files            1024                 524288               files\n";
+        assert_eq!(open_files(limits), Some(524_288));
+        assert_eq!(open_files(""), None);
+    }
+
+    #[test]
+    fn small_buffers_are_a_warning_with_the_command_that_helps() {
+        let finding = buffer("rmem_max", Some(212_992));
+        assert_eq!(finding.level, Level::Warn);
+        assert!(
+            finding
+                .advice
+                .contains("sysctl -w net.core.rmem_max=8388608")
+        );
+    }
+}

@@ -1,0 +1,59 @@
+//! Flags of every command.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// Flags of every command.
+#[derive(Args, Debug)]
+pub(crate) struct Global {
+    /// How results are printed
+    #[arg(short, long, value_enum, default_value_t = Format::Table, global = true, help_heading = "Global")]
+    pub(crate) output: Format,
+
+    /// The API's address; by default what the data directory says
+    #[arg(
+        long,
+        env = "TANDEM_ADDR",
+        value_name = "URL",
+        global = true,
+        help_heading = "Global"
+    )]
+    pub(crate) addr: Option<String>,
+
+    /// The API token; by default what the data directory says
+    #[arg(
+        long,
+        env = "TANDEM_TOKEN",
+        hide_env_values = true,
+        global = true,
+        help_heading = "Global"
+    )]
+    pub(crate) token: Option<String>,
+
+    /// The data directory of a platform on this machine
+    #[arg(
+        long,
+        env = "TANDEM_DATA",
+        value_name = "DIR",
+        default_value = "./data",
+        global = true,
+        help_heading = "Global"
+    )]
+    pub(crate) data: PathBuf,
+
+    /// Answers every question with yes
+    #[arg(short, long, global = true, help_heading = "Global")]
+    pub(crate) yes: bool,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// For programs: all fields.
+    Json,
+    /// For people and programs: all fields.
+    Yaml,
+}

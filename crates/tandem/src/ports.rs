@@ -1,0 +1,65 @@
+//! Addresses and ports that a platform listens on, as flags of `up` and `doctor`.
+
+use std::net::IpAddr;
+
+use clap::Args;
+
+/// Addresses and ports that a platform listens on.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PortFlags {
+    /// The local address; 0.0.0.0 for all of IPv4, :: for all
+    #[arg(long, default_value = "0.0.0.0")]
+    pub(crate) bind: IpAddr,
+    /// The address that peers are told, where another one leads here (NAT)
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) advertise: Option<IpAddr>,
+    /// SIP over UDP and TCP
+    #[arg(long, default_value_t = 5060, value_name = "PORT")]
+    pub(crate) sip_port: u16,
+    /// SIP over TLS
+    #[arg(long, default_value_t = 5061, value_name = "PORT")]
+    pub(crate) tls_port: u16,
+    /// SIP over WebSocket
+    #[arg(long, default_value_t = 5062, value_name = "PORT")]
+    pub(crate) ws_port: u16,
+    /// SIP over WebSocket with TLS
+    #[arg(long, default_value_t = 5063, value_name = "PORT")]
+    pub(crate) wss_port: u16,
+    /// The API
+    #[arg(long, default_value_t = 8080, value_name = "PORT")]
+    pub(crate) http_port: u16,
+    /// RTP and RTCP
+    #[arg(long, default_value = "20000-29999", value_name = "FIRST-LAST", value_parser = range)]
+    pub(crate) rtp_ports: (u16, u16),
+}
+
+fn range(text: &str) -> Result<(u16, u16), String> {
+    let wanted = || "two ports are wanted, the first not above the last, as 20000-29999".to_owned();
+    let (first, last) = text.split_once('-').ok_or_else(wanted)?;
+    let parse = |port: &str| {
+        port.trim()
+            .parse::<u16>()
+            .ok()
+            .filter(|port| *port > 0)
+            .ok_or_else(wanted)
+    };
+    let (first, last) = (parse(first)?, parse(last)?);
+    if first < last {
+        Ok((first, last))
+    } else {
+        Err(wanted())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_has_two_ports_in_order() {
+        assert_eq!(range("20000-29999"), Ok((20_000, 29_999)));
+        for wrong in ["20000", "3-2", "0-5", "a-b", "1-70000"] {
+            assert!(range(wrong).is_err(), "{wrong}");
+        }
+    }
+}

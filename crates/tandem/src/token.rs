@@ -1,0 +1,73 @@
+//! `tandem token`: who may ask the API for what.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::cdr::{now_us, span_us};
+use crate::client::{Client, encode};
+use crate::failure::Failure;
+use crate::global::Global;
+use crate::output;
+
+/// What can be done with tokens.
+#[derive(Subcommand, Debug)]
+pub(crate) enum TokenCommand {
+    /// Lists them
+    List,
+    /// Makes one, and shows it this once
+    Create {
+        /// What it is called
+        name: String,
+        /// What it may do
+        #[arg(long, value_parser = ["viewer", "operator", "admin"], default_value = "viewer")]
+        role: String,
+        /// How long it is valid, as 12h or 30d; for ever, if left out
+        #[arg(long, value_parser = span_us)]
+        expires_in: Option<u64>,
+    },
+    /// Deletes some; they are refused from now on
+    Delete {
+        /// Their identifiers
+        #[arg(required = true)]
+        tokens: Vec<String>,
+    },
+}
+
+/// Does it.
+pub(crate) fn run(global: &Global, command: TokenCommand) -> Result<(), Failure> {
+    let client = Client::of(global)?;
+    match command {
+        TokenCommand::List => {
+            let answer = client.read("/v1/tokens", &[])?.body;
+            let items = answer["items"].as_array().cloned().unwrap_or_default();
+            let columns = [
+                ("ID", "id"),
+                ("NAME", "name"),
+                ("ROLE", "role"),
+                ("CREATED", "created_us"),
+                ("LAST USED", "last_used_us"),
+                ("EXPIRES", "expires_us"),
+            ];
+            output::list(global, &items, &columns)
+        }
+        TokenCommand::Create {
+            name,
+            role,
+            expires_in,
+        } => {
+            let expires_us = expires_in.map(|span_us| now_us().saturating_add(span_us));
+            let body = json!({ "name": name, "role": role, "expires_us": expires_us });
+            let created = client.create("/v1/tokens", &body)?.body;
+            output::say("The token is shown only now.");
+            output::object(global, &created)
+        }
+        TokenCommand::Delete { tokens } => {
+            output::confirm(global, &format!("Delete token {}?", tokens.join(", ")))?;
+            for id in tokens {
+                client.delete(&format!("/v1/tokens/{}", encode(&id)))?;
+                output::say(&format!("token {id} is deleted"));
+            }
+            Ok(())
+        }
+    }
+}
