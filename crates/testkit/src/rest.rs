@@ -42,20 +42,24 @@ impl Rest {
         self.expect("GET", path, None)
     }
 
-    /// The items of a list, its first page.
+    /// The items of a list, all its pages.
     ///
     /// # Errors
-    /// If the answer is not a success with a list in it.
+    /// If an answer is not a success with a list in it.
     pub fn list(&self, path: &str) -> Result<Vec<Value>> {
-        let mut answer = self.read(path)?;
-        let list = if answer.is_array() {
-            answer
-        } else {
-            answer["items"].take()
-        };
-        match list {
-            Value::Array(items) => Ok(items),
-            other => bail!("{path} holds no list but {other}"),
+        let mut items = Vec::new();
+        let mut page = path.to_owned();
+        loop {
+            let mut answer = self.read(&page)?;
+            match answer["items"].take() {
+                Value::Array(more) => items.extend(more),
+                _ => bail!("{page} holds no list but {answer}"),
+            }
+            let Some(cursor) = answer["next_cursor"].as_str() else {
+                return Ok(items);
+            };
+            let joint = if path.contains('?') { '&' } else { '?' };
+            page = format!("{path}{joint}cursor={cursor}");
         }
     }
 
@@ -67,7 +71,7 @@ impl Rest {
         self.expect("POST", path, Some(body))
     }
 
-    /// Replaces a resource by PUT.
+    /// Replaces a resource by PUT, whatever its revision.
     ///
     /// # Errors
     /// If the answer is not a success.
@@ -75,7 +79,7 @@ impl Rest {
         self.expect("PUT", path, Some(body))
     }
 
-    /// Changes fields of a resource by PATCH.
+    /// Changes fields of a resource by PATCH, whatever its revision.
     ///
     /// # Errors
     /// If the answer is not a success.
@@ -97,11 +101,29 @@ impl Rest {
     /// # Errors
     /// If there is no answer.
     pub fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
-        let request = ureq::http::Request::builder()
+        self.send_with(method, path, &[], body)
+    }
+
+    /// As [`Self::send`], with more headers.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<(u16, Value)> {
+        let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
             .header("Authorization", format!("Bearer {}", self.token))
-            .header("Content-Type", "application/json")
+            .header("Content-Type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request
             .body(body.map(Value::to_string).unwrap_or_default())
             .context("building the request")?;
         let mut answer = self
@@ -117,7 +139,12 @@ impl Rest {
     }
 
     fn expect(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
-        let (status, answer) = self.send(method, path, body)?;
+        let any_revision: &[(&str, &str)] = if matches!(method, "PUT" | "PATCH") {
+            &[("If-Match", "*")]
+        } else {
+            &[]
+        };
+        let (status, answer) = self.send_with(method, path, any_revision, body)?;
         if !(200..300).contains(&status) {
             bail!("{method} {path}: {status} {answer}");
         }

@@ -63,7 +63,8 @@ const BANNED_PATHS: &[&str] = &[
     "std::process",
     "std::env",
     "thread_rng",
-    "RandomState",
+    "RandomState::new",
+    "RandomState::default",
     "async fn",
     ".await",
 ];
