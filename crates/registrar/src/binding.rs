@@ -4,8 +4,7 @@ use core::fmt;
 use core::num::NonZeroU32;
 use core::str::FromStr;
 
-use clock::Time;
-use clock::TimerKey;
+use clock::{Time, TimerKey};
 
 use crate::agents::AgentKey;
 use crate::reach::{PackedFlow, Reach};

@@ -2,20 +2,18 @@
 
 use std::collections::VecDeque;
 
-use clock::Time;
-use clock::Wheel;
+use clock::{Time, Wheel};
 use sip::{ConnId, Transport, Uri};
 use smallvec::SmallVec;
 
+use crate::agents::Agents;
 use crate::binding::{Binding, BindingId, Probe, Trust};
 use crate::contact::Contact;
 use crate::gruu::{self, GruuKey};
 use crate::output::{Event, EventKind, Output, Removal};
 use crate::policy::{self, Policy};
 use crate::record::{self, Record, RecordError, Restored};
-use crate::request::Request;
 use crate::table::Table;
-use crate::{RegisterError, agents::Agents};
 
 mod listed;
 mod probe;
@@ -62,19 +60,6 @@ impl Registrar {
     /// Another policy. Bindings that are there learn of it with their next refresh or ping.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
-    }
-
-    /// A REGISTER whose sender may register the address of record: RFC 3261 §10.3 steps 6
-    /// to 8. All of it takes effect, or nothing.
-    ///
-    /// # Errors
-    /// [`RegisterError::status`] says what to answer.
-    pub fn register(
-        &mut self,
-        now: Time,
-        request: &Request<'_>,
-    ) -> Result<Registered, RegisterError> {
-        self.apply(now, request)
     }
 
     /// A connection ended: the bindings that live by it end too.

@@ -4,10 +4,11 @@ use clock::Time;
 use sip::{Transport, Writer};
 use smallvec::SmallVec;
 
+use super::Registrar;
 use super::update::{is_flow, joined};
-use super::{Binding, Registrar, Request, gruu, policy};
-use crate::binding::Q_MAX;
-use crate::request::{Contacts, Hops};
+use crate::binding::{Binding, Q_MAX};
+use crate::request::{Contacts, Hops, Request};
+use crate::{gruu, policy};
 
 /// What the 200 says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,9 +7,11 @@ use clock::Time;
 use model::KeepAlive;
 use sip::Transport;
 
-use super::policy;
-use super::{Binding, BindingId, Contact, EventKind, Output, Probe, Registrar, Removal, Trust};
-use crate::output::{Ping, PingFailure, PingId, PingReason};
+use super::Registrar;
+use crate::binding::{Binding, BindingId, Probe, Trust};
+use crate::contact::Contact;
+use crate::output::{EventKind, Output, Ping, PingFailure, PingId, PingReason, Removal};
+use crate::policy;
 
 /// Whether a final answer to OPTIONS shows that the contact is there. Any does, a refusal too,
 /// except those by which somebody else speaks for it: 404, 410 and 604 (another phone has its
@@ -91,24 +93,31 @@ impl Registrar {
         Probe::At(next_slot(now, binding.id, self.policy.keep_alive_interval))
     }
 
-    fn send(&mut self, now: Time, slot: u32, at: Time) {
-        let reason = match self.table[slot].trust {
-            Trust::Pending { .. } => PingReason::Verify,
-            Trust::Routable { .. } => PingReason::KeepAlive,
-        };
-        if reason == PingReason::KeepAlive {
-            let is_late = now.since(at) > policy::KEEP_ALIVE_LATE;
-            let is_empty = self.policy.keep_alive == KeepAlive::Empty;
-            let probe = self.keep_alive_probe(now, &self.table[slot]);
-            if is_late || is_empty || probe == Probe::Off {
-                if is_empty && !is_late && probe != Probe::Off {
-                    let flow = self.table[slot].flow.unpack();
-                    self.outputs.push_back(Output::Datagram(flow));
-                }
-                self.table[slot].probe = probe;
-                return;
+    fn send(&mut self, now: Time, slot: u32, due: Time) {
+        match self.table[slot].trust {
+            Trust::Pending { .. } => self.send_options(now, slot, PingReason::Verify),
+            Trust::Routable { .. } => self.send_keep_alive(now, slot, due),
+        }
+    }
+
+    fn send_keep_alive(&mut self, now: Time, slot: u32, due: Time) {
+        let next = self.keep_alive_probe(now, &self.table[slot]);
+        let is_late = now.since(due) > policy::KEEP_ALIVE_LATE;
+        if next == Probe::Off || is_late {
+            self.table[slot].probe = next;
+            return;
+        }
+        match self.policy.keep_alive {
+            KeepAlive::Options => self.send_options(now, slot, PingReason::KeepAlive),
+            KeepAlive::Empty => {
+                self.table[slot].probe = next;
+                let flow = self.table[slot].flow.unpack();
+                self.outputs.push_back(Output::Datagram(flow));
             }
         }
+    }
+
+    fn send_options(&mut self, now: Time, slot: u32, reason: PingReason) {
         let binding = &mut self.table[slot];
         binding.serial = binding.serial.wrapping_add(1);
         binding.probe = Probe::Waiting(now + policy::PING_TIMEOUT);

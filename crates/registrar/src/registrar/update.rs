@@ -6,12 +6,13 @@ use clock::Time;
 use sip::{Scheme, Transport, Uri};
 use smallvec::SmallVec;
 
-use super::Registered;
-use super::policy;
-use super::{Binding, EventKind, Probe, RegisterError, Registrar, Removal, Request, Trust};
-use crate::binding::{Q_MAX, TextParts, Texts};
+use super::{Registered, Registrar};
+use crate::RegisterError;
+use crate::binding::{Binding, Probe, Q_MAX, TextParts, Texts, Trust};
+use crate::output::{EventKind, Removal};
+use crate::policy;
 use crate::reach::PackedFlow;
-use crate::request::{Contacts, Hops, NewContact, Replies};
+use crate::request::{Contacts, Hops, NewContact, Replies, Request};
 
 /// One contact of the request, judged.
 struct Step<'r, 'a> {
@@ -26,7 +27,12 @@ struct Step<'r, 'a> {
 type Steps<'r, 'a> = SmallVec<[Step<'r, 'a>; 2]>;
 
 impl Registrar {
-    pub(super) fn apply(
+    /// A REGISTER whose sender may register the address of record: RFC 3261 §10.3 steps 6
+    /// to 8. All of it takes effect, or nothing.
+    ///
+    /// # Errors
+    /// [`RegisterError::status`] says what to answer.
+    pub fn register(
         &mut self,
         now: Time,
         request: &Request<'_>,

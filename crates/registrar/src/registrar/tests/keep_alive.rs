@@ -74,6 +74,21 @@ fn an_empty_datagram_holds_the_mapping_and_finds_nobody_dead() {
 }
 
 #[test]
+fn a_new_contact_is_verified_by_options_where_keep_alives_are_empty() {
+    let mut rig = Rig::with(Policy {
+        keep_alive: KeepAlive::Empty,
+        ..Policy::default()
+    });
+    rig.register(CONTACT).unwrap();
+    let ping = rig.verification();
+    rig.answer(&ping, 200);
+    let outputs = rig.pass(Duration::from_secs(60));
+    assert_eq!(pings(&outputs), []);
+    let is_datagram = |output: &&Output| matches!(output, Output::Datagram(_));
+    assert_eq!(outputs.iter().filter(is_datagram).count(), 2);
+}
+
+#[test]
 fn interval_zero_switches_them_off_and_another_interval_on_with_the_refresh() {
     let mut rig = Rig::new();
     rig.register(CONTACT).unwrap();

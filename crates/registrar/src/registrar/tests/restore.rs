@@ -106,6 +106,34 @@ fn a_pending_binding_is_verified_after_the_restart_and_not_before() {
 }
 
 #[test]
+fn after_a_restart_pings_start_spread_over_time() {
+    for verify in [true, false] {
+        let policy = Policy {
+            verify,
+            contacts_max: 3_000,
+            ..Policy::default()
+        };
+        let mut rig = Rig::with(policy);
+        for n in 0..3_000 {
+            rig.register(&format!("Contact: <sip:{n}@h>")).unwrap();
+        }
+        let records = saved(&rig.outputs());
+        rig.registrar = restarted(policy);
+        for record in &records {
+            rig.registrar.restore(rig.now, record).unwrap();
+        }
+        for second in 0..30 {
+            let outputs = rig.pass(Duration::from_secs(1));
+            let first_pings = pings(&outputs).iter().filter(|p| p.id.serial == 1).count();
+            assert!(
+                (50..150).contains(&first_pings),
+                "{first_pings} in second {second}"
+            );
+        }
+    }
+}
+
+#[test]
 fn new_ids_never_repeat_restored_ones_though_the_clock_went_back() {
     let mut rig = Rig::new();
     rig.register(CONTACT).unwrap();
