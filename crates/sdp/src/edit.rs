@@ -1,13 +1,16 @@
 //! Writing a changed copy: the lines that were asked for change, all others stay as they came.
 
-use std::io::Write;
+mod section;
+mod writer;
+
 use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
 
 use crate::line::{Line, words};
-use crate::media::Section;
 use crate::{Description, Direction};
+use section::{MediaEdit, Pending, Route};
+use writer::{Connected, Writer, line_end};
 
 /// A set of changes to one description.
 ///
@@ -76,7 +79,8 @@ impl<'d> Edit<'d> {
         self
     }
 
-    /// Refuses a medium: port 0 (RFC 3264 §6).
+    /// Refuses a medium: port 0 (RFC 3264 §6). Where other media are relayed, the address of a
+    /// refused one goes, too.
     pub fn reject(&mut self, index: usize) -> &mut Self {
         if let Some(media) = self.media.get_mut(index) {
             media.route = Route::Reject;
@@ -109,12 +113,21 @@ impl<'d> Edit<'d> {
             bytes,
             end: line_end(bytes),
         };
-        let session_address = self.media.iter().find_map(MediaEdit::address);
+        let session_address = self.session_address();
         self.write_session(&mut writer, session_address);
         for (index, edit) in self.media.iter().enumerate() {
             self.write_section(&mut writer, index, *edit, session_address);
         }
         out
+    }
+
+    /// What takes the place of the session's address: that of the first relayed medium; if
+    /// every medium is refused, ours, as nothing is sent anywhere.
+    fn session_address(&self) -> Option<IpAddr> {
+        let mut media = self.media.iter().enumerate();
+        let all_refused = media.all(|(index, edit)| edit.refuses(self.description, index));
+        let hidden = self.origin_address.filter(|_| all_refused);
+        self.media.iter().find_map(MediaEdit::address).or(hidden)
     }
 
     fn write_session(&self, writer: &mut Writer<'_>, address: Option<IpAddr>) {
@@ -199,222 +212,10 @@ impl<'d> Edit<'d> {
     }
 }
 
-/// The changes to one medium.
-#[derive(Clone, Copy, Debug, Default)]
-struct MediaEdit {
-    route: Route,
-    direction: Option<Direction>,
-}
-
-impl MediaEdit {
-    fn address(&self) -> Option<IpAddr> {
-        match self.route {
-            Route::Relay { rtp, .. } => Some(rtp.ip()),
-            Route::Kept | Route::Reject => None,
-        }
-    }
-
-    fn port(&self) -> Option<u16> {
-        match self.route {
-            Route::Relay { rtp, .. } => Some(rtp.port()),
-            Route::Reject => Some(0),
-            Route::Kept => None,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-enum Route {
-    #[default]
-    Kept,
-    Relay {
-        rtp: SocketAddr,
-        rtcp_port: u16,
-    },
-    Reject,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ice {
     Kept,
     Stripped,
-}
-
-/// Lines of a section that are still to be written.
-struct Pending {
-    connection: Option<IpAddr>,
-    /// Whether the section's own `c=` lines give way.
-    replaces_connection: bool,
-    /// Port of `a=rtcp`.
-    rtcp: Option<u16>,
-    /// Whether `a=rtcp` lines give way.
-    replaces_rtcp: bool,
-    direction: Option<Direction>,
-    /// Whether direction lines give way.
-    replaces_direction: bool,
-}
-
-impl Pending {
-    fn new(
-        description: &Description<'_>,
-        index: usize,
-        edit: MediaEdit,
-        session_address: Option<IpAddr>,
-    ) -> Self {
-        let bytes = description.as_bytes();
-        let own = description.section_lines(index).iter();
-        let has_own = own.clone().any(|line| line.value(bytes, b'c').is_some());
-        let mut session = description.session_lines().iter();
-        let has_session = session.any(|line| line.value(bytes, b'c').is_some());
-        let has_rtcp = own
-            .clone()
-            .any(|line| line.attribute(bytes, b"rtcp").is_some());
-        let mux = own
-            .clone()
-            .any(|line| line.attribute(bytes, b"rtcp-mux").is_some());
-        let address = edit.address();
-        let inherits = has_session && !has_own && address == session_address;
-        let rtcp = match edit.route {
-            Route::Relay { rtp, rtcp_port } => {
-                let usual = rtp.port().checked_add(1) == Some(rtcp_port) || mux;
-                (has_rtcp || !usual).then_some(rtcp_port)
-            }
-            Route::Kept | Route::Reject => None,
-        };
-        Self {
-            connection: address.filter(|_| !inherits),
-            replaces_connection: address.is_some(),
-            rtcp,
-            replaces_rtcp: matches!(edit.route, Route::Relay { .. }),
-            direction: edit.direction,
-            replaces_direction: edit.direction.is_some(),
-        }
-    }
-
-    /// Whether this line is one of those that change.
-    fn replaces(&self, bytes: &[u8], line: Line) -> bool {
-        let rtcp = self.replaces_rtcp && line.attribute(bytes, b"rtcp").is_some();
-        rtcp || self.replaces_direction && is_direction(bytes, line)
-    }
-
-    /// Writes what takes the place of the first of such lines; later ones just go.
-    fn write_replaced(&mut self, writer: &mut Writer<'_>, line: Line) {
-        if is_direction(writer.bytes, line) {
-            self.write_direction(writer);
-        } else {
-            self.write_rtcp(writer);
-        }
-    }
-
-    fn write_connection(&mut self, writer: &mut Writer<'_>) {
-        if let Some(address) = self.connection.take() {
-            writer.connection(address);
-        }
-    }
-
-    fn write_rtcp(&mut self, writer: &mut Writer<'_>) {
-        if let Some(port) = self.rtcp.take() {
-            writer.print(format_args!("a=rtcp:{port}"));
-            writer.line_end();
-        }
-    }
-
-    fn write_direction(&mut self, writer: &mut Writer<'_>) {
-        if let Some(direction) = self.direction.take() {
-            writer.print(format_args!("a={}", direction.name()));
-            writer.line_end();
-        }
-    }
-
-    fn write_rest(&mut self, writer: &mut Writer<'_>) {
-        self.write_rtcp(writer);
-        self.write_direction(writer);
-    }
-}
-
-/// Copies kept lines with their ends, and gives new ones the end the description uses.
-struct Writer<'w> {
-    out: &'w mut Vec<u8>,
-    bytes: &'w [u8],
-    end: &'static [u8],
-}
-
-impl Writer<'_> {
-    /// Copies a line and its end, exactly.
-    fn keep(&mut self, line: Line, next: Option<&Line>) {
-        self.separate();
-        let end = next.map_or(self.bytes.len(), |next| usize::from(next.start));
-        self.out
-            .extend_from_slice(&self.bytes[usize::from(line.start)..end]);
-    }
-
-    /// `m=` with another port and no count of ports; all else as it was.
-    fn media_line(&mut self, section: &Section, line: Line, port: u16) {
-        let bytes = self.bytes;
-        self.text(&bytes[usize::from(line.start)..usize::from(section.ports.start)]);
-        self.print(format_args!("{port}"));
-        self.text(&bytes[usize::from(section.ports.end)..usize::from(line.end)]);
-        self.line_end();
-    }
-
-    fn connection(&mut self, address: IpAddr) {
-        self.separate();
-        self.print(format_args!("c={}", Connected(address)));
-        self.line_end();
-    }
-
-    fn words(&mut self, words: &[&[u8]]) {
-        for word in words {
-            self.text(b" ");
-            self.text(word);
-        }
-    }
-
-    fn text(&mut self, text: &[u8]) {
-        self.out.extend_from_slice(text);
-    }
-
-    fn print(&mut self, text: core::fmt::Arguments<'_>) {
-        self.out
-            .write_fmt(text)
-            .expect("a vector takes all that is written");
-    }
-
-    fn line_end(&mut self) {
-        self.out.extend_from_slice(self.end);
-    }
-
-    /// Ends the last line if the description left it open.
-    fn separate(&mut self) {
-        if self.out.last().is_some_and(|last| *last != b'\n') {
-            self.line_end();
-        }
-    }
-}
-
-/// `IN IP4 192.0.2.1`.
-struct Connected(IpAddr);
-
-impl core::fmt::Display for Connected {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self.0 {
-            IpAddr::V4(ip) => write!(f, "IN IP4 {ip}"),
-            IpAddr::V6(ip) => write!(f, "IN IP6 {ip}"),
-        }
-    }
-}
-
-fn is_direction(bytes: &[u8], line: Line) -> bool {
-    let value = line.value(bytes, b'a');
-    value.is_some_and(|v| Direction::from_name(v.trim_ascii_end()).is_some())
-}
-
-/// What ends the first line, and so every line we add.
-fn line_end(bytes: &[u8]) -> &'static [u8] {
-    match memchr::memchr(b'\n', bytes) {
-        Some(at) if at == 0 || bytes[at - 1] != b'\r' => b"\n",
-        _ => b"\r\n",
-    }
 }
 
 const ICE_ATTRIBUTES: [&str; 9] = [

@@ -59,14 +59,36 @@ fn a_second_relay_address_gets_a_line_of_its_own() {
 }
 
 #[test]
-fn a_medium_left_alone_keeps_its_own_connection() {
+fn a_medium_left_alone_keeps_its_connection() {
+    let out = edited(OFFER, |edit| {
+        edit.relay(0, socket("192.0.2.1:30000"), 30_001);
+    });
+    assert!(
+        out.ends_with("m=video 4002 RTP/AVP 31\r\nc=IN IP4 10.0.0.3\r\n"),
+        "{out}"
+    );
+    let out = edited(OFFER, |edit| {
+        edit.relay(1, socket("192.0.2.1:30000"), 30_001);
+    });
+    assert!(
+        out.contains("m=audio 4000/2 RTP/AVP 0\r\ni=first\r\nc=IN IP4 10.0.0.1\r\n"),
+        "{out}"
+    );
+}
+
+#[test]
+fn refused_media_do_not_tell_where_a_peer_is() {
     let out = edited(OFFER, |edit| {
         edit.relay(0, socket("192.0.2.1:30000"), 30_001).reject(1);
     });
-    assert!(
-        out.ends_with("m=video 0 RTP/AVP 31\r\nc=IN IP4 10.0.0.3\r\n"),
-        "{out}"
+    assert!(out.ends_with("m=video 0 RTP/AVP 31\r\n"), "{out}");
+    let out = edited(
+        "v=0\r\nm=audio 0 RTP/AVP 0\r\nc=IN IP4 10.0.0.1\r\n",
+        |edit| {
+            edit.origin_address(IpAddr::from([192, 0, 2, 1]));
+        },
     );
+    assert_eq!(out, "v=0\r\nm=audio 0 RTP/AVP 0\r\nc=IN IP4 192.0.2.1\r\n");
 }
 
 #[test]
@@ -109,8 +131,12 @@ proptest! {
     fn a_relayed_description_reads_as_told(
         lines in proptest::collection::vec(likely_line(), 0..30),
         rtcp_port in 1_u16..,
+        open_end: bool,
     ) {
-        let bytes = ["v=0\r\n".to_owned(), lines.concat()].concat();
+        let mut bytes = ["v=0\r\n".to_owned(), lines.concat()].concat();
+        if open_end {
+            bytes.truncate(bytes.trim_end().len());
+        }
         let Ok(sdp) = Description::parse(bytes.as_bytes()) else { return Ok(()) };
         let rtp = socket("192.0.2.1:30000");
         let mut edit = Edit::new(&sdp);
