@@ -130,6 +130,36 @@ mod checks {
     }
 
     #[test]
+    fn counts_add_up_and_a_silent_end_is_an_error() {
+        let mut shell = Command::new("sh");
+        shell.args([
+            "-c",
+            "echo 'test result: ok. 2 passed;'; echo 'test result: ok. 3 passed;'",
+        ]);
+        let counts = counted(&mut shell, libtest_counts).expect("it says how many");
+        assert_eq!(
+            counts,
+            Counts {
+                passed: 5,
+                failed: 0
+            }
+        );
+
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo 'test result: ok. 2 passed;' >&2; exit 1"]);
+        let counts = counted(&mut shell, libtest_counts).expect("it says how many");
+        assert_eq!(
+            counts,
+            Counts {
+                passed: 2,
+                failed: 1
+            }
+        );
+
+        assert!(counted(&mut Command::new("false"), libtest_counts).is_err());
+    }
+
+    #[test]
     fn a_libtest_summary_counts() {
         let line = "test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured";
         assert_eq!(
