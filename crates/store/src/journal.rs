@@ -20,7 +20,9 @@
 
 mod codec;
 mod disk;
+mod entry;
 mod open_calls;
+mod recovery;
 mod segment;
 mod shipper;
 mod syncer;
@@ -31,11 +33,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clock::Time;
-use model::{AccountId, CallId, CarrierId, Cdr, CustomerId, UserId};
 
 pub use self::disk::{Disk, DiskFile};
-use self::open_calls::OpenCalls;
-use self::segment::{LOCK_NAME, MAGIC, carry_path, segment_path, sync_directory};
+pub use self::entry::{JournalEntry, OpenCdr};
+pub use self::recovery::Recovery;
+use self::recovery::recover;
+use self::segment::{LOCK_NAME, MAGIC, segment_path, sync_directory};
 pub use self::shipper::{SHIP_BATCH, ShipError, Shipped, Shipper, ShipperThread};
 use self::syncer::Syncer;
 use crate::frame;
@@ -244,78 +247,6 @@ impl JournalConfig {
     }
 }
 
-/// One line of the journal.
-#[derive(Clone, Debug, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made on the stack and encoded at once"
-)]
-pub enum JournalEntry {
-    /// A call began.
-    Opened(OpenCdr),
-    /// It was answered.
-    Answered {
-        /// Which.
-        call: CallId,
-        /// When.
-        at: Time,
-    },
-    /// It ended; its record is complete.
-    Closed(Cdr),
-    /// The node is alive; bounds the length of calls that a crash ends. Once a second is usual.
-    Heartbeat(Time),
-}
-
-impl JournalEntry {
-    /// The moment it tells of.
-    #[must_use]
-    pub const fn time(&self) -> Time {
-        match self {
-            Self::Opened(open) => Time::from_micros(open.start_us),
-            Self::Answered { at, .. } | Self::Heartbeat(at) => *at,
-            Self::Closed(cdr) => Time::from_micros(cdr.end_us),
-        }
-    }
-}
-
-/// What must be known of a call to close it after a crash; see [`Cdr`] for the fields.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenCdr {
-    /// The call.
-    pub call: CallId,
-    /// Who pays.
-    pub account: Option<AccountId>,
-    /// The user who called.
-    pub from_user: Option<UserId>,
-    /// The customer who sent the call.
-    pub customer: Option<CustomerId>,
-    /// The carrier it came from.
-    pub carrier: Option<CarrierId>,
-    /// The INVITE arrived; microseconds since the Unix epoch.
-    pub start_us: u64,
-    /// The caller as sent in From (user part).
-    pub caller: String,
-    /// The called party as sent in the request URI (user part).
-    pub called: String,
-    /// Where the INVITE came from, `transport:address:port`.
-    pub source: String,
-    /// Call-ID of the caller's leg.
-    pub sip_call_id: String,
-}
-
-/// What opening a journal found.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Recovery {
-    /// The records of calls that a crash had left open; they are in the journal already.
-    pub closed: Vec<Cdr>,
-    /// The last sign of life before; [`Time::ZERO`] if the journal is new.
-    pub last: Time,
-    /// The sequence of the next record of this node.
-    pub next_sequence: u64,
-    /// Bytes of an entry that was being written when the process died.
-    pub torn_bytes: u64,
-}
-
 /// What happened to a journal since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JournalStats {
@@ -361,44 +292,6 @@ fn lock(dir: &Path) -> Result<File, JournalError> {
         Err(TryLockError::WouldBlock) => Err(JournalError::Locked),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
-}
-
-/// Reads the whole journal: its state, the number of the next segment, and how many bytes of
-/// torn entries were cut off.
-fn recover(dir: &Path) -> Result<(OpenCalls, u64, u64), JournalError> {
-    let carried = segment::carries(dir)?.pop();
-    let mut state = match carried {
-        Some(number) => OpenCalls::load(dir, number)?,
-        None => OpenCalls::default(),
-    };
-    let carried = carried.unwrap_or(0);
-    let segments = segment::segments(dir)?;
-    let last = segments.last().map_or(carried, |last| carried.max(*last));
-    let mut torn_bytes = 0;
-    for number in segments.into_iter().filter(|number| *number > carried) {
-        let end = state.apply_segment(dir, number)?;
-        let file = OpenOptions::new()
-            .write(true)
-            .open(segment_path(dir, number))?;
-        // Only the last segment was being written to; damage to others is left to the shipper.
-        if number == last {
-            torn_bytes = file.metadata()?.len() - end;
-            file.set_len(end)?;
-        }
-        // What recovery builds on must not be lost after it.
-        file.sync_data()?;
-    }
-    Ok((state, last + 1, torn_bytes))
-}
-
-/// Deletes carried states that a later one replaces.
-fn drop_carries_before(dir: &Path, number: u64) -> Result<(), JournalError> {
-    for old in segment::carries(dir)? {
-        if old < number {
-            fs::remove_file(carry_path(dir, old))?;
-        }
-    }
-    Ok(())
 }
 
 /// See [`JournalConfig::segment_bytes`]: about 30,000 calls.

@@ -4,11 +4,14 @@
 //! and a transaction never finds the database busy. Commits are synced
 //! (`synchronous=FULL`): a journal is deleted on the strength of them.
 
+mod audit;
 mod cdrs;
 mod migrate;
 mod records;
 mod tokens;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,6 +31,13 @@ impl Sqlite {
     /// Opens a file, which is made if need be, and brings its schema up to date. Errors:
     /// `NewerSchema`, `Corrupt`, `Unavailable`.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        // Digest secrets are in it: nobody else's to read. SQLite gives its other files the same
+        // mode.
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)?;
         let mut writer = connect(path)?;
         migrate::run(&mut writer)?;
         let reader = connect(path)?;

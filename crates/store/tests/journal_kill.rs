@@ -201,7 +201,7 @@ fn closed(call: CallId, sequence: u64) -> Cdr {
 }
 
 const SEED: u64 = 1;
-const ROUNDS: u64 = 60;
+const ROUNDS: u64 = 40;
 const WORDS_MAX: usize = 600;
 const CLOSED_REASON: &str = "closed by the child";
 const DATABASE: &str = "db";

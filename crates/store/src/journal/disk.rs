@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Makes the files that the journal writes to.
@@ -28,6 +29,7 @@ impl Disk for LocalDisk {
             OpenOptions::new()
                 .append(true)
                 .create_new(true)
+                .mode(0o600)
                 .open(path)?,
         ))
     }

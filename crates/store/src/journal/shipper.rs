@@ -15,9 +15,10 @@ use model::Cdr;
 
 use super::open_calls::OpenCalls;
 use super::segment::{
-    SHIPPED_NAME, carries, damaged_path, read_segment, replace_file, segment_path, segments,
+    SHIPPED_NAME, carries, carry_path, damaged_path, read_segment, replace_file, segment_path,
+    segments,
 };
-use super::{JournalError, codec, drop_carries_before};
+use super::{JournalError, codec};
 use crate::{CdrStore, StoreError, frame};
 
 /// The reading end of a journal; one for each, and only while the journal is open or nobody
@@ -235,6 +236,16 @@ impl Position {
             offset: u64::from_le_bytes(offset.try_into().ok()?),
         })
     }
+}
+
+/// Deletes carried states that a later one replaces.
+fn drop_carries_before(dir: &Path, number: u64) -> Result<(), JournalError> {
+    for old in carries(dir)? {
+        if old < number {
+            fs::remove_file(carry_path(dir, old))?;
+        }
+    }
+    Ok(())
 }
 
 /// Records that are moved to the store at once.

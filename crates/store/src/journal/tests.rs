@@ -10,6 +10,7 @@ use clock::Time;
 use model::{CallId, Cdr, CdrLegMedia, CdrOutcome, EndedBy, UserId};
 use proptest::prelude::*;
 
+use super::open_calls::OpenCalls;
 use super::*;
 use crate::conformance::samples;
 

@@ -1,15 +1,14 @@
-//! Records, settings and the audit log in SQLite.
+//! Records and settings in SQLite.
 
 use std::sync::Arc;
 
 use clock::Time;
 use model::{ApiToken, AuditEntry, Settings, Snapshot, TokenId, Validate};
 use rusqlite::{OptionalExtension, Transaction, params};
-use serde_json::Value;
 
+use super::audit::{self, note};
 use super::{Sqlite, tokens};
-use crate::records::{Reference, UniqueValue, redacted};
-use crate::{Actor, Kind, Page, Record, Records, StoreError, Stored};
+use crate::{Actor, Kind, Page, Record, Records, Reference, StoreError, Stored, UniqueValue};
 
 impl Records for Sqlite {
     fn insert(&self, actor: &Actor, record: &Record) -> Result<u64, StoreError> {
@@ -169,7 +168,7 @@ impl Records for Sqlite {
             .and_then(|b| i64::try_from(b).ok())
             .unwrap_or(i64::MAX);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.query(|tx| audit(tx, before, limit))
+        self.query(|tx| audit::before(tx, before, limit))
     }
 
     fn revision(&self) -> Result<u64, StoreError> {
@@ -315,57 +314,6 @@ fn name_others(tx: &Transaction<'_>, id: &str, named: &[Reference]) -> Result<()
             .execute([id, target])?;
     }
     Ok(())
-}
-
-/// Leaves an audit entry.
-fn note(
-    tx: &Transaction<'_>,
-    actor: &Actor,
-    revision: u64,
-    (kind, id): (Kind, &str),
-    before: Option<Value>,
-    after: Option<Value>,
-) -> Result<(), StoreError> {
-    let text = |value: Option<Value>| value.map(|v| redacted(v).to_string());
-    tx.prepare_cached(
-        "INSERT INTO audit (revision, at_us, actor, kind, record, before, after) \
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
-    )?
-    .execute(params![
-        revision as i64,
-        actor.at.as_micros() as i64,
-        actor.name,
-        kind.as_str(),
-        id,
-        text(before),
-        text(after)
-    ])?;
-    Ok(())
-}
-
-fn audit(tx: &Transaction<'_>, before: i64, limit: i64) -> Result<Vec<AuditEntry>, StoreError> {
-    let mut select = tx.prepare_cached(
-        "SELECT revision, at_us, actor, kind, record, before, after FROM audit \
-         WHERE revision < ? ORDER BY revision DESC LIMIT ?",
-    )?;
-    let mut rows = select.query([before, limit])?;
-    let mut entries = Vec::new();
-    while let Some(row) = rows.next()? {
-        let value = |column| -> Result<Option<Value>, StoreError> {
-            let text: Option<String> = row.get(column)?;
-            Ok(text.as_deref().map(serde_json::from_str).transpose()?)
-        };
-        entries.push(AuditEntry {
-            revision: row.get::<_, i64>(0)? as u64,
-            at_us: row.get::<_, i64>(1)? as u64,
-            actor: row.get(2)?,
-            kind: row.get(3)?,
-            record: row.get(4)?,
-            before: value(5)?,
-            after: value(6)?,
-        });
-    }
-    Ok(entries)
 }
 
 fn add(snapshot: &mut Snapshot, record: Record) {

@@ -56,6 +56,47 @@ fn what_was_stored_is_there_after_a_restart() {
 }
 
 #[test]
+fn of_two_changes_at_once_one_wins() {
+    let files = Files::new();
+    let store = files.fresh();
+    let account = samples::account(1);
+    let made = store
+        .insert(&samples::actor(), &account.clone().into())
+        .unwrap();
+    let outcomes = std::thread::scope(|scope| {
+        let change = || store.replace(&samples::actor(), &account.clone().into(), made);
+        let threads = [
+            scope.spawn(change),
+            scope.spawn(change),
+            scope.spawn(change),
+        ];
+        threads.map(|thread| thread.join().unwrap())
+    });
+    let won = outcomes.iter().flatten().count();
+    let lost = |o: &&_| matches!(o, Err(StoreError::Conflict { current }) if *current > made);
+    assert_eq!(
+        (won, outcomes.iter().filter(lost).count()),
+        (1, 2),
+        "{outcomes:?}"
+    );
+}
+
+#[test]
+fn only_its_owner_reads_a_database() {
+    use std::os::unix::fs::PermissionsExt;
+    let files = Files::new();
+    let _store = files.fresh();
+    for file in std::fs::read_dir(files.dir.path()).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(
+            file.metadata().unwrap().permissions().mode() & 0o077,
+            0,
+            "{file:?}"
+        );
+    }
+}
+
+#[test]
 fn a_newer_schema_is_refused_and_left_alone() {
     let files = Files::new();
     let path = files.next();

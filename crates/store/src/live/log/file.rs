@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::{Batch, Change, Durability, NameHasher, codec};
@@ -212,7 +212,12 @@ impl LogFile {
 }
 
 fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    options.read(true).write(true).create(true).open(path)
+    options
+        .read(true)
+        .write(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
 }
 
 fn unreadable(path: &Path) -> StoreError {

@@ -1,6 +1,6 @@
 use std::fs;
 
-use super::LiveLog;
+use super::{Batch, Change, Failure, LiveLog};
 use crate::conformance::{Faulty, live, samples};
 use crate::{LiveStore, StoreError};
 
@@ -86,4 +86,32 @@ fn a_foreign_file_is_refused() {
         LiveLog::open(&path).err(),
         Some(StoreError::Corrupt(_))
     ));
+}
+
+#[test]
+fn a_batch_that_failed_goes_out_again_unless_it_is_out_of_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = LiveLog::open(&dir.path().join("log")).unwrap();
+    let mut batch = Batch::new();
+    for n in 1..=3 {
+        let record = samples::binding(n, 10, b"failed");
+        batch.insert(
+            log.names.hash(&record.aor, &record.key),
+            Change::Save(record),
+        );
+    }
+    log.save(samples::binding(2, 10, b"newer"));
+    log.remove("user-3@example.com", &3_u64.to_be_bytes());
+    let error = StoreError::Unavailable("full".into());
+    assert!(log.settle(Err(Failure { batch, error })).is_err());
+    log.sync().unwrap();
+    let mut loaded = log.load_all(0).unwrap();
+    loaded.sort_by(|a, b| a.aor.cmp(&b.aor));
+    assert_eq!(
+        loaded,
+        [
+            samples::binding(1, 10, b"failed"),
+            samples::binding(2, 10, b"newer")
+        ]
+    );
 }
