@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// Packets since the engine started, over all workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Packets sent on, echoed ones included.
+    /// Packets sent on, echoed ones included, and those that the kernel then refused
+    /// ([`DropReason::SendFailed`]).
     pub relayed_packets: u64,
     /// Their bytes, headers of IP and UDP excluded.
     pub relayed_bytes: u64,

@@ -1,5 +1,6 @@
 //! The engine: sessions as the switch sees them.
 
+mod negotiate;
 mod session;
 mod terms;
 
@@ -7,46 +8,32 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use sdp::{Description, Edit};
+use crossbeam_channel::{Receiver, bounded};
 
-use crate::bind::{self, Pair};
-use crate::channel::{Channel, Role};
-use crate::config::{AddressFamily, EngineConfig, Interface};
-use crate::counters::{Counters, WorkerCounters};
+use crate::bind;
+use crate::channel::Role;
+use crate::config::{AddressFamily, EngineConfig};
+use crate::counters::Counters;
 use crate::error::{MediaError, StartError};
 use crate::ports::Ports;
 use crate::report::SessionReport;
-use crate::sys::epoll::Alarm;
-use crate::worker::{self, ChannelId, Command, Setup};
-use session::{Offer, Session, Stream};
+use crate::worker::{Command, Handle};
+use negotiate::parse;
+use session::{Offer, Session};
 use terms::Wish;
 
 /// Relays the media of sessions. Owned by one thread; packets are handled by workers of its own,
 /// which end when it is dropped.
 pub struct Engine {
     config: EngineConfig,
-    workers: Vec<Worker>,
+    workers: Vec<Handle>,
     /// By [`AddressFamily`].
     ports: [Ports; 2],
     sessions: HashMap<u64, Session>,
     events: Receiver<MediaEvent>,
     receive_buffer_bytes: usize,
-}
-
-/// A worker as the engine sees it.
-struct Worker {
-    /// `None` only while the engine is dropped. Not bounded: what waits in it is bounded by the
-    /// ports, and the switch must not wait.
-    commands: Option<Sender<Command>>,
-    alarm: Arc<Alarm>,
-    counters: Arc<WorkerCounters>,
-    thread: Option<JoinHandle<()>>,
-    /// Slots taken.
-    slots: slab::Slab<u64>,
 }
 
 impl Engine {
@@ -63,7 +50,7 @@ impl Engine {
         let (events_in, events) = bounded(MAX_EVENTS);
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(wake);
         let workers = (0..config.workers)
-            .map(|index| Worker::start(index, &config, &events_in, &wake))
+            .map(|index| Handle::start(index, &config, &events_in, &wake))
             .collect::<Result<_, _>>()?;
         let ports = || Ports::new(&config.ports, config.quarantine);
         Ok(Self {
@@ -195,7 +182,7 @@ impl Engine {
             }
         }
         let worker = &mut self.workers[session.worker];
-        worker.slots.try_remove(session.slot);
+        worker.vacate(session.slot);
         worker.send([Command::Close { slot: session.slot }]);
         Some(session.report())
     }
@@ -210,7 +197,7 @@ impl Engine {
     pub fn counters(&self) -> Counters {
         let mut total = Counters::default();
         for worker in &self.workers {
-            worker.counters.add_to(&mut total);
+            worker.counters().add_to(&mut total);
         }
         total
     }
@@ -243,233 +230,13 @@ impl Engine {
     pub fn receive_buffer_bytes(&self) -> usize {
         self.receive_buffer_bytes
     }
-
-    /// Checks an answer, and if it fits, lets media flow.
-    fn settle(
-        &mut self,
-        session: u64,
-        offer: &Offer,
-        answer: &Description<'_>,
-        negotiation: Negotiation<'_>,
-    ) -> Result<Vec<u8>, MediaError> {
-        if offer.from == negotiation.from {
-            return Err(MediaError::NoOffer);
-        }
-        let offered = parse(&offer.description)?;
-        if offered.media_count() != answer.media_count() {
-            return Err(MediaError::Sections {
-                offered: offered.media_count(),
-                answered: answer.media_count(),
-            });
-        }
-        let relayed = terms::relayed(answer);
-        let ports = self.ensure(session, Role::Relay, &relayed, offer.from, offer.family)?;
-        let out = self.rewrite(answer, &ports, offer.family)?;
-        let wishes = Wish::all(answer, negotiation.signalling);
-        let answers = Some(wishes.as_slice());
-        self.apply(
-            session,
-            offer.from,
-            &offered,
-            answer,
-            &offer.wishes,
-            answers,
-        );
-        Ok(out)
-    }
-
-    /// Sees to it that each medium that is `relayed` has ports facing `side` in `family`, opening
-    /// the session if need be; the RTP ports, by medium.
-    fn ensure(
-        &mut self,
-        session: u64,
-        role: Role,
-        relayed: &[bool],
-        side: Side,
-        family: AddressFamily,
-    ) -> Result<Vec<Option<u16>>, MediaError> {
-        let interface = self.interface(family)?;
-        let known = self.sessions.get(&session);
-        if known.is_some_and(|known| known.role != role) {
-            return Err(MediaError::OtherKind);
-        }
-        let now = Instant::now();
-        let mut bound: Vec<(usize, Pair)> = Vec::new();
-        let mut out = Vec::with_capacity(relayed.len());
-        for (index, relayed) in relayed.iter().enumerate() {
-            let given = known
-                .and_then(|known| known.streams.get(index))
-                .and_then(|stream| stream.ports[side as usize][family as usize]);
-            if !relayed || given.is_some() {
-                out.push(given.filter(|_| *relayed));
-                continue;
-            }
-            let ports = &mut self.ports[family as usize];
-            match bind::pair(ports, interface, self.config.receive_buffer_bytes, now) {
-                Ok(pair) => {
-                    out.push(Some(pair.port));
-                    bound.push((index, pair));
-                }
-                Err(error) => {
-                    for (_, pair) in bound {
-                        ports.give_back(pair.port);
-                    }
-                    return Err(error);
-                }
-            }
-        }
-        self.claim(session, role, relayed.len(), side, family, bound);
-        Ok(out)
-    }
-
-    /// Makes bound pairs part of a session and hands them to its worker.
-    fn claim(
-        &mut self,
-        id: u64,
-        role: Role,
-        media_count: usize,
-        side: Side,
-        family: AddressFamily,
-        bound: Vec<(usize, Pair)>,
-    ) {
-        let mut commands = Vec::new();
-        let workers = &mut self.workers;
-        let session = self.sessions.entry(id).or_insert_with(|| {
-            let worker = least_loaded(workers);
-            let slot = workers[worker].slots.insert(id);
-            commands.push(Command::Open { slot, session: id });
-            Session::new(worker, slot, role)
-        });
-        let slot = session.slot;
-        while session.streams.len() < media_count {
-            let stream = Stream::new();
-            for stats in [stream.stats.clone(), Default::default()] {
-                let channel = Box::new(Channel::new(role, stats));
-                commands.push(Command::Extend { slot, channel });
-            }
-            session.streams.push(stream);
-        }
-        for (index, pair) in bound {
-            session.streams[index].ports[side as usize][family as usize] = Some(pair.port);
-            for (part, socket) in [(RTP, pair.rtp), (RTCP, pair.rtcp)] {
-                commands.push(Command::Bind {
-                    channel: channel_id(slot, index, part),
-                    side,
-                    family,
-                    socket,
-                });
-            }
-        }
-        self.workers[session.worker].send(commands);
-    }
-
-    /// The description with our addresses and ports in it.
-    fn rewrite(
-        &self,
-        description: &Description<'_>,
-        ports: &[Option<u16>],
-        family: AddressFamily,
-    ) -> Result<Vec<u8>, MediaError> {
-        let address = self.interface(family)?.advertised;
-        let mut edit = Edit::new(description);
-        edit.origin_address(address).strip_ice();
-        for (media, port) in description.media().zip(ports) {
-            // The unspecified address says hold (RFC 3264 §8.4): it must reach the other side.
-            let held = media.connection().is_ok_and(|c| c.is_unspecified());
-            let address = if held { unspecified(family) } else { address };
-            match port {
-                Some(port) => edit.relay(media.index(), SocketAddr::new(address, *port), port + 1),
-                None => edit.reject(media.index()),
-            };
-        }
-        Ok(edit.finish())
-    }
-
-    /// Tells the worker what was negotiated. Without `answers` the session echoes.
-    fn apply(
-        &mut self,
-        session: u64,
-        offerer: Side,
-        offer: &Description<'_>,
-        answer: &Description<'_>,
-        offers: &[Wish],
-        answers: Option<&[Wish]>,
-    ) {
-        let Some(session) = self.sessions.get_mut(&session) else {
-            return;
-        };
-        let slot = session.slot;
-        let mut commands = Vec::with_capacity(4 * offers.len() + 1);
-        let mut expected = [false; 2];
-        for (index, (stream, offered)) in session.streams.iter_mut().zip(offers).enumerate() {
-            let answered = answers.and_then(|answers| answers.get(index));
-            let formats =
-                terms::formats(offer.medium(index).as_ref(), answer.medium(index).as_ref());
-            let sides = [(offerer, Some(offered)), (offerer.other(), answered)];
-            for (side, wish) in sides {
-                let Some(wish) = wish else { continue };
-                let rtp = wish.rtp_terms(&formats);
-                let rtcp = wish.rtcp_terms(&formats);
-                for (part, terms) in [(RTP, rtp), (RTCP, rtcp)] {
-                    let channel = channel_id(slot, index, part);
-                    commands.push(Command::Negotiate {
-                        channel,
-                        side,
-                        terms,
-                    });
-                }
-                stream.wishes[side as usize] = Some(wish.clone());
-            }
-            let answered = answered.unwrap_or(offered);
-            expected[offerer as usize] |= offered.will_send_to(answered);
-            expected[offerer.other() as usize] |=
-                answers.is_some() && answered.will_send_to(offered);
-        }
-        commands.push(Command::Expect {
-            slot,
-            sides: expected,
-        });
-        self.workers[session.worker].send(commands);
-    }
-
-    /// The family to face the author of a description in: the one it names, if we have it.
-    fn family_towards(
-        &self,
-        description: &Description<'_>,
-        signalling: Option<IpAddr>,
-        fallback: AddressFamily,
-    ) -> AddressFamily {
-        terms::family_of(description)
-            .or(signalling.map(AddressFamily::from))
-            .unwrap_or(fallback)
-    }
-
-    fn any_family(&self) -> AddressFamily {
-        match self.config.v4 {
-            Some(_) => AddressFamily::V4,
-            None => AddressFamily::V6,
-        }
-    }
-
-    fn interface(&self, family: AddressFamily) -> Result<Interface, MediaError> {
-        let interface = self.config.interface(family);
-        interface.ok_or(MediaError::NoInterface(family))
-    }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        for worker in &mut self.workers {
-            worker.commands = None;
-            worker.alarm.ring();
-        }
-        for worker in &mut self.workers {
-            if let Some(thread) = worker.thread.take()
-                && thread.join().is_err()
-            {
-                tracing::error!("a media worker had panicked");
-            }
-        }
+        // All are told before the first is waited for.
+        self.workers.iter_mut().for_each(Handle::stop);
+        self.workers.iter_mut().for_each(Handle::join);
     }
 }
 
@@ -479,57 +246,6 @@ impl fmt::Debug for Engine {
             .field("config", &self.config)
             .field("sessions", &self.sessions.len())
             .finish_non_exhaustive()
-    }
-}
-
-impl Worker {
-    fn start(
-        index: usize,
-        config: &EngineConfig,
-        events: &Sender<MediaEvent>,
-        wake: &Arc<dyn Fn() + Send + Sync>,
-    ) -> Result<Self, StartError> {
-        let (commands_in, commands) = unbounded();
-        let alarm = Arc::new(Alarm::new()?);
-        let counters = Arc::new(WorkerCounters::default());
-        let setup = Setup {
-            commands,
-            alarm: Arc::clone(&alarm),
-            counters: Arc::clone(&counters),
-            events: events.clone(),
-            wake: Arc::clone(wake),
-            learn_window: config.learn_window,
-            inactivity: config.inactivity,
-            tick: config.tick,
-        };
-        let thread = worker::spawn(index, setup)?;
-        Ok(Self {
-            commands: Some(commands_in),
-            alarm,
-            counters,
-            thread: Some(thread),
-            slots: slab::Slab::new(),
-        })
-    }
-
-    fn send(&self, commands: impl IntoIterator<Item = Command>) {
-        let mut sent = false;
-        for command in commands {
-            // A worker that is gone has said why; its calls are silent, and the next go elsewhere.
-            sent |= self
-                .commands
-                .as_ref()
-                .is_some_and(|c| c.send(command).is_ok());
-        }
-        if sent {
-            self.alarm.ring();
-        }
-    }
-
-    fn is_alive(&self) -> bool {
-        self.thread
-            .as_ref()
-            .is_some_and(|thread| !thread.is_finished())
     }
 }
 
@@ -619,14 +335,6 @@ fn check(config: &EngineConfig) -> Result<usize, StartError> {
     Ok(granted)
 }
 
-fn parse(bytes: &[u8]) -> Result<Description<'_>, MediaError> {
-    let description = Description::parse(bytes)?;
-    if description.media_count() > MAX_MEDIA {
-        return Err(MediaError::TooManySections(MAX_MEDIA));
-    }
-    Ok(description)
-}
-
 /// Which medium a description of ours accepts.
 fn accepted(bytes: &[u8]) -> Result<usize, MediaError> {
     let description = parse(bytes)?;
@@ -636,32 +344,7 @@ fn accepted(bytes: &[u8]) -> Result<usize, MediaError> {
         .ok_or(MediaError::NothingToEcho)
 }
 
-/// The worker with the fewest sessions among those that run.
-fn least_loaded(workers: &[Worker]) -> usize {
-    let load = |index: &usize| (!workers[*index].is_alive(), workers[*index].slots.len());
-    (0..workers.len()).min_by_key(load).unwrap_or(0)
-}
-
-fn channel_id(slot: usize, stream: usize, part: usize) -> ChannelId {
-    ChannelId {
-        slot,
-        index: 2 * stream + part,
-    }
-}
-
-fn unspecified(family: AddressFamily) -> IpAddr {
-    match family {
-        AddressFamily::V4 => std::net::Ipv4Addr::UNSPECIFIED.into(),
-        AddressFamily::V6 => std::net::Ipv6Addr::UNSPECIFIED.into(),
-    }
-}
-
-/// Media of one description; more are refused as a whole.
-const MAX_MEDIA: usize = 8;
 /// Events that wait for the switch. Beyond, workers keep them and say them later.
 const MAX_EVENTS: usize = 4_096;
-/// The parts of a medium.
-const RTP: usize = 0;
-const RTCP: usize = 1;
 /// Any port but 0, which would refuse a medium.
 const PROBE_PORT: u16 = 9;

@@ -24,7 +24,7 @@
 //! to another of the same rule: a NAT may have changed the port.
 //!
 //! "Valid" means, for RTP, a whole header of version 2 with a negotiated payload type; for RTCP,
-//! well-framed packets.
+//! well-framed packets; UDPTL has no frame that could be told from noise.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

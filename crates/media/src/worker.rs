@@ -4,6 +4,7 @@
 //! gather for a tick before it looks again, and one that is quiet is woken by each packet: the
 //! tick is paid where it saves something, in delay of less than a twentieth of a packet time.
 
+mod handle;
 mod pace;
 mod session;
 
@@ -19,24 +20,25 @@ use crate::counters::{DropReason, WorkerCounters};
 use crate::engine::{MediaEvent, Side};
 use crate::sys::epoll::{Alarm, EVENTS, Epoll};
 use crate::sys::mmsg::{self, BATCH, RecvBatch};
+pub(crate) use handle::Handle;
 use pace::Pace;
 use session::Sessions;
 pub(crate) use session::{ChannelId, Command};
 
 /// What a worker is started with.
-pub(crate) struct Setup {
-    pub(crate) commands: Receiver<Command>,
-    pub(crate) alarm: Arc<Alarm>,
-    pub(crate) counters: Arc<WorkerCounters>,
-    pub(crate) events: Sender<MediaEvent>,
-    pub(crate) wake: Arc<dyn Fn() + Send + Sync>,
-    pub(crate) learn_window: Duration,
-    pub(crate) inactivity: Option<Duration>,
-    pub(crate) tick: Duration,
+struct Setup {
+    commands: Receiver<Command>,
+    alarm: Arc<Alarm>,
+    counters: Arc<WorkerCounters>,
+    events: Sender<MediaEvent>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+    learn_window: Duration,
+    inactivity: Option<Duration>,
+    tick: Duration,
 }
 
 /// Starts a worker's thread. It ends when the sender of commands is gone and the alarm rings.
-pub(crate) fn spawn(index: usize, setup: Setup) -> io::Result<JoinHandle<()>> {
+fn spawn(index: usize, setup: Setup) -> io::Result<JoinHandle<()>> {
     let worker = Worker::new(setup)?;
     thread::Builder::new()
         .name(format!("media-{index}"))

@@ -67,7 +67,7 @@ impl Session {
         for stream in &self.streams {
             let reading = stream.stats[side as usize].read();
             if leg.packets == 0 && reading.packets > 0 {
-                leg.codec = stream.codec(reading.payload_type);
+                leg.codec = stream.codec(side, reading.payload_type);
                 leg.jitter_us = reading.jitter_us;
                 leg.mos_centi =
                     mos_centi(&leg.codec, reading.packets, reading.lost, reading.jitter_us);
@@ -90,11 +90,15 @@ impl Stream {
         }
     }
 
-    /// The name of a payload type as either side gave it.
-    fn codec(&self, payload_type: u8) -> String {
-        let mut wishes = self.wishes.iter().flatten();
-        let known =
-            wishes.find_map(|wish| Some(wish.codec(payload_type)).filter(|c| !c.is_empty()));
+    /// The name of a payload type that `side` sends: the numbers are the receiver's, and only if
+    /// it gave none the sender's own.
+    fn codec(&self, side: Side, payload_type: u8) -> String {
+        let wishes = [side.other(), side].map(|side| self.wishes[side as usize].as_ref());
+        let mut names = wishes
+            .into_iter()
+            .flatten()
+            .map(|wish| wish.codec(payload_type));
+        let known = names.find(|name| !name.is_empty());
         known.map_or_else(|| format!("pt {payload_type}"), str::to_owned)
     }
 }

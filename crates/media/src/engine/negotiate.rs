@@ -1,0 +1,258 @@
+//! From a description to ports, to the description for the other side, to terms for the worker.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Instant;
+
+use sdp::{Description, Edit};
+
+use super::session::{Offer, Session, Stream};
+use super::terms::{self, Wish};
+use super::{Engine, Negotiation, Side};
+use crate::bind::{self, Pair};
+use crate::channel::{Channel, Role};
+use crate::config::{AddressFamily, Interface};
+use crate::error::MediaError;
+use crate::worker::{ChannelId, Command, Handle};
+
+impl Engine {
+    /// Checks an answer, and if it fits, lets media flow.
+    pub(super) fn settle(
+        &mut self,
+        session: u64,
+        offer: &Offer,
+        answer: &Description<'_>,
+        negotiation: Negotiation<'_>,
+    ) -> Result<Vec<u8>, MediaError> {
+        if offer.from == negotiation.from {
+            return Err(MediaError::NoOffer);
+        }
+        let offered = parse(&offer.description)?;
+        if offered.media_count() != answer.media_count() {
+            return Err(MediaError::Sections {
+                offered: offered.media_count(),
+                answered: answer.media_count(),
+            });
+        }
+        let relayed = terms::relayed(answer);
+        let ports = self.ensure(session, Role::Relay, &relayed, offer.from, offer.family)?;
+        let out = self.rewrite(answer, &ports, offer.family)?;
+        let wishes = Wish::all(answer, negotiation.signalling);
+        let answers = Some(wishes.as_slice());
+        self.apply(
+            session,
+            offer.from,
+            &offered,
+            answer,
+            &offer.wishes,
+            answers,
+        );
+        Ok(out)
+    }
+
+    /// Sees to it that each medium that is `relayed` has ports facing `side` in `family`, opening
+    /// the session if need be; the RTP ports, by medium.
+    pub(super) fn ensure(
+        &mut self,
+        session: u64,
+        role: Role,
+        relayed: &[bool],
+        side: Side,
+        family: AddressFamily,
+    ) -> Result<Vec<Option<u16>>, MediaError> {
+        let interface = self.interface(family)?;
+        let known = self.sessions.get(&session);
+        if known.is_some_and(|known| known.role != role) {
+            return Err(MediaError::OtherKind);
+        }
+        let now = Instant::now();
+        let mut bound: Vec<(usize, Pair)> = Vec::new();
+        let mut out = Vec::with_capacity(relayed.len());
+        for (index, relayed) in relayed.iter().enumerate() {
+            let given = known
+                .and_then(|known| known.streams.get(index))
+                .and_then(|stream| stream.ports[side as usize][family as usize]);
+            if !relayed || given.is_some() {
+                out.push(given.filter(|_| *relayed));
+                continue;
+            }
+            let ports = &mut self.ports[family as usize];
+            match bind::pair(ports, interface, self.config.receive_buffer_bytes, now) {
+                Ok(pair) => {
+                    out.push(Some(pair.port));
+                    bound.push((index, pair));
+                }
+                Err(error) => {
+                    for (_, pair) in bound {
+                        ports.give_back(pair.port);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        self.claim(session, role, relayed.len(), side, family, bound);
+        Ok(out)
+    }
+
+    /// Makes bound pairs part of a session and hands them to its worker.
+    fn claim(
+        &mut self,
+        id: u64,
+        role: Role,
+        media_count: usize,
+        side: Side,
+        family: AddressFamily,
+        bound: Vec<(usize, Pair)>,
+    ) {
+        let mut commands = Vec::new();
+        let workers = &mut self.workers;
+        let session = self.sessions.entry(id).or_insert_with(|| {
+            let worker = Handle::least_loaded(workers);
+            let slot = workers[worker].occupy(id);
+            commands.push(Command::Open { slot, session: id });
+            Session::new(worker, slot, role)
+        });
+        let slot = session.slot;
+        while session.streams.len() < media_count {
+            let stream = Stream::new();
+            for stats in [stream.stats.clone(), Default::default()] {
+                let channel = Box::new(Channel::new(role, stats));
+                commands.push(Command::Extend { slot, channel });
+            }
+            session.streams.push(stream);
+        }
+        for (index, pair) in bound {
+            session.streams[index].ports[side as usize][family as usize] = Some(pair.port);
+            for (part, socket) in [(RTP, pair.rtp), (RTCP, pair.rtcp)] {
+                commands.push(Command::Bind {
+                    channel: channel_id(slot, index, part),
+                    side,
+                    family,
+                    socket,
+                });
+            }
+        }
+        self.workers[session.worker].send(commands);
+    }
+
+    /// The description with our addresses and ports in it.
+    pub(super) fn rewrite(
+        &self,
+        description: &Description<'_>,
+        ports: &[Option<u16>],
+        family: AddressFamily,
+    ) -> Result<Vec<u8>, MediaError> {
+        let address = self.interface(family)?.advertised;
+        let mut edit = Edit::new(description);
+        edit.origin_address(address).strip_ice();
+        for (media, port) in description.media().zip(ports) {
+            // The unspecified address says hold (RFC 3264 §8.4): it must reach the other side.
+            let held = media.connection().is_ok_and(|c| c.is_unspecified());
+            let address = if held { unspecified(family) } else { address };
+            match port {
+                Some(port) => edit.relay(media.index(), SocketAddr::new(address, *port), port + 1),
+                None => edit.reject(media.index()),
+            };
+        }
+        Ok(edit.finish())
+    }
+
+    /// Tells the worker what was negotiated. Without `answers` the session echoes.
+    pub(super) fn apply(
+        &mut self,
+        session: u64,
+        offerer: Side,
+        offer: &Description<'_>,
+        answer: &Description<'_>,
+        offers: &[Wish],
+        answers: Option<&[Wish]>,
+    ) {
+        let Some(session) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        let slot = session.slot;
+        let mut commands = Vec::with_capacity(4 * offers.len() + 1);
+        let mut expected = [false; 2];
+        for (index, (stream, offered)) in session.streams.iter_mut().zip(offers).enumerate() {
+            let answered = answers.and_then(|answers| answers.get(index));
+            let formats =
+                terms::formats(offer.medium(index).as_ref(), answer.medium(index).as_ref());
+            let sides = [(offerer, Some(offered)), (offerer.other(), answered)];
+            for (side, wish) in sides {
+                let Some(wish) = wish else { continue };
+                let rtp = wish.rtp_terms(&formats);
+                let rtcp = wish.rtcp_terms(&formats);
+                for (part, terms) in [(RTP, rtp), (RTCP, rtcp)] {
+                    let channel = channel_id(slot, index, part);
+                    commands.push(Command::Negotiate {
+                        channel,
+                        side,
+                        terms,
+                    });
+                }
+                stream.wishes[side as usize] = Some(wish.clone());
+            }
+            let answered = answered.unwrap_or(offered);
+            expected[offerer as usize] |= offered.will_send_to(answered);
+            expected[offerer.other() as usize] |=
+                answers.is_some() && answered.will_send_to(offered);
+        }
+        commands.push(Command::Expect {
+            slot,
+            sides: expected,
+        });
+        self.workers[session.worker].send(commands);
+    }
+
+    /// The family to face the author of a description in: the one it names, if we have it.
+    pub(super) fn family_towards(
+        &self,
+        description: &Description<'_>,
+        signalling: Option<IpAddr>,
+        fallback: AddressFamily,
+    ) -> AddressFamily {
+        terms::family_of(description)
+            .or(signalling.map(AddressFamily::from))
+            .unwrap_or(fallback)
+    }
+
+    pub(super) fn any_family(&self) -> AddressFamily {
+        match self.config.v4 {
+            Some(_) => AddressFamily::V4,
+            None => AddressFamily::V6,
+        }
+    }
+
+    pub(super) fn interface(&self, family: AddressFamily) -> Result<Interface, MediaError> {
+        let interface = self.config.interface(family);
+        interface.ok_or(MediaError::NoInterface(family))
+    }
+}
+
+/// Reads a description within our bounds.
+pub(super) fn parse(bytes: &[u8]) -> Result<Description<'_>, MediaError> {
+    let description = Description::parse(bytes)?;
+    if description.media_count() > MAX_MEDIA {
+        return Err(MediaError::TooManySections(MAX_MEDIA));
+    }
+    Ok(description)
+}
+
+fn channel_id(slot: usize, stream: usize, part: usize) -> ChannelId {
+    ChannelId {
+        slot,
+        index: 2 * stream + part,
+    }
+}
+
+fn unspecified(family: AddressFamily) -> IpAddr {
+    match family {
+        AddressFamily::V4 => Ipv4Addr::UNSPECIFIED.into(),
+        AddressFamily::V6 => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// Media of one description; more are refused as a whole.
+const MAX_MEDIA: usize = 8;
+/// The parts of a medium.
+const RTP: usize = 0;
+const RTCP: usize = 1;

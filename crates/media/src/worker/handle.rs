@@ -1,0 +1,113 @@
+//! A worker as the engine sees it.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Sender, unbounded};
+use slab::Slab;
+
+use super::{Command, Setup};
+use crate::config::EngineConfig;
+use crate::counters::WorkerCounters;
+use crate::engine::MediaEvent;
+use crate::sys::epoll::Alarm;
+
+/// A running worker. Dropped without [`Handle::stop`], its thread goes on.
+pub(crate) struct Handle {
+    /// `None` once stopped. Not bounded: what waits in it is bounded by the ports, and the switch
+    /// must not wait.
+    commands: Option<Sender<Command>>,
+    alarm: Arc<Alarm>,
+    counters: Arc<WorkerCounters>,
+    /// `None` once joined.
+    thread: Option<JoinHandle<()>>,
+    /// Slots taken, with their sessions.
+    slots: Slab<u64>,
+}
+
+impl Handle {
+    /// Starts a worker.
+    pub(crate) fn start(
+        index: usize,
+        config: &EngineConfig,
+        events: &Sender<MediaEvent>,
+        wake: &Arc<dyn Fn() + Send + Sync>,
+    ) -> io::Result<Self> {
+        let (commands_in, commands) = unbounded();
+        let alarm = Arc::new(Alarm::new()?);
+        let counters = Arc::new(WorkerCounters::default());
+        let setup = Setup {
+            commands,
+            alarm: Arc::clone(&alarm),
+            counters: Arc::clone(&counters),
+            events: events.clone(),
+            wake: Arc::clone(wake),
+            learn_window: config.learn_window,
+            inactivity: config.inactivity,
+            tick: config.tick,
+        };
+        let thread = super::spawn(index, setup)?;
+        Ok(Self {
+            commands: Some(commands_in),
+            alarm,
+            counters,
+            thread: Some(thread),
+            slots: Slab::new(),
+        })
+    }
+
+    /// The worker with the fewest sessions among those that run.
+    pub(crate) fn least_loaded(workers: &[Self]) -> usize {
+        let load = |index: &usize| (!workers[*index].is_alive(), workers[*index].slots.len());
+        (0..workers.len()).min_by_key(load).unwrap_or(0)
+    }
+
+    /// Takes a slot for a session.
+    pub(crate) fn occupy(&mut self, session: u64) -> usize {
+        self.slots.insert(session)
+    }
+
+    /// Frees a slot.
+    pub(crate) fn vacate(&mut self, slot: usize) {
+        self.slots.try_remove(slot);
+    }
+
+    /// Has commands carried out, in their order.
+    pub(crate) fn send(&self, commands: impl IntoIterator<Item = Command>) {
+        let mut sent = false;
+        for command in commands {
+            // A worker that is gone has said why; its calls are silent, and the next go elsewhere.
+            let queue = self.commands.as_ref();
+            sent |= queue.is_some_and(|queue| queue.send(command).is_ok());
+        }
+        if sent {
+            self.alarm.ring();
+        }
+    }
+
+    /// What it has counted.
+    pub(crate) fn counters(&self) -> &WorkerCounters {
+        &self.counters
+    }
+
+    /// Lets the thread end.
+    pub(crate) fn stop(&mut self) {
+        self.commands = None;
+        self.alarm.ring();
+    }
+
+    /// Waits for a thread that was stopped.
+    pub(crate) fn join(&mut self) {
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("a media worker had panicked");
+        }
+    }
+
+    fn is_alive(&self) -> bool {
+        let thread = self.thread.as_ref();
+        thread.is_some_and(|thread| !thread.is_finished())
+    }
+}
