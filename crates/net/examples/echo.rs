@@ -62,6 +62,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for window in [1, 8, 64, 512] {
             windowed(window)?;
         }
+        println!("partial load, datagrams evenly spaced:");
+        for rate in [2_000, 8_000, 16_000, 32_000] {
+            spaced(rate)?;
+        }
         return Ok(());
     }
     let (_net, shard, local) = open(5060)?;
@@ -133,6 +137,30 @@ fn windowed(window: usize) -> Result<(), Box<dyn std::error::Error>> {
     thread.join().map_err(|_| "the loop panicked")?;
     let cpu_us = cpu.as_secs_f64() * 1e6 / echoed as f64;
     println!("  window {window:>3}: {cpu_us:.2} us per datagram at {rate:.0} datagrams/s");
+    Ok(())
+}
+
+/// Sends `rate` datagrams per second, evenly spaced, and prints what the loop needed for each.
+fn spaced(rate: u32) -> Result<(), Box<dyn std::error::Error>> {
+    let (net, shard, local) = open(0)?;
+    let peer = peer(local)?;
+    let thread = shard.spawn(Echo::default(), NoHost)?;
+    peer.send(&DATAGRAM)?;
+    peer.recv(&mut [0; 2_048])?;
+    let (cpu_before, started) = (loop_cpu()?, Instant::now());
+    let count = RUN.as_secs() as u32 * rate;
+    for i in 0..count {
+        let due = RUN * i / count;
+        while started.elapsed() < due {
+            std::hint::spin_loop();
+        }
+        peer.send(&DATAGRAM)?;
+    }
+    let cpu = loop_cpu()?.saturating_sub(cpu_before);
+    net.stop();
+    thread.join().map_err(|_| "the loop panicked")?;
+    let cpu_us = cpu.as_secs_f64() * 1e6 / f64::from(count);
+    println!("  {cpu_us:.2} us per datagram at {rate} datagrams/s");
     Ok(())
 }
 
