@@ -36,6 +36,6 @@ pub use health::{
     PROBES_UP, Probe, REST_S, RETRY_AFTER_MAX_S,
 };
 pub use networks::Networks;
-pub use step::{GatewayMatch, Rewriter, SkipReason, Step, Trace};
+pub use step::{GatewayMatch, Rewriter, STEPS_MAX, SkipReason, Step, Trace};
 pub use table::Table;
 pub use trie::Trie;

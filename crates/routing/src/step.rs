@@ -302,4 +302,4 @@ impl fmt::Display for SkipReason {
 }
 
 /// The most steps that are kept of one decision; later ones are left out.
-const STEPS_MAX: usize = 128;
+pub const STEPS_MAX: usize = 128;
