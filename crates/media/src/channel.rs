@@ -244,3 +244,6 @@ fn check_rtcp(bytes: &[u8]) -> Result<(), DropReason> {
 
 /// A header and the SSRC it speaks for.
 const MIN_RTCP_BYTES: usize = 8;
+
+#[cfg(test)]
+mod tests;

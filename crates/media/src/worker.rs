@@ -87,30 +87,23 @@ impl Worker {
                 return;
             }
             let now_us = self.now_us();
-            // First of all: a packet may be the consequence of what the engine has answered.
+            if ready.contains(&ALARM) {
+                // Before the commands are read: one that comes later rings again.
+                self.setup.alarm.silence();
+            }
+            // Before the packets: they may be the consequence of what the engine has answered.
             if self.take_commands(now_us) == Ended::Yes {
                 return;
             }
             let mut packets = 0;
-            for token in &ready {
-                match Token::from_u64(*token) {
-                    Some(token) => packets += self.receive(token, now_us),
-                    None => self.alarm_rang(),
-                }
+            for token in ready.iter().filter_map(|token| Token::from_u64(*token)) {
+                packets += self.receive(token, now_us);
             }
             self.pace.record(packets, now_us);
             if now_us.saturating_sub(self.swept_us) >= SWEEP_MS as u64 * 1_000 {
                 self.swept_us = now_us;
                 self.sweep(now_us);
             }
-        }
-    }
-
-    /// What it rang for is carried out by the next round, if it was not already.
-    fn alarm_rang(&self) {
-        self.setup.alarm.silence();
-        if !self.setup.commands.is_empty() {
-            self.setup.alarm.ring();
         }
     }
 

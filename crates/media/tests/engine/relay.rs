@@ -145,6 +145,33 @@ fn garbage_is_counted_by_reason() {
 }
 
 #[test]
+fn sessions_are_spread_over_workers() {
+    let config = EngineConfig {
+        workers: 3,
+        ..config()
+    };
+    let mut engine = Engine::new(config, || {}).expect("an engine");
+    let mut phones: Vec<Peer> = (0..6).map(|_| Peer::new("127.0.0.1")).collect();
+    for (session, phone) in (0..).zip(&mut phones) {
+        let answer = engine
+            .echo(session, from(Side::A, &phone.sdp()))
+            .expect("an answer");
+        phone.say(rtp_address(&answer), "hello");
+        assert_eq!(phone.hear().0, "hello");
+    }
+    assert_eq!(engine.counters().relayed_packets, 6);
+    // The second half keeps working when the first is gone.
+    for session in 0..3 {
+        engine.delete(session).expect("a session");
+    }
+    let answer = engine
+        .echo(5, from(Side::A, &phones[5].sdp()))
+        .expect("an answer");
+    phones[5].say(rtp_address(&answer), "still here");
+    assert_eq!(phones[5].hear().0, "still here");
+}
+
+#[test]
 fn a_burst_arrives_whole_and_in_order() {
     let mut call = Call::new();
     for i in 0..200 {
