@@ -63,3 +63,62 @@ fn a_wrong_password_is_not_registered() -> Result<()> {
     assert!(Baresip::register(options).is_err());
     Ok(())
 }
+
+/// Three registered phones: alice, bob and carol.
+fn three_phones(kamailio: &Kamailio) -> Result<[Baresip; 3]> {
+    let phone = |name: &str, tone_hz| {
+        Baresip::register(
+            PhoneOptions::new(name, "example.com")
+                .password("secret")
+                .server(kamailio.address(), PhoneTransport::Udp)
+                .tone_hz(tone_hz),
+        )
+    };
+    Ok([
+        phone("alice", 440)?,
+        phone("bob", 1_000)?,
+        phone("carol", 1_400)?,
+    ])
+}
+
+#[test]
+fn a_blind_transfer_connects_the_other_two() -> Result<()> {
+    let kamailio = Kamailio::registrar("example.com", "secret")?;
+    let [mut alice, mut bob, mut carol] = three_phones(&kamailio)?;
+    alice.dial("sip:bob@example.com")?;
+    bob.wait_for_incoming();
+    bob.answer()?;
+    alice.wait_for_established();
+    bob.wait_for_established();
+
+    alice.transfer("sip:carol@example.com")?;
+    carol.wait_for_incoming();
+    carol.answer()?;
+    bob.wait_for_tone(1_400);
+    carol.wait_for_tone(1_000);
+    Ok(())
+}
+
+#[test]
+fn a_transfer_to_a_call_names_its_dialog() -> Result<()> {
+    let kamailio = Kamailio::registrar("example.com", "secret")?;
+    let [mut alice, mut bob, mut carol] = three_phones(&kamailio)?;
+    let mut calls = Vec::new();
+    for (name, other) in [("bob", &mut bob), ("carol", &mut carol)] {
+        alice.dial(&format!("sip:{name}@example.com"))?;
+        other.wait_for_incoming();
+        other.answer()?;
+        calls.push(alice.wait_for_established());
+    }
+
+    // The current call is that with carol: she is asked to replace alice in the one with bob.
+    alice.transfer_to_call("sip:bob@example.com", &calls[0])?;
+    let expected = format!(
+        "Refer-To: <sip:bob@example.com?Replaces={}%3Bto-tag%3D",
+        calls[0].call
+    );
+    testkit::wait_for("a REFER that names the dialog with bob", || {
+        carol.log().contains(&expected).then_some(())
+    });
+    Ok(())
+}

@@ -29,6 +29,6 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     )
 }
 
-/// With its version, so that the gate is the same everywhere; built without optimisation,
-/// which takes two minutes instead of ten.
+/// With its version, so that the gate is the same everywhere. It is built without optimisation:
+/// it reads a few files, once.
 const CARGO_DENY: &str = "cargo-deny@0.20.2";
