@@ -154,7 +154,7 @@ pub enum Hop {
 pub enum Respond {
     /// As its status says; a 2xx to INVITE is repeated until [`Output::Acknowledged`].
     Plain,
-    /// A provisional response to be repeated until [`Output::Acknowledged`] (RFC 3262 §3).
+    /// A provisional response to be repeated until [`Output::Pracked`] (RFC 3262 §3).
     Reliable,
 }
 
@@ -233,9 +233,14 @@ pub enum Output {
         /// The Reason to give.
         reason: Box<str>,
     },
-    /// What was repeated has been acknowledged: stop.
+    /// The ACK of a 2xx came: stop repeating it.
     Acknowledged {
         /// The server transaction.
+        uas: Uas,
+    },
+    /// The PRACK of a reliable provisional response came: stop repeating it.
+    Pracked {
+        /// The server transaction of the INVITE.
         uas: Uas,
     },
     /// Find the targets of an attempt and take its permits; answer with [`Input::Dial`].

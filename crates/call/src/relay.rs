@@ -459,7 +459,7 @@ impl Call {
         };
         let (_, _, theirs) = setup.reliable.swap_remove(at);
         if let crate::setup::Upstream::Caller { uas: invite, .. } = &setup.upstream {
-            ctx.emit(Output::Acknowledged { uas: *invite });
+            ctx.emit(Output::Pracked { uas: *invite });
         }
         let sdp = message.sdp().map(<[u8]>::to_vec);
         let rack = format!("{theirs} {seq} INVITE");

@@ -293,6 +293,16 @@ pub enum DownCause {
     RetryAfter,
 }
 
+impl core::fmt::Display for DownCause {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Silent => "it does not answer OPTIONS",
+            Self::FailedCalls => "calls to it failed",
+            Self::RetryAfter => "it asked to be left alone for a while",
+        })
+    }
+}
+
 /// What is known of a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HealthStatus {

@@ -164,6 +164,12 @@ impl Table {
         Some((network, self.customer(*id)?))
     }
 
+    /// Whether a source is configured: in a customer's network, or the address of a gateway.
+    #[must_use]
+    pub fn knows(&self, source: SocketAddr) -> bool {
+        self.customer_at(source.ip()).is_some() || self.gateway_at(source, None).is_some()
+    }
+
     /// The gateway at an address; `resolved` is one that is known to be there by its name.
     pub(crate) fn gateway_at(
         &self,

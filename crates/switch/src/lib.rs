@@ -1,1 +1,36 @@
 //! The switch role: registrar, routing, limits, calls and defence in one machine.
+//!
+//! [`Switch`] owns no socket, clock, store or thread. It takes messages as they come from the
+//! network, answers of the resolver and of the media relay, and commands of the operator; it
+//! gives [`Output`]s, in order. Call [`Switch::handle_timeout`] at [`Switch::poll_timeout`], and
+//! drain [`Switch::poll_output`] after each step.
+//!
+//! Requests inside a dialog find their call by our own tag, which carries the call's key; so
+//! there is no table of dialogs.
+
+mod calls;
+mod counters;
+mod defence;
+mod dial;
+mod facts;
+mod ingress;
+mod invite;
+mod listeners;
+mod message;
+mod output;
+mod owner;
+mod ping;
+mod plan;
+mod register;
+mod switch;
+mod views;
+
+pub use counters::{BUCKETS_MS, Counters, Histogram, METHODS};
+pub use defence::{
+    BAN, BANS_MAX, Ban, Defence, FAILURES_MAX, FAILURES_WINDOW, REQUESTS_BURST_MAX,
+    REQUESTS_PER_S_MAX, SOURCES_MAX,
+};
+pub use listeners::{Listener, Listeners};
+pub use output::{CallChange, CallKey, Event, JournalEvent, MediaRequest, Opening, Output};
+pub use switch::{Switch, SwitchConfig};
+pub use views::{RouteQuery, RouteView};

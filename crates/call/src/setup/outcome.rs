@@ -28,11 +28,11 @@ impl Call {
             self.disarm(Timer::Silence(id));
         }
         match message.status() {
-            200..300 => {
+            200..=299 => {
                 self.handle_success(ctx, branch, flow, message);
                 return;
             }
-            300..400 => self.handle_redirect(ctx, branch, &message),
+            300..=399 => self.handle_redirect(ctx, branch, &message),
             401 | 407 if self.answer_challenge(branch, &message, ctx) => return,
             422 if self.raise_session_interval(branch, &message) => {
                 self.try_again(ctx, branch, flow);

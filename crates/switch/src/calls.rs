@@ -1,0 +1,385 @@
+//! The calls in progress: their table, and how their wishes are carried out.
+
+use std::collections::VecDeque;
+
+use call::{Call, Ctx, Fact, Hop, Input, Output as CallOutput, RequestId, Respond, Uac};
+use clock::{Time, TimerKey};
+use sip::transaction::{ClientId, ServerId};
+use sip::{Flow, Message, Method, Transmit};
+use smallvec::SmallVec;
+
+use crate::Switch;
+use crate::dial::Question;
+use crate::facts::Facts;
+use crate::output::{CallKey, MediaRequest, Output};
+use crate::owner::Owner;
+
+/// A call and what belongs to it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) call: Call,
+    pub(crate) facts: Box<Facts>,
+    /// Tells calls of the same slot apart.
+    generation: u32,
+    alarm: Option<(Time, TimerKey)>,
+    /// The INVITEs under way, for CANCEL.
+    invites: SmallVec<[(RequestId, ClientId); 2]>,
+}
+
+/// Slots for calls; a key is slot and generation.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    slots: slab::Slab<Entry>,
+    generation: u32,
+}
+
+/// Bits of a key that are the slot; with those of the generation they fit under the media
+/// session's own eight.
+const SLOT_BITS: u32 = 28;
+
+impl Calls {
+    /// The key the next call will have.
+    pub(crate) fn next_key(&self) -> CallKey {
+        let generation = u64::from(self.generation & ((1 << SLOT_BITS) - 1));
+        CallKey((generation << SLOT_BITS) | self.slots.vacant_key() as u64)
+    }
+
+    pub(crate) fn insert(&mut self, call: Call, facts: Box<Facts>) -> CallKey {
+        let key = self.next_key();
+        let generation = self.generation & ((1 << SLOT_BITS) - 1);
+        self.generation = self.generation.wrapping_add(1);
+        self.slots.insert(Entry {
+            call,
+            facts,
+            generation,
+            alarm: None,
+            invites: SmallVec::new(),
+        });
+        key
+    }
+
+    fn slot(&self, key: CallKey) -> Option<usize> {
+        let slot = (key.0 & ((1 << SLOT_BITS) - 1)) as usize;
+        let entry = self.slots.get(slot)?;
+        (u64::from(entry.generation) == key.0 >> SLOT_BITS).then_some(slot)
+    }
+
+    pub(crate) fn entry(&self, key: CallKey) -> Option<&Entry> {
+        self.slot(key).map(|slot| &self.slots[slot])
+    }
+
+    pub(crate) fn entry_mut(&mut self, key: CallKey) -> Option<&mut Entry> {
+        self.slot(key).map(|slot| &mut self.slots[slot])
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (CallKey, &Entry)> {
+        self.slots.iter().map(|(slot, entry)| {
+            (
+                CallKey((u64::from(entry.generation) << SLOT_BITS) | slot as u64),
+                entry,
+            )
+        })
+    }
+
+    fn remove(&mut self, key: CallKey) -> Option<Entry> {
+        self.slot(key).map(|slot| self.slots.remove(slot))
+    }
+}
+
+impl Switch {
+    /// Passes an input to a call and carries out what comes of it. The call may be gone.
+    pub(crate) fn feed(&mut self, now: Time, key: CallKey, input: Input) {
+        self.work.push_back((key, input));
+        if self.working {
+            return;
+        }
+        self.working = true;
+        while let Some((key, input)) = self.work.pop_front() {
+            let Some(entry) = self.calls.entry_mut(key) else {
+                continue;
+            };
+            let mut out = std::mem::take(&mut self.scratch);
+            let mut ctx = Ctx {
+                now,
+                config: &self.call_config,
+                out: &mut out,
+            };
+            entry.call.handle(&mut ctx, input);
+            self.carry_out(now, key, out);
+        }
+        self.working = false;
+    }
+
+    /// Runs a step on a call that is no input of its own.
+    pub(crate) fn step<R>(
+        &mut self,
+        now: Time,
+        key: CallKey,
+        step: impl FnOnce(&mut Call, &mut Ctx<'_>) -> R,
+    ) -> Option<R> {
+        let entry = self.calls.entry_mut(key)?;
+        let mut out = std::mem::take(&mut self.scratch);
+        let mut ctx = Ctx {
+            now,
+            config: &self.call_config,
+            out: &mut out,
+        };
+        let result = step(&mut entry.call, &mut ctx);
+        self.carry_out(now, key, out);
+        Some(result)
+    }
+
+    /// Does what a call wants, in order; then its alarm is set anew.
+    pub(crate) fn carry_out(&mut self, now: Time, key: CallKey, mut out: VecDeque<CallOutput>) {
+        while let Some(output) = out.pop_front() {
+            self.do_for_call(now, key, output);
+        }
+        self.scratch = out;
+        self.set_alarm(key);
+        if !self.working && !self.work.is_empty() {
+            let (key, input) = self.work.pop_front().expect("it is not empty");
+            self.feed(now, key, input);
+        }
+    }
+
+    fn do_for_call(&mut self, now: Time, key: CallKey, output: CallOutput) {
+        match output {
+            CallOutput::Respond {
+                uas,
+                status,
+                bytes,
+                how,
+            } => {
+                let Some(server) = ServerId::from_u64(uas) else {
+                    return;
+                };
+                match how {
+                    Respond::Plain => self.transactions.respond(now, server, status, bytes),
+                    Respond::Reliable => self.transactions.respond_reliably(now, server, bytes),
+                }
+            }
+            CallOutput::Request {
+                id,
+                method,
+                hop,
+                bytes,
+            } => match hop {
+                Hop::To(to) => {
+                    let owner = Owner::Call { key, request: id };
+                    let client = self.send_request(now, to, &bytes, owner);
+                    if method == Method::Invite
+                        && let Some(entry) = self.calls.entry_mut(key)
+                    {
+                        entry.invites.push((id, client));
+                    }
+                }
+                Hop::Resolve(uri, last) => {
+                    let question = Question::Request {
+                        key,
+                        request: id,
+                        bytes,
+                    };
+                    self.resolve(now, &uri, last.listener(), question);
+                }
+            },
+            CallOutput::Ack { hop, bytes } => match hop {
+                Hop::To(to) => self.send_ack(to, &bytes),
+                Hop::Resolve(uri, last) => {
+                    self.resolve(now, &uri, last.listener(), Question::Ack { bytes });
+                }
+            },
+            CallOutput::Cancel { id, reason } => self.cancel_request(now, key, id, &reason),
+            CallOutput::Acknowledged { uas } => {
+                if let Some(server) = ServerId::from_u64(uas) {
+                    self.transactions.acknowledged(now, server);
+                }
+            }
+            CallOutput::Pracked { uas } => {
+                if let Some(server) = ServerId::from_u64(uas) {
+                    self.transactions.pracked(now, server);
+                }
+            }
+            CallOutput::Dial {
+                attempt,
+                token,
+                destination,
+                uri,
+            } => {
+                self.dial(now, key, attempt, token, destination, &uri);
+            }
+            CallOutput::Redirected { contacts, .. } => self.redirect(now, key, &contacts),
+            CallOutput::Transfer {
+                by,
+                target,
+                replaces,
+            } => {
+                self.transfer(now, key, by, &target, replaces.as_deref());
+            }
+            CallOutput::Media {
+                session,
+                op,
+                from,
+                sdp,
+                toward,
+                signalling,
+            } => {
+                self.outputs.push_back(Output::Media(MediaRequest {
+                    call: key,
+                    session,
+                    op,
+                    from,
+                    sdp,
+                    toward,
+                    signalling,
+                }));
+            }
+            CallOutput::MediaEnd { session } => {
+                if let Some(entry) = self.calls.entry_mut(key) {
+                    entry.facts.sessions_open += 1;
+                }
+                self.outputs
+                    .push_back(Output::MediaEnd { call: key, session });
+            }
+            CallOutput::Fact(fact) => self.note(now, key, fact),
+            CallOutput::Gone => self.forget(key),
+        }
+    }
+
+    pub(crate) fn send_ack(&mut self, to: sip::Destination, bytes: &[u8]) {
+        let transmit: Transmit = self.transactions.stateless(to, bytes, 0);
+        self.outputs.push_back(Output::Transmit(transmit));
+    }
+
+    fn cancel_request(&mut self, now: Time, key: CallKey, id: call::RequestId, reason: &str) {
+        let client = self.calls.entry(key).and_then(|entry| {
+            entry
+                .invites
+                .iter()
+                .find(|(request, _)| *request == id)
+                .map(|(_, client)| *client)
+        });
+        match client {
+            Some(client) => self.transactions.cancel(now, client, reason.as_bytes()),
+            None => self.forget_question(now, key, id),
+        }
+    }
+
+    fn set_alarm(&mut self, key: CallKey) {
+        let Some(entry) = self.calls.entry_mut(key) else {
+            return;
+        };
+        let wanted = entry.call.poll_timeout();
+        if entry.alarm.map(|(at, _)| at) == wanted {
+            return;
+        }
+        if let Some((_, timer)) = entry.alarm.take() {
+            self.alarms.cancel(timer);
+        }
+        if let Some(at) = wanted {
+            entry.alarm = Some((at, self.alarms.insert(at, key)));
+        }
+    }
+
+    /// Fires the alarms of calls.
+    pub(crate) fn ring_alarms(&mut self, now: Time) {
+        while let Some(key) = self.alarms.pop_expired(now) {
+            if let Some(entry) = self.calls.entry_mut(key) {
+                entry.alarm = None;
+            }
+            self.step(now, key, Call::handle_timeout);
+        }
+    }
+
+    fn forget(&mut self, key: CallKey) {
+        let Some(entry) = self.calls.remove(key) else {
+            return;
+        };
+        if let Some((_, timer)) = entry.alarm {
+            self.alarms.cancel(timer);
+        }
+        self.close_record(entry.facts);
+    }
+
+    /// A response to one of our requests.
+    pub(crate) fn handle_response(
+        &mut self,
+        now: Time,
+        client: ClientId,
+        flow: Flow,
+        message: Message,
+    ) {
+        let is_final = message.status() >= 200;
+        let is_over = is_final && message.method() != Method::Invite;
+        match self.owners.get(&client) {
+            Some(Owner::Call { key, request }) => {
+                let (key, request) = (*key, *request);
+                if is_final && let Some(entry) = self.calls.entry_mut(key) {
+                    entry.invites.retain(|(id, _)| *id != request);
+                }
+                self.feed(
+                    now,
+                    key,
+                    Input::Response {
+                        request,
+                        flow,
+                        message,
+                    },
+                );
+            }
+            Some(Owner::BindingPing { ping, sent }) if is_final => {
+                let (ping, sent) = (*ping, *sent);
+                self.binding_answered(now, ping, sent, message.status());
+            }
+            Some(Owner::GatewayPing { gateway, sent }) if is_final => {
+                let (gateway, sent) = (*gateway, *sent);
+                self.gateway_answered(now, gateway, sent, message.status());
+            }
+            Some(Owner::Message { server }) if is_final => {
+                let server = *server;
+                self.message_answered(now, server, message.status());
+            }
+            _ => {}
+        }
+        if is_over {
+            // Of transactions other than INVITE nothing more is heard.
+            self.owners.remove(&client);
+        }
+    }
+
+    /// A request of ours that nobody answered.
+    pub(crate) fn handle_request_failed(&mut self, now: Time, client: ClientId, why: Uac) {
+        match self.owners.remove(&client) {
+            Some(Owner::Call { key, request }) => {
+                self.feed(now, key, Input::Failed { request, why });
+            }
+            Some(Owner::BindingPing { ping, .. }) => self.binding_silent(now, ping),
+            Some(Owner::GatewayPing { gateway, .. }) => {
+                self.gateway_silent(now, gateway);
+            }
+            Some(Owner::Message { server }) => self.message_answered(now, server, 408),
+            None => {}
+        }
+    }
+
+    /// What a call tells: for its record, its permits, the gateways' health and watchers.
+    fn note(&mut self, now: Time, key: CallKey, fact: Fact) {
+        match fact {
+            Fact::Ringing => self.note_ringing(now, key),
+            Fact::Answered { token } => self.note_answered(now, key, token),
+            Fact::AttemptEnded {
+                token,
+                status,
+                answered_by_peer,
+                retry_after_s,
+            } => {
+                let outcome = crate::dial::Outcome {
+                    status,
+                    answered_by_peer,
+                    retry_after_s,
+                };
+                self.attempt_ended(now, key, token, outcome);
+            }
+            Fact::Ended(report) => self.note_ended(now, key, &report),
+        }
+    }
+}

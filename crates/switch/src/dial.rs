@@ -1,0 +1,353 @@
+//! Dialling: permits for an attempt, targets for its URI, and what became of it.
+
+use bytes::Bytes;
+use call::{Input, RefusedDial, RequestId, Side, Uac};
+use clock::Time;
+use model::GatewayId;
+use registrar::PingId;
+use routing::Failure;
+use sip::{Destination, ListenerId, Replaces, Target, Targets, Transport, Uri};
+
+use crate::Switch;
+use crate::output::{CallKey, Output};
+use crate::owner::Owner;
+use crate::plan::Source;
+
+/// The most questions to DNS under way; what would be asked beyond fails at once.
+const QUESTIONS_MAX: usize = 10_000;
+
+/// What waits for the targets of a host.
+#[derive(Debug)]
+pub(crate) enum Question {
+    /// An attempt.
+    Dial { key: CallKey, attempt: usize },
+    /// A request inside a dialog.
+    Request {
+        key: CallKey,
+        request: RequestId,
+        bytes: Bytes,
+    },
+    /// An ACK.
+    Ack { bytes: Bytes },
+    /// An OPTIONS to a binding behind a Path.
+    BindingPing { ping: PingId, bytes: Bytes },
+    /// An OPTIONS to a gateway.
+    GatewayPing { gateway: GatewayId, bytes: Bytes },
+    /// Which addresses a gateway's calls may come from.
+    GatewayAddress { gateway: GatewayId },
+}
+
+/// How an attempt ended.
+pub(crate) struct Outcome {
+    pub(crate) status: u16,
+    pub(crate) answered_by_peer: bool,
+    pub(crate) retry_after_s: Option<u32>,
+}
+
+impl Switch {
+    /// Takes the permits of an attempt and finds its targets.
+    pub(crate) fn dial(
+        &mut self,
+        now: Time,
+        key: CallKey,
+        attempt: usize,
+        token: u32,
+        destination: Option<Destination>,
+        uri: &[u8],
+    ) {
+        if let Err(refused) = self.admit_attempt(now, key, token) {
+            self.feed(
+                now,
+                key,
+                Input::Dial {
+                    attempt,
+                    targets: Err(refused),
+                },
+            );
+            return;
+        }
+        match destination {
+            Some(to) => {
+                self.feed(
+                    now,
+                    key,
+                    Input::Dial {
+                        attempt,
+                        targets: Ok(vec![to]),
+                    },
+                );
+            }
+            None => {
+                let listener = self.listeners.first();
+                self.resolve(now, uri, listener, Question::Dial { key, attempt });
+            }
+        }
+    }
+
+    fn admit_attempt(&mut self, now: Time, key: CallKey, token: u32) -> Result<(), RefusedDial> {
+        let Some(entry) = self.calls.entry_mut(key) else {
+            return Ok(());
+        };
+        let Some(tried) = entry.facts.attempts.get_mut(token as usize) else {
+            return Ok(());
+        };
+        if let Some(outbound) = &tried.outbound {
+            if self.limits.try_admit(now, &outbound.entities()).is_err() {
+                self.counters.limited += 1;
+                return Err(RefusedDial { status: 503 });
+            }
+            tried.admitted = true;
+        }
+        tried.dialled = true;
+        Ok(())
+    }
+
+    /// An attempt is over: its permits go back, and its gateway is judged by it.
+    pub(crate) fn attempt_ended(&mut self, now: Time, key: CallKey, token: u32, how: Outcome) {
+        let Some(entry) = self.calls.entry_mut(key) else {
+            return;
+        };
+        let Some(tried) = entry.facts.attempts.get_mut(token as usize) else {
+            return;
+        };
+        let Some(outbound) = tried.outbound.as_ref().filter(|_| tried.admitted) else {
+            return;
+        };
+        let (entities, gateway) = (outbound.entities(), outbound.gateway.id);
+        tried.admitted = false;
+        self.release(now, &entities);
+        let failure = match (how.status, how.answered_by_peer) {
+            (0 | 200, _) => None,
+            (503, true) => Some(Failure::Unavailable {
+                retry_after_s: how.retry_after_s,
+            }),
+            (408 | 503, false) => Some(Failure::Silent),
+            (status @ 500..600, true) => Some(Failure::Status(status)),
+            _ => {
+                self.health.handle_success(gateway);
+                None
+            }
+        };
+        if let Some(failure) = failure {
+            self.health.handle_failure(now, gateway, failure);
+        }
+    }
+
+    /// Finds where a URI leads (RFC 3263): at once if its host is an address. `speaker` is the
+    /// listener that speaks if none fits better.
+    pub(crate) fn resolve(
+        &mut self,
+        now: Time,
+        uri: &[u8],
+        speaker: ListenerId,
+        question: Question,
+    ) {
+        let Ok(uri) = Uri::parse(uri) else {
+            self.answer(now, question, None);
+            return;
+        };
+        let secure = uri.scheme == sip::Scheme::Sips;
+        if let Some(ip) = uri.host_ip() {
+            let fallback = if secure {
+                Transport::Tls
+            } else {
+                Transport::Udp
+            };
+            let transport = uri.transport().unwrap_or(fallback);
+            let port = uri.port.unwrap_or(transport.default_port());
+            let target = Target {
+                transport,
+                remote: (ip, port).into(),
+            };
+            let to = self.destination(target, "", speaker);
+            self.answer(now, question, Some(vec![to]));
+            return;
+        }
+        if self.questions.len() >= QUESTIONS_MAX {
+            self.answer(now, question, None);
+            return;
+        }
+        self.last_question += 1;
+        let id = self.last_question;
+        let host: Box<str> = String::from_utf8_lossy(uri.host).into();
+        self.questions.insert(id, (question, host.clone(), speaker));
+        let (port, transport) = (uri.port, uri.transport());
+        self.outputs.push_back(Output::Resolve {
+            id,
+            host,
+            port,
+            transport,
+            secure,
+        });
+    }
+
+    /// The answer to [`Output::Resolve`]; an empty list if there is none.
+    pub fn handle_resolved(&mut self, now: Time, id: u64, targets: &Targets) {
+        let Some((question, host, speaker)) = self.questions.remove(&id) else {
+            return;
+        };
+        if let Question::GatewayAddress { gateway } = question {
+            let addresses = targets.iter().map(|t| t.remote.ip()).collect();
+            self.gateway_addresses.insert(gateway, addresses);
+            return;
+        }
+        let found = targets
+            .iter()
+            .map(|t| self.destination(*t, &host, speaker))
+            .collect();
+        self.answer(now, question, Some(found));
+        self.pump(now);
+    }
+
+    fn destination(&self, target: Target, name: &str, speaker: ListenerId) -> Destination {
+        let listener = self
+            .listeners
+            .toward(target.transport, target.remote.ip())
+            .unwrap_or(speaker);
+        let name = if target.transport.is_reliable() {
+            name
+        } else {
+            ""
+        };
+        Destination::Address {
+            transport: target.transport,
+            listener,
+            remote: target.remote,
+            name: name.into(),
+        }
+    }
+
+    fn answer(&mut self, now: Time, question: Question, found: Option<Vec<Destination>>) {
+        let found = found.unwrap_or_default();
+        let first = found.first().cloned();
+        match (question, first) {
+            (Question::Dial { key, attempt }, first) => {
+                let targets = if first.is_some() {
+                    Ok(found)
+                } else {
+                    Err(RefusedDial { status: 503 })
+                };
+                self.feed(now, key, Input::Dial { attempt, targets });
+            }
+            (
+                Question::Request {
+                    key,
+                    request,
+                    bytes,
+                },
+                Some(to),
+            ) => {
+                self.send_request(now, to, &bytes, Owner::Call { key, request });
+            }
+            (Question::Request { key, request, .. }, None) => {
+                self.feed(
+                    now,
+                    key,
+                    Input::Failed {
+                        request,
+                        why: Uac::Unreachable,
+                    },
+                );
+            }
+            (Question::Ack { bytes }, Some(to)) => self.send_ack(to, &bytes),
+            (Question::Ack { .. } | Question::GatewayAddress { .. }, _) => {}
+            (Question::BindingPing { ping, bytes }, Some(to)) => {
+                self.send_request(now, to, &bytes, Owner::BindingPing { ping, sent: now });
+            }
+            (Question::BindingPing { ping, .. }, None) => self.binding_silent(now, ping),
+            (Question::GatewayPing { gateway, bytes }, Some(to)) => {
+                self.send_request(now, to, &bytes, Owner::GatewayPing { gateway, sent: now });
+            }
+            (Question::GatewayPing { gateway, .. }, None) => self.gateway_silent(now, gateway),
+        }
+    }
+
+    /// A request was given up while its host was still being looked up.
+    pub(crate) fn forget_question(&mut self, now: Time, key: CallKey, id: RequestId) {
+        let waiting = self.questions.iter().find_map(|(question, (what, ..))| {
+            matches!(what, Question::Request { key: k, request, .. } if *k == key && *request == id)
+                .then_some(*question)
+        });
+        if let Some(waiting) = waiting {
+            self.questions.remove(&waiting);
+            self.feed(
+                now,
+                key,
+                Input::Failed {
+                    request: id,
+                    why: Uac::Timeout,
+                },
+            );
+        }
+    }
+
+    /// Where the contacts of a 3xx lead: routed as if the callee had dialled them, with the
+    /// caller's rights, so that a redirection opens no way the caller does not have.
+    pub(crate) fn redirect(&mut self, now: Time, key: CallKey, contacts: &[Box<[u8]>]) {
+        let plan = contacts
+            .iter()
+            .find_map(|uri| self.plan_again(now, key, uri));
+        let answer = plan.ok_or(RefusedDial { status: 480 });
+        self.feed(now, key, Input::Routed(answer));
+    }
+
+    /// Where a Refer-To leads.
+    pub(crate) fn transfer(
+        &mut self,
+        now: Time,
+        key: CallKey,
+        by: Side,
+        target: &[u8],
+        replaces: Option<&[u8]>,
+    ) {
+        let _ = by;
+        if let Some(replaces) = replaces.and_then(Replaces::parse)
+            && self.join(now, key, &replaces)
+        {
+            return;
+        }
+        let plan = self
+            .plan_again(now, key, target)
+            .ok_or(RefusedDial { status: 404 });
+        self.feed(now, key, Input::Routed(plan));
+    }
+
+    /// Joins a call with the one that Replaces names; false if there is no such call.
+    fn join(&mut self, now: Time, key: CallKey, replaces: &Replaces<'_>) -> bool {
+        let Some(other) = call::Call::key_of_tag(replaces.to_tag).map(CallKey) else {
+            return false;
+        };
+        if other == key {
+            return false;
+        }
+        let released = self
+            .step(now, other, |call, ctx| call.release(ctx, replaces))
+            .flatten();
+        let Some(leg) = released else { return false };
+        self.step(now, key, |call, ctx| call.adopt(ctx, leg, None));
+        true
+    }
+
+    /// Routes a new target for a call that is already under way.
+    fn plan_again(&mut self, now: Time, key: CallKey, uri: &[u8]) -> Option<call::Plan> {
+        let parsed = Uri::parse(uri).ok()?;
+        let called = String::from_utf8(parsed.user_unescaped()).ok()?;
+        let entry = self.calls.entry(key)?;
+        let caller_text = entry.facts.caller_text().to_owned();
+        let first = entry.facts.attempts.len() as u32;
+        let decision = self.decide_for(now, key, &called, &caller_text)?;
+        let source = Source {
+            caller: &caller_text,
+            display: b"",
+            private: false,
+            gruu: None,
+        };
+        let planned = self.plan(now, &decision.target, &decision.caller, &source, first);
+        if planned.plan.attempts.is_empty() {
+            return None;
+        }
+        let entry = self.calls.entry_mut(key)?;
+        entry.facts.attempts.extend(planned.tried);
+        Some(planned.plan)
+    }
+}

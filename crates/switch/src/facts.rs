@@ -1,0 +1,368 @@
+//! What the switch knows of a call beside the call itself: who, permits, and its record.
+
+use call::{Cause, EndReport};
+use clock::Time;
+use limits::EntityId;
+use model::{
+    AccountId, CallId, CarrierId, Cdr, CdrLegMedia, CdrOutcome, CustomerId, EndedBy, GatewayId,
+    NumberId, UserId,
+};
+use routing::{Attempt, Caller, Decision, Step};
+use sip::Flow;
+use smallvec::SmallVec;
+
+use crate::Switch;
+use crate::output::{CallChange, CallKey, Event, JournalEvent, Opening, Output};
+
+/// What belongs to a call.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) id: CallId,
+    pub(crate) start: Time,
+    pub(crate) ring: Option<Time>,
+    pub(crate) answer: Option<Time>,
+    pub(crate) account: Option<AccountId>,
+    pub(crate) from_user: Option<UserId>,
+    pub(crate) to_user: Option<UserId>,
+    pub(crate) customer: Option<CustomerId>,
+    pub(crate) number: Option<NumberId>,
+    /// The carrier and gateway the call came from; an attempt's replace them in the record.
+    pub(crate) inbound: Option<(CarrierId, GatewayId)>,
+    pub(crate) source: Flow,
+    /// Caller, called party and the caller's Call-ID, behind each other.
+    texts: Box<str>,
+    ends: [u16; 2],
+    /// Permits of the caller's side.
+    pub(crate) entities: SmallVec<[EntityId; 4]>,
+    /// Attempts dialled so far, by token.
+    pub(crate) attempts: Vec<Tried>,
+    /// Which attempt answered.
+    pub(crate) answered_by: Option<u32>,
+    /// The routing decision, while somebody may ask for it.
+    pub(crate) steps: Vec<Step>,
+    /// Who is redirected or transfers on whose behalf: the identity routing runs with.
+    pub(crate) caller: Caller,
+    ended: Option<(Time, EndReport)>,
+    media: [Option<CdrLegMedia>; 2],
+    /// Media sessions whose report is still to come.
+    pub(crate) sessions_open: u8,
+}
+
+/// One attempt of a call.
+#[derive(Debug)]
+pub(crate) struct Tried {
+    /// To a gateway, or to a contact.
+    pub(crate) outbound: Option<Box<Attempt>>,
+    /// Whether its permits are taken.
+    pub(crate) admitted: bool,
+    /// Whether it was dialled.
+    pub(crate) dialled: bool,
+}
+
+impl Facts {
+    pub(crate) fn new(
+        id: CallId,
+        now: Time,
+        source: Flow,
+        decision: &Decision,
+        texts: [&str; 3],
+    ) -> Self {
+        let (mut from_user, mut customer, mut inbound) = (None, None, None);
+        match &decision.caller {
+            Caller::User(user) => from_user = Some(user.id),
+            Caller::Customer(who) => customer = Some(who.id),
+            Caller::Carrier {
+                carrier, gateway, ..
+            } => inbound = Some((carrier.id, gateway.id)),
+            Caller::Unknown => {}
+        }
+        let [caller, called, call_id] = texts;
+        Self {
+            id,
+            start: now,
+            ring: None,
+            answer: None,
+            account: decision.account,
+            from_user,
+            to_user: None,
+            customer,
+            number: decision.number.as_ref().map(|n| n.id),
+            inbound,
+            source,
+            ends: [caller.len() as u16, (caller.len() + called.len()) as u16],
+            texts: [caller, called, call_id].concat().into(),
+            entities: decision.entities.iter().copied().collect(),
+            attempts: Vec::new(),
+            answered_by: None,
+            steps: Vec::new(),
+            caller: decision.caller.clone(),
+            ended: None,
+            media: [None, None],
+            sessions_open: 0,
+        }
+    }
+
+    /// The user part of From.
+    pub(crate) fn caller_text(&self) -> &str {
+        &self.texts[..usize::from(self.ends[0])]
+    }
+
+    /// The user part of the request URI.
+    pub(crate) fn called_text(&self) -> &str {
+        &self.texts[usize::from(self.ends[0])..usize::from(self.ends[1])]
+    }
+
+    fn sip_call_id(&self) -> &str {
+        &self.texts[usize::from(self.ends[1])..]
+    }
+
+    /// The attempt the record speaks of: the one that answered, else the last one dialled.
+    fn decisive(&self) -> Option<&Attempt> {
+        let answered = self.answered_by.and_then(|t| self.attempts.get(t as usize));
+        let last = self.attempts.iter().rev().find(|t| t.dialled);
+        answered.or(last).and_then(|t| t.outbound.as_deref())
+    }
+
+    fn record(&self, node: &str, now: Time, report: &EndReport, sequence: u64) -> Cdr {
+        let attempt = self.decisive();
+        let (carrier, gateway) = match (attempt, self.inbound) {
+            (Some(a), _) => (Some(a.carrier.id), Some(a.gateway.id)),
+            (None, Some((c, g))) => (Some(c), Some(g)),
+            (None, None) => (None, None),
+        };
+        let [media_a, media_b] = self.media.clone();
+        Cdr {
+            call: self.id,
+            node: node.to_owned(),
+            sequence,
+            account: self.account,
+            from_user: self.from_user,
+            to_user: self.to_user,
+            customer: self.customer,
+            number: self.number,
+            carrier,
+            gateway,
+            caller: self.caller_text().to_owned(),
+            called: self.called_text().to_owned(),
+            destination: attempt.map_or_else(
+                || self.called_text().to_owned(),
+                |a| String::from(a.destination.clone()),
+            ),
+            source: self.source.to_string(),
+            sip_call_id: self.sip_call_id().to_owned(),
+            sip_call_id_b: String::from_utf8_lossy(&report.callee_call_id).into_owned(),
+            start_us: self.start.as_micros(),
+            ring_us: self.ring.map(Time::as_micros),
+            answer_us: self.answer.map(Time::as_micros),
+            end_us: now.as_micros(),
+            outcome: outcome(self.answer.is_some(), &report.cause, report.status),
+            status: report.status,
+            reason: report.cause.text().to_owned(),
+            ended_by: match report.cause.ended_by() {
+                call::EndedBy::Caller => EndedBy::Caller,
+                call::EndedBy::Callee => EndedBy::Callee,
+                call::EndedBy::Platform => EndedBy::Platform,
+            },
+            attempts: self.attempts.iter().filter(|t| t.dialled).count() as u16,
+            media_a,
+            media_b,
+        }
+    }
+}
+
+fn outcome(answered: bool, cause: &Cause, status: u16) -> CdrOutcome {
+    match (answered, cause, status) {
+        (true, ..) => CdrOutcome::Answered,
+        (_, Cause::Cancelled, _) => CdrOutcome::Cancelled,
+        (_, Cause::NoAnswer, _) | (_, _, 408 | 480) => CdrOutcome::NoAnswer,
+        (_, _, 486 | 600) => CdrOutcome::Busy,
+        _ => CdrOutcome::Failed,
+    }
+}
+
+impl Switch {
+    /// Writes the beginning of a call to the journal.
+    pub(crate) fn open_record(&mut self, facts: &Facts) {
+        self.counters.attempts += 1;
+        self.outputs
+            .push_back(Output::Journal(JournalEvent::Opened(Box::new(Opening {
+                call: facts.id,
+                account: facts.account,
+                from_user: facts.from_user,
+                customer: facts.customer,
+                carrier: facts.inbound.map(|(carrier, _)| carrier),
+                start: facts.start,
+                caller: facts.caller_text().into(),
+                called: facts.called_text().into(),
+                source: facts.source,
+                sip_call_id: facts.sip_call_id().into(),
+            }))));
+        self.tell_call(facts, CallChange::Started);
+    }
+
+    pub(crate) fn note_ringing(&mut self, now: Time, key: CallKey) {
+        let Some(entry) = self.calls.entry_mut(key) else {
+            return;
+        };
+        if entry.facts.ring.is_some() {
+            return;
+        }
+        entry.facts.ring = Some(now);
+        self.counters.pdd.add(now.since(entry.facts.start));
+        self.tell(key, CallChange::Ringing);
+    }
+
+    pub(crate) fn note_answered(&mut self, now: Time, key: CallKey, token: Option<u32>) {
+        let Some(entry) = self.calls.entry_mut(key) else {
+            return;
+        };
+        let facts = &mut entry.facts;
+        facts.answer = Some(now);
+        facts.answered_by = token;
+        let (id, start, rang) = (facts.id, facts.start, facts.ring.is_some());
+        let gateway = token
+            .and_then(|t| facts.attempts.get(t as usize))
+            .and_then(|t| t.outbound.as_ref())
+            .map(|a| a.gateway.id);
+        facts.attempts.shrink_to_fit();
+        self.counters.answered += 1;
+        if !rang {
+            self.counters.pdd.add(now.since(start));
+        }
+        if let Some(gateway) = gateway {
+            self.health.handle_success(gateway);
+        }
+        self.outputs
+            .push_back(Output::Journal(JournalEvent::Answered {
+                call: id,
+                at: now,
+            }));
+        self.tell(key, CallChange::Answered);
+    }
+
+    /// The call is over: permits go back at once, the record waits for the last media report.
+    pub(crate) fn note_ended(&mut self, now: Time, key: CallKey, report: &EndReport) {
+        let Some(entry) = self.calls.entry_mut(key) else {
+            return;
+        };
+        let facts = &mut entry.facts;
+        let entities = std::mem::take(&mut facts.entities);
+        let mut held: Vec<[EntityId; 2]> = Vec::new();
+        for tried in facts.attempts.iter_mut().filter(|t| t.admitted) {
+            tried.admitted = false;
+            held.extend(tried.outbound.as_ref().map(|a| a.entities()));
+        }
+        facts.ended = Some((now, report.clone()));
+        match facts.answer {
+            Some(answer) => self.counters.duration.add(now.since(answer)),
+            None => self.counters.failed += 1,
+        }
+        self.release(now, &entities);
+        for permits in held {
+            self.release(now, &permits);
+        }
+        self.tell(key, CallChange::Ended(report.status));
+        self.write_record_if_complete(key);
+    }
+
+    /// What the relay received in a session of a call.
+    pub(crate) fn note_media(&mut self, key: CallKey, legs: [CdrLegMedia; 2]) {
+        let Some(entry) = self.calls.entry_mut(key) else {
+            return;
+        };
+        let facts = &mut entry.facts;
+        facts.sessions_open = facts.sessions_open.saturating_sub(1);
+        for (kept, fresh) in facts.media.iter_mut().zip(legs) {
+            match kept {
+                Some(kept) => merge(kept, &fresh),
+                None => *kept = Some(fresh),
+            }
+        }
+        self.write_record_if_complete(key);
+    }
+
+    fn write_record_if_complete(&mut self, key: CallKey) {
+        let Some(entry) = self.calls.entry_mut(key) else {
+            return;
+        };
+        if entry.facts.sessions_open > 0 {
+            return;
+        }
+        let Some((at, report)) = entry.facts.ended.take() else {
+            return;
+        };
+        self.sequence += 1;
+        let cdr = entry.facts.record(&self.node, at, &report, self.sequence);
+        self.outputs
+            .push_back(Output::Journal(JournalEvent::Closed(Box::new(cdr))));
+    }
+
+    /// The call is forgotten; if its last media report never came, the record goes without it.
+    pub(crate) fn close_record(&mut self, mut facts: Box<Facts>) {
+        let Some((at, report)) = facts.ended.take() else {
+            return;
+        };
+        self.sequence += 1;
+        let cdr = facts.record(&self.node, at, &report, self.sequence);
+        self.outputs
+            .push_back(Output::Journal(JournalEvent::Closed(Box::new(cdr))));
+    }
+
+    /// The record of a call that was refused before it began.
+    pub(crate) fn record_refusal(&mut self, now: Time, facts: &Facts, status: u16) {
+        let report = EndReport {
+            cause: Cause::Refused(status),
+            status,
+            callee_call_id: Box::default(),
+        };
+        self.counters.attempts += 1;
+        self.counters.failed += 1;
+        self.sequence += 1;
+        let cdr = facts.record(&self.node, now, &report, self.sequence);
+        self.outputs
+            .push_back(Output::Journal(JournalEvent::Closed(Box::new(cdr))));
+    }
+
+    fn tell(&mut self, key: CallKey, change: CallChange) {
+        let Some(entry) = self.calls.entry(key) else {
+            return;
+        };
+        if self.watched {
+            let event = event_of(&entry.facts, change);
+            self.outputs.push_back(Output::Event(event));
+        }
+    }
+
+    fn tell_call(&mut self, facts: &Facts, change: CallChange) {
+        if self.watched {
+            self.outputs
+                .push_back(Output::Event(event_of(facts, change)));
+        }
+    }
+}
+
+fn event_of(facts: &Facts, change: CallChange) -> Event {
+    Event::Call {
+        id: facts.id,
+        change,
+        parties: (
+            facts.caller_text().to_owned(),
+            facts.called_text().to_owned(),
+        ),
+    }
+}
+
+/// Adds what a later session of the same leg received.
+fn merge(kept: &mut CdrLegMedia, fresh: &CdrLegMedia) {
+    if kept.packets == 0 || fresh.packets > kept.packets {
+        kept.codec.clone_from(&fresh.codec);
+        kept.jitter_us = fresh.jitter_us;
+    }
+    kept.mos_centi = match (kept.mos_centi, fresh.mos_centi) {
+        (0, mos) | (mos, 0) => mos,
+        (a, b) => a.min(b),
+    };
+    kept.packets += fresh.packets;
+    kept.bytes += fresh.bytes;
+    kept.lost += fresh.lost;
+}

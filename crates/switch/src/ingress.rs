@@ -1,0 +1,326 @@
+//! From bytes to events: defence, parsing, transactions, and on to whoever is concerned.
+
+use bytes::Bytes;
+use call::{Call, Cause, Input, Uac};
+use clock::Time;
+use routing::HealthEvent;
+use sip::parse::Malformed;
+use sip::transaction::{Event, ServerId, TransactionOutput};
+use sip::{ConnId, Destination, Flow, Framing, HeaderName, Message, Method, Transmit, Writer};
+
+use crate::Switch;
+use crate::counters::Counters;
+use crate::defence::Judgement;
+use crate::output::{self, CallKey, Output};
+
+/// What we accept outside of dialogs.
+const ALLOW: &[u8] =
+    b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, MESSAGE, REFER, NOTIFY";
+
+impl Switch {
+    /// One datagram.
+    pub fn handle_datagram(&mut self, now: Time, flow: Flow, bytes: &[u8]) {
+        if bytes.len() <= 4 {
+            // Keep-alives: nothing, CRLF or twice CRLF. Over UDP nobody expects an answer.
+            return;
+        }
+        self.handle_bytes(now, flow, Bytes::copy_from_slice(bytes), Framing::Datagram);
+    }
+
+    /// One message of a stream or WebSocket.
+    pub fn handle_stream_message(&mut self, now: Time, flow: Flow, bytes: Bytes) {
+        self.handle_bytes(now, flow, bytes, Framing::Stream);
+    }
+
+    /// A connection is gone.
+    pub fn handle_closed(&mut self, now: Time, conn: ConnId) {
+        self.registrar.handle_connection_closed(conn);
+        self.pump(now);
+    }
+
+    /// Something could not be sent.
+    pub fn handle_transmit_failed(&mut self, now: Time, key: u64) {
+        self.transactions.handle_transmit_failed(now, key);
+        self.pump(now);
+    }
+
+    fn handle_bytes(&mut self, now: Time, flow: Flow, bytes: Bytes, framing: Framing) {
+        if self.defence.is_banned(now, flow.remote.ip()) {
+            self.counters.banned += 1;
+            return;
+        }
+        match Message::parse(bytes, framing) {
+            Ok(message) => self.handle_parsed(now, flow, message),
+            Err(malformed) => self.handle_malformed(flow, &malformed),
+        }
+        self.pump(now);
+    }
+
+    fn handle_parsed(&mut self, now: Time, flow: Flow, message: Message) {
+        if message.is_request() {
+            self.counters.request(message.method());
+        } else {
+            let class = usize::from(message.status() / 100).min(6);
+            self.counters.responses[class] += 1;
+        }
+        if let Err(violation) = message.check() {
+            self.counters.violations += 1;
+            if message.is_request() {
+                self.answer_unheard(flow, &message, violation.status(), violation.phrase());
+            }
+            return;
+        }
+        let outside = message.is_request()
+            && message.method() != Method::Ack
+            && message.to().is_ok_and(|to| to.tag().is_none());
+        if outside && !self.routes.knows(flow.remote) && !self.may_ask(now, flow, &message) {
+            return;
+        }
+        self.transactions.handle_message(now, flow, message);
+    }
+
+    /// The measures against floods and scanners, for sources no configuration knows.
+    fn may_ask(&mut self, now: Time, flow: Flow, message: &Message) -> bool {
+        let source = flow.remote.ip();
+        let agent = message.header(HeaderName::UserAgent).unwrap_or_default();
+        if let Some(ban) = self.defence.judge_agent(now, source, agent) {
+            self.counters.banned += 1;
+            let (reason, until) = (ban.reason, ban.until);
+            let event = output::Event::Banned {
+                address: source,
+                reason,
+                until,
+            };
+            self.outputs.push_back(Output::Event(event));
+            return false;
+        }
+        match self.defence.judge_request(now, source) {
+            Judgement::Pass => true,
+            Judgement::Banned => {
+                self.counters.banned += 1;
+                false
+            }
+            Judgement::TooMany => {
+                self.counters.flooded += 1;
+                false
+            }
+        }
+    }
+
+    fn handle_malformed(&mut self, flow: Flow, malformed: &Malformed) {
+        Counters::by_label(&mut self.counters.malformed, malformed.error.label());
+        if let Some(partial) = malformed
+            .partial
+            .as_deref()
+            .filter(|p| p.method() != Method::Ack)
+        {
+            let status = match malformed.error {
+                sip::ParseError::TooLarge => 513,
+                sip::ParseError::Version => 505,
+                _ => 400,
+            };
+            self.answer_unheard(flow, partial, status, "");
+        }
+    }
+
+    /// Answers a request that is too broken for a transaction, if it says where to.
+    fn answer_unheard(&mut self, flow: Flow, message: &Message, status: u16, phrase: &str) {
+        let Ok(via) = message.via() else { return };
+        if message.method() == Method::Ack || via.branch().is_none() {
+            return;
+        }
+        let remote = sip::transaction::response_address(&flow, &via);
+        let tag = format!("{:08x}", self.random.bits());
+        let w = Writer::response(message, flow.remote, status, phrase, tag.as_bytes());
+        let to = Destination::Flow(Flow { remote, ..flow });
+        self.outputs.push_back(Output::Transmit(Transmit {
+            to,
+            bytes: w.finish(),
+            key: 0,
+        }));
+    }
+
+    /// Passes on what the parts have to say, until all are silent.
+    pub(crate) fn pump(&mut self, now: Time) {
+        loop {
+            let mut quiet = true;
+            while let Some(output) = self.transactions.poll_output() {
+                quiet = false;
+                match output {
+                    TransactionOutput::Transmit(t) => self.outputs.push_back(Output::Transmit(t)),
+                    TransactionOutput::Event(event) => self.handle_event(now, event),
+                }
+            }
+            while let Some(output) = self.registrar.poll_output() {
+                quiet = false;
+                self.handle_registrar(now, output);
+            }
+            while let Some(event) = self.health.poll_output(now) {
+                quiet = false;
+                self.handle_health(now, event);
+            }
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    fn handle_event(&mut self, now: Time, event: Event) {
+        match event {
+            Event::Request {
+                server,
+                flow,
+                message,
+            } => {
+                self.handle_request(now, server, flow, message);
+            }
+            Event::Cancel { server, message } => {
+                if let Some(key) = self.invites.get(&server).copied() {
+                    let reason = message.header(HeaderName::Reason).map(Into::into);
+                    self.feed(now, key, Input::Cancelled { reason });
+                }
+            }
+            Event::Ack { flow, message } => self.to_call(now, 0, flow, message),
+            Event::Response {
+                client,
+                flow,
+                message,
+            } => {
+                self.handle_response(now, client, flow, message);
+            }
+            Event::Timeout { client } => self.handle_request_failed(now, client, Uac::Timeout),
+            Event::RequestFailed { client } => {
+                self.handle_request_failed(now, client, Uac::Unreachable);
+            }
+            Event::NoAck { server } => {
+                if let Some(key) = self.invites.get(&server).copied() {
+                    self.feed(
+                        now,
+                        key,
+                        Input::NoAck {
+                            uas: server.as_u64(),
+                        },
+                    );
+                }
+            }
+            Event::ClientEnded { client } => {
+                self.owners.remove(&client);
+            }
+            Event::NoPrack { server } => {
+                if let Some(key) = self.invites.get(&server).copied() {
+                    self.feed(now, key, Input::End(Cause::NoAck));
+                }
+            }
+            Event::ServerEnded { server } => {
+                self.invites.remove(&server);
+            }
+            Event::StrayResponse { .. } | Event::ResponseFailed { .. } => {}
+        }
+    }
+
+    fn handle_request(&mut self, now: Time, server: ServerId, flow: Flow, message: Message) {
+        if message.to().is_ok_and(|to| to.tag().is_some()) {
+            self.to_call(now, server.as_u64(), flow, message);
+            return;
+        }
+        match message.method() {
+            Method::Invite if self.accepting => self.handle_invite(now, server, flow, message),
+            Method::Invite => self.refuse_with(now, server, flow, &message, 503, |w| {
+                w.header("Retry-After", b"5");
+            }),
+            Method::Register => self.handle_register(now, server, flow, &message),
+            Method::Options => self.handle_options(now, server, flow, &message),
+            Method::Message => self.handle_pager_message(now, server, flow, &message),
+            Method::Bye
+            | Method::Prack
+            | Method::Update
+            | Method::Info
+            | Method::Refer
+            | Method::Notify => self.refuse(now, server, flow, &message, 481, ""),
+            _ => self.refuse_with(now, server, flow, &message, 405, |w| {
+                w.header("Allow", ALLOW);
+            }),
+        }
+    }
+
+    /// OPTIONS to us: what we can do, to whoever asks (RFC 3261 §11.2).
+    fn handle_options(&mut self, now: Time, server: ServerId, flow: Flow, message: &Message) {
+        if self.refuse_extensions(now, server, flow, message) {
+            return;
+        }
+        let status = if self.accepting { 200 } else { 503 };
+        self.refuse_with(now, server, flow, message, status, |w| {
+            w.header("Allow", ALLOW)
+                .header("Accept", b"application/sdp");
+            w.header(
+                "Supported",
+                b"100rel, timer, replaces, path, outbound, gruu",
+            );
+        });
+    }
+
+    /// A request inside a dialog, or an ACK: our tag in To names the call.
+    fn to_call(&mut self, now: Time, uas: u64, flow: Flow, message: Message) {
+        let tag = message
+            .to()
+            .ok()
+            .and_then(|to| to.tag())
+            .unwrap_or_default();
+        let key = Call::key_of_tag(tag).map(CallKey);
+        match key.filter(|k| self.calls.entry(*k).is_some()) {
+            Some(key) => {
+                if let Some(server) =
+                    ServerId::from_u64(uas).filter(|_| message.method() == Method::Invite)
+                {
+                    self.invites.insert(server, key);
+                }
+                self.feed(now, key, Input::Request { uas, flow, message });
+            }
+            None if uas != 0 => {
+                if let Some(server) = ServerId::from_u64(uas) {
+                    self.refuse(now, server, flow, &message, 481, "");
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn handle_registrar(&mut self, now: Time, output: registrar::Output) {
+        match output {
+            registrar::Output::Ping(ping) => self.ping_binding(now, &ping),
+            registrar::Output::Datagram(flow) => {
+                let to = Destination::Flow(flow);
+                let bytes = Bytes::from_static(b"\r\n\r\n");
+                self.outputs
+                    .push_back(Output::Transmit(Transmit { to, bytes, key: 0 }));
+            }
+            registrar::Output::Save(record) => {
+                self.outputs.push_back(Output::SaveBinding(record));
+            }
+            registrar::Output::Remove { aor, key } => {
+                self.outputs.push_back(Output::RemoveBinding { aor, key });
+            }
+            registrar::Output::Event(event) => {
+                if self.watched {
+                    self.outputs
+                        .push_back(Output::Event(output::Event::Registration(event)));
+                }
+            }
+        }
+    }
+
+    fn handle_health(&mut self, now: Time, event: HealthEvent) {
+        match event {
+            HealthEvent::Probe(gateway) => self.ping_gateway(now, gateway),
+            HealthEvent::Up { gateway } => self.tell_gateway(gateway, true, String::new()),
+            HealthEvent::Down { gateway, cause, .. } => {
+                self.tell_gateway(gateway, false, cause.to_string());
+            }
+        }
+    }
+
+    fn tell_gateway(&mut self, id: model::GatewayId, up: bool, reason: String) {
+        self.outputs
+            .push_back(Output::Event(output::Event::Gateway { id, up, reason }));
+    }
+}

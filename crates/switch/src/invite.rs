@@ -1,0 +1,476 @@
+//! New calls: who calls, may they, is there room, and where does it go.
+
+use call::{Call, CallFacts, Ctx, Reach, Trust};
+use clock::Time;
+use limits::{EntityId, EntityKind, Refused};
+use model::CallId;
+use routing::{
+    Caller, Decision, Domain, Identity, Refusal, Request, Service, Source, Step, Target,
+};
+use sip::digest::Side;
+use sip::transaction::ServerId;
+use sip::{Flow, HeaderName, Message, Replaces, Uri, Writer};
+
+use crate::Switch;
+use crate::facts::Facts;
+use crate::output::CallKey;
+use crate::plan;
+
+/// Option tags we understand in Require (RFC 3261 §8.2.2.3).
+const UNDERSTOOD: [&str; 5] = ["100rel", "timer", "replaces", "path", "outbound"];
+
+impl Switch {
+    /// An INVITE outside of dialogs.
+    pub(crate) fn handle_invite(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        flow: Flow,
+        message: Message,
+    ) {
+        if self.refuse_extensions(now, server, flow, &message) {
+            return;
+        }
+        if message.sdp().is_none() && !message.body().is_empty() && !self.body_may_pass(&message) {
+            self.refuse_with(now, server, flow, &message, 415, |w| {
+                w.header("Accept", b"application/sdp");
+            });
+            return;
+        }
+        let identity = match self.authenticate(now, flow, &message, Side::Proxy) {
+            Ok(identity) => identity,
+            Err(verdict) => {
+                self.challenge(now, server, flow, &message, Side::Proxy, verdict);
+                return;
+            }
+        };
+        if message.header(HeaderName::Contact).is_none() {
+            // RFC 3261 §8.1.1.8: an INVITE has exactly one Contact.
+            self.refuse(now, server, flow, &message, 400, "Missing Contact");
+            return;
+        }
+        let Some(texts) = Texts::of(&message) else {
+            self.refuse(now, server, flow, &message, 400, "Malformed URI");
+            return;
+        };
+        if let Some(replaces) = message.header(HeaderName::Replaces) {
+            let replaces = Replaces::parse(replaces).map(|r| (r, r.to_tag.to_vec()));
+            if let Some((_, tag)) = replaces {
+                self.replace(now, server, flow, message, identity, &tag);
+                return;
+            }
+            self.refuse(now, server, flow, &message, 400, "Malformed Replaces");
+            return;
+        }
+        let mut steps: Vec<Step> = Vec::new();
+        let decision = self.decide(now, flow, identity, &texts, &mut steps);
+        self.begin(now, server, flow, message, &texts, decision, steps);
+    }
+
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one INVITE and what is known of it"
+    )]
+    fn begin(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        flow: Flow,
+        message: Message,
+        texts: &Texts,
+        decision: Decision,
+        steps: Vec<Step>,
+    ) {
+        match &decision.target {
+            Target::Challenge => {
+                self.challenge(now, server, flow, &message, Side::Proxy, None);
+                return;
+            }
+            Target::Refuse(refusal) => {
+                self.refuse_call(now, server, flow, &message, &decision, texts, *refusal);
+                return;
+            }
+            _ => {}
+        }
+        if let Err(refused) = self.limits.try_admit(now, &decision.entities) {
+            self.refuse_for_room(now, server, flow, &message, &decision, texts, &refused);
+            return;
+        }
+        let id = self.new_call_id(now);
+        let call_id = String::from_utf8_lossy(message.call_id().unwrap_or_default()).into_owned();
+        let names = [texts.caller.as_str(), texts.called.as_str(), &call_id];
+        let mut facts = Facts::new(id, now, flow, &decision, names);
+        facts.steps = steps;
+        if let Target::User(user) = &decision.target {
+            facts.to_user = Some(user.id);
+        }
+        self.open_record(&facts);
+        self.start_call(now, server, flow, message, &decision, texts, facts);
+    }
+
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one INVITE and what is known of it"
+    )]
+    fn start_call(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        flow: Flow,
+        message: Message,
+        decision: &Decision,
+        texts: &Texts,
+        mut facts: Facts,
+    ) {
+        let key = self.calls.next_key();
+        let seed = (u64::from(self.random.bits()) << 32) | u64::from(self.random.bits());
+        let (reach, trust) = standing(&decision.caller);
+        let call_facts = CallFacts {
+            key: key.0,
+            seed,
+            reach,
+            trust,
+        };
+        let uas = server.as_u64();
+        let gruu = Uri::parse(message.uri())
+            .ok()
+            .filter(|u| u.params.has("gr"));
+        let mut source = plan::Source::of(&message, &texts.caller);
+        source.gruu = gruu.as_ref();
+        let planned = self.plan(now, &decision.target, &decision.caller, &source, 0);
+        facts.attempts = planned.tried;
+        let mut out = std::mem::take(&mut self.scratch);
+        let mut ctx = Ctx {
+            now,
+            config: &self.call_config,
+            out: &mut out,
+        };
+        let call = match &decision.target {
+            Target::Service(Service::Echo) => {
+                Call::start_echo(&mut ctx, call_facts, uas, flow, message.clone())
+            }
+            _ => Call::start(
+                &mut ctx,
+                call_facts,
+                uas,
+                flow,
+                message.clone(),
+                planned.plan,
+            ),
+        };
+        self.calls.insert(call, Box::new(facts));
+        self.invites.insert(server, key);
+        self.carry_out(now, key, out);
+    }
+
+    /// INVITE with Replaces (RFC 3891 §3): for callers we know only.
+    fn replace(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        flow: Flow,
+        message: Message,
+        identity: Option<Identity>,
+        tag: &[u8],
+    ) {
+        if identity.is_none() && !self.routes.knows(flow.remote) {
+            self.challenge(now, server, flow, &message, Side::Proxy, None);
+            return;
+        }
+        let Some(key) = Call::key_of_tag(tag).map(CallKey) else {
+            self.refuse(now, server, flow, &message, 481, "");
+            return;
+        };
+        let reach = if identity.is_some() {
+            Reach::Flow
+        } else {
+            Reach::Target
+        };
+        let invite = message.clone();
+        let taken = self.step(now, key, |call, ctx| {
+            let value = invite
+                .header(HeaderName::Replaces)
+                .unwrap_or_default()
+                .to_vec();
+            Replaces::parse(&value).is_some_and(|replaces| {
+                let uas = server.as_u64();
+                call.replace(ctx, &replaces, uas, flow, reach, Trust::Untrusted, invite)
+            })
+        });
+        if taken == Some(true) {
+            self.invites.insert(server, key);
+        } else {
+            self.refuse(now, server, flow, &message, 481, "");
+        }
+    }
+
+    pub(crate) fn decide(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        identity: Option<Identity>,
+        texts: &Texts,
+        steps: &mut Vec<Step>,
+    ) -> Decision {
+        let random = (u64::from(self.random.bits()) << 32) | u64::from(self.random.bits());
+        let request = Request {
+            source: Source {
+                address: flow.remote,
+                identity,
+                gateway: self.gateway_by_name(flow.remote.ip()),
+            },
+            called: &texts.called,
+            caller: &texts.caller,
+            caller_domain: self.domain_of(&texts.caller_host),
+            random,
+        };
+        self.routes.decide(now, &request, &self.health, steps)
+    }
+
+    fn domain_of(&self, host: &str) -> Domain {
+        let ip = sip::uri::parse_ip(host.as_bytes());
+        let ours = host.eq_ignore_ascii_case(self.routes.domain())
+            || self
+                .listeners
+                .all()
+                .iter()
+                .any(|l| Some(l.advertised.ip()) == ip);
+        if ours { Domain::Ours } else { Domain::Foreign }
+    }
+
+    /// Routes for a call under way, with the rights of whoever began it.
+    pub(crate) fn decide_for(
+        &mut self,
+        now: Time,
+        key: CallKey,
+        called: &str,
+        caller: &str,
+    ) -> Option<Decision> {
+        let entry = self.calls.entry(key)?;
+        let identity = match &entry.facts.caller {
+            Caller::User(user) => Some(Identity::User(user.id)),
+            Caller::Customer(customer) => Some(Identity::Customer(customer.id)),
+            Caller::Carrier { .. } | Caller::Unknown => None,
+        };
+        let flow = entry.facts.source;
+        let texts = Texts {
+            called: called.to_owned(),
+            caller: caller.to_owned(),
+            caller_host: String::new(),
+        };
+        let decision = self.decide(now, flow, identity, &texts, &mut Vec::new());
+        match decision.target {
+            Target::Challenge | Target::Refuse(_) | Target::Service(_) => None,
+            _ => Some(decision),
+        }
+    }
+
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one INVITE and what is known of it"
+    )]
+    fn refuse_call(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        flow: Flow,
+        message: &Message,
+        decision: &Decision,
+        texts: &Texts,
+        refusal: Refusal,
+    ) {
+        let status = refusal.status();
+        self.refuse_with(now, server, flow, message, status, |w| {
+            let reason = call::Cause::Refused(status).header();
+            w.header("Reason", reason.as_bytes());
+            if let Refusal::NoGateway {
+                retry_after_s: Some(s),
+            } = refusal
+            {
+                w.header_fmt("Retry-After", format_args!("{s}"));
+            }
+            w.header_fmt("Warning", format_args!("399 tandem \"{refusal}\""));
+        });
+        self.record_refused(now, flow, message, decision, texts, status);
+    }
+
+    /// At a limit: 302 to the overflow peer, else 503 with Retry-After (MISSION 32, 33). A call
+    /// that has come here by such a 302 is not sent on again.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one INVITE and what is known of it"
+    )]
+    fn refuse_for_room(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        flow: Flow,
+        message: &Message,
+        decision: &Decision,
+        texts: &Texts,
+        refused: &Refused,
+    ) {
+        self.counters.limited += 1;
+        let overflow = self.snapshot.settings.overflow.clone();
+        let own = refused.entity.kind == EntityKind::Server;
+        let looped = Uri::parse(message.uri()).is_ok_and(|u| u.params.has(OVERFLOWED));
+        let peer = overflow.peer.filter(|_| own && !looped);
+        let status = if peer.is_some() { 302 } else { 503 };
+        let warning = format!(
+            "399 tandem \"{} {} limit {} reached\"",
+            refused.entity.kind, refused.kind, refused.limit
+        );
+        self.refuse_with(now, server, flow, message, status, |w| {
+            w.header("Reason", call::Cause::Refused(status).header().as_bytes());
+            match &peer {
+                Some(peer) => {
+                    let user = plan::escape_user(&texts.called);
+                    w.header_fmt("Contact", format_args!("<sip:{user}@{peer};{OVERFLOWED}>"));
+                }
+                None => {
+                    let s = u32::from(overflow.retry_after_s).max(refused.retry_after_s);
+                    w.header_fmt("Retry-After", format_args!("{s}"));
+                }
+            }
+            w.header("Warning", warning.as_bytes());
+        });
+        self.record_refused(now, flow, message, decision, texts, status);
+    }
+
+    fn record_refused(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        message: &Message,
+        decision: &Decision,
+        texts: &Texts,
+        status: u16,
+    ) {
+        let id = self.new_call_id(now);
+        let call_id = String::from_utf8_lossy(message.call_id().unwrap_or_default()).into_owned();
+        let names = [texts.caller.as_str(), texts.called.as_str(), &call_id];
+        let facts = Facts::new(id, now, flow, decision, names);
+        self.record_refusal(now, &facts, status);
+    }
+
+    /// 420 for what we must support and do not (RFC 3261 §8.2.2.3).
+    pub(crate) fn refuse_extensions(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        flow: Flow,
+        message: &Message,
+    ) -> bool {
+        let unknown: Vec<Vec<u8>> = message
+            .values(HeaderName::Require)
+            .filter(|v| {
+                !UNDERSTOOD
+                    .iter()
+                    .any(|u| v.eq_ignore_ascii_case(u.as_bytes()))
+            })
+            .map(<[u8]>::to_vec)
+            .collect();
+        if unknown.is_empty() {
+            return false;
+        }
+        self.refuse_with(now, server, flow, message, 420, |w| {
+            w.header("Unsupported", &unknown.join(&b", "[..]));
+        });
+        true
+    }
+
+    /// A body that is no SDP: multipart and unknown types pass unless they must be understood.
+    fn body_may_pass(&self, message: &Message) -> bool {
+        let disposition = message
+            .header(HeaderName::ContentDisposition)
+            .unwrap_or_default();
+        message.header(HeaderName::ContentEncoding).is_none()
+            && (message.header(HeaderName::ContentType).is_none()
+                || message.has_content_type("multipart/mixed")
+                || sip::lex::Params(
+                    &disposition[memchr::memchr(b';', disposition).unwrap_or(disposition.len())..],
+                )
+                .value("handling")
+                .is_some_and(|h| h.eq_ignore_ascii_case(b"optional")))
+    }
+
+    fn new_call_id(&mut self, now: Time) -> CallId {
+        let bits: u128 = (0..3).fold(0, |sum, _| (sum << 32) | u128::from(self.random.bits()));
+        CallId::from_parts(now.as_millis(), bits & ((1 << 80) - 1))
+    }
+
+    pub(crate) fn release(&mut self, now: Time, entities: &[EntityId]) {
+        if !entities.is_empty() {
+            // A misuse is counted by the limits themselves.
+            let _ = self.limits.release(now, entities);
+        }
+    }
+
+    /// A final answer to a request that begins nothing.
+    pub(crate) fn refuse(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        flow: Flow,
+        message: &Message,
+        status: u16,
+        phrase: &str,
+    ) {
+        let tag = format!("{:08x}", self.random.bits());
+        let mut w = Writer::response(message, flow.remote, status, phrase, tag.as_bytes());
+        w.header("Server", self.call_config.product.as_bytes());
+        self.transactions.respond(now, server, status, w.finish());
+    }
+
+    /// As [`Switch::refuse`], with more headers.
+    pub(crate) fn refuse_with(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        flow: Flow,
+        message: &Message,
+        status: u16,
+        headers: impl FnOnce(&mut Writer),
+    ) {
+        let tag = format!("{:08x}", self.random.bits());
+        let mut w = Writer::response(message, flow.remote, status, "", tag.as_bytes());
+        w.header("Server", self.call_config.product.as_bytes());
+        headers(&mut w);
+        self.transactions.respond(now, server, status, w.finish());
+    }
+}
+
+/// Marks the URI of a 302 for want of room, so that two full peers do not send a call to and fro.
+const OVERFLOWED: &str = "tandem-overflow";
+
+/// The texts of a request that routing looks at.
+pub(crate) struct Texts {
+    pub(crate) called: String,
+    pub(crate) caller: String,
+    pub(crate) caller_host: String,
+}
+
+impl Texts {
+    pub(crate) fn of(message: &Message) -> Option<Self> {
+        let uri = Uri::parse(message.uri()).ok()?;
+        let from = message.from().ok()?;
+        let from = Uri::parse(from.uri).ok();
+        let text = |uri: &Uri<'_>| String::from_utf8_lossy(&uri.user_unescaped()).into_owned();
+        Some(Self {
+            called: text(&uri),
+            caller: from.as_ref().map(text).unwrap_or_default(),
+            caller_host: from
+                .map(|f| String::from_utf8_lossy(f.host).into_owned())
+                .unwrap_or_default(),
+        })
+    }
+}
+
+/// How a caller is reached, and whether it is trusted: users are phones behind NAT, whose
+/// identity is what we say it is; customers by address and carriers are switches.
+const fn standing(caller: &Caller) -> (Reach, Trust) {
+    match caller {
+        Caller::User(_) | Caller::Unknown => (Reach::Flow, Trust::Untrusted),
+        Caller::Customer(_) | Caller::Carrier { .. } => (Reach::Target, Trust::Trusted),
+    }
+}

@@ -1,0 +1,108 @@
+//! Our listening addresses, as the switch tells them to others.
+
+use std::net::{IpAddr, SocketAddr};
+
+use sip::{ListenerId, Transport};
+
+/// One listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Which.
+    pub id: ListenerId,
+    /// What is spoken on it.
+    pub transport: Transport,
+    /// The address that peers are told.
+    pub advertised: SocketAddr,
+}
+
+/// All listeners of the node.
+#[derive(Clone, Debug, Default)]
+pub struct Listeners {
+    all: Vec<Listener>,
+}
+
+impl Listeners {
+    /// Adds one, or changes it.
+    pub fn set(&mut self, listener: Listener) {
+        self.remove(listener.id);
+        self.all.push(listener);
+    }
+
+    /// Takes one away.
+    pub fn remove(&mut self, id: ListenerId) {
+        self.all.retain(|l| l.id != id);
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> &[Listener] {
+        &self.all
+    }
+
+    /// The first; the one that speaks when nothing is known of the peer.
+    #[must_use]
+    pub fn first(&self) -> ListenerId {
+        self.all.first().map_or(ListenerId(0), |l| l.id)
+    }
+
+    /// Who speaks to a peer: a listener of the transport and, if there is one, of the peer's
+    /// address family. Streams need no listener of their own transport to connect, so the first
+    /// one speaks for them if need be.
+    #[must_use]
+    pub fn toward(&self, transport: Transport, peer: IpAddr) -> Option<ListenerId> {
+        let same = |l: &&Listener| l.transport == transport;
+        self.all
+            .iter()
+            .filter(same)
+            .find(|l| l.advertised.is_ipv4() == peer.is_ipv4())
+            .or_else(|| self.all.iter().find(same))
+            .map(|l| l.id)
+    }
+
+    /// The Contact URI of each listener, by its id.
+    #[must_use]
+    pub fn contacts(&self) -> Vec<Box<str>> {
+        let size = self
+            .all
+            .iter()
+            .map(|l| usize::from(l.id.0) + 1)
+            .max()
+            .unwrap_or(0);
+        let mut out = vec![Box::<str>::default(); size];
+        for listener in &self.all {
+            let uri = match listener.transport {
+                Transport::Udp => format!("sip:{}", listener.advertised),
+                transport => format!("sip:{};transport={transport}", listener.advertised),
+            };
+            out[usize::from(listener.id.0)] = uri.into();
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_listener_of_the_family_speaks() {
+        let mut all = Listeners::default();
+        for (id, transport, address) in [
+            (0, Transport::Udp, "192.0.2.1:5060"),
+            (1, Transport::Udp, "[2001:db8::1]:5060"),
+            (2, Transport::Tcp, "192.0.2.1:5060"),
+        ] {
+            let advertised = address.parse().unwrap();
+            all.set(Listener {
+                id: ListenerId(id),
+                transport,
+                advertised,
+            });
+        }
+        let v6 = "2001:db8::9".parse().unwrap();
+        assert_eq!(all.toward(Transport::Udp, v6), Some(ListenerId(1)));
+        assert_eq!(all.toward(Transport::Tcp, v6), Some(ListenerId(2)));
+        assert_eq!(all.toward(Transport::Wss, v6), None);
+        assert_eq!(&*all.contacts()[2], "sip:192.0.2.1:5060;transport=tcp");
+    }
+}

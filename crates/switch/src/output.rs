@@ -1,0 +1,162 @@
+//! What the switch wants done by the world around it.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use call::{Family, MediaOp, Side};
+use clock::Time;
+use model::{AccountId, CallId, CarrierId, Cdr, CustomerId, GatewayId, UserId};
+use sip::{Flow, Transmit, Transport};
+
+/// Names a call within one run of the process; carried in the tags of its dialogs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallKey(pub u64);
+
+/// What the switch wants, in order.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this.
+    Transmit(Transmit),
+    /// Find the targets of a host (RFC 3263); answer with `handle_resolved`.
+    Resolve {
+        /// Names the question.
+        id: u64,
+        /// The host, as in the URI.
+        host: Box<str>,
+        /// The port, if the URI has one.
+        port: Option<u16>,
+        /// The transport, if the URI has one.
+        transport: Option<Transport>,
+        /// Whether the URI is `sips`.
+        secure: bool,
+    },
+    /// Ask the media relay; answer with `handle_media`.
+    Media(MediaRequest),
+    /// A media session is over: report what was received, by `handle_media_report`.
+    MediaEnd {
+        /// The call.
+        call: CallKey,
+        /// The session.
+        session: u64,
+    },
+    /// Write to the journal before anything that follows is sent.
+    Journal(JournalEvent),
+    /// Save the newest state of a binding.
+    SaveBinding(registrar::Record),
+    /// Forget a saved binding.
+    RemoveBinding {
+        /// Its address of record.
+        aor: Box<str>,
+        /// Its key.
+        key: [u8; 8],
+    },
+    /// Tell whoever watches.
+    Event(Event),
+}
+
+/// What the relay is asked.
+#[derive(Debug)]
+pub struct MediaRequest {
+    /// The call.
+    pub call: CallKey,
+    /// The session.
+    pub session: u64,
+    /// What.
+    pub op: MediaOp,
+    /// Whose description.
+    pub from: Side,
+    /// The description.
+    pub sdp: Bytes,
+    /// The family the other side wants.
+    pub toward: Family,
+    /// Where the sender's signalling comes from.
+    pub signalling: IpAddr,
+}
+
+/// An entry for the journal.
+#[derive(Clone, Debug)]
+pub enum JournalEvent {
+    /// A call began; if the node dies it is closed from this.
+    Opened(Box<Opening>),
+    /// It was answered.
+    Answered {
+        /// Which.
+        call: CallId,
+        /// When.
+        at: Time,
+    },
+    /// It is over: its record.
+    Closed(Box<Cdr>),
+}
+
+/// What is known of a call when it begins.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// The call.
+    pub call: CallId,
+    /// Who pays.
+    pub account: Option<AccountId>,
+    /// The user who called.
+    pub from_user: Option<UserId>,
+    /// The customer who sent it.
+    pub customer: Option<CustomerId>,
+    /// The carrier it came from.
+    pub carrier: Option<CarrierId>,
+    /// The INVITE arrived.
+    pub start: Time,
+    /// The user part of From.
+    pub caller: Box<str>,
+    /// The user part of the request URI.
+    pub called: Box<str>,
+    /// Where the INVITE came from.
+    pub source: Flow,
+    /// Call-ID of the caller's leg.
+    pub sip_call_id: Box<str>,
+}
+
+/// Something that happened, for watchers.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A call changed its state.
+    Call {
+        /// Which.
+        id: CallId,
+        /// What happened.
+        change: CallChange,
+        /// Caller and called party.
+        parties: (String, String),
+    },
+    /// A binding changed.
+    Registration(registrar::Event),
+    /// A gateway went up or down.
+    Gateway {
+        /// Which.
+        id: GatewayId,
+        /// Whether calls go to it.
+        up: bool,
+        /// Why.
+        reason: String,
+    },
+    /// A source was banned.
+    Banned {
+        /// Whose packets are dropped.
+        address: IpAddr,
+        /// Why.
+        reason: &'static str,
+        /// Until when.
+        until: Time,
+    },
+}
+
+/// What happened to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallChange {
+    /// It began.
+    Started,
+    /// A callee rings.
+    Ringing,
+    /// It was answered.
+    Answered,
+    /// It is over, with this status.
+    Ended(u16),
+}

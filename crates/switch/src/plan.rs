@@ -1,0 +1,340 @@
+//! From a routing decision to the attempts of a call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use call::{Attempt, Credentials, MediaMode, Plan, Redirects, Trust, Yields};
+use clock::Time;
+use model::{Carrier, Forking, Gateway, TransportSpec, User};
+use registrar::Reach;
+use routing::{Caller, Target};
+use sip::{Destination, HeaderName, Message};
+
+use crate::Switch;
+use crate::facts::Tried;
+
+/// The plan and, for each attempt, what the switch remembers of it.
+pub(crate) struct Planned {
+    pub(crate) plan: Plan,
+    pub(crate) tried: Vec<Tried>,
+}
+
+impl Switch {
+    /// The attempts for a target; `first_token` is the number of the first. Empty if nobody can
+    /// be reached.
+    pub(crate) fn plan(
+        &self,
+        now: Time,
+        target: &Target,
+        caller: &Caller,
+        source: &Source<'_>,
+        first_token: u32,
+    ) -> Planned {
+        let attempts = match target {
+            Target::User(user) => self.plan_user(now, user, caller, source),
+            Target::Customer {
+                host, destination, ..
+            } => {
+                vec![(self.plan_customer(host, destination, source), None)]
+            }
+            Target::Gateways(list) => list
+                .iter()
+                .enumerate()
+                .map(|(place, a)| {
+                    (
+                        self.plan_gateway(place, a, caller, source),
+                        Some(Box::new(a.clone())),
+                    )
+                })
+                .collect(),
+            Target::Service(_) | Target::Challenge | Target::Refuse(_) => Vec::new(),
+        };
+        let media = self.media_mode(target, caller);
+        let mut planned = Planned {
+            plan: Plan {
+                attempts: Vec::with_capacity(attempts.len()),
+                media,
+            },
+            tried: Vec::with_capacity(attempts.len()),
+        };
+        for (attempt, outbound) in attempts {
+            let token = first_token + planned.tried.len() as u32;
+            planned.plan.attempts.push(Attempt { token, ..attempt });
+            planned.tried.push(Tried {
+                outbound,
+                admitted: false,
+                dialled: false,
+            });
+        }
+        planned
+    }
+
+    fn plan_user(
+        &self,
+        now: Time,
+        user: &User,
+        caller: &Caller,
+        source: &Source<'_>,
+    ) -> Vec<(Attempt, Option<Box<routing::Attempt>>)> {
+        let domain = self.routes.domain();
+        let aor = format!("{}@{domain}", user.name);
+        let contacts = match source.gruu {
+            Some(gruu) => self.registrar.lookup_gruu(now, &aor, gruu),
+            None => self.registrar.lookup(now, &aor),
+        };
+        let settings = &self.snapshot.settings;
+        let ring_s = match user.ring_timeout_s {
+            0 => settings.ring_timeout_s,
+            s => s,
+        };
+        let to: Box<[u8]> = format!("<sip:{aor}>").into_bytes().into();
+        let from = self.from_value(source, caller_shown(caller, source), domain);
+        contacts
+            .into_iter()
+            .enumerate()
+            .map(|(place, contact)| {
+                let destination = match contact.reach {
+                    Reach::Flow(flow) => Some(Destination::Flow(flow)),
+                    Reach::Path(_) => None,
+                };
+                let attempt = Attempt {
+                    stage: match user.forking {
+                        Forking::Parallel => 0,
+                        Forking::Sequential => place as u16,
+                    },
+                    token: 0,
+                    uri: contact.uri,
+                    to: to.clone(),
+                    from: from.clone(),
+                    identity: self.identity_value(caller, source),
+                    trust: Trust::Untrusted,
+                    routes: contact.path,
+                    destination,
+                    credentials: None,
+                    silence_max: Duration::ZERO,
+                    ring_max: Duration::from_secs(ring_s.into()),
+                    redirects: Redirects::Follow,
+                    yields: Yields::AnyFailure,
+                };
+                (attempt, None)
+            })
+            .collect()
+    }
+
+    fn plan_customer(&self, host: &str, destination: &str, source: &Source<'_>) -> Attempt {
+        let uri = format!("sip:{destination}@{host}");
+        let domain = self.routes.domain();
+        Attempt {
+            stage: 0,
+            token: 0,
+            to: format!("<{uri}>").into_bytes().into(),
+            uri: uri.into_bytes().into(),
+            from: self.from_value(source, source.caller, domain),
+            identity: Box::default(),
+            trust: Trust::Trusted,
+            routes: Box::default(),
+            destination: None,
+            credentials: None,
+            silence_max: Duration::from_millis(self.snapshot.settings.gateway_timeout_ms.into()),
+            ring_max: Duration::from_secs(self.snapshot.settings.ring_timeout_s.into()),
+            redirects: Redirects::Refuse,
+            yields: Yields::Trouble,
+        }
+    }
+
+    fn plan_gateway(
+        &self,
+        place: usize,
+        outbound: &routing::Attempt,
+        caller: &Caller,
+        source: &Source<'_>,
+    ) -> Attempt {
+        let gateway = &outbound.gateway;
+        let settings = &self.snapshot.settings;
+        let uri = gateway_uri(gateway, &outbound.destination);
+        let host = bracketed(&gateway.host);
+        let silence_ms = match gateway.no_answer_timeout_ms {
+            0 => settings.gateway_timeout_ms,
+            ms => ms,
+        };
+        let from_host = gateway
+            .auth
+            .as_ref()
+            .map_or(self.routes.domain(), |_| &host);
+        Attempt {
+            stage: place as u16,
+            token: 0,
+            to: format!("<sip:{}@{host}>", outbound.destination)
+                .into_bytes()
+                .into(),
+            uri: uri.into_bytes().into(),
+            from: self.from_value(source, &outbound.caller, from_host),
+            identity: self.identity_value(caller, source),
+            trust: Trust::Trusted,
+            routes: Box::default(),
+            destination: None,
+            credentials: gateway.auth.as_ref().map(|auth| {
+                Arc::new(Credentials {
+                    username: auth.username.as_str().into(),
+                    password: auth.password.as_str().into(),
+                })
+            }),
+            silence_max: Duration::from_millis(silence_ms.into()),
+            ring_max: Duration::from_secs(settings.ring_timeout_s.into()),
+            redirects: Redirects::Refuse,
+            yields: Yields::Trouble,
+        }
+    }
+
+    /// From as the callee sees it; anonymous where the caller asks for privacy (RFC 3323 §4.1).
+    fn from_value(&self, source: &Source<'_>, shown: &str, host: &str) -> Box<[u8]> {
+        if source.private {
+            return b"\"Anonymous\" <sip:anonymous@anonymous.invalid>"
+                .as_slice()
+                .into();
+        }
+        let mut out = Vec::with_capacity(64);
+        if !source.display.is_empty() {
+            out.push(b'"');
+            // A folded display name goes on one line.
+            out.extend(
+                source
+                    .display
+                    .iter()
+                    .map(|b| if sip::lex::is_lws(*b) { b' ' } else { *b }),
+            );
+            out.extend_from_slice(b"\" ");
+        }
+        out.extend_from_slice(b"<sip:");
+        out.extend_from_slice(escape_user(shown).as_bytes());
+        out.push(b'@');
+        out.extend_from_slice(host.as_bytes());
+        out.push(b'>');
+        out.into()
+    }
+
+    /// P-Asserted-Identity for a user, whose identity we have proved ourselves (RFC 3325 §5).
+    fn identity_value(&self, caller: &Caller, source: &Source<'_>) -> Box<[u8]> {
+        let Caller::User(user) = caller else {
+            return Box::default();
+        };
+        if source.private {
+            return Box::default();
+        }
+        let shown = user.caller_number.as_deref().unwrap_or(&user.name);
+        let shown = escape_user(shown);
+        format!("<sip:{shown}@{}>", self.routes.domain())
+            .into_bytes()
+            .into()
+    }
+
+    fn media_mode(&self, target: &Target, caller: &Caller) -> MediaMode {
+        let from_carrier = |carrier: &Carrier| carrier.media;
+        let callers = match caller {
+            Caller::Customer(customer) => customer.media,
+            Caller::Carrier { carrier, .. } => carrier.media,
+            Caller::User(_) | Caller::Unknown => None,
+        };
+        let callees = match target {
+            Target::Gateways(list) => list.first().and_then(|a| from_carrier(&a.carrier)),
+            Target::Customer { customer, .. } => customer.media,
+            _ => None,
+        };
+        match callers.or(callees).unwrap_or(self.snapshot.settings.media) {
+            model::MediaMode::Relay => MediaMode::Relay,
+            model::MediaMode::Bypass => MediaMode::Bypass,
+        }
+    }
+}
+
+/// What of the caller's request the callee gets to see.
+pub(crate) struct Source<'a> {
+    /// The user part of From.
+    pub(crate) caller: &'a str,
+    /// The display name of From, escapes kept.
+    pub(crate) display: &'a [u8],
+    /// Whether the caller asks for privacy.
+    pub(crate) private: bool,
+    /// The request URI, if it is a GRUU.
+    pub(crate) gruu: Option<&'a sip::Uri<'a>>,
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn of(message: &'a Message, caller: &'a str) -> Self {
+        Self {
+            caller,
+            display: message.from().map(|f| f.display).unwrap_or_default(),
+            private: message.values(HeaderName::Privacy).any(asks_privacy),
+            gruu: None,
+        }
+    }
+}
+
+fn asks_privacy(value: &[u8]) -> bool {
+    value
+        .split(|b| *b == b';')
+        .map(sip::lex::trim)
+        .any(|v| v.eq_ignore_ascii_case(b"id") || v.eq_ignore_ascii_case(b"user"))
+}
+
+/// What a local callee sees of the caller: a user's name, so that it can be called back.
+fn caller_shown<'a>(caller: &'a Caller, source: &Source<'a>) -> &'a str {
+    match caller {
+        Caller::User(user) => &user.name,
+        _ => source.caller,
+    }
+}
+
+/// The URI of a number at a gateway; without a number that of the gateway itself.
+pub(crate) fn gateway_uri(gateway: &Gateway, number: &str) -> String {
+    let host = bracketed(&gateway.host);
+    let mut uri = match number {
+        "" => format!("sip:{host}"),
+        number => format!("sip:{}@{host}", escape_user(number)),
+    };
+    if let Some(port) = gateway.port {
+        uri.push_str(&format!(":{port}"));
+    }
+    match gateway.transport {
+        None | Some(TransportSpec::Udp) => {}
+        Some(TransportSpec::Tcp) => uri.push_str(";transport=tcp"),
+        Some(TransportSpec::Tls) => uri.push_str(";transport=tls"),
+        Some(TransportSpec::Ws) => uri.push_str(";transport=ws"),
+        Some(TransportSpec::Wss) => uri.push_str(";transport=wss"),
+    }
+    uri
+}
+
+fn bracketed(host: &str) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    }
+}
+
+/// A user part with what may not stand in one escaped (RFC 3261 §25.1).
+pub(crate) fn escape_user(user: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(user.len());
+    for byte in user.bytes() {
+        let plain = byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
+        if plain {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_part_cannot_break_out_of_its_uri() {
+        assert_eq!(escape_user("alice"), "alice");
+        assert_eq!(escape_user("+44 20>;x@y\r\n"), "+44%2020%3E;x%40y%0D%0A");
+    }
+}

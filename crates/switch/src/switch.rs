@@ -1,0 +1,315 @@
+//! The machine: its parts, its configuration, its clock.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ahash::RandomState;
+use bytes::Bytes;
+use call::{Config as CallConfig, Input, Random, RefusedDial};
+use clock::{Time, Wheel};
+use hashbrown::HashMap;
+use limits::Limits;
+use model::{GatewayId, Snapshot};
+use registrar::{Policy, Registrar};
+use routing::{Health, Table};
+use sip::digest::{Authenticator, AuthenticatorConfig};
+use sip::transaction::{ClientId, Listener as SentBy, ServerId, TransactionConfig, Transactions};
+use sip::{Destination, Transport};
+
+use crate::calls::Calls;
+use crate::counters::Counters;
+use crate::defence::Defence;
+use crate::dial::Question;
+use crate::listeners::{Listener, Listeners};
+use crate::output::{CallKey, Output};
+use crate::owner::Owner;
+
+/// What a switch is made of.
+#[derive(Clone, Debug)]
+pub struct SwitchConfig {
+    /// The node's name, written into records.
+    pub node: String,
+    /// Written in Server and User-Agent.
+    pub product: String,
+    /// Secret bits for tags, Call-IDs, branches and tables.
+    pub seed: u64,
+    /// The secret that nonces and GRUUs are made with; the same on all nodes of a cluster.
+    pub cluster_key: [u8; 32],
+    /// The number of the last record of this node.
+    pub sequence: u64,
+}
+
+/// The switch.
+pub struct Switch {
+    pub(crate) node: String,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) routes: Table,
+    pub(crate) health: Health,
+    pub(crate) limits: Limits,
+    pub(crate) transactions: Transactions,
+    pub(crate) registrar: Registrar,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) defence: Defence,
+    pub(crate) counters: Counters,
+    pub(crate) listeners: Listeners,
+    pub(crate) call_config: CallConfig,
+    pub(crate) calls: Calls,
+    pub(crate) alarms: Wheel<CallKey>,
+    /// Whose request each client transaction is.
+    pub(crate) owners: HashMap<ClientId, Owner, RandomState>,
+    /// The calls of INVITE server transactions, for CANCEL and for an ACK that never comes.
+    pub(crate) invites: HashMap<ServerId, CallKey, RandomState>,
+    /// MESSAGE requests whose callee has not answered yet.
+    pub(crate) messages: HashMap<ServerId, (sip::Flow, sip::Message), RandomState>,
+    pub(crate) questions: HashMap<u64, (Question, Box<str>, sip::ListenerId), RandomState>,
+    pub(crate) last_question: u64,
+    /// Addresses of gateways given by name.
+    pub(crate) gateway_addresses: HashMap<GatewayId, Vec<IpAddr>, RandomState>,
+    next_lookup: Time,
+    pub(crate) random: Random,
+    pub(crate) sequence: u64,
+    pub(crate) outputs: VecDeque<Output>,
+    /// Inputs for calls that came up while another call was being served.
+    pub(crate) work: VecDeque<(CallKey, Input)>,
+    pub(crate) working: bool,
+    pub(crate) scratch: VecDeque<call::Output>,
+    /// Whether anybody watches events.
+    pub(crate) watched: bool,
+    /// Whether new calls are taken.
+    pub(crate) accepting: bool,
+    cluster_key: [u8; 32],
+    seed: u64,
+}
+
+/// How often the names of gateways are looked up anew.
+const LOOKUP_INTERVAL: Duration = Duration::from_secs(60);
+
+impl Switch {
+    /// A switch without listeners and with an empty configuration.
+    #[must_use]
+    pub fn new(config: SwitchConfig) -> Self {
+        let snapshot = Arc::new(Snapshot::default());
+        let seed = config.seed;
+        let state = RandomState::with_seeds(seed, seed.rotate_left(13), !seed, 11);
+        let transactions = TransactionConfig::new(Vec::new(), [seed, seed.rotate_left(32)]);
+        Self {
+            node: config.node,
+            routes: Table::compile(&snapshot),
+            health: Health::default(),
+            limits: Limits::new(),
+            transactions: Transactions::new(transactions),
+            registrar: Registrar::new(Policy::default(), 0, &config.cluster_key),
+            authenticator: authenticator(&snapshot.settings.domain, config.cluster_key, seed),
+            defence: Defence::new(seed),
+            counters: Counters::default(),
+            listeners: Listeners::default(),
+            call_config: call_config(&snapshot, &config.product, &Listeners::default()),
+            calls: Calls::default(),
+            alarms: Wheel::new(),
+            owners: HashMap::with_hasher(state.clone()),
+            invites: HashMap::with_hasher(state.clone()),
+            messages: HashMap::with_hasher(state.clone()),
+            questions: HashMap::with_hasher(state.clone()),
+            last_question: 0,
+            gateway_addresses: HashMap::with_hasher(state),
+            next_lookup: Time::ZERO,
+            random: Random::new(seed ^ 0x5DEE_CE66_D1CE_4E5B),
+            sequence: config.sequence,
+            outputs: VecDeque::new(),
+            work: VecDeque::new(),
+            working: false,
+            scratch: VecDeque::new(),
+            watched: true,
+            accepting: true,
+            cluster_key: config.cluster_key,
+            seed,
+            snapshot,
+        }
+    }
+
+    /// Takes over a configuration; an older one than it has is ignored. Calls go on.
+    pub fn configure(&mut self, now: Time, snapshot: Arc<Snapshot>) {
+        if snapshot.revision < self.snapshot.revision {
+            return;
+        }
+        let same_realm = snapshot.settings.domain == self.snapshot.settings.domain;
+        self.routes = Table::compile(&snapshot);
+        self.limits.configure_all(routing::limits_of(&snapshot));
+        self.health
+            .configure(now, snapshot.gateways.iter().map(|g| &**g));
+        self.registrar.set_policy(Policy::from(&snapshot.settings));
+        if !same_realm {
+            self.authenticator =
+                authenticator(&snapshot.settings.domain, self.cluster_key, self.seed);
+        }
+        let product = self.call_config.product.clone();
+        self.call_config = call_config(&snapshot, &product, &self.listeners);
+        let names: Vec<GatewayId> = snapshot.gateways.iter().map(|g| g.id).collect();
+        self.gateway_addresses.retain(|id, _| names.contains(id));
+        self.snapshot = snapshot;
+        self.next_lookup = now;
+        self.drop_unknown_bindings();
+        self.pump(now);
+    }
+
+    /// Users that are gone or switched off lose their bindings at once.
+    fn drop_unknown_bindings(&mut self) {
+        let gone: Vec<String> = self
+            .registrar
+            .list(&registrar::Filter::default(), None, usize::MAX)
+            .iter()
+            .filter(|b| {
+                let name = b.aor.split('@').next().unwrap_or_default();
+                !self.routes.user_named(name).is_some_and(|u| u.enabled)
+            })
+            .map(|b| b.aor.to_owned())
+            .collect();
+        for aor in gone {
+            self.registrar.remove_all(&aor);
+        }
+    }
+
+    /// Adds a listener, or changes it.
+    pub fn set_listener(&mut self, listener: Listener) {
+        self.listeners.set(listener);
+        self.announce_listeners();
+    }
+
+    /// Takes a listener away.
+    pub fn remove_listener(&mut self, id: sip::ListenerId) {
+        self.listeners.remove(id);
+        self.announce_listeners();
+    }
+
+    fn announce_listeners(&mut self) {
+        self.call_config.contacts = self.listeners.contacts();
+        for listener in self.listeners.all() {
+            let stream = (listener.transport == Transport::Udp)
+                .then(|| {
+                    self.listeners
+                        .toward(Transport::Tcp, listener.advertised.ip())
+                })
+                .flatten();
+            self.transactions.set_listener(SentBy {
+                id: listener.id,
+                sent_by: listener.advertised.to_string().into(),
+                stream,
+            });
+        }
+    }
+
+    /// A binding saved before a restart.
+    pub fn restore_binding(&mut self, now: Time, record: &registrar::Record) {
+        // A damaged record is one binding less: its phone registers again.
+        let _ = self.registrar.restore(now, record);
+    }
+
+    /// The answer to [`Output::Media`].
+    pub fn handle_media(&mut self, now: Time, call: CallKey, answer: Result<Bytes, u16>) {
+        let answer = answer.map_err(|status| RefusedDial { status });
+        self.feed(now, call, Input::Media(answer));
+        self.pump(now);
+    }
+
+    /// The answer to [`Output::MediaEnd`]: what the caller's and the callee's side received.
+    pub fn handle_media_report(&mut self, call: CallKey, legs: [model::CdrLegMedia; 2]) {
+        self.note_media(call, legs);
+    }
+
+    /// No media came from a side of a call for too long.
+    pub fn handle_media_silent(&mut self, now: Time, call: CallKey) {
+        self.feed(now, call, Input::End(call::Cause::MediaSilent));
+        self.pump(now);
+    }
+
+    /// Whether new calls are taken; while not, they get 503.
+    pub fn set_accepting(&mut self, accepting: bool) {
+        self.accepting = accepting;
+    }
+
+    /// Fires everything that is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.transactions.handle_timeout(now);
+        self.registrar.handle_timeout(now);
+        self.ring_alarms(now);
+        self.look_up_gateways(now);
+        self.pump(now);
+    }
+
+    /// When [`Switch::handle_timeout`] is wanted.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let lookup = (!self.snapshot.gateways.is_empty()).then_some(self.next_lookup);
+        [
+            self.transactions.poll_timeout(),
+            self.registrar.poll_timeout(),
+            self.alarms.next_timeout(),
+            self.health.poll_timeout(),
+            lookup,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// What it wants next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Sends a request in a transaction of its own.
+    pub(crate) fn send_request(
+        &mut self,
+        now: Time,
+        to: Destination,
+        bytes: &[u8],
+        owner: Owner,
+    ) -> ClientId {
+        let client = self.transactions.request(now, to, bytes);
+        self.owners.insert(client, owner);
+        client
+    }
+
+    fn look_up_gateways(&mut self, now: Time) {
+        if now < self.next_lookup {
+            return;
+        }
+        self.next_lookup = now + LOOKUP_INTERVAL;
+        let snapshot = self.snapshot.clone();
+        for gateway in snapshot.gateways.iter().filter(|g| g.enabled && g.inbound) {
+            if gateway.host.parse::<IpAddr>().is_err() {
+                let uri = crate::plan::gateway_uri(gateway, "");
+                let question = Question::GatewayAddress {
+                    gateway: gateway.id,
+                };
+                self.resolve(now, uri.as_bytes(), self.listeners.first(), question);
+            }
+        }
+    }
+
+    /// The gateway, given by name, whose name leads to an address.
+    pub(crate) fn gateway_by_name(&self, address: IpAddr) -> Option<GatewayId> {
+        if self.gateway_addresses.is_empty() {
+            return None;
+        }
+        let fits = |(id, all): (&GatewayId, &Vec<IpAddr>)| all.contains(&address).then_some(*id);
+        self.gateway_addresses.iter().filter_map(fits).min()
+    }
+}
+
+fn authenticator(domain: &str, cluster_key: [u8; 32], seed: u64) -> Authenticator {
+    Authenticator::new(AuthenticatorConfig::new(domain, cluster_key, seed))
+}
+
+fn call_config(snapshot: &Snapshot, product: &str, listeners: &Listeners) -> CallConfig {
+    let settings = &snapshot.settings;
+    CallConfig {
+        product: product.into(),
+        contacts: listeners.contacts(),
+        duration_max: Duration::from_secs(settings.call_duration_max_s.into()),
+        session_expires_s: settings.session_expires_s,
+        session_expires_min_s: settings.session_expires_min_s,
+    }
+}
