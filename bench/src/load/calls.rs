@@ -377,3 +377,37 @@ const REPEAT_AFTER: Duration = Duration::from_millis(500);
 const REPEATS: u32 = 10;
 const GIVE_UP_AFTER: Duration = Duration::from_secs(8);
 const LONGEST_WAIT: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_and_callees_understand_each_other() -> Result<()> {
+        let callee = SocketAddrV4::new(Ipv4Addr::LOCALHOST, testkit::ports::one());
+        let mut load = CallLoad::new(CallPlan::new(callee, callee))?;
+        load.run_until_begun(Pace::Closed { at_once: 50 }, 500);
+        load.drain();
+        let counts = load.counts();
+        assert!(counts.completed >= 500, "{counts:?}");
+        assert_eq!(counts.lost, 0, "{counts:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn held_calls_end_when_told_to() -> Result<()> {
+        let callee = SocketAddrV4::new(Ipv4Addr::LOCALHOST, testkit::ports::one());
+        let plan = CallPlan {
+            talk: None,
+            ..CallPlan::new(callee, callee)
+        };
+        let mut load = CallLoad::new(plan)?;
+        load.run_until_begun(Pace::Open { per_second: 1_000 }, 100);
+        load.run_for(Pace::Stopped, Duration::from_millis(300));
+        assert_eq!(load.in_progress(), 100);
+        assert_eq!(load.callee_audio_ports(), [4_000; 100]);
+        load.hang_up(1_000);
+        assert_eq!(load.counts().completed, 100);
+        Ok(())
+    }
+}
