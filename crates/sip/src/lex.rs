@@ -57,6 +57,10 @@ pub fn number<T: TryFrom<u64>>(s: &[u8]) -> Option<T> {
 /// Where the first of `wanted` stands outside quoted strings and angle brackets.
 #[must_use]
 pub fn find_bare(s: &[u8], wanted: u8) -> Option<usize> {
+    let first = memchr::memchr(wanted, s)?;
+    if memchr::memchr2(b'"', b'<', &s[..first]).is_none() {
+        return Some(first);
+    }
     let mut quoted = false;
     let mut angle = false;
     let mut at = 0;

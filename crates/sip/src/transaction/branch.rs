@@ -24,15 +24,18 @@ impl Tokens {
 
     pub(super) fn token(&mut self) -> u64 {
         self.count += 1;
-        self.hash(&self.count.to_ne_bytes())
+        self.hash(&[&self.count.to_ne_bytes()])
     }
 
-    /// A keyed hash: SipHash with the seeds in front.
-    pub(super) fn hash(&self, bytes: &[u8]) -> u64 {
+    /// A keyed hash: SipHash with the seeds in front, and its length in front of each part.
+    pub(super) fn hash(&self, parts: &[&[u8]]) -> u64 {
         let mut hasher = DefaultHasher::new();
         hasher.write_u64(self.seeds[0]);
         hasher.write_u64(self.seeds[1]);
-        hasher.write(bytes);
+        for part in parts {
+            hasher.write_usize(part.len());
+            hasher.write(part);
+        }
         hasher.finish()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::branch::COOKIE;
+use super::branch::{COOKIE, Tokens};
 use crate::{Flow, HeaderName, Message, Transport, Via};
 
 /// Writes the key of RFC 3261 §17.2.3: branch, sent-by and method, where an ACK counts as
@@ -37,23 +37,22 @@ pub(super) fn write_key(out: &mut Vec<u8>, message: &Message, via: &Via<'_>, met
     out.extend_from_slice(method);
 }
 
-/// Writes what a request keeps on all its ways to us: From tag, Call-ID, CSeq (RFC 3261
-/// §8.2.2.2). False if it has a To tag, and so cannot be merged.
-pub(super) fn write_origin(out: &mut Vec<u8>, message: &Message) -> bool {
-    out.clear();
+/// The hash of what a request keeps on all its ways to us: From tag, Call-ID, CSeq (RFC 3261
+/// §8.2.2.2). `None` for a request inside a dialog, which cannot be merged.
+pub(super) fn origin(tokens: &Tokens, message: &Message) -> Option<u64> {
     if has_to_tag(message) {
-        return false;
+        return None;
     }
-    part(
-        out,
-        message.from().ok().and_then(|f| f.tag()).unwrap_or(b""),
-    );
-    part(out, message.call_id().unwrap_or(b""));
-    part(out, message.header(HeaderName::CSeq).unwrap_or(b""));
-    true
+    let from_tag = message.from().ok().and_then(|f| f.tag());
+    let parts = [
+        from_tag,
+        message.call_id(),
+        message.header(HeaderName::CSeq),
+    ];
+    Some(tokens.hash(&parts.map(Option::unwrap_or_default)))
 }
 
-pub(super) fn has_to_tag(message: &Message) -> bool {
+fn has_to_tag(message: &Message) -> bool {
     message.to().is_ok_and(|to| to.tag().is_some())
 }
 

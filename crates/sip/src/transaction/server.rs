@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 
 use clock::Time;
 
-use super::key::{has_to_tag, response_address, write_key, write_origin};
+use super::key::{origin, response_address, write_key};
 use super::{
     Alarm, Alarms, Effect, Effects, Event, Failure, Incoming, InviteServer, InviteServerInput,
     Kind, NOTHING, NonInviteServer, NonInviteServerInput, ServerId, Timer, Transactions,
 };
-use crate::{Destination, Flow, Framing, Message, Method, Payload, Transport, Writer};
+use crate::{Destination, Flow, Framing, Message, Method, Payload, Transport, Via, Writer};
 
 /// Seconds after which a peer turned away for lack of room may come again.
 const RETRY_AFTER_S: u32 = 5;
@@ -96,31 +96,49 @@ impl Transactions {
     }
 
     pub(super) fn handle_request(&mut self, now: Time, flow: Flow, message: Message) {
-        if let Some(server) = self.server_of(&message, message.method_text()) {
-            return self.step_server(now, server, Input::Retransmission, None);
-        }
         let Ok(via) = message.via() else {
             return;
         };
+        let key_hash = self.key_of(&message, &via, message.method_text());
+        if let Some(server) = self.server_by(key_hash) {
+            return self.step_server(now, server, Input::Retransmission, None);
+        }
         let address = response_address(&flow, &via);
-        let in_dialog = has_to_tag(&message);
-        let room = if in_dialog {
-            self.transactions_max + self.transactions_max / 4
-        } else {
-            self.transactions_max
+        let origin = origin(&self.tokens, &message);
+        // Only a request inside a dialog has no origin.
+        let room = match origin {
+            Some(_) => self.transactions_max,
+            None => self.transactions_max + self.transactions_max / 4,
         };
         if self.len() >= room {
             return self.refuse(flow, address, &message, 503);
         }
-        if self.is_merged(&message) {
+        if origin.is_some_and(|hash| self.is_merged(hash)) {
             return self.refuse(flow, address, &message, 482);
         }
-        self.begin_server(now, flow, address, message);
+        let (machine, effects) = if message.method() == Method::Invite {
+            let (machine, effects) = InviteServer::start(&self.timers);
+            (Machine::Invite(machine), effects)
+        } else {
+            let (machine, effects) = NonInviteServer::start(&self.timers);
+            (Machine::NonInvite(machine), effects)
+        };
+        let server = self.insert_server(machine, flow, address, key_hash);
+        let index = server.index();
+        if let Some(entry) = self.servers.by_name(server.as_u64()) {
+            entry.origin = origin;
+            entry.request = message.raw().clone();
+        }
+        if let Some(hash) = origin {
+            let entry = (hash, index);
+            self.by_origin.insert_unique(hash, entry, |(hash, _)| *hash);
+        }
+        self.apply_to_server(now, index, effects, Some((flow, message)));
     }
 
     /// An ACK belongs to an INVITE that was answered by other than 2xx, or to nobody here.
     pub(super) fn handle_ack(&mut self, now: Time, flow: Flow, message: Message) {
-        let Some(server) = self.server_of(&message, INVITE) else {
+        let Some(server) = self.invite_of(&message) else {
             return self.event(Event::Ack { flow, message });
         };
         let effects = self.server_effects(server, Input::Ack);
@@ -130,24 +148,22 @@ impl Transactions {
     /// RFC 3261 §9.2: 200 if there is something to cancel, else 481; either is sent again when
     /// the CANCEL is.
     pub(super) fn handle_cancel(&mut self, now: Time, flow: Flow, message: &Message) {
-        if let Some(server) = self.server_of(message, message.method_text()) {
-            return self.step_server(now, server, Input::Retransmission, None);
-        }
         let Ok(via) = message.via() else {
             return;
         };
+        let invite = self.invite_of(message);
+        let key_hash = self.key_of(message, &via, message.method_text());
+        if let Some(server) = self.server_by(key_hash) {
+            return self.step_server(now, server, Input::Retransmission, None);
+        }
         let address = response_address(&flow, &via);
-        let invite = self.server_of(message, INVITE);
+        let machine = Machine::NonInvite(NonInviteServer::Trying);
+        let cancel = self.insert_server(machine, flow, address, key_hash);
         let tag = invite
             .and_then(|id| self.tag_of(id))
             .unwrap_or_else(|| self.tag());
         let status = if invite.is_some() { 200 } else { 481 };
         let response = Writer::response(message, flow.remote, status, "", &tag).finish();
-        let cancel = self.insert_server(flow, address, message);
-        let machine = Machine::NonInvite(NonInviteServer::Trying);
-        if let Some(entry) = self.servers.by_name(cancel.as_u64()) {
-            entry.machine = machine;
-        }
         self.respond(now, cancel, status, response);
         if let Some(server) = invite.filter(|id| self.is_proceeding(*id)) {
             let message = message.clone();
@@ -175,38 +191,16 @@ impl Transactions {
         self.step_server(now, server, Input::TransportError, None);
     }
 
-    fn begin_server(&mut self, now: Time, flow: Flow, address: SocketAddr, message: Message) {
-        let server = self.insert_server(flow, address, &message);
-        let (machine, effects) = if message.method() == Method::Invite {
-            let (machine, effects) = InviteServer::start(&self.timers);
-            (Machine::Invite(machine), effects)
-        } else {
-            let (machine, effects) = NonInviteServer::start(&self.timers);
-            (Machine::NonInvite(machine), effects)
-        };
-        let origin =
-            write_origin(&mut self.scratch, &message).then(|| self.tokens.hash(&self.scratch));
-        let index = server.index();
-        if let Some(hash) = origin {
-            let entry = (hash, index);
-            self.by_origin.insert_unique(hash, entry, |(hash, _)| *hash);
-        }
-        if let Some(entry) = self.servers.by_name(server.as_u64()) {
-            entry.machine = machine;
-            entry.origin = origin;
-            entry.request = message.raw().clone();
-        }
-        self.apply_to_server(now, index, effects, Some((flow, message)));
-    }
-
-    /// Stores a server under its key, with a machine to be replaced.
-    fn insert_server(&mut self, flow: Flow, address: SocketAddr, message: &Message) -> ServerId {
-        if let Ok(via) = message.via() {
-            write_key(&mut self.scratch, message, &via, message.method_text());
-        }
-        let key_hash = self.tokens.hash(&self.scratch);
+    /// Stores a server under the key that stands in the scratch buffer.
+    fn insert_server(
+        &mut self,
+        machine: Machine,
+        flow: Flow,
+        address: SocketAddr,
+        key_hash: u64,
+    ) -> ServerId {
         let server = Server {
-            machine: Machine::NonInvite(NonInviteServer::Terminated),
+            machine,
             flow,
             address,
             way: Way::Back,
@@ -225,23 +219,33 @@ impl Transactions {
         servers.id(index)
     }
 
-    /// The transaction a request belongs to (RFC 3261 §17.2.3).
-    fn server_of(&mut self, message: &Message, method: &[u8]) -> Option<ServerId> {
-        let via = message.via().ok()?;
-        write_key(&mut self.scratch, message, &via, method);
-        let hash = self.tokens.hash(&self.scratch);
+    /// Makes the key of RFC 3261 §17.2.3 in the scratch buffer, and its hash.
+    fn key_of(&mut self, message: &Message, via: &Via<'_>, method: &[u8]) -> u64 {
+        write_key(&mut self.scratch, message, via, method);
+        self.tokens.hash(&[&self.scratch])
+    }
+
+    /// The transaction with the key that stands in the scratch buffer.
+    fn server_by(&self, key_hash: u64) -> Option<ServerId> {
         let (servers, key) = (&self.servers, self.scratch.as_slice());
-        let found = self.by_key.find(hash, |at| *servers.at(*at).key == *key);
+        let found = self
+            .by_key
+            .find(key_hash, |at| *servers.at(*at).key == *key);
         found.map(|at| servers.id(*at))
     }
 
+    /// The INVITE an ACK or CANCEL belongs to.
+    fn invite_of(&mut self, message: &Message) -> Option<ServerId> {
+        let via = message.via().ok()?;
+        let key_hash = self.key_of(message, &via, b"INVITE");
+        self.server_by(key_hash)
+    }
+
     /// Whether the request came another way already (RFC 3261 §8.2.2.2).
-    fn is_merged(&mut self, message: &Message) -> bool {
-        if !write_origin(&mut self.scratch, message) {
-            return false;
-        }
-        let hash = self.tokens.hash(&self.scratch);
-        self.by_origin.find(hash, |(h, _)| *h == hash).is_some()
+    fn is_merged(&self, origin: u64) -> bool {
+        self.by_origin
+            .find(origin, |(hash, _)| *hash == origin)
+            .is_some()
     }
 
     /// Answers without a transaction.
@@ -453,5 +457,3 @@ const fn back(flow: Flow, address: SocketAddr) -> Destination {
         _ => flow,
     })
 }
-
-const INVITE: &[u8] = b"INVITE";
