@@ -203,6 +203,14 @@ impl Net {
         let _ = self.command(Command::Stop);
     }
 
+    /// Blocks until all connections are closed, or `patience` is at an end; whether they are. Once
+    /// [`Shard::run`] has returned, each connection is closed as soon as what it still has to
+    /// write is written. Not to be called from an async task.
+    #[must_use]
+    pub fn wait_closed(&self, patience: Duration) -> bool {
+        self.0.context.admission.wait_none(patience)
+    }
+
     fn add_udp(&self, spec: &ListenerSpec) -> Result<Listener, ListenError> {
         let (socket, status) = open_udp(spec)?;
         self.command(Command::Add(spec.id, UdpListener::new(spec.id, socket)))?;

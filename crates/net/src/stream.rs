@@ -13,6 +13,7 @@ mod bytes;
 mod connect;
 mod context;
 mod limits;
+mod metered;
 mod outbox;
 mod session;
 mod table;

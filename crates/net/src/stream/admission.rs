@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sip::Transport;
 
@@ -13,6 +14,8 @@ use crate::counters::{Counters, DropReason};
 #[derive(Clone, Debug)]
 pub(crate) struct Admission {
     open: Arc<Mutex<Open>>,
+    /// Notified when none is open any more.
+    none_open: Arc<Condvar>,
     counters: Arc<Counters>,
 }
 
@@ -35,6 +38,7 @@ impl Admission {
     pub(crate) fn new(counters: Arc<Counters>) -> Self {
         Self {
             open: Arc::default(),
+            none_open: Arc::default(),
             counters,
         }
     }
@@ -76,6 +80,15 @@ impl Admission {
         Ok(self.permit(transport, None))
     }
 
+    /// Blocks until no connection is open, or `patience` is at an end; whether none is.
+    pub(crate) fn wait_none(&self, patience: Duration) -> bool {
+        let (open, _timed_out) = self
+            .none_open
+            .wait_timeout_while(self.open(), patience, |open| open.total > 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        open.total == 0
+    }
+
     fn permit(&self, transport: Transport, source: Option<IpAddr>) -> Permit {
         self.counters.count_opened(transport);
         Permit {
@@ -95,6 +108,9 @@ impl Drop for Permit {
         self.admission.counters.count_closed(self.transport);
         let mut open = self.admission.open();
         open.total -= 1;
+        if open.total == 0 {
+            self.admission.none_open.notify_all();
+        }
         let Some(source) = self.source else {
             return;
         };

@@ -25,13 +25,14 @@ use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, WebSocketConfig};
 
+use super::metered::{Meter, Metered};
 use super::outbox::Outbox;
 use super::session::{Reply, Session, replies};
-use super::{Context, Link, StreamEvent};
+use super::{Context, Link, StreamEvent, StreamLimits};
 use crate::drive::CloseReason;
 
 /// A WebSocket connection.
-pub(crate) type Socket<S> = WebSocketStream<S>;
+pub(crate) type Socket<S> = WebSocketStream<Metered<S>>;
 
 /// The server's handshake: the client must offer the subprotocol `sip` (RFC 7118 §4), and a
 /// browser must come from an allowed origin.
@@ -57,7 +58,7 @@ where
             Err(response)
         }
     };
-    tokio_tungstenite::accept_hdr_async_with_config(stream, check, Some(config()))
+    tokio_tungstenite::accept_hdr_async_with_config(Metered::new(stream), check, Some(config()))
         .await
         .map_err(Box::new)
 }
@@ -74,7 +75,7 @@ where
         .headers_mut()
         .insert(PROTOCOL_HEADER, HeaderValue::from_static(SUBPROTOCOL));
     let (socket, _response) =
-        tokio_tungstenite::client_async_with_config(request, stream, Some(config()))
+        tokio_tungstenite::client_async_with_config(request, Metered::new(stream), Some(config()))
             .await
             .map_err(Box::new)?;
     Ok(socket)
@@ -86,11 +87,12 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     session.opened(link).await;
+    let meter = socket.get_ref().meter();
     let (writer, reader) = socket.split();
     let (replies, asked) = replies();
     let (context, flow) = (&*session.context, session.flow);
     let why = tokio::select! {
-        why = read(context, flow, reader, replies) => why,
+        why = read(context, flow, reader, meter, replies) => why,
         why = write(context, flow, writer, &mut session.outbox, asked) => why,
         why = session.endings.any() => why,
     };
@@ -123,23 +125,29 @@ async fn read<S>(
     context: &Context,
     flow: Flow,
     mut reader: SplitStream<Socket<S>>,
+    meter: Meter,
     replies: mpsc::Sender<Reply>,
 ) -> CloseReason
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut deadline = Instant::now() + context.limits.handshake_timeout;
-    let mut late = CloseReason::SlowMessage;
+    let mut patience = Patience::first(&context.limits, meter);
     loop {
-        let bytes = match timeout_at(deadline, reader.next()).await {
-            Err(_) => return late,
-            Ok(None | Some(Ok(Message::Close(_)))) => return CloseReason::Peer,
-            Ok(Some(Ok(Message::Text(text)))) => text.into(),
-            Ok(Some(Ok(Message::Binary(bytes)))) => bytes,
-            Ok(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {
+        let next = match timeout_at(patience.look_at, reader.next()).await {
+            Ok(next) => next,
+            Err(_) => match patience.look(&context.limits) {
+                Some(why) => return why,
+                None => continue,
+            },
+        };
+        let bytes = match next {
+            None | Some(Ok(Message::Close(_))) => return CloseReason::Peer,
+            Some(Ok(Message::Text(text))) => text.into(),
+            Some(Ok(Message::Binary(bytes))) => bytes,
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
                 ::bytes::Bytes::new()
             }
-            Ok(Some(Err(error))) => {
+            Some(Err(error)) => {
                 let Some(code) = close_code(&error) else {
                     return CloseReason::Peer;
                 };
@@ -150,8 +158,7 @@ where
                 return CloseReason::Framing;
             }
         };
-        deadline = Instant::now() + context.limits.idle_timeout;
-        late = CloseReason::Idle;
+        patience.renew(&context.limits);
         if bytes.iter().all(|b| matches!(b, b'\r' | b'\n')) {
             if !bytes.is_empty() {
                 // A peer that sends pings faster than it takes pongs misses some.
@@ -161,6 +168,65 @@ where
         }
         context.counters.count_received(flow.transport, 1);
         context.tell(StreamEvent::Message { flow, bytes }).await;
+    }
+}
+
+/// How long the peer may keep us waiting.
+#[derive(Debug)]
+struct Patience {
+    meter: Meter,
+    /// When the next message must have come.
+    until: Instant,
+    /// What it is when it has not.
+    late: CloseReason,
+    /// When to look whether a message has begun that does not end.
+    look_at: Instant,
+    /// The bytes read when the last message ended.
+    ended_at: u64,
+    /// Whether a message was under way when last looked.
+    was_partial: bool,
+}
+
+impl Patience {
+    /// For the first message of a connection.
+    fn first(limits: &StreamLimits, meter: Meter) -> Self {
+        let until = Instant::now() + limits.handshake_timeout;
+        Self {
+            ended_at: meter.count(),
+            meter,
+            until,
+            late: CloseReason::SlowMessage,
+            look_at: until.min(Instant::now() + limits.message_timeout),
+            was_partial: false,
+        }
+    }
+
+    /// A message has ended.
+    fn renew(&mut self, limits: &StreamLimits) {
+        *self = Self {
+            until: Instant::now() + limits.idle_timeout,
+            late: CloseReason::Idle,
+            ..Self::first(limits, self.meter.clone())
+        };
+        self.look_at = self.until.min(Instant::now() + limits.message_timeout);
+    }
+
+    /// Whether patience is at an end. A message that was under way when last looked, a message
+    /// timeout ago, has had its time.
+    fn look(&mut self, limits: &StreamLimits) -> Option<CloseReason> {
+        let is_partial = self.meter.count() != self.ended_at;
+        if is_partial && self.was_partial {
+            return Some(CloseReason::SlowMessage);
+        }
+        if Instant::now() >= self.until {
+            return Some(self.late);
+        }
+        self.was_partial = is_partial;
+        self.look_at = Instant::now() + limits.message_timeout;
+        if !is_partial {
+            self.look_at = self.look_at.min(self.until);
+        }
+        None
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use net::{CloseReason, Config, DropReason, Output, StreamLimits, TransmitError};
 use sip::Transport::Tcp;
 
-use crate::support::{Node, Seen, connect, read, read_to_end, request, write};
+use crate::support::{Node, PATIENCE, Seen, connect, read, read_to_end, request, write};
 
 fn limited(change: impl FnOnce(&mut StreamLimits)) -> Config {
     let mut config = Config::default();
@@ -240,4 +240,23 @@ fn a_sender_faster_than_the_shard_is_held_back_and_loses_nothing() {
     }
     drop(sender.join().unwrap());
     assert_eq!(node.next(), Seen::Closed(flow, CloseReason::Peer));
+}
+
+#[test]
+fn what_is_queued_when_the_shard_stops_is_still_written() {
+    let (server, remote) = Node::listening(Config::default(), Tcp);
+    let (client, _) = Node::listening(Config::default(), Tcp);
+    client.send(Tcp, remote, "", &request(60_000), 0);
+    client.next_opened();
+    for _ in 0..50 {
+        client.send(Tcp, remote, "", &request(60_000), 0);
+    }
+    let net = client.net.clone();
+    drop(client);
+    let flow = server.next_opened();
+    for _ in 0..51 {
+        assert_eq!(server.next(), Seen::Message(flow, request(60_000).into()));
+    }
+    assert!(net.wait_closed(PATIENCE));
+    assert_eq!(server.next(), Seen::Closed(flow, CloseReason::Peer));
 }

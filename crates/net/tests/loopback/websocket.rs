@@ -1,6 +1,7 @@
 //! WebSocket, RFC 7118: subprotocol, origin, frames of both kinds, pings, close codes.
 
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use net::{CloseReason, Config, DropReason};
 use sip::Transport::Ws;
@@ -135,4 +136,35 @@ fn a_request_to_close_says_goodbye() {
     assert_eq!(read(&peer, 5), b"\x81\x03bye");
     assert_eq!(read(&peer, 4), [0x80 | CLOSE, 2, 0x03, 0xe9]);
     assert_eq!(node.next(), Seen::Closed(flow, CloseReason::Requested));
+}
+
+#[test]
+fn a_message_that_does_not_end_closes_the_connection() {
+    let mut config = Config::default();
+    config.streams.message_timeout = Duration::from_millis(100);
+    let (node, local) = Node::listening(config, Ws);
+    let (peer, _) = handshake(local, SIP);
+    node.next_opened();
+    write(&peer, &frame(TEXT, &request(0)));
+    node.next_message();
+    write(&peer, &frame(TEXT, &request(0))[..20]);
+    assert_eq!(node.next_closed(), CloseReason::SlowMessage);
+}
+
+#[test]
+fn a_silent_connection_is_closed() {
+    let mut config = Config::default();
+    config.streams.handshake_timeout = Duration::from_millis(300);
+    config.streams.message_timeout = Duration::from_millis(50);
+    config.streams.idle_timeout = Duration::from_millis(300);
+    let (node, local) = Node::listening(config, Ws);
+    let (silent, _) = handshake(local, SIP);
+    node.next_opened();
+    assert_eq!(node.next_closed(), CloseReason::SlowMessage);
+    drop(silent);
+    let (peer, _) = handshake(local, SIP);
+    node.next_opened();
+    write(&peer, &frame(TEXT, &request(0)));
+    node.next_message();
+    assert_eq!(node.next_closed(), CloseReason::Idle);
 }
