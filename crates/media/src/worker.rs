@@ -9,6 +9,7 @@ mod pace;
 mod session;
 
 use std::io;
+use std::mem;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -51,6 +52,8 @@ struct Worker {
     sessions: Sessions,
     batch: RecvBatch,
     pace: Pace,
+    /// Sockets that were left before they were empty, in the round before.
+    unread: Vec<Token>,
     /// What times count from.
     start: Instant,
     swept_us: u64,
@@ -68,6 +71,7 @@ impl Worker {
             sessions,
             batch: RecvBatch::new(),
             pace,
+            unread: Vec::new(),
             start: Instant::now(),
             swept_us: 0,
         })
@@ -76,13 +80,13 @@ impl Worker {
     fn run(mut self) {
         let mut ready = Vec::with_capacity(EVENTS);
         loop {
-            // What was not reported because too much was ready must not wait on top.
-            if ready.len() < EVENTS
-                && let Some(tick) = self.pace.tick()
-            {
+            // What was not reported or not read because there was too much must not wait on top.
+            let behind = ready.len() == EVENTS || !self.unread.is_empty();
+            if !behind && let Some(tick) = self.pace.tick() {
                 thread::sleep(tick);
             }
-            if let Err(error) = self.epoll.wait(SWEEP_MS, &mut ready) {
+            let timeout_ms = if behind { 0 } else { SWEEP_MS };
+            if let Err(error) = self.epoll.wait(timeout_ms, &mut ready) {
                 tracing::error!(%error, "waiting for media failed");
                 return;
             }
@@ -96,6 +100,9 @@ impl Worker {
                 return;
             }
             let mut packets = 0;
+            for token in mem::take(&mut self.unread) {
+                packets += self.receive(token, now_us);
+            }
             for token in ready.iter().filter_map(|token| Token::from_u64(*token)) {
                 packets += self.receive(token, now_us);
             }
@@ -123,27 +130,33 @@ impl Worker {
 
     /// Reads one socket until it is empty, or long enough that others wait; how many came.
     fn receive(&mut self, token: Token, now_us: u64) -> usize {
-        let first = self.receive_batch(token, FIRST_READ, now_us);
-        if first < FIRST_READ {
-            return first;
+        let mut total = 0;
+        for limit in READS {
+            let count = self.receive_batch(token, limit, now_us);
+            total += count.unwrap_or(0);
+            if count.is_some_and(|count| count < limit) {
+                return total;
+            }
         }
-        first + self.receive_batch(token, BATCH, now_us)
+        self.unread.push(token);
+        total
     }
 
-    fn receive_batch(&mut self, token: Token, limit: usize, now_us: u64) -> usize {
+    /// One read of a socket: how many came; `None` if the kernel reported an error instead.
+    fn receive_batch(&mut self, token: Token, limit: usize, now_us: u64) -> Option<usize> {
         let counters = &self.setup.counters;
         let Some((session, channel)) = self.sessions.channel(token.channel) else {
-            return 0;
+            return Some(0);
         };
         let Some(socket) = channel.socket(token.side, token.family) else {
-            return 0;
+            return Some(0);
         };
         let count = match self.batch.receive(socket, limit) {
             Ok(count) => count,
             // An ICMP error of an earlier send, said once and then gone.
             Err(error) => {
                 tracing::debug!(%error, "receiving media failed");
-                return 0;
+                return None;
             }
         };
         let mut passed: [&[u8]; BATCH] = [&[]; BATCH];
@@ -167,7 +180,7 @@ impl Worker {
             }
         }
         if pass_count == 0 {
-            return count;
+            return Some(count);
         }
         session.heard(token.side, now_us);
         match channel.route(token.side) {
@@ -181,7 +194,7 @@ impl Worker {
             }
             Err(reason) => counters.count_dropped(reason, pass_count as u64),
         }
-        count
+        Some(count)
     }
 
     fn sweep(&mut self, now_us: u64) {
@@ -244,5 +257,6 @@ enum Ended {
 const ALARM: u64 = u64::MAX;
 /// How often silent sides are looked for, and the longest sleep.
 const SWEEP_MS: i32 = 250;
-/// Packets asked of a socket first. It seldom holds more than one; one more tells that it is empty.
-const FIRST_READ: usize = 2;
+/// Packets asked of a socket, read by read. It seldom holds more than one; room for one more tells
+/// that it is empty. One that is still not empty after the last has its turn in the next round.
+const READS: [usize; 4] = [2, BATCH, BATCH, BATCH];

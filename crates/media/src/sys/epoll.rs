@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
-/// An epoll instance, level-triggered, for readability only.
+/// An epoll instance, edge-triggered, for readability only: who is told of a descriptor reads it
+/// until it is empty, or remembers that it did not. Level-triggered, the kernel would look at
+/// each socket twice for each packet.
 #[derive(Debug)]
 pub(crate) struct Epoll(OwnedFd);
 
@@ -20,7 +22,7 @@ impl Epoll {
     /// Watches `fd`; [`Epoll::wait`] names it by `token`. Closing the descriptor ends the watch.
     pub(crate) fn add(&self, fd: &impl AsFd, token: u64) -> io::Result<()> {
         let mut event = libc::epoll_event {
-            events: libc::EPOLLIN as u32,
+            events: (libc::EPOLLIN | libc::EPOLLET) as u32,
             u64: token,
         };
         let raw = fd.as_fd().as_raw_fd();

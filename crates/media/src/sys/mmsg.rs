@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
 
-use socket2::SockAddr;
+use socket2::{SockAddr, SockRef};
 
 /// Room for [`BATCH`] packets, and what the last receive put there.
 #[derive(Debug)]
@@ -123,6 +123,12 @@ impl RecvBatch {
 /// Sends `packets`, at most [`BATCH`] of them, to one address without blocking; how many the
 /// kernel took.
 pub(crate) fn send(socket: &impl AsFd, to: &SockAddr, packets: &[&[u8]]) -> io::Result<usize> {
+    if let [packet] = packets {
+        // The usual case at telephone rates, with fewer headers for the kernel to copy.
+        return SockRef::from(socket)
+            .send_to_with_flags(packet, to, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+            .map(|_| 1);
+    }
     let count = packets.len().min(BATCH);
     let mut vectors: [MaybeUninit<libc::iovec>; BATCH] = [const { MaybeUninit::uninit() }; BATCH];
     let mut headers: [MaybeUninit<libc::mmsghdr>; BATCH] = [const { MaybeUninit::uninit() }; BATCH];
