@@ -2,8 +2,9 @@
 
 use std::net::{SocketAddr, SocketAddrV4};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use testkit::{Platform, PlatformOptions};
 
@@ -82,15 +83,33 @@ impl Tandem {
         settings["keep_alive_interval_s"] = json!(0);
         rest.replace("/v1/settings", &settings)?;
         let account = self.account()?;
-        for number in 0..count {
-            let user = json!({
-                "account": account,
-                "name": user_name(number),
-                "password": password(number),
-            });
-            rest.create("/v1/users", &user)?;
-        }
-        Ok(())
+        let next = AtomicUsize::new(0);
+        let make_users = || -> Result<()> {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    return Ok(());
+                }
+                if number > 0 && number.is_multiple_of(10_000) {
+                    eprintln!("{number} of {count} users made");
+                }
+                let user = json!({
+                    "account": account,
+                    "name": user_name(number),
+                    "password": password(number),
+                });
+                rest.create("/v1/users", &user)?;
+            }
+        };
+        // The platform hands changes that come together to its node together.
+        std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..API_CLIENTS).map(|_| scope.spawn(make_users)).collect();
+            clients.into_iter().try_for_each(|client| {
+                client
+                    .join()
+                    .map_err(|_| anyhow!("a client of the API panicked"))?
+            })
+        })
     }
 
     /// The domain of its addresses of record.
@@ -111,5 +130,7 @@ impl Tandem {
     }
 }
 
+/// At the same time, while users are made.
+const API_CLIENTS: usize = 128;
 const RTP_FIRST_PORT: u16 = 40_000;
 const RTP_LAST_PORT: u16 = 49_999;
