@@ -125,9 +125,9 @@ impl Channel {
             Kind::Rtp => self.inspect_rtp(side, from, bytes, now_us),
             Kind::Rtcp => {
                 check_rtcp(bytes)?;
-                self.admit(side, from, 0, now_us)
+                self.ends[side as usize].admit(from, 0, now_us)
             }
-            Kind::Opaque => self.admit(side, from, 0, now_us),
+            Kind::Opaque => self.ends[side as usize].admit(from, 0, now_us),
         }
     }
 
@@ -160,18 +160,18 @@ impl Channel {
             rtp::HeaderError::Truncated => DropReason::Truncated,
             _ => DropReason::NotRtp,
         })?;
-        let end = &self.ends[side as usize];
+        let end = &mut self.ends[side as usize];
         let terms = end.terms.as_ref().ok_or(DropReason::UnknownSource)?;
-        let formats = Arc::clone(&terms.formats);
-        if formats.of(header.payload_type) == Format::Unknown && !end.source.knows(from) {
+        let format = terms.formats.of(header.payload_type);
+        if format == Format::Unknown && !end.source.knows(from) {
             return Err(DropReason::PayloadType);
         }
-        self.admit(side, from, header.ssrc, now_us)?;
-        let tally = &mut self.ends[side as usize].tally;
-        if tally.record(&header, bytes.len(), &formats, now_us) {
-            return Ok(Passed::TelephoneEvent);
+        end.admit(from, header.ssrc, now_us)?;
+        end.tally.record(&header, bytes.len(), format, now_us);
+        match format {
+            Format::Event => Ok(Passed::TelephoneEvent),
+            Format::Media { .. } | Format::Unknown => Ok(Passed::Media),
         }
-        Ok(Passed::Media)
     }
 
     /// RTCP on the RTP port proves nothing about where RTP comes from.
@@ -188,27 +188,6 @@ impl Channel {
         }
         Err(DropReason::UnknownSource)
     }
-
-    fn admit(
-        &mut self,
-        side: Side,
-        from: SocketAddr,
-        ssrc: u32,
-        now_us: u64,
-    ) -> Result<Passed, DropReason> {
-        let end = &mut self.ends[side as usize];
-        if end.terms.is_none() {
-            return Err(DropReason::UnknownSource);
-        }
-        let before = end.source.destination();
-        if !end.source.admit(from, ssrc, now_us) {
-            return Err(DropReason::UnknownSource);
-        }
-        if end.source.destination() != before {
-            end.update_destination();
-        }
-        Ok(Passed::Media)
-    }
 }
 
 impl End {
@@ -220,6 +199,21 @@ impl End {
             destination: None,
             tally: Tally::new(stats),
         }
+    }
+
+    /// Lets in what comes from the peer.
+    fn admit(&mut self, from: SocketAddr, ssrc: u32, now_us: u64) -> Result<Passed, DropReason> {
+        if self.terms.is_none() {
+            return Err(DropReason::UnknownSource);
+        }
+        let before = self.source.destination();
+        if !self.source.admit(from, ssrc, now_us) {
+            return Err(DropReason::UnknownSource);
+        }
+        if self.source.destination() != before {
+            self.update_destination();
+        }
+        Ok(Passed::Media)
     }
 
     fn update_destination(&mut self) {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use rtp::{Header, Reception};
 
-use crate::formats::{Format, Formats};
+use crate::formats::Format;
 
 /// What the engine may read at any time. Written by one worker alone; figures read together may
 /// be one packet apart.
@@ -75,15 +75,8 @@ impl Tally {
         }
     }
 
-    /// Counts a packet of the peer. Whether it carries a telephone event.
-    pub(crate) fn record(
-        &mut self,
-        header: &Header,
-        bytes: usize,
-        formats: &Formats,
-        now_us: u64,
-    ) -> bool {
-        let format = formats.of(header.payload_type);
+    /// Counts a packet of the peer.
+    pub(crate) fn record(&mut self, header: &Header, bytes: usize, format: Format, now_us: u64) {
         // An event keeps the timestamp of its start (RFC 4733 §2.5.1.2): no measure of jitter.
         let clock_rate_hz = match format {
             Format::Media { clock_rate_hz } => clock_rate_hz,
@@ -96,7 +89,6 @@ impl Tally {
             self.telephone_events += 1;
         }
         self.publish();
-        format == Format::Event
     }
 
     fn count(&mut self, payload_type: u8) {
