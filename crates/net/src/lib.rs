@@ -17,8 +17,8 @@ mod udp;
 
 pub use counters::{Counters, DropReason};
 pub use drive::{
-    Clock, CloseReason, Host, Input, Machine, Output, ResolveQuery, Security, Shard, TransmitError,
-    Waker,
+    Clock, CloseReason, EXIT_PANIC, Host, Input, Machine, Output, ResolveQuery, Security, Shard,
+    TransmitError, Waker,
 };
 pub use listener::{Advertised, ListenError, ListenerSpec, ListenerStatus, UDP_BUFFER_BYTES};
 pub use net::{Config, Net, OpenError};

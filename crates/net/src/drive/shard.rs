@@ -103,7 +103,8 @@ impl Shard {
     /// Runs the machine on the calling thread until [`Net::stop`](crate::Net::stop); returns
     /// machine and host. Prefer [`Shard::spawn`], which cares for panics.
     pub fn run<M: Machine, H: Host<M>>(mut self, mut machine: M, mut host: H) -> (M, H) {
-        // The machine may want something before anything comes.
+        // The machine may want something before anything comes, from the listeners added so far.
+        self.handle_commands();
         self.step(&mut machine, &mut host);
         while !self.stopping {
             self.wait(machine.poll_timeout());

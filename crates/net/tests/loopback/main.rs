@@ -4,6 +4,7 @@
 // Helpers of tests may fail a test wherever they are called from.
 #![allow(clippy::unwrap_used)]
 
+mod drive;
 mod listeners;
 mod resolve;
 mod streams;
