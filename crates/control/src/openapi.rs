@@ -62,6 +62,7 @@ fn document() -> Value {
         .into_openapi();
     // What utoipa builds always has a JSON form.
     let mut document = serde_json::to_value(single).unwrap_or(Value::Null);
+    name_operations(&mut document);
     add_schema::<ProblemBody<'_>>(&mut document);
     add::<Account>(&mut document);
     add::<User>(&mut document);
@@ -203,6 +204,21 @@ fn password() -> Value {
         "type": "string", "writeOnly": true,
         "description": "Never shown again. Left out, it stays; for a new digest secret one is made and shown once.",
     })
+}
+
+/// Operations are named after their functions, which only the tag makes unambiguous.
+fn name_operations(document: &mut Value) {
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    for (_, operations) in paths {
+        for (_, operation) in operations.as_object_mut().into_iter().flatten() {
+            let (tag, name) = (
+                operation["tags"][0].as_str(),
+                operation["operationId"].as_str(),
+            );
+            operation["operationId"] =
+                json!(format!("{}_{}", tag.unwrap_or(""), name.unwrap_or("")));
+        }
+    }
 }
 
 /// Every operation may answer with a problem.

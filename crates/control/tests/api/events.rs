@@ -1,0 +1,160 @@
+//! Events over a real socket: in order, resumed where a client stopped, filtered by topic.
+
+use std::net::SocketAddr;
+
+use control::PlatformEvent;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+use crate::fixture::Api;
+
+struct Served {
+    api: Api,
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    server: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+async fn serve() -> Served {
+    let api = Api::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(control::serve(listener, api.control.clone(), async {
+        let _ = stopped.await;
+    }));
+    Served {
+        api,
+        address,
+        stop,
+        server,
+    }
+}
+
+/// A client of the stream, whose headers have come.
+async fn follow(served: &Served, query: &str, last: Option<&str>) -> BufReader<TcpStream> {
+    let mut stream = TcpStream::connect(served.address).await.unwrap();
+    let resume = last.map_or_else(String::new, |id| format!("Last-Event-ID: {id}\r\n"));
+    let request = format!(
+        "GET /v1/events{query} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n{resume}\r\n",
+        served.api.admin()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        assert_ne!(
+            reader.read_line(&mut line).await.unwrap(),
+            0,
+            "the headers broke off"
+        );
+    }
+    reader
+}
+
+/// The next event: its id, its name and its data.
+async fn next(reader: &mut BufReader<TcpStream>) -> (String, String, Value) {
+    let (mut id, mut name) = (String::new(), String::new());
+    loop {
+        let mut line = String::new();
+        assert_ne!(
+            reader.read_line(&mut line).await.unwrap(),
+            0,
+            "the stream broke off"
+        );
+        let line = line.trim_end();
+        if let Some(text) = line.strip_prefix("id: ") {
+            id = text.into();
+        } else if let Some(text) = line.strip_prefix("event: ") {
+            name = text.into();
+        } else if let Some(text) = line.strip_prefix("data: ") {
+            return (id, name, serde_json::from_str(text).unwrap());
+        }
+    }
+}
+
+fn event(sequence: u64, topic: &str) -> PlatformEvent {
+    let name = format!("{topic}.happened");
+    PlatformEvent {
+        sequence,
+        at_us: 1,
+        topic: topic.into(),
+        name,
+        data: json!({}),
+    }
+}
+
+#[tokio::test]
+async fn a_client_sees_changes_and_resumes_where_it_stopped() {
+    let served = serve().await;
+    let mut stream = follow(&served, "", None).await;
+    served
+        .api
+        .made("/v1/accounts", json!({ "name": "a" }))
+        .await;
+    let (first_id, name, data) = next(&mut stream).await;
+    assert_eq!(
+        (name.as_str(), &data["topic"]),
+        ("account.created", &json!("accounts"))
+    );
+    drop(stream);
+    let second = served
+        .api
+        .made("/v1/accounts", json!({ "name": "b" }))
+        .await;
+
+    let mut stream = follow(&served, "", Some(&first_id)).await;
+    let (second_id, _, data) = next(&mut stream).await;
+    assert_eq!(data["data"]["id"], second["id"]);
+    assert_ne!(second_id, first_id);
+}
+
+#[tokio::test]
+async fn events_of_the_node_are_filtered_by_topic() {
+    let served = serve().await;
+    let mut stream = follow(&served, "?topics=calls,bans", None).await;
+    while served.api.node.events.receiver_count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    for (sequence, topic) in [
+        (1, "registrations"),
+        (2, "calls"),
+        (3, "gateways"),
+        (4, "bans"),
+    ] {
+        served.api.node.events.send(event(sequence, topic)).unwrap();
+    }
+    assert_eq!(next(&mut stream).await.2["sequence"], 2);
+    assert_eq!(next(&mut stream).await.2["sequence"], 4);
+}
+
+#[tokio::test]
+async fn a_client_of_an_earlier_run_is_told_of_the_gap() {
+    let served = serve().await;
+    served
+        .api
+        .made("/v1/accounts", json!({ "name": "a" }))
+        .await;
+    let mut stream = follow(&served, "", Some("5-17")).await;
+    assert_eq!(next(&mut stream).await.1, "gap");
+    assert_eq!(next(&mut stream).await.1, "account.created");
+    served
+        .api
+        .get("/v1/events?last_event_id=x")
+        .await
+        .is_problem(400, "malformed")
+        .at_field("Last-Event-ID");
+}
+
+#[tokio::test]
+async fn stopping_ends_open_streams_and_the_server() {
+    let served = serve().await;
+    let mut stream = follow(&served, "", None).await;
+    served.stop.send(()).unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    served.server.await.unwrap().unwrap();
+}

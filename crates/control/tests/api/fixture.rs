@@ -1,0 +1,414 @@
+//! An API with an empty store, a node that remembers what it was asked, and an admin's token.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use clock::Time;
+use control::{
+    Ban, CallFilter, Control, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus, Platform,
+    PlatformError, PlatformEvent, Readiness, RegistrationFilter, Reply, RouteQuery, Simulation,
+    SimulationOutcome,
+};
+use model::{
+    ApiToken, CallId, CallState, CallView, GatewayHealth, RegistrationView, Role, Snapshot, TokenId,
+};
+use serde_json::Value;
+use store::{Actor, CdrStore, Records, Sqlite};
+use tokio::sync::broadcast;
+use tower::ServiceExt;
+
+pub(crate) struct Api {
+    pub(crate) control: Control,
+    pub(crate) node: Arc<Node>,
+    pub(crate) store: Arc<Sqlite>,
+    router: Router,
+    admin: String,
+    _dir: tempfile::TempDir,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    /// Null if the text is no JSON.
+    pub(crate) body: Value,
+}
+
+impl Api {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(Sqlite::open(&dir.path().join("tandem.db")).unwrap());
+        let node = Arc::new(Node::new());
+        let records: Arc<dyn Records> = store.clone();
+        let cdrs: Arc<dyn CdrStore> = store.clone();
+        let control = Control::new(records, cdrs, node.clone());
+        let router = control::router(control.clone());
+        let mut api = Self {
+            control,
+            node,
+            store,
+            router,
+            admin: String::new(),
+            _dir: dir,
+        };
+        api.admin = api.token(Role::Admin, None);
+        api
+    }
+
+    /// A new token, made in the store as the node does at its first start.
+    pub(crate) fn token(&self, role: Role, expires_us: Option<u64>) -> String {
+        let token = control::generate_token().unwrap();
+        let kept = ApiToken {
+            id: TokenId::from_parts(1, rand_bits(&token)),
+            name: "test".into(),
+            role,
+            created_us: 1,
+            last_used_us: None,
+            expires_us,
+        };
+        let actor = Actor {
+            name: "test".into(),
+            at: Time::from_secs(1),
+        };
+        self.store
+            .create_token(&actor, &kept, &control::token_hash(&token))
+            .unwrap();
+        token
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.ask(
+            request("GET", path, &self.admin, &[])
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await
+    }
+
+    pub(crate) async fn get_as(&self, token: &str, path: &str) -> Answer {
+        self.ask(
+            request("GET", path, token, &[])
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.ask(
+            request("DELETE", path, &self.admin, &[])
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send("POST", path, &[], body).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Answer {
+        self.send_as(&self.admin, method, path, headers, body).await
+    }
+
+    pub(crate) async fn send_as(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Answer {
+        let request =
+            request(method, path, token, headers).header("content-type", "application/json");
+        self.ask(request.body(Body::from(body.to_string())).unwrap())
+            .await
+    }
+
+    /// A request as it is, without anything added.
+    pub(crate) async fn ask(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, 1 << 20).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text,
+            body,
+        }
+    }
+
+    pub(crate) fn admin(&self) -> &str {
+        &self.admin
+    }
+
+    /// Makes a record; its body as shown.
+    pub(crate) async fn made(&self, path: &str, body: Value) -> Value {
+        let answer = self.post(path, &body).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        answer.body
+    }
+
+    /// Makes an account; its identifier.
+    pub(crate) async fn account(&self) -> Value {
+        self.made("/v1/accounts", serde_json::json!({ "name": "acme" }))
+            .await["id"]
+            .clone()
+    }
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Asserts that this is a problem of this kind.
+    #[track_caller]
+    pub(crate) fn is_problem(&self, status: u16, code: &str) -> &Self {
+        assert_eq!(self.status, status, "{}", self.text);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(self.body["code"], code);
+        assert_eq!(self.body["status"], status);
+        assert_eq!(self.body["type"], format!("urn:tandem:problem:{code}"));
+        self
+    }
+
+    /// Asserts that the problem is about this field.
+    #[track_caller]
+    pub(crate) fn at_field(&self, field: &str) -> &Self {
+        assert_eq!(self.body["errors"][0]["field"], field, "{}", self.text);
+        self
+    }
+}
+
+fn request(
+    method: &str,
+    path: &str,
+    token: &str,
+    headers: &[(&str, &str)],
+) -> axum::http::request::Builder {
+    let mut request = Request::builder().method(method).uri(path);
+    if !token.is_empty() {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    headers.iter().fold(request, |request, (name, value)| {
+        request.header(*name, *value)
+    })
+}
+
+fn rand_bits(token: &str) -> u128 {
+    u128::from_str_radix(&control::token_hash(token)[..20], 16).unwrap()
+}
+
+/// What stands in for the node.
+pub(crate) struct Node {
+    pub(crate) state: Mutex<State>,
+    pub(crate) events: broadcast::Sender<PlatformEvent>,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) calls: Vec<CallView>,
+    pub(crate) listeners: Vec<ListenerStatus>,
+    pub(crate) applied: Vec<Snapshot>,
+    pub(crate) silent: bool,
+}
+
+impl Node {
+    fn new() -> Self {
+        Self {
+            state: Mutex::default(),
+            events: broadcast::Sender::new(64),
+        }
+    }
+
+    fn answer<T: Send + 'static>(
+        &self,
+        answer: impl FnOnce(&mut State) -> Result<T, PlatformError>,
+    ) -> Reply<'_, T> {
+        let mut state = self.state.lock().unwrap();
+        let answer = if state.silent {
+            Err(PlatformError::Unavailable("it is starting".into()))
+        } else {
+            answer(&mut state)
+        };
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+pub(crate) fn call(number: u64) -> CallView {
+    CallView {
+        id: CallId::from_parts(number, 1),
+        account: None,
+        state: CallState::Answered,
+        caller: format!("caller-{number}"),
+        called: "600".into(),
+        start_us: number,
+        answer_us: None,
+        legs: Vec::new(),
+        explanation: Vec::new(),
+    }
+}
+
+impl Platform for Node {
+    fn calls(
+        &self,
+        filter: CallFilter,
+        limit: usize,
+        after: Option<CallId>,
+    ) -> Reply<'_, Vec<CallView>> {
+        self.answer(|state| {
+            let later = state
+                .calls
+                .iter()
+                .filter(|c| after.is_none_or(|after| c.id > after));
+            let matching = later.filter(|c| {
+                filter
+                    .caller
+                    .as_ref()
+                    .is_none_or(|caller| c.caller == *caller)
+            });
+            Ok(matching.take(limit).cloned().collect())
+        })
+    }
+
+    fn call(&self, id: CallId) -> Reply<'_, Option<CallView>> {
+        self.answer(|state| Ok(state.calls.iter().find(|call| call.id == id).cloned()))
+    }
+
+    fn hang_up(&self, id: CallId) -> Reply<'_, bool> {
+        self.answer(|state| {
+            let before = state.calls.len();
+            state.calls.retain(|call| call.id != id);
+            Ok(state.calls.len() < before)
+        })
+    }
+
+    fn registrations(
+        &self,
+        _filter: RegistrationFilter,
+        _limit: usize,
+        _after: Option<String>,
+    ) -> Reply<'_, Vec<RegistrationView>> {
+        self.answer(|_| Ok(Vec::new()))
+    }
+
+    fn remove_registration(&self, id: String) -> Reply<'_, bool> {
+        self.answer(move |_| Ok(id == "known"))
+    }
+
+    fn gateway_health(&self) -> Reply<'_, Vec<GatewayHealth>> {
+        self.answer(|_| Ok(Vec::new()))
+    }
+
+    fn limit_usage(&self) -> Reply<'_, Vec<LimitUsage>> {
+        self.answer(|_| {
+            Ok(vec![LimitUsage {
+                kind: LimitedKind::Server,
+                id: String::new(),
+                name: "server".into(),
+                cps_limit: None,
+                cps: 3,
+                channels_limit: Some(10),
+                channels: 2,
+            }])
+        })
+    }
+
+    fn simulate(&self, query: RouteQuery) -> Reply<'_, Simulation> {
+        self.answer(move |_| {
+            Ok(Simulation {
+                outcome: SimulationOutcome::Refused,
+                status: Some(404),
+                steps: vec![format!("nobody takes {}", query.called)],
+                targets: Vec::new(),
+            })
+        })
+    }
+
+    fn metrics(&self) -> Reply<'_, String> {
+        self.answer(|_| Ok("tandem_calls 0\n".into()))
+    }
+
+    fn readiness(&self) -> Reply<'_, Readiness> {
+        self.answer(|_| {
+            Ok(Readiness {
+                ready: true,
+                problems: Vec::new(),
+            })
+        })
+    }
+
+    fn listeners(&self) -> Reply<'_, Vec<ListenerStatus>> {
+        self.answer(|state| Ok(state.listeners.clone()))
+    }
+
+    fn add_listener(&self, spec: ListenerSpec) -> Reply<'_, ListenerStatus> {
+        self.answer(|state| {
+            if state
+                .listeners
+                .iter()
+                .any(|listener| listener.address == spec.address)
+            {
+                let message = "it is taken; choose another port".into();
+                return Err(PlatformError::Refused {
+                    field: "address".into(),
+                    message,
+                });
+            }
+            let status = ListenerStatus {
+                id: format!("{}", state.listeners.len()),
+                transport: spec.transport,
+                address: spec.address,
+                advertised: None,
+                receive_buffer_asked_bytes: 0,
+                receive_buffer_bytes: 0,
+                send_buffer_asked_bytes: 0,
+                send_buffer_bytes: 0,
+                connections: 0,
+            };
+            state.listeners.push(status.clone());
+            Ok(status)
+        })
+    }
+
+    fn remove_listener(&self, id: String) -> Reply<'_, bool> {
+        self.answer(move |state| {
+            let before = state.listeners.len();
+            state.listeners.retain(|listener| listener.id != id);
+            Ok(state.listeners.len() < before)
+        })
+    }
+
+    fn bans(&self) -> Reply<'_, Vec<Ban>> {
+        self.answer(|_| Ok(Vec::new()))
+    }
+
+    fn remove_ban(&self, address: IpAddr) -> Reply<'_, bool> {
+        self.answer(move |_| Ok(address.is_ipv6()))
+    }
+
+    fn apply(&self, snapshot: Snapshot) -> Reply<'_, ()> {
+        self.answer(|state| {
+            state.applied.push(snapshot);
+            Ok(())
+        })
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<PlatformEvent> {
+        self.events.subscribe()
+    }
+}

@@ -1,0 +1,16 @@
+//! The API as clients see it: the real router over a real SQLite store. Only the node behind
+//! [`control::Platform`] is a stand-in, because control must not depend on it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod calls;
+mod cdrs;
+mod events;
+mod fixture;
+mod idempotency;
+
+mod openapi;
+mod problems;
+mod records;
+mod secrets;
+mod tokens;
