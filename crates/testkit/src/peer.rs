@@ -31,6 +31,12 @@ impl Peer {
         })
     }
 
+    /// The same peer, sending to another address from here on.
+    #[must_use]
+    pub fn towards(self, remote: SocketAddr) -> Self {
+        Self { remote, ..self }
+    }
+
     /// Its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
