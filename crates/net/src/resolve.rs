@@ -1,7 +1,7 @@
 //! From a URI to addresses: RFC 3263 §4, with RFC 2782 for SRV and RFC 3403 for NAPTR.
 //!
-//! [`plan`] says what to ask and in which order, [`srv`] puts SRV records in order; both are pure.
-//! [`lookup`] asks hickory, which caches.
+//! `plan` says what to ask and in which order, `srv` puts SRV records in order; both are pure.
+//! `lookup` asks hickory, which caches.
 //!
 //! Deviation from RFC 3263 §4.1: where several NAPTR records could serve, the targets of all of
 //! them are given one after the other rather than those of the first only, so that a peer whose
