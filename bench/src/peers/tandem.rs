@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde_json::{Value, json};
-use testkit::{Platform, PlatformOptions};
+use serde_json::json;
+use testkit::{GatewaySpec, Platform, PlatformOptions};
 
 use crate::load::register::{password, user_name};
 use crate::peers::SERVER_CPU;
@@ -51,27 +51,13 @@ impl Tandem {
             Media::Relay => "relay",
             Media::Bypass => "bypass",
         };
-        let account = self.account()?;
-        let customer = json!({
-            "account": account,
-            "name": "bench",
-            "auth": { "kind": "address", "networks": [format!("{}/32", caller.ip())] },
-            "media": media,
-        });
-        rest.create("/v1/customers", &customer)?;
-        let carrier = json!({ "account": account, "name": "bench", "media": media });
-        let carrier = rest.create("/v1/carriers", &carrier)?;
-        let gateway = json!({
-            "carrier": carrier["id"],
-            "name": "bench",
-            "host": callee.ip().to_string(),
-            "port": callee.port(),
-            "transport": "udp",
-            "inbound": false,
-        });
-        rest.create("/v1/gateways", &gateway)?;
-        let route = json!({ "prefix": "", "carrier": carrier["id"] });
-        rest.create("/v1/routes", &route)?;
+        let more = json!({ "media": media });
+        rest.add_customer(&format!("{}/32", caller.ip()), &more)?;
+        let gateway = GatewaySpec {
+            address: callee.into(),
+            priority: 0,
+        };
+        rest.add_carrier("", &[gateway], &more)?;
         Ok(())
     }
 
@@ -82,7 +68,7 @@ impl Tandem {
         settings["verify_bindings"] = json!(false);
         settings["keep_alive_interval_s"] = json!(0);
         rest.replace("/v1/settings", &settings)?;
-        let account = self.account()?;
+        let account = rest.account()?;
         let next = AtomicUsize::new(0);
         let make_users = || -> Result<()> {
             loop {
@@ -120,13 +106,6 @@ impl Tandem {
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.platform.program().pid()
-    }
-
-    /// The account that the users of the first start belong to.
-    fn account(&self) -> Result<Value> {
-        let accounts = self.platform.rest().list("/v1/accounts")?;
-        let account = accounts.first().context("the platform has no account")?;
-        Ok(account["id"].clone())
     }
 }
 
