@@ -37,7 +37,7 @@ impl Problem {
     /// The request can be read, but not be fulfilled.
     pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
         let fields: Vec<&str> = errors.iter().map(|e| e.field.as_str()).collect();
-        let detail = format!("not acceptable: {}", fields.join(", "));
+        let detail = fields.join(", ");
         Self {
             errors,
             ..Self::new(&INVALID, detail)

@@ -180,13 +180,9 @@ async fn create<R: Resource>(
         .await?;
     announce::<R>(&control, "created", stored.record.id());
     let location = format!("/v1/{}/{}", R::NOUN, stored.record.id());
-    let mut shown = show(&stored.record);
-    if let Some(password) = generated {
-        shown["password"] = json!(password);
-    }
-    let mut response = (StatusCode::CREATED, Json(shown)).into_response();
+    let mut response = answer(&stored, generated);
+    *response.status_mut() = StatusCode::CREATED;
     let headers = response.headers_mut();
-    headers.insert(header::ETAG, etag::of(stored.revision));
     if let Ok(location) = HeaderValue::from_str(&location) {
         headers.insert(header::LOCATION, location);
     }
@@ -205,7 +201,7 @@ async fn read<R: Resource>(
         let tag = [(header::ETAG, etag::of(stored.revision))];
         return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
     }
-    Ok(answer(&stored))
+    Ok(answer(&stored, None))
 }
 
 async fn replace<R: Resource>(
@@ -275,6 +271,7 @@ async fn update<R: Resource>(
         .domain;
     let mut draft = Draft::new(body, &domain);
     R::seal(&mut draft, Some(&previous))?;
+    let generated = draft.generated.take();
     let record: R = draft::finish(draft.fields, &id.to_string())?;
     let stored = control
         .change(move |records| {
@@ -283,7 +280,7 @@ async fn update<R: Resource>(
         })
         .await?;
     announce::<R>(control, "changed", id);
-    Ok(answer(&stored))
+    Ok(answer(&stored, generated))
 }
 
 async fn remove<R: Resource>(
@@ -313,9 +310,13 @@ fn show<R: Resource>(record: &R) -> Value {
     shown
 }
 
-fn answer<R: Resource>(stored: &Stored<R>) -> Response {
-    let tag = [(header::ETAG, etag::of(stored.revision))];
-    (tag, Json(show(&stored.record))).into_response()
+/// A record with its revision, and the password that was made for it, which is shown only now.
+fn answer<R: Resource>(stored: &Stored<R>, generated: Option<String>) -> Response {
+    let mut shown = show(&stored.record);
+    if let Some(password) = generated {
+        shown["password"] = json!(password);
+    }
+    ([(header::ETAG, etag::of(stored.revision))], Json(shown)).into_response()
 }
 
 fn announce<R: Resource>(control: &Control, what: &str, id: R::Id) {

@@ -122,10 +122,7 @@ pub(crate) fn run<F: Fields>(global: &Global, command: RecordCommand<F>) -> Resu
             let created = client
                 .create(&format!("/v1/{}", noun.plural), &Value::Object(body))?
                 .body;
-            if created.get("password").is_some() {
-                output::say("The password was made for you and is shown only now.");
-            }
-            output::object(global, &created)
+            stored(global, &created)
         }
         RecordCommand::Update {
             record,
@@ -141,10 +138,18 @@ pub(crate) fn run<F: Fields>(global: &Global, command: RecordCommand<F>) -> Resu
             empty_to_null(&mut patch);
             let path = path_of(&client, noun, &record)?;
             let etag = client.read(&path, &[])?.etag;
-            output::object(global, &client.change(&path, etag.as_deref(), &patch)?.body)
+            stored(global, &client.change(&path, etag.as_deref(), &patch)?.body)
         }
         RecordCommand::Delete { records } => delete(global, &client, noun, &records),
     }
+}
+
+/// Prints a record as it was stored, with the password if one was made for it.
+fn stored(global: &Global, record: &Value) -> Result<(), Failure> {
+    if record.get("password").is_some() {
+        output::say("The password was made for you and is shown only now.");
+    }
+    output::object(global, record)
 }
 
 fn delete(

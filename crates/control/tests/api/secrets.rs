@@ -132,6 +132,32 @@ async fn a_customers_digest_password_and_a_gateways_password_are_hidden_too() {
         json!({ "kind": "digest", "auth_name": "acme" })
     );
 
+    let path = format!("/v1/customers/{}", customer["id"].as_str().unwrap());
+    let address = json!({ "kind": "address", "networks": ["192.0.2.1/32"], "auth_name": null });
+    let changed = api
+        .send(
+            "PATCH",
+            &path,
+            &[("if-match", "*")],
+            &json!({ "auth": address }),
+        )
+        .await;
+    assert_eq!(changed.status, 200, "{}", changed.text);
+    let digest = json!({ "kind": "digest", "auth_name": "acme", "networks": null });
+    let changed = api
+        .send(
+            "PATCH",
+            &path,
+            &[("if-match", "*")],
+            &json!({ "auth": digest }),
+        )
+        .await;
+    assert!(
+        changed.body["password"].is_string(),
+        "a password that is made is shown: {}",
+        changed.text
+    );
+
     let carrier = api.made("/v1/carriers", json!({ "name": "telco" })).await;
     let auth = json!({ "username": "us", "password": "hidden!" });
     let gateway =

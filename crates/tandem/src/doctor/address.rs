@@ -95,7 +95,8 @@ fn reach(address: IpAddr) -> Reach {
             let [a, b, ..] = v4.octets();
             // RFC 6598 §7: what providers put between themselves and their customers.
             let carrier_grade = a == 100 && (64..128).contains(&b);
-            if v4.is_private() || v4.is_link_local() || carrier_grade {
+            let inner = v4.is_private() || v4.is_link_local() || v4.is_documentation();
+            if inner || carrier_grade {
                 Reach::Site
             } else {
                 Reach::World
@@ -129,6 +130,7 @@ mod tests {
             "172.16.0.1",
             "100.64.0.1",
             "169.254.1.1",
+            "192.0.2.2",
             "fd00::1",
             "fe80::1",
         ] {
