@@ -1,26 +1,28 @@
 //! `cargo xtask fuzz`: every fuzz target for a while.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-
-use crate::process;
 
 /// Runs each target of `fuzz/` for `--seconds N`, and fails if one crashed; the input that
 /// did it lies in `fuzz/artifacts`.
 pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     let seconds = crate::number(args, "--seconds", SECONDS)?;
-    if !process::has_subcommand(root, "fuzz") {
-        bail!("cargo-fuzz is missing: cargo install cargo-fuzz --locked");
+    let list = fuzz(root, &["list"]).stderr(Stdio::inherit()).output();
+    let list = list.context("fuzzing needs rustup, which is not here")?;
+    if !list.status.success() {
+        bail!(
+            "fuzzing needs nightly Rust and cargo-fuzz:\n    \
+             rustup toolchain install nightly && cargo install cargo-fuzz --locked"
+        );
     }
-    let targets = process::cargo_output(root, &["+nightly", "fuzz", "list"])
-        .context("fuzzing needs nightly Rust: rustup toolchain install nightly")?;
     let limit = format!("-max_total_time={seconds}");
     let mut crashed = Vec::new();
+    let targets = String::from_utf8_lossy(&list.stdout);
     for target in targets.lines() {
-        let args = ["+nightly", "fuzz", "run", target, "--", &limit];
-        if let Err(error) = process::cargo(root, &args) {
-            eprintln!("{target}: {error:#}");
+        let status = fuzz(root, &["run", target, "--", &limit]).status();
+        if !status.context("starting cargo-fuzz")?.success() {
             crashed.push(target);
         }
     }
@@ -28,6 +30,16 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
         bail!("these targets crashed: {}", crashed.join(", "));
     }
     Ok(())
+}
+
+/// `cargo fuzz` of the nightly toolchain: sanitizers are not on the stable one.
+fn fuzz(root: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new("rustup");
+    command
+        .current_dir(root)
+        .args(["run", "nightly", "cargo", "fuzz"])
+        .args(args);
+    command
 }
 
 const SECONDS: u64 = 60;
