@@ -286,7 +286,8 @@ fn caller_shown<'a>(caller: &'a Caller, source: &Source<'a>) -> &'a str {
 }
 
 /// The URI of a number at a gateway; without a number that of the gateway itself.
-pub(crate) fn gateway_uri(gateway: &Gateway, number: &str) -> String {
+#[must_use]
+pub fn gateway_uri(gateway: &Gateway, number: &str) -> String {
     let host = bracketed(&gateway.host);
     let mut uri = match number {
         "" => format!("sip:{host}"),

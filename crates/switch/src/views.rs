@@ -163,6 +163,12 @@ impl Switch {
         }
     }
 
+    /// Whether calls go to a gateway.
+    #[must_use]
+    pub fn availability(&self, now: Time, gateway: model::GatewayId) -> routing::Availability {
+        self.health.availability(now, gateway)
+    }
+
     /// The use of an entity's limits.
     #[must_use]
     pub fn usage(&self, now: Time, entity: limits::EntityId) -> Option<limits::Usage> {

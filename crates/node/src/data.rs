@@ -1,0 +1,84 @@
+//! The data directory: what is in it, and who may read it.
+//!
+//! `tandem.db` records and CDRs · `journal/` CDRs on their way · `bindings.log` registrations ·
+//! `tls/` certificate and key · `cluster.key` the secret of nonces · `admin.json` where the API
+//! is and a token for it · `demo-users.json` the passwords of the first two users.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+/// A data directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Data(PathBuf);
+
+/// Where the API is, for the command line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Admin {
+    pub(crate) http: String,
+    pub(crate) token: String,
+}
+
+/// A user of the first start, with its password.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct DemoUser {
+    pub(crate) name: String,
+    pub(crate) password: String,
+}
+
+impl Data {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        fs::create_dir_all(path)
+            .with_context(|| format!("cannot make the data directory {}", path.display()))?;
+        Ok(Self(path.to_owned()))
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// The cluster key; made on the first start.
+    pub(crate) fn cluster_key(&self) -> Result<[u8; 32]> {
+        let path = self.path("cluster.key");
+        if let Ok(bytes) = fs::read(&path) {
+            return bytes
+                .try_into()
+                .map_err(|_| anyhow::anyhow!("{} is not 32 bytes long", path.display()));
+        }
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).context("the system gives no random numbers")?;
+        write_secret(&path, &key)?;
+        Ok(key)
+    }
+
+    pub(crate) fn read<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Option<T> {
+        let text = fs::read(self.path(name)).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    pub(crate) fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
+        let text = serde_json::to_vec_pretty(value)?;
+        write_secret(&self.path(name), &text)
+    }
+}
+
+/// Writes a file that only its owner may read: beside the old one, then in its place.
+pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
+    let fresh = path.with_extension("new");
+    let write = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&fresh)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}

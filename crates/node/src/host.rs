@@ -1,0 +1,241 @@
+//! What the switch has around it on its own thread: journal, media, bindings on disk, watchers.
+
+use clock::Time;
+use control::PlatformEvent;
+use crossbeam_channel::Receiver;
+use media::{AddressFamily, Engine, LegReport, MediaError, MediaEvent, Negotiation, Side};
+use model::CdrLegMedia;
+use net::Host;
+use serde_json::json;
+use store::journal::{Journal, JournalEntry, OpenCdr};
+use store::{BindingRecord, LiveStore};
+use switch::{CallChange, CallKey, Event, JournalEvent, MediaRequest, Opening};
+use tokio::sync::broadcast;
+
+use crate::machine::{Effect, SwitchMachine};
+use crate::visit::Visit;
+
+/// Bits of a media session's number that are the key of its call.
+const CALL_BITS: u64 = (1 << 56) - 1;
+
+/// The host of the switch.
+pub(crate) struct SwitchHost {
+    pub(crate) journal: Journal,
+    pub(crate) engine: Engine,
+    live: Box<dyn LiveStore>,
+    visits: Receiver<Visit>,
+    events: broadcast::Sender<PlatformEvent>,
+    event_sequence: u64,
+    /// Entries the journal had no room for.
+    pub(crate) entries_lost: u64,
+}
+
+impl SwitchHost {
+    pub(crate) fn new(
+        journal: Journal,
+        engine: Engine,
+        live: Box<dyn LiveStore>,
+        visits: Receiver<Visit>,
+        events: broadcast::Sender<PlatformEvent>,
+    ) -> Self {
+        Self { journal, engine, live, visits, events, event_sequence: 0, entries_lost: 0 }
+    }
+
+    fn media(&mut self, request: &MediaRequest) -> Result<Vec<u8>, u16> {
+        let negotiation = Negotiation {
+            from: side(request.from),
+            sdp: &request.sdp,
+            signalling: Some(request.signalling),
+        };
+        let toward = match request.toward {
+            call::Family::V4 => AddressFamily::V4,
+            call::Family::V6 => AddressFamily::V6,
+        };
+        let answer = match request.op {
+            call::MediaOp::Offer => self.engine.offer(request.session, negotiation, toward),
+            call::MediaOp::Answer => self.engine.answer(request.session, negotiation),
+            call::MediaOp::Echo => self.engine.echo(request.session, negotiation),
+        };
+        answer.map_err(|error| {
+            tracing::debug!(session = request.session, %error, "media refused");
+            status_of(&error)
+        })
+    }
+
+    fn append(&mut self, machine: &mut SwitchMachine, event: JournalEvent) {
+        let entry = match event {
+            JournalEvent::Opened(opening) => JournalEntry::Opened(open_cdr(*opening)),
+            JournalEvent::Answered { call, at } => JournalEntry::Answered { call, at },
+            JournalEvent::Closed(cdr) => JournalEntry::Closed(*cdr),
+        };
+        if self.journal.append(&entry).is_err() {
+            // The disk takes nothing and memory is used up: no new calls until it does again.
+            self.entries_lost += 1;
+            machine.switch.set_accepting(false);
+        }
+    }
+
+    fn tick(&mut self, now: Time, machine: &mut SwitchMachine) {
+        if self.journal.append(&JournalEntry::Heartbeat(now)).is_ok() {
+            machine.switch.set_accepting(true);
+        }
+        if let Err(error) = self.live.flush() {
+            tracing::warn!(%error, "registrations could not be saved; they are tried again");
+        }
+        while let Some(MediaEvent::Silent { session, .. }) = self.engine.poll_event() {
+            machine.switch.handle_media_silent(now, CallKey(session & CALL_BITS));
+        }
+    }
+
+    fn tell(&mut self, now: Time, event: &Event) {
+        self.event_sequence += 1;
+        let (topic, name, data) = describe(event);
+        // Without a receiver nobody watches.
+        let _ = self.events.send(PlatformEvent {
+            sequence: self.event_sequence,
+            at_us: now.as_micros(),
+            topic: topic.into(),
+            name: name.into(),
+            data,
+        });
+    }
+}
+
+impl Host<SwitchMachine> for SwitchHost {
+    fn handle_effect(&mut self, now: Time, effect: Effect, machine: &mut SwitchMachine) {
+        match effect {
+            Effect::Media(request) => {
+                let answer = self.media(&request).map(Into::into);
+                machine.switch.handle_media(now, request.call, answer);
+            }
+            Effect::MediaEnd { call, session } => {
+                let report = self.engine.delete(session).unwrap_or_default();
+                machine.switch.handle_media_report(call, [leg(&report.a), leg(&report.b)]);
+            }
+            Effect::Journal(event) => self.append(machine, event),
+            Effect::SaveBinding(record) => self.live.save(BindingRecord {
+                aor: record.aor.into(),
+                key: record.key.to_vec(),
+                expires_us: record.expires_us,
+                body: record.body,
+            }),
+            Effect::RemoveBinding { aor, key } => self.live.remove(&aor, &key),
+            Effect::Event(event) => self.tell(now, &event),
+            Effect::Tick => self.tick(now, machine),
+        }
+    }
+
+    fn handle_wake(&mut self, now: Time, machine: &mut SwitchMachine) {
+        while let Ok(visit) = self.visits.try_recv() {
+            visit(now, machine, self);
+        }
+        while let Some(MediaEvent::Silent { session, .. }) = self.engine.poll_event() {
+            machine.switch.handle_media_silent(now, CallKey(session & CALL_BITS));
+        }
+    }
+
+    fn flush(&mut self, _now: Time) {
+        if let Err(error) = self.journal.write() {
+            tracing::error!(%error, "the CDR journal could not be written; it is tried again");
+        }
+    }
+}
+
+impl SwitchHost {
+    /// Brings everything to disk; the last thing before the process ends.
+    pub(crate) fn sync(&mut self) {
+        if let Err(error) = self.journal.write() {
+            tracing::error!(%error, "the last CDRs could not be written");
+        }
+        if let Err(error) = self.live.sync() {
+            tracing::error!(%error, "the last registrations could not be saved");
+        }
+    }
+}
+
+fn side(side: call::Side) -> Side {
+    match side {
+        call::Side::A => Side::A,
+        call::Side::B => Side::B,
+    }
+}
+
+/// What a refusal of the relay means to the one who sent the description.
+fn status_of(error: &MediaError) -> u16 {
+    match error {
+        MediaError::Malformed(_) => 400,
+        MediaError::Sections { .. }
+        | MediaError::TooManySections(_)
+        | MediaError::NothingToEcho
+        | MediaError::NoInterface(_)
+        | MediaError::NoOffer => 488,
+        MediaError::NoPorts(_) | MediaError::Socket(_) => 503,
+        MediaError::OtherKind => 500,
+    }
+}
+
+fn leg(report: &LegReport) -> CdrLegMedia {
+    CdrLegMedia {
+        codec: report.codec.clone(),
+        packets: report.packets,
+        bytes: report.bytes,
+        lost: report.lost,
+        jitter_us: report.jitter_us,
+        mos_centi: report.mos_centi,
+    }
+}
+
+fn open_cdr(opening: Opening) -> OpenCdr {
+    OpenCdr {
+        call: opening.call,
+        account: opening.account,
+        from_user: opening.from_user,
+        customer: opening.customer,
+        carrier: opening.carrier,
+        start_us: opening.start.as_micros(),
+        caller: opening.caller.into(),
+        called: opening.called.into(),
+        source: opening.source.to_string(),
+        sip_call_id: opening.sip_call_id.into(),
+    }
+}
+
+fn describe(event: &Event) -> (&'static str, &'static str, serde_json::Value) {
+    match event {
+        Event::Call { id, change, parties: (caller, called) } => {
+            let (name, status) = match change {
+                CallChange::Started => ("call.started", None),
+                CallChange::Ringing => ("call.ringing", None),
+                CallChange::Answered => ("call.answered", None),
+                CallChange::Ended(status) => ("call.ended", Some(*status)),
+            };
+            let data = json!({ "id": id, "caller": caller, "called": called, "status": status });
+            ("calls", name, data)
+        }
+        Event::Registration(event) => {
+            let name = match event.kind {
+                registrar::EventKind::Registered => "registration.added",
+                registrar::EventKind::Refreshed => "registration.refreshed",
+                registrar::EventKind::Verified => "registration.verified",
+                registrar::EventKind::Unreachable(_) => "registration.unreachable",
+                registrar::EventKind::Reachable => "registration.reachable",
+                registrar::EventKind::Unregistered(_) => "registration.removed",
+            };
+            let data = json!({
+                "id": event.binding.to_string(),
+                "aor": event.aor,
+                "transport": event.transport.param_name(),
+            });
+            ("registrations", name, data)
+        }
+        Event::Gateway { id, up, reason } => {
+            let name = if *up { "gateway.up" } else { "gateway.down" };
+            ("gateways", name, json!({ "id": id, "reason": reason }))
+        }
+        Event::Banned { address, reason, until } => {
+            let data =
+                json!({ "address": address, "reason": reason, "until_us": until.as_micros() });
+            ("bans", "ban.added", data)
+        }
+    }
+}

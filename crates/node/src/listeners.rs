@@ -1,0 +1,115 @@
+//! The node's listeners: those of the start, and those added by an operator, which are kept.
+
+use std::net::{IpAddr, SocketAddr};
+
+use anyhow::Result;
+use model::TransportSpec;
+use net::{Advertised, ListenerSpec, ListenerStatus, Net};
+use serde::{Deserialize, Serialize};
+use sip::{ListenerId, Transport};
+
+use crate::UpOptions;
+use crate::addresses;
+use crate::data::Data;
+
+/// The first number of listeners that operators add.
+pub(crate) const ADDED_FIRST: u16 = 100;
+
+/// A listener that an operator added.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Added {
+    pub(crate) id: u16,
+    pub(crate) transport: TransportSpec,
+    pub(crate) address: SocketAddr,
+}
+
+/// The listeners of a start: five of the bound family, and, if all addresses are asked for and
+/// the machine has IPv6, three of that. Numbers stay the same over restarts, for registrations
+/// remember them.
+pub(crate) fn of_start(options: &UpOptions) -> Vec<ListenerSpec> {
+    let mut all = Vec::new();
+    let mut add = |id: u16, transport, address: IpAddr, port| {
+        all.push(spec(options, ListenerId(id), transport, SocketAddr::new(address, port)));
+    };
+    add(0, Transport::Udp, options.bind, options.sip_port);
+    add(1, Transport::Tcp, options.bind, options.sip_port);
+    add(2, Transport::Tls, options.bind, options.tls_port);
+    add(3, Transport::Ws, options.bind, options.ws_port);
+    add(4, Transport::Wss, options.bind, options.wss_port);
+    let v6 = IpAddr::from([0; 16]);
+    if options.bind.is_unspecified() && options.bind.is_ipv4() && addresses::outgoing(v6).is_some() {
+        add(5, Transport::Udp, v6, options.sip_port);
+        add(6, Transport::Tcp, v6, options.sip_port);
+        add(7, Transport::Tls, v6, options.tls_port);
+    }
+    all
+}
+
+/// The listeners that operators added before.
+pub(crate) fn added(data: &Data, options: &UpOptions) -> Vec<ListenerSpec> {
+    let kept: Vec<Added> = data.read("listeners.json").unwrap_or_default();
+    kept.into_iter()
+        .map(|a| spec(options, ListenerId(a.id), transport(a.transport), a.address))
+        .collect()
+}
+
+pub(crate) fn spec(
+    options: &UpOptions,
+    id: ListenerId,
+    transport: Transport,
+    bind: SocketAddr,
+) -> ListenerSpec {
+    let told = addresses::advertised(options, bind.ip());
+    let advertised =
+        (told != bind.ip()).then(|| Advertised { host: told.to_string().into(), port: bind.port() });
+    ListenerSpec { id, transport, bind, advertised }
+}
+
+/// What the switch needs to know of an open listener.
+pub(crate) fn for_switch(status: &ListenerStatus) -> switch::Listener {
+    let advertised = status.spec.advertised.as_ref().and_then(|a| {
+        let ip: IpAddr = a.host.parse().ok()?;
+        let port = if a.port == 0 { status.local.port() } else { a.port };
+        Some(SocketAddr::new(ip, port))
+    });
+    switch::Listener {
+        id: status.spec.id,
+        transport: status.spec.transport,
+        advertised: advertised.unwrap_or(status.local),
+    }
+}
+
+/// Writes down which listeners operators have added.
+pub(crate) fn keep(data: &Data, net: &Net) -> Result<()> {
+    let all: Vec<Added> = net
+        .listeners()
+        .iter()
+        .filter(|l| l.spec.id.0 >= ADDED_FIRST)
+        .map(|l| Added {
+            id: l.spec.id.0,
+            transport: transport_spec(l.spec.transport),
+            address: l.local,
+        })
+        .collect();
+    data.write("listeners.json", &all)
+}
+
+pub(crate) const fn transport(spec: TransportSpec) -> Transport {
+    match spec {
+        TransportSpec::Udp => Transport::Udp,
+        TransportSpec::Tcp => Transport::Tcp,
+        TransportSpec::Tls => Transport::Tls,
+        TransportSpec::Ws => Transport::Ws,
+        TransportSpec::Wss => Transport::Wss,
+    }
+}
+
+pub(crate) const fn transport_spec(transport: Transport) -> TransportSpec {
+    match transport {
+        Transport::Udp => TransportSpec::Udp,
+        Transport::Tcp => TransportSpec::Tcp,
+        Transport::Tls => TransportSpec::Tls,
+        Transport::Ws => TransportSpec::Ws,
+        Transport::Wss => TransportSpec::Wss,
+    }
+}

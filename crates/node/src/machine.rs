@@ -1,0 +1,90 @@
+//! The switch as a machine of the drive loop.
+
+use std::time::Duration;
+
+use clock::Time;
+use net::{Input, Machine, Output, ResolveQuery, Security};
+use switch::{Event, JournalEvent, MediaRequest, Switch};
+
+/// Between two signs of life in the journal; also how often bindings go to disk.
+const TICK: Duration = Duration::from_millis(500);
+
+/// The switch with the beat of its node.
+pub(crate) struct SwitchMachine {
+    pub(crate) switch: Switch,
+    next_tick: Time,
+    tick_due: bool,
+}
+
+/// What the host does for the switch.
+pub(crate) enum Effect {
+    Media(MediaRequest),
+    MediaEnd { call: switch::CallKey, session: u64 },
+    Journal(JournalEvent),
+    SaveBinding(registrar::Record),
+    RemoveBinding { aor: Box<str>, key: [u8; 8] },
+    Event(Event),
+    Tick,
+}
+
+impl SwitchMachine {
+    pub(crate) const fn new(switch: Switch, now: Time) -> Self {
+        Self { switch, next_tick: now, tick_due: false }
+    }
+}
+
+impl Machine for SwitchMachine {
+    type Effect = Effect;
+
+    fn handle_input(&mut self, now: Time, input: Input<'_>) {
+        match input {
+            Input::Datagram { flow, bytes } => self.switch.handle_datagram(now, flow, bytes),
+            Input::Message { flow, bytes } => self.switch.handle_stream_message(now, flow, bytes),
+            Input::Opened { .. } => {}
+            Input::Closed { flow, .. } => {
+                if let Some(conn) = flow.conn {
+                    self.switch.handle_closed(now, conn);
+                }
+            }
+            Input::TransmitFailed { key, .. } => self.switch.handle_transmit_failed(now, key),
+            Input::Resolved { id, targets } => {
+                self.switch.handle_resolved(now, id, &targets.unwrap_or_default());
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        if now >= self.next_tick {
+            self.next_tick = now + TICK;
+            self.tick_due = true;
+        }
+        self.switch.handle_timeout(now);
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        Some(self.switch.poll_timeout().map_or(self.next_tick, |at| at.min(self.next_tick)))
+    }
+
+    fn poll_output(&mut self) -> Option<Output<Effect>> {
+        if std::mem::take(&mut self.tick_due) {
+            return Some(Output::Effect(Effect::Tick));
+        }
+        Some(match self.switch.poll_output()? {
+            switch::Output::Transmit(transmit) => Output::Transmit(transmit),
+            switch::Output::Resolve { id, host, port, transport, secure } => {
+                let security = if secure { Security::Sips } else { Security::Any };
+                Output::Resolve { id, query: ResolveQuery { host, port, transport, security } }
+            }
+            switch::Output::Media(request) => Output::Effect(Effect::Media(request)),
+            switch::Output::MediaEnd { call, session } => {
+                Output::Effect(Effect::MediaEnd { call, session })
+            }
+            switch::Output::Journal(event) => Output::Effect(Effect::Journal(event)),
+            switch::Output::SaveBinding(record) => Output::Effect(Effect::SaveBinding(record)),
+            switch::Output::RemoveBinding { aor, key } => {
+                Output::Effect(Effect::RemoveBinding { aor, key })
+            }
+            switch::Output::Event(event) => Output::Effect(Effect::Event(event)),
+        })
+    }
+}

@@ -1,0 +1,31 @@
+//! What `tandem up` is told.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// How to run a platform.
+#[derive(Clone, Debug)]
+pub struct UpOptions {
+    /// Where everything is kept.
+    pub data: PathBuf,
+    /// The address to listen on, for SIP, HTTP and media.
+    pub bind: IpAddr,
+    /// The address that peers are told; `None` finds it out.
+    pub advertise: Option<IpAddr>,
+    /// SIP over UDP and TCP.
+    pub sip_port: u16,
+    /// SIP over TLS.
+    pub tls_port: u16,
+    /// SIP over WebSocket.
+    pub ws_port: u16,
+    /// SIP over secure WebSocket.
+    pub wss_port: u16,
+    /// The API.
+    pub http_port: u16,
+    /// RTP and RTCP, both ends included.
+    pub rtp_ports: (u16, u16),
+    /// The domain of addresses of record, for a first start.
+    pub domain: Option<String>,
+    /// Print one line of JSON when ready, in place of text for people.
+    pub json: bool,
+}

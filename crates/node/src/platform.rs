@@ -1,0 +1,282 @@
+//! The running node as the API sees it.
+
+mod simulate;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use control::{
+    Ban, CallFilter, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus, Platform,
+    PlatformError, PlatformEvent, Readiness, RegistrationFilter, Reply, RouteQuery, Simulation,
+};
+use limits::{EntityId, EntityKind};
+use model::{CallId, CallView, GatewayHealth, RegistrationView, Snapshot};
+use net::Net;
+use registrar::BindingId;
+use tokio::sync::broadcast;
+
+use crate::UpOptions;
+use crate::data::Data;
+use crate::visit::Visitor;
+use crate::{listeners, metrics};
+
+/// The node.
+pub(crate) struct NodePlatform {
+    pub(crate) visitor: Visitor,
+    pub(crate) net: Net,
+    pub(crate) events: broadcast::Sender<PlatformEvent>,
+    pub(crate) options: UpOptions,
+    pub(crate) data: Data,
+}
+
+impl Platform for NodePlatform {
+    fn calls(
+        &self,
+        filter: CallFilter,
+        limit: usize,
+        after: Option<CallId>,
+    ) -> Reply<'_, Vec<CallView>> {
+        Box::pin(self.visitor.ask(move |_, machine, _| {
+            let mut all = machine.switch.calls();
+            all.retain(|c| {
+                after.is_none_or(|after| c.id > after)
+                    && filter.account.is_none_or(|a| c.account == Some(a))
+                    && filter.state.is_none_or(|s| c.state == s)
+                    && filter.caller.as_ref().is_none_or(|t| c.caller == *t)
+                    && filter.called.as_ref().is_none_or(|t| c.called == *t)
+            });
+            all.truncate(limit);
+            all
+        }))
+    }
+
+    fn call(&self, id: CallId) -> Reply<'_, Option<CallView>> {
+        Box::pin(self.visitor.ask(move |_, machine, _| machine.switch.call(id)))
+    }
+
+    fn hang_up(&self, id: CallId) -> Reply<'_, bool> {
+        Box::pin(self.visitor.ask(move |now, machine, _| machine.switch.hang_up(now, id)))
+    }
+
+    fn registrations(
+        &self,
+        filter: RegistrationFilter,
+        limit: usize,
+        after: Option<String>,
+    ) -> Reply<'_, Vec<RegistrationView>> {
+        Box::pin(async move {
+            let after = after.and_then(|id| id.parse::<BindingId>().ok());
+            self.visitor
+                .ask(move |_, machine, _| {
+                    let switch = &machine.switch;
+                    let domain = &switch.snapshot().settings.domain;
+                    let user = filter.user.and_then(|id| {
+                        switch.snapshot().users.iter().find(|u| u.id == id).map(|u| u.name.clone())
+                    });
+                    if filter.user.is_some() && user.is_none() {
+                        return Vec::new();
+                    }
+                    let aor = filter.aor.or(user).map(|name| {
+                        if name.contains('@') { name } else { format!("{name}@{domain}") }
+                    });
+                    switch.registrations(aor.as_deref(), after, limit)
+                })
+                .await
+        })
+    }
+
+    fn remove_registration(&self, id: String) -> Reply<'_, bool> {
+        Box::pin(async move {
+            let Ok(id) = id.parse::<BindingId>() else { return Ok(false) };
+            self.visitor
+                .ask(move |now, machine, _| machine.switch.remove_registration(now, id))
+                .await
+        })
+    }
+
+    fn gateway_health(&self) -> Reply<'_, Vec<GatewayHealth>> {
+        Box::pin(self.visitor.ask(|now, machine, _| machine.switch.gateway_health(now)))
+    }
+
+    fn limit_usage(&self) -> Reply<'_, Vec<LimitUsage>> {
+        Box::pin(self.visitor.ask(|now, machine, _| {
+            named_entities(machine.switch.snapshot())
+                .into_iter()
+                .filter_map(|(entity, kind, id, name)| {
+                    let usage = machine.switch.usage(now, entity)?;
+                    let limited = usage.limit.cps.is_some() || usage.limit.channels.is_some();
+                    (limited || kind == LimitedKind::Server).then(|| LimitUsage {
+                        kind,
+                        id,
+                        name,
+                        cps_limit: usage.limit.cps,
+                        cps: usage.cps,
+                        channels_limit: usage.limit.channels,
+                        channels: usage.channels,
+                    })
+                })
+                .collect()
+        }))
+    }
+
+    fn simulate(&self, query: RouteQuery) -> Reply<'_, Simulation> {
+        Box::pin(self.visitor.ask(move |now, machine, _| {
+            simulate::simulate(&machine.switch, now, &query)
+        }))
+    }
+
+    fn metrics(&self) -> Reply<'_, String> {
+        let net = self.net.clone();
+        Box::pin(self.visitor.ask(move |now, machine, host| {
+            metrics::text(now, &machine.switch, host, &net)
+        }))
+    }
+
+    fn readiness(&self) -> Reply<'_, Readiness> {
+        Box::pin(async move {
+            let lost = self.visitor.ask(|_, _, host| host.journal.stats()).await?;
+            let mut problems = Vec::new();
+            if lost.pending_bytes > 0 && lost.write_errors > 0 {
+                problems.push("the CDR journal cannot be written: is the disk full?".to_owned());
+            }
+            if self.net.listeners().is_empty() {
+                problems.push("no SIP listener is open".to_owned());
+            }
+            Ok(Readiness { ready: problems.is_empty(), problems })
+        })
+    }
+
+    fn listeners(&self) -> Reply<'_, Vec<ListenerStatus>> {
+        Box::pin(async move { Ok(self.net.listeners().iter().map(|l| self.status(l)).collect()) })
+    }
+
+    fn add_listener(&self, spec: ListenerSpec) -> Reply<'_, ListenerStatus> {
+        Box::pin(async move {
+            let used: Vec<u16> = self.net.listeners().iter().map(|l| l.spec.id.0).collect();
+            let id = (listeners::ADDED_FIRST..u16::MAX)
+                .find(|id| !used.contains(id))
+                .ok_or_else(|| refused("address", "no listener number is free"))?;
+            let transport = listeners::transport(spec.transport);
+            let wanted =
+                listeners::spec(&self.options, sip::ListenerId(id), transport, spec.address);
+            let net = self.net.clone();
+            let opened = tokio::task::spawn_blocking(move || net.add_listener(&wanted))
+                .await
+                .map_err(|e| PlatformError::Unavailable(e.to_string()))?
+                .map_err(|e| refused("address", &e.to_string()))?;
+            let listener = listeners::for_switch(&opened);
+            self.visitor.tell(move |_, machine, _| machine.switch.set_listener(listener))?;
+            self.keep_listeners();
+            Ok(self.status(&opened))
+        })
+    }
+
+    fn remove_listener(&self, id: String) -> Reply<'_, bool> {
+        Box::pin(async move {
+            let Ok(number) = id.parse::<u16>() else { return Ok(false) };
+            let id = sip::ListenerId(number);
+            if !self.net.listeners().iter().any(|l| l.spec.id == id) {
+                return Ok(false);
+            }
+            if number < listeners::ADDED_FIRST {
+                return Err(refused("id", "the listeners of the start stay open"));
+            }
+            self.visitor.tell(move |_, machine, _| machine.switch.remove_listener(id))?;
+            let net = self.net.clone();
+            tokio::task::spawn_blocking(move || net.remove_listener(id))
+                .await
+                .map_err(|e| PlatformError::Unavailable(e.to_string()))?
+                .map_err(|e| PlatformError::Unavailable(e.to_string()))?;
+            self.keep_listeners();
+            Ok(true)
+        })
+    }
+
+    fn bans(&self) -> Reply<'_, Vec<Ban>> {
+        Box::pin(self.visitor.ask(|now, machine, _| {
+            machine
+                .switch
+                .bans(now)
+                .into_iter()
+                .map(|(address, ban)| Ban {
+                    address,
+                    reason: ban.reason.to_owned(),
+                    since_us: ban.since.as_micros(),
+                    until_us: ban.until.as_micros(),
+                })
+                .collect()
+        }))
+    }
+
+    fn remove_ban(&self, address: IpAddr) -> Reply<'_, bool> {
+        Box::pin(self.visitor.ask(move |_, machine, _| machine.switch.lift_ban(address)))
+    }
+
+    fn apply(&self, snapshot: Snapshot) -> Reply<'_, ()> {
+        let snapshot = Arc::new(snapshot);
+        Box::pin(self.visitor.ask(move |now, machine, _| machine.switch.configure(now, snapshot)))
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<PlatformEvent> {
+        self.events.subscribe()
+    }
+}
+
+impl NodePlatform {
+    fn status(&self, status: &net::ListenerStatus) -> ListenerStatus {
+        let listener = listeners::for_switch(status);
+        let asked = match status.spec.transport {
+            sip::Transport::Udp => net::UDP_BUFFER_BYTES as u64,
+            _ => 0,
+        };
+        ListenerStatus {
+            id: status.spec.id.0.to_string(),
+            transport: listeners::transport_spec(status.spec.transport),
+            address: status.local,
+            advertised: (listener.advertised != status.local).then_some(listener.advertised),
+            receive_buffer_asked_bytes: asked,
+            receive_buffer_bytes: status.receive_buffer_bytes.unwrap_or(0) as u64,
+            send_buffer_asked_bytes: asked,
+            send_buffer_bytes: status.send_buffer_bytes.unwrap_or(0) as u64,
+            connections: self.net.counters().connections(status.spec.transport) as u32,
+        }
+    }
+
+    fn keep_listeners(&self) {
+        if let Err(error) = listeners::keep(&self.data, &self.net) {
+            tracing::warn!(%error, "added listeners will not be there after a restart");
+        }
+    }
+}
+
+fn refused(field: &str, message: &str) -> PlatformError {
+    PlatformError::Refused { field: field.to_owned(), message: message.to_owned() }
+}
+
+/// Everything that can have limits, with its kind, id and name.
+fn named_entities(snapshot: &Snapshot) -> Vec<(EntityId, LimitedKind, String, String)> {
+    let mut all =
+        vec![(EntityId::SERVER, LimitedKind::Server, String::new(), "this server".to_owned())];
+    let mut add = |kind, limited, bits, id: String, name: &str| {
+        all.push((EntityId::new(kind, bits), limited, id, name.to_owned()));
+    };
+    for r in &snapshot.accounts {
+        add(EntityKind::Account, LimitedKind::Account, r.id.bits(), r.id.to_string(), &r.name);
+    }
+    for r in &snapshot.users {
+        add(EntityKind::User, LimitedKind::User, r.id.bits(), r.id.to_string(), &r.name);
+    }
+    for r in &snapshot.customers {
+        add(EntityKind::Customer, LimitedKind::Customer, r.id.bits(), r.id.to_string(), &r.name);
+    }
+    for r in &snapshot.carriers {
+        add(EntityKind::Carrier, LimitedKind::Carrier, r.id.bits(), r.id.to_string(), &r.name);
+    }
+    for r in &snapshot.gateways {
+        add(EntityKind::Gateway, LimitedKind::Gateway, r.id.bits(), r.id.to_string(), &r.name);
+    }
+    for r in &snapshot.numbers {
+        add(EntityKind::Number, LimitedKind::Number, r.id.bits(), r.id.to_string(), &r.number);
+    }
+    all
+}

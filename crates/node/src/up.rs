@@ -1,0 +1,275 @@
+//! `tandem up`: the whole platform in one process.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clock::Time;
+use control::Control;
+use media::{Engine, EngineConfig, Interface};
+use net::{Net, Shard};
+use serde_json::json;
+use store::journal::{Journal, JournalConfig, Shipper, ShipperThread};
+use store::{CdrStore, LiveLog, LiveStore, Records, Sqlite};
+use switch::{Switch, SwitchConfig};
+use tokio::sync::broadcast;
+
+use crate::data::{Admin, Data, DemoUser};
+use crate::host::SwitchHost;
+use crate::machine::SwitchMachine;
+use crate::platform::NodePlatform;
+use crate::visit::Visitor;
+use crate::{UpOptions, addresses, certificate, first_start, listeners};
+
+/// Events that a slow watcher may be behind before it misses some.
+const EVENTS_MAX: usize = 4_096;
+/// Between two looks of the shipper at the journal.
+const SHIP_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Runs the platform until SIGINT or SIGTERM.
+///
+/// # Errors
+/// Something it needs could not be had: a port, the data directory, a certificate.
+pub fn up(options: &UpOptions) -> Result<()> {
+    let data = Data::open(&options.data)?;
+    let now = net::Clock::start().now();
+    let sqlite = Arc::new(Sqlite::open(&data.path("tandem.db")).context("tandem.db")?);
+    let records: Arc<dyn Records> = sqlite.clone();
+    let cdrs: Arc<dyn CdrStore> = sqlite;
+    let users = first_start::prepare(&data, &records, options.domain.as_deref(), now)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("api")
+        .enable_all()
+        .build()?;
+    let node = start_node(options, &data, &records, now)?;
+    let shipper = ship(&data, &cdrs)?;
+    let result = runtime.block_on(serve(options, &data, records, cdrs, users, &node));
+    node.net.stop();
+    if let Ok((_, mut host)) = node.sip.join() {
+        host.sync();
+    }
+    drop(shipper);
+    result
+}
+
+/// The parts of a node that run.
+struct Node {
+    net: Net,
+    visitor: Visitor,
+    events: broadcast::Sender<control::PlatformEvent>,
+    sip: JoinHandle<(SwitchMachine, SwitchHost)>,
+}
+
+fn start_node(
+    options: &UpOptions,
+    data: &Data,
+    records: &Arc<dyn Records>,
+    now: Time,
+) -> Result<Node> {
+    let snapshot = records.snapshot()?;
+    let advertised = addresses::advertised(options, options.bind);
+    let tls = certificate::tls(data, &snapshot.settings.domain, &[advertised, options.bind])?;
+    let config = net::Config { tls, ..net::Config::default() };
+    let (net, shard) = Net::open(config).context("the network side did not start")?;
+    let (journal, recovery) = open_journal(&data.path("journal"), now)?;
+    let mut live = LiveLog::open(&data.path("bindings.log")).context("bindings.log")?;
+    let mut switch = Switch::new(SwitchConfig {
+        node: node_name(),
+        product: concat!("Tandem/", env!("CARGO_PKG_VERSION")).into(),
+        seed: random()?,
+        cluster_key: data.cluster_key()?,
+        sequence: recovery.next_sequence.saturating_sub(1),
+    });
+    let (visitor, visits) = Visitor::new(net.waker());
+    let engine = start_engine(options, &snapshot.settings, &net)?;
+    switch.configure(now, Arc::new(snapshot));
+    restore(&mut switch, &mut live, now)?;
+    let (events, _) = broadcast::channel(EVENTS_MAX);
+    let host = SwitchHost::new(journal, engine, Box::new(live), visits, events.clone());
+    let sip = spawn(shard, switch, host, now)?;
+    open_listeners(options, data, &net, &visitor)?;
+    Ok(Node { net, visitor, events, sip })
+}
+
+fn spawn(
+    shard: Shard,
+    switch: Switch,
+    host: SwitchHost,
+    now: Time,
+) -> Result<JoinHandle<(SwitchMachine, SwitchHost)>> {
+    shard.spawn(SwitchMachine::new(switch, now), host).context("no thread for the switch")
+}
+
+fn open_journal(dir: &Path, now: Time) -> Result<(Journal, store::journal::Recovery)> {
+    let (journal, recovery) = Journal::open(dir, JournalConfig::new(node_name()), now)
+        .with_context(|| format!("the CDR journal in {}", dir.display()))?;
+    if !recovery.closed.is_empty() {
+        tracing::warn!(calls = recovery.closed.len(), "calls that a crash left open were closed");
+    }
+    Ok((journal, recovery))
+}
+
+fn ship(data: &Data, cdrs: &Arc<dyn CdrStore>) -> Result<ShipperThread> {
+    let shipper = Shipper::open(&data.path("journal")).context("the CDR journal")?;
+    shipper.spawn(cdrs.clone(), SHIP_INTERVAL).context("no thread for the CDR shipper")
+}
+
+fn start_engine(options: &UpOptions, settings: &model::Settings, net: &Net) -> Result<Engine> {
+    let (first, last) = options.rtp_ports;
+    let mut config = EngineConfig::new(first..=last);
+    let interface = |bind: IpAddr| Interface { bind, advertised: addresses::advertised(options, bind) };
+    match options.bind {
+        IpAddr::V4(_) => {
+            config.v4 = Some(interface(options.bind));
+            let v6 = IpAddr::from([0; 16]);
+            if options.bind.is_unspecified() && addresses::outgoing(v6).is_some() {
+                config.v6 = Some(interface(v6));
+            } else if options.bind.is_loopback() {
+                // Loopback has both families; a bridge between them can be tried on one machine.
+                config.v6 = Some(interface(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])));
+            }
+        }
+        IpAddr::V6(_) => config.v6 = Some(interface(options.bind)),
+    }
+    config.inactivity = match settings.media_timeout_s {
+        0 => None,
+        s => Some(Duration::from_secs(s.into())),
+    };
+    let waker = net.waker();
+    Engine::new(config, move || waker.wake()).context("the media engine did not start")
+}
+
+fn restore(switch: &mut Switch, live: &mut dyn LiveStore, now: Time) -> Result<()> {
+    for record in live.load_all(now.as_micros()).context("bindings.log")? {
+        let Ok(key) = <[u8; 8]>::try_from(record.key.as_slice()) else { continue };
+        let record = registrar::Record {
+            aor: record.aor.into(),
+            key,
+            expires_us: record.expires_us,
+            body: record.body,
+        };
+        switch.restore_binding(now, &record);
+    }
+    Ok(())
+}
+
+fn open_listeners(options: &UpOptions, data: &Data, net: &Net, visitor: &Visitor) -> Result<()> {
+    for spec in listeners::of_start(options) {
+        let status = net.add_listener(&spec).with_context(|| {
+            format!("cannot listen on {} {}; `tandem doctor` says who does", spec.transport, spec.bind)
+        })?;
+        if status.is_receive_buffer_short() {
+            tracing::warn!(
+                granted = status.receive_buffer_bytes,
+                asked = net::UDP_BUFFER_BYTES,
+                "small UDP receive buffer: set net.core.rmem_max"
+            );
+        }
+        announce(visitor, &status)?;
+    }
+    for spec in listeners::added(data, options) {
+        match net.add_listener(&spec) {
+            Ok(status) => announce(visitor, &status)?,
+            Err(error) => tracing::error!(%error, "an added listener is not open"),
+        }
+    }
+    Ok(())
+}
+
+fn announce(visitor: &Visitor, status: &net::ListenerStatus) -> Result<()> {
+    let listener = listeners::for_switch(status);
+    visitor.tell(move |_, machine, _| machine.switch.set_listener(listener))?;
+    Ok(())
+}
+
+async fn serve(
+    options: &UpOptions,
+    data: &Data,
+    records: Arc<dyn Records>,
+    cdrs: Arc<dyn CdrStore>,
+    users: Vec<DemoUser>,
+    node: &Node,
+) -> Result<()> {
+    let http = SocketAddr::new(options.bind, options.http_port);
+    let socket = tokio::net::TcpListener::bind(http)
+        .await
+        .with_context(|| format!("cannot listen on {http} for the API"))?;
+    let port = socket.local_addr()?.port();
+    let host = if options.bind.is_unspecified() { IpAddr::from([127, 0, 0, 1]) } else { options.bind };
+    let url = format!("http://{}", SocketAddr::new(host, port));
+    let now = node.net.clock().now();
+    let admin = first_start::admin(data, &records, &url, now)?;
+    let domain = records.settings()?.record.domain;
+    let platform = NodePlatform {
+        visitor: node.visitor.clone(),
+        net: node.net.clone(),
+        events: node.events.clone(),
+        options: options.clone(),
+        data: data.clone(),
+    };
+    let control = Control::new(records, cdrs, Arc::new(platform));
+    // The first visit waits for the switch to have taken all listeners.
+    node.visitor.ask(|_, _, _| ()).await?;
+    print_ready(options, node, &admin, &users, &domain);
+    control::serve(socket, control, stop_signal()).await.context("the API")?;
+    Ok(())
+}
+
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn print_ready(options: &UpOptions, node: &Node, admin: &Admin, users: &[DemoUser], domain: &str) {
+    let mut sip = serde_json::Map::new();
+    for status in node.net.listeners() {
+        let name = status.spec.transport.param_name();
+        let address = listeners::for_switch(&status).advertised.to_string();
+        sip.entry(name).or_insert(json!(address));
+    }
+    if options.json {
+        let line = json!({
+            "sip": sip,
+            "http": admin.http,
+            "users": users,
+            "domain": domain,
+            "token": admin.token,
+            "pid": std::process::id(),
+        });
+        println!("{line}");
+        return;
+    }
+    println!("Tandem is up.\n");
+    for (transport, address) in &sip {
+        println!("  SIP {transport:<4} {}", address.as_str().unwrap_or_default());
+    }
+    println!("  API      {}", admin.http);
+    println!("  domain   {domain}\n");
+    for user in users {
+        println!("  user {:<8} password {}", user.name, user.password);
+    }
+    println!("\nPut these into two softphones and call each other, or 600 for the echo.");
+    println!("tandem --data {} call list", options.data.display());
+}
+
+fn node_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "node".into())
+}
+
+fn random() -> Result<u64> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
+    Ok(u64::from_le_bytes(bytes))
+}
