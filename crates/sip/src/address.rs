@@ -55,7 +55,8 @@ impl<'a> NameAddr<'a> {
         } else {
             let end = memchr::memchr(b';', raw).unwrap_or(raw.len());
             let uri = trim(&raw[..end]);
-            if uri.is_empty() || uri.contains(&b'"') || uri.contains(&b'>') {
+            // A question mark needs brackets around it (RFC 3261 §20).
+            if uri.is_empty() || uri.iter().any(|b| matches!(b, b'"' | b'>' | b'?')) {
                 return Err(AddressError::Form);
             }
             Ok(Self {

@@ -1,7 +1,7 @@
 //! What a message must contain before anybody acts on it (RFC 3261 §8.1.1, §16.3).
 
 use crate::uri::{Scheme, Uri};
-use crate::{HeaderName, Message, Method};
+use crate::{HeaderName, Message, Method, Via};
 
 /// A rule a peer broke, and so the answer it gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +79,9 @@ impl Message {
             }
         }
         self.check_repeated()?;
-        self.via().map_err(|_| Violation::Header(N::Via))?;
+        for via in self.values(N::Via) {
+            Via::parse(via).map_err(|_| Violation::Header(N::Via))?;
+        }
         for name in [N::From, N::To] {
             let address = self.address(name).map_err(|_| Violation::Header(name))?;
             address.parsed_uri().map_err(|_| Violation::Header(name))?;
@@ -125,6 +127,10 @@ impl Message {
         let uri = Uri::parse(self.uri()).map_err(|_| Violation::RequestUri)?;
         if uri.scheme == Scheme::Other {
             return Err(Violation::Scheme);
+        }
+        if !uri.headers.is_empty() {
+            // They have no place here (RFC 3261 §19.1.1) and could be taken for real ones later.
+            return Err(Violation::RequestUri);
         }
         match self.header(HeaderName::MaxForwards) {
             Some(_) => match self.number(HeaderName::MaxForwards) {

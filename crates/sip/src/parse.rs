@@ -61,6 +61,16 @@ impl ParseError {
             Self::TooLarge => "too_large",
         }
     }
+
+    /// The status of the answer to a request.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Version => 505,
+            Self::TooLarge => 513,
+            _ => 400,
+        }
+    }
 }
 
 /// A message that could be found but not trusted: what is known of it serves the 400.
@@ -90,19 +100,20 @@ impl Message {
             .take_while(|b| matches!(b, b'\r' | b'\n'))
             .count();
         let (line, mut at) = next_line(&raw, lead).ok_or_else(|| fail(ParseError::Truncated))?;
-        let start = start_line(&raw, lead, line).map_err(fail)?;
+        let (start, version) = start_line(&raw, lead, line).map_err(fail)?;
         let mut message = Self {
             raw,
             start,
             fields: Vec::with_capacity(20),
             body: 0..0,
         };
-        let error = match message.find_fields(&mut at) {
-            Ok(()) => match message.find_body(at, framing) {
-                Ok(()) => return Ok(message),
-                Err(error) => error,
-            },
-            Err(error) => error,
+        // Even of another version, what looks like headers serves the answer.
+        let fields = message.find_fields(&mut at);
+        let Err(error) = version
+            .and(fields)
+            .and_then(|()| message.find_body(at, framing))
+        else {
+            return Ok(message);
         };
         let partial = message.is_request().then(|| Box::new(message));
         Err(Malformed { error, partial })
@@ -159,29 +170,31 @@ fn next_line(raw: &[u8], from: usize) -> Option<(usize, usize)> {
     Some((end, lf + 1))
 }
 
-fn start_line(raw: &[u8], from: usize, end: usize) -> Result<StartLine, ParseError> {
-    let line = &raw[from..end];
+/// The first line, and whether its version is ours. White space at its end is passed over (RFC
+/// 4475 §3.1.2.10).
+fn start_line(
+    raw: &[u8],
+    from: usize,
+    end: usize,
+) -> Result<(StartLine, Result<(), ParseError>), ParseError> {
+    let line = raw[from..end].trim_ascii_end();
     let span = |s: usize, e: usize| (from + s) as u32..(from + e) as u32;
     if line.len() >= 8 && line[..4].eq_ignore_ascii_case(b"SIP/") && line[7] == b' ' {
-        if &line[4..7] != b"2.0" {
-            return Err(ParseError::Version);
-        }
+        let version = version(&line[4..7]);
         let rest = &line[8..];
         let digits = rest.get(..3).ok_or(ParseError::StartLine)?;
         let status = number::<u16>(digits).ok_or(ParseError::StartLine)?;
         if !matches!(rest.get(3), None | Some(b' ')) || !(100..700).contains(&status) {
             return Err(ParseError::StartLine);
         }
-        return Ok(StartLine::Response {
-            status,
-            reason: span((8 + 4).min(line.len()), line.len()),
-        });
+        let reason = span((8 + 4).min(line.len()), line.len());
+        return Ok((StartLine::Response { status, reason }, version));
     }
     let first = memchr::memchr(b' ', line).ok_or(ParseError::StartLine)?;
     let last = memchr::memrchr(b' ', line).ok_or(ParseError::StartLine)?;
-    let (method, version) = (&line[..first], &line[last + 1..]);
+    let (method, protocol) = (&line[..first], &line[last + 1..]);
     let method_fits = !method.is_empty() && method.iter().all(|b| is_token(*b));
-    if !method_fits || version.len() < 5 || !version[..4].eq_ignore_ascii_case(b"SIP/") {
+    if !method_fits || protocol.len() < 5 || !protocol[..4].eq_ignore_ascii_case(b"SIP/") {
         return Err(ParseError::StartLine);
     }
     // The URI may hold spaces it must not have: the request is then answered with 400, so the
@@ -191,14 +204,20 @@ fn start_line(raw: &[u8], from: usize, end: usize) -> Result<StartLine, ParseErr
     } else {
         first..first
     };
-    if &version[4..] != b"2.0" {
-        return Err(ParseError::Version);
-    }
-    Ok(StartLine::Request {
+    let start = StartLine::Request {
         method: Method::from_bytes(method),
         method_text: span(0, first),
         uri: span(uri.start, uri.end),
-    })
+    };
+    Ok((start, version(&protocol[4..])))
+}
+
+fn version(text: &[u8]) -> Result<(), ParseError> {
+    if text == b"2.0" {
+        Ok(())
+    } else {
+        Err(ParseError::Version)
+    }
 }
 
 fn field(raw: &[u8], start: usize, end: usize) -> Result<Field, ParseError> {

@@ -3,14 +3,14 @@
 use core::net::IpAddr;
 
 use crate::Transport;
-use crate::lex::{Params, is_lws, number, trim};
+use crate::lex::{Params, is_lws, is_token, number, trim};
 use crate::uri::{UriError, host_port, parse_ip};
 
 /// Why a text is no Via value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ViaError {
-    /// The part before the host is not `SIP/2.0/transport`.
-    #[error("Via begins with SIP/2.0/ and a transport")]
+    /// The part before the host is not `SIP/version/transport`.
+    #[error("Via begins with SIP, a version and a transport")]
     Protocol,
     /// The sent-by part is malformed.
     #[error(transparent)]
@@ -31,7 +31,8 @@ pub struct Via<'a> {
 }
 
 impl<'a> Via<'a> {
-    /// Takes one value apart; white space may stand around the slashes and the colon.
+    /// Takes one value apart; white space may stand around the slashes and the colon. The
+    /// version may be any, for the sake of the 505.
     ///
     /// # Errors
     /// [`ViaError`] names the part that does not fit.
@@ -41,7 +42,8 @@ impl<'a> Via<'a> {
         let rest = &raw[slash1 + 1..];
         let slash2 = memchr::memchr(b'/', rest).ok_or(ViaError::Protocol)?;
         let name_fits = trim(&raw[..slash1]).eq_ignore_ascii_case(b"SIP");
-        if !name_fits || trim(&rest[..slash2]) != b"2.0" {
+        let version = trim(&rest[..slash2]);
+        if !name_fits || version.is_empty() || !version.iter().all(|b| is_token(*b)) {
             return Err(ViaError::Protocol);
         }
         let rest = trim(&rest[slash2 + 1..]);
@@ -127,7 +129,7 @@ mod tests {
             &b""[..],
             b"SIP/2.0",
             b"SIP/2.0/UDP",
-            b"SIP/7.0/UDP a",
+            b"SIP//UDP a",
             b"X/2.0/UDP a",
             b"SIP/2.0/UDP a:b",
         ] {
