@@ -6,8 +6,8 @@ BENCH_ARGS ?=
 FUZZ_SECONDS ?= 60
 
 BUILD_NEEDS := build-essential
-TEST_PEERS := baresip-core sip-tester kamailio rtpengine-daemon sox tshark iptables iproute2 procps
-BENCH_PEERS := kamailio rtpengine-daemon procps
+TEST_PEERS := baresip-core sip-tester kamailio procps
+BENCH_PEERS := kamailio rtpengine-daemon util-linux
 
 .DEFAULT_GOAL := help
 .PHONY: help run test bench fuzz
