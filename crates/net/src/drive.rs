@@ -6,6 +6,7 @@
 //! message leaves, at one write per batch.
 
 mod clock;
+mod pace;
 mod round;
 mod shard;
 mod waker;

@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender};
 use sip::{ListenerId, Targets};
 use tokio::sync::mpsc;
 
+use super::pace::Pace;
 use super::round::{Round, UdpTable};
 use super::{Clock, Host, Input, Machine, Waker};
 use crate::counters::Counters;
@@ -27,6 +28,7 @@ pub struct Shard {
     udp: UdpTable,
     received: RecvBatch,
     round: Round,
+    pace: Pace,
     /// Tokens of sockets that were ready at the last wait.
     ready: Vec<u64>,
     /// Answers of the resolver that needed no waiting, for the next round.
@@ -67,6 +69,7 @@ impl Shard {
             udp: UdpTable::default(),
             received: RecvBatch::new(),
             round: Round::default(),
+            pace: Pace::default(),
             ready: Vec::new(),
             resolved: VecDeque::new(),
             stopping: false,
@@ -118,18 +121,20 @@ impl Shard {
         let now = self.parts.clock.now();
         self.handle_own(now, machine);
         let ready = std::mem::take(&mut self.ready);
+        let mut count = 0;
         for &token in &ready {
             if token == WAKER_TOKEN {
                 self.parts.waker.reset();
                 self.handle_commands();
-                self.handle_events(now, machine);
+                count += self.handle_events(now, machine);
                 host.handle_wake(now, machine);
             } else {
-                self.receive(ListenerId((token - 1) as u16), machine);
+                count += self.receive(ListenerId((token - 1) as u16), machine);
             }
         }
         self.ready = ready;
         let now = self.parts.clock.now();
+        self.pace.note(now, count);
         if machine.poll_timeout().is_some_and(|due| due <= now) {
             machine.handle_timeout(now);
         }
@@ -142,6 +147,9 @@ impl Shard {
     /// Waits for the next thing to do.
     fn wait(&mut self, timeout: Option<Time>) {
         let timeout_ms = if self.round.failures.is_empty() && self.resolved.is_empty() {
+            if let Some(pause) = self.pace.pause() {
+                thread::sleep(pause);
+            }
             timeout.map_or(-1, |due| {
                 let us = due.since(self.parts.clock.now()).as_micros();
                 us.div_ceil(1_000).min(MAX_WAIT_MS) as i32
@@ -186,39 +194,44 @@ impl Shard {
         }
     }
 
-    /// Passes on what connections and resolver sent, as much as one round allows.
-    fn handle_events<M: Machine>(&mut self, now: Time, machine: &mut M) {
-        for _ in 0..EVENTS_PER_ROUND {
+    /// Passes on what connections and resolver sent, as much as one round allows; how much.
+    fn handle_events<M: Machine>(&mut self, now: Time, machine: &mut M) -> usize {
+        for count in 0..EVENTS_PER_ROUND {
             let Ok(event) = self.parts.events.try_recv() else {
-                return;
+                return count;
             };
             if let Some(input) = self.parts.connections.handle_event(event) {
                 machine.handle_input(now, input);
             }
         }
         self.parts.waker.wake();
+        EVENTS_PER_ROUND
     }
 
-    /// Receives from one socket until it is drained, or its share of the round is used up.
-    fn receive<M: Machine>(&mut self, id: ListenerId, machine: &mut M) {
+    /// Receives from one socket until it is drained, or its share of the round is used up; how
+    /// much came.
+    fn receive<M: Machine>(&mut self, id: ListenerId, machine: &mut M) -> usize {
         let Some(listener) = self.udp.find(id) else {
-            return;
+            return 0;
         };
+        let mut count = 0;
         for _ in 0..RECEIVES_PER_ROUND {
             let now = self.parts.clock.now();
             let handle = |flow, bytes: &[u8]| {
+                count += 1;
                 machine.handle_input(now, Input::Datagram { flow, bytes });
             };
             match listener.receive(&mut self.received, &self.parts.counters, handle) {
                 Outcome::Full => {}
-                Outcome::Drained => return,
+                Outcome::Drained => break,
                 Outcome::Nothing | Outcome::Error => {
                     let round = &mut self.round;
                     listener.handle_reports(|key, error| round.fail(key, error));
-                    return;
+                    break;
                 }
             }
         }
+        count
     }
 
     /// Sends what the round collected.
