@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 
@@ -13,6 +12,7 @@ use crate::client::{Client, encode};
 use crate::customer::CUSTOMER;
 use crate::failure::Failure;
 use crate::global::Global;
+use crate::moment::{now_us, span_us};
 use crate::output::{self, Column};
 use crate::records::{LIST_LIMIT, id_of, pages};
 use crate::user::USER;
@@ -159,29 +159,6 @@ fn export(client: &Client, query: &[(&str, String)], file: Option<&Path>) -> Res
     }
 }
 
-/// `90s`, `15m`, `24h` or `7d` in microseconds.
-pub(crate) fn span_us(text: &str) -> Result<u64, String> {
-    let wanted = || "a number and s, m, h or d is wanted, as 24h".to_owned();
-    let unit = text.chars().last().ok_or_else(wanted)?;
-    let unit_s = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        _ => return Err(wanted()),
-    };
-    let count: u64 = text.trim_end_matches(unit).parse().map_err(|_| wanted())?;
-    count.checked_mul(unit_s * 1_000_000).ok_or_else(wanted)
-}
-
-/// Microseconds since the Unix epoch.
-pub(crate) fn now_us() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
-}
-
 const COLUMNS: &[Column] = &[
     ("CALL", "call"),
     ("STARTED", "start_us"),
@@ -194,15 +171,3 @@ const COLUMNS: &[Column] = &[
     ("ENDED BY", "ended_by"),
     ("REASON", "reason"),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spans_have_units() {
-        assert_eq!(span_us("90s"), Ok(90_000_000));
-        assert_eq!(span_us("7d"), Ok(604_800_000_000));
-        assert!(span_us("90").is_err() && span_us("").is_err() && span_us("h").is_err());
-    }
-}

@@ -30,6 +30,8 @@ mod gateway;
 mod global;
 mod limit;
 mod listener;
+mod log;
+mod moment;
 mod number;
 mod output;
 mod ports;
@@ -38,7 +40,12 @@ mod registration;
 mod route;
 mod settings;
 mod token;
+mod up;
 mod user;
+
+/// The system's allocator keeps the memory of a burst of calls; this one gives it back.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// A SIP platform in one program.
 #[derive(Parser, Debug)]
@@ -52,6 +59,8 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Runs a platform on this machine
+    Up(up::UpFlags),
     /// Calls in progress
     #[command(subcommand)]
     Call(call::CallCommand),
@@ -133,6 +142,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<(), Failure> {
     let global = &cli.global;
     match cli.command {
+        Command::Up(flags) => up::run(global, &flags),
         Command::Call(command) => call::run(global, command),
         Command::Registration(command) => registration::run(global, command),
         Command::Cdr(command) => cdr::run(global, command),

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::global::{Format, Global};
+use crate::moment;
 
 /// A column of a table: its heading, and the path of the field with dots.
 pub(crate) type Column = (&'static str, &'static str);
@@ -164,28 +165,7 @@ fn time(path: &str, us: u64) -> String {
     if us < SPAN_MAX_US || path.ends_with("rtt_us") || path.ends_with("jitter_us") {
         return format!("{}.{:03} ms", us / 1_000, us % 1_000);
     }
-    let (days, seconds) = (us / 86_400_000_000, us / 1_000_000 % 86_400);
-    let (year, month, day) = date(days);
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// The date so many days after 1970-01-01, in the Gregorian calendar: years begin in March, so
-/// that the leap day is the last of its year, and 400 years have 146,097 days.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+    moment::text(us)
 }
 
 /// What is less counts as a span of time, not as a moment: one year after the epoch.

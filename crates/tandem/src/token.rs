@@ -3,10 +3,10 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::cdr::{now_us, span_us};
 use crate::client::{Client, encode};
 use crate::failure::Failure;
 use crate::global::Global;
+use crate::moment::{now_us, span_us};
 use crate::output;
 
 /// What can be done with tokens.

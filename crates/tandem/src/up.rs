@@ -1,10 +1,10 @@
 //! `tandem up`: runs a platform on this machine until it is told to stop.
 
-use clap::{Args, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use clap::Args;
 
 use crate::failure::Failure;
 use crate::global::Global;
+use crate::log::{self, LogFormat};
 use crate::ports::PortFlags;
 
 /// What the platform runs with.
@@ -26,18 +26,9 @@ pub(crate) struct UpFlags {
     log_level: String,
 }
 
-/// How the log is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// A line of text with key=value pairs.
-    Logfmt,
-    /// An object for each line.
-    Json,
-}
-
 /// Runs the platform; returns when it has stopped.
 pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
-    log(flags)?;
+    log::start(flags.log_format, &flags.log_level)?;
     let ports = &flags.ports;
     let options = node::UpOptions {
         data: global.data.clone(),
@@ -52,16 +43,5 @@ pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
         domain: flags.domain.clone(),
         json: flags.json,
     };
-    node::up(options).map_err(|error| Failure::Failed(format!("{error:#}")))
-}
-
-fn log(flags: &UpFlags) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&flags.log_level)
-        .map_err(|e| Failure::Usage(format!("--log-level {}: {e}", flags.log_level)))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match flags.log_format {
-        LogFormat::Logfmt => log.with_ansi(false).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
-    };
-    started.map_err(|e| Failure::Failed(format!("the log cannot be written: {e}")))
+    node::up(&options).map_err(|error| Failure::Failed(format!("{error:#}")))
 }

@@ -1,0 +1,181 @@
+//! Customers and carriers around the platform, played by sipp.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use testkit::{GatewaySpec, Platform, Sipp, SippCounts};
+
+const LOOPBACK: &str = "127.0.0.1/32";
+
+/// A platform that takes calls from this host, and sends them to these gateways in order.
+fn platform(gateways: &[&Sipp], customer: &Value) -> Result<Platform> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    let rest = platform.rest();
+    rest.add_customer(LOOPBACK, customer)?;
+    let gateways: Vec<GatewaySpec> = (0..)
+        .zip(gateways)
+        .map(|(priority, gateway)| GatewaySpec {
+            address: gateway.address(),
+            priority,
+        })
+        .collect();
+    rest.add_carrier("", &gateways, &json!({}))?;
+    Ok(platform)
+}
+
+/// A customer's call, or several.
+fn customer(scenario: &str) -> Result<Sipp> {
+    Ok(Sipp::new(scenario)?.service("493012345"))
+}
+
+/// One caller's scenario against one callee's, through the platform.
+fn through(caller: Sipp, callee: Sipp) -> Result<(SippCounts, Platform)> {
+    let callee = callee.start()?;
+    let platform = platform(&[&callee], &json!({}))?;
+    let counts = caller.run(platform.ready().sip.udp)?;
+    callee.finish()?;
+    platform.wait_until_idle();
+    Ok((counts, platform))
+}
+
+fn outcome(platform: &Platform) -> Result<(Value, Value)> {
+    let cdrs = platform.rest().list("/v1/cdrs")?;
+    assert_eq!(cdrs.len(), 1, "{cdrs:?}");
+    Ok((cdrs[0]["outcome"].clone(), cdrs[0]["status"].clone()))
+}
+
+#[test]
+fn fifty_calls_at_a_time_with_audio() -> Result<()> {
+    let caller = customer("uac_media")?
+        .calls(50, 25, 50)
+        .set("TALK_MS", "3000");
+    let (counts, platform) = through(caller, Sipp::new("uas_media")?.calls(50, 50, 50))?;
+    assert_eq!(counts.succeeded, 50);
+    let cdrs = platform.rest().list("/v1/cdrs")?;
+    assert_eq!(cdrs.len(), 50);
+    for cdr in &cdrs {
+        for leg in ["media_a", "media_b"] {
+            let packets = cdr[leg]["packets"].as_u64().unwrap_or(0);
+            assert!(packets > 50, "{leg} of {cdr}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_callee_hangs_up() -> Result<()> {
+    let (_, platform) = through(customer("uac_remote_bye")?, Sipp::new("uas_bye")?)?;
+    assert_eq!(outcome(&platform)?, (json!("answered"), json!(200)));
+    Ok(())
+}
+
+#[test]
+fn the_caller_gives_up() -> Result<()> {
+    let (_, platform) = through(customer("uac_cancel")?, Sipp::new("uas_no_answer")?)?;
+    assert_eq!(outcome(&platform)?, (json!("cancelled"), json!(487)));
+    Ok(())
+}
+
+#[test]
+fn busy_comes_back_as_busy() -> Result<()> {
+    let (_, platform) = through(customer("uac_refused")?, Sipp::new("uas_refuse")?)?;
+    assert_eq!(outcome(&platform)?, (json!("busy"), json!(486)));
+    Ok(())
+}
+
+#[test]
+fn early_media_reaches_the_caller() -> Result<()> {
+    let callee = Sipp::new("uas_early_media")?.set("RING_MS", "1000");
+    through(customer("uac")?, callee).map(|_| ())
+}
+
+#[test]
+fn a_late_offer() -> Result<()> {
+    through(customer("uac_late_offer")?, Sipp::new("uas")?).map(|_| ())
+}
+
+#[test]
+fn hold_and_resume_by_re_invite() -> Result<()> {
+    through(customer("uac_hold")?, Sipp::new("uas_reinvited")?).map(|_| ())
+}
+
+#[test]
+fn reliable_ringing() -> Result<()> {
+    through(customer("uac_prack")?, Sipp::new("uas_prack")?).map(|_| ())
+}
+
+#[test]
+fn an_update_within_the_call() -> Result<()> {
+    through(customer("uac_update")?, Sipp::new("uas_updated")?).map(|_| ())
+}
+
+#[test]
+fn a_silent_peer_of_a_session_timer_ends_both_legs() -> Result<()> {
+    let caller = customer("uac_session_silent")?.patience(Duration::from_secs(120));
+    let callee = Sipp::new("uas")?
+        .set("WAIT_MS", "110000")
+        .patience(Duration::from_secs(120));
+    through(caller, callee).map(|_| ())
+}
+
+#[test]
+fn a_gateway_that_refuses_is_passed_over() -> Result<()> {
+    let full = Sipp::new("uas_refuse")?.set("STATUS", "503").start()?;
+    let open = Sipp::new("uas")?.start()?;
+    let platform = platform(&[&full, &open], &json!({}))?;
+    customer("uac")?.run(platform.ready().sip.udp)?;
+    full.finish()?;
+    open.finish()?;
+    platform.wait_until_idle();
+    Ok(())
+}
+
+#[test]
+fn a_silent_gateway_is_passed_over() -> Result<()> {
+    let silent = Sipp::new("uas_silent")?.set("WAIT_MS", "1000").start()?;
+    let open = Sipp::new("uas")?.start()?;
+    let platform = platform(&[&silent, &open], &json!({}))?;
+    platform
+        .rest()
+        .change("/v1/settings", &json!({ "gateway_timeout_ms": 1_000 }))?;
+    customer("uac")?.run(platform.ready().sip.udp)?;
+    open.finish()?;
+    platform.wait_until_idle();
+    Ok(())
+}
+
+#[test]
+fn a_customer_at_its_limit_gets_503() -> Result<()> {
+    let callee = Sipp::new("uas")?.start()?;
+    let limited = json!({ "limits": { "channels": 0 } });
+    let platform = platform(&[&callee], &limited)?;
+    customer("uac_refused")?
+        .set("STATUS", "503")
+        .run(platform.ready().sip.udp)?;
+    platform.wait_until_idle();
+    Ok(())
+}
+
+#[test]
+fn a_full_server_sends_calls_to_its_peer() -> Result<()> {
+    let callee = Sipp::new("uas")?.start()?;
+    let platform = platform(&[&callee], &json!({}))?;
+    let full = json!({ "limits": { "channels": 0 }, "overflow": { "peer": "192.0.2.1:5060" } });
+    platform.rest().change("/v1/settings", &full)?;
+    customer("uac_refused")?
+        .set("STATUS", "302")
+        .run(platform.ready().sip.udp)?;
+    platform.wait_until_idle();
+    Ok(())
+}
+
+#[test]
+fn a_stranger_is_challenged_or_refused() -> Result<()> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    let counts = customer("uac_refused")?
+        .set("STATUS", "407")
+        .run(platform.ready().sip.udp)?;
+    assert_eq!(counts.succeeded, 1);
+    Ok(())
+}
