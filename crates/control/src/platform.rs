@@ -66,7 +66,8 @@ pub trait Platform: Send + Sync + 'static {
     /// Every socket that is open for SIP.
     fn listeners(&self) -> Reply<'_, Vec<ListenerStatus>>;
 
-    /// Opens another socket; [`PlatformError::Refused`] if the address cannot be had.
+    /// Opens another socket, now and at every later start; [`PlatformError::Refused`] if the
+    /// address cannot be had.
     fn add_listener(&self, spec: ListenerSpec) -> Reply<'_, ListenerStatus>;
 
     /// Closes a socket; false if there is none of that id.

@@ -13,7 +13,7 @@ use crate::output;
 pub(crate) enum ListenerCommand {
     /// Lists them with their buffers and connections
     List,
-    /// Opens another one at once, until the node stops
+    /// Opens another one, at once and at every later start
     Add {
         /// What is spoken on it
         #[arg(value_parser = ["udp", "tcp", "tls", "ws", "wss"])]

@@ -95,16 +95,18 @@ fn told(simulation: &Value) -> String {
         None => text.push_str(&format!("outcome: {outcome}\n")),
     }
     for target in simulation["targets"].as_array().into_iter().flatten() {
-        let (uri, number) = (target["uri"].as_str(), target["number"].as_str());
+        let number = target["number"]
+            .as_str()
+            .filter(|number| !number.is_empty());
+        let number = number.map_or_else(String::new, |number| format!(" as {number}"));
         let available = if target["available"] == false {
             " (not available now)"
         } else {
             ""
         };
         let line = format!(
-            "  -> {} as {}{available}\n",
-            uri.unwrap_or("?"),
-            number.unwrap_or("?")
+            "  -> {}{number}{available}\n",
+            target["uri"].as_str().unwrap_or("?")
         );
         text.push_str(&line);
     }

@@ -32,7 +32,7 @@ async fn list(State(control): State<Control>) -> Result<Json<Page<ListenerStatus
     }))
 }
 
-/// Opens another socket at once, until the node stops
+/// Opens another socket, at once and at every later start
 #[utoipa::path(
     post,
     path = "/v1/listeners",
@@ -51,7 +51,7 @@ async fn add(
     Ok((StatusCode::CREATED, Json(opened)))
 }
 
-/// Closes a socket
+/// Closes a socket that was added
 #[utoipa::path(
     delete,
     path = "/v1/listeners/{id}",
