@@ -83,7 +83,7 @@ impl Transactions {
             cancel: Cancel::No,
             alarms: Alarms::default(),
         };
-        let name = self.clients.insert(|_| client);
+        let name = self.clients.insert(client);
         let index = name as u32;
         self.start_client(now, index, request);
         self.clients.id(index)
@@ -319,7 +319,8 @@ impl Transactions {
         }
     }
 
-    /// The CANCEL takes the way and the Via of its INVITE.
+    /// The CANCEL takes the way and the Via of its INVITE. If the user's bytes are no INVITE to
+    /// make one of, nothing is sent, and the transaction still ends in time.
     fn send_cancel(&mut self, now: Time, index: u32, reason: &[u8]) {
         let Some((_, entry)) = self.clients.by_index(index) else {
             return;
@@ -327,29 +328,27 @@ impl Transactions {
         if matches!(entry.cancel, Cancel::Sent(_)) {
             return;
         }
-        let Some(bytes) = derive::cancel(&entry.sent, reason) else {
-            return;
-        };
-        let (to, token) = (entry.to.clone(), entry.token);
-        let transport = to.transport();
-        let (machine, effects) = NonInviteClient::start(&self.timers, transport);
-        let client = Client {
-            machine: Machine::NonInvite(machine),
-            method: Method::Cancel,
-            owner: Owner::Table,
-            token,
-            to,
-            udp: None,
-            sent: bytes,
-            cancel: Cancel::No,
-            alarms: Alarms::default(),
-        };
-        let name = self.clients.insert(|_| client);
-        let cancel = self.clients.id(name as u32);
-        if let Some((_, entry)) = self.clients.by_index(index) {
-            entry.cancel = Cancel::Sent(cancel);
+        if let Some(bytes) = derive::cancel(&entry.sent, reason) {
+            let (to, token) = (entry.to.clone(), entry.token);
+            let (machine, effects) = NonInviteClient::start(&self.timers, to.transport());
+            let client = Client {
+                machine: Machine::NonInvite(machine),
+                method: Method::Cancel,
+                owner: Owner::Table,
+                token,
+                to,
+                udp: None,
+                sent: bytes,
+                cancel: Cancel::No,
+                alarms: Alarms::default(),
+            };
+            let cancel_index = self.clients.insert(client) as u32;
+            let cancel = self.clients.id(cancel_index);
+            if let Some((_, entry)) = self.clients.by_index(index) {
+                entry.cancel = Cancel::Sent(cancel);
+            }
+            self.apply_to_client(now, cancel_index, effects, None);
         }
-        self.apply_to_client(now, name as u32, effects, None);
         self.step_client(now, index, &Input::Cancelled, None);
     }
 

@@ -78,12 +78,12 @@ impl<T> Slots<T> {
         }
     }
 
-    /// Stores a value that is made of its own name.
-    pub(super) fn insert(&mut self, value: impl FnOnce(u64) -> T) -> u64 {
+    /// Stores a value and names it.
+    pub(super) fn insert(&mut self, value: T) -> u64 {
         self.generation = (self.generation + 1) % (1 << GENERATION_BITS);
         let entry = self.entries.vacant_entry();
         let name = (self.kind as u64) << KIND_SHIFT | self.generation << 32 | entry.key() as u64;
-        entry.insert((name, value(name)));
+        entry.insert((name, value));
         name
     }
 

@@ -19,6 +19,9 @@ pub enum InviteClient {
     },
     /// A provisional response came.
     Proceeding,
+    /// As `Proceeding`, but a CANCEL was sent; not a state of the RFC. The time left is that of
+    /// RFC 3261 §9.1, and no provisional response prolongs it.
+    Cancelling,
     /// A final response other than 2xx came and was acknowledged.
     Completed,
     /// A 2xx came; more may come from other branches.
@@ -61,7 +64,8 @@ impl InviteClient {
     ) -> Effects {
         use InviteClientInput as In;
         match (*self, input) {
-            (Self::Calling { .. } | Self::Proceeding, In::Response(status)) => {
+            (Self::Cancelling, In::Response(..200)) => smallvec![Effect::Deliver],
+            (Self::Calling { .. } | Self::Proceeding | Self::Cancelling, In::Response(status)) => {
                 self.respond(status, timers, transport)
             }
             (Self::Completed, In::Response(300..)) => smallvec![Effect::Ack],
@@ -71,10 +75,12 @@ impl InviteClient {
                 smallvec![Effect::Send, Effect::Set(Timer::A, a * 2)]
             }
             (Self::Proceeding, In::Timer(Timer::C)) => smallvec![Effect::Cancel],
-            (Self::Calling { .. } | Self::Proceeding, In::Cancelled) => {
+            (Self::Proceeding, In::Cancelled) => {
+                *self = Self::Cancelling;
                 smallvec![Effect::Set(Timer::Cancelled, timers.patience())]
             }
-            (Self::Calling { .. } | Self::Proceeding, In::Timer(Timer::B | Timer::Cancelled)) => {
+            (Self::Calling { .. }, In::Timer(Timer::B))
+            | (Self::Cancelling, In::Timer(Timer::Cancelled)) => {
                 *self = Self::Terminated;
                 smallvec![Effect::Fail(Failure::Timeout), Effect::End]
             }

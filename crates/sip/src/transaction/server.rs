@@ -212,7 +212,7 @@ impl Transactions {
             reliable: NOTHING,
             alarms: Alarms::default(),
         };
-        let index = self.servers.insert(|_| server) as u32;
+        let index = self.servers.insert(server) as u32;
         let servers = &self.servers;
         self.by_key
             .insert_unique(key_hash, index, |at| servers.at(*at).key_hash);

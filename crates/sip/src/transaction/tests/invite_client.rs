@@ -1,6 +1,8 @@
 use super::{T1, Transport, ms, timers};
 use crate::transaction::Effect::{Ack, Cancel, Deliver, End, Fail, Release, Send, Set, Stop};
-use crate::transaction::InviteClient::{Accepted, Calling, Completed, Proceeding, Terminated};
+use crate::transaction::InviteClient::{
+    Accepted, Calling, Cancelling, Completed, Proceeding, Terminated,
+};
 use crate::transaction::InviteClientInput::{self as In, Response};
 use crate::transaction::{Effect, Failure, InviteClient, Timer};
 
@@ -70,13 +72,7 @@ fn rfc_3261_17_1_1_2_a_provisional_response_stops_retransmissions() {
         check(CALLING, UDP, Response(status), &effects, Proceeding);
     }
     check(Proceeding, UDP, In::Timer(Timer::A), &[], Proceeding);
-    check(
-        Proceeding,
-        UDP,
-        In::Timer(Timer::B),
-        &[Fail(Failure::Timeout), End],
-        Terminated,
-    );
+    check(Proceeding, UDP, In::Timer(Timer::B), &[], Proceeding);
 }
 
 #[test]
@@ -159,19 +155,25 @@ fn rfc_3261_17_1_4_a_transport_error_ends_it() {
 
 #[test]
 fn rfc_3261_9_1_a_cancelled_invite_is_given_up_after_64_t1() {
-    check(
-        Proceeding,
-        UDP,
-        In::Cancelled,
-        &[Set(Timer::Cancelled, T1 * 64)],
-        Proceeding,
-    );
+    let limit = [Set(Timer::Cancelled, T1 * 64)];
+    check(Proceeding, UDP, In::Cancelled, &limit, Cancelling);
+    // A phone that goes on ringing does not prolong it.
+    check(Cancelling, UDP, Response(180), &[Deliver], Cancelling);
+    check(Cancelling, UDP, In::Timer(Timer::C), &[], Cancelling);
     let effects = [Fail(Failure::Timeout), End];
     check(
-        Proceeding,
+        Cancelling,
         UDP,
         In::Timer(Timer::Cancelled),
         &effects,
         Terminated,
     );
+}
+
+#[test]
+fn rfc_3261_9_1_a_cancelled_invite_ends_by_its_final_response() {
+    let refused = [Stop(Timer::A), Ack, Set(Timer::D, ms(32_000)), Deliver];
+    check(Cancelling, UDP, Response(487), &refused, Completed);
+    let accepted = [Stop(Timer::A), Set(Timer::M, T1 * 64), Deliver, Release];
+    check(Cancelling, UDP, Response(200), &accepted, Accepted);
 }
