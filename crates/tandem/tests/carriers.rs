@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use testkit::{GatewaySpec, Platform, Sipp, SippCounts};
+use testkit::{GatewaySpec, Platform, Sipp, SippCounts, wait_for};
 
 const LOOPBACK: &str = "127.0.0.1/32";
 
@@ -39,10 +39,23 @@ fn through(caller: Sipp, callee: Sipp) -> Result<(SippCounts, Platform)> {
     Ok((counts, platform))
 }
 
-fn outcome(platform: &Platform) -> Result<(Value, Value)> {
-    let cdrs = platform.rest().list("/v1/cdrs")?;
-    assert_eq!(cdrs.len(), 1, "{cdrs:?}");
-    Ok((cdrs[0]["outcome"].clone(), cdrs[0]["status"].clone()))
+/// As many CDRs, once they are all in the store.
+fn cdrs(platform: &Platform, count: usize) -> Vec<Value> {
+    let cdrs = wait_for("the CDRs", || {
+        platform
+            .rest()
+            .list("/v1/cdrs")
+            .ok()
+            .filter(|cdrs| cdrs.len() >= count)
+    });
+    assert_eq!(cdrs.len(), count, "{cdrs:?}");
+    cdrs
+}
+
+/// Outcome and status of the only CDR.
+fn outcome(platform: &Platform) -> (Value, Value) {
+    let cdr = cdrs(platform, 1).remove(0);
+    (cdr["outcome"].clone(), cdr["status"].clone())
 }
 
 #[test]
@@ -52,9 +65,7 @@ fn fifty_calls_at_a_time_with_audio() -> Result<()> {
         .set("TALK_MS", "3000");
     let (counts, platform) = through(caller, Sipp::new("uas_media")?.calls(50, 50, 50))?;
     assert_eq!(counts.succeeded, 50);
-    let cdrs = platform.rest().list("/v1/cdrs")?;
-    assert_eq!(cdrs.len(), 50);
-    for cdr in &cdrs {
+    for cdr in cdrs(&platform, 50) {
         for leg in ["media_a", "media_b"] {
             let packets = cdr[leg]["packets"].as_u64().unwrap_or(0);
             assert!(packets > 50, "{leg} of {cdr}");
@@ -66,21 +77,21 @@ fn fifty_calls_at_a_time_with_audio() -> Result<()> {
 #[test]
 fn the_callee_hangs_up() -> Result<()> {
     let (_, platform) = through(customer("uac_remote_bye")?, Sipp::new("uas_bye")?)?;
-    assert_eq!(outcome(&platform)?, (json!("answered"), json!(200)));
+    assert_eq!(outcome(&platform), (json!("answered"), json!(200)));
     Ok(())
 }
 
 #[test]
 fn the_caller_gives_up() -> Result<()> {
     let (_, platform) = through(customer("uac_cancel")?, Sipp::new("uas_no_answer")?)?;
-    assert_eq!(outcome(&platform)?, (json!("cancelled"), json!(487)));
+    assert_eq!(outcome(&platform), (json!("cancelled"), json!(487)));
     Ok(())
 }
 
 #[test]
 fn busy_comes_back_as_busy() -> Result<()> {
     let (_, platform) = through(customer("uac_refused")?, Sipp::new("uas_refuse")?)?;
-    assert_eq!(outcome(&platform)?, (json!("busy"), json!(486)));
+    assert_eq!(outcome(&platform), (json!("busy"), json!(486)));
     Ok(())
 }
 

@@ -36,7 +36,7 @@ impl PlatformOptions {
         }
     }
 
-    /// Its first and last RTP port; 120 free ones if not said.
+    /// Its first and last RTP port; 300 free ones if not said.
     #[must_use]
     pub fn rtp_ports(mut self, first: u16, last: u16) -> Self {
         self.rtp_ports = Some((first, last));
@@ -311,4 +311,4 @@ fn launch(
 }
 
 /// How many RTP ports a platform gets if a test does not say.
-const RTP_PORT_COUNT: u16 = 120;
+const RTP_PORT_COUNT: u16 = 300;

@@ -43,7 +43,7 @@ pub fn run_of(count: u16) -> u16 {
 }
 
 /// How many ports a block has.
-pub const BLOCK_SIZE: u16 = 200;
+pub const BLOCK_SIZE: u16 = 400;
 
 /// A locked block; its ports are used up in order.
 struct Block {
@@ -87,7 +87,7 @@ static BLOCKS: Mutex<Vec<Block>> = Mutex::new(Vec::new());
 
 /// Above the ports of known services, below those the kernel hands out (32768 and up).
 const FIRST_PORT: u16 = 10_000;
-const BLOCK_COUNT: u16 = 110;
+const BLOCK_COUNT: u16 = 55;
 
 #[cfg(test)]
 mod tests {
