@@ -1,6 +1,7 @@
 //! Softphones on the platform: what a user does on the first day.
 
 use anyhow::Result;
+use serde_json::Value;
 use testkit::{Baresip, PhoneOptions, PhoneTransport, Platform, wait_for};
 
 const ALICE_HZ: u32 = 440;
@@ -55,10 +56,10 @@ fn talking(platform: &Platform, transport: PhoneTransport) -> Result<(Baresip, B
     Ok((alice, bob))
 }
 
-/// One CDR of one answered call, ended by this party.
-fn assert_one_cdr(platform: &Platform, ended_by: &str) {
+/// The only CDR, once the call has ended.
+fn only_cdr(platform: &Platform) -> Value {
     platform.wait_until_idle();
-    let cdrs = wait_for("a CDR", || {
+    let mut cdrs = wait_for("a CDR", || {
         platform
             .rest()
             .list("/v1/cdrs")
@@ -66,8 +67,14 @@ fn assert_one_cdr(platform: &Platform, ended_by: &str) {
             .filter(|cdrs| !cdrs.is_empty())
     });
     assert_eq!(cdrs.len(), 1, "{cdrs:?}");
-    assert_eq!(cdrs[0]["outcome"], "answered", "{cdrs:?}");
-    assert_eq!(cdrs[0]["ended_by"], ended_by, "{cdrs:?}");
+    cdrs.remove(0)
+}
+
+/// One CDR of one answered call, ended by this party.
+fn assert_one_cdr(platform: &Platform, ended_by: &str) {
+    let cdr = only_cdr(platform);
+    assert_eq!(cdr["outcome"], "answered", "{cdr}");
+    assert_eq!(cdr["ended_by"], ended_by, "{cdr}");
 }
 
 fn a_call_over(transport: PhoneTransport) -> Result<()> {
@@ -117,10 +124,8 @@ fn the_callee_declines() -> Result<()> {
     bob.wait_for_incoming();
     bob.hang_up()?;
     alice.wait_for_closed();
-    platform.wait_until_idle();
-    let cdrs = platform.rest().list("/v1/cdrs")?;
-    assert_eq!(cdrs.len(), 1, "{cdrs:?}");
-    assert_eq!(cdrs[0]["outcome"], "busy", "{cdrs:?}");
+    let cdr = only_cdr(&platform);
+    assert_eq!(cdr["outcome"], "busy", "{cdr}");
     Ok(())
 }
 

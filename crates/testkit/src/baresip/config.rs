@@ -116,7 +116,8 @@ pub(super) fn write(options: &PhoneOptions, directory: &Path) -> Result<Ports> {
         &audio::tone(f64::from(options.tone_hz), TONE_DURATION_S),
     )?;
 
-    // account.so loads after the codecs, or accounts cannot name them.
+    // account.so loads after the codecs, or accounts cannot name them. There is no jitter
+    // buffer: baresip's takes a new source that begins at a lower sequence number for late.
     let config = format!(
         "poll_method epoll\n\
          sip_listen 127.0.0.1:{sip}\n\
@@ -124,7 +125,7 @@ pub(super) fn write(options: &PhoneOptions, directory: &Path) -> Result<Ports> {
          audio_source aufile,{tone}\n\
          audio_alert aufile,{tone}\n\
          audio_channels 1\n\
-         jitter_buffer_delay 5-10\n\
+         jitter_buffer_delay 0-0\n\
          rtp_ports {rtp}-{rtp_last}\n\
          module_path {MODULES}\n\
          module g711.so\n\
