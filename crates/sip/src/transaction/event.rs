@@ -67,8 +67,8 @@ pub enum Event {
         /// The transaction.
         client: ClientId,
     },
-    /// A response could not be sent. A transaction that is over reports
-    /// [`Event::ServerEnded`] as well.
+    /// A response could not be sent. The transaction goes on (RFC 6026 §7.1): the peer may be
+    /// reached by the next one.
     ResponseFailed {
         /// The transaction.
         server: ServerId,

@@ -90,7 +90,6 @@ impl InviteServer {
             }
             (Self::Completed { .. }, In::Ack) => self.confirm(timers, transport),
             (Self::Completed { .. }, In::Timer(Timer::H)) => self.fail(Failure::NoAck),
-            (Self::Completed { .. }, In::TransportError) => self.fail(Failure::Transport),
             (Self::Confirmed, In::Timer(Timer::I)) => self.end(),
             (Self::Accepted { .. }, In::Ack) => smallvec![Effect::Deliver],
             (Self::Accepted { .. }, In::Respond(200..300)) => smallvec![Effect::Send],
@@ -105,8 +104,8 @@ impl InviteServer {
             }
             (Self::Accepted { success: Some(_) }, In::Timer(Timer::L)) => self.fail(Failure::NoAck),
             (Self::Accepted { success: None }, In::Timer(Timer::L)) => self.end(),
-            // RFC 6026 §7.1: the peer may be reached again by a retransmission.
-            (Self::Accepted { .. }, In::TransportError) => {
+            // RFC 6026 §7.1: the transaction stays, to absorb retransmissions; its timers end it.
+            (Self::Completed { .. } | Self::Accepted { .. }, In::TransportError) => {
                 smallvec![Effect::Fail(Failure::Transport)]
             }
             _ => Effects::new(),

@@ -56,22 +56,21 @@ impl NonInviteServer {
                 *self = Self::Proceeding;
                 smallvec![Effect::SendTrying]
             }
-            (Self::Trying | Self::Proceeding, In::Respond(408)) => {
-                *self = Self::Terminated;
-                smallvec![Effect::End]
-            }
-            (Self::Trying | Self::Proceeding, In::Respond(200..)) => {
+            (Self::Trying | Self::Proceeding, In::Respond(status @ 200..)) => {
+                let mut effects = Effects::new();
+                if status != 408 {
+                    effects.push(Effect::Send);
+                }
                 if transport.is_reliable() {
                     // Timer J is zero.
                     *self = Self::Terminated;
-                    return smallvec![Effect::Send, Effect::End];
+                    effects.push(Effect::End);
+                } else {
+                    *self = Self::Completed;
+                    effects.push(Effect::Stop(Timer::Trying));
+                    effects.push(Effect::Set(Timer::J, timers.patience()));
                 }
-                *self = Self::Completed;
-                smallvec![
-                    Effect::Send,
-                    Effect::Stop(Timer::Trying),
-                    Effect::Set(Timer::J, timers.patience()),
-                ]
+                effects
             }
             (Self::Completed, In::Timer(Timer::J)) => {
                 *self = Self::Terminated;

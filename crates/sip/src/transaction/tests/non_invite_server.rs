@@ -67,8 +67,10 @@ fn rfc_4320_4_1_the_user_sends_no_provisional_response() {
 
 #[test]
 fn rfc_4320_4_2_nobody_sends_408() {
-    check(Trying, UDP, Respond(408), &[End], Terminated);
-    check(Proceeding, UDP, Respond(408), &[End], Terminated);
+    let silent = [Stop(Timer::Trying), Set(Timer::J, T1 * 64)];
+    check(Trying, UDP, Respond(408), &silent, Completed);
+    check(Proceeding, UDP, Respond(408), &silent, Completed);
+    check(Trying, TCP, Respond(408), &[End], Terminated);
 }
 
 #[test]
