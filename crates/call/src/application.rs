@@ -25,7 +25,8 @@ impl Call {
         let offer = invite.sdp().map(<[u8]>::to_vec);
         let setup = Setup::of_caller(uas, flow, facts.reach, invite, Plan::default());
         call.setup = Some(Box::new(setup));
-        if !call.session_interval_fits(ctx) {
+        if !call.may_begin(ctx) {
+            call.tidy(ctx);
             return call;
         }
         // Without an offer the application makes one: an empty description asks the relay for it.
@@ -35,7 +36,7 @@ impl Call {
     }
 
     pub(crate) fn answer_by_application(&mut self, ctx: &mut Ctx<'_>, sdp: &[u8]) {
-        let Some(setup) = self.setup.take() else {
+        let Some(setup) = self.forget_setup() else {
             return;
         };
         let Upstream::Caller {
@@ -43,28 +44,28 @@ impl Call {
             flow,
             reach,
             invite,
-        } = setup.upstream
+        } = &setup.upstream
         else {
             return;
         };
         let tag = self.random.tag(self.key);
-        let Ok(dialog) = Dialog::of_callee(&invite, &tag) else {
+        let Ok(dialog) = Dialog::of_callee(invite, &tag) else {
             return;
         };
-        let mut leg = Leg::new(dialog, flow, reach, self.trust);
-        leg.learn(&invite);
+        let mut leg = Leg::new(dialog, *flow, *reach, self.trust);
+        leg.learn(invite);
         leg.received = invite.sdp().unwrap_or_default().into();
         leg.sent = sdp.into();
-        leg.unacked = uas;
-        let mut w = Writer::response(&invite, flow.remote, 200, "", &tag);
+        leg.await_ack(*uas, invite);
+        let mut w = Writer::response(invite, flow.remote, 200, "", &tag);
         w.header_fmt(
             "Contact",
             format_args!("<{}>", ctx.config.contact(flow.listener)),
         );
         w.header("Allow", ALLOW)
             .header("Supported", b"timer, replaces");
-        w.copy(&invite, HeaderName::RecordRoute);
-        refresh::accept_as_callee(&mut leg, ctx.config, &invite, &mut w);
+        w.copy(invite, HeaderName::RecordRoute);
+        refresh::accept_as_callee(&mut leg, ctx.config, invite, &mut w);
         let id = self.new_pair_id();
         self.pairs.push(Pair {
             id,
@@ -75,7 +76,7 @@ impl Call {
         let bytes = w.finish_with(b"application/sdp", sdp);
         ctx.emit(Output::Fact(Fact::Answered { token: None }));
         ctx.emit(Output::Respond {
-            uas,
+            uas: *uas,
             status: 200,
             bytes,
             how: Respond::Plain,
@@ -88,29 +89,25 @@ impl Call {
     pub(crate) fn media_failed(&mut self, ctx: &mut Ctx<'_>, wait: Wait, refused: &RefusedDial) {
         let status = refused.status;
         match wait {
-            Wait::Application | Wait::Invite { .. } if self.phase == Phase::Setup => {
-                self.abandon_all(ctx, None, &Cause::MediaFailed);
-                self.answer_caller_finally(ctx, status, None, Some(&Cause::MediaFailed));
-                self.close(ctx, Cause::Refused(status), status);
+            Wait::Application if self.phase == Phase::Setup => {
+                self.fail_setup(ctx, status, None, Cause::MediaFailed);
             }
-            Wait::Request(relayed) => {
-                if let Some(leg) = self.leg_mut(relayed.pair, relayed.from) {
-                    leg.offering = crate::leg::Offering::Nobody;
-                }
-                self.respond(ctx, relayed.uas, relayed.flow, &relayed.request, status);
-            }
+            Wait::Invite { .. } => self.fail_setup(ctx, status, None, Cause::MediaFailed),
+            Wait::Answer { pair, .. } => self.take_back_answer(ctx, pair, status),
+            Wait::Request(relayed) => self.refuse_relayed(ctx, *relayed, status),
             Wait::Local {
                 uas, flow, request, ..
             } => {
                 self.respond(ctx, uas, flow, &request, status);
             }
-            Wait::Response { relayed, .. } => {
-                self.respond(ctx, relayed.uas, relayed.flow, &relayed.request, status);
-            }
+            Wait::Response { relayed, .. } => self.take_back_response(ctx, *relayed, status),
             // A description in a provisional response may come again in the final one.
-            Wait::Provisional { pair, message } => self.pass_provisional(ctx, pair, &message, None),
-            Wait::JoinDone => {}
-            _ => self.end(ctx, Cause::MediaFailed),
+            Wait::Provisional { pair, message } => self.pass_provisional(ctx, pair, message, None),
+            Wait::JoinDone => self.joined_up(),
+            Wait::Application | Wait::ApplicationAnswer => self.end(ctx, Cause::MediaFailed),
+            Wait::Ack { .. } | Wait::JoinOffer { .. } | Wait::JoinAnswer { .. } => {
+                self.end(ctx, Cause::MediaFailed);
+            }
         }
     }
 }

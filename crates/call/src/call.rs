@@ -1,6 +1,7 @@
 //! The call itself: its state, and where each input goes.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,9 +11,11 @@ use smallvec::SmallVec;
 
 use crate::config::MediaMode;
 use crate::ending;
+use crate::ending::Parting;
 use crate::headers::Trust;
 use crate::io::{
-    Ctx, Hop, Input, MediaOp, Output, RefusedDial, RequestId, Respond, Side, Timer, Uac, Uas,
+    Ctx, Family, Hop, Input, MediaOp, Output, RefusedDial, RequestId, Respond, Side, Timer, Uac,
+    Uas,
 };
 use crate::leg::{Leg, Pair, PairId, Reach};
 use crate::pending::{Pending, Purpose, Wait};
@@ -22,7 +25,8 @@ use crate::reason::Cause;
 use crate::setup::Setup;
 use crate::transfer::Transfer;
 
-/// The most inputs that wait for the media relay; more are dropped, for peers repeat themselves.
+/// The most inputs that wait for the media relay. Beyond, requests get 503 and provisional
+/// responses are dropped; what remains answers something the call itself has asked for.
 const INBOX_MAX: usize = 64;
 
 /// What the owner knows of a new call.
@@ -66,11 +70,17 @@ pub struct Call {
     pub(crate) setup: Option<Box<Setup>>,
     pub(crate) transfer: Option<Box<Transfer>>,
     pub(crate) pending: Vec<Pending>,
+    /// Legs of an ended call whose peers have not acknowledged our 2xx yet.
+    pub(crate) parting: Vec<Parting>,
     timers: SmallVec<[(Time, Timer); 4]>,
     wait: Option<Box<Wait>>,
     inbox: VecDeque<Input>,
     next_request: u32,
     next_pair: u8,
+    /// How many attempts the set-ups before this one had: names of attempts are not used twice.
+    pub(crate) attempts_before: usize,
+    /// Whether [`Output::Gone`] has been said.
+    gone: bool,
 }
 
 impl Call {
@@ -92,6 +102,7 @@ impl Call {
             plan,
         )));
         call.begin_setup(ctx);
+        call.tidy(ctx);
         call
     }
 
@@ -108,21 +119,25 @@ impl Call {
             setup: None,
             transfer: None,
             pending: Vec::new(),
+            parting: Vec::new(),
             timers: SmallVec::new(),
             wait: None,
             inbox: VecDeque::new(),
             next_request: 1,
             next_pair: 0,
+            attempts_before: 0,
+            gone: false,
         }
     }
 
     /// Takes one input.
     pub fn handle(&mut self, ctx: &mut Ctx<'_>, input: Input) {
+        if self.gone {
+            return;
+        }
         let is_media = matches!(input, Input::Media(_));
         if self.wait.is_some() && !is_media {
-            if self.inbox.len() < INBOX_MAX {
-                self.inbox.push_back(input);
-            }
+            self.put_aside(ctx, input);
             return;
         }
         self.take(ctx, input);
@@ -132,24 +147,41 @@ impl Call {
             };
             self.take(ctx, next);
         }
-        if self.inbox.is_empty() && self.inbox.capacity() > 0 {
-            self.inbox = VecDeque::new();
-        }
-        self.forget_if_over(ctx);
+        self.tidy(ctx);
     }
 
-    /// Fires the timers that are due.
+    /// Keeps an input until the media relay has answered.
+    fn put_aside(&mut self, ctx: &mut Ctx<'_>, input: Input) {
+        let full = self.inbox.len() >= INBOX_MAX;
+        match input {
+            Input::Request { uas, flow, message } if full => {
+                if message.method() != Method::Ack {
+                    self.respond(ctx, uas, flow, &message, 503);
+                }
+            }
+            Input::Response { message, .. } if full && message.status() < 200 => {}
+            input => self.inbox.push_back(input),
+        }
+    }
+
+    /// Fires the timers that are due; while the media relay is asked they wait like inputs.
     pub fn handle_timeout(&mut self, ctx: &mut Ctx<'_>) {
-        while let Some(at) = self.timers.iter().position(|(when, _)| *when <= ctx.now) {
-            let (_, timer) = self.timers.swap_remove(at);
+        while let Some(when) = self.poll_timeout().filter(|when| *when <= ctx.now) {
+            let Some(at) = self.timers.iter().position(|(w, _)| *w == when) else {
+                break;
+            };
+            let (_, timer) = self.timers.remove(at);
             self.fire(ctx, timer);
         }
-        self.forget_if_over(ctx);
+        self.tidy(ctx);
     }
 
     /// When [`Call::handle_timeout`] is wanted.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
+        if self.is_waiting() {
+            return None;
+        }
         self.timers.iter().map(|(when, _)| *when).min()
     }
 
@@ -175,14 +207,13 @@ impl Call {
     #[must_use]
     pub fn has_dialog(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> bool {
         let fits = |l: &Leg| *l.dialog.call_id == *call_id && l.is_dialog(local_tag, remote_tag);
+        let referrer = self.transfer.as_ref().and_then(|t| t.referrer.as_ref());
         self.pairs
             .iter()
             .flat_map(|p| p.legs.iter().flatten())
+            .chain(referrer)
+            .chain(self.parting.iter().map(|p| &p.leg))
             .any(fits)
-            || self
-                .transfer
-                .as_ref()
-                .is_some_and(|t| t.referrer.as_ref().is_some_and(fits))
     }
 
     fn take(&mut self, ctx: &mut Ctx<'_>, input: Input) {
@@ -201,6 +232,7 @@ impl Call {
             Input::Dial { attempt, targets } => self.handle_dial(ctx, attempt, targets),
             Input::Routed(plan) => self.handle_routed(ctx, plan),
             Input::Media(answer) => self.handle_media(ctx, answer),
+            Input::Adopt { leg, token } => self.take_over(ctx, *leg, token),
             Input::End(cause) => self.end(ctx, cause),
         }
     }
@@ -222,7 +254,12 @@ impl Call {
         let pending = self.pending.swap_remove(at);
         match pending.purpose {
             Purpose::Invite { branch } => self.handle_final(ctx, branch, flow, message),
-            Purpose::Abandoned { token } => self.handle_abandoned(ctx, token, flow, &message),
+            Purpose::Abandoned { token } => {
+                self.attempt_given_up(ctx, token);
+                if (200..300).contains(&message.status()) {
+                    self.end_stray_dialog(ctx, flow, &message);
+                }
+            }
             Purpose::Relay(relayed) => self.handle_relayed(ctx, relayed, flow, message),
             Purpose::Refresh { pair, side, method } => {
                 self.handle_refreshed(ctx, pair, side, method, flow, &message);
@@ -234,7 +271,7 @@ impl Call {
                 self.handle_join_second(ctx, pair, side, flow, &message);
             }
             Purpose::Closing => {}
-            Purpose::Notify { last } => self.handle_notified(ctx, last, message.status()),
+            Purpose::Notify { last } => self.handle_notified(ctx, last),
         }
     }
 
@@ -245,8 +282,8 @@ impl Call {
         let pending = self.pending.swap_remove(at);
         match pending.purpose {
             Purpose::Invite { branch } => self.handle_silent(ctx, branch, why),
-            Purpose::Abandoned { token } => self.attempt_ended(ctx, token, 0),
-            Purpose::Relay(relayed) => self.handle_relay_failed(ctx, &relayed),
+            Purpose::Abandoned { token } => self.attempt_given_up(ctx, token),
+            Purpose::Relay(relayed) => self.handle_relay_failed(ctx, *relayed),
             Purpose::Refresh { pair, side, .. }
             | Purpose::JoinFirst { pair, side }
             | Purpose::JoinSecond { pair, side } => {
@@ -254,7 +291,7 @@ impl Call {
                 self.end(ctx, Cause::PeerGone(who));
             }
             Purpose::Closing => {}
-            Purpose::Notify { last } => self.handle_notified(ctx, last, 408),
+            Purpose::Notify { last } => self.handle_notified(ctx, last),
         }
     }
 
@@ -270,12 +307,12 @@ impl Call {
         match wait {
             Wait::Invite { branch } => self.send_invite(ctx, branch, Some(sdp)),
             Wait::Provisional { pair, message } => {
-                self.pass_provisional(ctx, pair, &message, Some(sdp));
+                self.pass_provisional(ctx, pair, message, Some(sdp));
             }
             Wait::Answer { pair, message } => self.pass_answer(ctx, pair, &message, Some(sdp)),
             Wait::Request(relayed) => self.carry_request(ctx, relayed, Some(sdp)),
             Wait::Response { relayed, message } => {
-                self.carry_response(ctx, &relayed, &message, Some(sdp));
+                self.carry_response(ctx, *relayed, &message, Some(sdp));
             }
             Wait::Ack { pair, from } => self.carry_ack(ctx, pair, from, Some(sdp)),
             Wait::Local {
@@ -285,12 +322,13 @@ impl Call {
                 flow,
                 request,
             } => {
-                self.answer_locally(ctx, pair, side, uas, flow, &request, sdp);
+                self.answer_locally(ctx, (pair, side), uas, flow, &request, sdp);
             }
             Wait::Application => self.answer_by_application(ctx, sdp),
             Wait::JoinOffer { pair, from } => self.send_join(ctx, pair, from, sdp),
             Wait::JoinAnswer { pair, from } => self.send_join_back(ctx, pair, from, sdp),
-            Wait::JoinDone => {}
+            Wait::JoinDone => self.joined_up(),
+            Wait::ApplicationAnswer => {}
         }
     }
 
@@ -308,7 +346,21 @@ impl Call {
             self.resume(ctx, then, sdp);
             return;
         }
-        let (signalling, toward) = self.media_ends(pair, from);
+        let ends = self.media_ends(pair, from);
+        self.ask_relay(ctx, op, ends, from, sdp, then);
+    }
+
+    /// Asks the relay; what comes next waits for its answer. `ends` are the address that the
+    /// describing side's signalling comes from, and the family that the other side wants.
+    pub(crate) fn ask_relay(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        op: MediaOp,
+        (signalling, toward): (IpAddr, Family),
+        from: Side,
+        sdp: &[u8],
+        then: Wait,
+    ) {
         self.session_open = true;
         ctx.emit(Output::Media {
             session: self.session,
@@ -333,7 +385,7 @@ impl Call {
                 let who = self.who(pair, side);
                 self.end(ctx, Cause::SessionExpired(who));
             }
-            Timer::Linger => self.pending.clear(),
+            Timer::Linger => self.give_up_lingering(ctx),
         }
     }
 
@@ -379,21 +431,32 @@ impl Call {
     }
 
     pub(crate) fn respond(
-        &self,
+        &mut self,
         ctx: &mut Ctx<'_>,
         uas: Uas,
         flow: Flow,
         request: &Message,
         status: u16,
     ) {
-        let mut w = Writer::response(request, flow.remote, status, "", b"");
+        // Only an INVITE that replaces a leg comes without a tag of ours (RFC 3261 §8.2.6.2).
+        let tagged = request.to().is_ok_and(|to| to.tag().is_some());
+        let tag = if tagged {
+            Box::default()
+        } else {
+            self.random.tag(self.key)
+        };
+        let mut w = Writer::response(request, flow.remote, status, "", &tag);
         w.header("Server", ctx.config.product.as_bytes());
         if status == 405 {
             w.header("Allow", crate::headers::ALLOW);
         }
-        if status == 500 {
+        if matches!(status, 500 | 503) {
             // RFC 3261 §14.2: when to try again.
             w.header("Retry-After", b"3");
+        }
+        if status == 422 {
+            let min_s = ctx.config.session_expires_min_s;
+            w.header_fmt("Min-SE", format_args!("{min_s}"));
         }
         ctx.emit(Output::Respond {
             uas,
@@ -403,10 +466,15 @@ impl Call {
         });
     }
 
-    pub(crate) const fn new_pair_id(&mut self) -> PairId {
-        let id = PairId(self.next_pair);
-        self.next_pair = self.next_pair.wrapping_add(1);
-        id
+    /// A name that no pair of the call has.
+    pub(crate) fn new_pair_id(&mut self) -> PairId {
+        loop {
+            let id = PairId(self.next_pair);
+            self.next_pair = self.next_pair.wrapping_add(1);
+            if self.pair(id).is_none() {
+                return id;
+            }
+        }
     }
 
     pub(crate) fn pair(&self, id: PairId) -> Option<&Pair> {
@@ -428,6 +496,11 @@ impl Call {
     pub(crate) fn find_leg(&self, message: &Message) -> Option<(PairId, Side)> {
         let local = message.to().ok()?.tag()?;
         let remote = message.from().ok()?.tag().unwrap_or_default();
+        self.leg_with_tags(local, remote)
+    }
+
+    /// The leg of a dialog; RFC 2543 peers have an empty tag.
+    pub(crate) fn leg_with_tags(&self, local: &[u8], remote: &[u8]) -> Option<(PairId, Side)> {
         self.pairs.iter().find_map(|pair| {
             [Side::A, Side::B]
                 .into_iter()
@@ -436,12 +509,21 @@ impl Call {
         })
     }
 
-    fn forget_if_over(&mut self, ctx: &mut Ctx<'_>) {
-        if self.phase != Phase::Over || self.wait.is_some() {
-            return;
+    /// After each step: an ended call without open transactions is to be forgotten, and an idle
+    /// one keeps no empty buffers.
+    pub(crate) fn tidy(&mut self, ctx: &mut Ctx<'_>) {
+        if self.inbox.is_empty() {
+            self.inbox = VecDeque::new();
         }
         if self.pending.is_empty() {
+            self.pending = Vec::new();
+        }
+        if self.phase != Phase::Over || self.wait.is_some() || self.gone {
+            return;
+        }
+        if self.pending.is_empty() && self.parting.is_empty() {
             self.disarm_all();
+            self.gone = true;
             ctx.emit(Output::Gone);
         } else if !self.timers.iter().any(|(_, t)| *t == Timer::Linger) {
             self.arm_after(ctx, Timer::Linger, ending::LINGER);

@@ -2,17 +2,25 @@
 
 use std::time::Duration;
 
-use sip::{Message, Method};
+use sip::{Flow, HeaderName, Message, Method};
 
 use crate::call::{Call, Phase};
 use crate::io::{Ctx, EndReport, Fact, Output, Side, Uas};
 use crate::leg::{Leg, PairId};
-use crate::pending::Purpose;
+use crate::pending::{Purpose, Relayed};
 use crate::reason::{Cause, EndedBy};
 
 /// How long the last requests of an ended call may stay unanswered before it is forgotten: the
 /// transaction layer gives each up after 64*T1 (RFC 3261 §17.1.2.2), so this never decides.
 pub(crate) const LINGER: Duration = Duration::from_secs(40);
+
+/// A leg that is to be ended as soon as its peer knows that it was answered: a BYE may not
+/// overtake the 2xx (RFC 3261 §15).
+#[derive(Debug)]
+pub(crate) struct Parting {
+    pub(crate) leg: Leg,
+    reason: Box<[u8]>,
+}
 
 impl Call {
     /// Who sits at a side, in the words of the CDR.
@@ -27,15 +35,16 @@ impl Call {
     pub(crate) fn end(&mut self, ctx: &mut Ctx<'_>, cause: Cause) {
         match self.phase {
             Phase::Setup => {
-                self.abandon_all(ctx, None, &cause);
                 let status = match cause {
                     Cause::Operator | Cause::DurationLimit => 480,
                     _ => 500,
                 };
-                self.answer_caller_finally(ctx, status, None, Some(&cause));
-                self.close(ctx, cause, status);
+                self.fail_setup(ctx, status, None, cause);
             }
-            Phase::Answered => self.hang_up(ctx, None, cause),
+            Phase::Answered => {
+                let reason = cause.header();
+                self.hang_up(ctx, None, cause, reason.as_bytes());
+            }
             Phase::Over => {}
         }
     }
@@ -46,32 +55,48 @@ impl Call {
         ctx: &mut Ctx<'_>,
         gone: Option<(PairId, Side)>,
         cause: Cause,
+        reason: &[u8],
     ) {
         if self.phase != Phase::Answered {
             return;
         }
-        self.abandon_all(ctx, None, &cause);
-        self.setup = None;
-        let reason = cause.header();
-        let mut byes: Vec<Leg> = Vec::with_capacity(2);
-        for pair in &self.pairs {
+        self.phase = Phase::Over;
+        self.stop_looking(ctx, &cause.header());
+        self.forget_setup();
+        self.refuse_relays(ctx, 487, |_| true);
+        let callee_call_id = self.callee_call_id();
+        let mut left: Vec<Leg> = Vec::with_capacity(2);
+        for mut pair in std::mem::take(&mut self.pairs) {
             for side in [Side::A, Side::B] {
-                if Some((pair.id, side)) != gone {
-                    byes.extend(pair.leg(side).cloned());
+                let leg = pair.legs[side as usize].take();
+                if Some((pair.id, side)) == gone {
+                    leg.iter().for_each(|leg| leg_ended(ctx, leg));
+                } else {
+                    left.extend(leg);
                 }
             }
         }
         if let Some(transfer) = self.transfer.take() {
-            byes.extend(transfer.referrer);
+            transfer.end_media(ctx);
+            left.extend(transfer.referrer);
         }
-        for leg in byes {
-            self.bye(ctx, leg, &reason);
+        for leg in left {
+            self.part(ctx, leg, reason);
         }
-        finish(self, ctx, cause, 200);
+        self.finish(ctx, cause, 200, callee_call_id);
     }
 
-    /// Ends one leg.
-    pub(crate) fn bye(&mut self, ctx: &mut Ctx<'_>, mut leg: Leg, reason: &str) {
+    /// Ends one leg, at once if its peer has acknowledged our 2xx, else when it does.
+    pub(crate) fn part(&mut self, ctx: &mut Ctx<'_>, leg: Leg, reason: &[u8]) {
+        if leg.unacked == 0 {
+            self.bye(ctx, leg, reason);
+        } else {
+            let reason = reason.into();
+            self.parting.push(Parting { leg, reason });
+        }
+    }
+
+    fn bye(&mut self, ctx: &mut Ctx<'_>, mut leg: Leg, reason: &[u8]) {
         if leg.owes_ack {
             // The callee waits for an ACK that will not come: end its INVITE first.
             let ack = leg.dialog.request_numbered("ACK", leg.invite_seq).finish();
@@ -81,36 +106,69 @@ impl Call {
             });
         }
         let mut w = leg.dialog.request("BYE");
-        w.header("Reason", reason.as_bytes());
+        w.header("Reason", reason);
         w.header("User-Agent", ctx.config.product.as_bytes());
         self.send(ctx, Method::Bye, leg.hop(), w.finish(), Purpose::Closing);
+        leg_ended(ctx, &leg);
+    }
+
+    /// A request of a peer whose leg waits for its BYE; `false` if it is none of those.
+    pub(crate) fn handle_parting(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        uas: Uas,
+        flow: Flow,
+        message: &Message,
+    ) -> bool {
+        let local = message.to().ok().and_then(|t| t.tag()).unwrap_or_default();
+        let from = message.from();
+        let remote = from.ok().and_then(|f| f.tag()).unwrap_or_default();
+        let found = |p: &Parting| p.leg.is_dialog(local, remote);
+        let Some(at) = self.parting.iter().position(found) else {
+            return false;
+        };
+        match message.method() {
+            Method::Ack => {
+                if let Some(uas) = self.parting[at].leg.acknowledge(message) {
+                    ctx.emit(Output::Acknowledged { uas });
+                    let Parting { leg, reason } = self.parting.remove(at);
+                    self.bye(ctx, leg, &reason);
+                }
+            }
+            Method::Bye => {
+                let Parting { leg, .. } = self.parting.remove(at);
+                // Its BYE says that it has our 2xx.
+                ctx.emit(Output::Acknowledged { uas: leg.unacked });
+                leg_ended(ctx, &leg);
+                self.respond(ctx, uas, flow, message, 200);
+            }
+            _ => self.respond(ctx, uas, flow, message, 481),
+        }
+        true
     }
 
     /// A BYE from a side.
     pub(crate) fn handle_bye(
         &mut self,
         ctx: &mut Ctx<'_>,
-        pair: PairId,
-        side: Side,
+        (pair, side): (PairId, Side),
         uas: Uas,
-        flow: sip::Flow,
+        flow: Flow,
         request: &Message,
     ) {
         self.respond(ctx, uas, flow, request, 200);
-        self.refuse_relays_to(ctx, pair, side);
         let phase = self.phase;
         match phase {
-            Phase::Setup if side == Side::A => {
-                // A BYE in an early dialog ends the set-up (RFC 3261 §15).
-                self.abandon_all(ctx, None, &Cause::Cancelled);
-                self.answer_caller_finally(ctx, 487, None, Some(&Cause::Cancelled));
-                self.close(ctx, Cause::Cancelled, 487);
-            }
-            Phase::Setup => self.pairs.retain(|p| p.id != pair),
-            Phase::Answered if self.leaves_for_transfer(pair, side) => {}
+            // A BYE in an early dialog ends the set-up (RFC 3261 §15).
+            Phase::Setup if side == Side::A => self.fail_setup(ctx, 487, None, Cause::Cancelled),
+            Phase::Setup => self.drop_pairs(ctx, |p| p.id == pair),
+            Phase::Answered if self.leaves_for_transfer(ctx, pair, side) => {}
             Phase::Answered => {
                 let cause = Cause::HungUp(self.who(pair, side));
-                self.hang_up(ctx, Some((pair, side)), cause);
+                let ours = cause.header();
+                let theirs = request.header(HeaderName::Reason);
+                let reason = theirs.unwrap_or(ours.as_bytes());
+                self.hang_up(ctx, Some((pair, side)), cause, reason);
             }
             Phase::Over => {}
         }
@@ -118,67 +176,111 @@ impl Call {
 
     /// No ACK for our 2xx: the call never really began (RFC 3261 §13.3.1.4).
     pub(crate) fn handle_no_ack(&mut self, ctx: &mut Ctx<'_>, uas: Uas) {
-        let waits = self
-            .pairs
-            .iter()
-            .flat_map(|p| p.legs.iter().flatten())
-            .any(|leg| leg.unacked == uas && uas != 0);
-        if waits {
+        if uas == 0 {
+            return;
+        }
+        if let Some(at) = self.parting.iter().position(|p| p.leg.unacked == uas) {
+            let Parting { leg, reason } = self.parting.remove(at);
+            self.bye(ctx, leg, &reason);
+            return;
+        }
+        let mut legs = self.pairs.iter_mut().flat_map(|p| p.legs.iter_mut());
+        if let Some(leg) = legs.find_map(|l| l.as_mut().filter(|l| l.unacked == uas)) {
+            leg.unacked = 0;
             self.end(ctx, Cause::NoAck);
         }
     }
 
-    /// Requests carried to the side that has just left get their answer from us.
-    pub(crate) fn refuse_relays_to(&mut self, ctx: &mut Ctx<'_>, pair: PairId, side: Side) {
+    /// Gives requests carried from one side to the other their answer from us.
+    pub(crate) fn refuse_relays(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        status: u16,
+        wanted: impl Fn(&Relayed) -> bool,
+    ) {
         let mut at = 0;
         while at < self.pending.len() {
-            let hit = matches!(&self.pending[at].purpose,
-                Purpose::Relay(r) if r.pair == pair && r.from != side);
+            let hit = matches!(&self.pending[at].purpose, Purpose::Relay(r) if wanted(r));
             if !hit {
                 at += 1;
-                continue;
-            }
-            if let Purpose::Relay(relayed) = self.pending.swap_remove(at).purpose {
-                self.respond(ctx, relayed.uas, relayed.flow, &relayed.request, 487);
+            } else if let Purpose::Relay(relayed) = self.pending.remove(at).purpose {
+                self.refuse_relayed(ctx, *relayed, status);
             }
         }
+    }
+
+    /// Forgets early dialogs; requests carried within them are answered.
+    pub(crate) fn drop_pairs(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        dropped: impl Fn(&crate::leg::Pair) -> bool,
+    ) {
+        let gone: Vec<PairId> = self
+            .pairs
+            .iter()
+            .filter(|p| dropped(p))
+            .map(|p| p.id)
+            .collect();
+        if gone.is_empty() {
+            return;
+        }
+        self.refuse_relays(ctx, 487, |r| gone.contains(&r.pair));
+        self.pairs.retain(|p| !gone.contains(&p.id));
+        self.forget_reliable(ctx, &gone);
+    }
+
+    /// Tells the owner that the call is over; what is left are lingering transactions.
+    pub(crate) fn finish(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        cause: Cause,
+        status: u16,
+        callee_call_id: Box<[u8]>,
+    ) {
+        self.phase = Phase::Over;
+        self.disarm_all();
+        if std::mem::take(&mut self.session_open) {
+            ctx.emit(Output::MediaEnd {
+                session: self.session,
+            });
+        }
+        ctx.emit(Output::Fact(Fact::Ended(EndReport {
+            cause,
+            status,
+            callee_call_id,
+        })));
+    }
+
+    fn callee_call_id(&self) -> Box<[u8]> {
+        self.pairs
+            .iter()
+            .find_map(|p| p.leg(Side::B))
+            .map(|l| l.dialog.call_id.clone())
+            .unwrap_or_default()
+    }
+
+    /// Whatever has not come by now will not come.
+    pub(crate) fn give_up_lingering(&mut self, ctx: &mut Ctx<'_>) {
+        for pending in std::mem::take(&mut self.pending) {
+            if let Purpose::Abandoned { token } = pending.purpose {
+                self.attempt_given_up(ctx, token);
+            }
+        }
+        for Parting { leg, reason } in std::mem::take(&mut self.parting) {
+            self.bye(ctx, leg, &reason);
+        }
+        self.pending.clear();
     }
 }
 
-/// Tells the owner that the call is over; what is left are lingering transactions.
-pub(crate) fn finish(call: &mut Call, ctx: &mut Ctx<'_>, cause: Cause, status: u16) {
-    if call.phase == Phase::Over {
-        return;
+/// The attempt that made a leg is over with it.
+pub(crate) fn leg_ended(ctx: &mut Ctx<'_>, leg: &Leg) {
+    if let Some(token) = leg.token {
+        ctx.emit(Output::Fact(Fact::AttemptEnded {
+            token,
+            status: 200,
+            answered_by_peer: true,
+            retry_after_s: None,
+        }));
     }
-    call.phase = Phase::Over;
-    call.disarm_all();
-    for leg in call.pairs.iter().flat_map(|p| p.legs.iter().flatten()) {
-        if let Some(token) = leg.token {
-            ctx.emit(Output::Fact(Fact::AttemptEnded {
-                token,
-                status: 200,
-                answered_by_peer: true,
-                retry_after_s: None,
-            }));
-        }
-    }
-    let callee_call_id = call
-        .pairs
-        .iter()
-        .find_map(|p| p.leg(Side::B))
-        .map(|l| l.dialog.call_id.clone())
-        .unwrap_or_default();
-    if call.session_open {
-        ctx.emit(Output::MediaEnd {
-            session: call.session,
-        });
-        call.session_open = false;
-    }
-    ctx.emit(Output::Fact(Fact::Ended(EndReport {
-        cause,
-        status,
-        callee_call_id,
-    })));
-    call.pairs.clear();
-    call.transfer = None;
 }

@@ -64,7 +64,8 @@ const OWN_OTHERS: [&str; 4] = ["Server", "Timestamp", "Identity", "Max-Breadth"]
 
 /// Copies what crosses from one leg's message to the other's.
 pub(crate) fn carry(w: &mut Writer, message: &Message, from: Trust, to: Trust) {
-    let private = message.values(HeaderName::Privacy).any(asks_privacy);
+    let hides_identity =
+        from == Trust::Untrusted || (to == Trust::Untrusted && is_private(message));
     for field in message.fields() {
         if is_own(field.name) {
             continue;
@@ -77,9 +78,7 @@ pub(crate) fn carry(w: &mut Writer, message: &Message, from: Trust, to: Trust) {
         {
             continue;
         }
-        if field.name == HeaderName::PAssertedIdentity
-            && (from == Trust::Untrusted || (private && to == Trust::Untrusted))
-        {
+        if hides_identity && is_identity(field.name, name) {
             continue;
         }
         w.raw(name)
@@ -89,8 +88,19 @@ pub(crate) fn carry(w: &mut Writer, message: &Message, from: Trust, to: Trust) {
     }
 }
 
+/// Headers that say who somebody is: the standard's and its widespread forerunner.
+fn is_identity(known: HeaderName, name: &[u8]) -> bool {
+    known == HeaderName::PAssertedIdentity
+        || (known == HeaderName::Other && name.eq_ignore_ascii_case(b"Remote-Party-ID"))
+}
+
+/// Whether the sender of a message asks to hide its identity.
+pub(crate) fn is_private(message: &Message) -> bool {
+    message.values(HeaderName::Privacy).any(asks_privacy)
+}
+
 /// Whether a Privacy value asks to hide the identity (RFC 3323 §4.2, RFC 3325 §9.3).
-pub(crate) fn asks_privacy(value: &[u8]) -> bool {
+fn asks_privacy(value: &[u8]) -> bool {
     value
         .split(|b| matches!(b, b';' | b','))
         .map(lex::trim)

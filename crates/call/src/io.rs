@@ -8,7 +8,7 @@ use clock::Time;
 use sip::{Destination, Flow, Message, Method};
 
 use crate::config::Config;
-use crate::leg::PairId;
+use crate::leg::{Leg, PairId};
 use crate::plan::Plan;
 use crate::reason::Cause;
 
@@ -115,7 +115,7 @@ pub enum Input {
     },
     /// The answer to [`Output::Dial`]: where the attempt goes, best target first.
     Dial {
-        /// The attempt.
+        /// The attempt, as [`Output::Dial`] named it.
         attempt: usize,
         /// Its targets.
         targets: Result<Vec<Destination>, RefusedDial>,
@@ -124,6 +124,13 @@ pub enum Input {
     Routed(Result<Plan, RefusedDial>),
     /// The answer to [`Output::Media`]: the description for the other side.
     Media(Result<Bytes, RefusedDial>),
+    /// A leg that another call has released takes the place of the one that referred to it.
+    Adopt {
+        /// The leg.
+        leg: Box<Leg>,
+        /// The owner's name for its attempt in this call.
+        token: Option<u32>,
+    },
     /// End the call.
     End(Cause),
 }
@@ -245,7 +252,7 @@ pub enum Output {
     },
     /// Find the targets of an attempt and take its permits; answer with [`Input::Dial`].
     Dial {
-        /// The attempt's index.
+        /// Names the attempt in the answer.
         attempt: usize,
         /// The owner's name for it.
         token: u32,

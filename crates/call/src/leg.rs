@@ -55,6 +55,16 @@ pub(crate) enum Refresher {
     Peer,
 }
 
+/// Our part in the INVITE that made a dialog.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// We sent it, and own the Call-ID.
+    Caller,
+    /// The peer did.
+    #[default]
+    Callee,
+}
+
 /// An offer under way in a leg (RFC 3261 §14, RFC 3311 §5.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Offering {
@@ -75,6 +85,7 @@ pub struct Leg {
     /// Where its peer was last heard, and which listener speaks for us.
     pub flow: Flow,
     pub(crate) reach: Reach,
+    pub(crate) role: Role,
     pub(crate) trust: Trust,
     /// The last description the peer sent; empty if none.
     pub(crate) received: Box<[u8]>,
@@ -88,6 +99,8 @@ pub struct Leg {
     pub(crate) offering: Offering,
     /// The peer's INVITE whose 2xx waits for ACK; 0 if none.
     pub(crate) unacked: Uas,
+    /// CSeq of that INVITE, by which its ACK is known.
+    unacked_seq: u32,
     /// CSeq of our last INVITE.
     pub(crate) invite_seq: u32,
     /// Our last INVITE had no offer, and the ACK of its 2xx has to bring the answer.
@@ -111,6 +124,7 @@ impl Leg {
             } else {
                 reach
             },
+            role: Role::Callee,
             trust,
             received: Box::default(),
             sent: Box::default(),
@@ -119,6 +133,7 @@ impl Leg {
             refresher: Refresher::Nobody,
             offering: Offering::Nobody,
             unacked: 0,
+            unacked_seq: 0,
             invite_seq: 0,
             owes_ack: false,
             acked_with: None,
@@ -155,8 +170,24 @@ impl Leg {
     /// Whether the peer has put us on hold: it sends only or nothing (RFC 3264 §8.4).
     #[must_use]
     pub fn is_held(&self) -> bool {
-        let has = |line: &[u8]| memchr::memmem::find(&self.received, line).is_some();
-        has(b"a=sendonly") || has(b"a=inactive") || has(b"c=IN IP4 0.0.0.0")
+        sdp::Description::parse(&self.received).is_ok_and(|d| d.is_held())
+    }
+
+    /// Whether neither side has an exchange of INVITE or offer under way in this leg.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.offering == Offering::Nobody && self.unacked == 0 && !self.owes_ack
+    }
+
+    /// From the 2xx to this INVITE of the peer until its ACK.
+    pub(crate) fn await_ack(&mut self, uas: Uas, invite: &Message) {
+        self.unacked = uas;
+        self.unacked_seq = invite.cseq().map_or(0, |c| c.number);
+    }
+
+    /// The server transaction whose 2xx this ACK acknowledges, the first time it comes.
+    pub(crate) fn acknowledge(&mut self, ack: &Message) -> Option<Uas> {
+        let fits = ack.cseq().is_some_and(|c| c.number == self.unacked_seq);
+        (fits && self.unacked != 0).then(|| std::mem::take(&mut self.unacked))
     }
 
     /// Where the next request goes.

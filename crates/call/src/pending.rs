@@ -22,8 +22,8 @@ pub(crate) enum Purpose {
     },
     /// An INVITE that lost or was given up: a 2xx is acknowledged and ended.
     Abandoned {
-        /// The owner's name for its attempt.
-        token: u32,
+        /// The owner's name for its attempt; `None` if its end has been told already.
+        token: Option<u32>,
     },
     /// A request of one leg carried into the other.
     Relay(Box<Relayed>),
@@ -37,10 +37,9 @@ pub(crate) enum Purpose {
     JoinFirst { pair: PairId, side: Side },
     /// The second half.
     JoinSecond { pair: PairId, side: Side },
-    /// BYE, NOTIFY and the like, whose response changes nothing; a final NOTIFY is followed by
-    /// the BYE of the leg that asked for the transfer.
+    /// BYE and the like, whose response changes nothing.
     Closing,
-    /// NOTIFY to the leg that asked for a transfer.
+    /// NOTIFY to the leg that asked for a transfer; the last is followed by that leg's BYE.
     Notify { last: bool },
 }
 
@@ -57,6 +56,15 @@ pub(crate) struct Relayed {
     pub(crate) offered: bool,
     /// RAck towards the callee, of a PRACK.
     pub(crate) rack: Option<String>,
+    /// What we had described to the other side before; it holds again if the request fails.
+    pub(crate) before: Option<Box<[u8]>>,
+}
+
+impl Relayed {
+    /// Whether it begins an exchange that may change the session.
+    pub(crate) fn may_offer(&self) -> bool {
+        matches!(self.request.method(), Method::Invite | Method::Update)
+    }
 }
 
 /// A step that goes on when the media relay has answered.
@@ -93,4 +101,6 @@ pub(crate) enum Wait {
     JoinAnswer { pair: PairId, from: Side },
     /// The last answer is for the relay alone.
     JoinDone,
+    /// The answer to the offer of an application is for the relay alone.
+    ApplicationAnswer,
 }

@@ -12,16 +12,18 @@ use crate::call::{Call, Phase};
 use crate::config::Config;
 use crate::headers::ALLOW;
 use crate::io::{Ctx, Side, Timer};
-use crate::leg::{Leg, Offering, PairId, Refresher, session_expires};
+use crate::leg::{Leg, Offering, PairId, Refresher, Role, session_expires};
 use crate::pending::Purpose;
 use crate::reason::Cause;
+use crate::relay::write_session;
 
 impl Call {
     /// Starts the timer of a leg anew, after a session refresh or its first answer.
     pub(crate) fn arm_session(&mut self, ctx: &Ctx<'_>, pair: PairId, side: Side) {
         self.disarm(Timer::Refresh(pair, side));
         self.disarm(Timer::SessionExpires(pair, side));
-        let Some(leg) = self.leg(pair, side) else {
+        let answered = self.phase == Phase::Answered;
+        let Some(leg) = self.leg(pair, side).filter(|_| answered) else {
             return;
         };
         let interval = Duration::from_secs(u64::from(leg.session_s));
@@ -47,7 +49,7 @@ impl Call {
         let Some(leg) = self.leg_mut(pair, side) else {
             return;
         };
-        if leg.offering != Offering::Nobody || leg.unacked != 0 || leg.owes_ack {
+        if !leg.is_idle() {
             // Whatever is under way proves the peer alive; look again soon.
             self.arm_after(ctx, Timer::Refresh(pair, side), Duration::from_secs(2));
             return;
@@ -62,16 +64,7 @@ impl Call {
         w.header_fmt("Contact", format_args!("<{}>", leg.contact(ctx.config)));
         w.header("Allow", ALLOW)
             .header("Supported", b"timer, replaces");
-        if leg.session_s > 0 {
-            w.header_fmt(
-                "Session-Expires",
-                format_args!("{};refresher=uac", leg.session_s),
-            );
-            w.header_fmt(
-                "Min-SE",
-                format_args!("{}", ctx.config.session_expires_min_s),
-            );
-        }
+        write_session(&mut w, leg, ctx.config.session_expires_min_s);
         let bytes = if method == Method::Invite {
             leg.invite_seq = leg.dialog.local_seq;
             w.finish_with(b"application/sdp", &leg.sent)
@@ -102,14 +95,14 @@ impl Call {
             return;
         };
         leg.offering = Offering::Nobody;
+        let can_reinvite = method == Method::Update && !leg.sent.is_empty();
         match message.status() {
             200..300 => {
                 leg.dialog.refresh_target(message);
                 leg.flow.conn = flow.conn.or(leg.flow.conn);
                 leg.learn(message);
-                if let Some((interval_s, refresher)) = session_expires(message) {
-                    leg.session_s = interval_s;
-                    leg.refresher = refresher_of_answer(refresher);
+                if session_expires(message).is_some() {
+                    accept_as_caller(leg, ctx.config, message);
                 }
                 if method == Method::Invite {
                     self.send_ack(ctx, pair, side, None);
@@ -118,29 +111,35 @@ impl Call {
             }
             // RFC 3261 §12.2.1.2, RFC 4028 §10: the peer has lost the dialog.
             404 | 408 | 410 | 481 => self.end(ctx, Cause::PeerGone(who)),
-            422 => {
-                let wanted = message.number(HeaderName::MinSe).unwrap_or(leg.session_s);
-                leg.session_s = leg.session_s.max(wanted);
+            422 if min_se(message) > leg.session_s => {
+                leg.session_s = min_se(message);
                 self.refresh_session(ctx, pair, side);
             }
             491 => {
-                let after = self.back_off(side);
+                let after = self.back_off(pair, side);
                 self.arm_after(ctx, Timer::Retry(pair, side), after);
+            }
+            _ if can_reinvite => {
+                leg.takes_update = false;
+                self.refresh_session(ctx, pair, side);
             }
             // Any other answer shows that the peer is there (RFC 4028 §10).
             _ => self.arm_session(ctx, pair, side),
         }
     }
 
-    /// How long after a 491 (RFC 3261 §14.1): the owner of the Call-ID waits longer. Towards the
-    /// caller the peer owns it, towards the callee we do.
-    pub(crate) fn back_off(&mut self, side: Side) -> Duration {
-        let tens_of_ms = match side {
-            Side::A => self.random.below(201),
-            Side::B => 210 + self.random.below(191),
+    /// How long after a 491 (RFC 3261 §14.1): the owner of the Call-ID waits longer.
+    pub(crate) fn back_off(&mut self, pair: PairId, side: Side) -> Duration {
+        let tens_of_ms = match self.leg(pair, side).map(|l| l.role) {
+            Some(Role::Caller) => 210 + self.random.below(191),
+            _ => self.random.below(201),
         };
         Duration::from_millis(u64::from(tens_of_ms) * 10)
     }
+}
+
+fn min_se(message: &Message) -> u32 {
+    message.number(HeaderName::MinSe).unwrap_or(0)
 }
 
 /// The leg's session timer from the INVITE or UPDATE of its peer, and our answer's headers
@@ -157,7 +156,10 @@ pub(crate) fn accept_as_callee(leg: &mut Leg, config: &Config, request: &Message
         leg.refresher = Refresher::Nobody;
         return;
     }
-    let peer_refreshes = supports && asked.and_then(|(_, r)| r) != Some(b"uas");
+    let asks_us = asked
+        .and_then(|(_, r)| r)
+        .is_some_and(|r| r.eq_ignore_ascii_case(b"uas"));
+    let peer_refreshes = supports && !asks_us;
     if peer_refreshes {
         leg.refresher = Refresher::Peer;
         w.header("Require", b"timer");
@@ -178,7 +180,8 @@ pub(crate) fn accept_as_callee(leg: &mut Leg, config: &Config, request: &Message
 pub(crate) fn accept_as_caller(leg: &mut Leg, config: &Config, response: &Message) {
     match session_expires(response) {
         Some((interval_s, refresher)) => {
-            leg.session_s = interval_s;
+            // Less than we asked for as the least is a mistake that would keep us busy.
+            leg.session_s = interval_s.max(config.session_expires_min_s);
             leg.refresher = refresher_of_answer(refresher);
         }
         None => {
@@ -191,7 +194,7 @@ pub(crate) fn accept_as_caller(leg: &mut Leg, config: &Config, response: &Messag
 /// In a response `uas` is the peer, for we sent the request.
 fn refresher_of_answer(refresher: Option<&[u8]>) -> Refresher {
     match refresher {
-        Some(b"uas") => Refresher::Peer,
+        Some(who) if who.eq_ignore_ascii_case(b"uas") => Refresher::Peer,
         _ => Refresher::Us,
     }
 }

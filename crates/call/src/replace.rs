@@ -61,6 +61,7 @@ impl Call {
             request: invite,
             offered,
             rack: None,
+            before: None,
         });
         match sdp {
             Some(sdp) => {
@@ -87,13 +88,22 @@ impl Call {
         if !replacing {
             return;
         }
-        let Some(old) = self.transfer.take().and_then(|t| t.referrer) else {
-            return;
-        };
+        let old = self.transfer.take().and_then(|t| t.referrer);
         if (200..300).contains(&status) {
-            self.bye(ctx, old, &Cause::Transferred.header());
-        } else if let Some(entry) = self.pairs.iter_mut().find(|p| p.id == pair) {
-            entry.legs[side as usize] = Some(old);
+            if let Some(old) = old {
+                self.part(ctx, old, Cause::Transferred.header().as_bytes());
+            }
+            return;
+        }
+        let left = old.is_none();
+        if let Some(entry) = self.pairs.iter_mut().find(|p| p.id == pair) {
+            entry.legs[side as usize] = old;
+        }
+        if left {
+            // It hung up while somebody was about to take its place.
+            let cause = Cause::HungUp(self.who(pair, side));
+            let reason = cause.header();
+            self.hang_up(ctx, Some((pair, side)), cause, reason.as_bytes());
         }
     }
 }

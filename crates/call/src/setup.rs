@@ -2,49 +2,54 @@
 //! answers (RFC 3261 §13, §16.7 for the choice among answers).
 
 mod answer;
+mod dial;
 mod invite;
 mod outcome;
+mod provisional;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 use sip::{Destination, Dialog, Flow, HeaderName, Message, Writer};
 
 use crate::call::{Call, Phase};
-use crate::ending;
 use crate::headers;
-use crate::io::{
-    Ctx, Fact, Family, MediaOp, Output, RefusedDial, RequestId, Respond, Side, Timer, Uac, Uas,
-};
+use crate::io::{Ctx, Fact, Family, Output, RequestId, Respond, Side, Timer, Uas};
 use crate::leg::{Leg, PairId, Reach, session_expires};
-use crate::pending::{Purpose, Wait};
+use crate::pending::Purpose;
 use crate::plan::{ATTEMPTS_MAX, Attempt, Plan};
 use crate::reason::Cause;
 
-/// The most redirections one set-up follows (RFC 3261 §8.1.3.4 leaves it to us).
-const REDIRECTS_MAX: u8 = 5;
+/// The Reason for those who rang when somebody else answered (RFC 3326 §3.1).
+const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 
 /// An INVITE of ours in search of somebody who answers.
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) upstream: Upstream,
     attempts: Vec<Attempt>,
-    /// The first attempt that has not been dialled.
+    /// What the name of the first attempt is to the owner; the others follow.
+    first: usize,
+    /// The next attempt to be dialled.
     next: usize,
-    /// Attempts dialled whose targets are not known yet, and redirections being routed.
-    asking: usize,
+    /// Attempts dialled whose targets are not known yet.
+    asking: Vec<usize>,
+    /// Redirections being routed.
+    redirecting: usize,
     branches: Vec<Branch>,
     /// The description to offer; `None` if the caller leaves the offer to the callee.
     offer: Option<Box<[u8]>>,
     /// What the relay made of it, for one family.
     relayed_offer: Option<(Family, Bytes)>,
     /// The best failure so far.
-    best: Option<(u16, Option<Message>)>,
+    best: Option<(u16, Option<(Message, headers::Trust)>)>,
     redirects: u8,
-    /// The number of the last reliable provisional response to the caller.
-    pub(crate) rseq: u32,
-    /// The mirror of RSeq: ours, the pair, the callee's.
-    pub(crate) reliable: Vec<(u32, PairId, u32)>,
+    /// Whether the first 18x went to the caller.
+    rang: bool,
+    /// Our tag in the last early dialog of the caller; a failure carries it, too.
+    tag: Option<Box<[u8]>>,
+    /// The mirror of RSeq.
+    reliable: provisional::Reliable,
 }
 
 /// For whom somebody is looked for.
@@ -70,7 +75,7 @@ struct Branch {
     flow: Flow,
     /// The request under way; `None` when it has ended.
     request: Option<RequestId>,
-    /// Targets not yet tried (RFC 3263 §4.3).
+    /// Targets not yet tried, best last (RFC 3263 §4.3).
     targets: Vec<Destination>,
     /// The Authorization header of the next try, and how often we were challenged.
     authorization: Option<(Vec<u8>, u8)>,
@@ -89,193 +94,88 @@ impl Setup {
         plan: Plan,
     ) -> Self {
         let offer = invite.sdp().map(Into::into);
-        Self::new(
-            Upstream::Caller {
-                uas,
-                flow,
-                reach,
-                invite,
-            },
-            plan,
-            offer,
-        )
+        let upstream = Upstream::Caller {
+            uas,
+            flow,
+            reach,
+            invite,
+        };
+        Self::new(upstream, plan, offer, 0)
     }
 
-    pub(crate) fn of_transfer(kept: Side, plan: Plan, offer: &[u8]) -> Self {
+    pub(crate) fn of_transfer(kept: Side, plan: Plan, offer: &[u8], first: usize) -> Self {
         let offer = (!offer.is_empty()).then(|| offer.into());
-        Self::new(Upstream::Transfer { kept }, plan, offer)
+        Self::new(Upstream::Transfer { kept }, plan, offer, first)
     }
 
-    fn new(upstream: Upstream, plan: Plan, offer: Option<Box<[u8]>>) -> Self {
+    fn new(upstream: Upstream, plan: Plan, offer: Option<Box<[u8]>>, first: usize) -> Self {
         let mut attempts = plan.attempts;
         attempts.truncate(ATTEMPTS_MAX);
         Self {
             upstream,
             attempts,
+            first,
             next: 0,
-            asking: 0,
+            asking: Vec::new(),
+            redirecting: 0,
             branches: Vec::new(),
             offer,
             relayed_offer: None,
             best: None,
             redirects: 0,
-            rseq: 0,
-            reliable: Vec::new(),
+            rang: false,
+            tag: None,
+            reliable: provisional::Reliable::default(),
         }
     }
-}
 
-impl Setup {
     /// Whether the caller made the offer.
     pub(crate) const fn has_offer(&self) -> bool {
         self.offer.is_some()
+    }
+
+    /// The owner's name for the attempt of a branch.
+    fn token(&self, branch: usize) -> u32 {
+        self.attempts[self.branches[branch].attempt].token
+    }
+
+    /// Call-ID of the last INVITE sent.
+    fn last_call_id(&self) -> Box<[u8]> {
+        let last = self.branches.last();
+        last.map(|b| b.dialog.call_id.clone()).unwrap_or_default()
     }
 }
 
 impl Call {
     pub(crate) fn begin_setup(&mut self, ctx: &mut Ctx<'_>) {
-        if !self.session_interval_fits(ctx) {
-            return;
+        if self.may_begin(ctx) {
+            self.dial_next_stage(ctx);
+            self.settle(ctx);
         }
-        self.dial_next_stage(ctx);
-        self.settle(ctx);
     }
 
-    /// Refuses a caller that asks for too short a session (RFC 4028 §9).
-    pub(crate) fn session_interval_fits(&mut self, ctx: &mut Ctx<'_>) -> bool {
-        let min_s = ctx.config.session_expires_min_s;
-        let Some(setup) = &self.setup else {
-            return false;
+    /// Refuses a caller whose INVITE is at its last hop, cannot make a dialog, or asks for too
+    /// short a session (RFC 3261 §16.3, §12.1.1, RFC 4028 §9).
+    pub(crate) fn may_begin(&mut self, ctx: &mut Ctx<'_>) -> bool {
+        let upstream = self.setup.as_ref().map(|s| &s.upstream);
+        let Some(Upstream::Caller { invite, .. }) = upstream else {
+            return upstream.is_some();
         };
-        let Upstream::Caller {
-            uas, flow, invite, ..
-        } = &setup.upstream
-        else {
+        let status = if invite.number(HeaderName::MaxForwards) == Some(0) {
+            483
+        } else if Dialog::of_callee(invite, b"").is_err() {
+            400
+        } else if asks_too_short_session(invite, ctx.config.session_expires_min_s) {
+            422
+        } else {
             return true;
         };
-        let too_short = session_expires(invite).is_some_and(|(s, _)| s < min_s)
-            && invite.lists(HeaderName::Supported, "timer");
-        if too_short {
-            let tag = self.random.tag(self.key);
-            let mut w = Writer::response(invite, flow.remote, 422, "", &tag);
-            w.header_fmt("Min-SE", format_args!("{min_s}"));
-            ctx.emit(Output::Respond {
-                uas: *uas,
-                status: 422,
-                bytes: w.finish(),
-                how: Respond::Plain,
-            });
-            self.close(ctx, Cause::Refused(422), 422);
-        }
-        !too_short
+        self.fail_setup(ctx, status, None, Cause::Refused(status));
+        false
     }
 
-    /// Dials all attempts of the next stage; `false` if there is none.
-    fn dial_next_stage(&mut self, ctx: &mut Ctx<'_>) -> bool {
-        let Some(setup) = &mut self.setup else {
-            return false;
-        };
-        let Some(stage) = setup.attempts.get(setup.next).map(|a| a.stage) else {
-            return false;
-        };
-        let mut ring_max = std::time::Duration::ZERO;
-        while let Some(attempt) = setup.attempts.get(setup.next).filter(|a| a.stage == stage) {
-            ring_max = ring_max.max(attempt.ring_max);
-            ctx.emit(Output::Dial {
-                attempt: setup.next,
-                token: attempt.token,
-                destination: attempt.destination.clone(),
-                uri: attempt.uri.clone(),
-            });
-            setup.next += 1;
-            setup.asking += 1;
-        }
-        self.arm_after(ctx, Timer::Ring, ring_max);
-        true
-    }
-
-    pub(crate) fn handle_dial(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        attempt: usize,
-        targets: Result<Vec<Destination>, RefusedDial>,
-    ) {
-        let Some(setup) = &mut self.setup else { return };
-        setup.asking = setup.asking.saturating_sub(1);
-        match targets {
-            Ok(mut targets) if !targets.is_empty() => {
-                targets.reverse();
-                let branch = self.new_branch(ctx, attempt, targets);
-                self.try_target(ctx, branch);
-            }
-            Ok(_) => self.note_failure(503, None),
-            Err(refused) => self.note_failure(refused.status, None),
-        }
-        self.settle(ctx);
-    }
-
-    fn new_branch(&mut self, ctx: &Ctx<'_>, attempt: usize, targets: Vec<Destination>) -> usize {
-        let tag = self.random.tag(self.key);
-        let call_id = self.random.call_id();
-        let Some(setup) = &mut self.setup else {
-            return 0;
-        };
-        let plan = &setup.attempts[attempt];
-        let mut dialog = Dialog::of_caller(&call_id, &tag, &plan.from, &plan.to);
-        dialog.target = plan.uri.clone();
-        dialog.routes = plan.routes.clone();
-        setup.branches.push(Branch {
-            attempt,
-            dialog,
-            flow: flow_of(&targets[0]),
-            request: None,
-            targets,
-            authorization: None,
-            session_s: ctx.config.session_expires_s,
-            rseqs: Vec::new(),
-        });
-        setup.branches.len() - 1
-    }
-
-    /// Sends the INVITE of a branch to its next target, asking the relay for the offer first.
-    fn try_target(&mut self, ctx: &mut Ctx<'_>, branch: usize) {
-        let Some(setup) = &mut self.setup else { return };
-        let entry = &mut setup.branches[branch];
-        let Some(target) = entry.targets.last() else {
-            return;
-        };
-        entry.flow = flow_of(target);
-        let family = Family::of(entry.flow.remote.ip().to_canonical());
-        let Some(offer) = setup.offer.clone() else {
-            self.send_invite(ctx, branch, None);
-            return;
-        };
-        if let Some((_, sdp)) = setup.relayed_offer.as_ref().filter(|(f, _)| *f == family) {
-            let sdp = sdp.clone();
-            self.send_invite(ctx, branch, Some(&sdp));
-            return;
-        }
-        let from = self.offering_side();
-        self.media(
-            ctx,
-            MediaOp::Offer,
-            None,
-            from,
-            &offer,
-            Wait::Invite { branch },
-        );
-    }
-
-    /// Which side of the media session the offer comes from.
-    pub(crate) fn offering_side(&self) -> Side {
-        match self.setup.as_ref().map(|s| &s.upstream) {
-            Some(Upstream::Transfer { kept, .. }) => *kept,
-            _ => Side::A,
-        }
-    }
-
-    /// For the relay: where the offerer's signalling comes from, and the family toward the other
-    /// side.
+    /// For the relay: where the describing side's signalling comes from, and the family that the
+    /// other side wants.
     pub(crate) fn media_ends(&self, pair: Option<PairId>, from: Side) -> (IpAddr, Family) {
         let here = pair.and_then(|p| self.leg(p, from)).map(|l| l.flow);
         let there = pair.and_then(|p| self.leg(p, from.other()));
@@ -283,219 +183,170 @@ impl Call {
             Some(Upstream::Caller { flow, .. }) => Some(*flow),
             _ => None,
         };
-        let newest = self
-            .setup
-            .as_ref()
-            .and_then(|s| s.branches.last())
-            .map(|b| b.flow);
-        let signalling = here
-            .or(upstream)
-            .or(newest)
-            .map(|f| f.remote.ip().to_canonical());
-        let toward = there.map(Leg::family).or_else(|| {
-            newest
-                .or(upstream)
-                .map(|f| Family::of(f.remote.ip().to_canonical()))
-        });
+        let ip = |flow: Flow| flow.remote.ip().to_canonical();
+        let signalling = here.or(upstream).map(ip);
+        let toward = there
+            .map(Leg::family)
+            .or_else(|| signalling.map(Family::of));
         (
-            signalling.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
+            signalling.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             toward.unwrap_or(Family::V4),
         )
     }
 
-    pub(crate) fn handle_routed(&mut self, ctx: &mut Ctx<'_>, plan: Result<Plan, RefusedDial>) {
-        if self.transfer_waits_for_plan() {
-            self.handle_transfer_plan(ctx, plan);
-            return;
-        }
-        let Some(setup) = &mut self.setup else { return };
-        setup.asking = setup.asking.saturating_sub(1);
-        match plan {
-            Ok(plan) => {
-                // Redirected attempts come next, before later stages (RFC 3261 §8.1.3.4).
-                let stage = setup
-                    .attempts
-                    .get(setup.next.wrapping_sub(1))
-                    .map_or(0, |a| a.stage);
-                let room = ATTEMPTS_MAX.saturating_sub(setup.attempts.len());
-                let fresh = plan
-                    .attempts
-                    .into_iter()
-                    .take(room)
-                    .map(|a| Attempt { stage, ..a });
-                let at = setup.next;
-                setup.attempts.splice(at..at, fresh);
-                if setup.attempts.len() > at {
-                    self.dial_redirected(ctx, stage);
-                }
-            }
-            Err(refused) => self.note_failure(refused.status, None),
-        }
-        self.settle(ctx);
-    }
-
-    fn dial_redirected(&mut self, ctx: &mut Ctx<'_>, stage: u16) {
-        let Some(setup) = &self.setup else { return };
-        if setup
-            .attempts
-            .get(setup.next)
-            .is_some_and(|a| a.stage == stage)
-        {
-            self.dial_next_stage(ctx);
-        }
-    }
-
-    pub(crate) fn handle_silence(&mut self, ctx: &mut Ctx<'_>, request: RequestId) {
-        let Some(at) = self.pending.iter().position(|p| p.id == request) else {
-            return;
-        };
-        let Purpose::Invite { branch } = self.pending[at].purpose else {
-            return;
-        };
-        self.pending.swap_remove(at);
-        ctx.emit(Output::Cancel {
-            id: request,
-            reason: Cause::NoAnswer.header().into(),
-        });
-        let token = self
-            .setup
-            .as_ref()
-            .map_or(0, |s| s.attempts[s.branches[branch].attempt].token);
-        self.pending.push(crate::pending::Pending {
-            id: request,
-            purpose: Purpose::Abandoned { token },
-        });
-        self.fail_over(ctx, branch, Uac::Timeout);
-    }
-
-    pub(crate) fn handle_ring_timeout(&mut self, ctx: &mut Ctx<'_>) {
-        let open: Vec<usize> = match &self.setup {
-            Some(setup) => (0..setup.branches.len())
-                .filter(|b| setup.branches[*b].request.is_some())
-                .collect(),
-            None => return,
-        };
-        for branch in open {
-            self.abandon(ctx, branch, &Cause::NoAnswer);
-            self.note_failure(480, None);
-        }
-        self.settle(ctx);
-    }
-
     /// Gives up one branch: CANCEL, and a late 2xx is ended.
-    fn abandon(&mut self, ctx: &mut Ctx<'_>, branch: usize, cause: &Cause) {
+    fn abandon(&mut self, ctx: &mut Ctx<'_>, branch: usize, reason: &str) {
         let Some(setup) = &mut self.setup else { return };
         let Some(id) = setup.branches[branch].request.take() else {
             return;
         };
-        let token = setup.attempts[setup.branches[branch].attempt].token;
+        let token = setup.token(branch);
+        self.abandon_request(ctx, id, Some(token), reason);
+        self.drop_pairs(ctx, |p| p.branch == branch);
+    }
+
+    /// Cancels an INVITE. `token` names its attempt if the attempt's end is to be told.
+    fn abandon_request(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        id: RequestId,
+        token: Option<u32>,
+        reason: &str,
+    ) {
         self.disarm(Timer::Silence(id));
         if let Some(pending) = self.pending.iter_mut().find(|p| p.id == id) {
             pending.purpose = Purpose::Abandoned { token };
         }
-        ctx.emit(Output::Cancel {
-            id,
-            reason: cause.header().into(),
-        });
-        self.pairs.retain(|p| p.branch != branch);
+        let reason = reason.into();
+        ctx.emit(Output::Cancel { id, reason });
     }
 
-    /// Gives up all branches but one.
-    pub(crate) fn abandon_all(&mut self, ctx: &mut Ctx<'_>, but: Option<usize>, cause: &Cause) {
-        let count = self.setup.as_ref().map_or(0, |s| s.branches.len());
+    /// Gives up all branches but one, and dials nobody else.
+    fn abandon_all(&mut self, ctx: &mut Ctx<'_>, but: Option<usize>, reason: &str) {
+        self.stop_dialling();
+        let Some(setup) = &mut self.setup else { return };
+        setup.redirecting = 0;
+        let count = setup.branches.len();
+        for attempt in std::mem::take(&mut setup.asking) {
+            let token = setup.attempts[attempt].token;
+            attempt_ended(ctx, token, 0);
+        }
         for branch in (0..count).filter(|b| Some(*b) != but) {
-            self.abandon(ctx, branch, cause);
+            self.abandon(ctx, branch, reason);
         }
     }
 
-    /// The caller gave up (RFC 3261 §9.2).
+    /// Gives up all branches but the one that has answered.
+    pub(crate) fn abandon_others(&mut self, ctx: &mut Ctx<'_>, branch: usize) {
+        self.abandon_all(ctx, Some(branch), ELSEWHERE);
+    }
+
+    /// Gives up all branches.
+    pub(crate) fn stop_looking(&mut self, ctx: &mut Ctx<'_>, reason: &str) {
+        self.abandon_all(ctx, None, reason);
+    }
+
+    fn stop_dialling(&mut self) {
+        if let Some(setup) = &mut self.setup {
+            setup.next = setup.attempts.len();
+        }
+    }
+
+    /// The set-up is over; its attempts keep their names to themselves.
+    pub(crate) fn forget_setup(&mut self) -> Option<Box<Setup>> {
+        let setup = self.setup.take()?;
+        self.attempts_before = setup.first + setup.attempts.len();
+        self.disarm(Timer::Ring);
+        Some(setup)
+    }
+
+    /// The caller gave up (RFC 3261 §9.2); its Reason is passed on (RFC 3326 §2).
     pub(crate) fn handle_cancelled(&mut self, ctx: &mut Ctx<'_>, reason: Option<&[u8]>) {
-        let Some(setup) = &self.setup else { return };
-        if !matches!(setup.upstream, Upstream::Caller { .. }) {
-            return;
+        match self.phase {
+            Phase::Setup => {
+                let reason = reason.and_then(|r| core::str::from_utf8(r).ok());
+                let ours = Cause::Cancelled.header();
+                self.stop_looking(ctx, reason.unwrap_or(&ours));
+                self.fail_setup(ctx, 487, None, Cause::Cancelled);
+            }
+            Phase::Answered => self.cancel_relayed(ctx, reason),
+            Phase::Over => {}
         }
-        let _ = reason;
-        self.abandon_all(ctx, None, &Cause::Cancelled);
-        self.answer_caller_finally(ctx, 487, None, None);
-        self.close(ctx, Cause::Cancelled, 487);
     }
 
-    /// The final failure to the caller, or to the leg that asked for the transfer.
-    pub(crate) fn answer_caller_finally(
+    /// Nobody answered: the final failure to the caller, which ends the call, or to the leg that
+    /// asked for a transfer.
+    pub(crate) fn fail_setup(
         &mut self,
         ctx: &mut Ctx<'_>,
         status: u16,
-        source: Option<&Message>,
-        cause: Option<&Cause>,
+        source: Option<(&Message, headers::Trust)>,
+        cause: Cause,
     ) {
-        let Some(setup) = self.setup.take() else {
+        let reason = cause.header();
+        self.stop_looking(ctx, &reason);
+        let Some(setup) = self.forget_setup() else {
             return;
         };
-        self.disarm(Timer::Ring);
-        match setup.upstream {
-            Upstream::Caller {
-                uas, flow, invite, ..
-            } => {
-                let tag = self.random.tag(self.key);
-                let phrase = source
-                    .and_then(|m| core::str::from_utf8(m.reason()).ok())
-                    .filter(|_| source.is_some_and(|m| m.status() == status))
-                    .unwrap_or("");
-                let mut w = Writer::response(&invite, flow.remote, status, phrase, &tag);
-                w.header("Server", ctx.config.product.as_bytes());
-                if let Some(source) = source {
-                    headers::carry(&mut w, source, headers::Trust::Untrusted, self.trust);
-                }
-                let has_reason = source.is_some_and(|m| m.header(HeaderName::Reason).is_some());
-                if !has_reason {
-                    let refused = Cause::Refused(status);
-                    w.header("Reason", cause.unwrap_or(&refused).header().as_bytes());
-                }
-                ctx.emit(Output::Respond {
-                    uas,
-                    status,
-                    bytes: w.finish(),
-                    how: Respond::Plain,
-                });
-                self.pairs.clear();
-            }
-            Upstream::Transfer { .. } => self.transfer_failed(ctx, status),
-        }
-    }
-
-    pub(crate) fn attempt_ended(&self, ctx: &mut Ctx<'_>, token: u32, status: u16) {
-        ctx.emit(Output::Fact(Fact::AttemptEnded {
-            token,
-            status,
-            answered_by_peer: false,
-            retry_after_s: None,
-        }));
-    }
-
-    /// Closes a call that nobody answered.
-    pub(crate) fn close(&mut self, ctx: &mut Ctx<'_>, cause: Cause, status: u16) {
-        if self.phase != Phase::Setup {
+        let Upstream::Caller {
+            uas, flow, invite, ..
+        } = &setup.upstream
+        else {
+            self.transfer_failed(ctx, status);
             return;
+        };
+        let tag = match &setup.tag {
+            Some(tag) => tag.clone(),
+            None => self.random.tag(self.key),
+        };
+        let phrase = source
+            .filter(|(m, _)| m.status() == status)
+            .and_then(|(m, _)| core::str::from_utf8(m.reason()).ok());
+        let mut w = Writer::response(invite, flow.remote, status, phrase.unwrap_or(""), &tag);
+        w.header("Server", ctx.config.product.as_bytes());
+        if status == 422 {
+            w.header_fmt(
+                "Min-SE",
+                format_args!("{}", ctx.config.session_expires_min_s),
+            );
         }
-        self.setup = None;
-        ending::finish(self, ctx, cause, status);
+        if let Some((source, trust)) = source {
+            headers::carry(&mut w, source, trust, self.trust);
+        }
+        if source.is_none_or(|(m, _)| m.header(HeaderName::Reason).is_none()) {
+            w.header("Reason", reason.as_bytes());
+        }
+        ctx.emit(Output::Respond {
+            uas: *uas,
+            status,
+            bytes: w.finish(),
+            how: Respond::Plain,
+        });
+        self.drop_pairs(ctx, |_| true);
+        self.finish(ctx, cause, status, setup.last_call_id());
+    }
+
+    /// An attempt that we gave up is over, unless that has been told.
+    pub(crate) fn attempt_given_up(&self, ctx: &mut Ctx<'_>, token: Option<u32>) {
+        if let Some(token) = token {
+            attempt_ended(ctx, token, 0);
+        }
     }
 }
 
-/// The flow that a destination amounts to; a connection still to be opened has none of its own.
-fn flow_of(destination: &Destination) -> Flow {
-    match destination {
-        Destination::Flow(flow) => *flow,
-        Destination::Address {
-            transport,
-            listener,
-            remote,
-            ..
-        } => Flow {
-            transport: *transport,
-            listener: *listener,
-            conn: None,
-            remote: *remote,
-        },
-    }
+/// Tells of an attempt that ended without a word of the peer.
+fn attempt_ended(ctx: &mut Ctx<'_>, token: u32, status: u16) {
+    ctx.emit(Output::Fact(Fact::AttemptEnded {
+        token,
+        status,
+        answered_by_peer: false,
+        retry_after_s: None,
+    }));
+}
+
+/// Whether a request that could be told so asks for a session shorter than we take; where the
+/// peer knows no session timers a proxy has asked, whom 422 would not reach (RFC 4028 §9).
+pub(crate) fn asks_too_short_session(request: &Message, min_s: u32) -> bool {
+    session_expires(request).is_some_and(|(s, _)| s < min_s)
+        && request.lists(HeaderName::Supported, "timer")
 }

@@ -4,11 +4,15 @@
 //! target has answered, the old pair stays as it is, so a failed transfer changes nothing. The
 //! target takes the referrer's place in the pair, in a media session of its own.
 
+mod join;
+
 use sip::{Flow, HeaderName, Message, Method, NameAddr, Replaces, Uri, Writer, uri};
 
+use join::Join;
+
 use crate::call::{Call, Phase};
-use crate::io::{Ctx, Hop, MediaOp, Output, RefusedDial, Respond, Side, Timer, Uas};
-use crate::leg::{Leg, Offering, PairId};
+use crate::io::{Ctx, Input, MediaOp, Output, RefusedDial, Respond, Side, Timer, Uas};
+use crate::leg::{Leg, PairId};
 use crate::pending::{Purpose, Wait};
 use crate::plan::Plan;
 use crate::reason::Cause;
@@ -36,26 +40,22 @@ pub(crate) enum Kind {
     Routing,
     /// REFER, the target being dialled.
     Dialling,
-    /// REFER, the target has answered.
+    /// REFER, the target has answered, and the two are told of each other's media.
     Joining,
+    /// REFER, all done but for the end of the referrer.
+    Joined,
     /// INVITE with Replaces.
     Replacing,
 }
 
-#[derive(Clone, Debug)]
-struct Join {
-    side: Side,
-    sdp: Box<[u8]>,
-    half: Half,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Half {
-    First,
-    Second,
-}
-
 impl Transfer {
+    /// The call is over: the session it would have returned to is not needed.
+    pub(crate) fn end_media(&self, ctx: &mut Ctx<'_>) {
+        if let Some(session) = self.old_session {
+            ctx.emit(Output::MediaEnd { session });
+        }
+    }
+
     pub(crate) const fn new(pair: PairId, by: Side, kind: Kind) -> Self {
         Self {
             pair,
@@ -68,12 +68,14 @@ impl Transfer {
     }
 }
 
+/// The media session of a call is its key, with the number of partners it had on top.
+const SESSION_BITS: u32 = 56;
+
 impl Call {
     pub(crate) fn handle_refer(
         &mut self,
         ctx: &mut Ctx<'_>,
-        pair: PairId,
-        side: Side,
+        (pair, side): (PairId, Side),
         uas: Uas,
         flow: Flow,
         request: &Message,
@@ -131,7 +133,8 @@ impl Call {
                     .leg(pair, kept)
                     .map(|l| active(&l.received))
                     .unwrap_or_default();
-                self.setup = Some(Box::new(Setup::of_transfer(kept, plan, &offer)));
+                let setup = Setup::of_transfer(kept, plan, &offer, self.attempts_before);
+                self.setup = Some(Box::new(setup));
                 self.begin_setup(ctx);
             }
             Err(refused) => self.transfer_failed(ctx, refused.status),
@@ -140,24 +143,29 @@ impl Call {
 
     /// Joins the side that was kept with a leg of another call, which has given it up
     /// ([`Call::release`]). `token` is the owner's name for its attempt in this call.
-    pub fn adopt(&mut self, ctx: &mut Ctx<'_>, mut leg: Leg, token: Option<u32>) {
-        let Some(transfer) = &self.transfer else {
+    pub fn adopt(&mut self, ctx: &mut Ctx<'_>, leg: Leg, token: Option<u32>) {
+        let leg = Box::new(leg);
+        self.handle(ctx, Input::Adopt { leg, token });
+    }
+
+    pub(crate) fn take_over(&mut self, ctx: &mut Ctx<'_>, mut leg: Leg, token: Option<u32>) {
+        leg.token = token;
+        leg.own_origin();
+        let waiting = self.transfer.as_ref().filter(|t| t.kind == Kind::Routing);
+        let Some((pair, by)) = waiting.map(|t| (t.pair, t.by)) else {
+            // Whoever asked for it has left meanwhile.
+            self.part(ctx, leg, Cause::Transferred.header().as_bytes());
             return;
         };
-        let (pair, by) = (transfer.pair, transfer.by);
-        leg.token = token;
+        let kept = by.other();
         self.open_new_session();
         self.take_place(ctx, pair, by, leg);
         let offer = self
-            .leg(pair, by.other())
+            .leg(pair, kept)
             .map(|l| active(&l.received))
             .unwrap_or_default();
-        let then = Wait::JoinOffer {
-            pair,
-            from: by.other(),
-        };
-        self.media(ctx, MediaOp::Offer, Some(pair), by.other(), &offer, then);
-        self.forget_transfer_if_done();
+        let then = Wait::JoinOffer { pair, from: kept };
+        self.media(ctx, MediaOp::Offer, Some(pair), kept, &offer, then);
     }
 
     /// Gives up the peer of the leg that Replaces names, and ends the rest of the call. `None`
@@ -168,8 +176,12 @@ impl Call {
         }
         let (pair, side) = self.named_leg(replaces)?;
         let entry = self.pairs.iter_mut().find(|p| p.id == pair)?;
-        let leg = entry.legs[side.other() as usize].take()?;
-        self.hang_up(ctx, None, Cause::Transferred);
+        let peer = &mut entry.legs[side.other() as usize];
+        let leg = peer.take_if(|leg| leg.is_idle())?;
+        crate::ending::leg_ended(ctx, &leg);
+        let reason = Cause::Transferred.header();
+        self.hang_up(ctx, None, Cause::Transferred, reason.as_bytes());
+        self.tidy(ctx);
         Some(leg)
     }
 
@@ -190,34 +202,37 @@ impl Call {
         ctx: &mut Ctx<'_>,
         branch: usize,
         flow: Flow,
-        message: Message,
+        message: &Message,
     ) {
-        self.abandon_all(ctx, Some(branch), &Cause::HungUp(crate::EndedBy::Platform));
-        let Some(setup) = self.setup.take() else {
+        self.abandon_others(ctx, branch);
+        let Some(setup) = self.forget_setup() else {
             return;
         };
-        self.disarm(Timer::Ring);
         let Some(transfer) = &self.transfer else {
             return;
         };
         let (pair, by) = (transfer.pair, transfer.by);
-        let mut leg = setup.callee_leg(branch, flow, &message);
-        crate::refresh::accept_as_caller(&mut leg, ctx.config, &message);
+        let mut leg = setup.callee_leg(branch, flow, message);
+        crate::refresh::accept_as_caller(&mut leg, ctx.config, message);
         self.take_place(ctx, pair, by, leg);
         self.send_ack(ctx, pair, by, None);
         self.arm_session(ctx, pair, by);
-        if let Some(sdp) = message.sdp().map(<[u8]>::to_vec) {
-            self.keep_received(pair, by, &sdp);
-            let then = Wait::JoinAnswer { pair, from: by };
-            self.media(ctx, MediaOp::Answer, Some(pair), by, &sdp, then);
+        match message.sdp().map(<[u8]>::to_vec) {
+            Some(sdp) => {
+                self.keep_received(pair, by, &sdp);
+                let then = Wait::JoinAnswer { pair, from: by };
+                self.media(ctx, MediaOp::Answer, Some(pair), by, &sdp, then);
+            }
+            None => self.joined_up(),
         }
-        self.forget_transfer_if_done();
     }
 
     /// Puts a leg in the place of the referrer, tells the referrer, and ends the old media.
     fn take_place(&mut self, ctx: &mut Ctx<'_>, pair: PairId, by: Side, leg: Leg) {
         self.disarm(Timer::Refresh(pair, by));
         self.disarm(Timer::SessionExpires(pair, by));
+        self.disarm(Timer::Retry(pair, by));
+        self.part_from_referrer(ctx, pair, by);
         let Some(entry) = self.pairs.iter_mut().find(|p| p.id == pair) else {
             return;
         };
@@ -236,19 +251,56 @@ impl Call {
         self.notify(ctx, 200, Some("noresource"));
     }
 
+    /// What was under way between the referrer and the side that is kept comes to nothing.
+    fn part_from_referrer(&mut self, ctx: &mut Ctx<'_>, pair: PairId, by: Side) {
+        self.refuse_relays(ctx, 491, |r| r.pair == pair && r.from != by);
+        let mut left = Vec::new();
+        for pending in &mut self.pending {
+            match &mut pending.purpose {
+                Purpose::Refresh { pair: p, side, .. } if *p == pair && *side == by => {
+                    pending.purpose = Purpose::Closing;
+                }
+                Purpose::Relay(r) if r.pair == pair => {
+                    // The side that is kept still has to answer it: to us, from now on.
+                    let method = r.request.method();
+                    let side = by.other();
+                    let ours = if r.may_offer() {
+                        Purpose::Refresh { pair, side, method }
+                    } else {
+                        Purpose::Closing
+                    };
+                    let purpose = std::mem::replace(&mut pending.purpose, ours);
+                    if let Purpose::Relay(relayed) = purpose {
+                        left.push(relayed);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for relayed in left {
+            self.respond(ctx, relayed.uas, relayed.flow, &relayed.request, 491);
+        }
+    }
+
     pub(crate) fn transfer_failed(&mut self, ctx: &mut Ctx<'_>, status: u16) {
         self.notify(ctx, status, Some("noresource"));
         let Some(transfer) = self.transfer.take() else {
             return;
         };
-        if let Some(session) = transfer.old_session {
-            ctx.emit(Output::MediaEnd {
-                session: self.session,
-            });
-            self.session = session;
+        if transfer.kind == Kind::Dialling {
+            if std::mem::take(&mut self.session_open) {
+                let session = self.session;
+                ctx.emit(Output::MediaEnd { session });
+            }
+            if let Some(session) = transfer.old_session {
+                self.session = session;
+                self.session_open = true;
+            }
         }
         if self.leg(transfer.pair, transfer.by).is_none() {
-            self.hang_up(ctx, None, Cause::Refused(status));
+            let cause = Cause::Refused(status);
+            let reason = cause.header();
+            self.hang_up(ctx, None, cause, reason.as_bytes());
         }
     }
 
@@ -290,27 +342,36 @@ impl Call {
     }
 
     /// The referrer has heard the outcome: its own leg ends (RFC 5589 §6).
-    pub(crate) fn handle_notified(&mut self, ctx: &mut Ctx<'_>, last: bool, _status: u16) {
+    pub(crate) fn handle_notified(&mut self, ctx: &mut Ctx<'_>, last: bool) {
         if !last {
             return;
         }
         let referrer = self.transfer.as_mut().and_then(|t| t.referrer.take());
         if let Some(leg) = referrer {
-            self.bye(ctx, leg, &Cause::Transferred.header());
+            self.part(ctx, leg, Cause::Transferred.header().as_bytes());
         }
         self.forget_transfer_if_done();
     }
 
     /// Whether a BYE of this side only means that it leaves the rest to a transfer under way.
-    pub(crate) fn leaves_for_transfer(&mut self, pair: PairId, side: Side) -> bool {
+    pub(crate) fn leaves_for_transfer(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        pair: PairId,
+        side: Side,
+    ) -> bool {
         let Some(transfer) = &self.transfer else {
             return false;
         };
         let leaves = transfer.pair == pair
             && transfer.by == side
             && matches!(transfer.kind, Kind::Routing | Kind::Dialling);
-        if leaves && let Some(entry) = self.pairs.iter_mut().find(|p| p.id == pair) {
-            entry.legs[side as usize] = None;
+        if leaves {
+            self.part_from_referrer(ctx, pair, side);
+            let entry = self.pairs.iter_mut().find(|p| p.id == pair);
+            if let Some(leg) = entry.and_then(|p| p.legs[side as usize].take()) {
+                crate::ending::leg_ended(ctx, &leg);
+            }
         }
         leaves
     }
@@ -328,9 +389,10 @@ impl Call {
             .is_some_and(|l| l.is_dialog(local, remote))
     }
 
-    pub(crate) fn forget_referrer(&mut self) {
-        if let Some(transfer) = &mut self.transfer {
-            transfer.referrer = None;
+    /// The referrer has left by itself.
+    pub(crate) fn forget_referrer(&mut self, ctx: &mut Ctx<'_>) {
+        if let Some(leg) = self.transfer.as_mut().and_then(|t| t.referrer.take()) {
+            crate::ending::leg_ended(ctx, &leg);
         }
         self.forget_transfer_if_done();
     }
@@ -339,7 +401,7 @@ impl Call {
         let done = self
             .transfer
             .as_ref()
-            .is_some_and(|t| t.kind == Kind::Joining && t.referrer.is_none() && t.join.is_none());
+            .is_some_and(|t| t.kind == Kind::Joined && t.referrer.is_none());
         if done {
             self.transfer = None;
         }
@@ -347,172 +409,21 @@ impl Call {
 
     /// From here on the relay is asked for a session of its own.
     fn open_new_session(&mut self) {
-        let count = (self.session >> 56) + 1;
-        let next = (self.session & ((1 << 56) - 1)) | (count << 56);
+        let count = (self.session >> SESSION_BITS).wrapping_add(1);
+        let next = (self.session & ((1 << SESSION_BITS) - 1)) | (count << SESSION_BITS);
         let old = std::mem::replace(&mut self.session, next);
+        let was_open = std::mem::take(&mut self.session_open);
         if let Some(transfer) = &mut self.transfer {
-            transfer.old_session = self.session_open.then_some(old);
+            transfer.old_session = was_open.then_some(old);
         }
     }
 
-    pub(crate) fn send_join(&mut self, ctx: &mut Ctx<'_>, pair: PairId, from: Side, sdp: &[u8]) {
-        self.reoffer(
-            ctx,
-            pair,
-            Join {
-                side: from.other(),
-                sdp: sdp.into(),
-                half: Half::First,
-            },
-        );
-    }
-
-    pub(crate) fn send_join_back(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        pair: PairId,
-        from: Side,
-        sdp: &[u8],
-    ) {
-        self.reoffer(
-            ctx,
-            pair,
-            Join {
-                side: from.other(),
-                sdp: sdp.into(),
-                half: Half::Second,
-            },
-        );
-    }
-
-    /// A re-INVITE of ours with another party's description; waits its turn if the leg is in the
-    /// middle of an exchange.
-    fn reoffer(&mut self, ctx: &mut Ctx<'_>, pair: PairId, join: Join) {
-        let side = join.side;
-        let Some(leg) = self.leg_mut(pair, side) else {
-            return;
-        };
-        if leg.offering != Offering::Nobody || leg.unacked != 0 || leg.owes_ack {
-            self.put_off(ctx, pair, join);
-            return;
-        }
-        leg.offering = Offering::Us;
-        let sdp = leg.describe(&join.sdp);
-        let mut w = leg.dialog.request("INVITE");
-        leg.invite_seq = leg.dialog.local_seq;
-        w.header_fmt("Contact", format_args!("<{}>", leg.contact(ctx.config)));
-        w.header("Allow", crate::headers::ALLOW)
-            .header("Supported", b"timer, replaces");
-        if leg.session_s > 0 {
-            w.header_fmt("Session-Expires", format_args!("{}", leg.session_s));
-        }
-        let bytes = w.finish_with(b"application/sdp", &sdp);
-        let hop: Hop = leg.hop();
-        let purpose = match join.half {
-            Half::First => Purpose::JoinFirst { pair, side },
-            Half::Second => Purpose::JoinSecond { pair, side },
-        };
+    /// The two sides know each other's media.
+    pub(crate) fn joined_up(&mut self) {
         if let Some(transfer) = &mut self.transfer {
-            transfer.join = Some(join);
-        }
-        self.send(ctx, Method::Invite, hop, bytes, purpose);
-    }
-
-    fn put_off(&mut self, ctx: &mut Ctx<'_>, pair: PairId, join: Join) {
-        let side = join.side;
-        let after = self.back_off(side);
-        let transfer = self
-            .transfer
-            .get_or_insert_with(|| Box::new(Transfer::new(pair, side, Kind::Joining)));
-        transfer.join = Some(join);
-        self.arm_after(ctx, Timer::Retry(pair, side), after);
-    }
-
-    /// Tries a put-off join again; `false` if there is none for that side.
-    pub(crate) fn retry_join(&mut self, ctx: &mut Ctx<'_>, pair: PairId, side: Side) -> bool {
-        let join = self
-            .transfer
-            .as_mut()
-            .filter(|t| t.pair == pair && t.join.as_ref().is_some_and(|j| j.side == side))
-            .and_then(|t| t.join.take());
-        match join {
-            Some(join) => {
-                self.reoffer(ctx, pair, join);
-                true
-            }
-            None => false,
-        }
-    }
-
-    pub(crate) fn handle_join_first(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        pair: PairId,
-        side: Side,
-        flow: Flow,
-        message: &Message,
-    ) {
-        if !self.joined(ctx, pair, side, flow, message) {
-            return;
-        }
-        if let Some(sdp) = message.sdp().map(<[u8]>::to_vec) {
-            self.keep_received(pair, side, &sdp);
-            let then = Wait::JoinAnswer { pair, from: side };
-            self.media(ctx, MediaOp::Answer, Some(pair), side, &sdp, then);
-        }
-    }
-
-    pub(crate) fn handle_join_second(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        pair: PairId,
-        side: Side,
-        flow: Flow,
-        message: &Message,
-    ) {
-        if !self.joined(ctx, pair, side, flow, message) {
-            return;
-        }
-        if let Some(sdp) = message.sdp().map(<[u8]>::to_vec) {
-            self.keep_received(pair, side, &sdp);
-            self.media(ctx, MediaOp::Answer, Some(pair), side, &sdp, Wait::JoinDone);
+            transfer.kind = Kind::Joined;
         }
         self.forget_transfer_if_done();
-    }
-
-    /// The answer to a re-INVITE of a join: acknowledged, put off, or the end of the call.
-    fn joined(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        pair: PairId,
-        side: Side,
-        flow: Flow,
-        message: &Message,
-    ) -> bool {
-        let who = self.who(pair, side);
-        let join = self.transfer.as_mut().and_then(|t| t.join.take());
-        let Some(leg) = self.leg_mut(pair, side) else {
-            return false;
-        };
-        leg.offering = Offering::Nobody;
-        match (message.status(), join) {
-            (200..300, _) => {
-                leg.dialog.refresh_target(message);
-                leg.flow.conn = flow.conn.or(leg.flow.conn);
-                crate::refresh::accept_as_caller(leg, ctx.config, message);
-                self.send_ack(ctx, pair, side, None);
-                self.arm_session(ctx, pair, side);
-                true
-            }
-            (491, Some(join)) => {
-                self.put_off(ctx, pair, join);
-                false
-            }
-            _ => {
-                self.end(ctx, Cause::PeerGone(who));
-                false
-            }
-        }
     }
 }
 

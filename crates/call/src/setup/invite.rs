@@ -100,7 +100,9 @@ impl Setup {
             w.header_fmt("Min-SE", format_args!("{}", config.session_expires_min_s));
         }
         w.header("User-Agent", config.product.as_bytes());
-        if !attempt.identity.is_empty() {
+        let private = source.is_some_and(headers::is_private);
+        let may_see = attempt.trust == Trust::Trusted || !private;
+        if !attempt.identity.is_empty() && may_see {
             w.header("P-Asserted-Identity", &attempt.identity);
         }
         if let Some((authorization, _)) = &entry.authorization {

@@ -4,11 +4,14 @@ use sip::digest::{self, Session};
 use sip::{Flow, HeaderName, Message, NameAddr};
 
 use crate::call::Call;
+use crate::headers::Trust;
 use crate::io::{Ctx, Fact, Output, Timer, Uac};
 use crate::plan::{Redirects, Yields};
 use crate::reason::Cause;
 
-use super::REDIRECTS_MAX;
+/// The most redirections one set-up follows (RFC 3261 §8.1.3.4 leaves it to us); a later 3xx
+/// counts as a failure.
+const REDIRECTS_MAX: u8 = 5;
 
 /// How often one attempt answers challenges: the first, and one for a stale nonce.
 const CHALLENGES_MAX: u8 = 2;
@@ -39,7 +42,7 @@ impl Call {
                 return;
             }
             503 if self.has_more_targets(branch) => {
-                self.try_target(ctx, branch);
+                self.try_next_target(ctx, branch);
                 return;
             }
             _ => self.fail_branch(ctx, branch, &message),
@@ -62,7 +65,7 @@ impl Call {
             setup.branches[branch].request = None;
         }
         if self.has_more_targets(branch) {
-            self.try_target(ctx, branch);
+            self.try_next_target(ctx, branch);
             return;
         }
         let status = match why {
@@ -71,8 +74,17 @@ impl Call {
         };
         self.report_failure(ctx, branch, status, None);
         self.note_failure(status, None);
-        self.pairs.retain(|p| p.branch != branch);
+        self.drop_pairs(ctx, |p| p.branch == branch);
         self.settle(ctx);
+    }
+
+    fn try_next_target(&mut self, ctx: &mut Ctx<'_>, branch: usize) {
+        self.drop_pairs(ctx, |p| p.branch == branch);
+        if let Some(setup) = &mut self.setup {
+            // A challenge holds for the server that made it.
+            setup.branches[branch].authorization = None;
+        }
+        self.try_target(ctx, branch);
     }
 
     fn has_more_targets(&self, branch: usize) -> bool {
@@ -88,15 +100,15 @@ impl Call {
             status => status,
         };
         self.report_failure(ctx, branch, message.status(), Some(message));
-        self.note_failure(
-            status,
-            (status == message.status()).then(|| message.clone()),
-        );
-        self.pairs.retain(|p| p.branch != branch);
+        let trust = self.setup.as_ref().map_or(Trust::Untrusted, |s| {
+            s.attempts[s.branches[branch].attempt].trust
+        });
+        let told = status == message.status();
+        self.note_failure(status, told.then(|| (message.clone(), trust)));
+        self.drop_pairs(ctx, |p| p.branch == branch);
         if status >= 600 {
             // RFC 3261 §16.7 step 5: nobody else is asked.
-            self.abandon_all(ctx, None, &Cause::Refused(status));
-            self.stop_dialling();
+            self.stop_looking(ctx, &Cause::Refused(status).header());
         } else if !self.yields(branch, status) {
             self.stop_dialling();
         }
@@ -112,16 +124,10 @@ impl Call {
         }
     }
 
-    fn stop_dialling(&mut self) {
-        if let Some(setup) = &mut self.setup {
-            setup.next = setup.attempts.len();
-        }
-    }
-
     fn report_failure(&self, ctx: &mut Ctx<'_>, branch: usize, status: u16, by: Option<&Message>) {
         let Some(setup) = &self.setup else { return };
         ctx.emit(Output::Fact(Fact::AttemptEnded {
-            token: setup.attempts[setup.branches[branch].attempt].token,
+            token: setup.token(branch),
             status,
             answered_by_peer: by.is_some(),
             retry_after_s: by.and_then(retry_after_s),
@@ -129,7 +135,7 @@ impl Call {
     }
 
     /// Remembers a failure if it says more than the best one so far (RFC 3261 §16.7 step 6).
-    pub(crate) fn note_failure(&mut self, status: u16, message: Option<Message>) {
+    pub(crate) fn note_failure(&mut self, status: u16, message: Option<(Message, Trust)>) {
         let Some(setup) = &mut self.setup else { return };
         let better = setup
             .best
@@ -143,7 +149,8 @@ impl Call {
     /// When nothing is under way any more: the next stage, else the final failure.
     pub(crate) fn settle(&mut self, ctx: &mut Ctx<'_>) {
         let Some(setup) = &self.setup else { return };
-        if setup.asking > 0 || setup.branches.iter().any(|b| b.request.is_some()) {
+        let busy = !setup.asking.is_empty() || setup.redirecting > 0;
+        if busy || setup.branches.iter().any(|b| b.request.is_some()) {
             return;
         }
         if self.is_waiting() || self.dial_next_stage(ctx) {
@@ -156,14 +163,14 @@ impl Call {
         } else {
             Cause::Refused(status)
         };
-        self.answer_caller_finally(ctx, status, message.as_ref(), Some(&cause));
-        self.close(ctx, cause, status);
+        let source = message.as_ref().map(|(m, trust)| (m, *trust));
+        self.fail_setup(ctx, status, source, cause);
     }
 
     /// A 3xx: its contacts are routed anew, if the attempt may redirect.
     fn handle_redirect(&mut self, ctx: &mut Ctx<'_>, branch: usize, message: &Message) {
         self.report_failure(ctx, branch, message.status(), Some(message));
-        self.pairs.retain(|p| p.branch != branch);
+        self.drop_pairs(ctx, |p| p.branch == branch);
         let Some(setup) = &mut self.setup else { return };
         let attempt = &setup.attempts[setup.branches[branch].attempt];
         let contacts = redirect_contacts(message);
@@ -173,7 +180,7 @@ impl Call {
             return;
         }
         setup.redirects += 1;
-        setup.asking += 1;
+        setup.redirecting += 1;
         ctx.emit(Output::Redirected {
             token: attempt.token,
             contacts,
@@ -236,7 +243,7 @@ impl Call {
 
     /// Sends the INVITE again to the target that has just answered.
     fn try_again(&mut self, ctx: &mut Ctx<'_>, branch: usize, flow: Flow) {
-        self.pairs.retain(|p| p.branch != branch);
+        self.drop_pairs(ctx, |p| p.branch == branch);
         let Some(setup) = &mut self.setup else { return };
         let entry = &mut setup.branches[branch];
         let target = match flow.conn {
