@@ -1,6 +1,6 @@
 //! The calls in progress: their table, and how their wishes are carried out.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use call::{Call, Ctx, Fact, Hop, Input, Output as CallOutput, RequestId, Respond, Uac};
 use clock::{Time, TimerKey};
@@ -31,6 +31,8 @@ pub(crate) struct Entry {
 pub(crate) struct Calls {
     slots: slab::Slab<Entry>,
     generation: u32,
+    /// Legs that were born in another call, by our tag in them.
+    adopted: BTreeMap<Box<[u8]>, CallKey>,
 }
 
 /// Bits of a key that are the slot; with those of the generation they fit under the media
@@ -58,6 +60,17 @@ impl Calls {
         key
     }
 
+    /// The call that a tag of ours belongs to.
+    pub(crate) fn key_of_tag(&self, tag: &[u8]) -> Option<CallKey> {
+        let adopter = self.adopted.get(tag).copied();
+        adopter.or_else(|| Call::key_of_tag(tag).map(CallKey))
+    }
+
+    /// From now on a tag that another call has made belongs to this one.
+    pub(crate) fn adopt(&mut self, tag: &[u8], key: CallKey) {
+        self.adopted.insert(tag.into(), key);
+    }
+
     fn slot(&self, key: CallKey) -> Option<usize> {
         let slot = (key.0 & ((1 << SLOT_BITS) - 1)) as usize;
         let entry = self.slots.get(slot)?;
@@ -82,6 +95,7 @@ impl Calls {
     }
 
     fn remove(&mut self, key: CallKey) -> Option<Entry> {
+        self.adopted.retain(|_, adopter| *adopter != key);
         self.slot(key).map(|slot| self.slots.remove(slot))
     }
 }

@@ -314,7 +314,7 @@ impl Switch {
 
     /// Joins a call with the one that Replaces names; false if there is no such call.
     fn join(&mut self, now: Time, key: CallKey, replaces: &Replaces<'_>) -> bool {
-        let Some(other) = call::Call::key_of_tag(replaces.to_tag).map(CallKey) else {
+        let Some(other) = self.calls.key_of_tag(replaces.to_tag) else {
             return false;
         };
         if other == key {
@@ -324,6 +324,7 @@ impl Switch {
             .step(now, other, |call, ctx| call.release(ctx, replaces))
             .flatten();
         let Some(leg) = released else { return false };
+        self.calls.adopt(&leg.dialog.local_tag, key);
         self.step(now, key, |call, ctx| call.adopt(ctx, leg, None));
         true
     }

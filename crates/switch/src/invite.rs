@@ -177,7 +177,7 @@ impl Switch {
             self.challenge(now, server, flow, &message, Side::Proxy, None);
             return;
         }
-        let Some(key) = Call::key_of_tag(tag).map(CallKey) else {
+        let Some(key) = self.calls.key_of_tag(tag) else {
             self.refuse(now, server, flow, &message, 481, "");
             return;
         };
