@@ -28,7 +28,7 @@ pub(crate) fn user_name(number: usize) -> String {
 
 /// The password of a user of the benchmark.
 pub(crate) fn password(number: usize) -> String {
-    format!("secret{number}")
+    format!("bench-secret-{number}")
 }
 
 /// What has become of the cycles.

@@ -34,24 +34,24 @@ struct Stream {
 }
 
 impl RtpLoad {
-    /// From the media ports of callers and callees to the relay's ports for each of them.
+    /// From the media addresses of callers and callees to the relay's ports for each of them.
     pub(crate) fn new(
-        media_ports: (u16, u16),
+        media: (SocketAddrV4, SocketAddrV4),
         caller_relays: &[u16],
         callee_relays: &[u16],
     ) -> Result<Self> {
-        let local = |port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        let relay = |port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
         let ends = [(End::Caller, caller_relays), (End::Callee, callee_relays)];
         let streams = ends.into_iter().flat_map(|(from, ports)| {
             ports.iter().map(move |&port| Stream {
                 from,
-                to: local(port),
+                to: relay(port),
                 sequence: 0,
             })
         });
         Ok(Self {
-            callers: batch::open(local(media_ports.0))?,
-            callees: batch::open(local(media_ports.1))?,
+            callers: batch::open(media.0)?,
+            callees: batch::open(media.1)?,
             streams: streams.collect(),
             sent: 0,
             received: 0,

@@ -48,20 +48,25 @@ pub(crate) fn run(effort: &Effort) -> Result<Table> {
 
 fn measure(side: Side, calls: usize, effort: &Effort) -> Result<(f64, u64)> {
     let media_ports = (ports::one(), ports::one());
+    let local = Ipv4Addr::LOCALHOST;
     match side {
         Side::Peer => {
+            let media = (
+                SocketAddrV4::new(local, media_ports.0),
+                SocketAddrV4::new(local, media_ports.1),
+            );
             let mut rtpengine = Rtpengine::start()?;
             let relays = (0..calls).map(|number| rtpengine.call(number, media_ports));
             let (callers, callees): (Vec<u16>, Vec<u16>) =
                 relays.collect::<Result<Vec<_>>>()?.into_iter().unzip();
             load(
-                RtpLoad::new(media_ports, &callers, &callees)?,
+                RtpLoad::new(media, &callers, &callees)?,
                 rtpengine.pid(),
                 effort,
             )
         }
         Side::Ours => {
-            let callee = SocketAddrV4::new(Ipv4Addr::LOCALHOST, ports::one());
+            let callee = SocketAddrV4::new(local, ports::one());
             let tandem = Tandem::start()?;
             let plan = CallPlan {
                 talk: None,
@@ -84,7 +89,12 @@ fn measure(side: Side, calls: usize, effort: &Effort) -> Result<(f64, u64)> {
                 callers.len(),
                 signalling.counts()
             );
-            let media = RtpLoad::new(media_ports, callers, callees)?;
+            // A party's audio comes from where its session description says.
+            let media = (
+                SocketAddrV4::new(*plan.caller.ip(), media_ports.0),
+                SocketAddrV4::new(*callee.ip(), media_ports.1),
+            );
+            let media = RtpLoad::new(media, callers, callees)?;
             let result = load(media, tandem.pid(), effort)?;
             signalling.hang_up(SET_UP_PER_S);
             Ok(result)
