@@ -252,21 +252,35 @@ fn split_at(s: &[u8], sep: u8) -> (&[u8], &[u8]) {
 /// Parameters that must agree if either side has them (RFC 3261 §19.1.4).
 const DECISIVE: [&str; 4] = ["user", "ttl", "method", "maddr"];
 
+/// The most parameters that are compared one by one, which takes the square of their number; URIs
+/// with more are equivalent only if they are equal.
+const COMPARED_PARAMS_MAX: usize = 32;
+
 fn params_agree(a: Params<'_>, b: Params<'_>) -> bool {
+    if a.iter().count().max(b.iter().count()) > COMPARED_PARAMS_MAX {
+        return false;
+    }
+    // Both ways, because a parameter may stand twice on one side.
+    shared_agree(a, b)
+        && shared_agree(b, a)
+        && DECISIVE
+            .iter()
+            .chain(&["transport"])
+            .all(|name| a.has(name) == b.has(name))
+}
+
+/// Whether each parameter of `a` that `b` has too has the same value there.
+fn shared_agree(a: Params<'_>, b: Params<'_>) -> bool {
     let same = |x: Option<&[u8]>, y: Option<&[u8]>| match (x, y) {
         (Some(x), Some(y)) => unescape(x).eq_ignore_ascii_case(&unescape(y)),
         (None, None) => true,
         _ => false,
     };
-    let shared = a.iter().all(|(name, value)| {
-        let name = core::str::from_utf8(name).unwrap_or("");
-        b.find(name).is_none_or(|other| same(value, other))
-    });
-    shared
-        && DECISIVE
-            .iter()
-            .chain(&["transport"])
-            .all(|name| a.has(name) == b.has(name))
+    a.iter().all(|(name, value)| {
+        b.iter()
+            .find(|(other, _)| other.eq_ignore_ascii_case(name))
+            .is_none_or(|(_, other)| same(value, other))
+    })
 }
 
 fn headers_agree(a: &[u8], b: &[u8]) -> bool {
@@ -386,5 +400,19 @@ mod tests {
         ] {
             assert!(!uri(a).is_equivalent(&uri(b)), "{a} {b}");
         }
+    }
+
+    #[test]
+    fn equivalence_goes_both_ways_whatever_the_parameters() {
+        for (a, b) in [
+            (&b"sip:a@b;x=1;x=2"[..], &b"sip:a@b;x=1"[..]),
+            (b"sip:a@b;=1", b"sip:a@b;\xff\xff"),
+        ] {
+            let (a, b) = (Uri::parse(a).unwrap(), Uri::parse(b).unwrap());
+            assert_eq!(a.is_equivalent(&b), b.is_equivalent(&a));
+        }
+        let long = format!("sip:a@b{}", ";x=1".repeat(COMPARED_PARAMS_MAX + 1));
+        assert!(uri(&long).is_equivalent(&uri(&long)));
+        assert!(!uri(&long).is_equivalent(&uri("sip:a@b")));
     }
 }
