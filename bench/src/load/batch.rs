@@ -65,10 +65,18 @@ pub(crate) fn wait(receivers: &[&Receiver], time: Duration) {
 pub(crate) struct Sender {
     socket: Rc<UdpSocket>,
     bytes: Vec<u8>,
-    /// End of each datagram in `bytes`, and where it goes.
-    queued: Vec<(usize, SocketAddrV4)>,
+    queued: Vec<Queued>,
     /// Datagrams the kernel did not take; they count as sent and are lost.
     pub(crate) refused: u64,
+}
+
+/// A datagram that waits.
+struct Queued {
+    /// Its end in the bytes of the sender.
+    end: usize,
+    to: SocketAddrV4,
+    /// The address it comes from, on a socket bound to all; the socket's own if unspecified.
+    from: Ipv4Addr,
 }
 
 impl Sender {
@@ -83,8 +91,22 @@ impl Sender {
 
     /// Adds a datagram that `write` appends to the buffer.
     pub(crate) fn queue(&mut self, to: SocketAddrV4, write: impl FnOnce(&mut Vec<u8>)) {
+        self.queue_from(Ipv4Addr::UNSPECIFIED, to, write);
+    }
+
+    /// As [`Self::queue`], from an address of this host's choice.
+    pub(crate) fn queue_from(
+        &mut self,
+        from: Ipv4Addr,
+        to: SocketAddrV4,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
         write(&mut self.bytes);
-        self.queued.push((self.bytes.len(), to));
+        self.queued.push(Queued {
+            end: self.bytes.len(),
+            to,
+            from,
+        });
         if self.queued.len() == BATCH {
             self.flush();
         }
@@ -92,11 +114,19 @@ impl Sender {
 
     /// Sends what was queued.
     pub(crate) fn flush(&mut self) {
-        let mut addresses: Vec<libc::sockaddr_in> =
-            self.queued.iter().map(|&(_, to)| raw_address(to)).collect();
+        let mut addresses: Vec<libc::sockaddr_in> = self
+            .queued
+            .iter()
+            .map(|queued| raw_address(queued.to))
+            .collect();
+        let mut controls: Vec<PacketInfo> = self
+            .queued
+            .iter()
+            .map(|queued| PacketInfo::from(queued.from))
+            .collect();
         let mut start = 0;
         let mut parts: Vec<libc::iovec> = Vec::with_capacity(self.queued.len());
-        for &(end, _) in &self.queued {
+        for &Queued { end, .. } in &self.queued {
             let part = &mut self.bytes[start..end];
             parts.push(libc::iovec {
                 iov_base: part.as_mut_ptr().cast(),
@@ -109,11 +139,17 @@ impl Sender {
             .zip(&mut parts)
             .map(|(address, part)| header(address, part))
             .collect();
+        for ((header, control), queued) in headers.iter_mut().zip(&mut controls).zip(&self.queued) {
+            if !queued.from.is_unspecified() {
+                header.msg_hdr.msg_control = std::ptr::from_mut(control).cast();
+                header.msg_hdr.msg_controllen = mem::size_of::<PacketInfo>();
+            }
+        }
         let mut sent = 0;
         while sent < headers.len() {
             let rest = &mut headers[sent..];
-            // SAFETY: each header points to an address and a part that live until the end of
-            // this function, and the count is that of the slice.
+            // SAFETY: each header points to an address, a part and perhaps a control message that
+            // live until the end of this function, and the count is that of the slice.
             let count = unsafe {
                 libc::sendmmsg(
                     self.socket.as_raw_fd(),
@@ -133,6 +169,33 @@ impl Sender {
         }
         self.bytes.clear();
         self.queued.clear();
+    }
+}
+
+/// The control message that names the source address of a datagram: `IP_PKTINFO` of ip(7).
+#[repr(C)]
+struct PacketInfo {
+    header: libc::cmsghdr,
+    info: libc::in_pktinfo,
+}
+
+impl PacketInfo {
+    fn from(address: Ipv4Addr) -> Self {
+        let nowhere = libc::in_addr { s_addr: 0 };
+        Self {
+            header: libc::cmsghdr {
+                cmsg_len: mem::size_of::<libc::cmsghdr>() + mem::size_of::<libc::in_pktinfo>(),
+                cmsg_level: libc::IPPROTO_IP,
+                cmsg_type: libc::IP_PKTINFO,
+            },
+            info: libc::in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: libc::in_addr {
+                    s_addr: u32::from(address).to_be(),
+                },
+                ipi_addr: nowhere,
+            },
+        }
     }
 }
 

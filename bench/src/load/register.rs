@@ -1,7 +1,7 @@
 //! Register cycles with digest: REGISTER-401-REGISTER-200, for many users in turn.
 
 use std::collections::VecDeque;
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -14,7 +14,8 @@ use crate::load::message::{Message, text};
 #[derive(Clone, Debug)]
 pub(crate) struct RegisterPlan {
     pub(crate) server: SocketAddrV4,
-    pub(crate) local: SocketAddrV4,
+    /// The port of all users; each has an address of its own in 127.0.0.0/8.
+    pub(crate) port: u16,
     /// Domain of the addresses of record, and realm.
     pub(crate) domain: String,
     /// Users are named by [`user_name`] up to this count, with [`password`].
@@ -24,6 +25,13 @@ pub(crate) struct RegisterPlan {
 /// The name of a user of the benchmark.
 pub(crate) fn user_name(number: usize) -> String {
     format!("user{number}")
+}
+
+/// The address of a user's phone. Real ones have addresses of their own too; a server that
+/// bounds what one address may ask would otherwise refuse most of the load.
+fn address(number: usize) -> Ipv4Addr {
+    let [_, _, high, low] = ((number % ADDRESSES) as u32).to_be_bytes();
+    Ipv4Addr::new(127, 1, high, low)
 }
 
 /// The password of a user of the benchmark.
@@ -71,7 +79,7 @@ enum State {
 
 impl RegisterLoad {
     pub(crate) fn new(plan: RegisterPlan) -> Result<Self> {
-        let (sender, receiver) = batch::open(plan.local)?;
+        let (sender, receiver) = batch::open(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, plan.port))?;
         let users = (0..plan.users)
             .map(|number| Registering {
                 ha1: hex_md5(&[format!(
@@ -201,7 +209,7 @@ impl RegisterLoad {
         self.users[number].cseq += 1;
         let user = &self.users[number];
         let plan = &self.plan;
-        self.sender.queue(plan.server, |out| {
+        self.sender.queue_from(address(number), plan.server, |out| {
             write_register(out, plan, number, user);
             if let Some(challenge) = challenge {
                 write_authorization(out, plan, number, user, challenge);
@@ -219,7 +227,8 @@ impl RegisterLoad {
 }
 
 fn write_register(out: &mut Vec<u8>, plan: &RegisterPlan, number: usize, user: &Registering) {
-    let RegisterPlan { domain, local, .. } = plan;
+    let RegisterPlan { domain, port, .. } = plan;
+    let local = SocketAddrV4::new(address(number), *port);
     let name = user_name(number);
     let cseq = user.cseq;
     text(
@@ -290,6 +299,7 @@ fn hex_md5(pieces: &[&[u8]]) -> [u8; 32] {
     hex
 }
 
+const ADDRESSES: usize = 20_000;
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 const REPEAT_AFTER: Duration = Duration::from_millis(500);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(8);

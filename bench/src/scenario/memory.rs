@@ -54,14 +54,14 @@ pub(crate) fn run(effort: &Effort) -> Result<Table> {
 }
 
 fn per_binding(side: Side, effort: &Effort) -> Result<f64> {
-    let local = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 2), ports::one());
+    let port = ports::one();
     let users = effort.users;
     let grow = |server, domain: &str, pid| -> Result<f64> {
         let before = usage::memory_bytes(pid)?;
         let domain = domain.to_owned();
         let mut load = RegisterLoad::new(RegisterPlan {
             server,
-            local,
+            port,
             domain,
             users,
         })?;

@@ -1,7 +1,6 @@
 //! Processor time of a register cycle with digest.
 
 use std::any::Any;
-use std::net::{Ipv4Addr, SocketAddrV4};
 
 use anyhow::Result;
 use testkit::ports;
@@ -89,10 +88,10 @@ impl Loaded {
                 (Box::new(tandem), address, domain, pid)
             }
         };
-        let local = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 2), ports::one());
+        let port = ports::one();
         let load = RegisterLoad::new(RegisterPlan {
             server: address,
-            local,
+            port,
             domain,
             users,
         })?;
