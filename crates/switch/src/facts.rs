@@ -327,17 +327,13 @@ impl Switch {
         let Some(entry) = self.calls.entry(key) else {
             return;
         };
-        if self.watched {
-            let event = event_of(&entry.facts, change);
-            self.outputs.push_back(Output::Event(event));
-        }
+        let event = event_of(&entry.facts, change);
+        self.outputs.push_back(Output::Event(event));
     }
 
     fn tell_call(&mut self, facts: &Facts, change: CallChange) {
-        if self.watched {
-            self.outputs
-                .push_back(Output::Event(event_of(facts, change)));
-        }
+        self.outputs
+            .push_back(Output::Event(event_of(facts, change)));
     }
 }
 

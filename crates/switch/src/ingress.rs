@@ -1,7 +1,7 @@
 //! From bytes to events: defence, parsing, transactions, and on to whoever is concerned.
 
 use bytes::Bytes;
-use call::{Call, Cause, Input, Uac};
+use call::{Cause, Input, Uac};
 use clock::Time;
 use routing::HealthEvent;
 use sip::parse::Malformed;
@@ -11,7 +11,7 @@ use sip::{ConnId, Destination, Flow, Framing, HeaderName, Message, Method, Trans
 use crate::Switch;
 use crate::counters::Counters;
 use crate::defence::Judgement;
-use crate::output::{self, CallKey, Output};
+use crate::output::{self, Output};
 
 /// What we accept outside of dialogs.
 const ALLOW: &[u8] =
@@ -266,7 +266,7 @@ impl Switch {
             .ok()
             .and_then(|to| to.tag())
             .unwrap_or_default();
-        let key = Call::key_of_tag(tag).map(CallKey);
+        let key = self.calls.key_of_tag(tag);
         match key.filter(|k| self.calls.entry(*k).is_some()) {
             Some(key) => {
                 if let Some(server) =
@@ -301,10 +301,8 @@ impl Switch {
                 self.outputs.push_back(Output::RemoveBinding { aor, key });
             }
             registrar::Output::Event(event) => {
-                if self.watched {
-                    self.outputs
-                        .push_back(Output::Event(output::Event::Registration(event)));
-                }
+                self.outputs
+                    .push_back(Output::Event(output::Event::Registration(event)));
             }
         }
     }

@@ -34,4 +34,4 @@ pub use listeners::{Listener, Listeners};
 pub use output::{CallChange, CallKey, Event, JournalEvent, MediaRequest, Opening, Output};
 pub use plan::gateway_uri;
 pub use switch::{Switch, SwitchConfig};
-pub use views::{RouteQuery, RouteView};
+pub use views::{Leftovers, RouteQuery, RouteView};

@@ -75,8 +75,6 @@ pub struct Switch {
     pub(crate) work: VecDeque<(CallKey, Input)>,
     pub(crate) working: bool,
     pub(crate) scratch: VecDeque<call::Output>,
-    /// Whether anybody watches events.
-    pub(crate) watched: bool,
     /// Whether new calls are taken.
     pub(crate) accepting: bool,
     cluster_key: [u8; 32],
@@ -121,7 +119,6 @@ impl Switch {
             work: VecDeque::new(),
             working: false,
             scratch: VecDeque::new(),
-            watched: true,
             accepting: true,
             cluster_key: config.cluster_key,
             seed,

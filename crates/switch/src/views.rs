@@ -37,7 +37,46 @@ pub struct RouteView {
     pub contacts: Vec<String>,
 }
 
+/// What the switch holds for calls and transactions; all zero when nothing is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// Calls, those that are over but not yet forgotten too.
+    pub calls: usize,
+    /// Transactions of both kinds.
+    pub transactions: usize,
+    /// Timers of calls.
+    pub alarms: usize,
+    /// Client transactions whose response somebody waits for.
+    pub owners: usize,
+    /// INVITE server transactions that belong to calls.
+    pub invites: usize,
+    /// MESSAGE requests that wait for their callee.
+    pub messages: usize,
+    /// Questions to the resolver.
+    pub questions: usize,
+    /// Inputs of calls and outputs that wait to be taken.
+    pub queued: usize,
+    /// Releases of limits that held nothing.
+    pub limit_misuses: u64,
+}
+
 impl Switch {
+    /// What is held, for tests and diagnosis.
+    #[must_use]
+    pub fn leftovers(&self) -> Leftovers {
+        Leftovers {
+            calls: self.calls.iter().count(),
+            transactions: self.transactions.len(),
+            alarms: self.alarms.len(),
+            owners: self.owners.len(),
+            invites: self.invites.len(),
+            messages: self.messages.len(),
+            questions: self.questions.len(),
+            queued: self.work.len() + self.outputs.len() + self.scratch.len(),
+            limit_misuses: self.limits.misuses(),
+        }
+    }
+
     /// Calls in progress, in ascending order of their ids.
     #[must_use]
     pub fn calls(&self) -> Vec<CallView> {

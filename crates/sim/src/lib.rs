@@ -1,0 +1,116 @@
+//! A deterministic simulation of the switch: phones, a customer, carriers, a media relay, a
+//! resolver and a bad network on virtual time, all drawn from one seed.
+//!
+//! A run has three parts. For 45 seconds calls are made while datagrams are lost, doubled,
+//! delayed past each other, agents crash or are cut off. Then the network is good and the clock
+//! runs until every call is over. At last the configuration is emptied, so that nothing recurs,
+//! and everything the switch holds must be gone. [`run`] says which rule was broken, if one was;
+//! the same seed gives the same run.
+//!
+//! Left out: streams and WebSocket (connections that break), attended transfer, media packets,
+//! a restart of the switch itself.
+
+mod agent;
+mod check;
+mod dice;
+mod ledger;
+mod names;
+mod network;
+mod platform;
+mod relay;
+mod scenario;
+mod trace;
+mod watch;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use clock::Time;
+
+use world::World;
+
+/// When the clock of a run starts, since the Unix epoch.
+const START: Duration = Duration::from_secs(1_700_000_000);
+
+/// Whether a run keeps its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// It does.
+    Trace,
+    /// It does not, and is faster.
+    Nothing,
+}
+
+/// What a run gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The rules that were broken; none is right.
+    pub violations: Vec<String>,
+    /// The log, if it was kept.
+    pub trace: Vec<String>,
+    /// Calls that have a record.
+    pub records: usize,
+    /// Calls that were answered.
+    pub answered: usize,
+}
+
+/// Makes the run of a seed. A panic of the switch counts as a broken rule.
+#[must_use]
+pub fn run(seed: u64, keep: Keep) -> Outcome {
+    let mut world = World::new(seed, keep);
+    let result = catch_unwind(AssertUnwindSafe(|| play(&mut world)));
+    let mut violations = world.ledger.violations;
+    if let Err(panic) = result {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        violations.push(format!("panic: {}", text.unwrap_or("?")));
+    }
+    let answered = |e: &switch::JournalEvent| matches!(e, switch::JournalEvent::Answered { .. });
+    let closed = |e: &switch::JournalEvent| matches!(e, switch::JournalEvent::Closed(_));
+    let journal = &world.ledger.journal;
+    Outcome {
+        violations,
+        records: journal.iter().filter(|(_, e)| closed(e)).count(),
+        answered: journal.iter().filter(|(_, e)| answered(e)).count(),
+        trace: world.trace.into_lines(),
+    }
+}
+
+fn play(world: &mut World) {
+    let start = Time::ZERO + START;
+    world.run_until(start + scenario::FAULTY);
+    world.ledger.is_closing = true;
+    let deadline = start + LIVENESS;
+    while world.ledger.violations.is_empty() && !is_quiet(world) && world.now < deadline {
+        world.run_until(world.now + Duration::from_secs(5));
+    }
+    if world.ledger.violations.is_empty() && !is_quiet(world) {
+        let calls = world.switch.leftovers();
+        world
+            .ledger
+            .violation(format!("calls do not end: {calls:?}"));
+    }
+    if world.ledger.violations.is_empty() {
+        world.wind_down();
+        world.run_until(world.now + FORGETTING);
+    }
+    if world.ledger.violations.is_empty() {
+        check::check_emptiness(world);
+        check::check(world);
+    }
+}
+
+/// Whether all calls are over, for the switch and for the agents.
+fn is_quiet(world: &World) -> bool {
+    let talking = world.agents.iter().flat_map(|a| &a.sessions);
+    world.switch.leftovers().calls == 0
+        && talking
+            .into_iter()
+            .all(|s| s.stage == agent::session::Stage::Down)
+}
+
+/// By when all calls have to be over: the longest conversation, transferred again and again.
+const LIVENESS: Duration = Duration::from_secs(1_200);
+/// How long transactions outlive their calls: 64*T1 twice, for a request that is cancelled last.
+const FORGETTING: Duration = Duration::from_secs(70);

@@ -1,0 +1,386 @@
+//! The world of one run: the switch, everybody around it, and the order in which things happen.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use clock::Time;
+use model::CdrLegMedia;
+use sip::{Flow, ListenerId, Targets, Transport};
+use switch::{CallKey, Listener, Output, Switch, SwitchConfig};
+
+use crate::Keep;
+use crate::agent::{Agent, Step, Wish, switch_address};
+use crate::dice::Dice;
+use crate::ledger::Ledger;
+use crate::network::Network;
+use crate::relay::{self, Relay};
+use crate::scenario::{self, Scenario};
+use crate::trace::{Trace, summary};
+use crate::watch::Watch;
+use crate::{names, trace};
+
+/// Everything.
+pub(crate) struct World {
+    pub(crate) now: Time,
+    pub(crate) switch: Switch,
+    pub(crate) agents: Vec<Agent>,
+    pub(crate) relay: Relay,
+    pub(crate) ledger: Ledger,
+    pub(crate) trace: Trace,
+    dice: Dice,
+    network: Network,
+    watch: Watch,
+    queue: BinaryHeap<Reverse<Entry>>,
+    /// Numbers entries, so that those of one moment keep their order.
+    entries: u64,
+    steps: u32,
+}
+
+/// Something that is going to happen.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    ToSwitch {
+        from: SocketAddr,
+        bytes: Bytes,
+    },
+    ToAgent {
+        agent: usize,
+        bytes: Bytes,
+    },
+    Wish {
+        agent: usize,
+        wish: Wish,
+    },
+    Crash {
+        agent: usize,
+    },
+    Revive {
+        agent: usize,
+    },
+    Media {
+        call: CallKey,
+        answer: Result<Bytes, u16>,
+    },
+    MediaReport {
+        call: CallKey,
+        legs: [CdrLegMedia; 2],
+    },
+    Resolved {
+        id: u64,
+        targets: Targets,
+    },
+    /// The relay hears nothing of its first session any more.
+    MediaSilent,
+    /// The operator hangs up the first call there is.
+    OperatorHangsUp,
+}
+
+#[derive(Debug)]
+struct Entry {
+    at: Time,
+    number: u64,
+    what: Happening,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, keep: Keep) -> Self {
+        let mut dice = Dice::new(seed);
+        let start = Time::ZERO + crate::START;
+        let Scenario {
+            snapshot,
+            network,
+            agents,
+            happenings,
+        } = scenario::draw(&mut dice);
+        let mut switch = Switch::new(SwitchConfig {
+            node: "sim".into(),
+            product: "tandem".into(),
+            seed,
+            cluster_key: [7; 32],
+            sequence: 0,
+        });
+        switch.set_listener(Listener {
+            id: ListenerId(0),
+            transport: Transport::Udp,
+            advertised: switch_address(),
+        });
+        switch.configure(start, Arc::new(snapshot));
+        let mut world = Self {
+            now: start,
+            switch,
+            agents,
+            relay: Relay::default(),
+            ledger: Ledger::default(),
+            trace: Trace::new(keep, start),
+            dice,
+            network,
+            watch: Watch::default(),
+            queue: BinaryHeap::new(),
+            entries: 0,
+            steps: 0,
+        };
+        for (at, what) in happenings {
+            world.push(at, what);
+        }
+        world.drain_switch();
+        world
+    }
+
+    /// Runs until a time, or until a rule is broken.
+    pub(crate) fn run_until(&mut self, end: Time) {
+        while self.ledger.violations.is_empty() {
+            let queued = self.queue.peek().map(|Reverse(e)| e.at);
+            let switch = self.switch.poll_timeout();
+            let agents = self.agents.iter().map(Agent::poll_timeout);
+            let due = agents.chain([queued, switch]).flatten().min();
+            let Some(due) = due.filter(|due| *due <= end) else {
+                self.now = end;
+                return;
+            };
+            self.now = self.now.max(due);
+            self.step();
+            self.check_limits();
+            self.steps += 1;
+            if self.steps > STEPS_MAX {
+                self.ledger
+                    .violation("the run does not come to rest".into());
+            }
+        }
+    }
+
+    /// Reconfigures the switch so that nothing recurs any more.
+    pub(crate) fn wind_down(&mut self) {
+        let snapshot = crate::platform::emptied(self.switch.snapshot());
+        self.switch.configure(self.now, Arc::new(snapshot));
+        self.drain_switch();
+    }
+
+    fn step(&mut self) {
+        if self.switch.poll_timeout().is_some_and(|t| t <= self.now) {
+            self.switch.handle_timeout(self.now);
+            self.drain_switch();
+        }
+        for at in 0..self.agents.len() {
+            if self.agents[at]
+                .poll_timeout()
+                .is_some_and(|t| t <= self.now)
+            {
+                self.with_agent(at, |agent, step| agent.handle_timeout(step));
+            }
+        }
+        if self.queue.peek().is_some_and(|Reverse(e)| e.at <= self.now)
+            && let Some(Reverse(entry)) = self.queue.pop()
+        {
+            self.happen(entry.what);
+            self.drain_switch();
+        }
+    }
+
+    fn happen(&mut self, what: Happening) {
+        let now = self.now;
+        match what {
+            Happening::ToSwitch { from, bytes } => {
+                let flow = Flow {
+                    transport: Transport::Udp,
+                    listener: ListenerId(0),
+                    conn: None,
+                    remote: from,
+                };
+                self.tell(|_| format!("{} -> switch  {}", names::of(from), read(&bytes)));
+                self.switch.handle_datagram(now, flow, &bytes);
+            }
+            Happening::ToAgent { agent, bytes } => {
+                self.with_agent(agent, |agent, step| {
+                    let name = agent.name;
+                    let text = || format!("switch -> {name}  {}", read(&bytes));
+                    step.trace.line(step.now, text);
+                    agent.handle_datagram(step, bytes.clone());
+                });
+            }
+            Happening::Wish { agent, wish } => {
+                self.with_agent(agent, |agent, step| agent.handle_wish(step, wish));
+            }
+            Happening::Crash { agent } => {
+                self.tell(|w| format!("{} crashes", w.agents[agent].name));
+                self.agents[agent].crash();
+            }
+            Happening::Revive { agent } => {
+                self.tell(|w| format!("{} is back", w.agents[agent].name));
+                self.with_agent(agent, Agent::revive);
+            }
+            Happening::Media { call, answer } => {
+                self.tell(|_| format!("relay -> switch  {call:?} {}", answer_text(&answer)));
+                self.switch.handle_media(now, call, answer);
+            }
+            Happening::MediaReport { call, legs } => self.switch.handle_media_report(call, legs),
+            Happening::Resolved { id, targets } => {
+                self.tell(|_| format!("resolver -> switch  {id} {targets:?}"));
+                self.switch.handle_resolved(now, id, &targets);
+            }
+            Happening::MediaSilent => {
+                if let Some(call) = self.relay.first() {
+                    self.tell(|_| format!("relay -> switch  {call:?} is silent"));
+                    self.switch.handle_media_silent(now, call);
+                }
+            }
+            Happening::OperatorHangsUp => {
+                if let Some(call) = self.switch.calls().first().map(|c| c.id) {
+                    self.tell(|_| format!("the operator hangs up {call}"));
+                    self.switch.hang_up(now, call);
+                }
+            }
+        }
+    }
+
+    fn with_agent(&mut self, at: usize, act: impl FnOnce(&mut Agent, &mut Step<'_>)) {
+        let mut wishes = Vec::new();
+        let mut step = Step {
+            now: self.now,
+            dice: &mut self.dice,
+            ledger: &mut self.ledger,
+            trace: &mut self.trace,
+            wishes: &mut wishes,
+        };
+        let agent = &mut self.agents[at];
+        act(agent, &mut step);
+        let (from, sent) = (agent.address, agent.take_output());
+        for (when, wish) in wishes {
+            self.push(when, Happening::Wish { agent: at, wish });
+        }
+        for bytes in sent {
+            for arrival in self.network.arrivals(self.now, from, &mut self.dice) {
+                let bytes = bytes.clone();
+                self.push(arrival, Happening::ToSwitch { from, bytes });
+            }
+        }
+    }
+
+    fn drain_switch(&mut self) {
+        while let Some(output) = self.switch.poll_output() {
+            match output {
+                Output::Transmit(transmit) => self.carry(transmit.to.remote(), &transmit.bytes),
+                Output::Resolve { id, host, port, .. } => {
+                    let targets = names::look_up(&host, port, &mut self.dice);
+                    let at = self.now + self.dice.millis(0, 300);
+                    self.push(at, Happening::Resolved { id, targets });
+                }
+                Output::Media(request) => {
+                    let answer = self.relay.take(&request, &mut self.dice);
+                    let at = self.now + self.dice.millis(0, 20);
+                    let call = request.call;
+                    self.tell(|_| format!("switch -> relay  {call:?} {:?}", request.op));
+                    self.push(at, Happening::Media { call, answer });
+                }
+                Output::MediaEnd { call, session } => {
+                    self.tell(|_| format!("switch -> relay  {call:?} end"));
+                    if !self.relay.end(call, session) {
+                        self.ledger
+                            .violation("a media session was ended that was not open".into());
+                    }
+                    if !self.dice.percent(REPORTS_LOST_PERCENT) {
+                        let at = self.now + self.dice.millis(0, 20);
+                        let legs = relay::report();
+                        self.push(at, Happening::MediaReport { call, legs });
+                    }
+                }
+                Output::Journal(event) => {
+                    self.tell(|_| format!("journal  {}", trace::entry(&event)));
+                    self.ledger.journal.push((self.now, event));
+                }
+                Output::SaveBinding(_) | Output::RemoveBinding { .. } | Output::Event(_) => {}
+            }
+        }
+    }
+
+    fn carry(&mut self, to: SocketAddr, bytes: &Bytes) {
+        let agent = self.agents.iter().position(|a| a.address == to);
+        let peer = agent.map(|at| &self.agents[at]);
+        if peer.is_none() && to == names::nobody() {
+            return;
+        }
+        if let Err(rule) = self.watch.judge(to, peer, bytes) {
+            self.tell(|_| format!("switch -> {to}  {}", read(bytes)));
+            self.ledger.violation(rule);
+        }
+        let Some(agent) = agent else { return };
+        let arrivals = self.network.arrivals(self.now, to, &mut self.dice);
+        self.tell(|w| {
+            let fate = if arrivals.is_empty() { "  (lost)" } else { "" };
+            format!("switch .. {}  {}{fate}", w.agents[agent].name, read(bytes))
+        });
+        for arrival in arrivals {
+            let bytes = bytes.clone();
+            self.push(arrival, Happening::ToAgent { agent, bytes });
+        }
+    }
+
+    /// No limit is ever exceeded.
+    fn check_limits(&mut self) {
+        for (entity, limit) in routing::limits_of(self.switch.snapshot()) {
+            let Some(usage) = self.switch.usage(self.now, entity) else {
+                continue;
+            };
+            if limit.channels.is_some_and(|most| usage.channels > most) {
+                self.ledger.violation(format!(
+                    "{} has {} calls, more than its limit",
+                    entity.kind, usage.channels
+                ));
+            }
+        }
+    }
+
+    fn push(&mut self, at: Time, what: Happening) {
+        self.entries += 1;
+        let number = self.entries;
+        self.queue.push(Reverse(Entry { at, number, what }));
+    }
+
+    fn tell(&mut self, text: impl FnOnce(&Self) -> String) {
+        if self.trace.is_on() {
+            let text = text(self);
+            self.trace.line(self.now, || text);
+        }
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Entry {}
+
+fn read(bytes: &Bytes) -> String {
+    match sip::Message::parse(bytes.clone(), sip::Framing::Datagram) {
+        Ok(message) => summary(&message),
+        Err(_) => format!("{} bytes", bytes.len()),
+    }
+}
+
+fn answer_text(answer: &Result<Bytes, u16>) -> String {
+    match answer {
+        Ok(sdp) => format!("{} bytes", sdp.len()),
+        Err(status) => format!("refused {status}"),
+    }
+}
+
+/// More steps than any run of the scenarios needs; a run beyond runs for ever.
+const STEPS_MAX: u32 = 200_000;
+/// The relay may be restarted between the end of a session and its report.
+const REPORTS_LOST_PERCENT: u64 = 3;
