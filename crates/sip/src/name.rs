@@ -112,6 +112,25 @@ const NAMES: [(HeaderName, &str, u8); 49] = [
     (N::WwwAuthenticate, "WWW-Authenticate", 0),
 ];
 
+/// Where the names that begin with each letter stand in [`NAMES`]: most lookups then compare
+/// three names or fewer.
+const BY_LETTER: [(u8, u8); 26] = by_letter();
+
+const fn by_letter() -> [(u8, u8); 26] {
+    let mut ranges = [(0, 0); 26];
+    let mut at = 0;
+    while at < NAMES.len() {
+        let letter = (NAMES[at].1.as_bytes()[0] | 0x20) - b'a';
+        let range = &mut ranges[letter as usize];
+        if range.1 == 0 {
+            range.0 = at as u8;
+        }
+        range.1 = at as u8 + 1;
+        at += 1;
+    }
+    ranges
+}
+
 impl HeaderName {
     /// From a name as written, in any case and either form.
     #[must_use]
@@ -123,17 +142,13 @@ impl HeaderName {
                 .find(|(_, _, c)| *c == letter)
                 .map_or(N::Other, |(n, _, _)| *n);
         }
-        let Some(first) = text.first() else {
+        let Some(first) = text.first().filter(|b| b.is_ascii_alphabetic()) else {
             return N::Other;
         };
-        let first = first | 0x20;
-        NAMES
+        let (from, to) = BY_LETTER[usize::from(first.to_ascii_lowercase() - b'a')];
+        NAMES[usize::from(from)..usize::from(to)]
             .iter()
-            .find(|(_, n, _)| {
-                n.len() == text.len()
-                    && n.as_bytes()[0] | 0x20 == first
-                    && n.as_bytes().eq_ignore_ascii_case(text)
-            })
+            .find(|(_, n, _)| n.as_bytes().eq_ignore_ascii_case(text))
             .map_or(N::Other, |(n, _, _)| *n)
     }
 
