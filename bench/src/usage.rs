@@ -1,15 +1,15 @@
 //! What a program and its children use of the machine.
 
-use std::collections::HashMap;
 use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use testkit::family;
 
 /// The processor time, user and system, of a process and all below it. Threads that have
 /// ended in between count where the kernel has added them to their process.
 pub(crate) fn cpu(root: u32) -> Duration {
-    tree(root)
+    family(root)
         .into_iter()
         .map(|pid| by_thread(pid).max(by_process(pid)))
         .sum()
@@ -19,7 +19,7 @@ pub(crate) fn cpu(root: u32) -> Duration {
 /// (Pss).
 pub(crate) fn memory_bytes(root: u32) -> Result<u64> {
     let mut sum_kb = 0;
-    for pid in tree(root) {
+    for pid in family(root) {
         let path = format!("/proc/{pid}/smaps_rollup");
         let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
         let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
@@ -44,30 +44,6 @@ pub(crate) fn pin(processor: usize) -> Result<()> {
     };
     anyhow::ensure!(result == 0, "this machine has no processor {processor}");
     Ok(())
-}
-
-/// A process and all below it.
-fn tree(root: u32) -> Vec<u32> {
-    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
-            continue;
-        };
-        if let Some(parent) = stat_field(pid, PARENT) {
-            children.entry(parent as u32).or_default().push(pid);
-        }
-    }
-    let mut found = vec![root];
-    let mut at = 0;
-    while let Some(&pid) = found.get(at) {
-        found.extend(children.get(&pid).into_iter().flatten());
-        at += 1;
-    }
-    found
 }
 
 /// Nanosecond grain, living threads only.
@@ -98,7 +74,6 @@ fn stat_field(pid: u32, field: usize) -> Option<u64> {
     rest.split(' ').nth(field)?.parse().ok()
 }
 
-const PARENT: usize = 1;
 const USER_TICKS: usize = 11;
 const SYSTEM_TICKS: usize = 12;
 /// Linux reports in hundredths of a second on every common architecture.

@@ -11,6 +11,7 @@
 mod audio;
 mod baresip;
 mod digest;
+mod family;
 mod kamailio;
 mod message;
 mod peer;
@@ -25,6 +26,7 @@ mod wait;
 pub use audio::{dominant_frequency_hz, read_wav, tone, write_alaw, write_wav};
 pub use baresip::{Baresip, Event, PhoneOptions, PhoneTransport};
 pub use digest::{Credentials, authorization};
+pub use family::family;
 pub use kamailio::Kamailio;
 pub use message::Message;
 pub use peer::{Peer, session};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::family::family;
 use crate::wait::wait_for_within;
 
 /// A running program. Killed when dropped; when a test panics, the end of its log is shown.
@@ -101,8 +102,19 @@ impl Program {
         self.finish(crate::PATIENCE)
     }
 
-    /// Ends it at once (SIGKILL), as a crash would.
+    /// Ends it at once (SIGKILL), as a crash would, and what it has started with it: nobody
+    /// else would end that.
     pub fn kill_9(&mut self) {
+        if self.exit_status().is_none() {
+            let family = family(self.pid());
+            let ids = family.iter().skip(1).map(u32::to_string);
+            let mut kill = Command::new("kill");
+            kill.arg("-KILL").args(ids).stderr(Stdio::null());
+            if family.len() > 1 {
+                // Fails only for those that have ended already.
+                let _ = kill.status();
+            }
+        }
         // Fails only if it has ended already, which is what is wanted.
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -66,7 +66,10 @@ const BANNED_PATHS: &[&str] = &[
     "RandomState::new",
     "RandomState::default",
     "async fn",
-    ".await",
+    ".await;",
+    ".await?",
+    ".await.",
+    ".await)",
 ];
 
 #[cfg(test)]
