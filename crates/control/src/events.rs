@@ -1,16 +1,19 @@
 //! The last events, in order, for streams that come and go.
 //!
 //! A stream reads from here, never from the node: a slow one costs nothing and misses nothing
-//! as long as it is less than [`EVENTS_MAX`] events behind.
+//! as long as it is less than [`EVENTS_MAX`] events behind. While nobody has watched for [`LINGER`] the
+//! node is not asked for events at all, which spares it their making at each call.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use clock::Time;
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, timeout};
 
 use crate::PlatformEvent;
 use crate::control::now;
@@ -22,6 +25,8 @@ pub(crate) struct Ring {
     events: Mutex<VecDeque<(u64, PlatformEvent)>>,
     /// The number of the newest event; 0 before the first.
     newest: watch::Sender<u64>,
+    /// Somebody began to watch.
+    wanted: Notify,
 }
 
 /// The place of an event in the stream: `<epoch>-<number>`, the `id` of the stream's messages.
@@ -46,6 +51,7 @@ impl Ring {
             epoch: started.as_millis(),
             events: Mutex::default(),
             newest: watch::Sender::new(0),
+            wanted: Notify::new(),
         }
     }
 
@@ -83,7 +89,23 @@ impl Ring {
 
     /// Notices when there are newer events.
     pub(crate) fn watch(&self) -> watch::Receiver<u64> {
-        self.newest.subscribe()
+        let receiver = self.newest.subscribe();
+        self.wanted.notify_one();
+        receiver
+    }
+
+    /// Whether a stream is open.
+    fn is_watched(&self) -> bool {
+        self.newest.receiver_count() > 0
+    }
+
+    /// From here on events are missing: whoever resumes from before is told so.
+    fn interrupt(&self) {
+        self.events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        self.newest.send_modify(|number| *number += 1);
     }
 
     /// The events after a place, at most [`BATCH`].
@@ -108,18 +130,37 @@ impl Ring {
     }
 }
 
-/// Carries the node's events into the ring until the node is gone.
+/// Carries the node's events into the ring, while somebody watches, until the node is gone.
 pub(crate) async fn pump(control: crate::Control) {
-    let mut events: Receiver<PlatformEvent> = control.platform().subscribe();
+    let ring = control.ring();
     loop {
-        match events.recv().await {
-            Ok(event) => control.ring().push(event),
-            Err(RecvError::Lagged(count)) => {
-                control
-                    .ring()
-                    .announce("events", "events.lost", json!({ "count": count }));
+        while !ring.is_watched() {
+            ring.wanted.notified().await;
+        }
+        let events = control.platform().subscribe();
+        if carry(ring, events).await.is_err() {
+            return;
+        }
+        ring.interrupt();
+    }
+}
+
+/// Carries events until nobody has watched for a while. Errors: the node is gone.
+async fn carry(ring: &Ring, mut events: Receiver<PlatformEvent>) -> Result<(), RecvError> {
+    let mut watched = Instant::now();
+    loop {
+        match timeout(LINGER, events.recv()).await {
+            Ok(Ok(event)) => ring.push(event),
+            Ok(Err(RecvError::Lagged(count))) => {
+                ring.announce("events", "events.lost", json!({ "count": count }));
             }
-            Err(RecvError::Closed) => return,
+            Ok(Err(RecvError::Closed)) => return Err(RecvError::Closed),
+            Err(_) => {}
+        }
+        if ring.is_watched() {
+            watched = Instant::now();
+        } else if watched.elapsed() >= LINGER {
+            return Ok(());
         }
     }
 }
@@ -141,6 +182,8 @@ impl std::str::FromStr for EventId {
     }
 }
 
+/// How long events are carried on after the last stream closed, so that it can resume.
+const LINGER: Duration = Duration::from_secs(120);
 /// Events kept; beyond it the oldest are forgotten, and streams further behind are told of the gap.
 const EVENTS_MAX: usize = 4_096;
 /// Events handed to a stream at once.

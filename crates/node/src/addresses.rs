@@ -33,5 +33,9 @@ pub(crate) fn outgoing(family: IpAddr) -> Option<IpAddr> {
     };
     let socket = UdpSocket::bind((unspecified, 0)).ok()?;
     socket.connect(far).ok()?;
-    socket.local_addr().ok().map(|a| a.ip()).filter(|ip| !ip.is_unspecified())
+    socket
+        .local_addr()
+        .ok()
+        .map(|a| a.ip())
+        .filter(|ip| !ip.is_unspecified())
 }

@@ -24,7 +24,14 @@ pub(crate) fn tls(data: &Data, domain: &str, addresses: &[IpAddr]) -> Result<Tls
     }
     let chain = fs::read(&certificate).context("cannot read tls/certificate.pem")?;
     let key = fs::read(&key).context("cannot read tls/key.pem")?;
-    let identity = Identity::from_pem(&chain, &key).context("tls/certificate.pem or tls/key.pem")?;
-    let roots = fs::read(SYSTEM_ROOTS).ok().and_then(|pem| Trust::from_pem(&pem).ok());
-    Ok(TlsConfig { identity: Some(identity), client_identity: None, trust: roots.unwrap_or_default() })
+    let identity =
+        Identity::from_pem(&chain, &key).context("tls/certificate.pem or tls/key.pem")?;
+    let roots = fs::read(SYSTEM_ROOTS)
+        .ok()
+        .and_then(|pem| Trust::from_pem(&pem).ok());
+    Ok(TlsConfig {
+        identity: Some(identity),
+        client_identity: None,
+        trust: roots.unwrap_or_default(),
+    })
 }

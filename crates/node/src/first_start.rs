@@ -24,14 +24,23 @@ pub(crate) fn prepare(
     domain: Option<&str>,
     now: Time,
 ) -> Result<Vec<DemoUser>> {
-    let page = Page { after: None, limit: 1 };
+    let page = Page {
+        after: None,
+        limit: 1,
+    };
     if !records.list::<Account>(&page)?.is_empty() {
         return Ok(data.read("demo-users.json").unwrap_or_default());
     }
-    let actor = Actor { name: "first start".into(), at: now };
+    let actor = Actor {
+        name: "first start".into(),
+        at: now,
+    };
     let domain = domain.unwrap_or(DOMAIN);
     let stored = records.settings()?;
-    let settings = Settings { domain: domain.into(), ..stored.record };
+    let settings = Settings {
+        domain: domain.into(),
+        ..stored.record
+    };
     records
         .set_settings(&actor, &settings, stored.revision)
         .with_context(|| format!("the domain {domain:?} cannot be used"))?;
@@ -59,7 +68,10 @@ pub(crate) fn prepare(
             limits: LimitSpec::default(),
         };
         records.create(&actor, user)?;
-        users.push(DemoUser { name: name.into(), password });
+        users.push(DemoUser {
+            name: name.into(),
+            password,
+        });
     }
     data.write("demo-users.json", &users)?;
     Ok(users)
@@ -74,7 +86,9 @@ pub(crate) fn admin(
 ) -> Result<Admin> {
     let known = data.read::<Admin>("admin.json");
     let valid = match &known {
-        Some(admin) => records.token_by_hash(&control::token_hash(&admin.token))?.is_some(),
+        Some(admin) => records
+            .token_by_hash(&control::token_hash(&admin.token))?
+            .is_some(),
         None => false,
     };
     let token = match known.filter(|_| valid) {
@@ -89,12 +103,18 @@ pub(crate) fn admin(
                 last_used_us: None,
                 expires_us: None,
             };
-            let actor = Actor { name: "first start".into(), at: now };
+            let actor = Actor {
+                name: "first start".into(),
+                at: now,
+            };
             records.create_token(&actor, &record, &control::token_hash(&token))?;
             token
         }
     };
-    let admin = Admin { http: http.into(), token };
+    let admin = Admin {
+        http: http.into(),
+        token,
+    };
     data.write("admin.json", &admin)?;
     Ok(admin)
 }

@@ -38,7 +38,15 @@ impl SwitchHost {
         visits: Receiver<Visit>,
         events: broadcast::Sender<PlatformEvent>,
     ) -> Self {
-        Self { journal, engine, live, visits, events, event_sequence: 0, entries_lost: 0 }
+        Self {
+            journal,
+            engine,
+            live,
+            visits,
+            events,
+            event_sequence: 0,
+            entries_lost: 0,
+        }
     }
 
     fn media(&mut self, request: &MediaRequest) -> Result<Vec<u8>, u16> {
@@ -83,12 +91,17 @@ impl SwitchHost {
             tracing::warn!(%error, "registrations could not be saved; they are tried again");
         }
         while let Some(MediaEvent::Silent { session, .. }) = self.engine.poll_event() {
-            machine.switch.handle_media_silent(now, CallKey(session & CALL_BITS));
+            machine
+                .switch
+                .handle_media_silent(now, CallKey(session & CALL_BITS));
         }
     }
 
     fn tell(&mut self, now: Time, event: &Event) {
         self.event_sequence += 1;
+        if self.events.receiver_count() == 0 {
+            return;
+        }
         let (topic, name, data) = describe(event);
         // Without a receiver nobody watches.
         let _ = self.events.send(PlatformEvent {
@@ -110,7 +123,9 @@ impl Host<SwitchMachine> for SwitchHost {
             }
             Effect::MediaEnd { call, session } => {
                 let report = self.engine.delete(session).unwrap_or_default();
-                machine.switch.handle_media_report(call, [leg(&report.a), leg(&report.b)]);
+                machine
+                    .switch
+                    .handle_media_report(call, [leg(&report.a), leg(&report.b)]);
             }
             Effect::Journal(event) => self.append(machine, event),
             Effect::SaveBinding(record) => self.live.save(BindingRecord {
@@ -130,7 +145,9 @@ impl Host<SwitchMachine> for SwitchHost {
             visit(now, machine, self);
         }
         while let Some(MediaEvent::Silent { session, .. }) = self.engine.poll_event() {
-            machine.switch.handle_media_silent(now, CallKey(session & CALL_BITS));
+            machine
+                .switch
+                .handle_media_silent(now, CallKey(session & CALL_BITS));
         }
     }
 
@@ -202,7 +219,11 @@ fn open_cdr(opening: Opening) -> OpenCdr {
 
 fn describe(event: &Event) -> (&'static str, &'static str, serde_json::Value) {
     match event {
-        Event::Call { id, change, parties: (caller, called) } => {
+        Event::Call {
+            id,
+            change,
+            parties: (caller, called),
+        } => {
             let (name, status) = match change {
                 CallChange::Started => ("call.started", None),
                 CallChange::Ringing => ("call.ringing", None),
@@ -232,7 +253,11 @@ fn describe(event: &Event) -> (&'static str, &'static str, serde_json::Value) {
             let name = if *up { "gateway.up" } else { "gateway.down" };
             ("gateways", name, json!({ "id": id, "reason": reason }))
         }
-        Event::Banned { address, reason, until } => {
+        Event::Banned {
+            address,
+            reason,
+            until,
+        } => {
             let data =
                 json!({ "address": address, "reason": reason, "until_us": until.as_micros() });
             ("bans", "ban.added", data)

@@ -29,7 +29,12 @@ pub(crate) struct Added {
 pub(crate) fn of_start(options: &UpOptions) -> Vec<ListenerSpec> {
     let mut all = Vec::new();
     let mut add = |id: u16, transport, address: IpAddr, port| {
-        all.push(spec(options, ListenerId(id), transport, SocketAddr::new(address, port)));
+        all.push(spec(
+            options,
+            ListenerId(id),
+            transport,
+            SocketAddr::new(address, port),
+        ));
     };
     add(0, Transport::Udp, options.bind, options.sip_port);
     add(1, Transport::Tcp, options.bind, options.sip_port);
@@ -37,7 +42,8 @@ pub(crate) fn of_start(options: &UpOptions) -> Vec<ListenerSpec> {
     add(3, Transport::Ws, options.bind, options.ws_port);
     add(4, Transport::Wss, options.bind, options.wss_port);
     let v6 = IpAddr::from([0; 16]);
-    if options.bind.is_unspecified() && options.bind.is_ipv4() && addresses::outgoing(v6).is_some() {
+    if options.bind.is_unspecified() && options.bind.is_ipv4() && addresses::outgoing(v6).is_some()
+    {
         add(5, Transport::Udp, v6, options.sip_port);
         add(6, Transport::Tcp, v6, options.sip_port);
         add(7, Transport::Tls, v6, options.tls_port);
@@ -60,16 +66,27 @@ pub(crate) fn spec(
     bind: SocketAddr,
 ) -> ListenerSpec {
     let told = addresses::advertised(options, bind.ip());
-    let advertised =
-        (told != bind.ip()).then(|| Advertised { host: told.to_string().into(), port: bind.port() });
-    ListenerSpec { id, transport, bind, advertised }
+    let advertised = (told != bind.ip()).then(|| Advertised {
+        host: told.to_string().into(),
+        port: bind.port(),
+    });
+    ListenerSpec {
+        id,
+        transport,
+        bind,
+        advertised,
+    }
 }
 
 /// What the switch needs to know of an open listener.
 pub(crate) fn for_switch(status: &ListenerStatus) -> switch::Listener {
     let advertised = status.spec.advertised.as_ref().and_then(|a| {
         let ip: IpAddr = a.host.parse().ok()?;
-        let port = if a.port == 0 { status.local.port() } else { a.port };
+        let port = if a.port == 0 {
+            status.local.port()
+        } else {
+            a.port
+        };
         Some(SocketAddr::new(ip, port))
     });
     switch::Listener {

@@ -29,7 +29,11 @@ pub(crate) enum Effect {
 
 impl SwitchMachine {
     pub(crate) const fn new(switch: Switch, now: Time) -> Self {
-        Self { switch, next_tick: now, tick_due: false }
+        Self {
+            switch,
+            next_tick: now,
+            tick_due: false,
+        }
     }
 }
 
@@ -48,7 +52,8 @@ impl Machine for SwitchMachine {
             }
             Input::TransmitFailed { key, .. } => self.switch.handle_transmit_failed(now, key),
             Input::Resolved { id, targets } => {
-                self.switch.handle_resolved(now, id, &targets.unwrap_or_default());
+                self.switch
+                    .handle_resolved(now, id, &targets.unwrap_or_default());
             }
         }
     }
@@ -62,7 +67,11 @@ impl Machine for SwitchMachine {
     }
 
     fn poll_timeout(&self) -> Option<Time> {
-        Some(self.switch.poll_timeout().map_or(self.next_tick, |at| at.min(self.next_tick)))
+        Some(
+            self.switch
+                .poll_timeout()
+                .map_or(self.next_tick, |at| at.min(self.next_tick)),
+        )
     }
 
     fn poll_output(&mut self) -> Option<Output<Effect>> {
@@ -71,9 +80,27 @@ impl Machine for SwitchMachine {
         }
         Some(match self.switch.poll_output()? {
             switch::Output::Transmit(transmit) => Output::Transmit(transmit),
-            switch::Output::Resolve { id, host, port, transport, secure } => {
-                let security = if secure { Security::Sips } else { Security::Any };
-                Output::Resolve { id, query: ResolveQuery { host, port, transport, security } }
+            switch::Output::Resolve {
+                id,
+                host,
+                port,
+                transport,
+                secure,
+            } => {
+                let security = if secure {
+                    Security::Sips
+                } else {
+                    Security::Any
+                };
+                Output::Resolve {
+                    id,
+                    query: ResolveQuery {
+                        host,
+                        port,
+                        transport,
+                        security,
+                    },
+                }
             }
             switch::Output::Media(request) => Output::Effect(Effect::Media(request)),
             switch::Output::MediaEnd { call, session } => {

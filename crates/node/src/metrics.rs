@@ -11,8 +11,13 @@ use switch::{BUCKETS_MS, Histogram, METHODS, Switch};
 
 use crate::host::SwitchHost;
 
-const TRANSPORTS: [Transport; 5] =
-    [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
+const TRANSPORTS: [Transport; 5] = [
+    Transport::Udp,
+    Transport::Tcp,
+    Transport::Tls,
+    Transport::Ws,
+    Transport::Wss,
+];
 
 /// The text.
 pub(crate) fn text(now: Time, switch: &Switch, host: &SwitchHost, net: &Net) -> String {
@@ -20,19 +25,44 @@ pub(crate) fn text(now: Time, switch: &Switch, host: &SwitchHost, net: &Net) -> 
     let version = env!("CARGO_PKG_VERSION");
     out.head("tandem_build_info", "gauge", "The program that runs");
     out.line("tandem_build_info", &[("version", version)], 1);
-    out.one("tandem_config_revision", "gauge", "Revision in force", switch.snapshot().revision);
+    out.one(
+        "tandem_config_revision",
+        "gauge",
+        "Revision in force",
+        switch.snapshot().revision,
+    );
     sip(&mut out, switch, net);
     calls(&mut out, now, switch);
     media(&mut out, host);
     let stats = host.journal.stats();
     let name = "tandem_cdr_journal_entries_total";
-    out.one(name, "counter", "Entries taken by the CDR journal", stats.appended);
+    out.one(
+        name,
+        "counter",
+        "Entries taken by the CDR journal",
+        stats.appended,
+    );
     let name = "tandem_cdr_journal_pending_bytes";
-    out.one(name, "gauge", "Bytes the disk has not taken yet", stats.pending_bytes);
+    out.one(
+        name,
+        "gauge",
+        "Bytes the disk has not taken yet",
+        stats.pending_bytes,
+    );
     let name = "tandem_cdr_journal_errors_total";
-    out.one(name, "counter", "Failed writes and syncs", stats.write_errors + stats.sync_errors);
+    out.one(
+        name,
+        "counter",
+        "Failed writes and syncs",
+        stats.write_errors + stats.sync_errors,
+    );
     let name = "tandem_cdr_journal_refused_total";
-    out.one(name, "counter", "Entries there was no room for", host.entries_lost);
+    out.one(
+        name,
+        "counter",
+        "Entries there was no room for",
+        host.entries_lost,
+    );
     out.0
 }
 
@@ -47,7 +77,11 @@ fn sip(out: &mut Page, switch: &Switch, net: &Net) {
     out.head(name, "counter", "Responses received, by class");
     for class in 1..=6 {
         let label = format!("{class}xx");
-        out.line(name, &[("code", &label), ("direction", "in")], counters.responses[class]);
+        out.line(
+            name,
+            &[("code", &label), ("direction", "in")],
+            counters.responses[class],
+        );
     }
     for (name, help, of) in [
         ("tandem_sip_messages_received_total", "Messages received", 0),
@@ -56,7 +90,11 @@ fn sip(out: &mut Page, switch: &Switch, net: &Net) {
         out.head(name, "counter", help);
         for transport in TRANSPORTS {
             let n = net.counters();
-            let value = if of == 0 { n.received(transport) } else { n.sent(transport) };
+            let value = if of == 0 {
+                n.received(transport)
+            } else {
+                n.sent(transport)
+            };
             out.line(name, &[("transport", transport.param_name())], value);
         }
     }
@@ -69,7 +107,11 @@ fn sip(out: &mut Page, switch: &Switch, net: &Net) {
     let name = "tandem_sip_dropped_total";
     out.head(name, "counter", "Dropped by the network side");
     for reason in DropReason::ALL {
-        out.line(name, &[("reason", reason.name())], net.counters().dropped(reason));
+        out.line(
+            name,
+            &[("reason", reason.name())],
+            net.counters().dropped(reason),
+        );
     }
     let name = "tandem_sip_parse_errors_total";
     out.head(name, "counter", "Bytes that were no message");
@@ -78,7 +120,12 @@ fn sip(out: &mut Page, switch: &Switch, net: &Net) {
     }
     out.line(name, &[("reason", "rule_broken")], counters.violations);
     let name = "tandem_sip_transactions";
-    out.one(name, "gauge", "Transactions under way", switch.transaction_count());
+    out.one(
+        name,
+        "gauge",
+        "Transactions under way",
+        switch.transaction_count(),
+    );
     let name = "tandem_registrations";
     out.head(name, "gauge", "Registered contacts");
     for transport in TRANSPORTS {
@@ -103,20 +150,53 @@ fn calls(out: &mut Page, now: Time, switch: &Switch) {
     let name = "tandem_calls_answered_total";
     out.one(name, "counter", "Calls answered", counters.answered);
     let name = "tandem_calls_failed_total";
-    out.one(name, "counter", "Calls that ended without an answer", counters.failed);
+    out.one(
+        name,
+        "counter",
+        "Calls that ended without an answer",
+        counters.failed,
+    );
     let name = "tandem_calls_limited_total";
-    out.one(name, "counter", "Calls and attempts refused by a limit", counters.limited);
+    out.one(
+        name,
+        "counter",
+        "Calls and attempts refused by a limit",
+        counters.limited,
+    );
     let usage = switch.usage(now, EntityId::SERVER).unwrap_or_default();
-    out.one("tandem_calls", "gauge", "Calls in progress", switch.call_count());
+    out.one(
+        "tandem_calls",
+        "gauge",
+        "Calls in progress",
+        switch.call_count(),
+    );
     if let Some(limit) = usage.limit.channels {
         out.one("tandem_calls_limit", "gauge", "Calls allowed", limit);
     }
     let name = "tandem_calls_peak_5m";
-    out.one(name, "gauge", "Most calls in the last five minutes", usage.channels_peak);
+    out.one(
+        name,
+        "gauge",
+        "Most calls in the last five minutes",
+        usage.channels_peak,
+    );
     let name = "tandem_cps_peak_5m";
-    out.one(name, "gauge", "Most new calls in a second of the last five minutes", usage.cps_peak);
-    out.histogram("tandem_call_pdd_seconds", "From INVITE to the first ringing", &counters.pdd);
-    out.histogram("tandem_call_duration_seconds", "Answered calls", &counters.duration);
+    out.one(
+        name,
+        "gauge",
+        "Most new calls in a second of the last five minutes",
+        usage.cps_peak,
+    );
+    out.histogram(
+        "tandem_call_pdd_seconds",
+        "From INVITE to the first ringing",
+        &counters.pdd,
+    );
+    out.histogram(
+        "tandem_call_duration_seconds",
+        "Answered calls",
+        &counters.duration,
+    );
     let name = "tandem_gateway_up";
     out.head(name, "gauge", "Whether calls go to the gateway");
     for health in switch.gateway_health(now) {
@@ -132,13 +212,27 @@ fn media(out: &mut Page, host: &SwitchHost) {
     let ports = host.engine.ports();
     let name = "tandem_rtp_packets_total";
     out.one(name, "counter", "Packets relayed", counters.relayed_packets);
-    out.one("tandem_rtp_bytes_total", "counter", "Bytes relayed", counters.relayed_bytes);
+    out.one(
+        "tandem_rtp_bytes_total",
+        "counter",
+        "Bytes relayed",
+        counters.relayed_bytes,
+    );
     let name = "tandem_rtp_dropped_total";
     out.head(name, "counter", "Packets not relayed");
     for reason in MediaDrop::ALL {
-        out.line(name, &[("reason", reason.as_str())], counters.dropped(reason));
+        out.line(
+            name,
+            &[("reason", reason.as_str())],
+            counters.dropped(reason),
+        );
     }
-    out.one("tandem_rtp_sessions", "gauge", "Media sessions", host.engine.sessions());
+    out.one(
+        "tandem_rtp_sessions",
+        "gauge",
+        "Media sessions",
+        host.engine.sessions(),
+    );
     out.one("tandem_rtp_ports_used", "gauge", "Ports in use", ports.used);
     out.one("tandem_rtp_ports_free", "gauge", "Ports free", ports.free);
 }
@@ -173,6 +267,10 @@ impl Page {
         }
         self.line(&bucket, &[("le", "+Inf")], histogram.count());
         let sum_s = histogram.sum_us as f64 / 1_000_000.0;
-        let _ = writeln!(self.0, "{name}_sum {sum_s}\n{name}_count {}", histogram.count());
+        let _ = writeln!(
+            self.0,
+            "{name}_sum {sum_s}\n{name}_count {}",
+            histogram.count()
+        );
     }
 }

@@ -51,11 +51,17 @@ impl Platform for NodePlatform {
     }
 
     fn call(&self, id: CallId) -> Reply<'_, Option<CallView>> {
-        Box::pin(self.visitor.ask(move |_, machine, _| machine.switch.call(id)))
+        Box::pin(
+            self.visitor
+                .ask(move |_, machine, _| machine.switch.call(id)),
+        )
     }
 
     fn hang_up(&self, id: CallId) -> Reply<'_, bool> {
-        Box::pin(self.visitor.ask(move |now, machine, _| machine.switch.hang_up(now, id)))
+        Box::pin(
+            self.visitor
+                .ask(move |now, machine, _| machine.switch.hang_up(now, id)),
+        )
     }
 
     fn registrations(
@@ -71,13 +77,22 @@ impl Platform for NodePlatform {
                     let switch = &machine.switch;
                     let domain = &switch.snapshot().settings.domain;
                     let user = filter.user.and_then(|id| {
-                        switch.snapshot().users.iter().find(|u| u.id == id).map(|u| u.name.clone())
+                        switch
+                            .snapshot()
+                            .users
+                            .iter()
+                            .find(|u| u.id == id)
+                            .map(|u| u.name.clone())
                     });
                     if filter.user.is_some() && user.is_none() {
                         return Vec::new();
                     }
                     let aor = filter.aor.or(user).map(|name| {
-                        if name.contains('@') { name } else { format!("{name}@{domain}") }
+                        if name.contains('@') {
+                            name
+                        } else {
+                            format!("{name}@{domain}")
+                        }
                     });
                     switch.registrations(aor.as_deref(), after, limit)
                 })
@@ -87,7 +102,9 @@ impl Platform for NodePlatform {
 
     fn remove_registration(&self, id: String) -> Reply<'_, bool> {
         Box::pin(async move {
-            let Ok(id) = id.parse::<BindingId>() else { return Ok(false) };
+            let Ok(id) = id.parse::<BindingId>() else {
+                return Ok(false);
+            };
             self.visitor
                 .ask(move |now, machine, _| machine.switch.remove_registration(now, id))
                 .await
@@ -95,7 +112,10 @@ impl Platform for NodePlatform {
     }
 
     fn gateway_health(&self) -> Reply<'_, Vec<GatewayHealth>> {
-        Box::pin(self.visitor.ask(|now, machine, _| machine.switch.gateway_health(now)))
+        Box::pin(
+            self.visitor
+                .ask(|now, machine, _| machine.switch.gateway_health(now)),
+        )
     }
 
     fn limit_usage(&self) -> Reply<'_, Vec<LimitUsage>> {
@@ -120,16 +140,18 @@ impl Platform for NodePlatform {
     }
 
     fn simulate(&self, query: RouteQuery) -> Reply<'_, Simulation> {
-        Box::pin(self.visitor.ask(move |now, machine, _| {
-            simulate::simulate(&machine.switch, now, &query)
-        }))
+        Box::pin(
+            self.visitor
+                .ask(move |now, machine, _| simulate::simulate(&machine.switch, now, &query)),
+        )
     }
 
     fn metrics(&self) -> Reply<'_, String> {
         let net = self.net.clone();
-        Box::pin(self.visitor.ask(move |now, machine, host| {
-            metrics::text(now, &machine.switch, host, &net)
-        }))
+        Box::pin(
+            self.visitor
+                .ask(move |now, machine, host| metrics::text(now, &machine.switch, host, &net)),
+        )
     }
 
     fn readiness(&self) -> Reply<'_, Readiness> {
@@ -142,12 +164,22 @@ impl Platform for NodePlatform {
             if self.net.listeners().is_empty() {
                 problems.push("no SIP listener is open".to_owned());
             }
-            Ok(Readiness { ready: problems.is_empty(), problems })
+            Ok(Readiness {
+                ready: problems.is_empty(),
+                problems,
+            })
         })
     }
 
     fn listeners(&self) -> Reply<'_, Vec<ListenerStatus>> {
-        Box::pin(async move { Ok(self.net.listeners().iter().map(|l| self.status(l)).collect()) })
+        Box::pin(async move {
+            Ok(self
+                .net
+                .listeners()
+                .iter()
+                .map(|l| self.status(l))
+                .collect())
+        })
     }
 
     fn add_listener(&self, spec: ListenerSpec) -> Reply<'_, ListenerStatus> {
@@ -165,7 +197,8 @@ impl Platform for NodePlatform {
                 .map_err(|e| PlatformError::Unavailable(e.to_string()))?
                 .map_err(|e| refused("address", &e.to_string()))?;
             let listener = listeners::for_switch(&opened);
-            self.visitor.tell(move |_, machine, _| machine.switch.set_listener(listener))?;
+            self.visitor
+                .tell(move |_, machine, _| machine.switch.set_listener(listener))?;
             self.keep_listeners();
             Ok(self.status(&opened))
         })
@@ -173,7 +206,9 @@ impl Platform for NodePlatform {
 
     fn remove_listener(&self, id: String) -> Reply<'_, bool> {
         Box::pin(async move {
-            let Ok(number) = id.parse::<u16>() else { return Ok(false) };
+            let Ok(number) = id.parse::<u16>() else {
+                return Ok(false);
+            };
             let id = sip::ListenerId(number);
             if !self.net.listeners().iter().any(|l| l.spec.id == id) {
                 return Ok(false);
@@ -181,7 +216,8 @@ impl Platform for NodePlatform {
             if number < listeners::ADDED_FIRST {
                 return Err(refused("id", "the listeners of the start stay open"));
             }
-            self.visitor.tell(move |_, machine, _| machine.switch.remove_listener(id))?;
+            self.visitor
+                .tell(move |_, machine, _| machine.switch.remove_listener(id))?;
             let net = self.net.clone();
             tokio::task::spawn_blocking(move || net.remove_listener(id))
                 .await
@@ -209,12 +245,18 @@ impl Platform for NodePlatform {
     }
 
     fn remove_ban(&self, address: IpAddr) -> Reply<'_, bool> {
-        Box::pin(self.visitor.ask(move |_, machine, _| machine.switch.lift_ban(address)))
+        Box::pin(
+            self.visitor
+                .ask(move |_, machine, _| machine.switch.lift_ban(address)),
+        )
     }
 
     fn apply(&self, snapshot: Snapshot) -> Reply<'_, ()> {
         let snapshot = Arc::new(snapshot);
-        Box::pin(self.visitor.ask(move |now, machine, _| machine.switch.configure(now, snapshot)))
+        Box::pin(
+            self.visitor
+                .ask(move |now, machine, _| machine.switch.configure(now, snapshot)),
+        )
     }
 
     fn subscribe(&self) -> broadcast::Receiver<PlatformEvent> {
@@ -250,33 +292,76 @@ impl NodePlatform {
 }
 
 fn refused(field: &str, message: &str) -> PlatformError {
-    PlatformError::Refused { field: field.to_owned(), message: message.to_owned() }
+    PlatformError::Refused {
+        field: field.to_owned(),
+        message: message.to_owned(),
+    }
 }
 
 /// Everything that can have limits, with its kind, id and name.
 fn named_entities(snapshot: &Snapshot) -> Vec<(EntityId, LimitedKind, String, String)> {
-    let mut all =
-        vec![(EntityId::SERVER, LimitedKind::Server, String::new(), "this server".to_owned())];
+    let mut all = vec![(
+        EntityId::SERVER,
+        LimitedKind::Server,
+        String::new(),
+        "this server".to_owned(),
+    )];
     let mut add = |kind, limited, bits, id: String, name: &str| {
         all.push((EntityId::new(kind, bits), limited, id, name.to_owned()));
     };
     for r in &snapshot.accounts {
-        add(EntityKind::Account, LimitedKind::Account, r.id.bits(), r.id.to_string(), &r.name);
+        add(
+            EntityKind::Account,
+            LimitedKind::Account,
+            r.id.bits(),
+            r.id.to_string(),
+            &r.name,
+        );
     }
     for r in &snapshot.users {
-        add(EntityKind::User, LimitedKind::User, r.id.bits(), r.id.to_string(), &r.name);
+        add(
+            EntityKind::User,
+            LimitedKind::User,
+            r.id.bits(),
+            r.id.to_string(),
+            &r.name,
+        );
     }
     for r in &snapshot.customers {
-        add(EntityKind::Customer, LimitedKind::Customer, r.id.bits(), r.id.to_string(), &r.name);
+        add(
+            EntityKind::Customer,
+            LimitedKind::Customer,
+            r.id.bits(),
+            r.id.to_string(),
+            &r.name,
+        );
     }
     for r in &snapshot.carriers {
-        add(EntityKind::Carrier, LimitedKind::Carrier, r.id.bits(), r.id.to_string(), &r.name);
+        add(
+            EntityKind::Carrier,
+            LimitedKind::Carrier,
+            r.id.bits(),
+            r.id.to_string(),
+            &r.name,
+        );
     }
     for r in &snapshot.gateways {
-        add(EntityKind::Gateway, LimitedKind::Gateway, r.id.bits(), r.id.to_string(), &r.name);
+        add(
+            EntityKind::Gateway,
+            LimitedKind::Gateway,
+            r.id.bits(),
+            r.id.to_string(),
+            &r.name,
+        );
     }
     for r in &snapshot.numbers {
-        add(EntityKind::Number, LimitedKind::Number, r.id.bits(), r.id.to_string(), &r.number);
+        add(
+            EntityKind::Number,
+            LimitedKind::Number,
+            r.id.bits(),
+            r.id.to_string(),
+            &r.number,
+        );
     }
     all
 }

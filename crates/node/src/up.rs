@@ -73,7 +73,10 @@ fn start_node(
     let snapshot = records.snapshot()?;
     let advertised = addresses::advertised(options, options.bind);
     let tls = certificate::tls(data, &snapshot.settings.domain, &[advertised, options.bind])?;
-    let config = net::Config { tls, ..net::Config::default() };
+    let config = net::Config {
+        tls,
+        ..net::Config::default()
+    };
     let (net, shard) = Net::open(config).context("the network side did not start")?;
     let (journal, recovery) = open_journal(&data.path("journal"), now)?;
     let mut live = LiveLog::open(&data.path("bindings.log")).context("bindings.log")?;
@@ -92,7 +95,12 @@ fn start_node(
     let host = SwitchHost::new(journal, engine, Box::new(live), visits, events.clone());
     let sip = spawn(shard, switch, host, now)?;
     open_listeners(options, data, &net, &visitor)?;
-    Ok(Node { net, visitor, events, sip })
+    Ok(Node {
+        net,
+        visitor,
+        events,
+        sip,
+    })
 }
 
 fn spawn(
@@ -101,27 +109,37 @@ fn spawn(
     host: SwitchHost,
     now: Time,
 ) -> Result<JoinHandle<(SwitchMachine, SwitchHost)>> {
-    shard.spawn(SwitchMachine::new(switch, now), host).context("no thread for the switch")
+    shard
+        .spawn(SwitchMachine::new(switch, now), host)
+        .context("no thread for the switch")
 }
 
 fn open_journal(dir: &Path, now: Time) -> Result<(Journal, store::journal::Recovery)> {
     let (journal, recovery) = Journal::open(dir, JournalConfig::new(node_name()), now)
         .with_context(|| format!("the CDR journal in {}", dir.display()))?;
     if !recovery.closed.is_empty() {
-        tracing::warn!(calls = recovery.closed.len(), "calls that a crash left open were closed");
+        tracing::warn!(
+            calls = recovery.closed.len(),
+            "calls that a crash left open were closed"
+        );
     }
     Ok((journal, recovery))
 }
 
 fn ship(data: &Data, cdrs: &Arc<dyn CdrStore>) -> Result<ShipperThread> {
     let shipper = Shipper::open(&data.path("journal")).context("the CDR journal")?;
-    shipper.spawn(cdrs.clone(), SHIP_INTERVAL).context("no thread for the CDR shipper")
+    shipper
+        .spawn(cdrs.clone(), SHIP_INTERVAL)
+        .context("no thread for the CDR shipper")
 }
 
 fn start_engine(options: &UpOptions, settings: &model::Settings, net: &Net) -> Result<Engine> {
     let (first, last) = options.rtp_ports;
     let mut config = EngineConfig::new(first..=last);
-    let interface = |bind: IpAddr| Interface { bind, advertised: addresses::advertised(options, bind) };
+    let interface = |bind: IpAddr| Interface {
+        bind,
+        advertised: addresses::advertised(options, bind),
+    };
     match options.bind {
         IpAddr::V4(_) => {
             config.v4 = Some(interface(options.bind));
@@ -145,7 +163,9 @@ fn start_engine(options: &UpOptions, settings: &model::Settings, net: &Net) -> R
 
 fn restore(switch: &mut Switch, live: &mut dyn LiveStore, now: Time) -> Result<()> {
     for record in live.load_all(now.as_micros()).context("bindings.log")? {
-        let Ok(key) = <[u8; 8]>::try_from(record.key.as_slice()) else { continue };
+        let Ok(key) = <[u8; 8]>::try_from(record.key.as_slice()) else {
+            continue;
+        };
         let record = registrar::Record {
             aor: record.aor.into(),
             key,
@@ -160,7 +180,10 @@ fn restore(switch: &mut Switch, live: &mut dyn LiveStore, now: Time) -> Result<(
 fn open_listeners(options: &UpOptions, data: &Data, net: &Net, visitor: &Visitor) -> Result<()> {
     for spec in listeners::of_start(options) {
         let status = net.add_listener(&spec).with_context(|| {
-            format!("cannot listen on {} {}; `tandem doctor` says who does", spec.transport, spec.bind)
+            format!(
+                "cannot listen on {} {}; `tandem doctor` says who does",
+                spec.transport, spec.bind
+            )
         })?;
         if status.is_receive_buffer_short() {
             tracing::warn!(
@@ -199,7 +222,11 @@ async fn serve(
         .await
         .with_context(|| format!("cannot listen on {http} for the API"))?;
     let port = socket.local_addr()?.port();
-    let host = if options.bind.is_unspecified() { IpAddr::from([127, 0, 0, 1]) } else { options.bind };
+    let host = if options.bind.is_unspecified() {
+        IpAddr::from([127, 0, 0, 1])
+    } else {
+        options.bind
+    };
     let url = format!("http://{}", SocketAddr::new(host, port));
     let now = node.net.clock().now();
     let admin = first_start::admin(data, &records, &url, now)?;
@@ -215,13 +242,17 @@ async fn serve(
     // The first visit waits for the switch to have taken all listeners.
     node.visitor.ask(|_, _, _| ()).await?;
     print_ready(options, node, &admin, &users, &domain);
-    control::serve(socket, control, stop_signal()).await.context("the API")?;
+    control::serve(socket, control, stop_signal())
+        .await
+        .context("the API")?;
     Ok(())
 }
 
 async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return;
+    };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
@@ -249,7 +280,10 @@ fn print_ready(options: &UpOptions, node: &Node, admin: &Admin, users: &[DemoUse
     }
     println!("Tandem is up.\n");
     for (transport, address) in &sip {
-        println!("  SIP {transport:<4} {}", address.as_str().unwrap_or_default());
+        println!(
+            "  SIP {transport:<4} {}",
+            address.as_str().unwrap_or_default()
+        );
     }
     println!("  API      {}", admin.http);
     println!("  domain   {domain}\n");

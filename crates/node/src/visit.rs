@@ -46,7 +46,9 @@ impl Visitor {
         match tokio::time::timeout(VISIT_TIMEOUT, answer).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(_)) => Err(PlatformError::Unavailable("the switch has ended".into())),
-            Err(_) => Err(PlatformError::Unavailable("the switch is overloaded".into())),
+            Err(_) => Err(PlatformError::Unavailable(
+                "the switch is overloaded".into(),
+            )),
         }
     }
 

@@ -56,7 +56,9 @@ fn targets(switch: &Switch, at: Time, view: &switch::RouteView) -> Vec<Simulated
                 ..SimulatedTarget::default()
             })
             .collect(),
-        Target::Customer { host, destination, .. } => vec![SimulatedTarget {
+        Target::Customer {
+            host, destination, ..
+        } => vec![SimulatedTarget {
             uri: format!("sip:{destination}@{host}"),
             number: destination.to_string(),
             available: true,
