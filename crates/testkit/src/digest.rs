@@ -1,8 +1,9 @@
-//! Digest answers to a challenge, RFC 2617 §3.2.2 (MD5).
+//! Digest answers to a challenge, RFC 2617 §3.2.2 (MD5) and RFC 8760 (SHA-256).
 
 use core::fmt::Write as _;
 
-use md5::{Digest as _, Md5};
+use md5::{Digest, Md5};
+use sha2::Sha256;
 
 /// Who answers a challenge.
 #[derive(Clone, Debug)]
@@ -25,17 +26,23 @@ pub fn authorization(
     let Credentials { username, password } = credentials;
     let realm = parameter(challenge, "realm").unwrap_or_default();
     let nonce = parameter(challenge, "nonce").unwrap_or_default();
-    let ha1 = md5_hex(&format!("{username}:{realm}:{password}"));
-    let ha2 = md5_hex(&format!("{method}:{uri}"));
+    let algorithm = parameter(challenge, "algorithm").unwrap_or("MD5");
+    let hash = if algorithm.eq_ignore_ascii_case("SHA-256") {
+        hex::<Sha256>
+    } else {
+        hex::<Md5>
+    };
+    let ha1 = hash(&format!("{username}:{realm}:{password}"));
+    let ha2 = hash(&format!("{method}:{uri}"));
     let mut value = format!(
         "Digest username=\"{username}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", \
-         algorithm=MD5"
+         algorithm={algorithm}"
     );
     let response = if parameter(challenge, "qop").is_some() {
         value.push_str(", qop=auth, nc=00000001, cnonce=\"0a4f113b\"");
-        md5_hex(&format!("{ha1}:{nonce}:00000001:0a4f113b:auth:{ha2}"))
+        hash(&format!("{ha1}:{nonce}:00000001:0a4f113b:auth:{ha2}"))
     } else {
-        md5_hex(&format!("{ha1}:{nonce}:{ha2}"))
+        hash(&format!("{ha1}:{nonce}:{ha2}"))
     };
     if let Some(opaque) = parameter(challenge, "opaque") {
         // Writing into a String does not fail.
@@ -56,13 +63,11 @@ fn parameter<'a>(challenge: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-fn md5_hex(text: &str) -> String {
-    Md5::digest(text)
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+fn hex<D: Digest>(text: &str) -> String {
+    D::digest(text).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! A SIP peer written by hand, over UDP: for flows no real program produces.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
 use crate::message::Message;
+use crate::request;
 
 /// A socket that speaks what it is told to, and nothing by itself: no retransmission, no ACK.
 #[derive(Debug)]
@@ -114,38 +114,7 @@ impl Peer {
     /// lines without line ends.
     #[must_use]
     pub fn request(&self, method: &str, uri: &str, extra: &[&str], body: &str) -> String {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let local = self.address;
-        let has = |name: &str| {
-            extra
-                .iter()
-                .any(|line| line.to_ascii_lowercase().starts_with(&name.to_lowercase()))
-        };
-        let mut lines = vec![
-            format!("{method} {uri} SIP/2.0"),
-            format!("Via: SIP/2.0/UDP {local};branch=z9hG4bK-peer-{number};rport"),
-            "Max-Forwards: 70".to_owned(),
-        ];
-        let defaults = [
-            (
-                "From:",
-                format!("From: <sip:peer@{local}>;tag=peer-{number}"),
-            ),
-            ("To:", format!("To: <{uri}>")),
-            (
-                "Call-ID:",
-                format!("Call-ID: peer-{number}-{}@{local}", std::process::id()),
-            ),
-            ("CSeq:", format!("CSeq: 1 {method}")),
-            ("Contact:", format!("Contact: <sip:peer@{local}>")),
-        ];
-        lines.extend(
-            defaults
-                .into_iter()
-                .filter(|(name, _)| !has(name))
-                .map(|(_, line)| line),
-        );
-        finish(lines, extra, body)
+        request::outside_dialog("UDP", self.address, method, uri, extra, body)
     }
 
     /// A response to `request`, with the headers RFC 3261 §8.2.6.2 has copied; `to_tag` is
@@ -175,7 +144,7 @@ impl Peer {
                 .map(|route| format!("Record-Route: {route}")),
         );
         lines.push(format!("Contact: <sip:peer@{}>", self.address));
-        finish(lines, extra, body)
+        request::finish(lines, extra, body)
     }
 
     /// The ACK of a response to an INVITE (RFC 3261 §13.2.2.4 for 2xx, §17.1.1.3 else).
@@ -189,7 +158,7 @@ impl Peer {
         } else {
             request_uri
         };
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let number = request::next_number();
         let via = if success {
             format!(
                 "SIP/2.0/UDP {};branch=z9hG4bK-peer-{number};rport",
@@ -211,7 +180,7 @@ impl Peer {
             format!("Call-ID: {}", invite.header("Call-ID").unwrap_or_default()),
             format!("CSeq: {cseq}"),
         ];
-        finish(lines, &[], "")
+        request::finish(lines, &[], "")
     }
 
     fn receive_until(&self, deadline: Instant) -> Option<Message> {
@@ -243,15 +212,4 @@ pub fn session(address: SocketAddr) -> String {
     )
 }
 
-fn finish(mut lines: Vec<String>, extra: &[&str], body: &str) -> String {
-    lines.extend(extra.iter().map(|&line| line.to_owned()));
-    if !body.is_empty() {
-        lines.push("Content-Type: application/sdp".to_owned());
-    }
-    lines.push(format!("Content-Length: {}", body.len()));
-    format!("{}\r\n\r\n{body}", lines.join("\r\n"))
-}
-
 const A_MOMENT: Duration = Duration::from_millis(100);
-
-static NEXT: AtomicU32 = AtomicU32::new(1);
