@@ -30,7 +30,7 @@ pub use id::{
 pub use live::{CallState, CallView, GatewayHealth, LegView, RegistrationView};
 pub use number::{Number, NumberTarget};
 pub use route::{Rewrite, Route};
-pub use settings::{KeepAlive, MediaMode, Overflow, Settings};
+pub use settings::{DigestOffer, KeepAlive, MediaMode, Overflow, Settings};
 pub use snapshot::Snapshot;
 pub use token::{ApiToken, Role};
 pub use user::{Device, DigestSecret, Forking, User};

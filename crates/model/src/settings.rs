@@ -13,6 +13,8 @@ pub struct Settings {
     /// The domain of addresses of record, and the digest realm. Changing it makes all
     /// digest secrets void.
     pub domain: String,
+    /// Which digest algorithms challenges offer.
+    pub digest: DigestOffer,
     /// What this server may carry in all.
     pub limits: LimitSpec,
     /// Where a call goes that this server has no room for.
@@ -51,6 +53,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             domain: "tandem.local".into(),
+            digest: DigestOffer::Md5,
             limits: LimitSpec {
                 cps: None,
                 channels: None,
@@ -158,6 +161,21 @@ impl Validate for Overflow {
         checks.range("retry_after_s", self.retry_after_s.into(), 0..=3_600);
         checks.done()
     }
+}
+
+/// Which digest algorithms challenges offer. A phone that knows one of several should pass over
+/// the others (RFC 8760 §2.4), but older ones give up at the first they do not know, wherever it
+/// stands; so SHA-256 is offered only where the phones are known to take it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DigestOffer {
+    /// MD5 alone.
+    #[default]
+    Md5,
+    /// SHA-256 alone.
+    Sha256,
+    /// SHA-256, then MD5.
+    Both,
 }
 
 /// How media travels.

@@ -188,18 +188,21 @@ impl Switch {
                     }
                 }
                 Hop::Resolve(uri, last) => {
+                    let speaker = last.listener();
                     let question = Question::Request {
                         key,
                         request: id,
                         bytes,
+                        last,
                     };
-                    self.resolve(now, &uri, last.listener(), question);
+                    self.resolve(now, &uri, speaker, question);
                 }
             },
             CallOutput::Ack { hop, bytes } => match hop {
                 Hop::To(to) => self.send_ack(to, &bytes),
                 Hop::Resolve(uri, last) => {
-                    self.resolve(now, &uri, last.listener(), Question::Ack { bytes });
+                    let speaker = last.listener();
+                    self.resolve(now, &uri, speaker, Question::Ack { bytes, last });
                 }
             },
             CallOutput::Cancel { id, reason } => self.cancel_request(now, key, id, &reason),

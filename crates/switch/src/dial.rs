@@ -21,14 +21,16 @@ const QUESTIONS_MAX: usize = 10_000;
 pub(crate) enum Question {
     /// An attempt.
     Dial { key: CallKey, attempt: usize },
-    /// A request inside a dialog.
+    /// A request inside a dialog. If the resolver fails it goes where the dialog was last seen:
+    /// a call that works does not end for want of a name server.
     Request {
         key: CallKey,
         request: RequestId,
         bytes: Bytes,
+        last: Destination,
     },
-    /// An ACK.
-    Ack { bytes: Bytes },
+    /// An ACK, as a request.
+    Ack { bytes: Bytes, last: Destination },
     /// An OPTIONS to a binding behind a Path.
     BindingPing { ping: PingId, bytes: Bytes },
     /// An OPTIONS to a gateway.
@@ -234,23 +236,15 @@ impl Switch {
                     key,
                     request,
                     bytes,
+                    last,
                 },
-                Some(to),
+                to,
             ) => {
+                let to = to.unwrap_or(last);
                 self.send_request(now, to, &bytes, Owner::Call { key, request });
             }
-            (Question::Request { key, request, .. }, None) => {
-                self.feed(
-                    now,
-                    key,
-                    Input::Failed {
-                        request,
-                        why: Uac::Unreachable,
-                    },
-                );
-            }
-            (Question::Ack { bytes }, Some(to)) => self.send_ack(to, &bytes),
-            (Question::Ack { .. } | Question::GatewayAddress { .. }, _) => {}
+            (Question::Ack { bytes, last }, to) => self.send_ack(to.unwrap_or(last), &bytes),
+            (Question::GatewayAddress { .. }, _) => {}
             (Question::BindingPing { ping, bytes }, Some(to)) => {
                 self.send_request(now, to, &bytes, Owner::BindingPing { ping, sent: now });
             }

@@ -11,10 +11,10 @@ use call::{Config as CallConfig, Input, Random, RefusedDial};
 use clock::{Time, Wheel};
 use hashbrown::HashMap;
 use limits::Limits;
-use model::{GatewayId, Snapshot};
+use model::{DigestOffer, GatewayId, Settings, Snapshot};
 use registrar::{Policy, Registrar};
 use routing::{Health, Table};
-use sip::digest::{Authenticator, AuthenticatorConfig};
+use sip::digest::{Algorithm, Authenticator, AuthenticatorConfig};
 use sip::transaction::{ClientId, Listener as SentBy, ServerId, TransactionConfig, Transactions};
 use sip::{Destination, Transport};
 
@@ -99,7 +99,7 @@ impl Switch {
             limits: Limits::new(),
             transactions: Transactions::new(transactions),
             registrar: Registrar::new(Policy::default(), 0, &config.cluster_key),
-            authenticator: authenticator(&snapshot.settings.domain, config.cluster_key, seed),
+            authenticator: authenticator(&snapshot.settings, config.cluster_key, seed),
             defence: Defence::new(seed),
             counters: Counters::default(),
             listeners: Listeners::default(),
@@ -131,15 +131,15 @@ impl Switch {
         if snapshot.revision < self.snapshot.revision {
             return;
         }
-        let same_realm = snapshot.settings.domain == self.snapshot.settings.domain;
+        let same_realm = snapshot.settings.domain == self.snapshot.settings.domain
+            && snapshot.settings.digest == self.snapshot.settings.digest;
         self.routes = Table::compile(&snapshot);
         self.limits.configure_all(routing::limits_of(&snapshot));
         self.health
             .configure(now, snapshot.gateways.iter().map(|g| &**g));
         self.registrar.set_policy(Policy::from(&snapshot.settings));
         if !same_realm {
-            self.authenticator =
-                authenticator(&snapshot.settings.domain, self.cluster_key, self.seed);
+            self.authenticator = authenticator(&snapshot.settings, self.cluster_key, self.seed);
         }
         let product = self.call_config.product.clone();
         self.call_config = call_config(&snapshot, &product, &self.listeners);
@@ -296,8 +296,17 @@ impl Switch {
     }
 }
 
-fn authenticator(domain: &str, cluster_key: [u8; 32], seed: u64) -> Authenticator {
-    Authenticator::new(AuthenticatorConfig::new(domain, cluster_key, seed))
+fn authenticator(settings: &Settings, cluster_key: [u8; 32], seed: u64) -> Authenticator {
+    let algorithms = match settings.digest {
+        DigestOffer::Md5 => vec![Algorithm::Md5],
+        DigestOffer::Sha256 => vec![Algorithm::Sha256],
+        DigestOffer::Both => vec![Algorithm::Sha256, Algorithm::Md5],
+    };
+    let config = AuthenticatorConfig::new(&settings.domain, cluster_key, seed);
+    Authenticator::new(AuthenticatorConfig {
+        algorithms,
+        ..config
+    })
 }
 
 fn call_config(snapshot: &Snapshot, product: &str, listeners: &Listeners) -> CallConfig {
