@@ -11,6 +11,10 @@ use crate::pending::{Purpose, Wait};
 use crate::reason::Cause;
 use crate::refresh;
 
+/// Numbers left free for the PRACKs that may have followed an INVITE in an early dialog nobody
+/// remembers: a gap is no error (RFC 3261 §12.2.2), a number used twice is.
+const EARLY_REQUESTS_MAX: u32 = 1_000;
+
 impl Call {
     pub(crate) fn keep_received(&mut self, pair: PairId, side: Side, sdp: &[u8]) {
         if let Some(leg) = self.leg_mut(pair, side) {
@@ -158,6 +162,7 @@ impl Call {
             hop: leg.hop(),
             bytes: ack,
         });
+        leg.dialog.local_seq += EARLY_REQUESTS_MAX;
         let mut w = leg.dialog.request("BYE");
         w.header("Reason", ELSEWHERE.as_bytes());
         self.send(ctx, Method::Bye, leg.hop(), w.finish(), Purpose::Closing);
