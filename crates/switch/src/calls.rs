@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
 use call::{Call, Ctx, Fact, Hop, Input, Output as CallOutput, RequestId, Respond, Uac};
 use clock::{Time, TimerKey};
 use sip::transaction::{ClientId, ServerId};
@@ -163,48 +164,32 @@ impl Switch {
                 status,
                 bytes,
                 how,
-            } => {
-                let Some(server) = ServerId::from_u64(uas) else {
-                    return;
-                };
-                match how {
-                    Respond::Plain => self.transactions.respond(now, server, status, bytes),
-                    Respond::Reliable => self.transactions.respond_reliably(now, server, bytes),
+            } => match ServerId::from_u64(uas) {
+                Some(server) if how == Respond::Reliable => {
+                    self.transactions.respond_reliably(now, server, bytes);
                 }
-            }
+                Some(server) => self.transactions.respond(now, server, status, bytes),
+                None => {}
+            },
             CallOutput::Request {
                 id,
                 method,
                 hop,
                 bytes,
-            } => match hop {
-                Hop::To(to) => {
-                    let owner = Owner::Call { key, request: id };
-                    let client = self.send_request(now, to, &bytes, owner);
-                    if method == Method::Invite
-                        && let Some(entry) = self.calls.entry_mut(key)
-                    {
-                        entry.invites.push((id, client));
-                    }
-                }
-                Hop::Resolve(uri, last) => {
-                    let speaker = last.listener();
-                    let question = Question::Request {
-                        key,
-                        request: id,
-                        bytes,
-                        last,
-                    };
-                    self.resolve(now, &uri, speaker, question);
-                }
-            },
-            CallOutput::Ack { hop, bytes } => match hop {
-                Hop::To(to) => self.send_ack(to, &bytes),
-                Hop::Resolve(uri, last) => {
-                    let speaker = last.listener();
-                    self.resolve(now, &uri, speaker, Question::Ack { bytes, last });
-                }
-            },
+            } => {
+                self.request_for_call(now, key, id, method, hop, bytes);
+            }
+            CallOutput::Ack {
+                hop: Hop::To(to),
+                bytes,
+            } => self.send_ack(to, &bytes),
+            CallOutput::Ack {
+                hop: Hop::Resolve(uri, last),
+                bytes,
+            } => {
+                let speaker = last.listener();
+                self.resolve(now, &uri, speaker, Question::Ack { bytes, last });
+            }
             CallOutput::Cancel { id, reason } => self.cancel_request(now, key, id, &reason),
             CallOutput::Acknowledged { uas } => {
                 if let Some(server) = ServerId::from_u64(uas) {
@@ -240,7 +225,7 @@ impl Switch {
                 toward,
                 signalling,
             } => {
-                self.outputs.push_back(Output::Media(MediaRequest {
+                let request = MediaRequest {
                     call: key,
                     session,
                     op,
@@ -248,7 +233,8 @@ impl Switch {
                     sdp,
                     toward,
                     signalling,
-                }));
+                };
+                self.outputs.push_back(Output::Media(request));
             }
             CallOutput::MediaEnd { session } => {
                 if let Some(entry) = self.calls.entry_mut(key) {
@@ -259,6 +245,37 @@ impl Switch {
             }
             CallOutput::Fact(fact) => self.note(now, key, fact),
             CallOutput::Gone => self.forget(key),
+        }
+    }
+
+    fn request_for_call(
+        &mut self,
+        now: Time,
+        key: CallKey,
+        request: RequestId,
+        method: Method,
+        hop: Hop,
+        bytes: Bytes,
+    ) {
+        let to = match hop {
+            Hop::To(to) => to,
+            Hop::Resolve(uri, last) => {
+                let speaker = last.listener();
+                let question = Question::Request {
+                    key,
+                    request,
+                    bytes,
+                    last,
+                };
+                self.resolve(now, &uri, speaker, question);
+                return;
+            }
+        };
+        let client = self.send_request(now, to, &bytes, Owner::Call { key, request });
+        if method == Method::Invite
+            && let Some(entry) = self.calls.entry_mut(key)
+        {
+            entry.invites.push((request, client));
         }
     }
 
