@@ -39,7 +39,7 @@ pub(crate) struct Agent {
     /// Counts its lives: it may crash and come back.
     pub(crate) life: u32,
     pub(crate) is_alive: bool,
-    /// Whether it ever lost its memory or its network, so that its calls may end in silence.
+    /// Whether it loses its memory or its network in this run, so that its calls may end in silence.
     pub(crate) is_blurred: bool,
     transactions: Transactions,
     requests: Vec<(ClientId, Errand)>,
@@ -182,7 +182,6 @@ impl Agent {
     /// Loses its memory, and is silent until [`Agent::revive`].
     pub(crate) fn crash(&mut self) {
         self.is_alive = false;
-        self.is_blurred = true;
         self.life += 1;
         self.sessions.clear();
         self.requests.clear();

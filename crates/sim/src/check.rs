@@ -126,14 +126,24 @@ fn agreement(world: &World, cdr: &Cdr) -> Option<String> {
 /// Whether the one who is said to have ended a call did.
 fn who(cdr: &Cdr, notes: &CallNotes) -> Option<&'static str> {
     let answered = cdr.outcome == CdrOutcome::Answered;
-    if notes.referred {
+    if notes.is_rerouted {
         return None;
     }
     match cdr.ended_by {
-        EndedBy::Caller if answered && notes.caller_bye.is_none() => {
-            // Gone without BYE is possible for who crashed; the callee's side may say so.
-            (!cdr.reason.contains("gone") && !cdr.reason.contains("expired"))
-                .then_some("the caller never hung up")
+        EndedBy::Caller if cdr.reason == "caller hung up" && notes.caller_bye.is_none() => {
+            Some("the caller never hung up")
+        }
+        EndedBy::Callee if cdr.reason == "callee hung up" && notes.callee_bye.is_none() => {
+            Some("the callee never hung up")
+        }
+        // Nobody crashed, so nobody may lose a call; a 481 can still cross a BYE.
+        EndedBy::Caller | EndedBy::Callee
+            if cdr.reason.contains("lost the call")
+                && notes.caller_bye.is_none()
+                && notes.callee_bye.is_none()
+                && !notes.is_blurred =>
+        {
+            Some("nobody lost the call")
         }
         EndedBy::Caller if !answered && !notes.cancelled => Some("the caller never gave up"),
         _ if cdr.outcome == CdrOutcome::Cancelled && !notes.cancelled => Some("nobody cancelled"),
@@ -161,13 +171,13 @@ fn silent_ends(world: &World, records: &[Cdr]) -> Vec<String> {
                 found.push(format!("call {}: answered, but no record", session.call));
                 continue;
             };
-            let referred = world
+            let is_rerouted = world
                 .ledger
                 .calls
                 .get(&session.call)
-                .is_some_and(|n| n.referred);
+                .is_some_and(|n| n.is_rerouted);
             let end = Time::from_micros(cdr.end_us).max(up) + PATIENCE;
-            if !referred && down.is_some_and(|down| down > end) {
+            if !is_rerouted && down.is_some_and(|down| down > end) {
                 found.push(format!(
                     "call {}: {} talked on long after the end",
                     session.call, agent.name

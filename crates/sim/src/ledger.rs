@@ -26,11 +26,14 @@ pub(crate) struct CallNotes {
     /// The caller got no response at all.
     pub(crate) unheard: bool,
     pub(crate) cancelled: bool,
-    pub(crate) referred: bool,
+    /// A 302 or REFER leads it to somebody who cannot be told to belong to it.
+    pub(crate) is_rerouted: bool,
     /// An agent was rung for it.
     pub(crate) reached: bool,
     /// How many callees answered with 200.
     pub(crate) answers: u32,
+    /// One of its agents crashes or is cut off in this run.
+    pub(crate) is_blurred: bool,
     pub(crate) caller_bye: Option<Time>,
     pub(crate) callee_bye: Option<Time>,
 }

@@ -112,5 +112,5 @@ fn is_quiet(world: &World) -> bool {
 
 /// By when all calls have to be over: the longest conversation, transferred again and again.
 const LIVENESS: Duration = Duration::from_secs(1_200);
-/// How long transactions outlive their calls: 64*T1 twice, for a request that is cancelled last.
-const FORGETTING: Duration = Duration::from_secs(70);
+/// How long transactions outlive their calls: timer C of an INVITE that nobody answers, then 64*T1.
+const FORGETTING: Duration = Duration::from_secs(650);

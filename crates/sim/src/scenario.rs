@@ -39,7 +39,7 @@ pub(crate) const FAULTY: Duration = Duration::from_secs(45);
 pub(crate) fn draw(dice: &mut Dice) -> Scenario {
     let start = Time::ZERO + crate::START;
     let snapshot = platform::snapshot(dice);
-    let agents: Vec<Agent> = AGENTS.iter().enumerate().map(agent).collect();
+    let mut agents: Vec<Agent> = AGENTS.iter().enumerate().map(agent).collect();
     let mut happenings = Vec::new();
     for at in 0..USERS.len() {
         let wish = Wish {
@@ -61,6 +61,7 @@ pub(crate) fn draw(dice: &mut Dice) -> Scenario {
     if dice.percent(20) {
         let agent = dice.below(agents.len() as u64) as usize;
         let when = start + dice.millis(1_000, FAULTY.as_millis() as u64);
+        agents[agent].is_blurred = true;
         happenings.push((when, Happening::Crash { agent }));
         let back = when + dice.millis(100, 60_000);
         happenings.push((back, Happening::Revive { agent }));
@@ -73,7 +74,6 @@ pub(crate) fn draw(dice: &mut Dice) -> Scenario {
         let when = start + dice.millis(5_000, 60_000);
         happenings.push((when, Happening::MediaSilent));
     }
-    let mut agents = agents;
     for cut in &blackouts {
         for agent in agents.iter_mut().filter(|a| a.address == cut.address) {
             agent.is_blurred = true;

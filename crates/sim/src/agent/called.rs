@@ -67,7 +67,9 @@ impl Agent {
         let mut session = Session::new(call, dialog, Role::Callee(called));
         session.server = Some(server);
         self.sessions.push(session);
-        step.ledger.note(call).reached = true;
+        let notes = step.ledger.note(call);
+        notes.reached = true;
+        notes.is_blurred |= self.is_blurred;
         self.plan_answer(step, self.sessions.len() - 1);
     }
 
@@ -173,6 +175,7 @@ impl Agent {
         let mut w = Writer::response(&called.request, called.flow.remote, status, "", &tag);
         match status {
             302 => {
+                step.ledger.note(session.call).is_rerouted = true;
                 let user = step.dice.pick(&USERS);
                 w.header_fmt("Contact", format_args!("<sip:{user}@{DOMAIN}>"));
             }

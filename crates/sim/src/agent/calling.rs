@@ -36,6 +36,7 @@ impl Agent {
         self.sessions.push(session);
         let at = self.sessions.len() - 1;
         step.ledger.called(number);
+        step.ledger.note(number).is_blurred = self.is_blurred;
         self.send_invite(step, at);
         if step.dice.percent(30) {
             let after = step.dice.millis(0, 12_000);

@@ -98,7 +98,7 @@ impl Agent {
         w.header("Contact", contact.as_bytes());
         if let Act::Refer(user) = act {
             w.header_fmt("Refer-To", format_args!("<sip:{user}@{DOMAIN}>"));
-            step.ledger.note(session.call).referred = true;
+            step.ledger.note(session.call).is_rerouted = true;
         }
         let bytes = w.finish();
         self.send(step.now, &bytes, Errand::Inside { at });

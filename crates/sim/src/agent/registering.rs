@@ -47,6 +47,7 @@ impl Agent {
                 self.send_register(step, challenges + 1);
             }
             200 | 503 => {}
+            _ if step.ledger.is_closing => {}
             // The binding may be younger in the switch than this request: it came late.
             400 | 500 => {}
             status => step
