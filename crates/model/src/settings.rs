@@ -173,6 +173,7 @@ pub enum DigestOffer {
     #[default]
     Md5,
     /// SHA-256 alone.
+    #[serde(rename = "sha-256")]
     Sha256,
     /// SHA-256, then MD5.
     Both,

@@ -157,6 +157,7 @@ impl Switch {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each wish")]
     fn do_for_call(&mut self, now: Time, key: CallKey, output: CallOutput) {
         match output {
             CallOutput::Respond {
@@ -411,7 +412,7 @@ impl Switch {
                     answered_by_peer,
                     retry_after_s,
                 };
-                self.attempt_ended(now, key, token, outcome);
+                self.attempt_ended(now, key, token, &outcome);
             }
             Fact::Ended(report) => self.note_ended(now, key, &report),
         }

@@ -105,7 +105,7 @@ impl Switch {
     }
 
     /// An attempt is over: its permits go back, and its gateway is judged by it.
-    pub(crate) fn attempt_ended(&mut self, now: Time, key: CallKey, token: u32, how: Outcome) {
+    pub(crate) fn attempt_ended(&mut self, now: Time, key: CallKey, token: u32, how: &Outcome) {
         let Some(entry) = self.calls.entry_mut(key) else {
             return;
         };

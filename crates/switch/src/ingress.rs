@@ -180,7 +180,7 @@ impl Switch {
                     self.feed(now, key, Input::Cancelled { reason });
                 }
             }
-            Event::Ack { flow, message } => self.to_call(now, 0, flow, message),
+            Event::Ack { flow, message } => self.deliver(now, 0, flow, message),
             Event::Response {
                 client,
                 flow,
@@ -220,7 +220,7 @@ impl Switch {
 
     fn handle_request(&mut self, now: Time, server: ServerId, flow: Flow, message: Message) {
         if message.to().is_ok_and(|to| to.tag().is_some()) {
-            self.to_call(now, server.as_u64(), flow, message);
+            self.deliver(now, server.as_u64(), flow, message);
             return;
         }
         match message.method() {
@@ -260,7 +260,7 @@ impl Switch {
     }
 
     /// A request inside a dialog, or an ACK: our tag in To names the call.
-    fn to_call(&mut self, now: Time, uas: u64, flow: Flow, message: Message) {
+    fn deliver(&mut self, now: Time, uas: u64, flow: Flow, message: Message) {
         let tag = message
             .to()
             .ok()

@@ -56,7 +56,7 @@ impl Switch {
         if let Some(replaces) = message.header(HeaderName::Replaces) {
             let replaces = Replaces::parse(replaces).map(|r| (r, r.to_tag.to_vec()));
             if let Some((_, tag)) = replaces {
-                self.replace(now, server, flow, message, identity, &tag);
+                self.replace(now, server, flow, &message, identity, &tag);
                 return;
             }
             self.refuse(now, server, flow, &message, 400, "Malformed Replaces");
@@ -64,64 +64,60 @@ impl Switch {
         }
         let mut steps: Vec<Step> = Vec::new();
         let decision = self.decide(now, flow, identity, &texts, &mut steps);
-        self.begin(now, server, flow, message, &texts, decision, steps);
+        let invitation = Invitation {
+            server,
+            flow,
+            message,
+            texts,
+        };
+        self.begin(now, invitation, &decision, steps);
     }
 
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one INVITE and what is known of it"
-    )]
-    fn begin(
-        &mut self,
-        now: Time,
-        server: ServerId,
-        flow: Flow,
-        message: Message,
-        texts: &Texts,
-        decision: Decision,
-        steps: Vec<Step>,
-    ) {
+    fn begin(&mut self, now: Time, invitation: Invitation, decision: &Decision, steps: Vec<Step>) {
+        let Invitation {
+            server,
+            flow,
+            message,
+            ..
+        } = &invitation;
         match &decision.target {
             Target::Challenge => {
-                self.challenge(now, server, flow, &message, Side::Proxy, None);
+                self.challenge(now, *server, *flow, message, Side::Proxy, None);
                 return;
             }
             Target::Refuse(refusal) => {
-                self.refuse_call(now, server, flow, &message, &decision, texts, *refusal);
+                self.refuse_call(now, &invitation, decision, *refusal);
                 return;
             }
             _ => {}
         }
         if let Err(refused) = self.limits.try_admit(now, &decision.entities) {
-            self.refuse_for_room(now, server, flow, &message, &decision, texts, &refused);
+            self.refuse_for_room(now, &invitation, decision, &refused);
             return;
         }
         let id = self.new_call_id(now);
-        let call_id = String::from_utf8_lossy(message.call_id().unwrap_or_default()).into_owned();
-        let names = [texts.caller.as_str(), texts.called.as_str(), &call_id];
-        let mut facts = Facts::new(id, now, flow, &decision, names);
+        let mut facts = invitation.facts(now, id, decision);
         facts.steps = steps;
         if let Target::User(user) = &decision.target {
             facts.to_user = Some(user.id);
         }
         self.open_record(&facts);
-        self.start_call(now, server, flow, message, &decision, texts, facts);
+        self.start_call(now, invitation, decision, facts);
     }
 
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one INVITE and what is known of it"
-    )]
     fn start_call(
         &mut self,
         now: Time,
-        server: ServerId,
-        flow: Flow,
-        message: Message,
+        invitation: Invitation,
         decision: &Decision,
-        texts: &Texts,
         mut facts: Facts,
     ) {
+        let Invitation {
+            server,
+            flow,
+            message,
+            texts,
+        } = invitation;
         let key = self.calls.next_key();
         let seed = (u64::from(self.random.bits()) << 32) | u64::from(self.random.bits());
         let (reach, trust) = standing(&decision.caller);
@@ -131,13 +127,12 @@ impl Switch {
             reach,
             trust,
         };
-        let uas = server.as_u64();
-        let gruu = Uri::parse(message.uri())
-            .ok()
-            .filter(|u| u.params.has("gr"));
-        let mut source = plan::Source::of(&message, &texts.caller);
-        source.gruu = gruu.as_ref();
-        let planned = self.plan(now, &decision.target, &decision.caller, &source, 0);
+        let planned = {
+            let uri = Uri::parse(message.uri()).ok();
+            let mut source = plan::Source::of(&message, &texts.caller);
+            source.gruu = uri.as_ref().filter(|u| u.params.has("gr"));
+            self.plan(now, &decision.target, &decision.caller, &source, 0)
+        };
         facts.attempts = planned.tried;
         let mut out = std::mem::take(&mut self.scratch);
         let mut ctx = Ctx {
@@ -145,18 +140,12 @@ impl Switch {
             config: &self.call_config,
             out: &mut out,
         };
+        let uas = server.as_u64();
         let call = match &decision.target {
             Target::Service(Service::Echo) => {
-                Call::start_echo(&mut ctx, call_facts, uas, flow, message.clone())
+                Call::start_echo(&mut ctx, call_facts, uas, flow, message)
             }
-            _ => Call::start(
-                &mut ctx,
-                call_facts,
-                uas,
-                flow,
-                message.clone(),
-                planned.plan,
-            ),
+            _ => Call::start(&mut ctx, call_facts, uas, flow, message, planned.plan),
         };
         self.calls.insert(call, Box::new(facts));
         self.invites.insert(server, key);
@@ -169,16 +158,16 @@ impl Switch {
         now: Time,
         server: ServerId,
         flow: Flow,
-        message: Message,
+        message: &Message,
         identity: Option<Identity>,
         tag: &[u8],
     ) {
         if identity.is_none() && !self.routes.knows(flow.remote) {
-            self.challenge(now, server, flow, &message, Side::Proxy, None);
+            self.challenge(now, server, flow, message, Side::Proxy, None);
             return;
         }
         let Some(key) = self.calls.key_of_tag(tag) else {
-            self.refuse(now, server, flow, &message, 481, "");
+            self.refuse(now, server, flow, message, 481, "");
             return;
         };
         let reach = if identity.is_some() {
@@ -200,7 +189,7 @@ impl Switch {
         if taken == Some(true) {
             self.invites.insert(server, key);
         } else {
-            self.refuse(now, server, flow, &message, 481, "");
+            self.refuse(now, server, flow, message, 481, "");
         }
     }
 
@@ -265,22 +254,21 @@ impl Switch {
         }
     }
 
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one INVITE and what is known of it"
-    )]
     fn refuse_call(
         &mut self,
         now: Time,
-        server: ServerId,
-        flow: Flow,
-        message: &Message,
+        invitation: &Invitation,
         decision: &Decision,
-        texts: &Texts,
         refusal: Refusal,
     ) {
         let status = refusal.status();
-        self.refuse_with(now, server, flow, message, status, |w| {
+        let Invitation {
+            server,
+            flow,
+            message,
+            ..
+        } = invitation;
+        self.refuse_with(now, *server, *flow, message, status, |w| {
             let reason = call::Cause::Refused(status).header();
             w.header("Reason", reason.as_bytes());
             if let Refusal::NoGateway {
@@ -291,26 +279,25 @@ impl Switch {
             }
             w.header_fmt("Warning", format_args!("399 tandem \"{refusal}\""));
         });
-        self.record_refused(now, flow, message, decision, texts, status);
+        self.record_refused(now, invitation, decision, status);
     }
 
     /// At a limit: 302 to the overflow peer, else 503 with Retry-After (MISSION 32, 33). A call
     /// that has come here by such a 302 is not sent on again.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one INVITE and what is known of it"
-    )]
     fn refuse_for_room(
         &mut self,
         now: Time,
-        server: ServerId,
-        flow: Flow,
-        message: &Message,
+        invitation: &Invitation,
         decision: &Decision,
-        texts: &Texts,
         refused: &Refused,
     ) {
         self.counters.limited += 1;
+        let Invitation {
+            server,
+            flow,
+            message,
+            texts,
+        } = invitation;
         let overflow = self.snapshot.settings.overflow.clone();
         let own = refused.entity.kind == EntityKind::Server;
         let looped = Uri::parse(message.uri()).is_ok_and(|u| u.params.has(OVERFLOWED));
@@ -320,7 +307,7 @@ impl Switch {
             "399 tandem \"{} {} limit {} reached\"",
             refused.entity.kind, refused.kind, refused.limit
         );
-        self.refuse_with(now, server, flow, message, status, |w| {
+        self.refuse_with(now, *server, *flow, message, status, |w| {
             w.header("Reason", call::Cause::Refused(status).header().as_bytes());
             match &peer {
                 Some(peer) => {
@@ -334,22 +321,18 @@ impl Switch {
             }
             w.header("Warning", warning.as_bytes());
         });
-        self.record_refused(now, flow, message, decision, texts, status);
+        self.record_refused(now, invitation, decision, status);
     }
 
     fn record_refused(
         &mut self,
         now: Time,
-        flow: Flow,
-        message: &Message,
+        invitation: &Invitation,
         decision: &Decision,
-        texts: &Texts,
         status: u16,
     ) {
         let id = self.new_call_id(now);
-        let call_id = String::from_utf8_lossy(message.call_id().unwrap_or_default()).into_owned();
-        let names = [texts.caller.as_str(), texts.called.as_str(), &call_id];
-        let facts = Facts::new(id, now, flow, decision, names);
+        let facts = invitation.facts(now, id, decision);
         self.record_refusal(now, &facts, status);
     }
 
@@ -442,6 +425,26 @@ impl Switch {
 
 /// Marks the URI of a 302 for want of room, so that two full peers do not send a call to and fro.
 const OVERFLOWED: &str = "tandem-overflow";
+
+/// An INVITE and what it says.
+struct Invitation {
+    server: ServerId,
+    flow: Flow,
+    message: Message,
+    texts: Texts,
+}
+
+impl Invitation {
+    fn facts(&self, now: Time, id: CallId, decision: &Decision) -> Facts {
+        let call_id = String::from_utf8_lossy(self.message.call_id().unwrap_or_default());
+        let texts = [
+            self.texts.caller.as_str(),
+            self.texts.called.as_str(),
+            &call_id,
+        ];
+        Facts::new(id, now, self.flow, decision, texts)
+    }
+}
 
 /// The texts of a request that routing looks at.
 pub(crate) struct Texts {

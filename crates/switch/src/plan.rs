@@ -88,7 +88,7 @@ impl Switch {
             s => s,
         };
         let to: Box<[u8]> = format!("<sip:{aor}>").into_bytes().into();
-        let from = self.from_value(source, caller_shown(caller, source), domain);
+        let from = self.caller_value(source, caller_shown(caller, source), domain);
         contacts
             .into_iter()
             .enumerate()
@@ -129,7 +129,7 @@ impl Switch {
             token: 0,
             to: format!("<{uri}>").into_bytes().into(),
             uri: uri.into_bytes().into(),
-            from: self.from_value(source, source.caller, domain),
+            from: self.caller_value(source, source.caller, domain),
             identity: Box::default(),
             trust: Trust::Trusted,
             routes: Box::default(),
@@ -168,7 +168,7 @@ impl Switch {
                 .into_bytes()
                 .into(),
             uri: uri.into_bytes().into(),
-            from: self.from_value(source, &outbound.caller, from_host),
+            from: self.caller_value(source, &outbound.caller, from_host),
             identity: self.identity_value(caller, source),
             trust: Trust::Trusted,
             routes: Box::default(),
@@ -187,7 +187,7 @@ impl Switch {
     }
 
     /// From as the callee sees it; anonymous where the caller asks for privacy (RFC 3323 §4.1).
-    fn from_value(&self, source: &Source<'_>, shown: &str, host: &str) -> Box<[u8]> {
+    fn caller_value(&self, source: &Source<'_>, shown: &str, host: &str) -> Box<[u8]> {
         if source.private {
             return b"\"Anonymous\" <sip:anonymous@anonymous.invalid>"
                 .as_slice()
