@@ -5,7 +5,7 @@ use sip::{Dialog, HeaderName, Message, Writer};
 use crate::call::{Call, CallFacts, Phase};
 use crate::headers::ALLOW;
 use crate::io::{Ctx, Fact, MediaOp, Output, RefusedDial, Respond, Side, Timer, Uas};
-use crate::leg::{Leg, Pair};
+use crate::leg::{Leg, NO_BRANCH, Pair};
 use crate::pending::Wait;
 use crate::plan::Plan;
 use crate::reason::Cause;
@@ -70,7 +70,7 @@ impl Call {
         self.pairs.push(Pair {
             id,
             legs: [Some(leg), None],
-            branch: usize::MAX,
+            branch: NO_BRANCH,
         });
         self.phase = Phase::Answered;
         let bytes = w.finish_with(b"application/sdp", sdp);
@@ -92,7 +92,7 @@ impl Call {
             Wait::Application if self.phase == Phase::Setup => {
                 self.fail_setup(ctx, status, None, Cause::MediaFailed);
             }
-            Wait::Invite { .. } => self.fail_setup(ctx, status, None, Cause::MediaFailed),
+            Wait::Invite { branch } => self.refuse_offer(ctx, branch, status),
             Wait::Answer { pair, .. } => self.take_back_answer(ctx, pair, status),
             Wait::Request(relayed) => self.refuse_relayed(ctx, *relayed, status),
             Wait::Local {

@@ -18,9 +18,12 @@ pub struct Pair {
     pub id: PairId,
     /// The legs, by side.
     pub legs: [Option<Leg>; 2],
-    /// The branch of the set-up that made it.
+    /// The branch of the set-up that made it; [`NO_BRANCH`] once it is answered.
     pub(crate) branch: usize,
 }
+
+/// The branch of a pair that no set-up may drop.
+pub(crate) const NO_BRANCH: usize = usize::MAX;
 
 impl Pair {
     /// The leg of a side.

@@ -313,17 +313,15 @@ impl Call {
         let Some(transfer) = &mut self.transfer else {
             return;
         };
-        let (pair, by) = (transfer.pair, transfer.by);
-        let leg = match transfer.referrer.as_mut() {
-            Some(leg) => leg,
-            None => match self.pairs.iter_mut().find(|p| p.id == pair) {
-                Some(entry) => match entry.leg_mut(by) {
-                    Some(leg) => leg,
-                    None => return,
-                },
-                None => return,
-            },
+        // Until somebody has taken its place, the referrer is part of the pair; it may have left.
+        let leg = match transfer.kind {
+            Kind::Routing | Kind::Dialling => {
+                let entry = self.pairs.iter_mut().find(|p| p.id == transfer.pair);
+                entry.and_then(|p| p.leg_mut(transfer.by))
+            }
+            _ => transfer.referrer.as_mut(),
         };
+        let Some(leg) = leg else { return };
         let mut w = leg.dialog.request("NOTIFY");
         w.header_fmt("Contact", format_args!("<{}>", leg.contact(ctx.config)));
         w.header("Event", b"refer");

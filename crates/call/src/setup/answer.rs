@@ -6,7 +6,7 @@ use super::{ELSEWHERE, Setup, Upstream};
 use crate::call::{Call, Phase};
 use crate::headers::{self, ALLOW, Trust};
 use crate::io::{Ctx, Fact, Output, Respond, Side, Timer};
-use crate::leg::{Leg, PairId, Reach, Role};
+use crate::leg::{Leg, NO_BRANCH, PairId, Reach, Role};
 use crate::pending::{Purpose, Wait};
 use crate::reason::Cause;
 use crate::refresh;
@@ -84,8 +84,12 @@ impl Call {
         };
         self.phase = Phase::Answered;
         self.disarm_all();
-        let token = self.leg(pair, Side::B).and_then(|l| l.token);
-        let Some(leg) = self.leg_mut(pair, Side::A) else {
+        let Some(entry) = self.pairs.iter_mut().find(|p| p.id == pair) else {
+            return;
+        };
+        entry.branch = NO_BRANCH;
+        let token = entry.leg(Side::B).and_then(|l| l.token);
+        let Some(leg) = entry.leg_mut(Side::A) else {
             return;
         };
         let phrase = core::str::from_utf8(message.reason()).unwrap_or("");

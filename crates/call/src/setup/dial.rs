@@ -118,6 +118,14 @@ impl Call {
         self.ask_relay(ctx, MediaOp::Offer, ends, from, &offer, then);
     }
 
+    /// The relay refuses the offer: nobody can be asked.
+    pub(crate) fn refuse_offer(&mut self, ctx: &mut Ctx<'_>, branch: usize, status: u16) {
+        if let Some(setup) = &self.setup {
+            attempt_ended(ctx, setup.token(branch), 0);
+        }
+        self.fail_setup(ctx, status, None, Cause::MediaFailed);
+    }
+
     /// Which side of the media session makes the offer, and where its signalling comes from.
     fn offerer(&self) -> (Side, Option<Flow>) {
         match self.setup.as_ref().map(|s| &s.upstream) {

@@ -1,0 +1,234 @@
+//! The media relay: what is asked, refusals at each point, and order while it thinks.
+
+use call::{Cause, EndedBy, Input, MediaOp, Phase, Side};
+use sip::Method;
+
+use crate::peer::{ALICE_SDP, BOB_SDP, sdp};
+use crate::world::{INVITE, Relay, World, body, config, to_bob};
+
+fn slow() -> World {
+    let trust = call::Trust::Untrusted;
+    World::build(to_bob(), config(), trust, "", ALICE_SDP, |w| {
+        w.relay = Relay::IsSlow
+    })
+}
+
+#[test]
+fn the_offer_refused_fails_the_call() {
+    let mut w = slow();
+    w.silent();
+    w.relay_refuses(488);
+    w.told(INVITE, 488);
+    let report = w.close(&Cause::MediaFailed);
+    assert_eq!(report.status, 488);
+}
+
+#[test]
+fn the_answer_refused_sends_the_callee_off() {
+    let mut w = World::new(to_bob());
+    let invite = w.sent(Method::Invite);
+    w.relay = Relay::Refuses(503);
+    w.reply(&invite, 200, "bobtag", "", BOB_SDP);
+    w.ack();
+    let bye = w.sent(Method::Bye);
+    w.told(INVITE, 503);
+    assert_eq!(w.ended_attempts(), [(0, 200)]);
+    w.reply(&bye, 200, "", "", "");
+    w.close(&Cause::MediaFailed);
+}
+
+#[test]
+fn early_media_refused_rings_without() {
+    let mut w = World::new(to_bob());
+    let invite = w.sent(Method::Invite);
+    w.relay = Relay::Refuses(503);
+    w.reply(&invite, 183, "bobtag", "", BOB_SDP);
+    assert!(w.told(INVITE, 183).body().is_empty());
+    w.relay = Relay::Answers;
+    w.reply(&invite, 486, "bobtag", "", "");
+    w.close(&Cause::Refused(486));
+}
+
+#[test]
+fn a_reinvite_refused_by_the_relay_changes_nothing() {
+    let (mut w, mut bob) = World::answered();
+    w.relay = Relay::Refuses(488);
+    let invite = w.alice.request("INVITE", "", &sdp("alice2", "192.0.2.10"));
+    let uas = w.request(invite);
+    w.told(uas, 488);
+    w.silent();
+    w.relay = Relay::Answers;
+    let invite = bob.request("INVITE", "", &sdp("bob2", "192.0.2.20"));
+    let uas = w.request(invite);
+    let carried = w.sent(Method::Invite);
+    w.relay = Relay::Refuses(488);
+    w.reply(&carried, 200, "", "", &sdp("alice2", "192.0.2.10"));
+    w.ack();
+    w.told(uas, 488);
+    assert_eq!(w.call.phase(), Phase::Answered);
+    w.feed(Input::End(Cause::Operator));
+    w.close(&Cause::Operator);
+}
+
+#[test]
+fn an_offer_the_relay_refuses_in_answer_to_a_late_reinvite_ends_the_call() {
+    let (mut w, _) = World::answered();
+    let invite = w.alice.request("INVITE", "", "");
+    let uas = w.request(invite);
+    let carried = w.sent(Method::Invite);
+    w.relay = Relay::Refuses(503);
+    w.reply(&carried, 200, "", "", &sdp("bob2", "192.0.2.20"));
+    w.told(uas, 503);
+    w.ack();
+    w.sent(Method::Bye);
+    w.sent(Method::Bye);
+    w.close(&Cause::MediaFailed);
+}
+
+#[test]
+fn the_answer_in_an_ack_refused_ends_the_call() {
+    let mut w = World::with_invite(to_bob(), "", "");
+    let invite = w.sent(Method::Invite);
+    w.reply(&invite, 200, "bobtag", "", BOB_SDP);
+    let answer = w.told(INVITE, 200);
+    w.relay = Relay::Refuses(488);
+    w.alice.established(&answer);
+    let ack = w.alice.ack(1, ALICE_SDP);
+    w.request(ack);
+    w.ack();
+    w.sent(Method::Bye);
+    w.sent(Method::Bye);
+    w.close(&Cause::MediaFailed);
+}
+
+#[test]
+fn what_arrives_while_the_relay_thinks_keeps_its_order() {
+    let mut w = slow();
+    w.relay_answers();
+    let invite = w.sent(Method::Invite);
+    w.reply(&invite, 183, "bobtag", "", BOB_SDP);
+    w.reply(&invite, 180, "bobtag", "", "");
+    w.reply(&invite, 200, "bobtag", "", BOB_SDP);
+    w.reply(&invite, 200, "bobtag", "", BOB_SDP);
+    w.silent();
+    w.relay_answers();
+    w.told(INVITE, 183);
+    w.told(INVITE, 180);
+    w.ack();
+    w.silent();
+    w.relay_answers();
+    w.told(INVITE, 200);
+    w.ack();
+    w.feed(Input::NoAck { uas: INVITE });
+    w.close(&Cause::NoAck);
+}
+
+#[test]
+fn a_caller_that_gives_up_while_the_relay_thinks() {
+    let mut w = slow();
+    w.cancel();
+    w.silent();
+    w.relay_answers();
+    let invite = w.sent(Method::Invite);
+    w.told(INVITE, 487);
+    w.cancelled(&[&invite]);
+    w.close(&Cause::Cancelled);
+}
+
+#[test]
+fn timers_wait_for_the_relay_too() {
+    let mut w = slow();
+    w.relay_answers();
+    let invite = w.sent(Method::Invite);
+    w.reply(&invite, 200, "bobtag", "", BOB_SDP);
+    w.ack();
+    w.pass_s(60);
+    w.silent();
+    w.relay_answers();
+    w.told(INVITE, 200);
+    w.pass_s(1);
+    assert_eq!(
+        w.call.phase(),
+        Phase::Answered,
+        "the ring time was over in time"
+    );
+    w.feed(Input::NoAck { uas: INVITE });
+    w.close(&Cause::NoAck);
+}
+
+#[test]
+fn the_inbox_is_bounded_and_its_overflow_answered() {
+    let (mut w, mut bob) = World::answered();
+    w.relay = Relay::IsSlow;
+    let invite = w.alice.request("INVITE", "", &sdp("alice2", "192.0.2.10"));
+    let uas = w.request(invite);
+    let infos: Vec<u64> = (0..70)
+        .map(|_| {
+            let info = bob.request("INFO", "", "");
+            w.request(info)
+        })
+        .collect();
+    for info in &infos[64..] {
+        w.told(*info, 503);
+    }
+    w.silent();
+    // What the call has asked for is never dropped.
+    w.feed(Input::End(Cause::Operator));
+    w.relay_answers();
+    for info in &infos[..64] {
+        w.told(*info, 487);
+    }
+    w.told(uas, 487);
+    let carried = w.sent(Method::Invite);
+    w.reply(&carried, 488, "", "", "");
+    w.pass_s(41);
+    w.close(&Cause::Operator);
+}
+
+#[test]
+fn the_echo_answers_at_once() {
+    let mut w = World::echo("Supported: timer\r\n", ALICE_SDP);
+    assert_eq!(w.media[0].1, MediaOp::Echo);
+    let answer = w.told(INVITE, 200);
+    assert!(body(&answer).contains("s=echo"));
+    w.alice.established(&answer);
+    let ack = w.alice.ack(1, "");
+    w.request(ack);
+    let invite = w.alice.request("INVITE", "", &sdp("alice2", "192.0.2.10"));
+    let uas = w.request(invite);
+    assert!(body(&w.told(uas, 200)).contains("s=echo"));
+    let ack = w.alice.ack(2, "");
+    w.request(ack);
+    let info = w.alice.request("INFO", "", "");
+    let uas = w.request(info);
+    w.told(uas, 488);
+    let bye = w.alice.request("BYE", "", "");
+    let bye = w.request(bye);
+    w.told(bye, 200);
+    assert!(w.is_gone());
+    w.close(&Cause::HungUp(EndedBy::Caller));
+}
+
+#[test]
+fn the_echo_offers_to_a_caller_that_does_not() {
+    let mut w = World::echo("", "");
+    let answer = w.told(INVITE, 200);
+    assert!(body(&answer).contains("s=echo"));
+    w.alice.established(&answer);
+    let ack = w.alice.ack(1, ALICE_SDP);
+    w.request(ack);
+    let (_, op, side, sdp) = w.media[1].clone();
+    assert_eq!(
+        (op, side, sdp.as_str()),
+        (MediaOp::Answer, Side::A, ALICE_SDP)
+    );
+    w.feed(Input::End(Cause::Operator));
+    w.close(&Cause::Operator);
+}
+
+#[test]
+fn an_echo_the_relay_refuses() {
+    let mut w = World::begin_echo("", ALICE_SDP, Relay::Refuses(503));
+    w.told(INVITE, 503);
+    w.close(&Cause::MediaFailed);
+}

@@ -1,0 +1,611 @@
+//! A world around one call: peers made of text, a media relay, a clock, and a ledger that is
+//! balanced when the world ends.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use call::{
+    Attempt, Call, CallFacts, Cause, Config, Ctx, EndReport, Fact, Hop, Input, MediaOp, Output,
+    Plan, Reach, Redirects, RefusedDial, RequestId, Respond, Side, Trust, Uac, Yields,
+};
+use clock::Time;
+use sip::{Destination, Flow, Framing, ListenerId, Message, Method, Transport};
+
+use crate::peer::{self, Peer};
+
+/// What a relay answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Relay {
+    /// At once, with its own addresses.
+    Answers,
+    /// At once, with this status.
+    Refuses(u16),
+    /// When the test says so.
+    IsSlow,
+}
+
+/// A request of the call, as its peer gets it.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) id: RequestId,
+    pub(crate) hop: Hop,
+    pub(crate) message: Message,
+}
+
+pub(crate) struct World {
+    pub(crate) call: Call,
+    pub(crate) config: Config,
+    pub(crate) now: Time,
+    pub(crate) relay: Relay,
+    /// Targets of attempts by the user part of their URI; without an entry there is one.
+    pub(crate) targets: BTreeMap<String, Result<Vec<Destination>, u16>>,
+    /// The caller of the first INVITE.
+    pub(crate) alice: Peer,
+    out: VecDeque<Output>,
+    requests: VecDeque<Sent>,
+    acks: VecDeque<Message>,
+    answers: VecDeque<(u64, u16, Message)>,
+    pub(crate) cancels: Vec<(RequestId, String)>,
+    pub(crate) facts: Vec<Fact>,
+    pub(crate) media: Vec<(u64, MediaOp, Side, String)>,
+    /// Questions about redirections and transfers.
+    pub(crate) asked: VecDeque<Output>,
+    pub(crate) pracked: u32,
+    /// Attempts whose targets are not answered by the world.
+    pub(crate) unresolved: Vec<usize>,
+    pub(crate) holds_dials: bool,
+    ledger: Ledger,
+    next_uas: u64,
+}
+
+/// What has been opened and closed.
+#[derive(Default)]
+struct Ledger {
+    attempts: BTreeMap<u32, (u32, u32)>,
+    sessions: BTreeMap<u64, u32>,
+    finals: BTreeMap<u64, u32>,
+    ended: Vec<EndReport>,
+    gone: u32,
+}
+
+pub(crate) const INVITE: u64 = 1;
+
+pub(crate) fn config() -> Config {
+    Config {
+        product: "test".into(),
+        contacts: vec!["sip:203.0.113.1:5060".into(), "sip:203.0.113.1:5070".into()],
+        duration_max: Duration::from_secs(7_200),
+        session_expires_s: 1_800,
+        session_expires_min_s: 90,
+    }
+}
+
+/// One attempt to a user at 192.0.2.x.
+pub(crate) fn attempt(stage: u16, token: u32, user: &str) -> Attempt {
+    Attempt {
+        stage,
+        token,
+        uri: format!("sip:{user}@192.0.2.20").into_bytes().into(),
+        to: format!("<sip:{user}@example.com>").into_bytes().into(),
+        from: (*b"\"Alice\" <sip:alice@example.com>").into(),
+        identity: Box::default(),
+        trust: Trust::Untrusted,
+        routes: Box::default(),
+        destination: None,
+        credentials: None,
+        silence_max: Duration::from_secs(4),
+        ring_max: Duration::from_secs(30),
+        redirects: Redirects::Follow,
+        yields: Yields::AnyFailure,
+    }
+}
+
+pub(crate) fn plan(attempts: Vec<Attempt>) -> Plan {
+    Plan {
+        attempts,
+        media: call::MediaMode::Relay,
+    }
+}
+
+pub(crate) fn to_bob() -> Plan {
+    plan(vec![attempt(0, 0, "bob")])
+}
+
+pub(crate) fn udp(ip: &str, port: u16) -> Destination {
+    Destination::Address {
+        transport: Transport::Udp,
+        listener: ListenerId(0),
+        remote: (ip.parse::<std::net::IpAddr>().unwrap(), port).into(),
+        name: "".into(),
+    }
+}
+
+pub(crate) fn flow(remote: &str) -> Flow {
+    Flow {
+        transport: Transport::Udp,
+        listener: ListenerId(0),
+        conn: None,
+        remote: remote.parse().unwrap(),
+    }
+}
+
+impl World {
+    /// Alice calls; the plan says whom.
+    pub(crate) fn new(plan: Plan) -> Self {
+        Self::with_invite(
+            plan,
+            "Supported: timer\r\nAllow: INVITE, ACK, BYE\r\n",
+            peer::ALICE_SDP,
+        )
+    }
+
+    pub(crate) fn with_invite(plan: Plan, headers: &str, sdp: &str) -> Self {
+        Self::build(plan, config(), Trust::Untrusted, headers, sdp, |_| ())
+    }
+
+    /// `prepare` runs before the call begins.
+    pub(crate) fn build(
+        plan: Plan,
+        config: Config,
+        trust: Trust,
+        headers: &str,
+        sdp: &str,
+        prepare: impl FnOnce(&mut Self),
+    ) -> Self {
+        Self::begin(
+            config,
+            trust,
+            headers,
+            sdp,
+            prepare,
+            |ctx, facts, invite| {
+                Call::start(ctx, facts, INVITE, flow("192.0.2.10:5060"), invite, plan)
+            },
+        )
+    }
+
+    pub(crate) fn echo(headers: &str, sdp: &str) -> Self {
+        Self::begin_echo(headers, sdp, Relay::Answers)
+    }
+
+    pub(crate) fn begin_echo(headers: &str, sdp: &str, relay: Relay) -> Self {
+        let prepare = |w: &mut Self| w.relay = relay;
+        let flow = flow("192.0.2.10:5060");
+        Self::begin(
+            config(),
+            Trust::Untrusted,
+            headers,
+            sdp,
+            prepare,
+            |ctx, facts, invite| Call::start_echo(ctx, facts, INVITE, flow, invite),
+        )
+    }
+
+    fn begin(
+        config: Config,
+        trust: Trust,
+        headers: &str,
+        sdp: &str,
+        prepare: impl FnOnce(&mut Self),
+        start: impl FnOnce(&mut Ctx<'_>, CallFacts, Message) -> Call,
+    ) -> Self {
+        let mut alice = Peer::caller("alice", "bob");
+        let invite = alice.request("INVITE", headers, sdp);
+        let facts = CallFacts {
+            key: 0xA11CE,
+            seed: 42,
+            reach: Reach::Target,
+            trust,
+        };
+        let now = Time::from_secs(1_000_000);
+        let mut out = VecDeque::new();
+        let mut ctx = Ctx {
+            now,
+            config: &config,
+            out: &mut out,
+        };
+        let call = start(&mut ctx, facts, invite);
+        let mut world = Self {
+            call,
+            config,
+            now,
+            relay: Relay::Answers,
+            targets: BTreeMap::new(),
+            alice,
+            out,
+            requests: VecDeque::new(),
+            acks: VecDeque::new(),
+            answers: VecDeque::new(),
+            cancels: Vec::new(),
+            facts: Vec::new(),
+            media: Vec::new(),
+            asked: VecDeque::new(),
+            pracked: 0,
+            unresolved: Vec::new(),
+            holds_dials: false,
+            ledger: Ledger::default(),
+            next_uas: INVITE + 1,
+        };
+        world.ledger.finals.insert(INVITE, 0);
+        prepare(&mut world);
+        world.collect();
+        world
+    }
+
+    /// A call to Bob that Alice has acknowledged.
+    pub(crate) fn answered() -> (Self, Peer) {
+        Self::answered_with("", "Supported: timer\r\nAllow: INVITE, ACK, BYE\r\n")
+    }
+
+    /// With headers of Bob's 200 and of Alice's INVITE.
+    pub(crate) fn answered_with(ok: &str, invite: &str) -> (Self, Peer) {
+        Self::answer(Self::with_invite(to_bob(), invite, peer::ALICE_SDP), ok)
+    }
+
+    /// Bob answers, and Alice acknowledges.
+    pub(crate) fn answer(mut world: Self, ok: &str) -> (Self, Peer) {
+        let invite = world.sent(Method::Invite);
+        Self::answer_to(world, &invite, ok)
+    }
+
+    pub(crate) fn answer_to(mut world: Self, invite: &Sent, ok: &str) -> (Self, Peer) {
+        world.reply(invite, 200, "bobtag", ok, peer::BOB_SDP);
+        let bob = Peer::callee(&invite.message, "bobtag");
+        world.ack();
+        let answer = world.told(INVITE, 200);
+        world.alice.established(&answer);
+        let ack = world.alice.ack(1, "");
+        world.request(ack);
+        (world, bob)
+    }
+
+    /// Feeds an input, and everything that follows from it at once.
+    pub(crate) fn feed(&mut self, input: Input) {
+        let mut ctx = Ctx {
+            now: self.now,
+            config: &self.config,
+            out: &mut self.out,
+        };
+        self.call.handle(&mut ctx, input);
+        self.collect();
+    }
+
+    /// Runs a step that is no input.
+    pub(crate) fn step<R>(&mut self, step: impl FnOnce(&mut Call, &mut Ctx<'_>) -> R) -> R {
+        let mut ctx = Ctx {
+            now: self.now,
+            config: &self.config,
+            out: &mut self.out,
+        };
+        let result = step(&mut self.call, &mut ctx);
+        self.collect();
+        result
+    }
+
+    /// A request of a peer; names its server transaction.
+    pub(crate) fn request(&mut self, message: Message) -> u64 {
+        self.request_from(message, flow("192.0.2.10:5060"))
+    }
+
+    pub(crate) fn request_from(&mut self, message: Message, flow: Flow) -> u64 {
+        let uas = match message.method() {
+            Method::Ack => 0,
+            _ => self.open_uas(),
+        };
+        self.feed(Input::Request { uas, flow, message });
+        uas
+    }
+
+    /// A server transaction for which an answer will be due.
+    pub(crate) fn open_uas(&mut self) -> u64 {
+        let uas = self.next_uas;
+        self.next_uas += 1;
+        self.ledger.finals.insert(uas, 0);
+        uas
+    }
+
+    /// The call did not take the request.
+    pub(crate) fn forget_uas(&mut self, uas: u64) {
+        self.ledger.finals.remove(&uas);
+    }
+
+    /// The peer's response to a request of the call.
+    pub(crate) fn reply(&mut self, to: &Sent, status: u16, tag: &str, headers: &str, sdp: &str) {
+        let message = peer::response(&to.message, status, tag, headers, sdp);
+        self.feed(Input::Response {
+            request: to.id,
+            flow: flow("192.0.2.20:5060"),
+            message,
+        });
+    }
+
+    /// A response whose only Contact is what the headers say.
+    pub(crate) fn reply_raw(&mut self, to: &Sent, status: u16, headers: &str) {
+        let message = peer::response(&to.message, status, "x", headers, "");
+        let text = text(&message).replace("Contact: <sip:x@192.0.2.20>\r\n", "");
+        let message = parse(&Bytes::from(text));
+        self.feed(Input::Response {
+            request: to.id,
+            flow: flow("192.0.2.20:5060"),
+            message,
+        });
+    }
+
+    pub(crate) fn fail(&mut self, to: &Sent, why: Uac) {
+        self.feed(Input::Failed {
+            request: to.id,
+            why,
+        });
+    }
+
+    pub(crate) fn cancel(&mut self) {
+        self.feed(Input::Cancelled { reason: None });
+    }
+
+    /// The relay's late answer.
+    pub(crate) fn relay_answers(&mut self) {
+        let (_, op, _, sdp) = self.media.last().cloned().expect("nothing was asked");
+        self.feed(Input::Media(Ok(relayed(op, &sdp))));
+    }
+
+    pub(crate) fn relay_refuses(&mut self, status: u16) {
+        self.feed(Input::Media(Err(RefusedDial { status })));
+    }
+
+    /// Lets time pass, timers firing one by one.
+    pub(crate) fn pass(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while let Some(at) = self.call.poll_timeout().filter(|at| *at <= end) {
+            self.now = at.max(self.now);
+            self.step(|call, ctx| call.handle_timeout(ctx));
+        }
+        self.now = end;
+    }
+
+    pub(crate) fn pass_s(&mut self, s: u64) {
+        self.pass(Duration::from_secs(s));
+    }
+
+    /// The oldest request of the call that no test has looked at, which must be of this method.
+    #[track_caller]
+    pub(crate) fn sent(&mut self, method: Method) -> Sent {
+        let sent = self.requests.pop_front();
+        let sent = sent.unwrap_or_else(|| panic!("no {method:?} was sent"));
+        assert_eq!(sent.message.method(), method, "{:?}", sent.message);
+        sent
+    }
+
+    /// The oldest request of a method, others left aside.
+    #[track_caller]
+    pub(crate) fn sent_among(&mut self, method: Method) -> Sent {
+        let at = self
+            .requests
+            .iter()
+            .position(|s| s.message.method() == method);
+        let at = at.unwrap_or_else(|| panic!("no {method:?} among {:?}", self.requests));
+        self.requests.remove(at).unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn ack(&mut self) -> Message {
+        self.acks.pop_front().expect("no ACK was sent")
+    }
+
+    /// The next response to a request, which must have this status.
+    #[track_caller]
+    pub(crate) fn told(&mut self, uas: u64, status: u16) -> Message {
+        let at = self.answers.iter().position(|(u, ..)| *u == uas);
+        let at = at.unwrap_or_else(|| panic!("no response to {uas} among {:?}", self.answers));
+        let (_, got, message) = self.answers.remove(at).unwrap();
+        assert_eq!(got, status, "{message:?}");
+        message
+    }
+
+    /// Nothing has been sent that no test has looked at.
+    #[track_caller]
+    pub(crate) fn silent(&self) {
+        assert!(self.requests.is_empty(), "{:?}", self.requests);
+        assert!(self.acks.is_empty(), "{:?}", self.acks);
+        assert!(self.answers.is_empty(), "{:?}", self.answers);
+    }
+
+    #[track_caller]
+    pub(crate) fn was_cancelled(&self, sent: &Sent) -> &str {
+        let found = self.cancels.iter().find(|(id, _)| *id == sent.id);
+        &found
+            .unwrap_or_else(|| panic!("{sent:?} was not cancelled"))
+            .1
+    }
+
+    /// Attempts that have ended, by token, with status.
+    pub(crate) fn ended_attempts(&self) -> Vec<(u32, u16)> {
+        self.facts
+            .iter()
+            .filter_map(|f| match f {
+                Fact::AttemptEnded { token, status, .. } => Some((*token, *status)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.ledger.gone > 0
+    }
+
+    pub(crate) fn report(&self) -> &EndReport {
+        self.ledger.ended.first().expect("the call has not ended")
+    }
+
+    /// Ends what is left by answering every BYE and NOTIFY, and balances the ledger.
+    #[track_caller]
+    pub(crate) fn close(mut self, cause: &Cause) -> EndReport {
+        while let Some(sent) = self.requests.pop_front() {
+            match sent.message.method() {
+                Method::Bye | Method::Notify => self.reply(&sent, 200, "x", "", ""),
+                Method::Invite => {
+                    let cancelled = self.cancels.iter().any(|(id, _)| *id == sent.id);
+                    assert!(cancelled, "{sent:?} is left over");
+                    self.reply(&sent, 487, "x", "", "");
+                }
+                _ => {}
+            }
+        }
+        self.pass_s(100);
+        self.ledger.balance();
+        let report = self.ledger.ended.remove(0);
+        assert_eq!(&report.cause, cause);
+        report
+    }
+
+    /// Answers the CANCELs of these INVITEs with 487.
+    pub(crate) fn cancelled(&mut self, sent: &[&Sent]) {
+        for sent in sent {
+            self.was_cancelled(sent);
+            self.reply(sent, 487, "x", "", "");
+        }
+    }
+
+    pub(crate) fn collect(&mut self) {
+        while let Some(output) = self.out.pop_front() {
+            self.ledger.note(&output);
+            self.take(output);
+        }
+    }
+
+    fn take(&mut self, output: Output) {
+        match output {
+            Output::Respond {
+                uas,
+                status,
+                bytes,
+                how,
+            } => {
+                let message = parse(&bytes);
+                assert_eq!(message.status(), status);
+                assert_eq!(
+                    how == Respond::Reliable,
+                    message.lists(sip::HeaderName::Require, "100rel"),
+                );
+                self.answers.push_back((uas, status, message));
+            }
+            Output::Request {
+                id,
+                method,
+                hop,
+                bytes,
+            } => {
+                let message = parse(&bytes);
+                assert_eq!(message.method(), method);
+                self.requests.push_back(Sent { id, hop, message });
+            }
+            Output::Ack { bytes, .. } => self.acks.push_back(parse(&bytes)),
+            Output::Cancel { id, reason } => self.cancels.push((id, reason.into())),
+            Output::Dial { attempt, uri, .. } => self.dial(attempt, &uri),
+            Output::Media {
+                session,
+                op,
+                from,
+                sdp,
+                ..
+            } => {
+                let sdp = String::from_utf8(sdp.to_vec()).unwrap();
+                self.media.push((session, op, from, sdp.clone()));
+                match self.relay {
+                    Relay::Answers => self.feed(Input::Media(Ok(relayed(op, &sdp)))),
+                    Relay::Refuses(status) => self.relay_refuses(status),
+                    Relay::IsSlow => {}
+                }
+            }
+            Output::Fact(fact) => self.facts.push(fact),
+            Output::Pracked { .. } => self.pracked += 1,
+            Output::Redirected { .. } | Output::Transfer { .. } => self.asked.push_back(output),
+            Output::Acknowledged { .. } | Output::MediaEnd { .. } | Output::Gone => {}
+        }
+    }
+
+    fn dial(&mut self, attempt: usize, uri: &[u8]) {
+        if self.holds_dials {
+            self.unresolved.push(attempt);
+            return;
+        }
+        let uri = String::from_utf8_lossy(uri).into_owned();
+        let user = uri["sip:".len()..].split('@').next().unwrap_or_default();
+        let targets = self.targets.get(user).cloned();
+        let targets = targets.unwrap_or_else(|| Ok(vec![udp("192.0.2.20", 5060)]));
+        let targets = targets.map_err(|status| RefusedDial { status });
+        self.feed(Input::Dial { attempt, targets });
+    }
+}
+
+impl Ledger {
+    fn note(&mut self, output: &Output) {
+        assert_eq!(self.gone, 0, "{output:?} after Gone");
+        match output {
+            Output::Dial { token, .. } => self.attempts.entry(*token).or_default().0 += 1,
+            Output::Fact(Fact::AttemptEnded { token, .. }) => {
+                self.attempts.entry(*token).or_default().1 += 1;
+            }
+            Output::Media { session, .. } => {
+                self.sessions.entry(*session).or_default();
+            }
+            Output::MediaEnd { session } => {
+                let ends = self.sessions.get_mut(session);
+                *ends.expect("a session that was never opened is ended") += 1;
+            }
+            Output::Respond { uas, status, .. } => {
+                let finals = self.finals.get_mut(uas).expect("a response to nothing");
+                assert_eq!(*finals, 0, "a response after the final one");
+                *finals += u32::from(*status >= 200);
+            }
+            Output::Fact(Fact::Ended(report)) => self.ended.push(report.clone()),
+            Output::Gone => self.gone += 1,
+            _ => {}
+        }
+    }
+
+    #[track_caller]
+    fn balance(&self) {
+        assert_eq!(self.ended.len(), 1, "ended once");
+        assert_eq!(self.gone, 1, "gone once");
+        for (token, (dialled, ended)) in &self.attempts {
+            assert_eq!(dialled, ended, "attempt {token} dialled and ended");
+        }
+        for (session, ends) in &self.sessions {
+            assert_eq!(*ends, 1, "session {session:x} ended once");
+        }
+        for (uas, finals) in &self.finals {
+            assert_eq!(*finals, 1, "request {uas} answered once");
+        }
+    }
+}
+
+pub(crate) fn parse(bytes: &Bytes) -> Message {
+    let message = Message::parse(bytes.clone(), Framing::Datagram);
+    message.unwrap_or_else(|e| panic!("{e:?}: {}", String::from_utf8_lossy(bytes)))
+}
+
+/// What the relay makes of a description: the same with its own addresses.
+fn relayed(op: MediaOp, sdp: &str) -> Bytes {
+    let sdp = if op == MediaOp::Echo {
+        peer::sdp("echo", "192.0.2.99")
+    } else {
+        sdp.to_owned()
+    };
+    Bytes::from(sdp.replace("192.0.2.", "203.0.113."))
+}
+
+/// The body of a message as text.
+pub(crate) fn body(message: &Message) -> String {
+    String::from_utf8(message.body().to_vec()).unwrap()
+}
+
+/// A header's first value as text.
+pub(crate) fn header(message: &Message, name: sip::HeaderName) -> &str {
+    core::str::from_utf8(message.header(name).unwrap_or_default()).unwrap()
+}
+
+/// The whole message as text.
+pub(crate) fn text(message: &Message) -> String {
+    String::from_utf8_lossy(message.raw()).into_owned()
+}
