@@ -49,16 +49,15 @@ impl Pace {
 }
 
 /// How long a pause is. With the kernel's timer slack it lasts up to 0.05 ms longer.
-const PAUSE: Duration = Duration::from_micros(150);
+const PAUSE: Duration = Duration::from_micros(500);
 /// How long the rate is counted for.
 const WINDOW: Duration = Duration::from_millis(10);
-/// The rate from which on pauses pay: some two datagrams per pause. Below it they were measured to cost
-/// as much as they save.
-const ENTER_PER_S: u128 = 12_000;
+/// The rate from which on pauses pay: a pause brings more than one datagram.
+const ENTER_PER_S: u128 = 2_500;
 /// The rate below which they do not.
-const LEAVE_PER_S: u128 = 10_000;
+const LEAVE_PER_S: u128 = 2_000;
 /// A round that brought so much is batched enough.
-const FULL_ROUND: usize = 8;
+const FULL_ROUND: usize = 16;
 
 #[cfg(test)]
 mod tests {
