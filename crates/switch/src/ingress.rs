@@ -76,6 +76,9 @@ impl Switch {
         if outside && !self.routes.knows(flow.remote) && !self.may_ask(now, flow, &message) {
             return;
         }
+        if outside && self.challenge_at_once(now, flow, &message) {
+            return;
+        }
         self.transactions.handle_message(now, flow, message);
     }
 

@@ -3,8 +3,8 @@
 use clock::Time;
 use routing::Identity;
 use sip::digest::{Algorithm, Credentials, Refusal, Side, Verdict};
-use sip::transaction::ServerId;
-use sip::{Flow, Message, Uri, Writer};
+use sip::transaction::{ServerId, response_address};
+use sip::{Destination, Flow, HeaderName as N, Message, Method, Transmit, Uri, Writer};
 
 use crate::Switch;
 use crate::counters::Counters;
@@ -41,6 +41,45 @@ impl Switch {
             Err(verdict) => verdict,
         };
         self.challenge(now, server, flow, message, Side::UserAgent, verdict);
+    }
+
+    /// Challenges a request without credentials and keeps nothing of it (RFC 3261 §8.2.7): half of
+    /// all REGISTERs are such, and a flood of them costs no memory. An INVITE of a source that is
+    /// configured may need no credentials and takes the longer way.
+    pub(crate) fn challenge_at_once(&mut self, now: Time, flow: Flow, message: &Message) -> bool {
+        let side = match message.method() {
+            Method::Register => Side::UserAgent,
+            Method::Invite if !self.knows(flow) => Side::Proxy,
+            _ => return false,
+        };
+        let plain = [
+            N::Authorization,
+            N::ProxyAuthorization,
+            N::Require,
+            N::Replaces,
+        ];
+        if plain.into_iter().any(|name| message.header(name).is_some()) {
+            return false;
+        }
+        let Ok(via) = message.via() else { return false };
+        let remote = response_address(&flow, &via);
+        // A repeated request gets the same tag (RFC 3261 §8.2.7).
+        let origin = (via.branch(), message.call_id());
+        let tag = format!("{:016x}", self.owners.hasher().hash_one(origin));
+        let mut w = Writer::response(message, flow.remote, side.status(), "", tag.as_bytes());
+        self.authenticator.challenge(now, side, None, &mut w);
+        let to = Destination::Flow(Flow { remote, ..flow });
+        let transmit = Transmit {
+            to,
+            bytes: w.finish(),
+            key: 0,
+        };
+        self.outputs.push_back(Output::Transmit(transmit));
+        true
+    }
+
+    fn knows(&self, flow: Flow) -> bool {
+        self.routes.knows(flow.remote) || self.gateway_by_name(flow.remote.ip()).is_some()
     }
 
     /// The user that To names: its name and how many contacts it may have.
