@@ -1,7 +1,8 @@
 //! The call itself: its state, and where each input goes.
 
+mod dispatch;
+
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,15 +14,11 @@ use crate::config::MediaMode;
 use crate::ending;
 use crate::ending::Parting;
 use crate::headers::Trust;
-use crate::io::{
-    Ctx, Family, Hop, Input, MediaOp, Output, RefusedDial, RequestId, Respond, Side, Timer, Uac,
-    Uas,
-};
+use crate::io::{Ctx, Hop, Input, Output, RequestId, Respond, Side, Timer, Uas};
 use crate::leg::{Leg, Pair, PairId, Reach};
 use crate::pending::{Pending, Purpose, Wait};
 use crate::plan::Plan;
 use crate::random::Random;
-use crate::reason::Cause;
 use crate::setup::Setup;
 use crate::transfer::Transfer;
 
@@ -214,179 +211,6 @@ impl Call {
             .chain(referrer)
             .chain(self.parting.iter().map(|p| &p.leg))
             .any(fits)
-    }
-
-    fn take(&mut self, ctx: &mut Ctx<'_>, input: Input) {
-        match input {
-            Input::Request { uas, flow, message } => self.handle_request(ctx, uas, flow, message),
-            Input::Response {
-                request,
-                flow,
-                message,
-            } => {
-                self.handle_response(ctx, request, flow, message);
-            }
-            Input::Failed { request, why } => self.handle_failed(ctx, request, why),
-            Input::Cancelled { reason } => self.handle_cancelled(ctx, reason.as_deref()),
-            Input::NoAck { uas } => self.handle_no_ack(ctx, uas),
-            Input::Dial { attempt, targets } => self.handle_dial(ctx, attempt, targets),
-            Input::Routed(plan) => self.handle_routed(ctx, plan),
-            Input::Media(answer) => self.handle_media(ctx, answer),
-            Input::Adopt { leg, token } => self.take_over(ctx, *leg, token),
-            Input::End(cause) => self.end(ctx, cause),
-        }
-    }
-
-    fn handle_response(&mut self, ctx: &mut Ctx<'_>, id: RequestId, flow: Flow, message: Message) {
-        let Some(at) = self.pending.iter().position(|p| p.id == id) else {
-            if message.method() == Method::Invite && (200..300).contains(&message.status()) {
-                self.handle_stray_2xx(ctx, flow, &message);
-            }
-            return;
-        };
-        let is_final = message.status() >= 200;
-        if !is_final {
-            if let Purpose::Invite { branch } = self.pending[at].purpose {
-                self.handle_provisional(ctx, branch, flow, message);
-            }
-            return;
-        }
-        let pending = self.pending.swap_remove(at);
-        match pending.purpose {
-            Purpose::Invite { branch } => self.handle_final(ctx, branch, flow, message),
-            Purpose::Abandoned { token } => {
-                self.attempt_given_up(ctx, token);
-                if (200..300).contains(&message.status()) {
-                    self.end_stray_dialog(ctx, flow, &message);
-                }
-            }
-            Purpose::Relay(relayed) => self.handle_relayed(ctx, relayed, flow, message),
-            Purpose::Refresh { pair, side, method } => {
-                self.handle_refreshed(ctx, pair, side, method, flow, &message);
-            }
-            Purpose::JoinFirst { pair, side } => {
-                self.handle_join_first(ctx, pair, side, flow, &message);
-            }
-            Purpose::JoinSecond { pair, side } => {
-                self.handle_join_second(ctx, pair, side, flow, &message);
-            }
-            Purpose::Closing => {}
-            Purpose::Notify { last } => self.handle_notified(ctx, last),
-        }
-    }
-
-    fn handle_failed(&mut self, ctx: &mut Ctx<'_>, id: RequestId, why: Uac) {
-        let Some(at) = self.pending.iter().position(|p| p.id == id) else {
-            return;
-        };
-        let pending = self.pending.swap_remove(at);
-        match pending.purpose {
-            Purpose::Invite { branch } => self.handle_silent(ctx, branch, why),
-            Purpose::Abandoned { token } => self.attempt_given_up(ctx, token),
-            Purpose::Relay(relayed) => self.handle_relay_failed(ctx, *relayed),
-            Purpose::Refresh { pair, side, .. }
-            | Purpose::JoinFirst { pair, side }
-            | Purpose::JoinSecond { pair, side } => {
-                let who = self.who(pair, side);
-                self.end(ctx, Cause::PeerGone(who));
-            }
-            Purpose::Closing => {}
-            Purpose::Notify { last } => self.handle_notified(ctx, last),
-        }
-    }
-
-    fn handle_media(&mut self, ctx: &mut Ctx<'_>, answer: Result<Bytes, RefusedDial>) {
-        let Some(wait) = self.wait.take() else { return };
-        match answer {
-            Ok(sdp) => self.resume(ctx, *wait, &sdp),
-            Err(refused) => self.media_failed(ctx, *wait, &refused),
-        }
-    }
-
-    fn resume(&mut self, ctx: &mut Ctx<'_>, wait: Wait, sdp: &[u8]) {
-        match wait {
-            Wait::Invite { branch } => self.send_invite(ctx, branch, Some(sdp)),
-            Wait::Provisional { pair, message } => {
-                self.pass_provisional(ctx, pair, message, Some(sdp));
-            }
-            Wait::Answer { pair, message } => self.pass_answer(ctx, pair, &message, Some(sdp)),
-            Wait::Request(relayed) => self.carry_request(ctx, relayed, Some(sdp)),
-            Wait::Response { relayed, message } => {
-                self.carry_response(ctx, *relayed, &message, Some(sdp));
-            }
-            Wait::Ack { pair, from } => self.carry_ack(ctx, pair, from, Some(sdp)),
-            Wait::Local {
-                pair,
-                side,
-                uas,
-                flow,
-                request,
-            } => {
-                self.answer_locally(ctx, (pair, side), uas, flow, &request, sdp);
-            }
-            Wait::Application => self.answer_by_application(ctx, sdp),
-            Wait::JoinOffer { pair, from } => self.send_join(ctx, pair, from, sdp),
-            Wait::JoinAnswer { pair, from } => self.send_join_back(ctx, pair, from, sdp),
-            Wait::JoinDone => self.joined_up(),
-            Wait::ApplicationAnswer => {}
-        }
-    }
-
-    /// Hands a description to the relay, or goes on at once where media bypasses us.
-    pub(crate) fn media(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        op: MediaOp,
-        pair: Option<PairId>,
-        from: Side,
-        sdp: &[u8],
-        then: Wait,
-    ) {
-        if self.media == MediaMode::Bypass && op != MediaOp::Echo {
-            self.resume(ctx, then, sdp);
-            return;
-        }
-        let ends = self.media_ends(pair, from);
-        self.ask_relay(ctx, op, ends, from, sdp, then);
-    }
-
-    /// Asks the relay; what comes next waits for its answer. `ends` are the address that the
-    /// describing side's signalling comes from, and the family that the other side wants.
-    pub(crate) fn ask_relay(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        op: MediaOp,
-        (signalling, toward): (IpAddr, Family),
-        from: Side,
-        sdp: &[u8],
-        then: Wait,
-    ) {
-        self.session_open = true;
-        ctx.emit(Output::Media {
-            session: self.session,
-            op,
-            from,
-            sdp: Bytes::copy_from_slice(sdp),
-            toward,
-            signalling,
-        });
-        self.wait = Some(Box::new(then));
-    }
-
-    fn fire(&mut self, ctx: &mut Ctx<'_>, timer: Timer) {
-        match timer {
-            Timer::Silence(request) => self.handle_silence(ctx, request),
-            Timer::Ring => self.handle_ring_timeout(ctx),
-            Timer::Duration => self.end(ctx, Cause::DurationLimit),
-            Timer::Refresh(pair, side) | Timer::Retry(pair, side) => {
-                self.refresh_session(ctx, pair, side);
-            }
-            Timer::SessionExpires(pair, side) => {
-                let who = self.who(pair, side);
-                self.end(ctx, Cause::SessionExpired(who));
-            }
-            Timer::Linger => self.give_up_lingering(ctx),
-        }
     }
 
     pub(crate) const fn is_waiting(&self) -> bool {

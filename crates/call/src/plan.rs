@@ -54,6 +54,17 @@ pub struct Attempt {
     pub yields: Yields,
 }
 
+impl Attempt {
+    /// What leads to it: the first of its routes, else its URI (RFC 3261 §8.1.2).
+    #[must_use]
+    pub fn next_hop(&self) -> &[u8] {
+        sip::lex::commas(&self.routes)
+            .next()
+            .and_then(|route| sip::NameAddr::parse(route).ok())
+            .map_or(&*self.uri, |route| route.uri)
+    }
+}
+
 /// Our identity towards a callee that challenges us.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {

@@ -80,7 +80,7 @@ impl Call {
         flow: Flow,
         request: &Message,
     ) {
-        let Some((target, replaces)) = refer_target(request) else {
+        let Some(target) = Target::of(request) else {
             self.respond(ctx, uas, flow, request, 400);
             return;
         };
@@ -104,8 +104,8 @@ impl Call {
         self.notify(ctx, 100, None);
         ctx.emit(Output::Transfer {
             by: side,
-            target,
-            replaces,
+            target: target.uri,
+            replaces: target.replaces,
         });
     }
 
@@ -425,19 +425,29 @@ impl Call {
     }
 }
 
-/// The target of a REFER, and the Replaces in its headers (RFC 3891 §4).
-fn refer_target(request: &Message) -> Option<(Box<[u8]>, Option<Box<[u8]>>)> {
-    let value = request.header(HeaderName::ReferTo)?;
-    let address = NameAddr::parse(value).ok()?;
-    let parsed = Uri::parse(address.uri).ok()?;
-    let replaces = parsed.headers.split(|b| *b == b'&').find_map(|header| {
-        let eq = header.iter().position(|b| *b == b'=')?;
-        header[..eq]
-            .eq_ignore_ascii_case(b"Replaces")
-            .then(|| uri::unescape(&header[eq + 1..]))
-    });
-    let end = memchr::memchr(b'?', address.uri).unwrap_or(address.uri.len());
-    Some((address.uri[..end].into(), replaces.map(Into::into)))
+/// Where a REFER points.
+struct Target {
+    /// The URI without its headers.
+    uri: Box<[u8]>,
+    /// Replaces among its headers, unescaped (RFC 3891 §4).
+    replaces: Option<Box<[u8]>>,
+}
+
+impl Target {
+    fn of(refer: &Message) -> Option<Self> {
+        let value = refer.header(HeaderName::ReferTo)?;
+        let address = NameAddr::parse(value).ok()?;
+        let parsed = Uri::parse(address.uri).ok()?;
+        let replaces = parsed.headers.split(|b| *b == b'&').find_map(|header| {
+            let eq = memchr::memchr(b'=', header)?;
+            let (name, value) = (&header[..eq], &header[eq + 1..]);
+            let found = name.eq_ignore_ascii_case(b"Replaces");
+            found.then(|| uri::unescape(value).into())
+        });
+        let end = memchr::memchr(b'?', address.uri).unwrap_or(address.uri.len());
+        let uri = address.uri[..end].into();
+        Some(Self { uri, replaces })
+    }
 }
 
 /// A description with every medium both ways again: a referrer puts the other side on hold

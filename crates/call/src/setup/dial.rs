@@ -27,7 +27,7 @@ impl Call {
                 attempt: setup.first + setup.next,
                 token: attempt.token,
                 destination: attempt.destination.clone(),
-                uri: attempt.uri.clone(),
+                uri: attempt.next_hop().into(),
             });
             setup.asking.push(setup.next);
             setup.next += 1;

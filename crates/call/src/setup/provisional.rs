@@ -30,8 +30,16 @@ pub(crate) struct Reliable {
     rseq: u32,
     /// The one that waits for its PRACK: its pair and the callee's number.
     unacked: Option<(PairId, u32)>,
-    /// Those behind it, with their descriptions.
-    waiting: VecDeque<(PairId, Message, Option<Box<[u8]>>)>,
+    /// Those behind it.
+    waiting: VecDeque<Waiting>,
+}
+
+/// A reliable response to the caller that has to wait, and its description as the relay made it.
+#[derive(Debug)]
+struct Waiting {
+    pair: PairId,
+    message: Message,
+    sdp: Option<Box<[u8]>>,
 }
 
 impl Setup {
@@ -51,7 +59,7 @@ impl Setup {
             branch.rseqs.retain(|(p, _)| !gone.contains(p));
         }
         let waiting = &mut self.reliable.waiting;
-        waiting.retain(|(p, ..)| !gone.contains(p));
+        waiting.retain(|w| !gone.contains(&w.pair));
     }
 
     /// Whether the response that waits for its PRACK belongs to a dialog that is no more; it is
@@ -155,7 +163,8 @@ impl Call {
         let reliable = is_reliable(&message) && wants_100rel(invite);
         if reliable && setup.reliable.unacked.is_some() {
             if setup.reliable.waiting.len() < RELIABLE_MAX {
-                let waiting = (pair, message, sdp.map(Into::into));
+                let sdp = sdp.map(Into::into);
+                let waiting = Waiting { pair, message, sdp };
                 setup.reliable.waiting.push_back(waiting);
             }
             return;
@@ -204,7 +213,7 @@ impl Call {
         if let Upstream::Caller { uas, .. } = &setup.upstream {
             ctx.emit(Output::Pracked { uas: *uas });
         }
-        if let Some((pair, message, sdp)) = setup.reliable.waiting.pop_front() {
+        if let Some(Waiting { pair, message, sdp }) = setup.reliable.waiting.pop_front() {
             self.pass_provisional(ctx, pair, message, sdp.as_deref());
         }
     }

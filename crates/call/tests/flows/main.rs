@@ -1,12 +1,15 @@
 //! Whole calls, one rule at a time. Each test ends by [`world::World::close`], which checks that
 //! everything that was begun has ended, once.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets nothing has failed")]
+
 mod basic;
 mod dialog;
 mod early;
 mod failures;
 mod forking;
 mod identity;
+mod ledger;
 mod media;
 mod offers;
 mod peer;

@@ -1,0 +1,224 @@
+//! What an answered call holds once all is quiet.
+
+#![allow(
+    unsafe_code,
+    reason = "an allocator that counts cannot be written without"
+)]
+#![allow(clippy::unwrap_used, reason = "a test that meets nothing has failed")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicIsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use call::{
+    Attempt, Call, CallFacts, Config, Ctx, Input, Output, Phase, Plan, Reach, Redirects, Trust,
+    Yields,
+};
+use clock::Time;
+use sip::{Destination, Flow, Framing, HeaderName, ListenerId, Message, Method, Transport};
+
+/// Bytes on the heap that an answered call with two legs may hold, itself included, with
+/// descriptions of 300 bytes.
+const ANSWERED_MAX: isize = 2_560;
+
+struct Counting;
+
+static LIVE: AtomicIsize = AtomicIsize::new(0);
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LIVE.fetch_add(layout.size().cast_signed(), Ordering::Relaxed);
+        // SAFETY: as promised by our caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size().cast_signed(), Ordering::Relaxed);
+        // SAFETY: as promised by our caller.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn an_answered_call_is_small() {
+    const CALLS: usize = 100;
+    let config = config();
+    let mut calls: Vec<Call> = Vec::with_capacity(CALLS);
+    let before = LIVE.load(Ordering::Relaxed);
+    for key in 0..CALLS {
+        calls.push(answered(&config, key as u64));
+    }
+    let after = LIVE.load(Ordering::Relaxed);
+    let inline = size_of::<Call>().cast_signed();
+    let each = (after - before) / CALLS.cast_signed() + inline;
+    println!("{each} bytes for each answered call, {inline} of them inline");
+    assert!(each <= ANSWERED_MAX, "{each} bytes");
+    drop(calls);
+    assert_eq!(
+        LIVE.load(Ordering::Relaxed) - before,
+        -(inline * CALLS.cast_signed())
+    );
+}
+
+/// A call from INVITE to ACK, through the relay.
+fn answered(config: &Config, key: u64) -> Call {
+    let mut out = VecDeque::new();
+    let mut ctx = Ctx {
+        now: Time::from_secs(1_000),
+        config,
+        out: &mut out,
+    };
+    let facts = CallFacts {
+        key,
+        seed: key,
+        reach: Reach::Flow,
+        trust: Trust::Untrusted,
+    };
+    let flow = Flow {
+        transport: Transport::Udp,
+        listener: ListenerId(0),
+        conn: None,
+        remote: "192.0.2.10:5060".parse().unwrap(),
+    };
+    let invite = parse(&invite());
+    let mut call = Call::start(&mut ctx, facts, 1, flow, invite, plan(flow));
+    let mut caller_tag = String::new();
+    while let Some(output) = ctx.out.pop_front() {
+        match output {
+            Output::Dial { attempt, .. } => call.handle(
+                &mut ctx,
+                Input::Dial {
+                    attempt,
+                    targets: Ok(vec![Destination::Flow(flow)]),
+                },
+            ),
+            Output::Media { sdp, .. } => call.handle(&mut ctx, Input::Media(Ok(sdp))),
+            Output::Request {
+                id, method, bytes, ..
+            } if method == Method::Invite => {
+                for status in [180, 200] {
+                    let message = parse(&response(
+                        &Message::parse(bytes.clone(), Framing::Datagram).unwrap(),
+                        status,
+                    ));
+                    call.handle(
+                        &mut ctx,
+                        Input::Response {
+                            request: id,
+                            flow,
+                            message,
+                        },
+                    );
+                }
+            }
+            Output::Respond {
+                status: 200, bytes, ..
+            } => {
+                let answer = Message::parse(bytes, Framing::Datagram).unwrap();
+                caller_tag =
+                    String::from_utf8(answer.to().unwrap().tag().unwrap().to_vec()).unwrap();
+            }
+            _ => {}
+        }
+    }
+    let message = parse(&ack(&caller_tag));
+    call.handle(
+        &mut ctx,
+        Input::Request {
+            uas: 0,
+            flow,
+            message,
+        },
+    );
+    assert_eq!(call.phase(), Phase::Answered);
+    call
+}
+
+fn config() -> Config {
+    Config {
+        product: "test".into(),
+        contacts: vec!["sip:203.0.113.1:5060".into()],
+        duration_max: Duration::from_secs(7_200),
+        session_expires_s: 1_800,
+        session_expires_min_s: 90,
+    }
+}
+
+fn plan(flow: Flow) -> Plan {
+    Plan {
+        attempts: vec![Attempt {
+            stage: 0,
+            token: 0,
+            uri: (*b"sip:bob@192.0.2.20:5062;ob").into(),
+            to: (*b"<sip:bob@example.com>").into(),
+            from: (*b"\"Alice Example\" <sip:alice@example.com>").into(),
+            identity: Box::default(),
+            trust: Trust::Untrusted,
+            routes: Box::default(),
+            destination: Some(Destination::Flow(flow)),
+            credentials: None,
+            silence_max: Duration::from_secs(4),
+            ring_max: Duration::from_secs(30),
+            redirects: Redirects::Follow,
+            yields: Yields::AnyFailure,
+        }],
+        media: call::MediaMode::Relay,
+    }
+}
+
+/// A description of 300 bytes.
+fn sdp() -> String {
+    let head = "v=0\r\no=- 3904 3904 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\n\
+                m=audio 40000 RTP/AVP 8 0 9 101\r\na=rtpmap:101 telephone-event/8000\r\n\
+                a=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\na=x:";
+    format!("{head}{}\r\n", "x".repeat(298 - head.len()))
+}
+
+fn invite() -> String {
+    let sdp = sdp();
+    format!(
+        "INVITE sip:bob@example.com SIP/2.0\r\n\
+         Via: SIP/2.0/UDP 192.0.2.10:5060;rport;branch=z9hG4bKPjd0a5a7bd3c6c4f0a\r\n\
+         Max-Forwards: 70\r\nFrom: \"Alice Example\" <sip:alice@example.com>;tag=77a1c0b4e5f24d31\r\n\
+         To: <sip:bob@example.com>\r\nCall-ID: 5e1f3a0c9d7b4f53b1c5b1f7ab0c2f4e\r\nCSeq: 4711 INVITE\r\n\
+         Contact: <sip:alice@192.0.2.10:5060;ob>\r\nAllow: INVITE, ACK, BYE, UPDATE\r\n\
+         Supported: timer, replaces\r\nUser-Agent: phone\r\nContent-Type: application/sdp\r\n\
+         Content-Length: {}\r\n\r\n{sdp}",
+        sdp.len()
+    )
+}
+
+fn response(invite: &Message, status: u16) -> String {
+    let value = |name| String::from_utf8_lossy(invite.header(name).unwrap()).into_owned();
+    let sdp = sdp();
+    format!(
+        "SIP/2.0 {status} OK\r\nVia: SIP/2.0/UDP 203.0.113.1;branch=z9hG4bKx\r\nFrom: {}\r\n\
+         To: {};tag=9ab8c7d6e5f40312\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+         Contact: <sip:bob@192.0.2.20:5062;ob>\r\nContent-Type: application/sdp\r\n\
+         Content-Length: {}\r\n\r\n{sdp}",
+        value(HeaderName::From),
+        value(HeaderName::To),
+        value(HeaderName::CallId),
+        value(HeaderName::CSeq),
+        sdp.len()
+    )
+}
+
+fn ack(tag: &str) -> String {
+    format!(
+        "ACK sip:203.0.113.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKy\r\n\
+         From: \"Alice Example\" <sip:alice@example.com>;tag=77a1c0b4e5f24d31\r\n\
+         To: <sip:bob@example.com>;tag={tag}\r\nCall-ID: 5e1f3a0c9d7b4f53b1c5b1f7ab0c2f4e\r\n\
+         CSeq: 4711 ACK\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+fn parse(text: &str) -> Message {
+    Message::parse(Bytes::copy_from_slice(text.as_bytes()), Framing::Datagram).unwrap()
+}
