@@ -30,6 +30,8 @@ use session::Session;
 #[derive(Debug)]
 pub(crate) struct Agent {
     pub(crate) name: &'static str,
+    /// Whose phone it is; of a trunk its name.
+    pub(crate) user: &'static str,
     pub(crate) kind: Kind,
     /// Where the network finds it; behind NAT not what it calls itself.
     pub(crate) address: SocketAddr,
@@ -83,8 +85,18 @@ pub(crate) struct Wish {
 #[derive(Debug)]
 pub(crate) enum What {
     Register,
-    Call { number: u32, to: String },
-    Session { at: usize, act: Act },
+    Call {
+        number: u32,
+        to: String,
+    },
+    /// A MESSAGE outside of dialogs.
+    Write {
+        to: &'static str,
+    },
+    Session {
+        at: usize,
+        act: Act,
+    },
 }
 
 /// What an agent can do in a session.
@@ -105,6 +117,10 @@ pub(crate) enum Act {
     Message,
     /// To this user.
     Refer(&'static str),
+    /// Calls somebody else meanwhile.
+    Consult,
+    /// Joins this call with another it is in: REFER with Replaces.
+    Join,
     Bye,
 }
 
@@ -115,9 +131,15 @@ impl Step<'_> {
 }
 
 impl Agent {
-    pub(crate) fn new(name: &'static str, kind: Kind, address: SocketAddr, host: String) -> Self {
+    pub(crate) fn new(
+        (name, user): (&'static str, &'static str),
+        kind: Kind,
+        address: SocketAddr,
+        host: String,
+    ) -> Self {
         Self {
             name,
+            user,
             kind,
             address,
             transactions: transactions(&host, 0),
@@ -174,6 +196,7 @@ impl Agent {
         match wish.what {
             What::Register => self.register(step),
             What::Call { number, to } => self.call(step, number, to),
+            What::Write { to } => self.write(step, to),
             What::Session { at, act } => self.act(step, at, act),
         }
         self.pump(step);
@@ -205,6 +228,8 @@ impl Agent {
             Act::Refuse(status) => self.refuse(step, at, status),
             Act::Hold => self.hold(step, at),
             Act::Update | Act::Message | Act::Refer(_) => self.mention(step, at, act),
+            Act::Consult => self.consult(step, at),
+            Act::Join => self.join(step, at),
             Act::Bye => self.bye(step, at),
         }
     }
@@ -255,7 +280,7 @@ impl Agent {
         match message.method() {
             Method::Invite if !inside => self.handle_invite(step, server, flow, message),
             _ if inside => self.handle_inside(step, server, flow, &message),
-            Method::Options => self.respond(step, server, flow, &message, 200),
+            Method::Options | Method::Message => self.respond(step, server, flow, &message, 200),
             _ => self.respond(step, server, flow, &message, 405),
         }
     }

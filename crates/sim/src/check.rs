@@ -166,18 +166,17 @@ fn silent_ends(world: &World, records: &[Cdr]) -> Vec<String> {
                 ));
                 continue;
             }
+            let notes = world.ledger.calls.get(&session.call);
+            if notes.is_some_and(|n| n.is_rerouted) {
+                continue;
+            }
             let cdr = records.iter().find(|c| number_of(c) == Some(session.call));
             let Some(cdr) = cdr else {
                 found.push(format!("call {}: answered, but no record", session.call));
                 continue;
             };
-            let is_rerouted = world
-                .ledger
-                .calls
-                .get(&session.call)
-                .is_some_and(|n| n.is_rerouted);
             let end = Time::from_micros(cdr.end_us).max(up) + PATIENCE;
-            if !is_rerouted && down.is_some_and(|down| down > end) {
+            if down.is_some_and(|down| down > end) {
                 found.push(format!(
                     "call {}: {} talked on long after the end",
                     session.call, agent.name

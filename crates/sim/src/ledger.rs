@@ -39,6 +39,11 @@ pub(crate) struct CallNotes {
 }
 
 impl Ledger {
+    /// A number for a call that was not planned.
+    pub(crate) fn next_number(&self) -> u32 {
+        self.calls.keys().max().copied().unwrap_or(0).max(UNPLANNED) + 1
+    }
+
     pub(crate) fn called(&mut self, number: u32) {
         self.calls.insert(number, CallNotes::default());
     }
@@ -62,3 +67,6 @@ impl Ledger {
         self.violations.push(text);
     }
 }
+
+/// Numbers above are of calls that agents make of their own accord.
+const UNPLANNED: u32 = 1_000;

@@ -41,7 +41,7 @@ pub(crate) fn look_up(host: &str, port: Option<u16>, dice: &mut Dice) -> Targets
 pub(crate) fn of(address: SocketAddr) -> String {
     match crate::scenario::AGENTS
         .iter()
-        .find(|(_, _, known)| SocketAddr::from(*known) == address)
+        .find(|(.., known)| SocketAddr::from(*known) == address)
     {
         Some((name, ..)) => (*name).into(),
         None => address.to_string(),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use model::{
     Account, AccountId, Carrier, CarrierId, Customer, CustomerAuth, CustomerId, DigestSecret,
-    Forking, Gateway, GatewayId, LimitSpec, Number, NumberId, NumberTarget, Rewrite, Route,
-    RouteId, Settings, Snapshot, User, UserId,
+    Forking, Gateway, GatewayId, LimitSpec, Number, NumberId, NumberTarget, OutboundAuth, Rewrite,
+    Route, RouteId, Settings, Snapshot, User, UserId,
 };
 use sip::digest::{Algorithm, ha1};
 
@@ -203,7 +203,10 @@ fn gateways(dice: &mut Dice) -> Vec<Arc<Gateway>> {
         weight: 1,
         ping_interval_s: dice.pick(&[0, 20]),
         no_answer_timeout_ms: 0,
-        auth: None,
+        auth: (number == 3).then(|| OutboundAuth {
+            username: "tandem".into(),
+            password: PASSWORD.into(),
+        }),
         inbound: true,
         enabled: true,
         limits: limits(dice, 2),

@@ -20,17 +20,31 @@ pub(crate) struct Scenario {
     pub(crate) happenings: Vec<(Time, Happening)>,
 }
 
-/// The agents: name, kind, and address as the network sees it. Phones are behind NAT.
-pub(crate) const AGENTS: [(&str, Kind, ([u8; 4], u16)); 8] = [
-    ("alice", Kind::Phone, ([198, 51, 100, 1], 40_001)),
-    ("bob", Kind::Phone, ([198, 51, 100, 2], 40_002)),
-    ("carol", Kind::Phone, ([198, 51, 100, 2], 40_003)),
-    ("dave", Kind::Phone, ([198, 51, 100, 4], 5_060)),
-    ("customer", Kind::Trunk, ([203, 0, 113, 5], 5_060)),
-    ("gw1", Kind::Trunk, ([203, 0, 113, 11], 5_060)),
-    ("gw2", Kind::Trunk, ([203, 0, 113, 12], 5_060)),
-    ("gw3", Kind::Trunk, ([203, 0, 113, 13], 5_060)),
+/// The agents: name, user, kind, and address as the network sees it. Phones are behind NAT;
+/// some users have several.
+pub(crate) const AGENTS: [(&str, &str, Kind, Address); 11] = [
+    ("alice", "alice", Kind::Phone, ([198, 51, 100, 1], 40_001)),
+    ("bob", "bob", Kind::Phone, ([198, 51, 100, 2], 40_002)),
+    ("carol", "carol", Kind::Phone, ([198, 51, 100, 2], 40_003)),
+    ("dave", "dave", Kind::Phone, ([198, 51, 100, 4], 5_060)),
+    ("alice2", "alice", Kind::Phone, ([198, 51, 100, 5], 40_005)),
+    ("bob2", "bob", Kind::Phone, ([198, 51, 100, 6], 40_006)),
+    ("bob3", "bob", Kind::Phone, ([198, 51, 100, 7], 40_007)),
+    (
+        "customer",
+        "customer",
+        Kind::Trunk,
+        ([203, 0, 113, 5], 5_060),
+    ),
+    ("gw1", "gw1", Kind::Trunk, ([203, 0, 113, 11], 5_060)),
+    ("gw2", "gw2", Kind::Trunk, ([203, 0, 113, 12], 5_060)),
+    ("gw3", "gw3", Kind::Trunk, ([203, 0, 113, 13], 5_060)),
 ];
+
+/// An address and port.
+type Address = ([u8; 4], u16);
+/// How many of the agents are phones.
+const PHONES: usize = 7;
 
 /// Faults and new calls end after this time.
 pub(crate) const FAULTY: Duration = Duration::from_secs(45);
@@ -41,7 +55,11 @@ pub(crate) fn draw(dice: &mut Dice) -> Scenario {
     let snapshot = platform::snapshot(dice);
     let mut agents: Vec<Agent> = AGENTS.iter().enumerate().map(agent).collect();
     let mut happenings = Vec::new();
-    for at in 0..USERS.len() {
+    for at in 0..PHONES {
+        if at >= USERS.len() && dice.percent(50) {
+            // A second phone that stays off.
+            continue;
+        }
         let wish = Wish {
             life: 0,
             what: What::Register,
@@ -87,20 +105,21 @@ pub(crate) fn draw(dice: &mut Dice) -> Scenario {
     }
 }
 
-fn agent((at, (name, kind, address)): (usize, &(&'static str, Kind, ([u8; 4], u16)))) -> Agent {
+fn agent((at, known): (usize, &(&'static str, &'static str, Kind, Address))) -> Agent {
+    let (name, user, kind, address) = known;
     let address = SocketAddr::from(*address);
     let host = match (kind, *name) {
         (Kind::Phone, _) => format!("10.0.0.{}:5060", at + 1),
         (_, "customer") => format!("{}:5060", platform::CUSTOMER_NAME),
         _ => address.to_string(),
     };
-    Agent::new(name, *kind, address, host)
+    Agent::new((name, user), *kind, address, host)
 }
 
 fn draw_call(dice: &mut Dice, start: Time, number: u32) -> (Time, Happening) {
     let agent = dice.below(AGENTS.len() as u64) as usize;
     let abroad = format!("4420{number:05}");
-    let to = match (AGENTS[agent].1, AGENTS[agent].0) {
+    let to = match (AGENTS[agent].2, AGENTS[agent].0) {
         (Kind::Phone, _) => match dice.below(10) {
             0..5 => dice.pick(&USERS).to_owned(),
             5 => NUMBER_OF_ECHO.to_owned(),
@@ -116,9 +135,13 @@ fn draw_call(dice: &mut Dice, start: Time, number: u32) -> (Time, Happening) {
             .pick(&[NUMBER_OF_ALICE, NUMBER_OF_CUSTOMER, NUMBER_OF_ECHO])
             .to_owned(),
     };
-    // A few moments for many calls, so that they meet at limits.
     let when = start + dice.millis(2_000, FAULTY.as_millis() as u64);
-    let what = What::Call { number, to };
+    let what = match dice.below(12) {
+        0 => What::Write {
+            to: dice.pick(&USERS),
+        },
+        _ => What::Call { number, to },
+    };
     let wish = Wish { life: 0, what };
     (when, Happening::Wish { agent, wish })
 }

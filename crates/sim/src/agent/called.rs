@@ -161,7 +161,40 @@ impl Agent {
         session.go_up(step.now);
         step.ledger.note(session.call).answers += 1;
         self.transactions.respond(step.now, server, 200, bytes);
+        if self.kind == Kind::Trunk && step.dice.percent(10) {
+            self.answer_again(step, at);
+        }
         self.plan_conversation(step, at);
+    }
+
+    /// A proxy behind the gateway forked, and two phones answered at once: another 2xx with a
+    /// tag of its own, which nobody but the caller can end (RFC 3261 §13.2.2.4).
+    fn answer_again(&mut self, step: &mut Step<'_>, at: usize) {
+        let contact = self.contact();
+        let Role::Callee(called) = &self.sessions[at].role else {
+            return;
+        };
+        step.ledger.note(self.sessions[at].call).is_rerouted = true;
+        let mut dialog = self.sessions[at].dialog.clone();
+        let tag = [&*dialog.local_tag, b"-fork"].concat();
+        dialog.local_tag = tag.clone().into();
+        let mut w = Writer::response(&called.request, called.flow.remote, 200, "", &tag);
+        w.header("Contact", contact.as_bytes());
+        let again = Called {
+            flow: called.flow,
+            request: called.request.clone(),
+            is_stubborn: false,
+            rseq: 0,
+        };
+        // It may get lost, and nobody repeats it: what becomes of it is not judged.
+        let mut session = Session::new(0, dialog, Role::Callee(again));
+        let sdp = session.describe(&self.host);
+        session.go_up(step.now);
+        self.sessions.push(session);
+        self.out.push(w.finish_with(b"application/sdp", &sdp));
+        let (at, act) = (self.sessions.len() - 1, Act::Bye);
+        let after = Duration::from_secs(100);
+        step.later(after, self.life, What::Session { at, act });
     }
 
     pub(super) fn refuse(&mut self, step: &mut Step<'_>, at: usize, status: u16) {

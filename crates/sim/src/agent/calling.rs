@@ -10,7 +10,7 @@ use crate::platform::DOMAIN;
 impl Agent {
     pub(super) fn call(&mut self, step: &mut Step<'_>, number: u32, to: String) {
         let tag = self.tag();
-        let local = format!("\"c{number}\" <sip:{}@{DOMAIN}>", self.name);
+        let local = format!("\"c{number}\" <sip:{}@{DOMAIN}>", self.user);
         let remote = format!("<sip:{to}@{DOMAIN}>");
         let call_id = format!("{number}@{}", self.name);
         let mut dialog = Dialog::of_caller(
@@ -47,6 +47,7 @@ impl Agent {
 
     fn send_invite(&mut self, step: &mut Step<'_>, at: usize) {
         let contact = self.contact();
+        let replaces = self.replaced(step, at);
         let session = &mut self.sessions[at];
         let Role::Caller(calling) = &session.role else {
             return;
@@ -62,8 +63,17 @@ impl Agent {
         w.header("Max-Forwards", b"70")
             .header("Contact", contact.as_bytes());
         w.header("Allow", b"INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, INFO");
-        if step.dice.percent(50) {
-            w.header("Supported", b"100rel");
+        match step.dice.below(4) {
+            0 => w.header("Supported", b"100rel"),
+            1 => w.header("Supported", b"timer, 100rel"),
+            _ => &mut w,
+        };
+        if step.dice.percent(10) {
+            let interval_s = step.dice.pick(&[60, 90, 120]);
+            w.header_fmt("Session-Expires", format_args!("{interval_s}"));
+        }
+        if let Some(replaces) = &replaces {
+            w.header("Replaces", replaces.as_bytes());
         }
         let description = (offer == Offer::InInvite).then(|| session.describe(&self.host));
         if self.kind == super::Kind::Phone {
@@ -75,6 +85,29 @@ impl Agent {
         };
         let client = self.send(step.now, &bytes, Errand::Call { at });
         self.sessions[at].invite = Some(client);
+    }
+
+    /// Sometimes a new call takes the place of one the agent is in (RFC 3891), as when a call
+    /// moves to another device.
+    fn replaced(&mut self, step: &mut Step<'_>, at: usize) -> Option<String> {
+        let other = self.other_session(at).filter(|_| step.dice.percent(15))?;
+        for session in [&self.sessions[at], &self.sessions[other]] {
+            step.ledger.note(session.call).is_rerouted = true;
+        }
+        let dialog = &self.sessions[other].dialog;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Some(format!(
+            "{};to-tag={};from-tag={}",
+            text(&dialog.call_id),
+            text(&dialog.remote_tag),
+            text(&dialog.local_tag)
+        ))
+    }
+
+    /// Another session that is up.
+    pub(super) fn other_session(&self, at: usize) -> Option<usize> {
+        let up = |(n, s): &(usize, &Session)| *n != at && s.stage == Stage::Up;
+        self.sessions.iter().enumerate().find(up).map(|(n, _)| n)
     }
 
     /// The caller hangs up before anybody answers.

@@ -41,9 +41,9 @@ impl Agent {
             let act = match step.dice.below(10) {
                 0..6 => Act::Hold,
                 6 => Act::Update,
-                7 | 8 => Act::Message,
-                _ if self.kind == super::Kind::Phone => Act::Refer(step.dice.pick(&USERS)),
-                _ => Act::Message,
+                7 => Act::Message,
+                8 => Act::Consult,
+                _ => Act::Refer(step.dice.pick(&USERS)),
             };
             let after = grid(1 + step.dice.below(5));
             step.later(after, life, What::Session { at, act });
@@ -102,6 +102,65 @@ impl Agent {
         }
         let bytes = w.finish();
         self.send(step.now, &bytes, Errand::Inside { at });
+    }
+
+    /// Calls somebody else, to join the two calls some seconds later.
+    pub(super) fn consult(&mut self, step: &mut Step<'_>, at: usize) {
+        if self.sessions[at].stage != Stage::Up || step.ledger.is_closing {
+            return;
+        }
+        let number = step.ledger.next_number();
+        let to = step.dice.pick(&USERS).to_owned();
+        self.call(step, number, to);
+        for act in [Act::Join, Act::Join] {
+            let after = step.dice.millis(1_000, 9_000);
+            step.later(after, self.life, What::Session { at, act });
+        }
+    }
+
+    /// REFER to the peer of another session, which the new call is to replace.
+    pub(super) fn join(&mut self, step: &mut Step<'_>, at: usize) {
+        let Some(other) = self.other_session(at) else {
+            return;
+        };
+        let contact = self.contact();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let dialog = &self.sessions[other].dialog;
+        let refer_to = format!(
+            "<{}?Replaces={}%3Bto-tag%3D{}%3Bfrom-tag%3D{}>",
+            text(&dialog.target),
+            text(&dialog.call_id).replace('@', "%40"),
+            text(&dialog.remote_tag),
+            text(&dialog.local_tag),
+        );
+        step.ledger.note(self.sessions[other].call).is_rerouted = true;
+        let session = &mut self.sessions[at];
+        if session.stage != Stage::Up {
+            return;
+        }
+        step.ledger.note(session.call).is_rerouted = true;
+        let mut w = session.dialog.request("REFER");
+        w.header("Contact", contact.as_bytes());
+        w.header("Refer-To", refer_to.as_bytes());
+        let bytes = w.finish();
+        self.send(step.now, &bytes, Errand::Inside { at });
+    }
+
+    /// A MESSAGE to a user.
+    pub(super) fn write(&mut self, step: &mut Step<'_>, to: &str) {
+        let tag = self.tag();
+        let uri = format!("sip:{to}@{DOMAIN}");
+        let mut w = Writer::request("MESSAGE", uri.as_bytes());
+        let user = self.user;
+        w.header_fmt("From", format_args!("<sip:{user}@{DOMAIN}>;tag={tag}"));
+        w.header_fmt("To", format_args!("<{uri}>"));
+        w.header_fmt("Call-ID", format_args!("message-{tag}"));
+        w.header("CSeq", b"1 MESSAGE").header("Max-Forwards", b"70");
+        if self.kind == super::Kind::Phone {
+            self.authorize(&mut w, b"MESSAGE", &uri);
+        }
+        let bytes = w.finish_with(b"text/plain", b"hello");
+        self.send(step.now, &bytes, Errand::Other);
     }
 
     pub(super) fn bye(&mut self, step: &mut Step<'_>, at: usize) {

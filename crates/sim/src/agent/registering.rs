@@ -19,14 +19,15 @@ impl Agent {
 
     fn send_register(&mut self, step: &mut Step<'_>, challenges: u8) {
         self.register_seq += 1;
-        let (name, life, seq) = (self.name, self.life, self.register_seq);
+        let (name, user, life) = (self.name, self.user, self.life);
+        let seq = self.register_seq;
         let uri = format!("sip:{DOMAIN}");
         let mut w = Writer::request("REGISTER", uri.as_bytes());
         w.header_fmt(
             "From",
-            format_args!("<sip:{name}@{DOMAIN}>;tag=r{life}x{seq}"),
+            format_args!("<sip:{user}@{DOMAIN}>;tag=r{life}x{seq}"),
         );
-        w.header_fmt("To", format_args!("<sip:{name}@{DOMAIN}>"));
+        w.header_fmt("To", format_args!("<sip:{user}@{DOMAIN}>"));
         w.header_fmt("Call-ID", format_args!("register-{name}-{life}"));
         w.header_fmt("CSeq", format_args!("{seq} REGISTER"));
         w.header("Max-Forwards", b"70").header("Expires", b"60");
@@ -67,7 +68,7 @@ impl Agent {
         let Some(digest) = &mut self.digest else {
             return;
         };
-        let name = self.name.as_bytes();
+        let name = self.user.as_bytes();
         let ha1 = ha1(
             digest.algorithm(),
             name,

@@ -1,0 +1,55 @@
+//! Seeds that once broke a rule, and a span of others.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sim::{Keep, run};
+
+/// Seeds of bugs that are mended, each with a word on what it was.
+const MENDED: &[(u64, &str)] = &[];
+
+/// The same in every run, so that a change that breaks one is known by it.
+const FIXED: std::ops::Range<u64> = 1..1_001;
+/// Others each time.
+const FRESH: u64 = 1_000;
+
+#[test]
+fn mended_bugs_stay_mended() {
+    for (seed, what) in MENDED {
+        let broken = run(*seed, Keep::Nothing).violations;
+        assert!(broken.is_empty(), "seed {seed} ({what}): {broken:?}");
+    }
+}
+
+#[test]
+fn every_call_ends_on_both_sides_with_one_record() {
+    let (mut records, mut answered) = (0, 0);
+    for seed in FIXED {
+        let outcome = run(seed, Keep::Nothing);
+        assert!(outcome.violations.is_empty(), "seed {seed}: {outcome:?}");
+        records += outcome.records;
+        answered += outcome.answered;
+    }
+    // A simulation in which nothing happens proves nothing.
+    assert!(records > 4_000, "only {records} calls were made");
+    assert!(answered > 2_000, "only {answered} calls were answered");
+}
+
+#[test]
+fn so_it_does_under_seeds_nobody_has_tried() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let from = now.map_or(0, |since| since.as_micros() as u64);
+    for seed in from..from + FRESH {
+        let outcome = run(seed, Keep::Nothing);
+        assert!(
+            outcome.violations.is_empty(),
+            "seed {seed}: {outcome:?}; replay: cargo run -p sim -- --seed {seed} --trace"
+        );
+    }
+}
+
+#[test]
+fn a_seed_is_always_the_same_run() {
+    for seed in 1..20 {
+        assert_eq!(run(seed, Keep::Trace), run(seed, Keep::Trace));
+    }
+}
