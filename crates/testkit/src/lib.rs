@@ -10,6 +10,7 @@
 
 mod audio;
 mod baresip;
+mod command_line;
 mod digest;
 mod family;
 mod hand_phone;
@@ -28,6 +29,7 @@ mod wait;
 
 pub use audio::{dominant_frequency_hz, read_wav, tone, write_alaw, write_wav};
 pub use baresip::{Baresip, Event, PhoneOptions, PhoneTransport};
+pub use command_line::CommandOutput;
 pub use digest::{Credentials, authorization};
 pub use family::family;
 pub use kamailio::Kamailio;

@@ -104,6 +104,14 @@ impl Peer {
         true
     }
 
+    /// Whether something is there that nobody has looked at.
+    #[must_use]
+    pub fn has_received(&self) -> bool {
+        let moment = Duration::from_millis(1);
+        let waits = self.socket.set_read_timeout(Some(moment));
+        waits.is_ok() && self.socket.peek_from(&mut [0]).is_ok()
+    }
+
     /// Whether anything at all comes within a moment.
     #[must_use]
     pub fn answers_soon(&self) -> bool {

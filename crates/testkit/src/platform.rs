@@ -115,6 +115,12 @@ impl Platform {
         Rest::new(&self.ready.http, &self.ready.token)
     }
 
+    /// The program.
+    #[must_use]
+    pub fn binary(&self) -> &Path {
+        &self.options.binary
+    }
+
     /// Where it keeps its data.
     #[must_use]
     pub fn data(&self) -> PathBuf {
