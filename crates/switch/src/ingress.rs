@@ -76,6 +76,10 @@ impl Switch {
         if outside && !self.routes.knows(flow.remote) && !self.may_ask(now, flow, &message) {
             return;
         }
+        if outside && message.method() == Method::Register {
+            self.handle_register(now, flow, &message);
+            return;
+        }
         if outside && self.challenge_at_once(now, flow, &message) {
             return;
         }
@@ -231,7 +235,6 @@ impl Switch {
             Method::Invite => self.refuse_with(now, server, flow, &message, 503, |w| {
                 w.header("Retry-After", b"5");
             }),
-            Method::Register => self.handle_register(now, server, flow, &message),
             Method::Options => self.handle_options(now, server, flow, &message),
             Method::Message => self.handle_pager_message(now, server, flow, &message),
             Method::Bye

@@ -344,15 +344,7 @@ impl Switch {
         flow: Flow,
         message: &Message,
     ) -> bool {
-        let unknown: Vec<Vec<u8>> = message
-            .values(HeaderName::Require)
-            .filter(|v| {
-                !UNDERSTOOD
-                    .iter()
-                    .any(|u| v.eq_ignore_ascii_case(u.as_bytes()))
-            })
-            .map(<[u8]>::to_vec)
-            .collect();
+        let unknown = unknown_extensions(message);
         if unknown.is_empty() {
             return false;
         }
@@ -425,6 +417,19 @@ impl Switch {
 
 /// Marks the URI of a 302 for want of room, so that two full peers do not send a call to and fro.
 const OVERFLOWED: &str = "tandem-overflow";
+
+/// Option tags that we would have to understand and do not.
+pub(crate) fn unknown_extensions(message: &Message) -> Vec<Vec<u8>> {
+    message
+        .values(HeaderName::Require)
+        .filter(|v| {
+            !UNDERSTOOD
+                .iter()
+                .any(|u| v.eq_ignore_ascii_case(u.as_bytes()))
+        })
+        .map(<[u8]>::to_vec)
+        .collect()
+}
 
 /// An INVITE and what it says.
 struct Invitation {

@@ -1,6 +1,8 @@
 //! REGISTER, and digest for whoever has to prove something.
 
 use clock::Time;
+use model::UserId;
+use registrar::Registered;
 use routing::Identity;
 use sip::digest::{Algorithm, Credentials, Refusal, Side, Verdict};
 use sip::transaction::{ServerId, response_address};
@@ -8,73 +10,75 @@ use sip::{Destination, Flow, HeaderName as N, Message, Method, Transmit, Uri, Wr
 
 use crate::Switch;
 use crate::counters::Counters;
+use crate::invite::unknown_extensions;
 use crate::output::{Event, Output};
 
 impl Switch {
-    pub(crate) fn handle_register(
-        &mut self,
-        now: Time,
-        server: ServerId,
-        flow: Flow,
-        message: &Message,
-    ) {
-        if self.refuse_extensions(now, server, flow, message) {
+    /// A REGISTER. No transaction is kept of it (RFC 3261 §8.2.7): the thousands that come after
+    /// a failure cost no memory, and one that comes again because its answer was lost is known by
+    /// its Call-ID, CSeq and path.
+    pub(crate) fn handle_register(&mut self, now: Time, flow: Flow, message: &Message) {
+        let unknown = unknown_extensions(message);
+        if !unknown.is_empty() {
+            let mut w = self.stateless(flow, message, 420, "");
+            w.header("Unsupported", &unknown.join(&b", "[..]));
+            self.reply(flow, message, w);
             return;
         }
+        let registrant = self.registrant(message);
         let verdict = match self.authenticate(now, flow, message, Side::UserAgent) {
-            Ok(Some(Identity::User(id))) => match self.registrant(message) {
-                Some((name, contacts_max)) if self.is_user(id, &name) => {
-                    self.register(now, server, flow, message, &name, contacts_max);
-                    return;
+            Ok(Some(Identity::User(id))) => {
+                match registrant.filter(|(user, ..)| *user == id) {
+                    Some((_, aor, contacts_max)) => {
+                        self.register(now, flow, message, &aor, contacts_max);
+                    }
+                    // Somebody else's address of record looks like one that is not there.
+                    None => self.answer_plainly(flow, message, 403),
                 }
-                // Somebody else's address of record looks like one that is not there.
-                _ => {
-                    self.refuse(now, server, flow, message, 403, "");
-                    return;
-                }
-            },
+                return;
+            }
             Ok(Some(Identity::Customer(_))) => {
-                self.refuse(now, server, flow, message, 403, "");
+                self.answer_plainly(flow, message, 403);
                 return;
             }
             Ok(None) => None,
             Err(verdict) => verdict,
         };
-        self.challenge(now, server, flow, message, Side::UserAgent, verdict);
+        if verdict == Some(Verdict::Refused(Refusal::Replayed))
+            && let Some((_, aor, contacts_max)) = registrant
+            && let Ok(request) = registrar::from_message(message, flow, &aor, contacts_max)
+            && let Some(registered) = self.registrar.repeated(now, &request)
+        {
+            self.confirm(flow, message, &registered);
+            return;
+        }
+        let mut w = self.stateless(flow, message, Side::UserAgent.status(), "");
+        self.authenticator
+            .challenge(now, Side::UserAgent, verdict, &mut w);
+        self.reply(flow, message, w);
     }
 
-    /// Challenges a request without credentials and keeps nothing of it (RFC 3261 §8.2.7): half of
-    /// all REGISTERs are such, and a flood of them costs no memory. An INVITE of a source that is
+    /// Challenges an INVITE without credentials and keeps nothing of it. One whose source is
     /// configured may need no credentials and takes the longer way.
     pub(crate) fn challenge_at_once(&mut self, now: Time, flow: Flow, message: &Message) -> bool {
-        let side = match message.method() {
-            Method::Register => Side::UserAgent,
-            Method::Invite if !self.knows(flow) => Side::Proxy,
-            _ => return false,
-        };
-        let plain = [
+        if message.method() != Method::Invite || self.knows(flow) {
+            return false;
+        }
+        let longer = [
             N::Authorization,
             N::ProxyAuthorization,
             N::Require,
             N::Replaces,
         ];
-        if plain.into_iter().any(|name| message.header(name).is_some()) {
+        if longer
+            .into_iter()
+            .any(|name| message.header(name).is_some())
+        {
             return false;
         }
-        let Ok(via) = message.via() else { return false };
-        let remote = response_address(&flow, &via);
-        // A repeated request gets the same tag (RFC 3261 §8.2.7).
-        let origin = (via.branch(), message.call_id());
-        let tag = format!("{:016x}", self.owners.hasher().hash_one(origin));
-        let mut w = Writer::response(message, flow.remote, side.status(), "", tag.as_bytes());
-        self.authenticator.challenge(now, side, None, &mut w);
-        let to = Destination::Flow(Flow { remote, ..flow });
-        let transmit = Transmit {
-            to,
-            bytes: w.finish(),
-            key: 0,
-        };
-        self.outputs.push_back(Output::Transmit(transmit));
+        let mut w = self.stateless(flow, message, Side::Proxy.status(), "");
+        self.authenticator.challenge(now, Side::Proxy, None, &mut w);
+        self.reply(flow, message, w);
         true
     }
 
@@ -82,59 +86,72 @@ impl Switch {
         self.routes.knows(flow.remote) || self.gateway_by_name(flow.remote.ip()).is_some()
     }
 
-    /// The user that To names: its name and how many contacts it may have.
-    fn registrant(&self, message: &Message) -> Option<(String, u16)> {
+    /// Begins an answer outside of any transaction. A repeated request gets the same tag
+    /// (RFC 3261 §8.2.7).
+    fn stateless(&self, flow: Flow, message: &Message, status: u16, phrase: &str) -> Writer {
+        let branch = message.via().ok().and_then(|via| via.branch());
+        let origin = self.owners.hasher().hash_one((branch, message.call_id()));
+        let tag = format!("{origin:016x}");
+        Writer::response(message, flow.remote, status, phrase, tag.as_bytes())
+    }
+
+    fn reply(&mut self, flow: Flow, message: &Message, w: Writer) {
+        let Ok(via) = message.via() else { return };
+        let remote = response_address(&flow, &via);
+        let to = Destination::Flow(Flow { remote, ..flow });
+        let transmit = Transmit {
+            to,
+            bytes: w.finish(),
+            key: 0,
+        };
+        self.outputs.push_back(Output::Transmit(transmit));
+    }
+
+    fn answer_plainly(&mut self, flow: Flow, message: &Message, status: u16) {
+        let w = self.stateless(flow, message, status, "");
+        self.reply(flow, message, w);
+    }
+
+    /// The user that To names, its address of record, and how many contacts it may have.
+    fn registrant(&self, message: &Message) -> Option<(UserId, String, u16)> {
         let to = message.to().ok()?;
         let uri = Uri::parse(to.uri).ok()?;
-        let name = String::from_utf8(uri.user_unescaped()).ok()?;
-        let ours = uri
-            .host
-            .eq_ignore_ascii_case(self.routes.domain().as_bytes())
+        let name = uri.user_unescaped();
+        let domain = self.routes.domain();
+        let ours = uri.host.eq_ignore_ascii_case(domain.as_bytes())
             || uri.host_ip().is_some()
             || uri.host.eq_ignore_ascii_case(b"localhost");
-        let user = self.routes.user_named(&name).filter(|_| ours)?;
-        Some((user.name.clone(), user.contacts_max))
+        let name = core::str::from_utf8(&name).ok().filter(|_| ours)?;
+        let user = self.routes.user_named(name)?;
+        Some((user.id, format!("{name}@{domain}"), user.contacts_max))
     }
 
-    fn is_user(&self, id: model::UserId, name: &str) -> bool {
-        self.routes.user(id).is_some_and(|u| u.name == name)
-    }
-
-    fn register(
-        &mut self,
-        now: Time,
-        server: ServerId,
-        flow: Flow,
-        message: &Message,
-        name: &str,
-        contacts_max: u16,
-    ) {
-        let aor = format!("{name}@{}", self.routes.domain());
-        let result = registrar::from_message(message, flow, &aor, contacts_max)
+    fn register(&mut self, now: Time, flow: Flow, message: &Message, aor: &str, contacts_max: u16) {
+        let result = registrar::from_message(message, flow, aor, contacts_max)
             .and_then(|request| self.registrar.register(now, &request));
-        let tag = format!("{:08x}", self.random.bits());
-        let product = self.call_config.product.clone();
-        let (status, bytes) = match result {
+        let error = match result {
             Ok(registered) => {
-                let mut w = Writer::response(message, flow.remote, 200, "", tag.as_bytes());
-                registered.write(&mut w);
-                w.header("Server", product.as_bytes());
-                (200, w.finish())
+                self.confirm(flow, message, &registered);
+                return;
             }
-            Err(error) => {
-                let status = error.status();
-                let mut w = Writer::response(message, flow.remote, status, "", tag.as_bytes());
-                if let Some(s) = error.min_expires_s() {
-                    w.header_fmt("Min-Expires", format_args!("{s}"));
-                }
-                if let Some(s) = error.retry_after_s() {
-                    w.header_fmt("Retry-After", format_args!("{s}"));
-                }
-                w.header_fmt("Warning", format_args!("399 tandem \"{error}\""));
-                (status, w.finish())
-            }
+            Err(error) => error,
         };
-        self.transactions.respond(now, server, status, bytes);
+        let mut w = self.stateless(flow, message, error.status(), "");
+        if let Some(s) = error.min_expires_s() {
+            w.header_fmt("Min-Expires", format_args!("{s}"));
+        }
+        if let Some(s) = error.retry_after_s() {
+            w.header_fmt("Retry-After", format_args!("{s}"));
+        }
+        w.header_fmt("Warning", format_args!("399 tandem \"{error}\""));
+        self.reply(flow, message, w);
+    }
+
+    fn confirm(&mut self, flow: Flow, message: &Message, registered: &Registered) {
+        let mut w = self.stateless(flow, message, 200, "");
+        registered.write(&mut w);
+        w.header("Server", self.call_config.product.as_bytes());
+        self.reply(flow, message, w);
     }
 
     /// Who the credentials of a request prove its sender to be; `None` if it has none for our
@@ -188,10 +205,7 @@ impl Switch {
 
     fn note_auth_failure(&mut self, now: Time, flow: Flow, refusal: Refusal) {
         Counters::by_label(&mut self.counters.auth_failures, refusal.label());
-        let guessing = matches!(
-            refusal,
-            Refusal::Secret | Refusal::Replayed | Refusal::Malformed
-        );
+        let guessing = matches!(refusal, Refusal::Secret | Refusal::Malformed);
         if !guessing {
             return;
         }

@@ -53,6 +53,26 @@ impl Registrar {
         Ok(self.listed(now, request))
     }
 
+    /// The answer to a REGISTER that has taken effect already and comes again by the same path,
+    /// because its answer was lost; nothing changes. `None` if this is no such repetition.
+    #[must_use]
+    pub fn repeated(&self, now: Time, request: &Request<'_>) -> Option<Registered> {
+        let Contacts::List(contacts) = &request.contacts else {
+            return None;
+        };
+        let flow = PackedFlow::from(&request.flow);
+        let has_taken = |contact: &NewContact<'_>| {
+            let uri = Uri::parse(contact.uri).ok()?;
+            let binding = &self.table[self.find_known(request, contact, &uri)?];
+            let same = binding.texts().call_id() == request.call_id
+                && binding.cseq == request.cseq
+                && binding.flow == flow;
+            same.then_some(())
+        };
+        let repeats = !contacts.is_empty() && contacts.iter().all(|c| has_taken(c).is_some());
+        repeats.then(|| self.listed(now, request))
+    }
+
     /// Takes away what has expired since the timers last fired.
     fn expire(&mut self, now: Time, aor: &str) {
         let slots = self.table.slots_of(aor);
