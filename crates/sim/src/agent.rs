@@ -18,7 +18,7 @@ use sip::digest::Session as Digest;
 use sip::transaction::{
     ClientId, Event, Listener, ServerId, TransactionConfig, TransactionOutput, Transactions,
 };
-use sip::{Destination, Flow, Framing, ListenerId, Message, Method, Transport, Writer};
+use sip::{ConnId, Destination, Flow, Framing, ListenerId, Message, Method, Transport, Writer};
 
 use crate::dice::Dice;
 use crate::ledger::Ledger;
@@ -37,6 +37,8 @@ pub(crate) struct Agent {
     pub(crate) address: SocketAddr,
     /// `host:port` as it calls itself.
     pub(crate) host: String,
+    /// Its connection to the switch; `None` speaks UDP.
+    pub(crate) conn: Option<ConnId>,
     pub(crate) sessions: Vec<Session>,
     /// Counts its lives: it may crash and come back.
     pub(crate) life: u32,
@@ -144,6 +146,7 @@ impl Agent {
             address,
             transactions: transactions(&host, 0),
             host,
+            conn: None,
             sessions: Vec::new(),
             life: 0,
             is_alive: true,
@@ -169,7 +172,7 @@ impl Agent {
         if self.ignores(step, &message) {
             return;
         }
-        let flow = switch_flow();
+        let flow = self.switch_flow();
         self.transactions.handle_message(step.now, flow, message);
         self.pump(step);
     }
@@ -303,13 +306,15 @@ impl Agent {
     }
 
     fn send(&mut self, now: Time, request: &[u8], errand: Errand) -> ClientId {
-        let client = self.transactions.request(now, to_switch(), request);
+        let to = Destination::Flow(self.switch_flow());
+        let client = self.transactions.request(now, to, request);
         self.requests.push((client, errand));
         client
     }
 
     fn send_ack(&mut self, request: &[u8]) {
-        let transmit = self.transactions.stateless(to_switch(), request, 0);
+        let to = Destination::Flow(self.switch_flow());
+        let transmit = self.transactions.stateless(to, request, 0);
         self.out.push(transmit.bytes);
     }
 
@@ -321,26 +326,27 @@ impl Agent {
 
     /// `<sip:alice@10.0.0.1:5060>`.
     fn contact(&self) -> String {
-        format!("<sip:{}@{}>", self.name, self.host)
+        format!("<{}>", self.contact_uri())
+    }
+
+    fn contact_uri(&self) -> String {
+        let transport = self.conn.map_or("", |_| ";transport=tcp");
+        format!("sip:{}@{}{transport}", self.name, self.host)
+    }
+
+    fn switch_flow(&self) -> Flow {
+        Flow {
+            transport: self.conn.map_or(Transport::Udp, |_| Transport::Tcp),
+            listener: ListenerId(0),
+            conn: self.conn,
+            remote: switch_address(),
+        }
     }
 }
 
 /// Where the switch listens.
 pub(crate) fn switch_address() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 5060))
-}
-
-fn switch_flow() -> Flow {
-    Flow {
-        transport: Transport::Udp,
-        listener: ListenerId(0),
-        conn: None,
-        remote: switch_address(),
-    }
-}
-
-fn to_switch() -> Destination {
-    Destination::Flow(switch_flow())
 }
 
 fn transactions(host: &str, life: u64) -> Transactions {

@@ -1,4 +1,4 @@
-//! Names: the resolver's, and those of the trace.
+//! The resolver, and the addresses it knows.
 
 use std::net::SocketAddr;
 
@@ -35,15 +35,4 @@ pub(crate) fn look_up(host: &str, port: Option<u16>, dice: &mut Dice) -> Targets
     }
     targets.push(udp(found));
     targets
-}
-
-/// What an address is called in the trace.
-pub(crate) fn of(address: SocketAddr) -> String {
-    match crate::scenario::AGENTS
-        .iter()
-        .find(|(.., known)| SocketAddr::from(*known) == address)
-    {
-        Some((name, ..)) => (*name).into(),
-        None => address.to_string(),
-    }
 }

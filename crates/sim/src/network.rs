@@ -26,6 +26,15 @@ pub(crate) struct Faults {
     pub(crate) late: u64,
 }
 
+/// What a message travels by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// A datagram.
+    Datagram,
+    /// A connection.
+    Connection,
+}
+
 /// An address cut off.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Blackout {
@@ -55,11 +64,20 @@ impl Network {
     }
 
     /// When a datagram between the switch and a peer arrives: never, once or twice.
-    pub(crate) fn arrivals(&self, now: Time, peer: SocketAddr, dice: &mut Dice) -> Vec<Time> {
+    pub(crate) fn arrivals(
+        &self,
+        now: Time,
+        (peer, path): (SocketAddr, Path),
+        dice: &mut Dice,
+    ) -> Vec<Time> {
         let way = |dice: &mut Dice| now + dice.millis(1, 30);
         let cut = |b: &Blackout| b.address == peer && b.from <= now && now < b.until;
         if self.blackouts.iter().any(cut) {
             return Vec::new();
+        }
+        if path == Path::Connection {
+            // In order, and all of it.
+            return vec![now + CONNECTION_DELAY];
         }
         if now >= self.faulty_until {
             return vec![way(dice)];
@@ -83,6 +101,8 @@ impl Network {
     }
 }
 
+/// What a connection takes for a message.
+const CONNECTION_DELAY: Duration = Duration::from_millis(15);
 /// Less than T4 of RFC 3261 §17.1.1.1: what is older has left the network.
 const LATE_MAX_MS: u64 = 1_500;
 

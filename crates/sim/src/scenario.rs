@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clock::Time;
 use model::Snapshot;
+use sip::ConnId;
 
 use crate::agent::{Agent, Kind, What, Wish};
 use crate::dice::Dice;
@@ -70,6 +71,8 @@ pub(crate) fn draw(dice: &mut Dice) -> Scenario {
     for number in 1..=3 + dice.below(8) as u32 {
         happenings.push(draw_call(dice, start, number));
     }
+    let broken = draw_connections(dice, &mut agents);
+    happenings.extend(broken.map(|agent| (start + dice.millis(3_000, 60_000), agent)));
     let faults = Faults::draw(dice);
     let mut blackouts = Vec::new();
     if dice.percent(15) {
@@ -114,6 +117,22 @@ fn agent((at, known): (usize, &(&'static str, &'static str, Kind, Address))) -> 
         _ => address.to_string(),
     };
     Agent::new((name, user), *kind, address, host)
+}
+
+/// Some phones speak TCP; the connection of one may break.
+fn draw_connections(dice: &mut Dice, agents: &mut [Agent]) -> Option<Happening> {
+    let mut broken = None;
+    for (at, agent) in agents.iter_mut().enumerate().take(PHONES) {
+        if !dice.percent(20) {
+            continue;
+        }
+        agent.conn = Some(ConnId(1 + at as u64));
+        if dice.percent(20) {
+            agent.is_blurred = true;
+            broken = Some(Happening::Break { agent: at });
+        }
+    }
+    broken
 }
 
 fn draw_call(dice: &mut Dice, start: Time, number: u32) -> (Time, Happening) {

@@ -1,24 +1,25 @@
 //! The world of one run: the switch, everybody around it, and the order in which things happen.
 
+mod carry;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use clock::Time;
 use model::CdrLegMedia;
-use sip::{Flow, ListenerId, Targets, Transport};
+use sip::{ConnId, ListenerId, Targets, Transport};
 use switch::{CallKey, Listener, Output, Switch, SwitchConfig};
 
 use crate::Keep;
-use crate::agent::{Agent, Step, Wish, switch_address};
+use crate::agent::{Agent, Wish, switch_address};
 use crate::dice::Dice;
 use crate::ledger::Ledger;
 use crate::network::Network;
 use crate::relay::{self, Relay};
 use crate::scenario::{self, Scenario};
-use crate::trace::{Trace, summary};
+use crate::trace::Trace;
 use crate::watch::Watch;
 use crate::{names, trace};
 
@@ -43,12 +44,21 @@ pub(crate) struct World {
 #[derive(Debug)]
 pub(crate) enum Happening {
     ToSwitch {
-        from: SocketAddr,
+        agent: usize,
+        conn: Option<ConnId>,
         bytes: Bytes,
     },
     ToAgent {
         agent: usize,
+        conn: Option<ConnId>,
         bytes: Bytes,
+    },
+    /// An agent's connection breaks; it opens another.
+    Break {
+        agent: usize,
+    },
+    TransmitFailed {
+        key: u64,
     },
     Wish {
         agent: usize,
@@ -102,11 +112,13 @@ impl World {
             cluster_key: [7; 32],
             sequence: 0,
         });
-        switch.set_listener(Listener {
-            id: ListenerId(0),
-            transport: Transport::Udp,
-            advertised: switch_address(),
-        });
+        for (id, transport) in [Transport::Udp, Transport::Tcp].into_iter().enumerate() {
+            switch.set_listener(Listener {
+                id: ListenerId(id as u16),
+                transport,
+                advertised: switch_address(),
+            });
+        }
         switch.configure(start, Arc::new(snapshot));
         let mut world = Self {
             now: start,
@@ -182,24 +194,10 @@ impl World {
     fn happen(&mut self, what: Happening) {
         let now = self.now;
         match what {
-            Happening::ToSwitch { from, bytes } => {
-                let flow = Flow {
-                    transport: Transport::Udp,
-                    listener: ListenerId(0),
-                    conn: None,
-                    remote: from,
-                };
-                self.tell(|_| format!("{} -> switch  {}", names::of(from), read(&bytes)));
-                self.switch.handle_datagram(now, flow, &bytes);
-            }
-            Happening::ToAgent { agent, bytes } => {
-                self.with_agent(agent, |agent, step| {
-                    let name = agent.name;
-                    let text = || format!("switch -> {name}  {}", read(&bytes));
-                    step.trace.line(step.now, text);
-                    agent.handle_datagram(step, bytes.clone());
-                });
-            }
+            Happening::ToSwitch { agent, conn, bytes } => self.reach_switch(agent, conn, &bytes),
+            Happening::ToAgent { agent, conn, bytes } => self.reach_agent(agent, conn, &bytes),
+            Happening::Break { agent } => self.break_connection(agent),
+            Happening::TransmitFailed { key } => self.switch.handle_transmit_failed(now, key),
             Happening::Wish { agent, wish } => {
                 self.with_agent(agent, |agent, step| agent.handle_wish(step, wish));
             }
@@ -235,33 +233,10 @@ impl World {
         }
     }
 
-    fn with_agent(&mut self, at: usize, act: impl FnOnce(&mut Agent, &mut Step<'_>)) {
-        let mut wishes = Vec::new();
-        let mut step = Step {
-            now: self.now,
-            dice: &mut self.dice,
-            ledger: &mut self.ledger,
-            trace: &mut self.trace,
-            wishes: &mut wishes,
-        };
-        let agent = &mut self.agents[at];
-        act(agent, &mut step);
-        let (from, sent) = (agent.address, agent.take_output());
-        for (when, wish) in wishes {
-            self.push(when, Happening::Wish { agent: at, wish });
-        }
-        for bytes in sent {
-            for arrival in self.network.arrivals(self.now, from, &mut self.dice) {
-                let bytes = bytes.clone();
-                self.push(arrival, Happening::ToSwitch { from, bytes });
-            }
-        }
-    }
-
     fn drain_switch(&mut self) {
         while let Some(output) = self.switch.poll_output() {
             match output {
-                Output::Transmit(transmit) => self.carry(transmit.to.remote(), &transmit.bytes),
+                Output::Transmit(transmit) => self.carry(&transmit),
                 Output::Resolve { id, host, port, .. } => {
                     let targets = names::look_up(&host, port, &mut self.dice);
                     let at = self.now + self.dice.millis(0, 300);
@@ -292,28 +267,6 @@ impl World {
                 }
                 Output::SaveBinding(_) | Output::RemoveBinding { .. } | Output::Event(_) => {}
             }
-        }
-    }
-
-    fn carry(&mut self, to: SocketAddr, bytes: &Bytes) {
-        let agent = self.agents.iter().position(|a| a.address == to);
-        let peer = agent.map(|at| &self.agents[at]);
-        if peer.is_none() && to == names::nobody() {
-            return;
-        }
-        if let Err(rule) = self.watch.judge(to, peer, bytes) {
-            self.tell(|_| format!("switch -> {to}  {}", read(bytes)));
-            self.ledger.violation(rule);
-        }
-        let Some(agent) = agent else { return };
-        let arrivals = self.network.arrivals(self.now, to, &mut self.dice);
-        self.tell(|w| {
-            let fate = if arrivals.is_empty() { "  (lost)" } else { "" };
-            format!("switch .. {}  {}{fate}", w.agents[agent].name, read(bytes))
-        });
-        for arrival in arrivals {
-            let bytes = bytes.clone();
-            self.push(arrival, Happening::ToAgent { agent, bytes });
         }
     }
 
@@ -365,13 +318,6 @@ impl PartialEq for Entry {
 }
 
 impl Eq for Entry {}
-
-fn read(bytes: &Bytes) -> String {
-    match sip::Message::parse(bytes.clone(), sip::Framing::Datagram) {
-        Ok(message) => summary(&message),
-        Err(_) => format!("{} bytes", bytes.len()),
-    }
-}
 
 fn answer_text(answer: &Result<Bytes, u16>) -> String {
     match answer {

@@ -44,7 +44,7 @@ impl Agent {
         message: Message,
     ) {
         if self.kind == Kind::Phone {
-            let wanted = format!("sip:{}@{}", self.name, self.host);
+            let wanted = self.contact_uri();
             if message.uri() != wanted.as_bytes() {
                 let got = String::from_utf8_lossy(message.uri()).into_owned();
                 step.ledger
