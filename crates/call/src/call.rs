@@ -60,6 +60,8 @@ pub struct Call {
     pub(crate) media: MediaMode,
     /// The media session; a new one after the legs were joined anew.
     pub(crate) session: u64,
+    /// Counts the sessions of the call; after a transfer that failed `session` is an earlier one.
+    pub(crate) last_session: u8,
     /// Whether the relay has been asked for the session.
     pub(crate) session_open: bool,
     /// The early dialogs while it is set up, the two legs afterwards.
@@ -111,6 +113,7 @@ impl Call {
             trust: facts.trust,
             media,
             session: facts.key,
+            last_session: 0,
             session_open: false,
             pairs: SmallVec::new(),
             setup: None,

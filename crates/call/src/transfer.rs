@@ -407,7 +407,8 @@ impl Call {
 
     /// From here on the relay is asked for a session of its own.
     fn open_new_session(&mut self) {
-        let count = (self.session >> SESSION_BITS).wrapping_add(1);
+        self.last_session = self.last_session.wrapping_add(1);
+        let count = u64::from(self.last_session);
         let next = (self.session & ((1 << SESSION_BITS) - 1)) | (count << SESSION_BITS);
         let old = std::mem::replace(&mut self.session, next);
         let was_open = std::mem::take(&mut self.session_open);

@@ -68,6 +68,10 @@ impl Peer {
         peer
     }
 
+    pub(crate) fn call_id(&self) -> &str {
+        &self.call_id
+    }
+
     /// The next request.
     pub(crate) fn request(&mut self, method: &str, headers: &str, body: &str) -> Message {
         self.seq += 1;

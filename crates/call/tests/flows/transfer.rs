@@ -145,6 +145,10 @@ fn a_transfer_that_fails_leaves_the_call_as_it_was() {
         let refer = bob.request("REFER", "Refer-To: <sip:dave@example.com>\r\n", "");
         let refer = w.request(refer);
         w.told(refer, 202);
+        let used: Vec<u64> = w.media.iter().map(|m| m.0).collect();
+        w.feed(Input::Routed(Ok(plan(vec![attempt(0, 2, "dave")]))));
+        let dave = w.media.last().unwrap().0;
+        assert!(!used.contains(&dave), "a session is not used twice");
         w.feed(Input::End(Cause::Operator));
         w.close(&Cause::Operator);
     }

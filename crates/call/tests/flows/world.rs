@@ -56,6 +56,8 @@ pub(crate) struct World {
     /// Attempts whose targets are not answered by the world.
     pub(crate) unresolved: Vec<usize>,
     pub(crate) holds_dials: bool,
+    /// Whether a slow relay has been asked.
+    owed: bool,
     ledger: Ledger,
     next_uas: u64,
 }
@@ -215,6 +217,7 @@ impl World {
             pracked: 0,
             unresolved: Vec::new(),
             holds_dials: false,
+            owed: false,
             ledger: Ledger::default(),
             next_uas: INVITE + 1,
         };
@@ -336,11 +339,13 @@ impl World {
 
     /// The relay's late answer.
     pub(crate) fn relay_answers(&mut self) {
+        self.owed = false;
         let (_, op, _, sdp) = self.media.last().cloned().expect("nothing was asked");
         self.feed(Input::Media(Ok(relayed(op, &sdp))));
     }
 
     pub(crate) fn relay_refuses(&mut self, status: u16) {
+        self.owed = false;
         self.feed(Input::Media(Err(RefusedDial { status })));
     }
 
@@ -391,6 +396,28 @@ impl World {
         let (_, got, message) = self.answers.remove(at).unwrap();
         assert_eq!(got, status, "{message:?}");
         message
+    }
+
+    /// The next request, whatever it is.
+    pub(crate) fn next_sent(&mut self) -> Option<Sent> {
+        self.acks.clear();
+        self.requests.pop_front()
+    }
+
+    /// The next response, whatever it is.
+    pub(crate) fn next_answer(&mut self) -> Option<(u64, u16, Message)> {
+        self.answers.pop_front()
+    }
+
+    /// Whether the relay has been asked and has not answered.
+    pub(crate) fn owed_by_relay(&self) -> bool {
+        self.owed
+    }
+
+    /// All that was begun has ended.
+    #[track_caller]
+    pub(crate) fn balance(&self) {
+        self.ledger.balance();
     }
 
     /// Nothing has been sent that no test has looked at.
@@ -505,7 +532,7 @@ impl World {
                 match self.relay {
                     Relay::Answers => self.feed(Input::Media(Ok(relayed(op, &sdp)))),
                     Relay::Refuses(status) => self.relay_refuses(status),
-                    Relay::IsSlow => {}
+                    Relay::IsSlow => self.owed = true,
                 }
             }
             Output::Fact(fact) => self.facts.push(fact),
