@@ -49,7 +49,7 @@ impl Pace {
 }
 
 /// How long a pause is. With the kernel's timer slack it lasts up to 0.05 ms longer.
-const PAUSE: Duration = Duration::from_micros(500);
+const PAUSE: Duration = Duration::from_micros(750);
 /// How long the rate is counted for.
 const WINDOW: Duration = Duration::from_millis(10);
 /// The rate from which on pauses pay: a pause brings more than one datagram.
