@@ -99,10 +99,11 @@ impl Call {
     fn bye(&mut self, ctx: &mut Ctx<'_>, mut leg: Leg, reason: &[u8]) {
         if leg.owes_ack {
             // The callee waits for an ACK that will not come: end its INVITE first.
-            let ack = leg.dialog.request_numbered("ACK", leg.invite_seq).finish();
+            let mut w = leg.dialog.request_numbered("ACK", leg.invite_seq);
+            w.raw(leg.authorization.as_deref().unwrap_or_default());
             ctx.emit(Output::Ack {
                 hop: leg.hop(),
-                bytes: ack,
+                bytes: w.finish(),
             });
         }
         let mut w = leg.dialog.request("BYE");

@@ -110,6 +110,9 @@ pub struct Leg {
     pub(crate) owes_ack: bool,
     /// The description in our last ACK; kept for repeated 2xx only when it had one.
     pub(crate) acked_with: Option<Box<[u8]>>,
+    /// The Authorization line of our last INVITE, which its ACK carries too (RFC 3261
+    /// §13.2.2.4); mostly none.
+    pub(crate) authorization: Option<Box<[u8]>>,
     /// The owner's name for the attempt that made this leg.
     pub(crate) token: Option<u32>,
     /// Session id and version of the descriptions we send, once they come from more than one
@@ -140,6 +143,7 @@ impl Leg {
             invite_seq: 0,
             owes_ack: false,
             acked_with: None,
+            authorization: None,
             token: None,
             origin: None,
         }
@@ -179,6 +183,12 @@ impl Leg {
     /// Whether neither side has an exchange of INVITE or offer under way in this leg.
     pub(crate) fn is_idle(&self) -> bool {
         self.offering == Offering::Nobody && self.unacked == 0 && !self.owes_ack
+    }
+
+    /// The next INVITE of ours in this dialog begins.
+    pub(crate) fn begin_invite(&mut self) {
+        self.invite_seq = self.dialog.local_seq;
+        self.authorization = None;
     }
 
     /// From the 2xx to this INVITE of the peer until its ACK.

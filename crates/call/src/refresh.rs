@@ -66,7 +66,7 @@ impl Call {
             .header("Supported", b"timer, replaces");
         write_session(&mut w, leg, ctx.config.session_expires_min_s);
         let bytes = if method == Method::Invite {
-            leg.invite_seq = leg.dialog.local_seq;
+            leg.begin_invite();
             w.finish_with(b"application/sdp", &leg.sent)
         } else {
             w.finish()

@@ -113,7 +113,7 @@ impl Call {
             w.header_fmt("Contact", format_args!("<{}>", leg.contact(ctx.config)));
         }
         if method == Method::Invite {
-            leg.invite_seq = leg.dialog.local_seq;
+            leg.begin_invite();
         }
         if let Some(rack) = &relayed.rack {
             w.header("RAck", rack.as_bytes());

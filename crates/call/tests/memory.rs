@@ -101,7 +101,7 @@ fn answered(config: &Config, key: u64) -> Call {
             Output::Media { sdp, .. } => call.handle(&mut ctx, Input::Media(Ok(sdp))),
             Output::Request {
                 id, method, bytes, ..
-            } if method == Method::Invite => {
+            } => {
                 for status in [180, 200] {
                     let message = parse(&response(
                         &Message::parse(bytes.clone(), Framing::Datagram).unwrap(),

@@ -183,7 +183,8 @@ impl Call {
         let Some(leg) = self.leg_mut(pair, side) else {
             return;
         };
-        let w = leg.dialog.request_numbered("ACK", leg.invite_seq);
+        let mut w = leg.dialog.request_numbered("ACK", leg.invite_seq);
+        w.raw(leg.authorization.as_deref().unwrap_or_default());
         leg.owes_ack = false;
         leg.acked_with = sdp.map(Into::into);
         let bytes = match sdp {
@@ -213,6 +214,10 @@ impl Setup {
         leg.learn(message);
         leg.invite_seq = entry.dialog.local_seq;
         leg.token = Some(attempt.token);
+        leg.authorization = entry
+            .authorization
+            .as_ref()
+            .map(|(a, _)| a.as_slice().into());
         if let Some((_, sdp)) = &self.relayed_offer {
             leg.sent = sdp.to_vec().into();
         }

@@ -72,7 +72,7 @@ impl Call {
         leg.offering = Offering::Us;
         let sdp = leg.describe(&join.sdp);
         let mut w = leg.dialog.request("INVITE");
-        leg.invite_seq = leg.dialog.local_seq;
+        leg.begin_invite();
         w.header_fmt("Contact", format_args!("<{}>", leg.contact(ctx.config)));
         w.header("Allow", crate::headers::ALLOW)
             .header("Supported", b"timer, replaces");

@@ -102,7 +102,7 @@ impl Chaos {
     }
 
     fn step(&mut self, what: u8, which: usize, how: usize) {
-        if how % 4 == 0 {
+        if how.is_multiple_of(4) {
             self.relay(which);
         }
         if self.w.is_gone() {
@@ -173,7 +173,7 @@ impl Chaos {
             _ => String::new(),
         };
         let headers = match status {
-            183 if how % 2 == 0 => format!("{HEADERS}{PROVISIONAL}"),
+            183 if how.is_multiple_of(2) => format!("{HEADERS}{PROVISIONAL}"),
             _ => HEADERS.to_owned(),
         };
         self.w.reply(&sent, status, &tag, &headers, &body);
@@ -182,7 +182,7 @@ impl Chaos {
     fn fail(&mut self, which: usize, how: usize) {
         if !self.open.is_empty() {
             let sent = self.open.remove(which % self.open.len());
-            let why = if how % 2 == 0 {
+            let why = if how.is_multiple_of(2) {
                 Uac::Timeout
             } else {
                 Uac::Unreachable
@@ -203,7 +203,9 @@ impl Chaos {
         let peer = &mut peers[at];
         let method = METHODS[how % METHODS.len()];
         let body = match method {
-            "INVITE" | "UPDATE" | "ACK" if how % 3 != 0 => sdp(&format!("s{how}"), "192.0.2.10"),
+            "INVITE" | "UPDATE" | "ACK" if !how.is_multiple_of(3) => {
+                sdp(&format!("s{how}"), "192.0.2.10")
+            }
             _ => String::new(),
         };
         let message = match method {
@@ -275,6 +277,7 @@ impl Chaos {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Party {
     Caller,
     Callee,

@@ -204,7 +204,10 @@ fn a_challenge_is_answered_once() {
     assert_eq!(header(&second, HeaderName::CSeq), "2 INVITE");
     assert_eq!(second.message.call_id(), first.message.call_id());
     w.reply(&second, 200, "c", "", BOB_SDP);
-    assert_eq!(w.ack().cseq().unwrap().number, 2);
+    let ack = w.ack();
+    assert_eq!(ack.cseq().unwrap().number, 2);
+    // RFC 3261 §13.2.2.4: with the same credentials.
+    assert!(text(&ack).contains(&authorization));
     let answer = w.told(INVITE, 200);
     w.alice.established(&answer);
     let ack = w.alice.ack(1, "");
