@@ -277,7 +277,8 @@ pub enum Output {
         /// Replaces of the URI's headers, unescaped: join with the call it names.
         replaces: Option<Box<[u8]>>,
     },
-    /// Ask the media relay; answer with [`Input::Media`].
+    /// Ask the media relay; answer with [`Input::Media`], with an error if the relay is gone:
+    /// inputs and timers wait for it.
     Media {
         /// Which session.
         session: u64,

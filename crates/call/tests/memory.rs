@@ -100,7 +100,10 @@ fn answered(config: &Config, key: u64) -> Call {
             ),
             Output::Media { sdp, .. } => call.handle(&mut ctx, Input::Media(Ok(sdp))),
             Output::Request {
-                id, method, bytes, ..
+                id,
+                method: Method::Invite,
+                bytes,
+                ..
             } => {
                 for status in [180, 200] {
                     let message = parse(&response(
