@@ -243,6 +243,8 @@ impl Switch {
             | Method::Info
             | Method::Refer
             | Method::Notify => self.refuse(now, server, flow, &message, 481, ""),
+            // RFC 3261 §21.5.2 for methods we do not know, §21.4.6 for those we do not serve.
+            Method::Other => self.refuse(now, server, flow, &message, 501, ""),
             _ => self.refuse_with(now, server, flow, &message, 405, |w| {
                 w.header("Allow", ALLOW);
             }),

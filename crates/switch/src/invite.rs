@@ -37,6 +37,10 @@ impl Switch {
             });
             return;
         }
+        if !accepts_sdp(&message) {
+            self.refuse(now, server, flow, &message, 406, "");
+            return;
+        }
         let identity = match self.authenticate(now, flow, &message, Side::Proxy) {
             Ok(identity) => identity,
             Err(verdict) => {
@@ -417,6 +421,20 @@ impl Switch {
 
 /// Marks the URI of a 302 for want of room, so that two full peers do not send a call to and fro.
 const OVERFLOWED: &str = "tandem-overflow";
+
+/// Whether the sender takes a session description in the answer (RFC 3261 §20.1: without Accept
+/// it does).
+fn accepts_sdp(message: &Message) -> bool {
+    let mut all = message.values(HeaderName::Accept).peekable();
+    all.peek().is_none()
+        || all.any(|value| {
+            let end = memchr::memchr(b';', value).unwrap_or(value.len());
+            let kind = sip::lex::trim(&value[..end]);
+            [&b"application/sdp"[..], b"application/*", b"*/*"]
+                .iter()
+                .any(|known| kind.eq_ignore_ascii_case(known))
+        })
+}
 
 /// Option tags that we would have to understand and do not.
 pub(crate) fn unknown_extensions(message: &Message) -> Vec<Vec<u8>> {
