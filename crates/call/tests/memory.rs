@@ -80,12 +80,7 @@ fn answered(config: &Config, key: u64) -> Call {
         reach: Reach::Flow,
         trust: Trust::Untrusted,
     };
-    let flow = Flow {
-        transport: Transport::Udp,
-        listener: ListenerId(0),
-        conn: None,
-        remote: "192.0.2.10:5060".parse().unwrap(),
-    };
+    let flow = flow();
     let invite = parse(&invite());
     let mut call = Call::start(&mut ctx, facts, 1, flow, invite, plan(flow));
     let mut caller_tag = String::new();
@@ -141,6 +136,15 @@ fn answered(config: &Config, key: u64) -> Call {
     );
     assert_eq!(call.phase(), Phase::Answered);
     call
+}
+
+fn flow() -> Flow {
+    Flow {
+        transport: Transport::Udp,
+        listener: ListenerId(0),
+        conn: None,
+        remote: "192.0.2.10:5060".parse().unwrap(),
+    }
 }
 
 fn config() -> Config {
