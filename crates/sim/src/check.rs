@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clock::Time;
 use model::{CallId, Cdr, CdrOutcome, EndedBy};
+use sip::Transport;
 use switch::{JournalEvent, Leftovers};
 
 use crate::agent::session::Stage;
@@ -15,8 +16,10 @@ use crate::world::World;
 pub(crate) fn check(world: &mut World) {
     let records = journal(world);
     let mut found = Vec::new();
+    let longest_s = world.switch.snapshot().settings.call_duration_max_s;
     for cdr in &records {
         found.extend(agreement(world, cdr));
+        found.extend(times(cdr, longest_s));
     }
     found.extend(silent_ends(world, &records));
     world.ledger.violations.extend(found);
@@ -33,6 +36,11 @@ pub(crate) fn check_emptiness(world: &mut World) {
         world
             .ledger
             .violation(format!("{n} media sessions are still open"));
+    }
+    let bindings = [Transport::Udp, Transport::Tcp].map(|t| world.switch.binding_count(t));
+    if bindings != [0, 0] {
+        let text = format!("bindings of users that are gone: {bindings:?}");
+        world.ledger.violation(text);
     }
     for (entity, _) in routing::limits_of(world.switch.snapshot()) {
         let usage = world.switch.usage(world.now, entity).unwrap_or_default();
@@ -121,6 +129,17 @@ fn agreement(world: &World, cdr: &Cdr) -> Option<String> {
         _ => {}
     }
     who(cdr, notes).and_then(wrong)
+}
+
+/// Whether a call rang before it was answered, was answered before it ended, and kept to the
+/// longest duration.
+fn times(cdr: &Cdr, longest_s: u32) -> Option<String> {
+    let answer = cdr.answer_us.unwrap_or(cdr.end_us);
+    let ring = cdr.ring_us.unwrap_or(answer);
+    let in_order = cdr.start_us <= ring && ring <= answer && answer <= cdr.end_us;
+    let talked_us = cdr.end_us.saturating_sub(answer);
+    let too_long = talked_us > (u64::from(longest_s) + 1) * 1_000_000;
+    (!in_order || too_long).then(|| format!("impossible times: {cdr:?}"))
 }
 
 /// Whether the one who is said to have ended a call did.
