@@ -109,7 +109,14 @@ impl Call {
         let mut w = leg.dialog.request("BYE");
         w.header("Reason", reason);
         w.header("User-Agent", ctx.config.product.as_bytes());
-        self.send(ctx, Method::Bye, leg.hop(), w.finish(), Purpose::Closing);
+        let dialog = dialog_name(&leg);
+        self.send(
+            ctx,
+            Method::Bye,
+            leg.hop(),
+            w.finish(),
+            Purpose::Bye { dialog },
+        );
         leg_ended(ctx, &leg);
     }
 
@@ -272,6 +279,13 @@ impl Call {
         }
         self.pending.clear();
     }
+}
+
+/// Names the dialog of a leg within a call: Call-ID and the peer's tag.
+pub(crate) fn dialog_name(leg: &Leg) -> Box<[u8]> {
+    [&*leg.dialog.call_id, b" ", &*leg.dialog.remote_tag]
+        .concat()
+        .into()
 }
 
 /// The attempt that made a leg is over with it.

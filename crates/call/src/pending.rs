@@ -39,6 +39,11 @@ pub(crate) enum Purpose {
     JoinSecond { pair: PairId, side: Side },
     /// BYE and the like, whose response changes nothing.
     Closing,
+    /// A BYE for a dialog; while it is unanswered, a repeated 2xx of that dialog wants an ACK only.
+    Bye {
+        /// Call-ID and the peer's tag.
+        dialog: Box<[u8]>,
+    },
     /// NOTIFY to the leg that asked for a transfer; the last is followed by that leg's BYE.
     Notify { last: bool },
 }

@@ -67,7 +67,7 @@ impl Call {
             Purpose::JoinSecond { pair, side } => {
                 self.handle_join_second(ctx, pair, side, flow, &message);
             }
-            Purpose::Closing => {}
+            Purpose::Closing | Purpose::Bye { .. } => {}
             Purpose::Notify { last } => self.handle_notified(ctx, last),
         }
     }
@@ -87,7 +87,7 @@ impl Call {
                 let who = self.who(pair, side);
                 self.end(ctx, Cause::PeerGone(who));
             }
-            Purpose::Closing => {}
+            Purpose::Closing | Purpose::Bye { .. } => {}
             Purpose::Notify { last } => self.handle_notified(ctx, last),
         }
     }

@@ -4,10 +4,11 @@ use sip::{Dialog, Flow, HeaderName, Message, Method, Writer};
 
 use super::{ELSEWHERE, Setup, Upstream};
 use crate::call::{Call, Phase};
+use crate::ending::dialog_name;
 use crate::headers::{self, ALLOW, Trust};
 use crate::io::{Ctx, Fact, Output, Respond, Side, Timer};
 use crate::leg::{Leg, NO_BRANCH, PairId, Reach, Role};
-use crate::pending::{Purpose, Wait};
+use crate::pending::{Pending, Purpose, Wait};
 use crate::reason::Cause;
 use crate::refresh;
 
@@ -166,10 +167,16 @@ impl Call {
             hop: leg.hop(),
             bytes: ack,
         });
+        let ended = dialog_name(&leg);
+        let bye = |p: &Pending| matches!(&p.purpose, Purpose::Bye { dialog } if *dialog == ended);
+        if self.pending.iter().any(bye) {
+            return;
+        }
         leg.dialog.local_seq += EARLY_REQUESTS_MAX;
         let mut w = leg.dialog.request("BYE");
         w.header("Reason", ELSEWHERE.as_bytes());
-        self.send(ctx, Method::Bye, leg.hop(), w.finish(), Purpose::Closing);
+        let purpose = Purpose::Bye { dialog: ended };
+        self.send(ctx, Method::Bye, leg.hop(), w.finish(), purpose);
     }
 
     /// The ACK of a 2xx to an INVITE of ours (RFC 3261 §13.2.2.4).
