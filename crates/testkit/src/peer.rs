@@ -22,7 +22,15 @@ impl Peer {
     /// # Errors
     /// If no socket can be had.
     pub fn new(remote: SocketAddr) -> Result<Self> {
-        let socket = UdpSocket::bind("127.0.0.1:0").context("binding")?;
+        Self::bound("127.0.0.1:0", remote)
+    }
+
+    /// A peer of `remote` at this address of this host.
+    ///
+    /// # Errors
+    /// If the address cannot be had.
+    pub fn bound(local: &str, remote: SocketAddr) -> Result<Self> {
+        let socket = UdpSocket::bind(local).context("binding")?;
         let address = socket.local_addr().context("asking for the port")?;
         Ok(Self {
             socket,
@@ -213,8 +221,9 @@ impl Peer {
 pub fn session(address: SocketAddr) -> String {
     let ip = address.ip();
     let port = address.port();
+    let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
     format!(
-        "v=0\r\no=peer 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
+        "v=0\r\no=peer 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n\
          m=audio {port} RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\n\
          a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=sendrecv\r\n"
     )

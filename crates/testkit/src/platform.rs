@@ -18,6 +18,7 @@ use crate::wait::wait_for;
 pub struct PlatformOptions {
     binary: PathBuf,
     rtp_ports: Option<(u16, u16)>,
+    bind: String,
     arguments: Vec<String>,
     wrapper: Vec<String>,
     environment: Vec<(String, String)>,
@@ -30,6 +31,7 @@ impl PlatformOptions {
         Self {
             binary: binary.as_ref().to_owned(),
             rtp_ports: None,
+            bind: "127.0.0.1".to_owned(),
             arguments: Vec::new(),
             wrapper: Vec::new(),
             environment: Vec::new(),
@@ -40,6 +42,13 @@ impl PlatformOptions {
     #[must_use]
     pub fn rtp_ports(mut self, first: u16, last: u16) -> Self {
         self.rtp_ports = Some((first, last));
+        self
+    }
+
+    /// The address it listens on; 127.0.0.1 if not said.
+    #[must_use]
+    pub fn bind(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.bind);
         self
     }
 
@@ -257,7 +266,7 @@ fn arguments(options: &PlatformOptions, directory: &Path) -> Vec<String> {
         (first, first + RTP_PORT_COUNT - 1)
     });
     let data = directory.join("data");
-    let mut arguments: Vec<String> = ["up", "--json", "--bind", "127.0.0.1", "--data"]
+    let mut arguments: Vec<String> = ["up", "--json", "--bind", &options.bind, "--data"]
         .map(str::to_owned)
         .into();
     arguments.push(data.display().to_string());

@@ -129,6 +129,20 @@ impl Sipp {
         self
     }
 
+    /// One more option of sipp without a value.
+    #[must_use]
+    pub fn flag(mut self, name: &str) -> Self {
+        self.arguments.push(name.to_owned());
+        self
+    }
+
+    /// What it has written into a file of this name until now.
+    #[must_use]
+    pub fn file(&self, name: &str) -> String {
+        let bytes = std::fs::read(self.directory.path().join(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     /// Where it listens, or sends from.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

@@ -1,0 +1,186 @@
+//! The program as the client of a running platform, as operators and scripts use it.
+
+use anyhow::Result;
+use serde_json::Value;
+use testkit::{Peer, Platform, session};
+
+fn platform() -> Result<Platform> {
+    Platform::start(env!("CARGO_BIN_EXE_tandem"))
+}
+
+/// What can be listed.
+const NOUNS: [&str; 16] = [
+    "call",
+    "registration",
+    "cdr",
+    "account",
+    "user",
+    "device",
+    "number",
+    "customer",
+    "carrier",
+    "gateway",
+    "route",
+    "limit",
+    "token",
+    "listener",
+    "ban",
+    "audit",
+];
+
+#[test]
+fn everything_can_be_listed_in_every_format() -> Result<()> {
+    let platform = platform()?;
+    for noun in NOUNS {
+        for format in ["table", "json", "yaml"] {
+            let done = platform.command_line(&[noun, "list", "-o", format])?;
+            assert_eq!(done.code, 0, "{noun} {format}: {}", done.stderr);
+            if format == "json" {
+                let list: Value = serde_json::from_str(&done.stdout)?;
+                assert!(
+                    list.is_array() || list["items"].is_array(),
+                    "{noun}: {list}"
+                );
+            }
+        }
+    }
+    let table = platform.command_line(&["user", "list"])?.stdout;
+    assert!(table.contains("alice") && table.contains("bob"), "{table}");
+    Ok(())
+}
+
+#[test]
+fn records_are_made_shown_changed_and_removed() -> Result<()> {
+    let platform = platform()?;
+    let run = |words: &[&str]| -> Result<String> {
+        let done = platform.command_line(words)?;
+        assert_eq!(done.code, 0, "{words:?}: {}", done.stderr);
+        Ok(done.stdout)
+    };
+    let made = run(&["carrier", "create", "--name", "World", "-o", "json"])?;
+    let made: Value = serde_json::from_str(&made)?;
+    let id = made["id"].as_str().unwrap_or_default();
+    assert!(run(&["carrier", "show", id])?.contains("World"));
+    run(&["carrier", "update", id, "--name", "Universe"])?;
+    assert!(run(&["carrier", "list"])?.contains("Universe"));
+    run(&["carrier", "delete", id, "--yes"])?;
+    assert!(!run(&["carrier", "list"])?.contains("Universe"));
+    assert!(run(&["settings", "show"])?.contains("tandem.local"));
+    Ok(())
+}
+
+#[test]
+fn exit_codes_tell_what_went_wrong() -> Result<()> {
+    let mut platform = platform()?;
+    let code = |platform: &Platform, words: &[&str]| -> Result<i32> {
+        let done = platform.command_line(words)?;
+        assert!(!done.stderr.is_empty(), "{words:?} says why");
+        Ok(done.code)
+    };
+    let wrong_words = code(&platform, &["user", "dance"])?;
+    let nobody = code(&platform, &["user", "show", "nobody"])?;
+    let bad_value = code(&platform, &["account", "create", "--name", "\u{7}"])?;
+    let wrong_token = code(&platform, &["user", "list", "--token", "tdm_wrong"])?;
+    platform.kill_9();
+    let nobody_there = code(&platform, &["user", "list"])?;
+    let codes = [wrong_words, nobody, bad_value, wrong_token, nobody_there];
+    assert!(codes.iter().all(|code| *code > 0), "{codes:?}");
+    assert_eq!(wrong_words, 2, "as clap and most shells have it");
+    Ok(())
+}
+
+#[test]
+fn a_live_call_is_shown_hung_up_and_exported() -> Result<()> {
+    let platform = platform()?;
+    let ready = platform.ready();
+    let phone = Peer::new(ready.sip.udp)?;
+    let alice = ready.credentials("alice");
+    let uri = format!("sip:600@{}", ready.domain);
+    let offer = session("127.0.0.1:40000".parse()?);
+    let call = phone.send_with_digest(&alice, "INVITE", &uri, &[], &offer)?;
+    let answered = phone.expect_status(200, "INVITE");
+    phone.send(phone.ack(&call, &answered))?;
+
+    let list = platform
+        .command_line(&["call", "list", "-o", "json"])?
+        .stdout;
+    let list: Value = serde_json::from_str(&list)?;
+    let live = list.get(0).unwrap_or(&list["items"][0]);
+    let id = live["id"].as_str().unwrap_or_default();
+    let shown = platform.command_line(&["call", "show", id])?;
+    assert!(
+        shown.stdout.contains("600"),
+        "{}{}",
+        shown.stdout,
+        shown.stderr
+    );
+    let ended = platform.command_line(&["call", "hangup", id, "--yes"])?;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let bye = phone.expect_request("BYE");
+    phone.send(phone.response(&bye, "200 OK", "", &[], ""))?;
+    platform.wait_until_idle();
+    let cdr = testkit::wait_for("the CDR", || {
+        let done = platform.command_line(&["cdr", "export"]).ok()?;
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        (done.stdout.lines().count() == 2).then_some(done.stdout)
+    });
+    let mut lines = cdr.lines();
+    let head: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+    let row: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+    assert_eq!(head.len(), row.len(), "{cdr}");
+    let column = |name: &str| head.iter().position(|h| *h == name).map(|at| row[at]);
+    assert_eq!(column("call"), Some(id), "{cdr}");
+    assert_eq!(column("outcome"), Some("answered"), "{cdr}");
+    assert_eq!(column("ended_by"), Some("platform"), "{cdr}");
+    Ok(())
+}
+
+#[test]
+fn a_route_is_simulated_in_words() -> Result<()> {
+    let platform = platform()?;
+    let done = platform.command_line(&["route", "simulate", "600", "--user", "alice"])?;
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(
+        done.stdout.to_lowercase().contains("echo"),
+        "{}",
+        done.stdout
+    );
+    Ok(())
+}
+
+#[test]
+fn shells_can_complete_commands() -> Result<()> {
+    let platform = platform()?;
+    for shell in ["bash", "zsh", "fish"] {
+        let done = platform.command_line(&["completion", shell])?;
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        for noun in NOUNS {
+            assert!(done.stdout.contains(noun), "{shell} knows {noun}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_doctor_sees_a_port_that_is_taken() -> Result<()> {
+    let platform = platform()?;
+    let sip = platform.ready().sip.udp;
+    let ours = platform.command_line(&["doctor", "--sip-port", &sip.port().to_string()])?;
+    assert!(
+        ours.stdout.contains("held by the running tandem"),
+        "{}",
+        ours.stdout
+    );
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    let port = taken.local_addr()?.port().to_string();
+    let words = ["doctor", "--bind", "127.0.0.1", "--sip-port", &port];
+    let sick = platform.command_line(&words)?;
+    let line = sick.stdout.lines().find(|line| line.contains(&port));
+    assert!(
+        line.is_some_and(|l| l.starts_with("FAIL")),
+        "{}",
+        sick.stdout
+    );
+    assert_ne!(sick.code, 0, "{}", sick.stdout);
+    Ok(())
+}
