@@ -85,9 +85,14 @@ pub(crate) fn identify(table: &Table, request: &Request<'_>, trace: &mut impl Tr
 }
 
 /// The user of ours in From. Whoever uses it without digest is a phone that wants to be
-/// challenged, even behind the address of a customer, or somebody who pretends.
+/// challenged, even behind the address of a customer, or somebody who pretends. Only at the
+/// very port of a gateway there is no phone: it may be a platform like us, with a domain and
+/// users of the same names.
 fn claimed_user<'t>(table: &'t Table, request: &Request<'_>) -> Option<&'t Arc<User>> {
-    let ours = request.caller_domain == Domain::Ours;
+    let source = request.source;
+    let gateway = table.gateway_at(source.address, source.gateway);
+    let is_gateway = gateway.is_some_and(|(_, how)| how == GatewayMatch::AddressAndPort);
+    let ours = request.caller_domain == Domain::Ours && !is_gateway;
     let user = table.user_named(request.caller);
     user.filter(|user| ours && user.enabled)
 }

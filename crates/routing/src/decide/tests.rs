@@ -456,6 +456,20 @@ fn whoever_claims_to_be_a_user_must_prove_it() {
 }
 
 #[test]
+fn at_the_very_port_of_a_gateway_there_is_no_phone() {
+    let snapshot = snapshot();
+    let claims = |source| {
+        let mut request = at(source, "949401");
+        request.caller = "alice";
+        request.caller_domain = Domain::Ours;
+        decide(&snapshot, &request).0.caller
+    };
+    let caller = claims("192.0.2.1:5060");
+    assert!(matches!(caller, Caller::Carrier { .. }), "{caller:?}");
+    assert!(matches!(claims("192.0.2.1:9"), Caller::Unknown));
+}
+
+#[test]
 fn what_is_switched_off_neither_calls_nor_is_called() {
     let mut off = snapshot();
     Arc::make_mut(&mut off.accounts[0]).enabled = false;
