@@ -27,6 +27,10 @@ impl Switch {
                 return;
             }
         };
+        if message.number(HeaderName::MaxForwards) == Some(0) {
+            self.refuse(now, server, flow, message, 483, "");
+            return;
+        }
         let Some(texts) = Texts::of(message) else {
             self.refuse(now, server, flow, message, 400, "Malformed URI");
             return;
