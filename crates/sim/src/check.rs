@@ -175,9 +175,10 @@ fn silent_ends(world: &World, records: &[Cdr]) -> Vec<String> {
     let mut found = Vec::new();
     for agent in world.agents.iter().filter(|a| !a.is_blurred) {
         for session in agent.sessions.iter().filter(|s| s.call > 0) {
-            let (Some(up), down) = (session.up_at, session.down_at) else {
+            if session.up_at.is_none() && session.is_caller() {
                 continue;
-            };
+            }
+            let since = session.up_at.unwrap_or(session.begun_at);
             if session.stage != Stage::Down {
                 found.push(format!(
                     "call {}: {} is still talking",
@@ -191,13 +192,13 @@ fn silent_ends(world: &World, records: &[Cdr]) -> Vec<String> {
             }
             let cdr = records.iter().find(|c| number_of(c) == Some(session.call));
             let Some(cdr) = cdr else {
-                found.push(format!("call {}: answered, but no record", session.call));
+                found.push(format!("call {}: rung, but no record", session.call));
                 continue;
             };
-            let end = Time::from_micros(cdr.end_us).max(up) + PATIENCE;
-            if down.is_some_and(|down| down > end) {
+            let end = Time::from_micros(cdr.end_us).max(since) + PATIENCE;
+            if session.down_at.is_some_and(|down| down > end) {
                 found.push(format!(
-                    "call {}: {} talked on long after the end",
+                    "call {}: {} talked or rang on long after the end",
                     session.call, agent.name
                 ));
             }

@@ -64,7 +64,7 @@ impl Agent {
             is_stubborn: step.dice.percent(20),
             rseq: 0,
         };
-        let mut session = Session::new(call, dialog, Role::Callee(called));
+        let mut session = Session::new(step.now, call, dialog, Role::Callee(called));
         session.server = Some(server);
         self.sessions.push(session);
         let notes = step.ledger.note(call);
@@ -187,7 +187,7 @@ impl Agent {
             rseq: 0,
         };
         // It may get lost, and nobody repeats it: what becomes of it is not judged.
-        let mut session = Session::new(0, dialog, Role::Callee(again));
+        let mut session = Session::new(step.now, 0, dialog, Role::Callee(again));
         let sdp = session.describe(&self.host);
         session.go_up(step.now);
         self.sessions.push(session);

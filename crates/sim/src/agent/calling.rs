@@ -31,7 +31,7 @@ impl Agent {
             challenges: 0,
             early: Vec::new(),
         });
-        let mut session = Session::new(number, dialog, role);
+        let mut session = Session::new(step.now, number, dialog, role);
         session.offer = offer;
         self.sessions.push(session);
         let at = self.sessions.len() - 1;

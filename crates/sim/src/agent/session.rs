@@ -11,6 +11,8 @@ pub(crate) struct Session {
     pub(crate) call: u32,
     pub(crate) stage: Stage,
     pub(crate) dialog: Dialog,
+    /// When its INVITE was sent, or heard.
+    pub(crate) begun_at: Time,
     /// When it was answered.
     pub(crate) up_at: Option<Time>,
     /// When this agent took it for ended.
@@ -77,11 +79,12 @@ pub(crate) enum Offer {
 }
 
 impl Session {
-    pub(crate) fn new(call: u32, dialog: Dialog, role: Role) -> Self {
+    pub(crate) fn new(now: Time, call: u32, dialog: Dialog, role: Role) -> Self {
         Self {
             call,
             stage: Stage::Inviting,
             dialog,
+            begun_at: now,
             up_at: None,
             down_at: None,
             invite: None,
