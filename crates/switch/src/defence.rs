@@ -151,9 +151,16 @@ impl Defence {
     /// The ban for a known scanner's User-Agent, if this is one.
     pub fn judge_agent(&mut self, now: Time, source: IpAddr, agent: &[u8]) -> Option<Ban> {
         let known = SCANNERS.iter().any(|name| {
-            agent
-                .windows(name.len())
-                .any(|window| window.eq_ignore_ascii_case(name))
+            // Most phones' names lack even the first letter of most scanners'.
+            memchr::memchr2(
+                name[0].to_ascii_lowercase(),
+                name[0].to_ascii_uppercase(),
+                agent,
+            )
+            .is_some()
+                && agent
+                    .windows(name.len())
+                    .any(|window| window.eq_ignore_ascii_case(name))
         });
         known.then(|| self.ban(now, source, "known scanner"))
     }

@@ -25,10 +25,9 @@ impl Switch {
             self.reply(flow, message, w);
             return;
         }
-        let registrant = self.registrant(message);
         let verdict = match self.authenticate(now, flow, message, Side::UserAgent) {
             Ok(Some(Identity::User(id))) => {
-                match registrant.filter(|(user, ..)| *user == id) {
+                match self.registrant(message).filter(|(user, ..)| *user == id) {
                     Some((_, aor, contacts_max)) => {
                         self.register(now, flow, message, &aor, contacts_max);
                     }
@@ -45,7 +44,7 @@ impl Switch {
             Err(verdict) => verdict,
         };
         if verdict == Some(Verdict::Refused(Refusal::Replayed))
-            && let Some((_, aor, contacts_max)) = registrant
+            && let Some((_, aor, contacts_max)) = self.registrant(message)
             && let Ok(request) = registrar::from_message(message, flow, &aor, contacts_max)
             && let Some(registered) = self.registrar.repeated(now, &request)
         {
@@ -89,8 +88,8 @@ impl Switch {
     /// Begins an answer outside of any transaction. A repeated request gets the same tag
     /// (RFC 3261 §8.2.7).
     fn stateless(&self, flow: Flow, message: &Message, status: u16, phrase: &str) -> Writer {
-        let branch = message.via().ok().and_then(|via| via.branch());
-        let origin = self.owners.hasher().hash_one((branch, message.call_id()));
+        let origin = (message.header(N::Via), message.call_id());
+        let origin = self.owners.hasher().hash_one(origin);
         let tag = format!("{origin:016x}");
         Writer::response(message, flow.remote, status, phrase, tag.as_bytes())
     }
@@ -166,6 +165,13 @@ impl Switch {
         message: &Message,
         side: Side,
     ) -> Result<Option<Identity>, Option<Verdict>> {
+        if message
+            .header(N::Authorization)
+            .or(message.header(N::ProxyAuthorization))
+            .is_none()
+        {
+            return Ok(None);
+        }
         let realm = self.routes.domain();
         let found = Credentials::find(message, side, realm).or_else(|| {
             // Some phones answer a 407 with Authorization, and the other way round.
@@ -206,7 +212,8 @@ impl Switch {
     fn note_auth_failure(&mut self, now: Time, flow: Flow, refusal: Refusal) {
         Counters::by_label(&mut self.counters.auth_failures, refusal.label());
         let guessing = matches!(refusal, Refusal::Secret | Refusal::Malformed);
-        if !guessing {
+        // Whoever forges the source of datagrams must not get a customer or carrier banned.
+        if !guessing || self.routes.knows(flow.remote) {
             return;
         }
         let address = flow.remote.ip();
