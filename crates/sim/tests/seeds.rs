@@ -8,9 +8,9 @@ use sim::{Keep, run};
 const MENDED: &[(u64, &str)] = &[
     (
         6,
-        "a re-INVITE was under way at hang-up and never got its answer",
+        "a request was being carried at hang-up and never got its answer",
     ),
-    (79, "likewise"),
+    (51, "likewise"),
     (169, "the resolver failed, and the BYE was not sent"),
     (353, "the resolver failed, and a call that worked was ended"),
     (
