@@ -156,8 +156,14 @@ impl Platform for NodePlatform {
 
     fn readiness(&self) -> Reply<'_, Readiness> {
         Box::pin(async move {
-            let lost = self.visitor.ask(|_, _, host| host.journal.stats()).await?;
+            let (lost, stopping) = self
+                .visitor
+                .ask(|_, machine, host| (host.journal.stats(), machine.switch.is_stopping()))
+                .await?;
             let mut problems = Vec::new();
+            if stopping {
+                problems.push("the platform is stopping".to_owned());
+            }
             if lost.pending_bytes > 0 && lost.write_errors > 0 {
                 problems.push("the CDR journal cannot be written: is the disk full?".to_owned());
             }

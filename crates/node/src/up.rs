@@ -26,6 +26,10 @@ use crate::{UpOptions, addresses, certificate, first_start, listeners};
 
 /// Events that a slow watcher may be behind before it misses some.
 const EVENTS_MAX: usize = 4_096;
+/// How long the calls of a node that stops have to end.
+const STOP_TIME: Duration = Duration::from_secs(2);
+/// Between two looks at whether they have.
+const STOP_LOOK: Duration = Duration::from_millis(20);
 /// Between two looks of the shipper at the journal.
 const SHIP_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -242,7 +246,12 @@ async fn serve(
     // The first visit waits for the switch to have taken all listeners.
     node.visitor.ask(|_, _, _| ()).await?;
     print_ready(options, node, &admin, &users, &domain);
-    control::serve(socket, control, stop_signal())
+    let visitor = node.visitor.clone();
+    let stop = async move {
+        stop_signal().await;
+        end_calls(&visitor).await;
+    };
+    control::serve(socket, control, stop)
         .await
         .context("the API")?;
     Ok(())
@@ -256,6 +265,22 @@ async fn stop_signal() {
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
+    }
+}
+
+/// Ends the calls there are, so that nobody talks into silence, and waits until both sides of
+/// each have said that they heard it.
+async fn end_calls(visitor: &Visitor) {
+    let ended = async {
+        while let Ok(1..) = visitor
+            .ask(|now, machine, host| host.end_calls(now, machine))
+            .await
+        {
+            tokio::time::sleep(STOP_LOOK).await;
+        }
+    };
+    if tokio::time::timeout(STOP_TIME, ended).await.is_err() {
+        tracing::warn!("some peers did not answer that their calls are over");
     }
 }
 

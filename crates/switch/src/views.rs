@@ -122,7 +122,7 @@ impl Switch {
         self.set_accepting(false);
         let talking =
             |(key, entry): (_, &Entry)| (entry.call.phase() != Phase::Over).then_some(key);
-        let keys: Vec<CallKey> = self.calls.iter().filter_map(talking).collect();
+        let keys: Vec<crate::CallKey> = self.calls.iter().filter_map(talking).collect();
         for key in keys {
             self.feed(now, key, call::Input::End(call::Cause::Operator));
         }

@@ -175,6 +175,42 @@ fn crashes_at_random_moments_lose_and_double_no_cdr() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn an_orderly_stop_ends_calls_on_both_sides() -> Result<()> {
+    let mut platform = platform()?;
+    let callee = Sipp::new("uas")?.calls(3, 10, 3).start()?;
+    carrier_at(&platform, &callee)?;
+    let callers = Sipp::new("uac_remote_bye")?
+        .service("493012345")
+        .calls(3, 50, 3)
+        .start_towards(platform.ready().sip.udp)?;
+    wait_for("three calls", || {
+        let all = platform.rest().list("/v1/calls?state=answered").ok()?;
+        (all.len() == 3).then_some(())
+    });
+    platform.restart()?;
+    callers.finish()?;
+    callee.finish()?;
+    let closed = cdrs(&platform, 3);
+    assert_eq!(closed.len(), 3, "{closed:?}");
+    for cdr in closed {
+        assert_eq!(cdr["ended_by"], "platform", "{cdr}");
+        assert_ne!(cdr["reason"], "node restarted", "{cdr}");
+    }
+    Ok(())
+}
+
+#[test]
+fn data_belongs_to_one_process() -> Result<()> {
+    let first = platform()?;
+    let words = ["up", "--sip-port", "0", "--http-port", "0"];
+    let second = first.command_line(&words)?;
+    assert_ne!(second.code, 0, "{}", second.stdout);
+    assert!(second.stderr.contains("journal"), "{}", second.stderr);
+    assert_eq!(first.rest().list("/v1/users")?.len(), 2);
+    Ok(())
+}
+
 /// The Call-IDs of calls whose caller has seen a final answer, by sipp's own log.
 fn finally_answered(log: &str) -> HashSet<String> {
     let text = log.replace("\r\n", "\n").replace('\n', "\r\n");

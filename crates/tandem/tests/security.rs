@@ -109,6 +109,18 @@ fn guessing_is_banned_until_an_operator_lifts_it() -> Result<()> {
 }
 
 #[test]
+fn nobody_gets_a_customer_banned() -> Result<()> {
+    let platform = platform()?;
+    let rest = platform.rest();
+    rest.add_customer("127.0.0.1/32", &json!({}))?;
+    for _ in 0..25 {
+        refused_answer(&platform, "REGISTER", "alice")?;
+    }
+    assert!(rest.list("/v1/bans")?.is_empty());
+    Ok(())
+}
+
+#[test]
 fn a_scanner_gets_no_answer() -> Result<()> {
     let platform = platform()?;
     let scanner = peer(&platform)?;
