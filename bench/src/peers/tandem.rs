@@ -2,10 +2,12 @@
 
 use std::net::{SocketAddr, SocketAddrV4};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
+use clock::Time;
+use model::{Account, AccountId, Forking, LimitSpec, Settings, User, UserId};
 use serde_json::json;
+use store::{Actor, Page, Records, Sqlite};
 use testkit::{GatewaySpec, Platform, PlatformOptions};
 
 use crate::load::register::{password, user_name};
@@ -61,41 +63,35 @@ impl Tandem {
         Ok(())
     }
 
-    /// Makes the users of the benchmark; no contact is pinged, as at the peer.
-    pub(crate) fn add_users(&self, count: usize) -> Result<()> {
-        let rest = self.platform.rest();
-        let mut settings = rest.read("/v1/settings")?;
-        settings["verify_bindings"] = json!(false);
-        settings["keep_alive_interval_s"] = json!(0);
-        rest.replace("/v1/settings", &settings)?;
-        let account = rest.account()?;
-        let next = AtomicUsize::new(0);
-        let make_users = || -> Result<()> {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= count {
-                    return Ok(());
-                }
-                if number > 0 && number.is_multiple_of(10_000) {
-                    eprintln!("{number} of {count} users made");
-                }
-                let user = json!({
-                    "account": account,
-                    "name": user_name(number),
-                    "password": password(number),
-                });
-                rest.create("/v1/users", &user)?;
-            }
+    /// Makes the users of the benchmark; no contact is pinged, as at the peer. They are written
+    /// into the store while the platform is down, for by the API each would reach the node by
+    /// itself.
+    pub(crate) fn add_users(&mut self, count: usize) -> Result<()> {
+        self.platform.kill_9();
+        let store = Sqlite::open(&self.platform.data().join("tandem.db"))?;
+        let records: &dyn Records = &store;
+        let actor = Actor {
+            name: "benchmark".to_owned(),
+            at: Time::ZERO,
         };
-        // The platform hands changes that come together to its node together.
-        std::thread::scope(|scope| {
-            let clients: Vec<_> = (0..API_CLIENTS).map(|_| scope.spawn(make_users)).collect();
-            clients.into_iter().try_for_each(|client| {
-                client
-                    .join()
-                    .map_err(|_| anyhow!("a client of the API panicked"))?
-            })
-        })
+        let stored = records.settings()?;
+        let settings = Settings {
+            verify_bindings: false,
+            keep_alive_interval_s: 0,
+            ..stored.record
+        };
+        records.set_settings(&actor, &settings, stored.revision)?;
+        let page = Page {
+            after: None,
+            limit: 1,
+        };
+        let accounts = records.list::<Account>(&page)?;
+        let account = accounts.first().context("there is no account")?.record.id;
+        for number in 0..count {
+            records.create(&actor, user(number, account, &settings.domain))?;
+        }
+        drop(store);
+        self.platform.restart()
     }
 
     /// The domain of its addresses of record.
@@ -109,7 +105,22 @@ impl Tandem {
     }
 }
 
-/// At the same time, while users are made.
-const API_CLIENTS: usize = 128;
+fn user(number: usize, account: AccountId, domain: &str) -> User {
+    let name = user_name(number);
+    User {
+        id: UserId::from_parts(1, number as u128),
+        account,
+        secret: control::digest_secret(&name, domain, &password(number)),
+        name,
+        display_name: String::new(),
+        caller_number: None,
+        enabled: true,
+        contacts_max: 0,
+        forking: Forking::Parallel,
+        ring_timeout_s: 0,
+        limits: LimitSpec::default(),
+    }
+}
+
 const RTP_FIRST_PORT: u16 = 40_000;
 const RTP_LAST_PORT: u16 = 49_999;

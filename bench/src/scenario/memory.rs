@@ -81,7 +81,7 @@ fn per_binding(side: Side, effort: &Effort) -> Result<f64> {
             grow(kamailio.address, REGISTRAR_DOMAIN, kamailio.pid())
         }
         Side::Ours => {
-            let tandem = Tandem::start()?;
+            let mut tandem = Tandem::start()?;
             tandem.add_users(users)?;
             grow(tandem.address, tandem.domain(), tandem.pid())
         }

@@ -81,7 +81,7 @@ impl Loaded {
                 )
             }
             Side::Ours => {
-                let tandem = Tandem::start()?;
+                let mut tandem = Tandem::start()?;
                 tandem.add_users(users)?;
                 let (address, pid) = (tandem.address, tandem.pid());
                 let domain = tandem.domain().to_owned();
