@@ -1,6 +1,7 @@
 //! The calls in progress: their table, and how their wishes are carried out.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
 use call::{Call, Ctx, Fact, Hop, Input, Output as CallOutput, RequestId, Respond, Uac};
@@ -39,6 +40,10 @@ pub(crate) struct Calls {
 /// Bits of a key that are the slot; with those of the generation they fit under the media
 /// session's own eight.
 const SLOT_BITS: u32 = 28;
+
+/// How long a call that is over waits for the media relay's last report; then its record is
+/// written without it.
+const REPORT_WAIT: Duration = Duration::from_secs(5);
 
 impl Calls {
     /// The key the next call will have.
@@ -245,7 +250,7 @@ impl Switch {
                     .push_back(Output::MediaEnd { call: key, session });
             }
             CallOutput::Fact(fact) => self.note(now, key, fact),
-            CallOutput::Gone => self.forget(key),
+            CallOutput::Gone => self.forget(now, key),
         }
     }
 
@@ -300,7 +305,7 @@ impl Switch {
     }
 
     fn set_alarm(&mut self, key: CallKey) {
-        let Some(entry) = self.calls.entry_mut(key) else {
+        let Some(entry) = self.calls.entry_mut(key).filter(|e| !e.facts.is_settled) else {
             return;
         };
         let wanted = entry.call.poll_timeout();
@@ -318,14 +323,43 @@ impl Switch {
     /// Fires the alarms of calls.
     pub(crate) fn ring_alarms(&mut self, now: Time) {
         while let Some(key) = self.alarms.pop_expired(now) {
-            if let Some(entry) = self.calls.entry_mut(key) {
-                entry.alarm = None;
+            let Some(entry) = self.calls.entry_mut(key) else {
+                continue;
+            };
+            entry.alarm = None;
+            if entry.facts.is_settled {
+                self.remove_call(key);
+            } else {
+                self.step(now, key, Call::handle_timeout);
             }
-            self.step(now, key, Call::handle_timeout);
         }
     }
 
-    fn forget(&mut self, key: CallKey) {
+    /// The call has nothing more to do. Its record may still wait for a media report: a call
+    /// without a second leg is over with its own BYE.
+    fn forget(&mut self, now: Time, key: CallKey) {
+        match self.calls.entry_mut(key) {
+            Some(entry) if entry.facts.sessions_open > 0 => {
+                entry.facts.is_settled = true;
+                if let Some((_, timer)) = entry.alarm.take() {
+                    self.alarms.cancel(timer);
+                }
+                let at = now + REPORT_WAIT;
+                entry.alarm = Some((at, self.alarms.insert(at, key)));
+            }
+            _ => self.remove_call(key),
+        }
+    }
+
+    /// The last media report of a call that has nothing more to do has come.
+    pub(crate) fn remove_if_settled(&mut self, key: CallKey) {
+        let entry = self.calls.entry(key);
+        if entry.is_some_and(|e| e.facts.is_settled && e.facts.sessions_open == 0) {
+            self.remove_call(key);
+        }
+    }
+
+    fn remove_call(&mut self, key: CallKey) {
         let Some(entry) = self.calls.remove(key) else {
             return;
         };

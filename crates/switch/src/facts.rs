@@ -46,6 +46,8 @@ pub(crate) struct Facts {
     media: [Option<CdrLegMedia>; 2],
     /// Media sessions whose report is still to come.
     pub(crate) sessions_open: u8,
+    /// Whether the call itself has nothing more to do, and only its record is waited for.
+    pub(crate) is_settled: bool,
 }
 
 /// One attempt of a call.
@@ -99,6 +101,7 @@ impl Facts {
             ended: None,
             media: [None, None],
             sessions_open: 0,
+            is_settled: false,
         }
     }
 
@@ -279,6 +282,7 @@ impl Switch {
             }
         }
         self.write_record_if_complete(key);
+        self.remove_if_settled(key);
     }
 
     fn write_record_if_complete(&mut self, key: CallKey) {

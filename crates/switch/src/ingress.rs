@@ -1,5 +1,7 @@
 //! From bytes to events: defence, parsing, transactions, and on to whoever is concerned.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use call::{Cause, Input, Uac};
 use clock::Time;
@@ -51,7 +53,7 @@ impl Switch {
         }
         match Message::parse(bytes, framing) {
             Ok(message) => self.handle_parsed(now, flow, message),
-            Err(malformed) => self.handle_malformed(flow, &malformed),
+            Err(malformed) => self.handle_malformed(now, flow, &malformed),
         }
         self.pump(now);
     }
@@ -63,19 +65,21 @@ impl Switch {
             let class = usize::from(message.status() / 100).min(6);
             self.counters.responses[class] += 1;
         }
+        let asks = message.is_request() && message.method() != Method::Ack;
+        if asks && !self.has_dialog(&message) && !self.may_ask(now, flow, &message) {
+            return;
+        }
         if let Err(violation) = message.check() {
             self.counters.violations += 1;
             if message.is_request() {
                 self.answer_unheard(flow, &message, violation.status(), violation.phrase());
             }
+            if !asks {
+                self.count_stray(now, flow);
+            }
             return;
         }
-        let outside = message.is_request()
-            && message.method() != Method::Ack
-            && message.to().is_ok_and(|to| to.tag().is_none());
-        if outside && !self.routes.knows(flow.remote) && !self.may_ask(now, flow, &message) {
-            return;
-        }
+        let outside = asks && message.to().is_ok_and(|to| to.tag().is_none());
         if outside && message.method() == Method::Register {
             self.handle_register(now, flow, &message);
             return;
@@ -86,8 +90,27 @@ impl Switch {
         self.transactions.handle_message(now, flow, message);
     }
 
+    /// Whether a request belongs to a live dialog of ours, whatever its source. A made-up To tag
+    /// does not, even if it has the form of ours.
+    fn has_dialog(&self, message: &Message) -> bool {
+        let Some(local) = message.to().ok().and_then(|to| to.tag()) else {
+            return false;
+        };
+        let call = self.calls.key_of_tag(local);
+        let Some(entry) = call.and_then(|key| self.calls.entry(key)) else {
+            return false;
+        };
+        let remote = message.from().ok().and_then(|from| from.tag());
+        let call_id = message.call_id().unwrap_or_default();
+        let remote = remote.unwrap_or_default();
+        entry.call.has_dialog(call_id, local, remote)
+    }
+
     /// The measures against floods and scanners, for sources no configuration knows.
     fn may_ask(&mut self, now: Time, flow: Flow, message: &Message) -> bool {
+        if self.knows(flow) {
+            return true;
+        }
         let source = flow.remote.ip();
         let agent = message.header(HeaderName::UserAgent).unwrap_or_default();
         if let Some(ban) = self.defence.judge_agent(now, source, agent) {
@@ -101,6 +124,16 @@ impl Switch {
             self.outputs.push_back(Output::Event(event));
             return false;
         }
+        self.may_send(now, source)
+    }
+
+    /// Counts a message that nobody asked for against the rate of a source that no configuration
+    /// knows: bytes that are no message, an ACK or a response that fits nothing of ours.
+    fn count_stray(&mut self, now: Time, flow: Flow) -> bool {
+        self.knows(flow) || self.may_send(now, flow.remote.ip())
+    }
+
+    fn may_send(&mut self, now: Time, source: IpAddr) -> bool {
         match self.defence.judge_request(now, source) {
             Judgement::Pass => true,
             Judgement::Banned => {
@@ -114,8 +147,11 @@ impl Switch {
         }
     }
 
-    fn handle_malformed(&mut self, flow: Flow, malformed: &Malformed) {
+    fn handle_malformed(&mut self, now: Time, flow: Flow, malformed: &Malformed) {
         Counters::by_label(&mut self.counters.malformed, malformed.error.label());
+        if !self.count_stray(now, flow) {
+            return;
+        }
         if let Some(partial) = malformed
             .partial
             .as_deref()
@@ -221,7 +257,10 @@ impl Switch {
             Event::ServerEnded { server } => {
                 self.invites.remove(&server);
             }
-            Event::StrayResponse { .. } | Event::ResponseFailed { .. } => {}
+            Event::StrayResponse { flow, .. } => {
+                self.count_stray(now, flow);
+            }
+            Event::ResponseFailed { .. } => {}
         }
     }
 
@@ -289,7 +328,10 @@ impl Switch {
                     self.refuse(now, server, flow, &message, 481, "");
                 }
             }
-            None => {}
+            None if self.acknowledges_challenge(&message) => {}
+            None => {
+                self.count_stray(now, flow);
+            }
         }
     }
 

@@ -22,6 +22,7 @@ mod owner;
 mod ping;
 mod plan;
 mod register;
+mod stop;
 mod switch;
 mod views;
 

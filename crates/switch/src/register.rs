@@ -51,6 +51,9 @@ impl Switch {
             self.confirm(flow, message, &registered);
             return;
         }
+        if verdict == Some(Verdict::Refused(Refusal::Replayed)) {
+            self.note_auth_failure(now, flow, Refusal::Replayed);
+        }
         let mut w = self.stateless(flow, message, Side::UserAgent.status(), "");
         self.authenticator
             .challenge(now, Side::UserAgent, verdict, &mut w);
@@ -81,17 +84,29 @@ impl Switch {
         true
     }
 
-    fn knows(&self, flow: Flow) -> bool {
+    /// Whether a source is configured: in a customer's network, or the address of a gateway.
+    pub(crate) fn knows(&self, flow: Flow) -> bool {
         self.routes.knows(flow.remote) || self.gateway_by_name(flow.remote.ip()).is_some()
     }
 
     /// Begins an answer outside of any transaction. A repeated request gets the same tag
     /// (RFC 3261 §8.2.7).
     fn stateless(&self, flow: Flow, message: &Message, status: u16, phrase: &str) -> Writer {
+        let tag = self.stateless_tag(message);
+        Writer::response(message, flow.remote, status, phrase, tag.as_bytes())
+    }
+
+    fn stateless_tag(&self, message: &Message) -> String {
         let origin = (message.header(N::Via), message.call_id());
         let origin = self.owners.hasher().hash_one(origin);
-        let tag = format!("{origin:016x}");
-        Writer::response(message, flow.remote, status, phrase, tag.as_bytes())
+        format!("{origin:016x}")
+    }
+
+    /// Whether an ACK is that of an answer made without a transaction: it has the Via and Call-ID
+    /// of its INVITE (RFC 3261 §17.1.1.3), of which our tag was made.
+    pub(crate) fn acknowledges_challenge(&self, ack: &Message) -> bool {
+        let tag = ack.to().ok().and_then(|to| to.tag());
+        tag.is_some_and(|tag| tag == self.stateless_tag(ack).as_bytes())
     }
 
     fn reply(&mut self, flow: Flow, message: &Message, w: Writer) {
@@ -202,6 +217,11 @@ impl Switch {
                 Ok(identity)
             }
             Verdict::Stale => Err(Some(verdict)),
+            // A REGISTER that comes again because its answer was lost is no failure: its caller
+            // finds out.
+            Verdict::Refused(Refusal::Replayed) if message.method() == Method::Register => {
+                Err(Some(verdict))
+            }
             Verdict::Refused(refusal) => {
                 self.note_auth_failure(now, flow, refusal);
                 Err(Some(verdict))

@@ -77,6 +77,8 @@ pub struct Switch {
     pub(crate) scratch: VecDeque<call::Output>,
     /// Whether new calls are taken.
     pub(crate) accepting: bool,
+    /// Set by [`Switch::stop_all`], and never taken back.
+    pub(crate) stopping: bool,
     cluster_key: [u8; 32],
     seed: u64,
 }
@@ -120,6 +122,7 @@ impl Switch {
             working: false,
             scratch: VecDeque::new(),
             accepting: true,
+            stopping: false,
             cluster_key: config.cluster_key,
             seed,
             snapshot,
@@ -221,9 +224,9 @@ impl Switch {
         self.pump(now);
     }
 
-    /// Whether new calls are taken; while not, they get 503.
+    /// Whether new calls are taken; while not, they get 503. One that stops takes none again.
     pub fn set_accepting(&mut self, accepting: bool) {
-        self.accepting = accepting;
+        self.accepting = accepting && !self.stopping;
     }
 
     /// Fires everything that is due.

@@ -1,0 +1,61 @@
+//! What is written down of a call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Cdr, CdrLegMedia};
+use switch::{JournalEvent, Output, Switch};
+
+use crate::bench::{NOW, answer_by_echo, flow, request, snapshot_with_customer, switch};
+
+fn closed(switch: &mut Switch) -> Vec<Cdr> {
+    std::iter::from_fn(|| switch.poll_output())
+        .filter_map(|output| match output {
+            Output::Journal(JournalEvent::Closed(cdr)) => Some(*cdr),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A call of the echo that has ended, and whose media report is still to come.
+fn echoed() -> (Switch, switch::CallKey) {
+    let mut switch = switch();
+    switch.configure(NOW, Arc::new(snapshot_with_customer(2)));
+    let tag = answer_by_echo(&mut switch);
+    let ack = String::from_utf8(request("ACK", 0, &tag, "call")).unwrap();
+    switch.handle_datagram(NOW, flow(), ack.as_bytes());
+    switch.handle_datagram(NOW, flow(), &request("BYE", 1, &tag, "call"));
+    let mut ended = None;
+    while let Some(output) = switch.poll_output() {
+        match output {
+            Output::MediaEnd { call, .. } => ended = Some(call),
+            Output::Journal(JournalEvent::Closed(cdr)) => panic!("too soon: {cdr:?}"),
+            _ => {}
+        }
+    }
+    (switch, ended.expect("the session ends"))
+}
+
+#[test]
+fn a_call_without_a_second_leg_has_its_media_figures() {
+    let (mut switch, call) = echoed();
+    let received = CdrLegMedia {
+        packets: 50,
+        ..CdrLegMedia::default()
+    };
+    switch.handle_media_report(call, [received.clone(), CdrLegMedia::default()]);
+    let cdrs = closed(&mut switch);
+    assert_eq!(cdrs.len(), 1);
+    assert_eq!(cdrs[0].media_a, Some(received));
+    assert_eq!(switch.leftovers().calls, 0);
+}
+
+#[test]
+fn a_report_that_never_comes_costs_the_record_nothing_but_time() {
+    let (mut switch, _) = echoed();
+    switch.handle_timeout(NOW + Duration::from_secs(60));
+    let cdrs = closed(&mut switch);
+    assert_eq!(cdrs.len(), 1);
+    assert_eq!(cdrs[0].media_a, None);
+    assert_eq!(switch.leftovers().calls, 0);
+}
