@@ -104,6 +104,25 @@ fn sip(out: &mut Page, switch: &Switch, net: &Net) {
         let count = net.counters().connections(transport);
         out.line(name, &[("transport", transport.param_name())], count);
     }
+    let name = "tandem_sip_transactions";
+    out.one(
+        name,
+        "gauge",
+        "Transactions under way",
+        switch.transaction_count(),
+    );
+    let name = "tandem_registrations";
+    out.head(name, "gauge", "Registered contacts");
+    for transport in TRANSPORTS {
+        let count = switch.binding_count(transport);
+        out.line(name, &[("transport", transport.param_name())], count);
+    }
+    refused(out, switch, net);
+}
+
+/// What was not served, and why.
+fn refused(out: &mut Page, switch: &Switch, net: &Net) {
+    let counters = switch.counters();
     let name = "tandem_sip_dropped_total";
     out.head(name, "counter", "Dropped by the network side");
     for reason in DropReason::ALL {
@@ -119,19 +138,6 @@ fn sip(out: &mut Page, switch: &Switch, net: &Net) {
         out.line(name, &[("reason", reason)], *count);
     }
     out.line(name, &[("reason", "rule_broken")], counters.violations);
-    let name = "tandem_sip_transactions";
-    out.one(
-        name,
-        "gauge",
-        "Transactions under way",
-        switch.transaction_count(),
-    );
-    let name = "tandem_registrations";
-    out.head(name, "gauge", "Registered contacts");
-    for transport in TRANSPORTS {
-        let count = switch.binding_count(transport);
-        out.line(name, &[("transport", transport.param_name())], count);
-    }
     let name = "tandem_auth_failures_total";
     out.head(name, "counter", "Credentials refused");
     for (reason, count) in &counters.auth_failures {

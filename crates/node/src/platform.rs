@@ -125,7 +125,7 @@ impl Platform for NodePlatform {
                 .filter_map(|(entity, kind, id, name)| {
                     let usage = machine.switch.usage(now, entity)?;
                     let limited = usage.limit.cps.is_some() || usage.limit.channels.is_some();
-                    (limited || kind == LimitedKind::Server).then(|| LimitUsage {
+                    (limited || kind == LimitedKind::Server).then_some(LimitUsage {
                         kind,
                         id,
                         name,

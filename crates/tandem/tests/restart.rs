@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::{Value, json};
 use testkit::{
-    GatewaySpec, Message, Peer, Platform, Sipp, StreamPeer, session, wait_for, wait_for_within,
+    GatewaySpec, Message, Peer, Platform, Sipp, StreamPeer, record_path, session, wait_for,
+    wait_for_within,
 };
 
 fn platform() -> Result<Platform> {
@@ -17,10 +18,7 @@ fn carrier_at(platform: &Platform, callee: &Sipp) -> Result<()> {
     let rest = platform.rest();
     rest.change("/v1/settings", &json!({ "media": "bypass" }))?;
     rest.add_customer("127.0.0.1/32", &json!({}))?;
-    let spec = GatewaySpec {
-        address: callee.address(),
-        priority: 0,
-    };
+    let spec = GatewaySpec::at(callee.address());
     rest.add_carrier("", &[spec], &json!({})).map(|_| ())
 }
 
@@ -227,16 +225,10 @@ fn two_platforms_on_one_machine_call_each_other() -> Result<()> {
     let (one, other) = (platform()?, platform()?);
     for (here, there) in [(&one, &other), (&other, &one)] {
         let rest = here.rest();
-        let spec = GatewaySpec {
-            address: there.ready().sip.udp,
-            priority: 0,
-        };
+        let spec = GatewaySpec::at(there.ready().sip.udp);
         rest.add_carrier("49", &[spec], &json!({}))?;
         let gateway = rest.list("/v1/gateways")?.remove(0);
-        let path = format!(
-            "/v1/gateways/{}",
-            gateway["id"].as_str().unwrap_or_default()
-        );
+        let path = record_path("gateways", &gateway);
         rest.change(&path, &json!({ "inbound": true }))?;
         let users = rest.list("/v1/users")?;
         let alice = users.iter().find(|u| u["name"] == "alice");
@@ -255,7 +247,7 @@ fn two_platforms_on_one_machine_call_each_other() -> Result<()> {
         // The number is one of ours on both sides: dialled with a prefix, it goes out.
         alice.register_routable(to, "alice")?;
         let number = from.rest().list("/v1/numbers")?.remove(0);
-        let path = format!("/v1/numbers/{}", number["id"].as_str().unwrap_or_default());
+        let path = record_path("numbers", &number);
         from.rest().remove(&path)?;
         let offer = session("127.0.0.1:40000".parse()?);
         let uri = format!("sip:+4930100@{}", from.ready().domain);
@@ -268,7 +260,7 @@ fn two_platforms_on_one_machine_call_each_other() -> Result<()> {
         bob.send(bob.ack(&call, &answered))?;
         alice.expect_request("ACK");
         let live = from.rest().list("/v1/calls")?.remove(0);
-        let path = format!("/v1/calls/{}", live["id"].as_str().unwrap_or_default());
+        let path = record_path("calls", &live);
         from.rest().remove(&path)?;
         for party in [&alice, &bob] {
             let bye = party.expect_request("BYE");

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::digest::{Credentials, authorization};
 use crate::message::Message;
-use crate::peer::Peer;
+use crate::peer::{Peer, session};
 use crate::platform::{Platform, Ready};
 use crate::wait::wait_for;
 
@@ -154,5 +154,47 @@ impl Peer {
         let options = self.expect_request("OPTIONS");
         self.send(self.response(&options, "200 OK", "peer", &[], ""))?;
         Ok(options)
+    }
+
+    /// Calls a number with an offer, without proving anything.
+    ///
+    /// # Errors
+    /// If the socket refuses.
+    pub fn invite(&self, number: &str) -> Result<String> {
+        let offer = session(self.address());
+        let invite = self.request("INVITE", &format!("sip:{number}@127.0.0.1"), &[], &offer);
+        self.send(&invite)?;
+        Ok(invite)
+    }
+
+    /// Refuses the call that comes next, and hands over its INVITE.
+    ///
+    /// # Errors
+    /// If the socket refuses.
+    ///
+    /// # Panics
+    /// If none comes.
+    #[track_caller]
+    pub fn refuse(&self, status: &str) -> Result<Message> {
+        let invited = self.expect_request("INVITE");
+        self.send(self.response(&invited, status, "r", &[], ""))?;
+        self.expect_request("ACK");
+        Ok(invited)
+    }
+
+    /// Waits for the refusal of our call and acknowledges it.
+    ///
+    /// # Errors
+    /// If the socket refuses.
+    ///
+    /// # Panics
+    /// If none comes.
+    #[track_caller]
+    pub fn refused(&self, invite: &str) -> Result<Message> {
+        let is_refusal =
+            |m: &Message| m.method() == "INVITE" && m.status().is_some_and(|s| s >= 300);
+        let answer = self.expect("a refusal", is_refusal);
+        self.send(self.ack(invite, &answer))?;
+        Ok(answer)
     }
 }

@@ -37,7 +37,7 @@ pub use message::Message;
 pub use peer::{Peer, session};
 pub use platform::{Platform, PlatformOptions, Ready, ReadySip, ReadyUser};
 pub use program::Program;
-pub use provision::GatewaySpec;
+pub use provision::{GatewaySpec, record_path};
 pub use rest::Rest;
 pub use sipp::{SIPP_TONE_HZ, Sipp, SippCounts};
 pub use stream_peer::StreamPeer;

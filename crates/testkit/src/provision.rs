@@ -16,7 +16,36 @@ pub struct GatewaySpec {
     pub priority: u16,
 }
 
+impl GatewaySpec {
+    /// A gateway at this address, as good as others.
+    #[must_use]
+    pub fn at(address: SocketAddr) -> Self {
+        Self {
+            address,
+            priority: 0,
+        }
+    }
+}
+
+/// The path of a record of this kind: `/v1/users/01ABC...`.
+#[must_use]
+pub fn record_path(kind: &str, record: &Value) -> String {
+    format!("/v1/{kind}/{}", record["id"].as_str().unwrap_or_default())
+}
+
 impl Rest {
+    /// The first record of a kind.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn first(&self, kind: &str) -> Result<Value> {
+        let records = self.list(&format!("/v1/{kind}"))?;
+        records
+            .into_iter()
+            .next()
+            .with_context(|| format!("no {kind}"))
+    }
+
     /// The identifier of the account of the first start.
     ///
     /// # Errors
