@@ -28,8 +28,6 @@ pub(crate) struct SwitchHost {
     event_sequence: u64,
     /// Entries the journal had no room for.
     pub(crate) entries_lost: u64,
-    /// Whether the node is about to end: no new calls from then on.
-    stopping: bool,
 }
 
 impl SwitchHost {
@@ -48,7 +46,6 @@ impl SwitchHost {
             events,
             event_sequence: 0,
             entries_lost: 0,
-            stopping: false,
         }
     }
 
@@ -88,7 +85,7 @@ impl SwitchHost {
 
     fn tick(&mut self, now: Time, machine: &mut SwitchMachine) {
         if self.journal.append(&JournalEntry::Heartbeat(now)).is_ok() {
-            machine.switch.set_accepting(!self.stopping);
+            machine.switch.set_accepting(true);
         }
         if let Err(error) = self.live.flush() {
             tracing::warn!(%error, "registrations could not be saved; they are tried again");
@@ -162,13 +159,6 @@ impl Host<SwitchMachine> for SwitchHost {
 }
 
 impl SwitchHost {
-    /// Ends all calls and takes no new ones; how many are not over yet.
-    pub(crate) fn end_calls(&mut self, now: Time, machine: &mut SwitchMachine) -> usize {
-        self.stopping = true;
-        machine.switch.end_all(now);
-        machine.switch.call_count()
-    }
-
     /// Brings everything to disk; the last thing before the process ends.
     pub(crate) fn sync(&mut self) {
         if let Err(error) = self.journal.write() {

@@ -272,8 +272,12 @@ async fn stop_signal() {
 /// each have said that they heard it.
 async fn end_calls(visitor: &Visitor) {
     let ended = async {
-        while let Ok(1..) = visitor
-            .ask(|now, machine, host| host.end_calls(now, machine))
+        let began = visitor.ask(|now, machine, _| machine.switch.stop_all(now));
+        if began.await.is_err() {
+            return;
+        }
+        while let Ok(false) = visitor
+            .ask(|_, machine, _| machine.switch.has_parted())
             .await
         {
             tokio::time::sleep(STOP_LOOK).await;

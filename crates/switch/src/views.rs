@@ -117,18 +117,6 @@ impl Switch {
         found.is_some()
     }
 
-    /// Takes no new calls and ends all there are, for a node that stops.
-    pub fn end_all(&mut self, now: Time) {
-        self.set_accepting(false);
-        let talking =
-            |(key, entry): (_, &Entry)| (entry.call.phase() != Phase::Over).then_some(key);
-        let keys: Vec<crate::CallKey> = self.calls.iter().filter_map(talking).collect();
-        for key in keys {
-            self.feed(now, key, call::Input::End(call::Cause::Operator));
-        }
-        self.pump(now);
-    }
-
     /// Registered contacts after `after`, in ascending order of their ids.
     #[must_use]
     pub fn registrations(
