@@ -37,6 +37,7 @@ impl Call {
             Phase::Setup => {
                 let status = match cause {
                     Cause::Operator | Cause::DurationLimit => 480,
+                    Cause::Stopping => 503,
                     _ => 500,
                 };
                 self.fail_setup(ctx, status, None, cause);

@@ -10,7 +10,7 @@ use sip::{Destination, Flow, Message, Method};
 use crate::config::Config;
 use crate::leg::{Leg, PairId};
 use crate::plan::Plan;
-use crate::reason::Cause;
+use crate::reason::{Cause, Why};
 
 /// A server transaction in the eyes of the owner.
 pub type Uas = u64;
@@ -68,11 +68,28 @@ impl Family {
     }
 }
 
-/// Why an attempt could not be dialled.
+/// Why an attempt could not be dialled, or a description not be relayed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedDial {
     /// The status it counts as.
     pub status: u16,
+    /// In a few words.
+    pub why: Why,
+}
+
+impl RefusedDial {
+    /// With a reason.
+    #[must_use]
+    pub const fn because(status: u16, why: Why) -> Self {
+        Self { status, why }
+    }
+}
+
+impl From<u16> for RefusedDial {
+    /// With nothing to say beyond the status.
+    fn from(status: u16) -> Self {
+        Self::because(status, sip::status::phrase(status).into())
+    }
 }
 
 /// What happens to a call.

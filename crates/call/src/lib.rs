@@ -37,4 +37,4 @@ pub use io::{
 pub use leg::{Leg, Pair, PairId, Reach};
 pub use plan::{ATTEMPTS_MAX, Attempt, Credentials, Plan, Redirects, Yields};
 pub use random::Random;
-pub use reason::{Cause, EndedBy};
+pub use reason::{Cause, EndedBy, Why};

@@ -1,5 +1,6 @@
 //! Why a call ended, in the words of Reason (RFC 3326) and of the CDR.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Who ended a call.
@@ -20,9 +21,16 @@ pub enum Cause {
     HungUp(EndedBy),
     /// The caller gave up before an answer.
     Cancelled,
-    /// The callee refused, or all attempts failed: the status sent to the caller.
+    /// The callee refused: the status sent to the caller.
     Refused(u16),
-    /// Nobody answered in time.
+    /// We refused, or nobody could be asked: the status sent to the caller.
+    RefusedByUs {
+        /// The status.
+        status: u16,
+        /// In a few words.
+        why: Why,
+    },
+    /// Somebody rang, and nobody answered in time.
     NoAnswer,
     /// No refresh of the session came from a side (RFC 4028 §10).
     SessionExpired(EndedBy),
@@ -34,12 +42,29 @@ pub enum Cause {
     MediaFailed,
     /// An operator ended it.
     Operator,
+    /// The platform was told to stop.
+    Stopping,
     /// The ACK never came (RFC 3261 §13.3.1.4).
     NoAck,
     /// A side no longer knows the dialog (RFC 3261 §12.2.1.2).
     PeerGone(EndedBy),
     /// The parties were joined to others.
     Transferred,
+}
+
+/// Why we refused a call ourselves, in a few words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// May be told to the caller.
+    Open(Cow<'static, str>),
+    /// For the record; the caller is told the phrase of the status.
+    Internal(Box<str>),
+}
+
+impl From<&'static str> for Why {
+    fn from(text: &'static str) -> Self {
+        Self::Open(text.into())
+    }
 }
 
 impl Cause {
@@ -49,15 +74,23 @@ impl Cause {
         match self {
             Self::HungUp(who) | Self::PeerGone(who) => *who,
             Self::Cancelled | Self::NoAck => EndedBy::Caller,
-            Self::Refused(_) | Self::NoAnswer => EndedBy::Callee,
+            Self::Refused(_) => EndedBy::Callee,
             _ => EndedBy::Platform,
         }
     }
 
     /// In a few words.
     #[must_use]
-    pub const fn text(&self) -> &'static str {
+    pub fn text(&self) -> &str {
         match self {
+            Self::RefusedByUs {
+                why: Why::Open(text),
+                ..
+            } => text,
+            Self::RefusedByUs {
+                why: Why::Internal(text),
+                ..
+            } => text,
             Self::HungUp(EndedBy::Caller) => "caller hung up",
             Self::HungUp(EndedBy::Callee) => "callee hung up",
             Self::HungUp(EndedBy::Platform) => "ended by the platform",
@@ -70,6 +103,7 @@ impl Cause {
             Self::MediaSilent => "no media received",
             Self::MediaFailed => "media relay failed",
             Self::Operator => "ended by an operator",
+            Self::Stopping => "the platform is stopping",
             Self::NoAck => "no ACK received",
             Self::PeerGone(EndedBy::Caller) => "caller lost the call",
             Self::PeerGone(_) => "callee lost the call",
@@ -82,10 +116,12 @@ impl Cause {
     pub const fn q850(&self) -> u8 {
         match self {
             Self::HungUp(_) | Self::Operator | Self::Cancelled | Self::Transferred => 16,
-            Self::Refused(status) => q850_of_status(*status),
+            // RFC 3398 §8.2.6.1: nobody is there to ring.
+            Self::RefusedByUs { status: 480, .. } => 20,
+            Self::Refused(status) | Self::RefusedByUs { status, .. } => q850_of_status(*status),
             Self::NoAnswer => 19,
             Self::SessionExpired(_) | Self::NoAck => 102,
-            Self::DurationLimit => 31,
+            Self::DurationLimit | Self::Stopping => 31,
             Self::MediaSilent | Self::MediaFailed => 41,
             Self::PeerGone(_) => 27,
         }
@@ -95,7 +131,14 @@ impl Cause {
     #[must_use]
     pub fn header(&self) -> String {
         let mut out = String::with_capacity(48);
-        let _ = write!(out, "Q.850;cause={};text=\"{}\"", self.q850(), self.text());
+        let text = match self {
+            Self::RefusedByUs {
+                status,
+                why: Why::Internal(_),
+            } => sip::status::phrase(*status),
+            _ => self.text(),
+        };
+        let _ = write!(out, "Q.850;cause={};text=\"{text}\"", self.q850());
         out
     }
 }

@@ -42,7 +42,7 @@ pub(crate) struct Setup {
     /// What the relay made of it, for one family.
     relayed_offer: Option<(Family, Bytes)>,
     /// The best failure so far.
-    best: Option<(u16, Option<(Message, headers::Trust)>)>,
+    best: Option<(u16, outcome::Failure)>,
     redirects: u8,
     /// Whether the first 18x went to the caller.
     rang: bool,
@@ -170,7 +170,8 @@ impl Call {
         } else {
             return true;
         };
-        self.fail_setup(ctx, status, None, Cause::Refused(status));
+        let why = sip::status::phrase(status).into();
+        self.fail_setup(ctx, status, None, Cause::RefusedByUs { status, why });
         false
     }
 

@@ -1,7 +1,7 @@
 //! Dialling: permits for an attempt, targets for its URI, and what became of it.
 
 use bytes::Bytes;
-use call::{Input, RefusedDial, RequestId, Side, Uac};
+use call::{Input, RefusedDial, RequestId, Side, Uac, Why};
 use clock::Time;
 use model::GatewayId;
 use registrar::PingId;
@@ -44,6 +44,17 @@ pub(crate) struct Outcome {
     pub(crate) status: u16,
     pub(crate) answered_by_peer: bool,
     pub(crate) retry_after_s: Option<u32>,
+}
+
+/// What a limit says of itself in the record: `customer cps limit 10 reached`.
+pub(crate) fn limit_text(refused: &limits::Refused) -> String {
+    let limits::Refused {
+        entity,
+        kind,
+        limit,
+        ..
+    } = refused;
+    format!("{} {kind} limit {limit} reached", entity.kind)
 }
 
 impl Switch {
@@ -94,9 +105,11 @@ impl Switch {
             return Ok(());
         };
         if let Some(outbound) = &tried.outbound {
-            if self.limits.try_admit(now, &outbound.entities()).is_err() {
+            if let Err(refused) = self.limits.try_admit(now, &outbound.entities()) {
                 self.counters.limited += 1;
-                return Err(RefusedDial { status: 503 });
+                // How much our gateways can do is nobody's affair.
+                let why = Why::Internal(limit_text(&refused).into());
+                return Err(RefusedDial::because(503, why));
             }
             tried.admitted = true;
         }
@@ -227,7 +240,8 @@ impl Switch {
                 let targets = if first.is_some() {
                     Ok(found)
                 } else {
-                    Err(RefusedDial { status: 503 })
+                    let why = "the next hop has no address".into();
+                    Err(RefusedDial::because(503, why))
                 };
                 self.feed(now, key, Input::Dial { attempt, targets });
             }
@@ -281,7 +295,10 @@ impl Switch {
         let plan = contacts
             .iter()
             .find_map(|uri| self.plan_again(now, key, uri));
-        let answer = plan.ok_or(RefusedDial { status: 480 });
+        let answer = plan.ok_or_else(|| {
+            let why = "redirected to nobody who may be called".into();
+            RefusedDial::because(480, why)
+        });
         self.feed(now, key, Input::Routed(answer));
     }
 
@@ -302,7 +319,7 @@ impl Switch {
         }
         let plan = self
             .plan_again(now, key, target)
-            .ok_or(RefusedDial { status: 404 });
+            .ok_or_else(|| RefusedDial::because(404, "no such target".into()));
         self.feed(now, key, Input::Routed(plan));
     }
 

@@ -1,6 +1,6 @@
 //! What the switch knows of a call beside the call itself: who, permits, and its record.
 
-use call::{Cause, EndReport};
+use call::{Cause, EndReport, Why};
 use clock::Time;
 use limits::EntityId;
 use model::{
@@ -313,9 +313,9 @@ impl Switch {
     }
 
     /// The record of a call that was refused before it began.
-    pub(crate) fn record_refusal(&mut self, now: Time, facts: &Facts, status: u16) {
+    pub(crate) fn record_refusal(&mut self, now: Time, facts: &Facts, status: u16, why: Why) {
         let report = EndReport {
-            cause: Cause::Refused(status),
+            cause: Cause::RefusedByUs { status, why },
             status,
             callee_call_id: Box::default(),
         };

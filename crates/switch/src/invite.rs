@@ -1,6 +1,6 @@
 //! New calls: who calls, may they, is there room, and where does it go.
 
-use call::{Call, CallFacts, Ctx, Reach, Trust};
+use call::{Call, CallFacts, Cause, Ctx, Reach, Trust, Why};
 use clock::Time;
 use limits::{EntityId, EntityKind, Refused};
 use model::CallId;
@@ -12,6 +12,7 @@ use sip::transaction::ServerId;
 use sip::{Flow, HeaderName, Message, Replaces, Uri, Writer};
 
 use crate::Switch;
+use crate::dial::limit_text;
 use crate::facts::Facts;
 use crate::output::CallKey;
 use crate::plan;
@@ -266,6 +267,11 @@ impl Switch {
         refusal: Refusal,
     ) {
         let status = refusal.status();
+        let why = Why::Open(refusal.to_string().into());
+        let cause = Cause::RefusedByUs {
+            status,
+            why: why.clone(),
+        };
         let Invitation {
             server,
             flow,
@@ -273,8 +279,7 @@ impl Switch {
             ..
         } = invitation;
         self.refuse_with(now, *server, *flow, message, status, |w| {
-            let reason = call::Cause::Refused(status).header();
-            w.header("Reason", reason.as_bytes());
+            w.header("Reason", cause.header().as_bytes());
             if let Refusal::NoGateway {
                 retry_after_s: Some(s),
             } = refusal
@@ -283,7 +288,7 @@ impl Switch {
             }
             w.header_fmt("Warning", format_args!("399 tandem \"{refusal}\""));
         });
-        self.record_refused(now, invitation, decision, status);
+        self.record_refused(now, invitation, decision, status, why);
     }
 
     /// At a limit: 302 to the overflow peer, else 503 with Retry-After (MISSION 32, 33). A call
@@ -307,12 +312,22 @@ impl Switch {
         let looped = Uri::parse(message.uri()).is_ok_and(|u| u.params.has(OVERFLOWED));
         let peer = overflow.peer.filter(|_| own && !looped);
         let status = if peer.is_some() { 302 } else { 503 };
-        let warning = format!(
-            "399 tandem \"{} {} limit {} reached\"",
-            refused.entity.kind, refused.kind, refused.limit
-        );
+        let text = limit_text(refused);
+        let why = match &decision.caller {
+            Caller::User(_) | Caller::Customer(_) => Why::Open(text.into()),
+            // Whose limit it is, and how high, is no affair of others.
+            Caller::Carrier { .. } | Caller::Unknown => Why::Internal(text.into()),
+        };
+        let cause = Cause::RefusedByUs {
+            status,
+            why: why.clone(),
+        };
+        let told = match &why {
+            Why::Open(text) => text,
+            Why::Internal(_) => "limit reached",
+        };
         self.refuse_with(now, *server, *flow, message, status, |w| {
-            w.header("Reason", call::Cause::Refused(status).header().as_bytes());
+            w.header("Reason", cause.header().as_bytes());
             match &peer {
                 Some(peer) => {
                     let user = plan::escape_user(&texts.called);
@@ -323,9 +338,9 @@ impl Switch {
                     w.header_fmt("Retry-After", format_args!("{s}"));
                 }
             }
-            w.header("Warning", warning.as_bytes());
+            w.header_fmt("Warning", format_args!("399 tandem \"{told}\""));
         });
-        self.record_refused(now, invitation, decision, status);
+        self.record_refused(now, invitation, decision, status, why);
     }
 
     fn record_refused(
@@ -334,10 +349,11 @@ impl Switch {
         invitation: &Invitation,
         decision: &Decision,
         status: u16,
+        why: Why,
     ) {
         let id = self.new_call_id(now);
         let facts = invitation.facts(now, id, decision);
-        self.record_refusal(now, &facts, status);
+        self.record_refusal(now, &facts, status, why);
     }
 
     /// 420 for what we must support and do not (RFC 3261 §8.2.2.3).

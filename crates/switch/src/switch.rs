@@ -208,7 +208,7 @@ impl Switch {
 
     /// The answer to [`Output::Media`].
     pub fn handle_media(&mut self, now: Time, call: CallKey, answer: Result<Bytes, u16>) {
-        let answer = answer.map_err(|status| RefusedDial { status });
+        let answer = answer.map_err(RefusedDial::from);
         self.feed(now, call, Input::Media(answer));
         self.pump(now);
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sip::{Destination, Dialog, Flow};
 
+use super::outcome::Failure;
 use super::{Branch, Upstream, attempt_ended};
 use crate::call::Call;
 use crate::io::{Ctx, Family, MediaOp, Output, RefusedDial, RequestId, Side, Timer, Uac};
@@ -56,11 +57,11 @@ impl Call {
                 self.try_target(ctx, branch);
                 return;
             }
-            Ok(_) => 503,
-            Err(refused) => refused.status,
+            Ok(_) => RefusedDial::because(503, "the next hop has no address".into()),
+            Err(refused) => refused,
         };
-        attempt_ended(ctx, token, refused);
-        self.note_failure(refused, None);
+        attempt_ended(ctx, token, refused.status);
+        self.note_failure(refused.status, Failure::Us(refused.why));
         self.settle(ctx);
     }
 
@@ -151,7 +152,7 @@ impl Call {
         setup.redirecting -= 1;
         match plan {
             Ok(plan) => self.dial_redirected(ctx, plan),
-            Err(refused) => self.note_failure(refused.status, None),
+            Err(refused) => self.note_failure(refused.status, Failure::Us(refused.why)),
         }
         self.settle(ctx);
     }
@@ -172,7 +173,7 @@ impl Call {
             })
             .collect();
         if fresh.is_empty() {
-            self.note_failure(480, None);
+            self.note_failure(480, "redirected to nobody who can be rung".into());
             return;
         }
         let at = setup.next;
@@ -209,7 +210,7 @@ impl Call {
             }
         }
         if given_up {
-            self.note_failure(480, None);
+            self.note_failure(480, Failure::NoAnswer);
         }
         self.settle(ctx);
     }

@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::headers::Trust;
 use crate::io::{Ctx, Fact, Output, Timer, Uac};
 use crate::plan::{Redirects, Yields};
-use crate::reason::Cause;
+use crate::reason::{Cause, Why};
 
 /// The most redirections one set-up follows (RFC 3261 §8.1.3.4 leaves it to us); a later 3xx
 /// counts as a failure.
@@ -15,6 +15,36 @@ const REDIRECTS_MAX: u8 = 5;
 
 /// How often one attempt answers challenges: the first, and one for a stale nonce.
 const CHALLENGES_MAX: u8 = 2;
+
+/// Whose failure it is.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The peer's: its response, and whether its identities are believed.
+    Peer(Message, Trust),
+    /// It rang for too long.
+    NoAnswer,
+    /// Ours, or of the way to the peer.
+    Us(Why),
+}
+
+impl Failure {
+    fn cause(&self, status: u16) -> Cause {
+        match self {
+            Self::Peer(..) => Cause::Refused(status),
+            Self::NoAnswer => Cause::NoAnswer,
+            Self::Us(why) => {
+                let why = why.clone();
+                Cause::RefusedByUs { status, why }
+            }
+        }
+    }
+}
+
+impl From<&'static str> for Failure {
+    fn from(why: &'static str) -> Self {
+        Self::Us(why.into())
+    }
+}
 
 impl Call {
     /// The final response to the INVITE of a branch.
@@ -68,12 +98,12 @@ impl Call {
             self.try_next_target(ctx, branch);
             return;
         }
-        let status = match why {
-            Uac::Timeout => 408,
-            Uac::Unreachable => 503,
+        let (status, failure) = match why {
+            Uac::Timeout => (408, "no response from the next hop"),
+            Uac::Unreachable => (503, "the next hop cannot be reached"),
         };
         self.report_failure(ctx, branch, status, None);
-        self.note_failure(status, None);
+        self.note_failure(status, failure.into());
         self.drop_pairs(ctx, |p| p.branch == branch);
         self.settle(ctx);
     }
@@ -103,8 +133,12 @@ impl Call {
         let trust = self.setup.as_ref().map_or(Trust::Untrusted, |s| {
             s.attempts[s.branches[branch].attempt].trust
         });
-        let told = status == message.status();
-        self.note_failure(status, told.then(|| (message.clone(), trust)));
+        let failure = if status == message.status() {
+            Failure::Peer(message.clone(), trust)
+        } else {
+            "the next hop does not take our credentials".into()
+        };
+        self.note_failure(status, failure);
         self.drop_pairs(ctx, |p| p.branch == branch);
         if status >= 600 {
             // RFC 3261 §16.7 step 5: nobody else is asked.
@@ -135,14 +169,14 @@ impl Call {
     }
 
     /// Remembers a failure if it says more than the best one so far (RFC 3261 §16.7 step 6).
-    pub(crate) fn note_failure(&mut self, status: u16, message: Option<(Message, Trust)>) {
+    pub(crate) fn note_failure(&mut self, status: u16, failure: Failure) {
         let Some(setup) = &mut self.setup else { return };
         let better = setup
             .best
             .as_ref()
             .is_none_or(|(best, _)| rank(status) < rank(*best));
         if better {
-            setup.best = Some((status, message));
+            setup.best = Some((status, failure));
         }
     }
 
@@ -156,15 +190,20 @@ impl Call {
         if self.is_waiting() || self.dial_next_stage(ctx) {
             return;
         }
-        let best = self.setup.as_mut().and_then(|s| s.best.take());
-        let (status, message) = best.unwrap_or((480, None));
-        let cause = if message.is_none() && status == 480 {
-            Cause::NoAnswer
-        } else {
-            Cause::Refused(status)
+        let Some(setup) = &mut self.setup else { return };
+        let nobody = setup.attempts.is_empty();
+        let (status, failure) = setup.best.take().unwrap_or_else(|| {
+            let failure = match nobody {
+                true => "not registered".into(),
+                false => Failure::NoAnswer,
+            };
+            (480, failure)
+        });
+        let source = match &failure {
+            Failure::Peer(message, trust) => Some((message, *trust)),
+            Failure::NoAnswer | Failure::Us(_) => None,
         };
-        let source = message.as_ref().map(|(m, trust)| (m, *trust));
-        self.fail_setup(ctx, status, source, cause);
+        self.fail_setup(ctx, status, source, failure.cause(status));
     }
 
     /// A 3xx: its contacts are routed anew, if the attempt may redirect.
@@ -176,7 +215,7 @@ impl Call {
         let contacts = redirect_contacts(message);
         let may = attempt.redirects == Redirects::Follow && setup.redirects < REDIRECTS_MAX;
         if !may || contacts.is_empty() {
-            self.note_failure(480, None);
+            self.note_failure(480, "redirected, which is not followed".into());
             return;
         }
         setup.redirects += 1;

@@ -286,9 +286,11 @@ fn an_unanswered_bye_does_not_keep_the_call() {
 #[test]
 fn a_call_to_nobody_is_refused_at_once() {
     let mut w = World::new(crate::world::plan(Vec::new()));
-    w.told(INVITE, 480);
+    let refused = w.told(INVITE, 480);
+    let reason = header(&refused, HeaderName::Reason);
+    assert_eq!(reason, "Q.850;cause=20;text=\"not registered\"");
     assert!(w.is_gone());
-    w.close(&Cause::NoAnswer);
+    w.close_refused(480, "not registered");
 }
 
 #[test]
@@ -300,7 +302,7 @@ fn max_forwards_goes_down_and_stops_at_zero() {
     w.close(&Cause::Refused(404));
     let mut w = World::with_invite(to_bob(), "Max-Forwards: 0\r\n", ALICE_SDP);
     w.told(INVITE, 483);
-    w.close(&Cause::Refused(483));
+    w.close_refused(483, "Too Many Hops");
 }
 
 #[test]

@@ -224,7 +224,7 @@ impl Chaos {
             let at = which % self.w.unresolved.len();
             let attempt = self.w.unresolved.remove(at);
             let targets = match how % 4 {
-                0 => Err(RefusedDial { status: 503 }),
+                0 => Err(RefusedDial::from(503)),
                 _ => Ok(vec![udp("192.0.2.20", 5060), udp("192.0.2.21", 5060)]),
             };
             self.w.feed(Input::Dial { attempt, targets });
@@ -246,7 +246,7 @@ impl Chaos {
             let token = 100 + self.w.facts.len() as u32;
             let token = token * 100 + how as u32;
             let answer = match how % 3 {
-                0 => Err(RefusedDial { status: 404 }),
+                0 => Err(RefusedDial::from(404)),
                 _ => Ok(plan(vec![attempt(0, token, "carol")])),
             };
             self.w.feed(Input::Routed(answer));

@@ -314,5 +314,5 @@ fn a_caller_that_wants_too_short_a_session_gets_422() {
         config().session_expires_min_s.to_string()
     );
     assert!(w.is_gone());
-    w.close(&Cause::Refused(422));
+    w.close_refused(422, "Session Interval Too Small");
 }

@@ -53,7 +53,7 @@ fn the_next_target_is_tried_when_one_is_silent_or_unavailable() {
         assert_eq!(remote(&two), "192.0.2.22:5060");
         w.fail(&two, Uac::Timeout);
         w.told(INVITE, 408);
-        w.close(&Cause::Refused(408));
+        w.close_refused(408, "no response from the next hop");
     }
 }
 
@@ -82,7 +82,7 @@ fn an_attempt_without_targets_fails() {
     );
     assert_eq!(w.ended_attempts(), [(0, 503)]);
     w.told(INVITE, 503);
-    w.close(&Cause::Refused(503));
+    w.close_refused(503, "Service Unavailable");
 }
 
 #[test]
@@ -137,9 +137,9 @@ fn a_302_that_leads_nowhere_or_may_not_redirect_is_a_failure() {
     let mut w = World::new(crate::world::to_bob());
     let invite = w.sent(Method::Invite);
     w.reply(&invite, 302, "bob", "", "");
-    w.feed(Input::Routed(Err(RefusedDial { status: 403 })));
+    w.feed(Input::Routed(Err(RefusedDial::from(403))));
     w.told(INVITE, 403);
-    w.close(&Cause::Refused(403));
+    w.close_refused(403, "Forbidden");
     let mut w = World::new(plan(vec![Attempt {
         redirects: Redirects::Refuse,
         ..attempt(0, 0, "bob")
@@ -148,7 +148,7 @@ fn a_302_that_leads_nowhere_or_may_not_redirect_is_a_failure() {
     w.reply(&invite, 302, "bob", "", "");
     assert!(w.asked.is_empty());
     w.told(INVITE, 480);
-    w.close(&Cause::NoAnswer);
+    w.close_refused(480, "redirected, which is not followed");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn redirections_in_a_circle_come_to_an_end() {
     w.reply(&invite, 302, "bob", "", "");
     w.told(INVITE, 480);
     w.silent();
-    w.close(&Cause::NoAnswer);
+    w.close_refused(480, "redirected, which is not followed");
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn a_wrong_password_is_not_repeated_and_the_challenge_stays_here() {
     assert!(!text(&refused).to_lowercase().contains("authenticate"));
     w.silent();
     assert_eq!(w.ended_attempts(), [(0, 401)]);
-    w.close(&Cause::Refused(502));
+    w.close_refused(502, "the next hop does not take our credentials");
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn a_stale_nonce_is_worth_another_try() {
     assert!(header(&third, HeaderName::ProxyAuthorization).contains("n2"));
     w.reply(&third, 407, "c", &stale, "");
     w.told(INVITE, 502);
-    w.close(&Cause::Refused(502));
+    w.close_refused(502, "the next hop does not take our credentials");
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn a_challenge_without_credentials_fails() {
     let invite = w.sent(Method::Invite);
     w.reply(&invite, 407, "c", CHALLENGE, "");
     w.told(INVITE, 502);
-    w.close(&Cause::Refused(502));
+    w.close_refused(502, "the next hop does not take our credentials");
 }
 
 #[test]

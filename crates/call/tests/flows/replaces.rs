@@ -159,5 +159,5 @@ fn only_a_leg_of_an_answered_call_can_be_replaced() {
     assert_eq!(ask(&mut w, &mut carol(), &bob.replaces(), BOB_SDP), None);
     assert_eq!(w.call.phase(), Phase::Setup);
     w.fail(&invite, Uac::Timeout);
-    w.close(&Cause::Refused(408));
+    w.close_refused(408, "no response from the next hop");
 }

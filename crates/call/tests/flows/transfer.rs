@@ -112,7 +112,7 @@ fn a_transfer_that_fails_leaves_the_call_as_it_was() {
     for how in ["busy", "nowhere", "silent", "relay"] {
         let (mut w, mut bob) = referred();
         if how == "nowhere" {
-            w.feed(Input::Routed(Err(RefusedDial { status: 404 })));
+            w.feed(Input::Routed(Err(RefusedDial::from(404))));
         } else if how == "relay" {
             w.relay = crate::world::Relay::Refuses(503);
             w.feed(Input::Routed(Ok(plan(vec![attempt(0, 1, "carol")]))));

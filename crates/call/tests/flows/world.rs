@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use call::{
-    Attempt, Call, CallFacts, Cause, Config, Ctx, EndReport, Fact, Hop, Input, MediaOp, Output,
-    Plan, Reach, Redirects, RefusedDial, RequestId, Respond, Side, Trust, Uac, Yields,
+    Attempt, Call, CallFacts, Cause, Config, Ctx, EndReport, EndedBy, Fact, Hop, Input, MediaOp,
+    Output, Plan, Reach, Redirects, RefusedDial, RequestId, Respond, Side, Trust, Uac, Yields,
 };
 use clock::Time;
 use sip::{Destination, Flow, Framing, ListenerId, Message, Method, Transport};
@@ -346,7 +346,7 @@ impl World {
 
     pub(crate) fn relay_refuses(&mut self, status: u16) {
         self.owed = false;
-        self.feed(Input::Media(Err(RefusedDial { status })));
+        self.feed(Input::Media(Err(RefusedDial::from(status))));
     }
 
     /// Lets time pass, timers firing one by one.
@@ -455,6 +455,14 @@ impl World {
         self.ledger.ended.first().expect("the call has not ended")
     }
 
+    /// As [`World::close`], for a call that we refused ourselves.
+    #[track_caller]
+    pub(crate) fn close_refused(self, status: u16, why: &'static str) {
+        let why = why.into();
+        let report = self.close(&Cause::RefusedByUs { status, why });
+        assert_eq!(report.cause.ended_by(), EndedBy::Platform);
+    }
+
     /// Ends what is left by answering every BYE and NOTIFY, and balances the ledger.
     #[track_caller]
     pub(crate) fn close(mut self, cause: &Cause) -> EndReport {
@@ -551,7 +559,7 @@ impl World {
         let user = uri["sip:".len()..].split('@').next().unwrap_or_default();
         let targets = self.targets.get(user).cloned();
         let targets = targets.unwrap_or_else(|| Ok(vec![udp("192.0.2.20", 5060)]));
-        let targets = targets.map_err(|status| RefusedDial { status });
+        let targets = targets.map_err(RefusedDial::from);
         self.feed(Input::Dial { attempt, targets });
     }
 }

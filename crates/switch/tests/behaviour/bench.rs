@@ -89,7 +89,7 @@ pub(crate) fn messages(switch: &mut Switch) -> Vec<Message> {
             Output::Transmit(t) => Some(t.bytes),
             _ => None,
         })
-        .filter_map(|bytes| Message::parse(Bytes::from(bytes), Framing::Datagram).ok())
+        .filter_map(|bytes| Message::parse(bytes, Framing::Datagram).ok())
         .collect()
 }
 
@@ -106,7 +106,7 @@ pub(crate) fn answer_by_echo(switch: &mut Switch) -> String {
                 switch.handle_media(NOW, ask.call, Ok(sdp));
             }
             Output::Transmit(t) => {
-                let message = Message::parse(Bytes::from(t.bytes), Framing::Datagram).unwrap();
+                let message = Message::parse(t.bytes, Framing::Datagram).unwrap();
                 if message.status() == 200 {
                     let found = message.to().unwrap().tag().unwrap().to_vec();
                     tag = Some(format!(";tag={}", String::from_utf8(found).unwrap()));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Cdr, CdrLegMedia};
+use model::{Cdr, CdrLegMedia, EndedBy};
 use switch::{JournalEvent, Output, Switch};
 
 use crate::bench::{NOW, answer_by_echo, flow, request, snapshot_with_customer, switch};
@@ -58,4 +58,25 @@ fn a_report_that_never_comes_costs_the_record_nothing_but_time() {
     assert_eq!(cdrs.len(), 1);
     assert_eq!(cdrs[0].media_a, None);
     assert_eq!(switch.leftovers().calls, 0);
+}
+
+#[test]
+fn a_refusal_of_ours_says_so_and_why() {
+    let mut switch = switch();
+    let mut snapshot = snapshot_with_customer(2);
+    let customer = Arc::get_mut(&mut snapshot.customers[0]).unwrap();
+    customer.limits.channels = Some(1);
+    switch.configure(NOW, Arc::new(snapshot));
+    let told = |cdr: &Cdr| (cdr.status, cdr.reason.clone(), cdr.ended_by);
+    switch.handle_datagram(NOW, flow(), &request("INVITE", 7, "", "nowhere"));
+    let no_route = "no route matches the number".to_owned();
+    let first = closed(&mut switch).iter().map(told).collect::<Vec<_>>();
+    assert_eq!(first, [(404, no_route, EndedBy::Platform)]);
+    answer_by_echo(&mut switch);
+    let again = String::from_utf8(request("INVITE", 9, "", "again")).unwrap();
+    let again = again.replacen("+18005550100", "600", 1);
+    switch.handle_datagram(NOW, flow(), again.as_bytes());
+    let limit = "customer channels limit 1 reached".to_owned();
+    let second = closed(&mut switch).iter().map(told).collect::<Vec<_>>();
+    assert_eq!(second, [(503, limit, EndedBy::Platform)]);
 }
