@@ -214,6 +214,11 @@ pub enum Fact {
         /// Retry-After in seconds, if the peer sent one.
         retry_after_s: Option<u32>,
     },
+    /// The leg of an attempt was given up to another call, and its permits go with it.
+    AttemptMoved {
+        /// The owner's name for the attempt in this call.
+        token: u32,
+    },
     /// The call is over for CDR and limits; transactions may still linger.
     Ended(EndReport),
 }

@@ -114,7 +114,7 @@ pub struct Leg {
     /// §13.2.2.4); mostly none.
     pub(crate) authorization: Option<Box<[u8]>>,
     /// The owner's name for the attempt that made this leg.
-    pub(crate) token: Option<u32>,
+    pub token: Option<u32>,
     /// Session id and version of the descriptions we send, once they come from more than one
     /// origin (RFC 3264 §8: the version grows by one each time).
     origin: Option<(u64, u64)>,

@@ -11,7 +11,7 @@ use sip::{Flow, HeaderName, Message, Method, NameAddr, Replaces, Uri, Writer, ur
 use join::Join;
 
 use crate::call::{Call, Phase};
-use crate::io::{Ctx, Input, MediaOp, Output, RefusedDial, Respond, Side, Timer, Uas};
+use crate::io::{Ctx, Fact, Input, MediaOp, Output, RefusedDial, Respond, Side, Timer, Uas};
 use crate::leg::{Leg, PairId};
 use crate::pending::{Purpose, Wait};
 use crate::plan::Plan;
@@ -168,8 +168,8 @@ impl Call {
         self.media(ctx, MediaOp::Offer, Some(pair), kept, &offer, then);
     }
 
-    /// Gives up the peer of the leg that Replaces names, and ends the rest of the call. `None`
-    /// if there is no such leg, or nobody has answered yet.
+    /// Gives up the peer of the leg that Replaces names, and ends the rest of the call; what
+    /// [`Leg::token`] names is told by [`Fact::AttemptMoved`]. `None` if there is no such leg, or nobody has answered yet.
     pub fn release(&mut self, ctx: &mut Ctx<'_>, replaces: &Replaces<'_>) -> Option<Leg> {
         if self.phase != Phase::Answered || self.is_waiting() || self.transfer.is_some() {
             return None;
@@ -178,7 +178,9 @@ impl Call {
         let entry = self.pairs.iter_mut().find(|p| p.id == pair)?;
         let peer = &mut entry.legs[side.other() as usize];
         let leg = peer.take_if(|leg| leg.is_idle())?;
-        crate::ending::leg_ended(ctx, &leg);
+        if let Some(token) = leg.token {
+            ctx.emit(Output::Fact(Fact::AttemptMoved { token }));
+        }
         let reason = Cause::Transferred.header();
         self.hang_up(ctx, None, Cause::Transferred, reason.as_bytes());
         self.tidy(ctx);

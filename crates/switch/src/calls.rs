@@ -448,6 +448,7 @@ impl Switch {
                 };
                 self.attempt_ended(now, key, token, &outcome);
             }
+            Fact::AttemptMoved { token } => self.give_up_permit(key, token),
             Fact::Ended(report) => self.note_ended(now, key, &report),
         }
     }

@@ -9,6 +9,7 @@ use routing::Failure;
 use sip::{Destination, ListenerId, Replaces, Target, Targets, Transport, Uri};
 
 use crate::Switch;
+use crate::facts::Tried;
 use crate::output::{CallKey, Output};
 use crate::owner::Owner;
 use crate::plan::Source;
@@ -336,8 +337,33 @@ impl Switch {
             .flatten();
         let Some(leg) = released else { return false };
         self.calls.adopt(&leg.dialog.local_tag, key);
-        self.step(now, key, |call, ctx| call.adopt(ctx, leg, None));
+        let token = leg.token.and_then(|t| self.move_permit(other, t, key));
+        self.step(now, key, |call, ctx| call.adopt(ctx, leg, token));
         true
+    }
+
+    /// The leg of an attempt leaves its call: the permits are no longer that call's to return.
+    pub(crate) fn give_up_permit(&mut self, key: CallKey, token: u32) {
+        let entry = self.calls.entry_mut(key);
+        if let Some(tried) = entry.and_then(|e| e.facts.attempts.get_mut(token as usize)) {
+            tried.moves = std::mem::take(&mut tried.admitted);
+        }
+    }
+
+    /// Enters an attempt of a call that has given it up among those of the call that takes its
+    /// leg over; its name there. The record of either speaks of its own attempts.
+    fn move_permit(&mut self, from: CallKey, token: u32, to: CallKey) -> Option<u32> {
+        let left = self.calls.entry_mut(from)?;
+        let tried = left.facts.attempts.get_mut(token as usize)?;
+        let moved = Tried {
+            outbound: tried.outbound.clone(),
+            admitted: std::mem::take(&mut tried.moves),
+            dialled: false,
+            moves: false,
+        };
+        let attempts = &mut self.calls.entry_mut(to)?.facts.attempts;
+        attempts.push(moved);
+        u32::try_from(attempts.len() - 1).ok()
     }
 
     /// Routes a new target for a call that is already under way.

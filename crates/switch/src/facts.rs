@@ -59,6 +59,8 @@ pub(crate) struct Tried {
     pub(crate) admitted: bool,
     /// Whether it was dialled.
     pub(crate) dialled: bool,
+    /// Whether its permits wait for the call that takes its leg over.
+    pub(crate) moves: bool,
 }
 
 impl Facts {

@@ -64,6 +64,7 @@ impl Switch {
                 outbound,
                 admitted: false,
                 dialled: false,
+                moves: false,
             });
         }
         planned

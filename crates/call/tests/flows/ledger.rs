@@ -19,7 +19,7 @@ impl Ledger {
         assert_eq!(self.gone, 0, "{output:?} after Gone");
         match output {
             Output::Dial { token, .. } => self.attempts.entry(*token).or_default().0 += 1,
-            Output::Fact(Fact::AttemptEnded { token, .. }) => {
+            Output::Fact(Fact::AttemptEnded { token, .. } | Fact::AttemptMoved { token }) => {
                 self.attempts.entry(*token).or_default().1 += 1;
             }
             Output::Media { session, .. } => {

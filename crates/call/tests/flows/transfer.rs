@@ -7,6 +7,9 @@ use sip::{HeaderName, Method, Replaces};
 use crate::peer::{ALICE_SDP, BOB_SDP, Peer, sdp, sdp_with};
 use crate::world::{Sent, World, attempt, body, header, plan, text};
 
+/// What the owner calls an adopted leg's attempt.
+const ADOPTED: u32 = 40;
+
 /// Bob refers Alice to Carol; he has heard 202 and 100.
 fn referred() -> (World, Peer) {
     let (mut w, mut bob) = World::answered();
@@ -290,14 +293,16 @@ fn attended() -> (World, World, Peer) {
         call.release(ctx, &replaces)
     });
     let leg = leg.expect("it is there");
-    first.step(|call, ctx| call.adopt(ctx, leg, None));
+    assert_eq!(leg.token, Some(0));
+    first.ledger.attempts.insert(ADOPTED, (1, 0));
+    first.step(|call, ctx| call.adopt(ctx, leg, Some(ADOPTED)));
     (first, second, carol)
 }
 
 #[test]
 fn an_attended_transfer() {
     let (mut first, mut second, mut carol) = attended();
-    assert_eq!(second.ended_attempts(), [(0, 200)]);
+    assert_eq!(second.ended_attempts(), [], "it goes on in the other call");
     let bye = second.sent(Method::Bye);
     assert_eq!(
         bye.message.uri(),

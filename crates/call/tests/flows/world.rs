@@ -58,7 +58,7 @@ pub(crate) struct World {
     pub(crate) holds_dials: bool,
     /// Whether a slow relay has been asked.
     owed: bool,
-    ledger: Ledger,
+    pub(crate) ledger: Ledger,
     next_uas: u64,
 }
 
