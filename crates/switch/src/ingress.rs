@@ -13,7 +13,7 @@ use sip::{ConnId, Destination, Flow, Framing, HeaderName, Message, Method, Trans
 use crate::Switch;
 use crate::counters::Counters;
 use crate::defence::Judgement;
-use crate::output::{self, Output};
+use crate::output::{self, CallKey, Output};
 
 /// What we accept outside of dialogs.
 const ALLOW: &[u8] =
@@ -314,7 +314,9 @@ impl Switch {
             .and_then(|to| to.tag())
             .unwrap_or_default();
         let key = self.calls.key_of_tag(tag);
-        match key.filter(|k| self.calls.entry(*k).is_some()) {
+        // A call that is only kept for its record answers nothing any more.
+        let is_live = |k: &CallKey| self.calls.entry(*k).is_some_and(|e| !e.facts.is_settled);
+        match key.filter(is_live) {
             Some(key) => {
                 if let Some(server) =
                     ServerId::from_u64(uas).filter(|_| message.method() == Method::Invite)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::{Cdr, CdrLegMedia, EndedBy};
 use switch::{JournalEvent, Output, Switch};
 
-use crate::bench::{NOW, answer_by_echo, flow, request, snapshot_with_customer, switch};
+use crate::bench::{NOW, answer_by_echo, flow, messages, request, snapshot_with_customer, switch};
 
 fn closed(switch: &mut Switch) -> Vec<Cdr> {
     std::iter::from_fn(|| switch.poll_output())
@@ -48,6 +48,15 @@ fn a_call_without_a_second_leg_has_its_media_figures() {
     assert_eq!(cdrs.len(), 1);
     assert_eq!(cdrs[0].media_a, Some(received));
     assert_eq!(switch.leftovers().calls, 0);
+}
+
+#[test]
+fn a_call_that_waits_for_its_report_is_over_for_its_peer() {
+    let (mut switch, _) = echoed();
+    let tag = ";tag=000000000";
+    switch.handle_datagram(NOW, flow(), &request("INFO", 5, tag, "call"));
+    let answer = messages(&mut switch).pop().expect("an answer");
+    assert_eq!(answer.status(), 481);
 }
 
 #[test]
