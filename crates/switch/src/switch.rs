@@ -83,6 +83,9 @@ pub struct Switch {
     seed: u64,
 }
 
+/// Nonces whose use is remembered, against replays. A phone that uses an older one again is asked
+/// for fresh credentials; more would only cost memory, for most use each nonce once.
+const REPLAY_NONCES_MAX: usize = 65_536;
 /// How often the names of gateways are looked up anew.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -308,6 +311,7 @@ fn authenticator(settings: &Settings, cluster_key: [u8; 32], seed: u64) -> Authe
     let config = AuthenticatorConfig::new(&settings.domain, cluster_key, seed);
     Authenticator::new(AuthenticatorConfig {
         algorithms,
+        replay_nonces_max: REPLAY_NONCES_MAX,
         ..config
     })
 }
