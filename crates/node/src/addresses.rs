@@ -20,6 +20,11 @@ pub(crate) fn advertised(options: &UpOptions, bind: IpAddr) -> IpAddr {
     })
 }
 
+/// Whether sockets can be bound to an address.
+pub(crate) fn can_bind(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
+}
+
 /// The source address of packets to the world outside. Connecting a UDP socket sends nothing;
 /// the addresses are those set aside for documentation (RFC 5737, RFC 3849).
 pub(crate) fn outgoing(family: IpAddr) -> Option<IpAddr> {

@@ -1,31 +1,49 @@
-//! The certificate of a first start: self-signed, for our domain and addresses.
+//! Our certificate: the operator's, or one of our own making, self-signed for our domain and
+//! addresses.
+//!
+//! `tls/self-signed.json` holds the one we made. While that is the one in use, it is made anew
+//! when domain or addresses change and before it expires; any other belongs to the operator and
+//! is never touched.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use net::{Identity, TlsConfig, Trust};
+use clock::Time;
+use net::{Identity, Net, TlsConfig, Trust};
+use rcgen::{CertificateParams, DnType, KeyPair, SerialNumber};
+use serde::{Deserialize, Serialize};
+use store::Records;
 
+use crate::UpOptions;
 use crate::data::{Data, write_secret};
+use crate::{addresses, listeners};
 
 /// Where Debian and its kin keep the certificates they trust.
 const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// How long a self-signed certificate is valid; some clients take none of more than 825 days.
+const VALID: Duration = Duration::from_secs(730 * DAY_S);
+/// Clocks of phones may be behind ours.
+const BACKDATED: Duration = Duration::from_secs(DAY_S);
+/// How long before its end it is made anew.
+const REMAINING_MIN: Duration = Duration::from_secs(30 * DAY_S);
+const DAY_S: u64 = 86_400;
+
+/// A certificate that we made.
+#[derive(Debug, Serialize, Deserialize)]
+struct SelfSigned {
+    certificate: String,
+    names: Vec<String>,
+    expires_us: u64,
+}
 
 /// The TLS set-up: our certificate, made if there is none, and the system's roots.
-pub(crate) fn tls(data: &Data, domain: &str, addresses: &[IpAddr]) -> Result<TlsConfig> {
-    let (certificate, key) = (data.path("tls/certificate.pem"), data.path("tls/key.pem"));
-    if !certificate.exists() || !key.exists() {
-        fs::create_dir_all(data.path("tls")).context("cannot make the tls directory")?;
-        let mut names = vec![domain.to_owned(), "localhost".to_owned()];
-        names.extend(addresses.iter().map(ToString::to_string));
-        let made = rcgen::generate_simple_self_signed(names).context("no certificate was made")?;
-        write_secret(&key, made.signing_key.serialize_pem().as_bytes())?;
-        write_secret(&certificate, made.cert.pem().as_bytes())?;
-    }
-    let chain = fs::read(&certificate).context("cannot read tls/certificate.pem")?;
-    let key = fs::read(&key).context("cannot read tls/key.pem")?;
-    let identity =
-        Identity::from_pem(&chain, &key).context("tls/certificate.pem or tls/key.pem")?;
+pub(crate) fn tls(data: &Data, options: &UpOptions, domain: &str, now: Time) -> Result<TlsConfig> {
+    let identity = identity(data, options, domain, now)?;
     let roots = fs::read(SYSTEM_ROOTS)
         .ok()
         .and_then(|pem| Trust::from_pem(&pem).ok());
@@ -34,4 +52,91 @@ pub(crate) fn tls(data: &Data, domain: &str, addresses: &[IpAddr]) -> Result<Tls
         client_identity: None,
         trust: roots.unwrap_or_default(),
     })
+}
+
+/// Takes the certificate that is there now for new connections.
+pub(crate) fn read_again(
+    net: &Net,
+    data: &Data,
+    options: &UpOptions,
+    records: &Arc<dyn Records>,
+) -> Result<()> {
+    let domain = records.settings()?.record.domain;
+    let identity = identity(data, options, &domain, net.clock().now())?;
+    net.replace_certificate(identity)
+        .context("the certificate cannot be used")
+}
+
+fn identity(data: &Data, options: &UpOptions, domain: &str, now: Time) -> Result<Identity> {
+    let (certificate, key) = (data.path("tls/certificate.pem"), data.path("tls/key.pem"));
+    let names = names(options, domain);
+    if !certificate.exists() || !key.exists() || is_outdated(data, &certificate, &names, now) {
+        make(data, &certificate, &key, names, now)?;
+    }
+    let chain = fs::read(&certificate).context("cannot read tls/certificate.pem")?;
+    let key = fs::read(&key).context("cannot read tls/key.pem")?;
+    Identity::from_pem(&chain, &key).context("tls/certificate.pem or tls/key.pem")
+}
+
+/// The names to put into a certificate: the domain, which is also its subject, and wherever we
+/// are reached.
+fn names(options: &UpOptions, domain: &str) -> Vec<String> {
+    let binds = [Some(options.bind), listeners::other_family(options)];
+    let reached: BTreeSet<IpAddr> = binds
+        .into_iter()
+        .flatten()
+        .flat_map(|bind| [bind, addresses::advertised(options, bind)])
+        .filter(|ip| !ip.is_unspecified())
+        .collect();
+    let mut names = vec![domain.to_owned()];
+    names.extend(Some("localhost".to_owned()).filter(|name| name != domain));
+    names.extend(reached.iter().map(ToString::to_string));
+    names
+}
+
+/// Whether the certificate is one that we made, and no longer what we would make.
+fn is_outdated(data: &Data, certificate: &Path, names: &[String], now: Time) -> bool {
+    let Some(made) = data.read::<SelfSigned>("tls/self-signed.json") else {
+        return false;
+    };
+    let ours = fs::read_to_string(certificate).is_ok_and(|pem| pem == made.certificate);
+    let expires = Time::from_micros(made.expires_us);
+    ours && (made.names != names || now + REMAINING_MIN >= expires)
+}
+
+fn make(data: &Data, certificate: &Path, key: &Path, names: Vec<String>, now: Time) -> Result<()> {
+    fs::create_dir_all(data.path("tls")).context("cannot make the tls directory")?;
+    let mut params = CertificateParams::new(names.clone()).context("no certificate was made")?;
+    let subject = names.first().map(String::as_str).unwrap_or_default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, subject);
+    let today = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_micros(now.as_micros());
+    params.not_before = today - BACKDATED;
+    params.not_after = today + VALID;
+    let mut serial = [0; 16];
+    getrandom::fill(&mut serial).context("the system gives no random numbers")?;
+    // RFC 5280 §4.1.2.2: positive, and of the same length always.
+    serial[0] = serial[0] & 0x3F | 0x40;
+    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    let pair = KeyPair::generate().context("no key was made")?;
+    let made = params
+        .self_signed(&pair)
+        .context("no certificate was made")?;
+    let marker = SelfSigned {
+        certificate: made.pem(),
+        names,
+        expires_us: (now + VALID).as_micros(),
+    };
+    // Without a certificate all is made anew: a crash in between leaves no pair that does not fit.
+    if certificate.exists() {
+        fs::remove_file(certificate).context("cannot replace tls/certificate.pem")?;
+    }
+    data.write("tls/self-signed.json", &marker)?;
+    write_secret(key, pair.serialize_pem().as_bytes())?;
+    write_secret(certificate, marker.certificate.as_bytes())?;
+    tracing::info!(
+        names = marker.names.join(","),
+        "a self-signed certificate was made"
+    );
+    Ok(())
 }

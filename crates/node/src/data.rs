@@ -1,12 +1,12 @@
 //! The data directory: what is in it, and who may read it.
 //!
 //! `tandem.db` records and CDRs · `journal/` CDRs on their way · `bindings.log` registrations ·
-//! `tls/` certificate and key · `cluster.key` the secret of nonces · `admin.json` where the API
+//! `tls/` certificate and key (`self-signed.json` says which is our own) · `cluster.key` the secret of nonces · `admin.json` where the API
 //! is and a token for it · `demo-users.json` the passwords of the first two users.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -32,7 +32,10 @@ pub(crate) struct DemoUser {
 
 impl Data {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        fs::create_dir_all(path)
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
             .with_context(|| format!("cannot make the data directory {}", path.display()))?;
         Ok(Self(path.to_owned()))
     }

@@ -7,7 +7,7 @@ use clock::Time;
 use model::{
     Account, AccountId, ApiToken, Forking, LimitSpec, Role, Settings, TokenId, User, UserId,
 };
-use store::{Actor, Page, Records};
+use store::{Actor, Page, Records, StoreError};
 
 use crate::data::{Admin, Data, DemoUser};
 
@@ -16,6 +16,15 @@ const NAMES: [&str; 2] = ["alice", "bob"];
 /// The domain of a first start that is told none.
 const DOMAIN: &str = "tandem.local";
 
+/// The users of the first start that are still there.
+#[derive(Default)]
+pub(crate) struct FirstUsers {
+    /// Those whose password is the one they were made with.
+    pub(crate) known: Vec<DemoUser>,
+    /// The names of those with another one by now.
+    pub(crate) unknown: Vec<String>,
+}
+
 /// Makes what a new platform needs, or leaves what is there. The users with their passwords, if
 /// they are still known.
 pub(crate) fn prepare(
@@ -23,13 +32,13 @@ pub(crate) fn prepare(
     records: &Arc<dyn Records>,
     domain: Option<&str>,
     now: Time,
-) -> Result<Vec<DemoUser>> {
+) -> Result<FirstUsers> {
     let page = Page {
         after: None,
         limit: 1,
     };
     if !records.list::<Account>(&page)?.is_empty() {
-        return Ok(data.read("demo-users.json").unwrap_or_default());
+        return still_there(data, records);
     }
     let actor = Actor {
         name: "first start".into(),
@@ -43,7 +52,13 @@ pub(crate) fn prepare(
     };
     records
         .set_settings(&actor, &settings, stored.revision)
-        .with_context(|| format!("the domain {domain:?} cannot be used"))?;
+        .map_err(|error| match error {
+            StoreError::Invalid(errors) => {
+                let why: Vec<&str> = errors.iter().map(|e| e.message.as_str()).collect();
+                anyhow::anyhow!("the domain {domain:?} cannot be used: {}", why.join("; "))
+            }
+            other => anyhow::Error::new(other).context("the settings cannot be stored"),
+        })?;
     let account = Account {
         id: AccountId::from_parts(now.as_millis(), random()?),
         name: "Default".into(),
@@ -74,7 +89,31 @@ pub(crate) fn prepare(
         });
     }
     data.write("demo-users.json", &users)?;
-    Ok(users)
+    Ok(FirstUsers {
+        known: users,
+        unknown: Vec::new(),
+    })
+}
+
+/// A password that was changed, or that another domain has made void, is not worth printing.
+fn still_there(data: &Data, records: &Arc<dyn Records>) -> Result<FirstUsers> {
+    let snapshot = records.snapshot()?;
+    let domain = &snapshot.settings.domain;
+    let mut found = FirstUsers::default();
+    for made in data
+        .read::<Vec<DemoUser>>("demo-users.json")
+        .unwrap_or_default()
+    {
+        let Some(user) = snapshot.users.iter().find(|u| u.name == made.name) else {
+            continue;
+        };
+        if user.secret == control::digest_secret(&made.name, domain, &made.password) {
+            found.known.push(made);
+        } else {
+            found.unknown.push(made.name);
+        }
+    }
+    Ok(found)
 }
 
 /// The token of the command line: the one in `admin.json` if it is still valid, else a new one.

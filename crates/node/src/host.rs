@@ -9,7 +9,7 @@ use net::Host;
 use serde_json::json;
 use store::journal::{Journal, JournalEntry, OpenCdr};
 use store::{BindingRecord, LiveStore};
-use switch::{CallChange, CallKey, Event, JournalEvent, MediaRequest, Opening};
+use switch::{CallChange, CallKey, Event, JournalEvent, MediaRequest, Opening, Switch};
 use tokio::sync::broadcast;
 
 use crate::machine::{Effect, SwitchMachine};
@@ -28,6 +28,8 @@ pub(crate) struct SwitchHost {
     event_sequence: u64,
     /// Entries the journal had no room for.
     pub(crate) entries_lost: u64,
+    /// Signs of life among the entries of the journal.
+    pub(crate) heartbeats: u64,
 }
 
 impl SwitchHost {
@@ -46,6 +48,7 @@ impl SwitchHost {
             events,
             event_sequence: 0,
             entries_lost: 0,
+            heartbeats: 0,
         }
     }
 
@@ -85,6 +88,7 @@ impl SwitchHost {
 
     fn tick(&mut self, now: Time, machine: &mut SwitchMachine) {
         if self.journal.append(&JournalEntry::Heartbeat(now)).is_ok() {
+            self.heartbeats += 1;
             machine.switch.set_accepting(true);
         }
         if let Err(error) = self.live.flush() {
@@ -97,7 +101,8 @@ impl SwitchHost {
         }
     }
 
-    fn tell(&mut self, now: Time, event: &Event) {
+    fn tell(&mut self, now: Time, event: &Event, switch: &Switch) {
+        log(event, switch);
         self.event_sequence += 1;
         if self.events.receiver_count() == 0 {
             return;
@@ -135,7 +140,7 @@ impl Host<SwitchMachine> for SwitchHost {
                 body: record.body,
             }),
             Effect::RemoveBinding { aor, key } => self.live.remove(&aor, &key),
-            Effect::Event(event) => self.tell(now, &event),
+            Effect::Event(event) => self.tell(now, &event, &machine.switch),
             Effect::Tick => self.tick(now, machine),
         }
     }
@@ -214,6 +219,43 @@ fn open_cdr(opening: Opening) -> OpenCdr {
         called: opening.called.into(),
         source: opening.source.to_string(),
         sip_call_id: opening.sip_call_id.into(),
+    }
+}
+
+/// One line for what happens: of gateways and bans for everybody, of people at debug.
+fn log(event: &Event, switch: &Switch) {
+    match event {
+        Event::Call {
+            id,
+            change,
+            parties: (caller, called),
+        } => {
+            let status = match change {
+                CallChange::Ended(status) => Some(*status),
+                CallChange::Started | CallChange::Ringing | CallChange::Answered => None,
+            };
+            let change = describe(event).1;
+            tracing::debug!(call = %id, %caller, %called, status, "{change}");
+        }
+        Event::Registration(told) => {
+            let change = describe(event).1;
+            tracing::debug!(aor = %told.aor, transport = told.transport.param_name(), "{change}");
+        }
+        Event::Gateway { id, up, reason } => {
+            let gateways = &switch.snapshot().gateways;
+            let name = gateways
+                .iter()
+                .find(|g| g.id == *id)
+                .map_or("", |g| g.name.as_str());
+            if *up {
+                tracing::info!(gateway = %id, name, "gateway up");
+            } else {
+                tracing::warn!(gateway = %id, name, %reason, "gateway down");
+            }
+        }
+        Event::Banned {
+            address, reason, ..
+        } => tracing::warn!(%address, %reason, "banned"),
     }
 }
 

@@ -23,9 +23,9 @@ pub(crate) struct Added {
     pub(crate) address: SocketAddr,
 }
 
-/// The listeners of a start: five of the bound family, and, if all addresses are asked for and
-/// the machine has IPv6, three of that. Numbers stay the same over restarts, for registrations
-/// remember them.
+/// The listeners of a start: five of the bound family, and five of the other one, if all
+/// addresses are asked for and the machine has such. Numbers stay the same over restarts, for
+/// registrations remember them.
 pub(crate) fn of_start(options: &UpOptions) -> Vec<ListenerSpec> {
     let mut all = Vec::new();
     let mut add = |id: u16, transport, address: IpAddr, port| {
@@ -41,14 +41,29 @@ pub(crate) fn of_start(options: &UpOptions) -> Vec<ListenerSpec> {
     add(2, Transport::Tls, options.bind, options.tls_port);
     add(3, Transport::Ws, options.bind, options.ws_port);
     add(4, Transport::Wss, options.bind, options.wss_port);
-    let v6 = IpAddr::from([0; 16]);
-    if options.bind.is_unspecified() && options.bind.is_ipv4() && addresses::outgoing(v6).is_some()
-    {
-        add(5, Transport::Udp, v6, options.sip_port);
-        add(6, Transport::Tcp, v6, options.sip_port);
-        add(7, Transport::Tls, v6, options.tls_port);
+    if let Some(other) = other_family(options) {
+        add(5, Transport::Udp, other, options.sip_port);
+        add(6, Transport::Tcp, other, options.sip_port);
+        add(7, Transport::Tls, other, options.tls_port);
+        add(8, Transport::Ws, other, options.ws_port);
+        add(9, Transport::Wss, other, options.wss_port);
     }
     all
+}
+
+/// All addresses of the family that `bind` is not of, if all are asked for and there are such:
+/// every machine has IPv4, and IPv6 is worth a socket where it leads out.
+pub(crate) fn other_family(options: &UpOptions) -> Option<IpAddr> {
+    if !options.bind.is_unspecified() {
+        return None;
+    }
+    match options.bind {
+        IpAddr::V4(_) => {
+            let v6 = IpAddr::from([0; 16]);
+            addresses::outgoing(v6).map(|_| v6)
+        }
+        IpAddr::V6(_) => Some(IpAddr::from([0; 4])).filter(|v4| addresses::can_bind(*v4)),
+    }
 }
 
 /// The listeners that operators added before.

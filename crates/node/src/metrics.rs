@@ -39,8 +39,8 @@ pub(crate) fn text(now: Time, switch: &Switch, host: &SwitchHost, net: &Net) -> 
     out.one(
         name,
         "counter",
-        "Entries taken by the CDR journal",
-        stats.appended,
+        "Entries of calls taken by the CDR journal",
+        stats.appended - host.heartbeats,
     );
     let name = "tandem_cdr_journal_pending_bytes";
     out.one(

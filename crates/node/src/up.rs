@@ -17,19 +17,17 @@ use store::{CdrStore, LiveLog, LiveStore, Records, Sqlite};
 use switch::{Switch, SwitchConfig};
 use tokio::sync::broadcast;
 
-use crate::data::{Admin, Data, DemoUser};
+use crate::data::{Admin, Data};
+use crate::first_start::FirstUsers;
 use crate::host::SwitchHost;
 use crate::machine::SwitchMachine;
 use crate::platform::NodePlatform;
+use crate::signals::Signals;
 use crate::visit::Visitor;
 use crate::{UpOptions, addresses, certificate, first_start, listeners};
 
 /// Events that a slow watcher may be behind before it misses some.
 const EVENTS_MAX: usize = 4_096;
-/// How long the calls of a node that stops have to end.
-const STOP_TIME: Duration = Duration::from_secs(2);
-/// Between two looks at whether they have.
-const STOP_LOOK: Duration = Duration::from_millis(20);
 /// Between two looks of the shipper at the journal.
 const SHIP_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -38,7 +36,11 @@ const SHIP_INTERVAL: Duration = Duration::from_millis(500);
 /// # Errors
 /// Something it needs could not be had: a port, the data directory, a certificate.
 pub fn up(options: &UpOptions) -> Result<()> {
+    // First, so that a second platform on this machine ends before it has touched anything.
+    let http = api_socket(options)?;
     let data = Data::open(&options.data)?;
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(version, data = %options.data.display(), "starting");
     let now = net::Clock::start().now();
     let sqlite = Arc::new(Sqlite::open(&data.path("tandem.db")).context("tandem.db")?);
     let records: Arc<dyn Records> = sqlite.clone();
@@ -51,13 +53,24 @@ pub fn up(options: &UpOptions) -> Result<()> {
         .build()?;
     let node = start_node(options, &data, &records, now)?;
     let shipper = ship(&data, &cdrs)?;
-    let result = runtime.block_on(serve(options, &data, records, cdrs, users, &node));
+    let result = runtime.block_on(serve(options, &data, http, (records, cdrs), users, &node));
     node.net.stop();
     if let Ok((_, mut host)) = node.sip.join() {
         host.sync();
     }
     drop(shipper);
+    tracing::info!("stopped");
     result
+}
+
+fn api_socket(options: &UpOptions) -> Result<std::net::TcpListener> {
+    let http = SocketAddr::new(options.bind, options.http_port);
+    let bind = || {
+        let socket = std::net::TcpListener::bind(http)?;
+        socket.set_nonblocking(true)?;
+        Ok::<_, std::io::Error>(socket)
+    };
+    bind().with_context(|| format!("cannot listen on {http} for the API"))
 }
 
 /// The parts of a node that run.
@@ -75,8 +88,7 @@ fn start_node(
     now: Time,
 ) -> Result<Node> {
     let snapshot = records.snapshot()?;
-    let advertised = addresses::advertised(options, options.bind);
-    let tls = certificate::tls(data, &snapshot.settings.domain, &[advertised, options.bind])?;
+    let tls = certificate::tls(data, options, &snapshot.settings.domain, now)?;
     let config = net::Config {
         tls,
         ..net::Config::default()
@@ -148,14 +160,19 @@ fn start_engine(options: &UpOptions, settings: &model::Settings, net: &Net) -> R
         IpAddr::V4(_) => {
             config.v4 = Some(interface(options.bind));
             let v6 = IpAddr::from([0; 16]);
+            let loopback = IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]);
             if options.bind.is_unspecified() && addresses::outgoing(v6).is_some() {
                 config.v6 = Some(interface(v6));
-            } else if options.bind.is_loopback() {
-                // Loopback has both families; a bridge between them can be tried on one machine.
-                config.v6 = Some(interface(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])));
+            } else if options.bind.is_loopback() && addresses::can_bind(loopback) {
+                // Loopback has both families, unless IPv6 is switched off; a bridge between them
+                // can be tried on one machine.
+                config.v6 = Some(interface(loopback));
             }
         }
-        IpAddr::V6(_) => config.v6 = Some(interface(options.bind)),
+        IpAddr::V6(_) => {
+            config.v6 = Some(interface(options.bind));
+            config.v4 = listeners::other_family(options).map(interface);
+        }
     }
     config.inactivity = match settings.media_timeout_s {
         0 => None,
@@ -208,6 +225,8 @@ fn open_listeners(options: &UpOptions, data: &Data, net: &Net, visitor: &Visitor
 }
 
 fn announce(visitor: &Visitor, status: &net::ListenerStatus) -> Result<()> {
+    let transport = status.spec.transport;
+    tracing::info!(id = status.spec.id.0, %transport, address = %status.local, "listening");
     let listener = listeners::for_switch(status);
     visitor.tell(move |_, machine, _| machine.switch.set_listener(listener))?;
     Ok(())
@@ -216,15 +235,13 @@ fn announce(visitor: &Visitor, status: &net::ListenerStatus) -> Result<()> {
 async fn serve(
     options: &UpOptions,
     data: &Data,
-    records: Arc<dyn Records>,
-    cdrs: Arc<dyn CdrStore>,
-    users: Vec<DemoUser>,
+    http: std::net::TcpListener,
+    (records, cdrs): (Arc<dyn Records>, Arc<dyn CdrStore>),
+    users: FirstUsers,
     node: &Node,
 ) -> Result<()> {
-    let http = SocketAddr::new(options.bind, options.http_port);
-    let socket = tokio::net::TcpListener::bind(http)
-        .await
-        .with_context(|| format!("cannot listen on {http} for the API"))?;
+    let signals = Signals::listen()?;
+    let socket = tokio::net::TcpListener::from_std(http).context("the API's socket")?;
     let port = socket.local_addr()?.port();
     let host = if options.bind.is_unspecified() {
         IpAddr::from([127, 0, 0, 1])
@@ -242,53 +259,25 @@ async fn serve(
         options: options.clone(),
         data: data.clone(),
     };
-    let control = Control::new(records, cdrs, Arc::new(platform));
+    let control = Control::new(records.clone(), cdrs, Arc::new(platform));
     // The first visit waits for the switch to have taken all listeners.
     node.visitor.ask(|_, _, _| ()).await?;
     print_ready(options, node, &admin, &users, &domain);
-    let visitor = node.visitor.clone();
-    let stop = async move {
-        stop_signal().await;
-        end_calls(&visitor).await;
-    };
+    tracing::info!(api = %url, "ready");
+    let (net, data, options) = (node.net.clone(), data.clone(), options.clone());
+    let stop = signals.stop(node.visitor.clone(), move || match certificate::read_again(
+        &net, &data, &options, &records,
+    ) {
+        Ok(()) => tracing::info!("the certificate was read again"),
+        Err(error) => tracing::error!(error = format!("{error:#}"), "the certificate stays"),
+    });
     control::serve(socket, control, stop)
         .await
         .context("the API")?;
     Ok(())
 }
 
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
-/// Ends the calls there are, so that nobody talks into silence, and waits until both sides of
-/// each have said that they heard it.
-async fn end_calls(visitor: &Visitor) {
-    let ended = async {
-        let began = visitor.ask(|now, machine, _| machine.switch.stop_all(now));
-        if began.await.is_err() {
-            return;
-        }
-        while let Ok(false) = visitor
-            .ask(|_, machine, _| machine.switch.has_parted())
-            .await
-        {
-            tokio::time::sleep(STOP_LOOK).await;
-        }
-    };
-    if tokio::time::timeout(STOP_TIME, ended).await.is_err() {
-        tracing::warn!("some peers did not answer that their calls are over");
-    }
-}
-
-fn print_ready(options: &UpOptions, node: &Node, admin: &Admin, users: &[DemoUser], domain: &str) {
+fn print_ready(options: &UpOptions, node: &Node, admin: &Admin, users: &FirstUsers, domain: &str) {
     let mut sip = serde_json::Map::new();
     for status in node.net.listeners() {
         let name = status.spec.transport.param_name();
@@ -299,7 +288,7 @@ fn print_ready(options: &UpOptions, node: &Node, admin: &Admin, users: &[DemoUse
         let line = json!({
             "sip": sip,
             "http": admin.http,
-            "users": users,
+            "users": users.known,
             "domain": domain,
             "token": admin.token,
             "pid": std::process::id(),
@@ -316,8 +305,11 @@ fn print_ready(options: &UpOptions, node: &Node, admin: &Admin, users: &[DemoUse
     }
     println!("  API      {}", admin.http);
     println!("  domain   {domain}\n");
-    for user in users {
+    for user in &users.known {
         println!("  user {:<8} password {}", user.name, user.password);
+    }
+    for name in &users.unknown {
+        println!("  user {name:<8} set a new password: tandem user update {name} --password …");
     }
     println!("\nPut these into two softphones and call each other, or 600 for the echo.");
     println!("tandem --data {} call list", options.data.display());
