@@ -5,10 +5,10 @@ use core::fmt::Debug;
 use ipnet::IpNet;
 use model::{
     Account, AccountId, ApiToken, CallId, Carrier, CarrierId, Cdr, CdrLegMedia, CdrOutcome,
-    Customer, CustomerAuth, CustomerId, Device, DeviceId, DigestSecret, EndedBy, Forking, Gateway,
-    GatewayId, IdError, KeepAlive, LimitSpec, MediaMode, Number, NumberId, NumberTarget,
-    OutboundAuth, Overflow, Rewrite, Role, Route, RouteId, Settings, TokenId, TransportSpec, User,
-    UserId,
+    Customer, CustomerAuth, CustomerId, Device, DeviceId, DigestOffer, DigestSecret, EndedBy,
+    Forking, Gateway, GatewayId, IdError, KeepAlive, LimitSpec, MediaMode, Number, NumberId,
+    NumberTarget, OutboundAuth, Overflow, Rewrite, Role, Route, RouteId, Settings, TokenId,
+    TransportSpec, User, UserId,
 };
 use proptest::prelude::*;
 use serde::Serialize;
@@ -183,6 +183,7 @@ proptest! {
     ) {
         survives(&Settings {
             domain,
+            digest: DigestOffer::Both,
             limits,
             overflow: Overflow { peer, retry_after_s: short[0] },
             media: if flag { MediaMode::Relay } else { MediaMode::Bypass },

@@ -1,10 +1,10 @@
 //! Runs the roles of a machine: opens stores and sockets, wires the switch to network, media,
 //! journal and API, and serves until it is told to stop.
 //!
-//! [`up`] is the whole platform in one process. Threads: `sip` (the switch and its sockets),
+//! [`up()`] is the whole platform in one process. Threads: `sip` (the switch and its sockets),
 //! media workers, two of the network's streams and resolver, the API's runtime, the journal's
 //! sync and shipper. They share no lock on the call path; whoever wants something of the switch
-//! sends it a visit ([`visit::Visitor`]), which runs on the `sip` thread.
+//! sends it a visit (`visit::Visitor`), which runs on the `sip` thread.
 
 mod addresses;
 mod certificate;

@@ -29,7 +29,7 @@ pub(crate) struct CustomerFields {
     #[arg(long, conflicts_with = "networks")]
     #[serde(skip)]
     password: Option<String>,
-    /// Where its own switch takes calls to its numbers: host[:port]
+    /// Where its own switch takes calls to its numbers: host or host:port
     #[arg(long)]
     host: Option<String>,
     /// How its media travels
