@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document, made from the code.
 //!
 //! Single endpoints document themselves by their attributes. Those of records are alike, so
-//! their part is made here from [`Resource`]. The copy in `docs/openapi.json` lets a review see
+//! their part is made here from `Resource`. The copy in `docs/openapi.json` lets a review see
 //! what a change does to clients.
 
 use std::sync::OnceLock;
