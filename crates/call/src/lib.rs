@@ -1,10 +1,10 @@
 //! The back-to-back user agent as a machine: one [`Call`] joins two dialogs.
 //!
-//! A call has two phases. While it is being set up ([`setup`]), the caller's INVITE is offered to
+//! A call has two phases. While it is being set up (`setup`), the caller's INVITE is offered to
 //! the attempts of a [`Plan`], several at a time or one after the other; each early dialog of a
 //! callee is mirrored by one towards the caller, as a forking proxy would show it. Once somebody
 //! answers, one [`Pair`] of legs is left, and what one side sends inside its dialog is carried to
-//! the other ([`relay`]), except what is the call's own affair: session timers, BYE, REFER.
+//! the other (`relay`), except what is the call's own affair: session timers, BYE, REFER.
 //!
 //! The call owns no socket, timer, clock or transaction. Its owner feeds it [`Input`]s and
 //! carries out the [`Output`]s that it appends to a queue. Media and targets may be answered

@@ -5,7 +5,7 @@ use sip::Method;
 /// Requests by method, responses by class, and what was dropped, by reason.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
-    /// Requests received, by [`method_label`].
+    /// Requests received, by [`METHODS`].
     pub requests: [u64; METHODS.len()],
     /// Responses received, by class 1 to 6.
     pub responses: [u64; 7],
