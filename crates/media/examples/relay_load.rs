@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use media::{AddressFamily, Engine, EngineConfig, Interface, Negotiation, Side};
+use media::{AddressFamily, Engine, EngineConfig, Interface, Negotiation, Options, Side};
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -85,6 +85,7 @@ fn connect(engine: &mut Engine, call: u64, a: &str, b: &str) -> Result<[Vec<u8>;
         from,
         sdp,
         signalling: None,
+        options: Options::relay(),
     };
     let offer = engine.offer(call, from(Side::A, a.as_bytes()), AddressFamily::V4)?;
     let answer = engine.answer(call, from(Side::B, b.as_bytes()))?;

@@ -17,6 +17,7 @@ use crate::channel::Role;
 use crate::config::{AddressFamily, EngineConfig};
 use crate::counters::Counters;
 use crate::error::{MediaError, StartError};
+use crate::options::Options;
 use crate::ports::Ports;
 use crate::report::SessionReport;
 use crate::worker::{Command, Handle};
@@ -259,6 +260,8 @@ pub struct Negotiation<'a> {
     /// Where the message that carried it came from. Lets the media of a peer behind a NAT be
     /// told from a stranger's.
     pub signalling: Option<IpAddr>,
+    /// What is asked beyond relaying.
+    pub options: &'a Options,
 }
 
 /// One side of a session.

@@ -14,6 +14,7 @@ mod counters;
 mod engine;
 mod error;
 mod formats;
+mod options;
 mod ports;
 mod report;
 mod source;
@@ -25,4 +26,7 @@ pub use config::{AddressFamily, EngineConfig, Interface};
 pub use counters::{Counters, DropReason};
 pub use engine::{Engine, MediaEvent, Negotiation, PortUsage, Side};
 pub use error::{MediaError, StartError};
+pub use options::{
+    CodecChanges, Feedback, Ice, Options, RtcpMux, SourcePolicy, Transport,
+};
 pub use report::{LegReport, SessionReport};

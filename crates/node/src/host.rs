@@ -3,7 +3,7 @@
 use clock::Time;
 use control::PlatformEvent;
 use crossbeam_channel::Receiver;
-use media::{AddressFamily, Engine, LegReport, MediaError, MediaEvent, Negotiation, Side};
+use media::{AddressFamily, Engine, LegReport, MediaError, MediaEvent, Negotiation, Options, Side};
 use model::CdrLegMedia;
 use net::Host;
 use serde_json::json;
@@ -57,6 +57,7 @@ impl SwitchHost {
             from: side(request.from),
             sdp: &request.sdp,
             signalling: Some(request.signalling),
+            options: Options::relay(),
         };
         let toward = match request.toward {
             call::Family::V4 => AddressFamily::V4,

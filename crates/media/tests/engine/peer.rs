@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use media::{AddressFamily, Engine, EngineConfig, Interface, Negotiation, Side};
+use media::{AddressFamily, Engine, EngineConfig, Interface, Negotiation, Options, Side};
 
 /// A phone, with its RTP and RTCP sockets.
 pub(crate) struct Peer {
@@ -147,6 +147,7 @@ pub(crate) fn signalled<'a>(side: Side, sdp: &'a str, ip: &str) -> Negotiation<'
         from: side,
         sdp: sdp.as_bytes(),
         signalling: Some(ip.parse::<IpAddr>().expect("an address")),
+        options: Options::relay(),
     }
 }
 

@@ -1,0 +1,127 @@
+//! What is asked for one description beyond relaying it.
+//!
+//! An offer's options say what the *other* side is offered; an answer goes back in the terms that
+//! the offerer asked in. The defaults are what a plain relay does.
+
+use std::net::IpAddr;
+
+/// Options of one [`crate::Negotiation`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// What media travels in towards the other side.
+    pub transport: Transport,
+    /// Whether the other side is offered ICE.
+    pub ice: Ice,
+    /// Whether RTP and RTCP share a port towards the other side (RFC 5761).
+    pub rtcp_mux: RtcpMux,
+    /// Whose packets are believed of the side that made this description.
+    pub source: SourcePolicy,
+    /// Said to the other side instead of our own address.
+    pub media_address: Option<IpAddr>,
+    /// Which codecs the other side is offered, and what is transcoded.
+    pub codecs: CodecChanges,
+    /// The packet time offered to the other side in milliseconds; `None`: as it came.
+    pub ptime_ms: Option<u8>,
+}
+
+impl Options {
+    /// Plain relaying.
+    #[must_use]
+    pub fn relay() -> &'static Self {
+        static RELAY: Options = Options {
+            transport: Transport::AsOffered,
+            ice: Ice::Remove,
+            rtcp_mux: RtcpMux::AsOffered,
+            source: SourcePolicy::Learn,
+            media_address: None,
+            codecs: CodecChanges {
+                strip: Vec::new(),
+                except: Vec::new(),
+                mask: Vec::new(),
+                transcode: Vec::new(),
+                offer: Vec::new(),
+            },
+            ptime_ms: None,
+        };
+        &RELAY
+    }
+}
+
+/// What media travels in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// As the description came.
+    #[default]
+    AsOffered,
+    /// Plain RTP: `RTP/AVP`, or `RTP/AVPF` with feedback.
+    Rtp(Feedback),
+    /// SRTP with keys in the description (RFC 4568).
+    Sdes(Feedback),
+    /// SRTP with keys by DTLS (RFC 5764).
+    Dtls(Feedback),
+    /// `RTP/AVP` with `a=crypto`, taken up if the other side knows it (RFC 8643).
+    Opportunistic,
+}
+
+/// Whether a profile says feedback (RFC 4585).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Feedback {
+    /// `AVP`, `SAVP`.
+    #[default]
+    Without,
+    /// `AVPF`, `SAVPF`.
+    With,
+}
+
+/// Whether the other side is offered ICE (RFC 8445).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ice {
+    /// It is not.
+    #[default]
+    Remove,
+    /// As a lite agent.
+    Lite,
+    /// As a full agent.
+    Full,
+}
+
+/// Whether RTP and RTCP share a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RtcpMux {
+    /// As the description came.
+    #[default]
+    AsOffered,
+    /// Offered.
+    Offer,
+    /// The only way.
+    Require,
+    /// Not offered, and taken apart if the offerer multiplexes.
+    Demux,
+}
+
+/// Whose packets are believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SourcePolicy {
+    /// Learned from the first packets, then pinned.
+    #[default]
+    Learn,
+    /// The described address alone.
+    Described,
+    /// Packets go where the description says, whatever address they come from.
+    Asymmetric,
+}
+
+/// Changes to the codecs that the other side is offered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CodecChanges {
+    /// Taken off; `full` and `all` name every one.
+    pub strip: Vec<String>,
+    /// Kept although stripped.
+    pub except: Vec<String>,
+    /// Taken off towards the other side but accepted from the offerer by transcoding.
+    pub mask: Vec<String>,
+    /// Added for the other side, transcoded if it chooses them.
+    pub transcode: Vec<String>,
+    /// Put first, in this order.
+    pub offer: Vec<String>,
+}
