@@ -26,7 +26,5 @@ pub use config::{AddressFamily, EngineConfig, Interface};
 pub use counters::{Counters, DropReason};
 pub use engine::{Engine, MediaEvent, Negotiation, PortUsage, Side};
 pub use error::{MediaError, StartError};
-pub use options::{
-    CodecChanges, Feedback, Ice, Options, RtcpMux, SourcePolicy, Transport,
-};
+pub use options::{CodecChanges, Feedback, Ice, Options, RtcpMux, SourcePolicy, Transport};
 pub use report::{LegReport, SessionReport};
