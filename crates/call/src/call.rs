@@ -14,9 +14,9 @@ use crate::config::MediaMode;
 use crate::ending;
 use crate::ending::Parting;
 use crate::headers::Trust;
-use crate::io::{Ctx, Hop, Input, Output, RequestId, Respond, Side, Timer, Uas};
+use crate::io::{Ctx, Hop, Input, MediaAsk, Output, RequestId, Respond, Side, Timer, Uas};
 use crate::leg::{Leg, Pair, PairId, Reach};
-use crate::pending::{Pending, Purpose, Wait};
+use crate::pending::{Asked, Pending, Purpose};
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::setup::Setup;
@@ -25,6 +25,9 @@ use crate::transfer::Transfer;
 /// The most inputs that wait for the media relay. Beyond, requests get 503 and provisional
 /// responses are dropped; what remains answers something the call itself has asked for.
 const INBOX_MAX: usize = 64;
+
+/// How long the media relay may take to answer; then what waits for it fails with 503.
+pub(crate) const MEDIA_WAIT: Duration = Duration::from_secs(4);
 
 /// What the owner knows of a new call.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +75,8 @@ pub struct Call {
     /// Legs of an ended call whose peers have not acknowledged our 2xx yet.
     pub(crate) parting: Vec<Parting>,
     timers: SmallVec<[(Time, Timer); 4]>,
-    wait: Option<Box<Wait>>,
+    wait: Option<Box<Asked>>,
+    last_ask: MediaAsk,
     inbox: VecDeque<Input>,
     next_request: u32,
     next_pair: u8,
@@ -122,6 +126,7 @@ impl Call {
             parting: Vec::new(),
             timers: SmallVec::new(),
             wait: None,
+            last_ask: MediaAsk::default(),
             inbox: VecDeque::new(),
             next_request: 1,
             next_pair: 0,
@@ -135,19 +140,24 @@ impl Call {
         if self.gone {
             return;
         }
-        let is_media = matches!(input, Input::Media(_));
+        let is_media = matches!(input, Input::Media(..));
         if self.wait.is_some() && !is_media {
             self.put_aside(ctx, input);
             return;
         }
         self.take(ctx, input);
+        self.take_what_waited(ctx);
+        self.tidy(ctx);
+    }
+
+    /// What came while the media relay was asked, until it is asked again.
+    fn take_what_waited(&mut self, ctx: &mut Ctx<'_>) {
         while self.wait.is_none() {
             let Some(next) = self.inbox.pop_front() else {
                 break;
             };
             self.take(ctx, next);
         }
-        self.tidy(ctx);
     }
 
     /// Keeps an input until the media relay has answered.
@@ -166,7 +176,18 @@ impl Call {
 
     /// Fires the timers that are due; while the media relay is asked they wait like inputs.
     pub fn handle_timeout(&mut self, ctx: &mut Ctx<'_>) {
+        if self
+            .wait
+            .as_ref()
+            .is_some_and(|asked| asked.until <= ctx.now)
+        {
+            self.give_up_on_relay(ctx);
+            self.take_what_waited(ctx);
+        }
         while let Some(when) = self.poll_timeout().filter(|when| *when <= ctx.now) {
+            if self.is_waiting() {
+                break;
+            }
             let Some(at) = self.timers.iter().position(|(w, _)| *w == when) else {
                 break;
             };
@@ -179,8 +200,8 @@ impl Call {
     /// When [`Call::handle_timeout`] is wanted.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        if self.is_waiting() {
-            return None;
+        if let Some(asked) = &self.wait {
+            return Some(asked.until);
         }
         self.timers.iter().map(|(when, _)| *when).min()
     }

@@ -19,6 +19,11 @@ pub type Uas = u64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u32);
 
+/// A question to the media relay: the answer names it, so that one that comes too late is not
+/// taken for the answer to the next question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MediaAsk(pub u16);
+
 /// How one of our requests ended without a response of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Uac {
@@ -140,7 +145,7 @@ pub enum Input {
     /// The answer to [`Output::Redirected`] or [`Output::Transfer`].
     Routed(Result<Plan, RefusedDial>),
     /// The answer to [`Output::Media`]: the description for the other side.
-    Media(Result<Bytes, RefusedDial>),
+    Media(MediaAsk, Result<Bytes, RefusedDial>),
     /// A leg that another call has released takes the place of the one that referred to it.
     Adopt {
         /// The leg.
@@ -300,8 +305,10 @@ pub enum Output {
         replaces: Option<Box<[u8]>>,
     },
     /// Ask the media relay; answer with [`Input::Media`], with an error if the relay is gone:
-    /// inputs and timers wait for it.
+    /// inputs and timers wait for it, for a few seconds.
     Media {
+        /// Names the question in the answer.
+        ask: MediaAsk,
         /// Which session.
         session: u64,
         /// What.

@@ -1,8 +1,9 @@
 //! Requests of ours that wait for a response, and steps that wait for the media relay.
 
+use clock::Time;
 use sip::{Flow, Message, Method};
 
-use crate::io::{RequestId, Side, Uas};
+use crate::io::{MediaAsk, RequestId, Side, Uas};
 use crate::leg::PairId;
 
 /// A request of ours without a final response.
@@ -70,6 +71,15 @@ impl Relayed {
     pub(crate) fn may_offer(&self) -> bool {
         matches!(self.request.method(), Method::Invite | Method::Update)
     }
+}
+
+/// A question to the media relay that has no answer yet.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) ask: MediaAsk,
+    /// From then on no answer is expected.
+    pub(crate) until: Time,
+    pub(crate) then: Wait,
 }
 
 /// A step that goes on when the media relay has answered.

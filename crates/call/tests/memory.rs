@@ -102,7 +102,7 @@ fn answered(config: &Config, key: u64) -> Call {
                     targets: Ok(vec![Destination::Flow(flow)]),
                 },
             ),
-            Output::Media { sdp, .. } => call.handle(&mut ctx, Input::Media(Ok(sdp))),
+            Output::Media { ask, sdp, .. } => call.handle(&mut ctx, Input::Media(ask, Ok(sdp))),
             Output::Request {
                 id,
                 method: Method::Invite,

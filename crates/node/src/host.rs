@@ -125,7 +125,9 @@ impl Host<SwitchMachine> for SwitchHost {
         match effect {
             Effect::Media(request) => {
                 let answer = self.media(&request).map(Into::into);
-                machine.switch.handle_media(now, request.call, answer);
+                machine
+                    .switch
+                    .handle_media(now, request.call, request.ask, answer);
             }
             Effect::MediaEnd { call, session } => {
                 let report = self.engine.delete(session).unwrap_or_default();

@@ -1,5 +1,7 @@
 //! The media relay: gives descriptions back as they came, and counts its sessions.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use model::CdrLegMedia;
 use switch::{CallKey, MediaRequest};
@@ -7,12 +9,32 @@ use switch::{CallKey, MediaRequest};
 use crate::dice::Dice;
 
 /// The sessions that are open.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Relay {
     open: Vec<(CallKey, u64)>,
+    /// Its own, so that the seeds of mended bugs draw what they always drew.
+    dice: Dice,
 }
 
 impl Relay {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            open: Vec::new(),
+            dice: Dice::new(!seed),
+        }
+    }
+
+    /// How much later than usual an answer comes; `None` if it never does.
+    pub(crate) fn lateness(&mut self) -> Option<Duration> {
+        if self.dice.percent(LOST_PERCENT) {
+            return None;
+        }
+        Some(match self.dice.percent(LATE_PERCENT) {
+            true => self.dice.millis(1_000, 8_000),
+            false => Duration::ZERO,
+        })
+    }
+
     /// What is answered to a request: the description, or for want of ports a status.
     pub(crate) fn take(&mut self, request: &MediaRequest, dice: &mut Dice) -> Result<Bytes, u16> {
         let session = (request.call, request.session);
@@ -57,3 +79,5 @@ pub(crate) fn report() -> [CdrLegMedia; 2] {
 }
 
 const REFUSALS_PERCENT: u64 = 2;
+const LOST_PERCENT: u64 = 1;
+const LATE_PERCENT: u64 = 2;

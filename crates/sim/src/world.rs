@@ -10,7 +10,7 @@ use bytes::Bytes;
 use clock::Time;
 use model::CdrLegMedia;
 use sip::{ConnId, ListenerId, Targets, Transport};
-use switch::{CallKey, Listener, Output, Switch, SwitchConfig};
+use switch::{CallKey, Listener, MediaAsk, Output, Switch, SwitchConfig};
 
 use crate::Keep;
 use crate::agent::{Agent, Wish, switch_address};
@@ -72,6 +72,7 @@ pub(crate) enum Happening {
     },
     Media {
         call: CallKey,
+        ask: MediaAsk,
         answer: Result<Bytes, u16>,
     },
     MediaReport {
@@ -124,7 +125,7 @@ impl World {
             now: start,
             switch,
             agents,
-            relay: Relay::default(),
+            relay: Relay::new(seed),
             ledger: Ledger::default(),
             trace: Trace::new(keep, start),
             dice,
@@ -209,9 +210,9 @@ impl World {
                 self.tell(|w| format!("{} is back", w.agents[agent].name));
                 self.with_agent(agent, Agent::revive);
             }
-            Happening::Media { call, answer } => {
+            Happening::Media { call, ask, answer } => {
                 self.tell(|_| format!("relay -> switch  {call:?} {}", answer_text(&answer)));
-                self.switch.handle_media(now, call, answer);
+                self.switch.handle_media(now, call, ask, answer);
             }
             Happening::MediaReport { call, legs } => self.switch.handle_media_report(call, legs),
             Happening::Resolved { id, targets } => {
@@ -245,9 +246,12 @@ impl World {
                 Output::Media(request) => {
                     let answer = self.relay.take(&request, &mut self.dice);
                     let at = self.now + self.dice.millis(0, 20);
-                    let call = request.call;
+                    let (call, ask) = (request.call, request.ask);
                     self.tell(|_| format!("switch -> relay  {call:?} {:?}", request.op));
-                    self.push(at, Happening::Media { call, answer });
+                    match self.relay.lateness() {
+                        Some(late) => self.push(at + late, Happening::Media { call, ask, answer }),
+                        None => self.tell(|_| format!("relay says nothing to  {call:?}")),
+                    }
                 }
                 Output::MediaEnd { call, session } => {
                     self.tell(|_| format!("switch -> relay  {call:?} end"));

@@ -224,6 +224,7 @@ impl Switch {
                 self.transfer(now, key, by, &target, replaces.as_deref());
             }
             CallOutput::Media {
+                ask,
                 session,
                 op,
                 from,
@@ -233,6 +234,7 @@ impl Switch {
             } => {
                 let request = MediaRequest {
                     call: key,
+                    ask,
                     session,
                     op,
                     from,

@@ -26,6 +26,7 @@ mod stop;
 mod switch;
 mod views;
 
+pub use call::MediaAsk;
 pub use counters::{BUCKETS_MS, Counters, Histogram, METHODS};
 pub use defence::{
     BAN, BANS_MAX, Ban, Defence, FAILURES_MAX, FAILURES_WINDOW, REQUESTS_BURST_MAX,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use call::{Family, MediaOp, Side};
+use call::{Family, MediaAsk, MediaOp, Side};
 use clock::Time;
 use model::{AccountId, CallId, CarrierId, Cdr, CustomerId, GatewayId, UserId};
 use sip::{Flow, Transmit, Transport};
@@ -59,6 +59,8 @@ pub enum Output {
 pub struct MediaRequest {
     /// The call.
     pub call: CallKey,
+    /// Names the question in the answer.
+    pub ask: MediaAsk,
     /// The session.
     pub session: u64,
     /// What.

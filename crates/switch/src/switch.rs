@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ahash::RandomState;
 use bytes::Bytes;
-use call::{Config as CallConfig, Input, Random, RefusedDial};
+use call::{Config as CallConfig, Input, MediaAsk, Random, RefusedDial};
 use clock::{Time, Wheel};
 use hashbrown::HashMap;
 use limits::Limits;
@@ -210,9 +210,15 @@ impl Switch {
     }
 
     /// The answer to [`Output::Media`].
-    pub fn handle_media(&mut self, now: Time, call: CallKey, answer: Result<Bytes, u16>) {
+    pub fn handle_media(
+        &mut self,
+        now: Time,
+        call: CallKey,
+        ask: MediaAsk,
+        answer: Result<Bytes, u16>,
+    ) {
         let answer = answer.map_err(RefusedDial::from);
-        self.feed(now, call, Input::Media(answer));
+        self.feed(now, call, Input::Media(ask, answer));
         self.pump(now);
     }
 

@@ -5,11 +5,13 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use sip::{Flow, Message, Method};
 
-use super::Call;
+use super::{Call, MEDIA_WAIT};
 use crate::config::MediaMode;
-use crate::io::{Ctx, Family, Input, MediaOp, Output, RefusedDial, RequestId, Side, Timer, Uac};
+use crate::io::{
+    Ctx, Family, Input, MediaAsk, MediaOp, Output, RefusedDial, RequestId, Side, Timer, Uac,
+};
 use crate::leg::PairId;
-use crate::pending::{Purpose, Wait};
+use crate::pending::{Asked, Purpose, Wait};
 use crate::reason::Cause;
 
 impl Call {
@@ -28,7 +30,7 @@ impl Call {
             Input::NoAck { uas } => self.handle_no_ack(ctx, uas),
             Input::Dial { attempt, targets } => self.handle_dial(ctx, attempt, targets),
             Input::Routed(plan) => self.handle_routed(ctx, plan),
-            Input::Media(answer) => self.handle_media(ctx, answer),
+            Input::Media(ask, answer) => self.handle_media(ctx, ask, answer),
             Input::Adopt { leg, token } => self.take_over(ctx, *leg, token),
             Input::End(cause) => self.end(ctx, cause),
         }
@@ -92,11 +94,26 @@ impl Call {
         }
     }
 
-    fn handle_media(&mut self, ctx: &mut Ctx<'_>, answer: Result<Bytes, RefusedDial>) {
-        let Some(wait) = self.wait.take() else { return };
+    fn handle_media(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        ask: MediaAsk,
+        answer: Result<Bytes, RefusedDial>,
+    ) {
+        let Some(asked) = self.wait.take_if(|asked| asked.ask == ask) else {
+            return;
+        };
         match answer {
-            Ok(sdp) => self.resume(ctx, *wait, &sdp),
-            Err(refused) => self.media_failed(ctx, *wait, &refused),
+            Ok(sdp) => self.resume(ctx, asked.then, &sdp),
+            Err(refused) => self.media_failed(ctx, asked.then, &refused),
+        }
+    }
+
+    /// The relay has not answered in time: as if it had refused.
+    pub(super) fn give_up_on_relay(&mut self, ctx: &mut Ctx<'_>) {
+        if let Some(asked) = self.wait.take() {
+            let why = "the media relay does not answer".into();
+            self.media_failed(ctx, asked.then, &RefusedDial::because(503, why));
         }
     }
 
@@ -175,7 +192,9 @@ impl Call {
         then: Wait,
     ) {
         self.session_open = true;
+        self.last_ask.0 = self.last_ask.0.wrapping_add(1);
         ctx.emit(Output::Media {
+            ask: self.last_ask,
             session: self.session,
             op,
             from,
@@ -183,6 +202,10 @@ impl Call {
             toward,
             signalling,
         });
-        self.wait = Some(Box::new(then));
+        self.wait = Some(Box::new(Asked {
+            ask: self.last_ask,
+            until: ctx.now + MEDIA_WAIT,
+            then,
+        }));
     }
 }

@@ -1,10 +1,10 @@
 //! The media relay: what is asked, refusals at each point, and order while it thinks.
 
 use call::{Cause, EndedBy, Input, MediaOp, Phase, Side};
-use sip::Method;
+use sip::{HeaderName, Method};
 
 use crate::peer::{ALICE_SDP, BOB_SDP, sdp};
-use crate::world::{INVITE, Relay, World, body, config, to_bob};
+use crate::world::{INVITE, Relay, World, body, config, header, to_bob};
 
 fn slow() -> World {
     let trust = call::Trust::Untrusted;
@@ -140,9 +140,12 @@ fn timers_wait_for_the_relay_too() {
     let mut w = slow();
     w.relay_answers();
     let invite = w.sent(Method::Invite);
+    w.reply(&invite, 180, "bobtag", "", "");
+    w.told(INVITE, 180);
+    w.pass_s(28);
     w.reply(&invite, 200, "bobtag", "", BOB_SDP);
     w.ack();
-    w.pass_s(60);
+    w.pass_s(3);
     w.silent();
     w.relay_answers();
     w.told(INVITE, 200);
@@ -154,6 +157,51 @@ fn timers_wait_for_the_relay_too() {
     );
     w.feed(Input::NoAck { uas: INVITE });
     w.close(&Cause::NoAck);
+}
+
+#[test]
+fn a_relay_that_never_answers_fails_the_call() {
+    let mut w = slow();
+    w.pass_s(3);
+    w.silent();
+    w.pass_s(1);
+    let refused = w.told(INVITE, 503);
+    let reason = header(&refused, HeaderName::Reason);
+    assert!(reason.contains("media relay failed"), "{reason}");
+    w.relay_answers();
+    w.silent();
+    let report = w.close(&Cause::MediaFailed);
+    assert_eq!(report.status, 503);
+}
+
+#[test]
+fn a_caller_that_gave_up_is_told_when_the_relay_never_answers() {
+    let mut w = slow();
+    w.cancel();
+    w.pass_s(4);
+    // The INVITE has its answer; the CANCEL finds nothing left to do.
+    w.told(INVITE, 503);
+    w.close(&Cause::MediaFailed);
+}
+
+#[test]
+fn an_offer_the_relay_never_answers_is_refused_and_a_late_answer_changes_nothing() {
+    let (mut w, _) = World::answered();
+    w.relay = Relay::IsSlow;
+    let first = w.alice.request("INVITE", "", &sdp("alice2", "192.0.2.10"));
+    let first = w.request(first);
+    let unanswered = w.ask;
+    w.pass_s(4);
+    w.told(first, 503);
+    assert_eq!(w.call.phase(), Phase::Answered);
+    let second = w.alice.request("INVITE", "", &sdp("alice3", "192.0.2.10"));
+    w.request(second);
+    w.feed(Input::Media(unanswered, Ok("too late".into())));
+    w.silent();
+    w.relay_answers();
+    assert!(body(&w.sent(Method::Invite).message).contains("s=alice3"));
+    w.feed(Input::End(Cause::Operator));
+    w.close(&Cause::Operator);
 }
 
 #[test]

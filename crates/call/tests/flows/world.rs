@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use call::{
-    Attempt, Call, CallFacts, Cause, Config, Ctx, EndReport, EndedBy, Fact, Hop, Input, MediaOp,
-    Output, Plan, Reach, Redirects, RefusedDial, RequestId, Respond, Side, Trust, Uac, Yields,
+    Attempt, Call, CallFacts, Cause, Config, Ctx, EndReport, EndedBy, Fact, Hop, Input, MediaAsk,
+    MediaOp, Output, Plan, Reach, Redirects, RefusedDial, RequestId, Respond, Side, Trust, Uac,
+    Yields,
 };
 use clock::Time;
 use sip::{Destination, Flow, Framing, ListenerId, Message, Method, Transport};
@@ -58,6 +59,8 @@ pub(crate) struct World {
     pub(crate) holds_dials: bool,
     /// Whether a slow relay has been asked.
     owed: bool,
+    /// The last question to the relay.
+    pub(crate) ask: MediaAsk,
     pub(crate) ledger: Ledger,
     next_uas: u64,
 }
@@ -218,6 +221,7 @@ impl World {
             unresolved: Vec::new(),
             holds_dials: false,
             owed: false,
+            ask: MediaAsk::default(),
             ledger: Ledger::default(),
             next_uas: INVITE + 1,
         };
@@ -341,12 +345,12 @@ impl World {
     pub(crate) fn relay_answers(&mut self) {
         self.owed = false;
         let (_, op, _, sdp) = self.media.last().cloned().expect("nothing was asked");
-        self.feed(Input::Media(Ok(relayed(op, &sdp))));
+        self.feed(Input::Media(self.ask, Ok(relayed(op, &sdp))));
     }
 
     pub(crate) fn relay_refuses(&mut self, status: u16) {
         self.owed = false;
-        self.feed(Input::Media(Err(RefusedDial::from(status))));
+        self.feed(Input::Media(self.ask, Err(RefusedDial::from(status))));
     }
 
     /// Lets time pass, timers firing one by one.
@@ -529,6 +533,7 @@ impl World {
             Output::Cancel { id, reason } => self.cancels.push((id, reason.into())),
             Output::Dial { attempt, uri, .. } => self.dial(attempt, &uri),
             Output::Media {
+                ask,
                 session,
                 op,
                 from,
@@ -537,8 +542,9 @@ impl World {
             } => {
                 let sdp = String::from_utf8(sdp.to_vec()).unwrap();
                 self.media.push((session, op, from, sdp.clone()));
+                self.ask = ask;
                 match self.relay {
-                    Relay::Answers => self.feed(Input::Media(Ok(relayed(op, &sdp)))),
+                    Relay::Answers => self.feed(Input::Media(ask, Ok(relayed(op, &sdp)))),
                     Relay::Refuses(status) => self.relay_refuses(status),
                     Relay::IsSlow => self.owed = true,
                 }

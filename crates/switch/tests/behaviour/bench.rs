@@ -103,7 +103,7 @@ pub(crate) fn answer_by_echo(switch: &mut Switch) -> String {
         match output {
             Output::Media(ask) => {
                 let sdp = Bytes::from_static(b"v=0\r\n");
-                switch.handle_media(NOW, ask.call, Ok(sdp));
+                switch.handle_media(NOW, ask.call, ask.ask, Ok(sdp));
             }
             Output::Transmit(t) => {
                 let message = Message::parse(t.bytes, Framing::Datagram).unwrap();
