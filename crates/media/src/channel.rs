@@ -23,6 +23,16 @@ pub(crate) struct Channel {
     role: Role,
     kind: Kind,
     ends: [End; 2],
+    path: Path,
+}
+
+/// Which way packets take through the worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// Unchanged, from socket to socket.
+    Plain,
+    /// By way of [`crate::full::Full`].
+    Full,
 }
 
 /// What is done with packets.
@@ -55,7 +65,19 @@ pub(crate) struct Terms {
     pub(crate) signalling: Option<IpAddr>,
     /// Whether it takes media now. RTCP flows regardless (RFC 3264 §5.1).
     pub(crate) receives: bool,
+    /// By which port it takes RTCP.
+    pub(crate) rtcp: RtcpPort,
     pub(crate) formats: Arc<Formats>,
+}
+
+/// By which port a side takes RTCP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum RtcpPort {
+    /// One of its own.
+    #[default]
+    Own,
+    /// That of RTP (RFC 5761).
+    Shared,
 }
 
 /// One side of a channel.
@@ -85,7 +107,38 @@ impl Channel {
             role,
             kind: Kind::Rtp,
             ends: stats.map(End::new),
+            path: Path::Plain,
         }
+    }
+
+    /// Which way packets take.
+    #[inline]
+    pub(crate) fn path(&self) -> Path {
+        self.path
+    }
+
+    /// Sends packets another way from now on.
+    pub(crate) fn take(&mut self, path: Path) {
+        self.path = path;
+    }
+
+    /// Whether it carries what is neither RTP nor RTCP.
+    pub(crate) fn is_opaque(&self) -> bool {
+        self.kind == Kind::Opaque
+    }
+
+    /// The side that packets which came from `side` go to.
+    pub(crate) fn destination_side(&self, side: Side) -> Side {
+        match self.role {
+            Role::Relay => side.other(),
+            Role::Echo => side,
+        }
+    }
+
+    /// By which port a side takes RTCP.
+    pub(crate) fn rtcp_port(&self, side: Side) -> RtcpPort {
+        let terms = self.ends[side as usize].terms.as_ref();
+        terms.map_or(RtcpPort::Own, |terms| terms.rtcp)
     }
 
     /// Where a side may send to from now on.
@@ -136,10 +189,7 @@ impl Channel {
     /// # Errors
     /// Why they go nowhere.
     pub(crate) fn route(&self, side: Side) -> Result<(&UdpSocket, &SockAddr), DropReason> {
-        let end = match self.role {
-            Role::Relay => &self.ends[side.other() as usize],
-            Role::Echo => &self.ends[side as usize],
-        };
+        let end = &self.ends[self.destination_side(side) as usize];
         let terms = end.terms.as_ref().ok_or(DropReason::NoDestination)?;
         if !terms.receives && self.kind != Kind::Rtcp {
             return Err(DropReason::Held);

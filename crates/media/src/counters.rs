@@ -80,11 +80,13 @@ pub enum DropReason {
     Held,
     /// The kernel refused to send it.
     SendFailed,
+    /// More packets were made of one round than a worker keeps.
+    Overflow,
 }
 
 impl DropReason {
     /// Each reason once, in the order of declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::UnknownSource,
         Self::NotRtp,
         Self::Truncated,
@@ -93,6 +95,7 @@ impl DropReason {
         Self::NoDestination,
         Self::Held,
         Self::SendFailed,
+        Self::Overflow,
     ];
 
     /// The name in metrics.
@@ -107,6 +110,7 @@ impl DropReason {
             Self::NoDestination => "no_destination",
             Self::Held => "held",
             Self::SendFailed => "send_failed",
+            Self::Overflow => "overflow",
         }
     }
 }

@@ -17,10 +17,11 @@ use crate::channel::Role;
 use crate::config::{AddressFamily, EngineConfig};
 use crate::counters::Counters;
 use crate::error::{MediaError, StartError};
+use crate::full::{Place, Stage};
 use crate::options::Options;
 use crate::ports::Ports;
 use crate::report::SessionReport;
-use crate::worker::{Command, Handle};
+use crate::worker::{Command, Handle, MediumId};
 use negotiate::parse;
 use session::{Offer, Session};
 use terms::Wish;
@@ -163,6 +164,30 @@ impl Engine {
             session.version = version;
         }
         Ok(out)
+    }
+
+    /// Puts a stage on the full path of a medium, counted from 0, or takes the one in that place
+    /// away. Nothing happens for a session or medium that is not there.
+    #[allow(dead_code, reason = "the stages that use it are yet to come")]
+    pub(crate) fn set_stage(
+        &mut self,
+        session: u64,
+        stream: usize,
+        place: Place,
+        stage: Option<Box<dyn Stage>>,
+    ) {
+        let Some(session) = self.sessions.get(&session) else {
+            return;
+        };
+        let medium = MediumId {
+            slot: session.slot,
+            stream,
+        };
+        self.workers[session.worker].send([Command::Stage {
+            medium,
+            place,
+            stage,
+        }]);
     }
 
     /// What came from both sides so far; `None` for an unknown session.

@@ -14,6 +14,7 @@ mod counters;
 mod engine;
 mod error;
 mod formats;
+mod full;
 mod options;
 mod ports;
 mod report;

@@ -4,6 +4,7 @@
 //! gather for a tick before it looks again, and one that is quiet is woken by each packet: the
 //! tick is paid where it saves something, in delay of less than a twentieth of a packet time.
 
+mod full;
 mod handle;
 mod pace;
 mod session;
@@ -16,11 +17,15 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
+use crate::channel::Path;
 use crate::config::AddressFamily;
 use crate::counters::{DropReason, WorkerCounters};
 use crate::engine::{MediaEvent, Side};
+use crate::full::Boxes;
 use crate::sys::epoll::{Alarm, EVENTS, Epoll};
 use crate::sys::mmsg::{self, BATCH, RecvBatch};
+use full::Alarms;
+pub(crate) use full::MediumId;
 pub(crate) use handle::Handle;
 use pace::Pace;
 use session::Sessions;
@@ -51,6 +56,8 @@ struct Worker {
     epoll: Epoll,
     sessions: Sessions,
     batch: RecvBatch,
+    boxes: Boxes,
+    alarms: Alarms,
     pace: Pace,
     /// Sockets that were left before they were empty, in the round before.
     unread: Vec<Token>,
@@ -70,6 +77,8 @@ impl Worker {
             epoll,
             sessions,
             batch: RecvBatch::new(),
+            boxes: Boxes::default(),
+            alarms: Alarms::default(),
             pace,
             unread: Vec::new(),
             start: Instant::now(),
@@ -85,7 +94,11 @@ impl Worker {
             if !behind && let Some(tick) = self.pace.tick() {
                 thread::sleep(tick);
             }
-            let timeout_ms = if behind { 0 } else { SWEEP_MS };
+            let timeout_ms = if behind {
+                0
+            } else {
+                self.alarms.timeout_ms(self.now_us(), SWEEP_MS)
+            };
             if let Err(error) = self.epoll.wait(timeout_ms, &mut ready) {
                 tracing::error!(%error, "waiting for media failed");
                 return;
@@ -106,6 +119,7 @@ impl Worker {
             for token in ready.iter().filter_map(|token| Token::from_u64(*token)) {
                 packets += self.receive(token, now_us);
             }
+            self.ring_alarms(now_us);
             self.pace.record(packets, now_us);
             if now_us.saturating_sub(self.swept_us) >= SWEEP_MS as u64 * 1_000 {
                 self.swept_us = now_us;
@@ -118,8 +132,12 @@ impl Worker {
         loop {
             match self.setup.commands.try_recv() {
                 Ok(command) => {
+                    let changed = command.medium();
                     if let Err(error) = self.sessions.handle(command, &self.epoll, now_us) {
                         tracing::error!(%error, "a media socket cannot be watched");
+                    }
+                    if let Some(id) = changed {
+                        self.flush(id);
                     }
                 }
                 Err(crossbeam_channel::TryRecvError::Empty) => return Ended::No,
@@ -148,6 +166,9 @@ impl Worker {
         let Some((session, channel)) = self.sessions.channel(token.channel) else {
             return Some(0);
         };
+        if channel.path() == Path::Full {
+            return self.receive_full(token, limit, now_us);
+        }
         let Some(socket) = channel.socket(token.side, token.family) else {
             return Some(0);
         };
@@ -203,7 +224,12 @@ impl Worker {
         let said = self
             .sessions
             .sweep(now_us, |event| events.try_send(event).is_ok());
-        if said > 0 {
+        self.wake_for(said);
+    }
+
+    /// Wakes the switch if it has been told something.
+    fn wake_for(&self, events: usize) {
+        if events > 0 {
             (self.setup.wake)();
         }
     }

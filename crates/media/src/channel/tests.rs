@@ -21,6 +21,7 @@ fn channel(kind: Kind) -> Channel {
         described: Some(address(PEER)),
         signalling: None,
         receives: true,
+        rtcp: RtcpPort::Own,
         formats: Arc::new(formats),
     };
     channel.negotiate(Side::A, terms, u64::MAX);

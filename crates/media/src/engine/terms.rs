@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sdp::{Description, Media, Profile};
 
-use crate::channel::{Kind, Terms};
+use crate::channel::{Kind, RtcpPort, Terms};
 use crate::config::AddressFamily;
 use crate::formats::Formats;
 
@@ -19,6 +19,7 @@ pub(crate) struct Wish {
     sends: bool,
     receives: bool,
     signalling: Option<IpAddr>,
+    rtcp_port: RtcpPort,
     /// Names of payload types as far as they are known.
     codecs: Vec<(u8, String)>,
 }
@@ -45,6 +46,10 @@ impl Wish {
             sends: kind.is_some() && direction.sends(),
             receives: kind.is_some() && direction.receives() && !unspecified,
             signalling,
+            rtcp_port: match media.has_rtcp_mux() {
+                true => RtcpPort::Shared,
+                false => RtcpPort::Own,
+            },
             codecs: codecs.take(MAX_CODECS).collect(),
         }
     }
@@ -77,6 +82,7 @@ impl Wish {
             described: described.filter(|address| !address.ip().is_unspecified()),
             signalling: self.signalling,
             receives: self.receives,
+            rtcp: self.rtcp_port,
             formats: Arc::clone(formats),
         }
     }

@@ -118,6 +118,29 @@ impl RecvBatch {
                 oversized: slot.oversized,
             })
     }
+
+    /// The same, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = ReceivedMut<'_>> {
+        self.storage
+            .chunks_exact_mut(SLOT_BYTES)
+            .zip(&self.received)
+            .map(|(storage, slot)| ReceivedMut {
+                from: slot.from,
+                bytes: &mut storage[..slot.len],
+                oversized: slot.oversized,
+            })
+    }
+}
+
+/// One packet received, to be changed where it lies.
+#[derive(Debug)]
+pub(crate) struct ReceivedMut<'a> {
+    /// Who sent it; `None` if the kernel named no IP address.
+    pub(crate) from: Option<SocketAddr>,
+    /// Its payload.
+    pub(crate) bytes: &'a mut [u8],
+    /// Whether its end did not fit into a slot.
+    pub(crate) oversized: bool,
 }
 
 /// Sends `packets`, at most [`BATCH`] of them, to one address without blocking; how many the

@@ -4,10 +4,11 @@ use std::io;
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use super::Token;
-use crate::channel::{Channel, Terms};
+use super::{MediumId, Token};
+use crate::channel::{Channel, Path, Terms};
 use crate::config::AddressFamily;
 use crate::engine::{MediaEvent, Side};
+use crate::full::{Full, Part, Place, Stage};
 use crate::sys::epoll::Epoll;
 
 /// Names a channel of a worker.
@@ -17,6 +18,24 @@ pub(crate) struct ChannelId {
     pub(crate) slot: usize,
     /// Of the channel in its session, below 2^14.
     pub(crate) index: usize,
+}
+
+impl ChannelId {
+    /// The medium it belongs to.
+    pub(crate) fn medium(self) -> MediumId {
+        MediumId {
+            slot: self.slot,
+            stream: self.index / 2,
+        }
+    }
+
+    /// Which of the medium's ports it is.
+    pub(crate) fn part(self) -> Part {
+        match self.index % 2 {
+            0 => Part::Rtp,
+            _ => Part::Rtcp,
+        }
+    }
 }
 
 /// What the engine wants. Commands are carried out in their order.
@@ -39,10 +58,27 @@ pub(crate) enum Command {
         side: Side,
         terms: Terms,
     },
+    #[allow(dead_code, reason = "the stages that use it are yet to come")]
+    /// A step of the full path, or none in that place.
+    Stage {
+        medium: MediumId,
+        place: Place,
+        stage: Option<Box<dyn Stage>>,
+    },
     /// Which of the sides A and B should send from now on.
     Expect { slot: usize, sides: [bool; 2] },
     /// The end of a session; its slot is free.
     Close { slot: usize },
+}
+
+impl Command {
+    /// The medium on the full path that it may have set going.
+    pub(super) fn medium(&self) -> Option<MediumId> {
+        match self {
+            Self::Stage { medium, .. } => Some(*medium),
+            _ => None,
+        }
+    }
 }
 
 /// The sessions of a worker, by slot.
@@ -56,7 +92,18 @@ pub(crate) struct Sessions {
 #[derive(Debug)]
 struct Entry {
     session: Session,
+    /// Two for each medium, RTP first.
     channels: Vec<Channel>,
+    /// By medium; none, or shorter, where the plain path does.
+    full: Vec<Option<Box<Full>>>,
+}
+
+/// A medium on the full path.
+pub(super) struct Medium<'a> {
+    pub(super) session: &'a mut Session,
+    /// RTP and RTCP.
+    pub(super) channels: &'a mut [Channel],
+    pub(super) full: &'a mut Full,
 }
 
 /// What a worker knows of a session beside its channels.
@@ -131,6 +178,11 @@ impl Sessions {
                     channel.negotiate(side, terms, learn_until_us);
                 }
             }
+            Command::Stage {
+                medium,
+                place,
+                stage,
+            } => self.set_full(medium, |full| full.set_stage(place, stage)),
             Command::Expect { slot, sides } => {
                 if let Some(entry) = self.entry(slot) {
                     entry.session.activity = sides.map(|expected| Activity {
@@ -149,6 +201,42 @@ impl Sessions {
     pub(crate) fn channel(&mut self, id: ChannelId) -> Option<(&mut Session, &mut Channel)> {
         let entry = self.slots.get_mut(id.slot)?.as_mut()?;
         Some((&mut entry.session, entry.channels.get_mut(id.index)?))
+    }
+
+    /// A medium on the full path; `None` for one on the plain one.
+    pub(super) fn medium(&mut self, id: MediumId) -> Option<Medium<'_>> {
+        let entry = self.slots.get_mut(id.slot)?.as_mut()?;
+        let first = 2 * id.stream;
+        Some(Medium {
+            session: &mut entry.session,
+            channels: entry.channels.get_mut(first..first + 2)?,
+            full: entry.full.get_mut(id.stream)?.as_deref_mut()?,
+        })
+    }
+
+    /// Changes what a medium needs of the full path, which it takes as long as it needs any.
+    fn set_full(&mut self, id: MediumId, change: impl FnOnce(&mut Full)) {
+        let Some(entry) = self.entry(id.slot) else {
+            return;
+        };
+        let first = 2 * id.stream;
+        let Some(channels) = entry.channels.get_mut(first..first + 2) else {
+            return;
+        };
+        if entry.full.len() <= id.stream {
+            entry.full.resize_with(id.stream + 1, || None);
+        }
+        let full = entry.full[id.stream].get_or_insert_default();
+        change(full);
+        let path = if full.is_idle() {
+            Path::Plain
+        } else {
+            Path::Full
+        };
+        channels.iter_mut().for_each(|channel| channel.take(path));
+        if path == Path::Plain {
+            entry.full[id.stream] = None;
+        }
     }
 
     /// Reports each side that has been silent for too long, once; how many were reported. One
@@ -184,6 +272,7 @@ impl Sessions {
                 activity: [Activity::default(); 2],
             },
             channels: Vec::new(),
+            full: Vec::new(),
         });
     }
 

@@ -1,0 +1,160 @@
+//! What happens to media on the full path between its arrival and its departure.
+
+use std::fmt;
+
+use crate::engine::{MediaEvent, Side};
+use crate::sys::mmsg::SLOT_BYTES;
+
+/// One step of the full path of one medium: a recorder, a transcoder, a player.
+///
+/// A stage sees each packet that was let in, in the clear, and says what goes on: nothing leaves
+/// but what it puts into the outbox. What it forwards passes the stages at later places. It
+/// lives on the worker's thread: it must not block, and should not allocate for each packet.
+pub(crate) trait Stage: fmt::Debug + Send {
+    /// A packet has come.
+    fn handle_packet(&mut self, packet: Packet<'_>, now_us: u64, out: &mut Outbox);
+
+    /// The time that [`Stage::poll_timeout`] named has come.
+    fn handle_timeout(&mut self, _now_us: u64, _out: &mut Outbox) {}
+
+    /// When [`Stage::handle_timeout`] is to be called, in the time of `now_us`; asked after each
+    /// call of the others. The worker is at most a millisecond or two late.
+    fn poll_timeout(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// Where a stage stands. A packet passes the stages of its medium in this order, whichever side
+/// it comes from; of each there is one at most.
+#[allow(dead_code, reason = "the stages that use it are yet to come")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// Sees what came as it came: the recorder of both legs.
+    Record,
+    /// Takes out what must not go on: blocked DTMF, silenced media.
+    Block,
+    /// Makes another codec of it: transcoding, repacketising, DTMF.
+    Transcode,
+    /// Adds what nobody sent: prompts, tones, music.
+    Play,
+}
+
+/// A packet in the clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Packet<'a> {
+    /// Whose it is. It leaves to the other side; in an echo session to the same.
+    pub(crate) from: Side,
+    pub(crate) part: Part,
+    /// Header and all, neither encrypted nor authenticated.
+    pub(crate) bytes: &'a [u8],
+}
+
+/// What a packet is, by whatever port it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Rtp,
+    Rtcp,
+}
+
+/// Packets on their way out, and what the switch should know. One of a worker serves all its
+/// sessions; its memory is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    storage: Vec<u8>,
+    packets: Vec<Entry>,
+    events: Vec<MediaEvent>,
+    /// Packets there was no room for.
+    overflowed: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    from: Side,
+    part: Part,
+    len: usize,
+}
+
+impl Outbox {
+    /// Sends a packet on. One too long, or beyond [`OUTBOX_MAX`], is dropped and counted.
+    pub(crate) fn push(&mut self, packet: Packet<'_>) {
+        self.push_with(packet.from, packet.part, |room| {
+            let bytes = packet.bytes;
+            room.get_mut(..bytes.len())?.copy_from_slice(bytes);
+            Some(bytes.len())
+        });
+    }
+
+    /// Sends on a packet that `write` makes in the room it is given, of [`SLOT_BYTES`] bytes; it
+    /// returns the length, or `None` for no packet.
+    pub(crate) fn push_with(
+        &mut self,
+        from: Side,
+        part: Part,
+        write: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) {
+        let index = self.packets.len();
+        if index == OUTBOX_MAX {
+            self.overflowed += 1;
+            return;
+        }
+        let start = index * SLOT_BYTES;
+        if self.storage.len() < start + SLOT_BYTES {
+            self.storage.resize(start + SLOT_BYTES, 0);
+        }
+        let room = &mut self.storage[start..start + SLOT_BYTES];
+        match write(room) {
+            Some(len) if len <= SLOT_BYTES - TRAILER_BYTES => {
+                self.packets.push(Entry { from, part, len });
+            }
+            Some(_) => self.overflowed += 1,
+            None => {}
+        }
+    }
+
+    /// Tells the switch.
+    pub(crate) fn report(&mut self, event: MediaEvent) {
+        self.events.push(event);
+    }
+
+    /// How many packets wait.
+    pub(crate) fn len(&self) -> usize {
+        self.packets.len()
+    }
+
+    /// A packet that waits.
+    pub(crate) fn packet(&self, index: usize) -> Packet<'_> {
+        let Entry { from, part, len } = self.packets[index];
+        let start = index * SLOT_BYTES;
+        Packet {
+            from,
+            part,
+            bytes: &self.storage[start..start + len],
+        }
+    }
+
+    /// Whose a packet that waits is, what it is, and its length.
+    pub(crate) fn head(&self, index: usize) -> (Side, Part, usize) {
+        let Entry { from, part, len } = self.packets[index];
+        (from, part, len)
+    }
+
+    /// What the switch should know.
+    pub(crate) fn drain_events(&mut self) -> impl Iterator<Item = MediaEvent> + '_ {
+        self.events.drain(..)
+    }
+
+    /// How many found no room since this was asked last.
+    pub(crate) fn take_overflowed(&mut self) -> u64 {
+        std::mem::take(&mut self.overflowed)
+    }
+
+    /// Forgets all packets.
+    pub(crate) fn clear(&mut self) {
+        self.packets.clear();
+    }
+}
+
+/// Packets that one look at a medium may make.
+pub(crate) const OUTBOX_MAX: usize = 512;
+/// Room kept behind each packet: the tag of SRTP and the index of SRTCP.
+pub(crate) const TRAILER_BYTES: usize = 32;

@@ -1,0 +1,170 @@
+//! The worker's part of the full path: sockets and alarms around [`Full`].
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::session::Medium;
+use super::{Token, Worker};
+use crate::channel::Passed;
+use crate::counters::{DropReason, WorkerCounters};
+use crate::full::{Boxes, Full, Input};
+use crate::sys::mmsg::{self, BATCH};
+
+/// When media on the full path want to be called, earliest first. An alarm that was overtaken by
+/// an earlier one, or whose session is gone, goes off for nothing.
+#[derive(Debug, Default)]
+pub(super) struct Alarms(BinaryHeap<Reverse<(u64, MediumId)>>);
+
+/// Names a medium of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct MediumId {
+    pub(crate) slot: usize,
+    /// Of the medium in its session.
+    pub(crate) stream: usize,
+}
+
+impl Alarms {
+    /// Sets an alarm if the medium asks for one.
+    pub(super) fn set(&mut self, id: MediumId, full: &mut Full) {
+        if let Some(due_us) = full.arm() {
+            self.0.push(Reverse((due_us, id)));
+        }
+    }
+
+    /// The next that is due.
+    fn due(&mut self, now_us: u64) -> Option<(u64, MediumId)> {
+        let Reverse((due_us, _)) = self.0.peek()?;
+        if *due_us > now_us {
+            return None;
+        }
+        self.0.pop().map(|Reverse(alarm)| alarm)
+    }
+
+    /// How long to wait for packets, in milliseconds, at most `longest_ms`.
+    pub(super) fn timeout_ms(&self, now_us: u64, longest_ms: i32) -> i32 {
+        let Some(Reverse((due_us, _))) = self.0.peek() else {
+            return longest_ms;
+        };
+        let wait_ms = due_us.saturating_sub(now_us).div_ceil(1_000);
+        i32::try_from(wait_ms).map_or(longest_ms, |wait_ms| wait_ms.min(longest_ms))
+    }
+}
+
+impl Worker {
+    /// One read of a socket on the full path: how many came; `None` if the kernel reported an
+    /// error instead.
+    pub(super) fn receive_full(
+        &mut self,
+        token: Token,
+        limit: usize,
+        now_us: u64,
+    ) -> Option<usize> {
+        let counters = &self.setup.counters;
+        let id = token.channel.medium();
+        let Some(medium) = self.sessions.medium(id) else {
+            return Some(0);
+        };
+        let port = token.channel.part();
+        let channel = &medium.channels[port as usize];
+        let Some(socket) = channel.socket(token.side, token.family) else {
+            return Some(0);
+        };
+        let count = match self.batch.receive(socket, limit) {
+            Ok(count) => count,
+            Err(error) => {
+                tracing::debug!(%error, "receiving media failed");
+                return None;
+            }
+        };
+        for packet in self.batch.iter_mut() {
+            let verdict = match packet.from {
+                _ if packet.oversized => Err(DropReason::Oversized),
+                None => Err(DropReason::UnknownSource),
+                Some(from) => {
+                    let input = Input {
+                        side: token.side,
+                        port,
+                        from,
+                        bytes: packet.bytes,
+                    };
+                    let (full, channels) = (&mut *medium.full, &mut *medium.channels);
+                    full.handle_input(channels, input, now_us, &mut self.boxes)
+                }
+            };
+            match verdict {
+                Ok(kind) => {
+                    if kind == Passed::TelephoneEvent {
+                        counters.count_telephone_event();
+                    }
+                    medium.session.heard(token.side, now_us);
+                }
+                Err(reason) => counters.count_dropped(reason, 1),
+            }
+        }
+        self.flush(id);
+        Some(count)
+    }
+
+    /// Calls the media whose time has come.
+    pub(super) fn ring_alarms(&mut self, now_us: u64) {
+        while let Some((due_us, id)) = self.alarms.due(now_us) {
+            let Some(medium) = self.sessions.medium(id) else {
+                continue;
+            };
+            if medium.full.disarm(due_us) {
+                medium.full.handle_timeout(now_us, &mut self.boxes);
+                self.flush(id);
+            }
+        }
+    }
+
+    /// Sends what is in the outbox, all of one medium, says its events, and sets its next alarm.
+    pub(super) fn flush(&mut self, id: MediumId) {
+        let mut said = 0;
+        for event in self.boxes.out.drain_events() {
+            said += usize::from(self.setup.events.try_send(event).is_ok());
+        }
+        let counters = &self.setup.counters;
+        if let Some(medium) = self.sessions.medium(id) {
+            send(&medium, &self.boxes, counters);
+            self.alarms.set(id, medium.full);
+        }
+        self.boxes.out.clear();
+        let overflowed = self.boxes.take_overflowed();
+        if overflowed > 0 {
+            counters.count_dropped(DropReason::Overflow, overflowed);
+        }
+        self.wake_for(said);
+    }
+}
+
+/// Sends what is in the outbox, packets in a row to one address by one call.
+fn send(medium: &Medium<'_>, boxes: &Boxes, counters: &WorkerCounters) {
+    let out = &boxes.out;
+    let mut next = 0;
+    while next < out.len() {
+        let (from, part, _) = out.head(next);
+        let mut batch: [&[u8]; BATCH] = [&[]; BATCH];
+        let (mut count, mut bytes) = (0, 0);
+        while count < BATCH && next < out.len() {
+            let packet = out.packet(next);
+            if (packet.from, packet.part) != (from, part) {
+                break;
+            }
+            batch[count] = packet.bytes;
+            count += 1;
+            bytes += packet.bytes.len() as u64;
+            next += 1;
+        }
+        match Full::exit(medium.channels, from, part).route(from) {
+            Ok((socket, to)) => {
+                counters.count_relayed(count as u64, bytes);
+                let sent = mmsg::send(socket, to, &batch[..count]).unwrap_or(0);
+                if sent < count {
+                    counters.count_dropped(DropReason::SendFailed, (count - sent) as u64);
+                }
+            }
+            Err(reason) => counters.count_dropped(reason, count as u64),
+        }
+    }
+}
