@@ -9,3 +9,4 @@ pub(crate) mod register;
 pub(crate) mod rtp;
 pub(crate) mod uac;
 pub(crate) mod uas;
+pub(crate) mod voice;

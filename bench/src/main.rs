@@ -109,7 +109,7 @@ fn effort(arguments: &Arguments) -> Effort {
             sides,
             users: 1_000,
             held_calls: 200,
-            media_calls: 20,
+            media_calls: &[20],
             soak: Duration::from_secs(5),
             settle: Duration::from_secs(1),
         };
@@ -121,7 +121,7 @@ fn effort(arguments: &Arguments) -> Effort {
         sides,
         users: arguments.users,
         held_calls: 10_000,
-        media_calls: 500,
+        media_calls: &[100, 200, 500, 800],
         soak: Duration::from_secs(arguments.soak_s),
         settle: Duration::from_secs(40),
     }

@@ -4,6 +4,7 @@ pub(crate) mod call;
 pub(crate) mod media;
 pub(crate) mod memory;
 pub(crate) mod register;
+pub(crate) mod relay;
 pub(crate) mod soak;
 
 use std::time::Duration;
@@ -28,8 +29,8 @@ pub(crate) struct Effort {
     pub(crate) users: usize,
     /// Calls held in the memory scenario.
     pub(crate) held_calls: u64,
-    /// Calls of the media scenario.
-    pub(crate) media_calls: usize,
+    /// Calls of the media scenario, point by point.
+    pub(crate) media_calls: &'static [usize],
     /// How long the soak lasts.
     pub(crate) soak: Duration,
     /// Until nothing is left of ended transactions (32 s, RFC 3261 §17.1.1.2, and a margin).
