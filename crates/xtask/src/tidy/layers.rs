@@ -106,6 +106,7 @@ const TABLE: &[(Layer, &[&str])] = &[
             "sip",
             "sdp",
             "rtp",
+            "ng",
             "audio",
             "model",
             "routing",
