@@ -2,6 +2,7 @@
 //! answer to a challenge can be read.
 
 use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 use clock::Time;
@@ -16,8 +17,9 @@ pub(crate) fn run(input: &[u8]) {
         assert!(credentials.others().count() <= input.len());
         let config = AuthenticatorConfig::new("realm", [7; 32], 1);
         let mut server = Authenticator::new(config);
+        let from = IpAddr::V4(Ipv4Addr::LOCALHOST);
         for ha1 in [None, Some(&[b'0'; 64][..]), Some(&b"short"[..])] {
-            let verdict = server.verify(Time::ZERO, &credentials, b"REGISTER", ha1);
+            let verdict = server.verify(Time::ZERO, from, &credentials, b"REGISTER", ha1);
             assert!(matches!(verdict, Verdict::Refused(_)));
         }
     }

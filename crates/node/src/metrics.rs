@@ -146,6 +146,7 @@ fn refused(out: &mut Page, switch: &Switch, net: &Net) {
     let name = "tandem_sip_refused_total";
     out.head(name, "counter", "Messages not served");
     out.line(name, &[("reason", "banned")], counters.banned);
+    out.line(name, &[("reason", "scanner")], counters.scanners);
     out.line(name, &[("reason", "flood")], counters.flooded);
 }
 

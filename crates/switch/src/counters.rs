@@ -17,6 +17,8 @@ pub struct Counters {
     pub violations: u64,
     /// Messages of banned sources.
     pub banned: u64,
+    /// Requests of known scanners.
+    pub scanners: u64,
     /// Requests beyond a source's rate.
     pub flooded: u64,
     /// Credentials refused, by [`sip::digest::Refusal::label`].

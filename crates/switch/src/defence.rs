@@ -2,8 +2,9 @@
 //!
 //! Three measures, all bounded in memory: a token bucket per source address for messages outside
 //! dialogs; a count of failed authentications per source, too many of which ban it; and the
-//! names of known scanners in User-Agent, which ban at once. A banned source gets no answer at
-//! all, so that it learns nothing and costs nothing.
+//! names of known scanners in User-Agent, whose messages are dropped, and which ban at once where the
+//! source cannot be forged. A banned source gets no answer at all, so that it learns nothing and
+//! costs nothing.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -148,9 +149,15 @@ impl Defence {
         }
     }
 
-    /// The ban for a known scanner's User-Agent, if this is one.
-    pub fn judge_agent(&mut self, now: Time, source: IpAddr, agent: &[u8]) -> Option<Ban> {
-        let known = SCANNERS.iter().any(|name| {
+    /// Bans a source that calls itself a scanner.
+    pub fn ban_scanner(&mut self, now: Time, source: IpAddr) -> Ban {
+        self.ban(now, source, "known scanner")
+    }
+
+    /// Whether a User-Agent is that of a known scanner.
+    #[must_use]
+    pub fn is_scanner(agent: &[u8]) -> bool {
+        SCANNERS.iter().any(|name| {
             // Most phones' names lack even the first letter of most scanners'.
             memchr::memchr2(
                 name[0].to_ascii_lowercase(),
@@ -161,8 +168,7 @@ impl Defence {
                 && agent
                     .windows(name.len())
                     .any(|window| window.eq_ignore_ascii_case(name))
-        });
-        known.then(|| self.ban(now, source, "known scanner"))
+        })
     }
 
     /// The bans in force, by address.
@@ -269,11 +275,12 @@ mod tests {
     }
 
     #[test]
-    fn scanners_are_banned_by_name_and_bans_can_be_lifted() {
+    fn scanners_are_known_by_name_and_bans_can_be_lifted() {
         let mut d = Defence::new(1);
         let now = Time::from_secs(10);
-        assert!(d.judge_agent(now, source(1), b"Zoiper rv2").is_none());
-        assert!(d.judge_agent(now, source(1), b"Friendly-Scanner").is_some());
+        assert!(!Defence::is_scanner(b"Zoiper rv2"));
+        assert!(Defence::is_scanner(b"Friendly-Scanner"));
+        let _ = d.ban_scanner(now, source(1));
         assert!(d.is_banned(now, source(1)));
         assert!(d.lift(source(1)));
         assert!(!d.is_banned(now, source(1)));

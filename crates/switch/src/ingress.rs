@@ -12,7 +12,7 @@ use sip::{ConnId, Destination, Flow, Framing, HeaderName, Message, Method, Trans
 
 use crate::Switch;
 use crate::counters::Counters;
-use crate::defence::Judgement;
+use crate::defence::{Defence, Judgement};
 use crate::output::{self, CallKey, Output};
 
 /// What we accept outside of dialogs.
@@ -113,8 +113,13 @@ impl Switch {
         }
         let source = flow.remote.ip();
         let agent = message.header(HeaderName::UserAgent).unwrap_or_default();
-        if let Some(ban) = self.defence.judge_agent(now, source, agent) {
-            self.counters.banned += 1;
+        if Defence::is_scanner(agent) {
+            self.counters.scanners += 1;
+            if !flow.transport.is_reliable() {
+                // Whoever forges the source of datagrams must not get it banned.
+                return false;
+            }
+            let ban = self.defence.ban_scanner(now, source);
             let (reason, until) = (ban.reason, ban.until);
             let event = output::Event::Banned {
                 address: source,

@@ -56,7 +56,7 @@ impl Switch {
         }
         let mut w = self.stateless(flow, message, Side::UserAgent.status(), "");
         self.authenticator
-            .challenge(now, Side::UserAgent, verdict, &mut w);
+            .challenge(now, flow.remote.ip(), Side::UserAgent, verdict, &mut w);
         self.reply(flow, message, w);
     }
 
@@ -79,7 +79,8 @@ impl Switch {
             return false;
         }
         let mut w = self.stateless(flow, message, Side::Proxy.status(), "");
-        self.authenticator.challenge(now, Side::Proxy, None, &mut w);
+        self.authenticator
+            .challenge(now, flow.remote.ip(), Side::Proxy, None, &mut w);
         self.reply(flow, message, w);
         true
     }
@@ -208,12 +209,13 @@ impl Switch {
             Some(Algorithm::Sha256 | Algorithm::Sha256Sess) => k.secret.sha256.as_bytes(),
             _ => k.secret.md5.as_bytes(),
         });
-        let verdict = self
-            .authenticator
-            .verify(now, &credentials, message.method_text(), secret);
+        let from = flow.remote.ip();
+        let verdict =
+            self.authenticator
+                .verify(now, from, &credentials, message.method_text(), secret);
         match verdict {
             Verdict::Granted => {
-                self.defence.note_success(flow.remote.ip());
+                self.defence.note_success(from);
                 Ok(identity)
             }
             Verdict::Stale => Err(Some(verdict)),
@@ -231,6 +233,7 @@ impl Switch {
 
     fn note_auth_failure(&mut self, now: Time, flow: Flow, refusal: Refusal) {
         Counters::by_label(&mut self.counters.auth_failures, refusal.label());
+        // Both need a nonce that was sent to this address: no forged datagram gets it banned.
         let guessing = matches!(refusal, Refusal::Secret | Refusal::Malformed);
         // Whoever forges the source of datagrams must not get a customer or carrier banned.
         if !guessing || self.routes.knows(flow.remote) {
@@ -259,7 +262,8 @@ impl Switch {
         let tag = format!("{:08x}", self.random.bits());
         let status = side.status();
         let mut w = Writer::response(message, flow.remote, status, "", tag.as_bytes());
-        self.authenticator.challenge(now, side, verdict, &mut w);
+        self.authenticator
+            .challenge(now, flow.remote.ip(), side, verdict, &mut w);
         self.transactions.respond(now, server, status, w.finish());
     }
 }

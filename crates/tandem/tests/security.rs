@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use testkit::{Credentials, GatewaySpec, Message, Peer, Platform, record_path, session};
+use testkit::{
+    Credentials, GatewaySpec, Message, Peer, Platform, StreamPeer, record_path, session, wait_for,
+};
 
 fn platform() -> Result<Platform> {
     Platform::start(env!("CARGO_BIN_EXE_tandem"))
@@ -120,13 +122,59 @@ fn nobody_gets_a_customer_banned() -> Result<()> {
 }
 
 #[test]
-fn a_scanner_gets_no_answer() -> Result<()> {
+fn nobody_gets_another_address_banned() -> Result<()> {
     let platform = platform()?;
-    let scanner = peer(&platform)?;
+    let udp = platform.ready().sip.udp;
+    let thief = peer(&platform)?;
+    let (uri, to) = (
+        format!("sip:{}", platform.ready().domain),
+        format!("To: <sip:alice@{}>", platform.ready().domain),
+    );
+    let first = thief.request("REGISTER", &uri, &[&to], "");
+    thief.send(&first)?;
+    let challenge = thief.expect_status(401, "REGISTER");
+    // Stands for datagrams of the thief with the victim's address as their source.
+    let victim = Peer::bound("127.0.0.2:0", udp)?;
+    let wrong = Credentials {
+        username: "alice".to_owned(),
+        password: "guess".to_owned(),
+    };
+    for _ in 0..30 {
+        victim.send(victim.answer_challenge(&wrong, &first, &challenge, &[&to], ""))?;
+        let answer = victim.expect_status(401, "REGISTER");
+        let again = answer.header("WWW-Authenticate").unwrap_or_default();
+        assert!(!again.contains("stale"), "{again}");
+    }
     let agent = "User-Agent: friendly-scanner";
+    victim.send(victim.request("OPTIONS", "sip:100@127.0.0.1", &[agent], ""))?;
+    assert!(!victim.answers_soon());
+    assert!(platform.rest().list("/v1/bans")?.is_empty());
+    // A phone that has moved since it was challenged is asked once more, and is in.
+    let alice = platform.ready().credentials("alice");
+    victim.send(victim.answer_challenge(&alice, &first, &challenge, &[&to], ""))?;
+    let answer = victim.expect_status(401, "REGISTER");
+    let again = answer.header("WWW-Authenticate").unwrap_or_default();
+    assert!(again.contains("stale=true"), "{again}");
+    victim.send(victim.answer_challenge(&alice, &first, &answer, &[&to], ""))?;
+    victim.expect_status(200, "REGISTER");
+    Ok(())
+}
+
+#[test]
+fn a_scanner_gets_no_answer_and_is_banned_where_it_is_known_to_be_itself() -> Result<()> {
+    let platform = platform()?;
+    let agent = "User-Agent: friendly-scanner";
+    let scanner = peer(&platform)?;
     scanner.send(scanner.request("OPTIONS", "sip:100@127.0.0.1", &[agent], ""))?;
     assert!(!scanner.answers_soon());
-    assert_eq!(platform.rest().list("/v1/bans")?.len(), 1);
+    assert!(platform.rest().list("/v1/bans")?.is_empty());
+    let mut scanner = StreamPeer::tcp(platform.ready().sip.tcp)?;
+    let request = scanner.request("OPTIONS", "sip:100@127.0.0.1", &[agent], "");
+    scanner.send(request)?;
+    wait_for("the ban", || {
+        let bans = platform.rest().list("/v1/bans").ok()?;
+        (bans.len() == 1).then_some(())
+    });
     Ok(())
 }
 

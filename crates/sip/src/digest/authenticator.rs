@@ -1,6 +1,7 @@
 //! The server's side: challenges written, credentials judged.
 
 use core::time::Duration;
+use std::net::IpAddr;
 
 use clock::Time;
 
@@ -58,7 +59,8 @@ pub struct Authenticator {
 pub enum Verdict {
     /// The sender knows the secret.
     Granted,
-    /// The sender knows the secret, but the nonce has expired: challenge with `stale=true`.
+    /// The sender knows the secret, but the nonce has expired, or was issued for another address
+    /// than it sends from now: challenge with `stale=true`.
     Stale,
     /// Anything else: challenge, or refuse. The reason is for counters and must not show in
     /// the answer.
@@ -76,7 +78,7 @@ pub enum Refusal {
     Algorithm,
     /// A quality of protection that was not offered.
     Qop,
-    /// This cluster did not issue the nonce.
+    /// This cluster did not issue the nonce for that address, so it says nothing about who sent it.
     Nonce,
     /// Wrong password or unknown user: nobody can tell from here.
     Secret,
@@ -118,16 +120,17 @@ impl Authenticator {
         &self.realm
     }
 
-    /// Writes one challenge per offered algorithm into a 401 or 407. Give the verdict on the
-    /// credentials that came, if any came.
+    /// Writes one challenge per offered algorithm into a 401 or 407 to `to`. Give the verdict on
+    /// the credentials that came, if any came.
     pub fn challenge(
         &mut self,
         now: Time,
+        to: IpAddr,
         side: Side,
         verdict: Option<Verdict>,
         response: &mut Writer,
     ) {
-        let nonce = self.nonces.issue(now);
+        let nonce = self.nonces.issue(now, to);
         let stale: &[u8] = match verdict {
             Some(Verdict::Stale) => b", stale=true",
             _ => b"",
@@ -147,7 +150,7 @@ impl Authenticator {
         }
     }
 
-    /// Judges credentials of a request with the given method. `ha1` is the secret of the user
+    /// Judges credentials of a request with the given method that came from `from`. `ha1` is the secret of the user
     /// they name, in lower-case hex of the algorithm they name ([`super::ha1`]); `None` for a
     /// user that does not exist or has no such secret, which costs the same work.
     ///
@@ -155,11 +158,12 @@ impl Authenticator {
     pub fn verify(
         &mut self,
         now: Time,
+        from: IpAddr,
         credentials: &Credentials<'_>,
         method: &[u8],
         ha1: Option<&[u8]>,
     ) -> Verdict {
-        match self.judge(now, credentials, method, ha1) {
+        match self.judge(now, from, credentials, method, ha1) {
             Ok(verdict) => verdict,
             Err(refusal) => Verdict::Refused(refusal),
         }
@@ -168,6 +172,7 @@ impl Authenticator {
     fn judge(
         &mut self,
         now: Time,
+        from: IpAddr,
         credentials: &Credentials<'_>,
         method: &[u8],
         ha1: Option<&[u8]>,
@@ -179,11 +184,10 @@ impl Authenticator {
             .algorithm
             .filter(|a| self.algorithms.contains(a))
             .ok_or(Refusal::Algorithm)?;
-        let (count, counted) = counted(credentials)?;
-        let nonce = self
-            .nonces
-            .open(now, credentials.nonce.0)
-            .ok_or(Refusal::Nonce)?;
+        let nonce = self.nonces.open(now, credentials.nonce.0, from);
+        // Without a nonce of ours the source may be forged, and nothing is held against it.
+        let blame = |refusal| nonce.map_or(Refusal::Nonce, |_| refusal);
+        let (count, counted) = counted(credentials).map_err(blame)?;
         let proof = Proof {
             algorithm,
             nonce: credentials.nonce.0,
@@ -195,15 +199,15 @@ impl Authenticator {
         let mut lower = [0; 64];
         let response = lower
             .get_mut(..credentials.response.0.len())
-            .ok_or(Refusal::Malformed)?;
+            .ok_or_else(|| blame(Refusal::Malformed))?;
         response.copy_from_slice(credentials.response.0);
         response.make_ascii_lowercase();
         if !is_same(&expected, response) || ha1.is_none() {
-            return Err(Refusal::Secret);
+            return Err(blame(Refusal::Secret));
         }
-        if nonce.age == Age::Expired {
+        let Some(nonce) = nonce.filter(|n| n.age == Age::Fresh) else {
             return Ok(Verdict::Stale);
-        }
+        };
         match self.replays.note(now, nonce, count) {
             Use::First => Ok(Verdict::Granted),
             Use::Forgotten => Ok(Verdict::Stale),

@@ -1,9 +1,12 @@
 //! Nonces that carry their own proof, so that any node of a cluster can judge them.
 //!
 //! 30 bytes in base64url: the time of issue in milliseconds (6), a salt that no two nonces of a
-//! node share (6), and 18 bytes of HMAC-SHA256 over both under the cluster's key.
+//! node share (6), and 18 bytes of HMAC-SHA256 under the cluster's key over both and the address
+//! the nonce was sent to. So credentials made with one prove that their sender receives what is
+//! sent to its address, which a forged datagram cannot.
 
 use core::time::Duration;
+use std::net::IpAddr;
 
 use clock::Time;
 use hmac::{Hmac, KeyInit, Mac};
@@ -48,22 +51,22 @@ impl Nonces {
         }
     }
 
-    /// A nonce that was never issued before.
-    pub(super) fn issue(&mut self, now: Time) -> [u8; NONCE_CHARS] {
+    /// A nonce that was never issued before, for whoever reads what is sent to `to`.
+    pub(super) fn issue(&mut self, now: Time, to: IpAddr) -> [u8; NONCE_CHARS] {
         self.salt = self.salt.wrapping_add(1);
         let mut bytes = [0; BYTES];
         bytes[..6].copy_from_slice(&now.as_millis().to_be_bytes()[2..]);
         bytes[6..SIGNED].copy_from_slice(&self.salt.to_be_bytes()[2..]);
-        let proof = self.sign(&bytes[..SIGNED]);
+        let proof = self.sign(&bytes[..SIGNED], to);
         bytes[SIGNED..].copy_from_slice(&proof[..BYTES - SIGNED]);
         encode(&bytes)
     }
 
-    /// Judges a nonce; `None` if this cluster did not issue it. One from the future is taken
-    /// for genuine: clocks of nodes differ.
-    pub(super) fn open(&self, now: Time, nonce: &[u8]) -> Option<Opened> {
+    /// Judges a nonce; `None` if this cluster did not issue it for this address. One from the
+    /// future is taken for genuine: clocks of nodes differ.
+    pub(super) fn open(&self, now: Time, nonce: &[u8], from: IpAddr) -> Option<Opened> {
         let bytes = decode(nonce)?;
-        let proof = self.sign(&bytes[..SIGNED]);
+        let proof = self.sign(&bytes[..SIGNED], from);
         if !super::hash::is_same(&proof[..BYTES - SIGNED], &bytes[SIGNED..]) {
             return None;
         }
@@ -80,9 +83,13 @@ impl Nonces {
         })
     }
 
-    fn sign(&self, signed: &[u8]) -> [u8; 32] {
+    fn sign(&self, signed: &[u8], address: IpAddr) -> [u8; 32] {
         let mut mac = self.keyed.clone();
         mac.update(signed);
+        match address.to_canonical() {
+            IpAddr::V4(ip) => mac.update(&ip.octets()),
+            IpAddr::V6(ip) => mac.update(&ip.octets()),
+        }
         mac.finalize().into_bytes().into()
     }
 }
@@ -136,9 +143,12 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     const LIFETIME: Duration = Duration::from_secs(300);
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
     #[test]
     fn any_node_with_the_key_opens_it_and_no_other() {
@@ -146,29 +156,47 @@ mod tests {
         let mut here = Nonces::new(&[7; 32], LIFETIME, 1);
         let there = Nonces::new(&[7; 32], LIFETIME, 2);
         let stranger = Nonces::new(&[8; 32], LIFETIME, 1);
-        let nonce = here.issue(now);
-        assert_eq!(there.open(now, &nonce).unwrap().age, Age::Fresh);
-        assert_eq!(there.open(now, &nonce).unwrap().issued_ms, now.as_millis());
+        let nonce = here.issue(now, HERE);
+        assert_eq!(there.open(now, &nonce, HERE).unwrap().age, Age::Fresh);
+        assert_eq!(
+            there.open(now, &nonce, HERE).unwrap().issued_ms,
+            now.as_millis()
+        );
         let late = now + LIFETIME + Duration::from_millis(1);
-        assert_eq!(there.open(now + LIFETIME, &nonce).unwrap().age, Age::Fresh);
-        assert_eq!(there.open(late, &nonce).unwrap().age, Age::Expired);
-        assert_eq!(stranger.open(now, &nonce), None);
-        assert_ne!(here.issue(now), nonce);
+        assert_eq!(
+            there.open(now + LIFETIME, &nonce, HERE).unwrap().age,
+            Age::Fresh
+        );
+        assert_eq!(there.open(late, &nonce, HERE).unwrap().age, Age::Expired);
+        assert_eq!(stranger.open(now, &nonce, HERE), None);
+        assert_ne!(here.issue(now, HERE), nonce);
+    }
+
+    #[test]
+    fn it_serves_the_address_it_was_sent_to_alone() {
+        let now = Time::from_secs(1_700_000_000);
+        let mut nonces = Nonces::new(&[7; 32], LIFETIME, 1);
+        let nonce = nonces.issue(now, HERE);
+        for elsewhere in ["192.0.2.2", "2001:db8::1"] {
+            assert_eq!(nonces.open(now, &nonce, elsewhere.parse().unwrap()), None);
+        }
+        let mapped = "::ffff:192.0.2.1".parse().unwrap();
+        assert!(nonces.open(now, &nonce, mapped).is_some());
     }
 
     #[test]
     fn every_changed_character_is_noticed() {
         let now = Time::from_secs(1_700_000_000);
         let mut nonces = Nonces::new(&[7; 32], LIFETIME, 1);
-        let nonce = nonces.issue(now);
+        let nonce = nonces.issue(now, HERE);
         for at in 0..NONCE_CHARS {
             for c in [b'A', b'_', b'=', b' ', 0, 0xff] {
                 let mut bad = nonce;
                 bad[at] = c;
-                assert!(bad == nonce || nonces.open(now, &bad).is_none());
+                assert!(bad == nonce || nonces.open(now, &bad, HERE).is_none());
             }
         }
-        assert_eq!(nonces.open(now, b""), None);
-        assert_eq!(nonces.open(now, &nonce[1..]), None);
+        assert_eq!(nonces.open(now, b"", HERE), None);
+        assert_eq!(nonces.open(now, &nonce[1..], HERE), None);
     }
 }

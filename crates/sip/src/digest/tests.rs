@@ -1,4 +1,5 @@
 use core::time::Duration;
+use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 use clock::Time;
@@ -8,6 +9,8 @@ use crate::{Framing, Message, Writer};
 
 const NOW: Time = Time::from_secs(1_700_000_000);
 const LIFETIME: Duration = Duration::from_secs(300);
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
 
 fn message(text: &str) -> Message {
     let text = text.replace('\n', "\r\n");
@@ -234,7 +237,7 @@ impl Phone {
         );
         let remote = "192.0.2.1:5060".parse().unwrap();
         let mut response = Writer::response(&request, remote, 401, "", b"t");
-        server.challenge(now, Side::UserAgent, verdict, &mut response);
+        server.challenge(now, HERE, Side::UserAgent, verdict, &mut response);
         let response = Message::parse(response.finish(), Framing::Datagram).unwrap();
         Self {
             session: Session::new(&response).unwrap(),
@@ -260,10 +263,14 @@ fn server(seed: u64, algorithms: &[Algorithm]) -> Authenticator {
 }
 
 fn verify(server: &mut Authenticator, now: Time, value: &[u8]) -> Verdict {
+    verify_from(HERE, server, now, value)
+}
+
+fn verify_from(from: IpAddr, server: &mut Authenticator, now: Time, value: &[u8]) -> Verdict {
     let credentials = Credentials::parse(value).unwrap();
     let algorithm = credentials.algorithm.unwrap();
     let secret = ha1(algorithm, b"bob", b"biloxi.com", b"zanzibar");
-    server.verify(now, &credentials, b"REGISTER", Some(&secret))
+    server.verify(now, from, &credentials, b"REGISTER", Some(&secret))
 }
 
 #[test]
@@ -291,7 +298,7 @@ fn a_challenge_answered_with_the_secret_is_granted_on_any_node() {
 fn two_challenges_share_a_nonce_and_keep_their_order() {
     let mut server = server(1, &[Algorithm::Sha256, Algorithm::Md5]);
     let mut response = Writer::request("X", b"sip:x");
-    server.challenge(NOW, Side::Proxy, Some(Verdict::Stale), &mut response);
+    server.challenge(NOW, HERE, Side::Proxy, Some(Verdict::Stale), &mut response);
     let response = message(
         &String::from_utf8(response.finish().to_vec())
             .unwrap()
@@ -324,6 +331,35 @@ fn an_expired_nonce_is_stale_only_with_the_right_secret() {
     );
     let again = Phone::challenged(&mut server, late, Some(Verdict::Stale));
     assert!(again.session.is_stale());
+}
+
+#[test]
+fn a_nonce_serves_only_who_gets_its_mail() {
+    let mut server = server(1, &[Algorithm::Md5]);
+    let mut phone = Phone::challenged(&mut server, NOW, None);
+    let right = phone.credentials("zanzibar");
+    assert_eq!(
+        verify_from(ELSEWHERE, &mut server, NOW, &right),
+        Verdict::Stale,
+        "a phone behind a NAT that changed its address is asked once more"
+    );
+    assert_eq!(verify(&mut server, NOW, &right), Verdict::Granted);
+    let wrong = String::from_utf8(phone.credentials("wrong")).unwrap();
+    for guess in [
+        wrong.clone(),
+        wrong.replace("nc=0000000", "nc=000000"),
+        wrong.replace("qop=auth", "qop=auth-int"),
+        wrong.replace(
+            "response=\"",
+            "response=\"0123456789012345678901234567890123",
+        ),
+    ] {
+        assert_eq!(
+            verify_from(ELSEWHERE, &mut server, NOW, guess.as_bytes()),
+            Verdict::Refused(Refusal::Nonce),
+            "{guess}"
+        );
+    }
 }
 
 #[test]
@@ -372,7 +408,7 @@ fn an_unknown_user_looks_like_a_wrong_password() {
     let value = phone.credentials("zanzibar");
     let credentials = Credentials::parse(&value).unwrap();
     assert_eq!(
-        server.verify(NOW, &credentials, b"REGISTER", None),
+        server.verify(NOW, HERE, &credentials, b"REGISTER", None),
         Verdict::Refused(Refusal::Secret)
     );
     // Not even who guesses the stand-in for a missing secret gets in.
@@ -383,7 +419,7 @@ fn an_unknown_user_looks_like_a_wrong_password() {
         .authorize(b"REGISTER", b"sip:biloxi.com", b"bob", &zeros, b"c");
     let credentials = Credentials::parse(&value).unwrap();
     assert_eq!(
-        server.verify(NOW, &credentials, b"REGISTER", None),
+        server.verify(NOW, HERE, &credentials, b"REGISTER", None),
         Verdict::Refused(Refusal::Secret)
     );
 }
