@@ -57,7 +57,7 @@ impl Full {
     }
 
     /// The channel that a packet of `from` leaves by.
-    pub(crate) fn exit<'c>(channels: &'c Channels, from: Side, part: Part) -> &'c Channel {
+    pub(crate) fn exit(channels: &Channels, from: Side, part: Part) -> &Channel {
         let rtp = &channels[Part::Rtp as usize];
         let shared = rtp.rtcp_port(rtp.destination_side(from)) == RtcpPort::Shared;
         match part {

@@ -1,4 +1,4 @@
-//! RTP and RTCP, DTMF events, reception statistics and MOS.
+//! RTP and RTCP, SRTP, DTMF events, reception statistics and MOS.
 //!
 //! Pure: bytes and arrival times come in, values go out. Nothing here keeps a copy of a packet.
 
@@ -7,6 +7,7 @@ mod header;
 mod mos;
 mod reception;
 mod rtcp;
+pub mod srtp;
 
 pub use event::TelephoneEvent;
 pub use header::{Header, HeaderError, Packet, is_rtcp};
