@@ -13,6 +13,7 @@ pub(crate) mod events;
 pub(crate) mod gateways;
 pub(crate) mod limits;
 pub(crate) mod listeners;
+pub(crate) mod media_servers;
 pub(crate) mod numbers;
 pub(crate) mod registrations;
 pub(crate) mod routes;

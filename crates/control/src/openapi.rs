@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use model::{Account, Carrier, Customer, Device, Gateway, Number, Route, User};
+use model::{Account, Carrier, Customer, Device, Gateway, MediaServer, Number, Route, User};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
@@ -72,6 +72,7 @@ fn document() -> Value {
     add::<Carrier>(&mut document);
     add::<Gateway>(&mut document);
     add::<Route>(&mut document);
+    add::<MediaServer>(&mut document);
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
         schemas.remove("DigestSecret");
     }

@@ -10,7 +10,7 @@ use std::pin::Pin;
 
 use model::{
     AccountId, CallId, CallState, CallView, CarrierId, CustomerId, GatewayHealth, GatewayId,
-    RegistrationView, Snapshot, TransportSpec, UserId,
+    MediaServerHealth, RegistrationView, Snapshot, TransportSpec, UserId,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
@@ -50,6 +50,9 @@ pub trait Platform: Send + Sync + 'static {
 
     /// How every gateway is.
     fn gateway_health(&self) -> Reply<'_, Vec<GatewayHealth>>;
+
+    /// How every media server is, as this node sees it.
+    fn media_server_health(&self) -> Reply<'_, Vec<MediaServerHealth>>;
 
     /// What the limits allow and what of it is in use; entities without a limit are left out.
     fn limit_usage(&self) -> Reply<'_, Vec<LimitUsage>>;
@@ -300,7 +303,7 @@ pub struct PlatformEvent {
     pub sequence: u64,
     /// When; microseconds since the Unix epoch.
     pub at_us: u64,
-    /// What it is about, a plural noun: `calls`, `registrations`, `gateways`, `bans`.
+    /// What it is about, a plural noun: `calls`, `registrations`, `gateways`, `media`, `bans`.
     pub topic: String,
     /// What happened: `call.answered`.
     pub name: String,

@@ -10,7 +10,7 @@ use axum::http::header;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use model::{Account, Carrier, Customer, Device, Gateway, Number, Route, User};
+use model::{Account, Carrier, Customer, Device, Gateway, MediaServer, Number, Route, User};
 use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -78,6 +78,7 @@ pub(crate) fn guarded() -> OpenApiRouter<Control> {
     OpenApiRouter::with_openapi(openapi::base())
         .merge(api::gateways::routes())
         .merge(api::routes::routes())
+        .merge(api::media_servers::routes())
         .merge(api::settings::routes())
         .merge(api::limits::routes())
         .merge(api::tokens::routes())
@@ -101,6 +102,7 @@ fn records() -> Router<Control> {
         .merge(resource::routes::<Carrier>())
         .merge(resource::routes::<Gateway>())
         .merge(resource::routes::<Route>())
+        .merge(resource::routes::<MediaServer>())
 }
 
 async fn document(State(_): State<Control>) -> Response {

@@ -22,6 +22,9 @@ pub struct Carrier {
     /// How media travels; `None` means as the platform is set.
     #[serde(default)]
     pub media: Option<MediaMode>,
+    /// The media zone near it; `None` leaves it to the customer and the measured delays.
+    #[serde(default)]
+    pub media_zone: Option<String>,
     /// Whether it is used.
     #[serde(default = "crate::validate::enabled")]
     pub enabled: bool,
@@ -34,6 +37,7 @@ impl Validate for Carrier {
     fn validate(&self) -> Vec<FieldError> {
         let mut checks = Checks::default();
         checks.name("name", &self.name);
+        checks.zone("media_zone", self.media_zone.as_deref());
         checks.nested("rewrite", &self.rewrite);
         checks.nested("limits", &self.limits);
         checks.done()

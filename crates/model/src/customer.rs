@@ -29,6 +29,10 @@ pub struct Customer {
     /// How its media travels; `None` means as the platform is set.
     #[serde(default)]
     pub media: Option<MediaMode>,
+    /// The media zone its calls are to be served in; `None` leaves it to the route, the carrier
+    /// and the measured delays.
+    #[serde(default)]
+    pub media_zone: Option<String>,
     /// Whether its calls are accepted.
     #[serde(default = "crate::validate::enabled")]
     pub enabled: bool,
@@ -62,6 +66,7 @@ impl Validate for Customer {
         if let Some(host) = &self.host {
             checks.host_port("host", host);
         }
+        checks.zone("media_zone", self.media_zone.as_deref());
         checks.nested("rewrite", &self.rewrite);
         checks.nested("limits", &self.limits);
         checks.done()

@@ -105,6 +105,7 @@ id!(/** A DID. */ NumberId, "num");
 id!(/** Somebody who sends us calls. */ CustomerId, "cus");
 id!(/** Somebody we send calls to. */ CarrierId, "car");
 id!(/** One address of a carrier. */ GatewayId, "gw");
+id!(/** A media server. */ MediaServerId, "ms");
 id!(/** A prefix route. */ RouteId, "rte");
 id!(/** One call, both legs. */ CallId, "call");
 id!(/** The record of one call. */ CdrId, "cdr");

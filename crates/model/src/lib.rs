@@ -10,6 +10,7 @@ mod cdr;
 mod customer;
 mod id;
 mod live;
+mod media_server;
 mod number;
 mod route;
 mod settings;
@@ -24,10 +25,14 @@ pub use carrier::{Carrier, Gateway, OutboundAuth, TransportSpec};
 pub use cdr::{Cdr, CdrLegMedia, CdrOutcome, EndedBy};
 pub use customer::{Customer, CustomerAuth};
 pub use id::{
-    AccountId, CallId, CarrierId, CdrId, CustomerId, DeviceId, GatewayId, IdError, NumberId,
-    RouteId, TokenId, UserId,
+    AccountId, CallId, CarrierId, CdrId, CustomerId, DeviceId, GatewayId, IdError, MediaServerId,
+    NumberId, RouteId, TokenId, UserId,
 };
-pub use live::{CallState, CallView, GatewayHealth, LegView, RegistrationView};
+pub use live::{
+    CallState, CallView, GatewayHealth, LegView, MediaServerHealth, MediaServerState,
+    RegistrationView,
+};
+pub use media_server::MediaServer;
 pub use number::{Number, NumberTarget};
 pub use route::{Rewrite, Route};
 pub use settings::{DigestOffer, KeepAlive, MediaMode, Overflow, Settings};

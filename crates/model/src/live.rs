@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AccountId, CallId, GatewayId, UserId};
+use crate::{AccountId, CallId, GatewayId, MediaServerId, UserId};
 
 /// A call in progress.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -91,4 +91,60 @@ pub struct GatewayHealth {
     pub last_failure: String,
     /// Calls in progress through it.
     pub channels: u32,
+}
+
+/// How a media server is, as this node sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MediaServerHealth {
+    /// Which.
+    pub media_server: MediaServerId,
+    /// What people call it.
+    pub name: String,
+    /// The media zone it stands in.
+    pub zone: String,
+    /// Whether calls go to it, and if not why.
+    pub state: MediaServerState,
+    /// Round trip of the last ping in microseconds; `None` if it never answered.
+    pub rtt_us: Option<u32>,
+    /// Sessions of this node on it.
+    pub sessions: u32,
+    /// Sessions of everybody on it, by its own word; `None` if it does not say.
+    pub sessions_total: Option<u32>,
+    /// How busy it is in per cent, by its own word; `None` if it does not say.
+    pub load_percent: Option<u8>,
+    /// The last failure in words, empty if none.
+    pub last_failure: String,
+}
+
+/// Whether calls go to a media server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MediaServerState {
+    /// They do.
+    Up,
+    /// It has not answered yet.
+    Unknown,
+    /// It does not answer; its calls were moved.
+    Down,
+    /// It takes no new ones, and still has some.
+    Draining,
+    /// It takes no new ones, and has none left.
+    Drained,
+    /// It is switched off.
+    Disabled,
+}
+
+impl MediaServerState {
+    /// Its name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Unknown => "unknown",
+            Self::Down => "down",
+            Self::Draining => "draining",
+            Self::Drained => "drained",
+            Self::Disabled => "disabled",
+        }
+    }
 }

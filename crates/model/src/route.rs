@@ -28,6 +28,9 @@ pub struct Route {
     /// Applied to the called number.
     #[serde(default)]
     pub rewrite: Rewrite,
+    /// The media zone its calls are served in, whatever customer and carrier say.
+    #[serde(default)]
+    pub media_zone: Option<String>,
     /// Whether it is used.
     #[serde(default = "crate::validate::enabled")]
     pub enabled: bool,
@@ -41,6 +44,7 @@ impl Validate for Route {
             "prefix",
             "up to 32 digits are accepted, without +; none at all matches every number",
         );
+        checks.zone("media_zone", self.media_zone.as_deref());
         checks.nested("rewrite", &self.rewrite);
         checks.done()
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, Carrier, Customer, Device, Gateway, Number, Route, Settings, User};
+use crate::{
+    Account, Carrier, Customer, Device, Gateway, MediaServer, Number, Route, Settings, User,
+};
 
 /// Everything a node needs to take calls. A node refuses one with a lower revision than it has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,4 +31,7 @@ pub struct Snapshot {
     pub gateways: Vec<Arc<Gateway>>,
     /// Routes.
     pub routes: Vec<Arc<Route>>,
+    /// Media servers; with none, the node relays media itself.
+    #[serde(default)]
+    pub media_servers: Vec<Arc<MediaServer>>,
 }

@@ -117,6 +117,23 @@ impl Checks {
         );
     }
 
+    /// `host:port`, IPv6 in brackets.
+    pub(crate) fn host_port_required(&mut self, field: &str, value: &str) {
+        let (_, port) = value.rsplit_once(':').unwrap_or_default();
+        self.require(
+            is_host_port(value) && !port.is_empty() && is_digits(port),
+            field,
+            "udp:host:port is accepted, an IPv6 address in brackets",
+        );
+    }
+
+    /// The name of a zone, if there is one.
+    pub(crate) fn zone(&mut self, field: &str, value: Option<&str>) {
+        if let Some(zone) = value {
+            self.name(field, zone);
+        }
+    }
+
     /// `host[:port]`, IPv6 in brackets.
     pub(crate) fn host_port(&mut self, field: &str, value: &str) {
         self.require(

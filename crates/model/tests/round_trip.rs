@@ -112,6 +112,7 @@ proptest! {
             host,
             rewrite,
             media: Some(MediaMode::Bypass),
+            media_zone: Some("London".into()),
             enabled: false,
             limits: LimitSpec::default(),
         })?;
@@ -137,10 +138,11 @@ proptest! {
             priority: 7,
             cost_per_minute_micros: cost,
             rewrite: rewrite.clone(),
+            media_zone: Some("Tokyo".into()),
             enabled: true,
         })?;
-        let (media, enabled) = (None, true);
-        survives(&Carrier { id: carrier, account, name, rewrite, media, enabled, limits })?;
+        let (media, media_zone, enabled) = (None, None, true);
+        survives(&Carrier { id: carrier, account, name, rewrite, media, media_zone, enabled, limits })?;
     }
 
     #[test]

@@ -10,7 +10,10 @@ use control::{
     PlatformError, PlatformEvent, Readiness, RegistrationFilter, Reply, RouteQuery, Simulation,
 };
 use limits::{EntityId, EntityKind};
-use model::{CallId, CallView, GatewayHealth, RegistrationView, Snapshot};
+use model::{
+    CallId, CallView, GatewayHealth, MediaServerHealth, MediaServerState, RegistrationView,
+    Snapshot,
+};
 use net::Net;
 use registrar::BindingId;
 use tokio::sync::broadcast;
@@ -115,6 +118,13 @@ impl Platform for NodePlatform {
         Box::pin(
             self.visitor
                 .ask(|now, machine, _| machine.switch.gateway_health(now)),
+        )
+    }
+
+    fn media_server_health(&self) -> Reply<'_, Vec<MediaServerHealth>> {
+        Box::pin(
+            self.visitor
+                .ask(|_, machine, _| media_servers(machine.switch.snapshot())),
         )
     }
 
@@ -302,6 +312,22 @@ fn refused(field: &str, message: &str) -> PlatformError {
         field: field.to_owned(),
         message: message.to_owned(),
     }
+}
+
+fn media_servers(snapshot: &Snapshot) -> Vec<MediaServerHealth> {
+    let servers = snapshot.media_servers.iter();
+    let unknown = servers.map(|server| MediaServerHealth {
+        media_server: server.id,
+        name: server.name.clone(),
+        zone: server.zone.clone(),
+        state: MediaServerState::Unknown,
+        rtt_us: None,
+        sessions: 0,
+        sessions_total: None,
+        load_percent: None,
+        last_failure: String::new(),
+    });
+    unknown.collect()
 }
 
 /// Everything that can have limits, with its kind, id and name.

@@ -59,6 +59,7 @@ pub(crate) fn snapshot(dice: &mut Dice) -> Snapshot {
         carriers: (1..=2).map(|id| carrier(dice, id)).collect(),
         gateways: gateways(dice),
         routes: (1..=2).map(route).collect(),
+        media_servers: Vec::new(),
     }
 }
 
@@ -171,6 +172,7 @@ fn customer(dice: &mut Dice, account: AccountId) -> Arc<Customer> {
         host: Some(CUSTOMER_NAME.into()),
         rewrite: Rewrite::default(),
         media: None,
+        media_zone: None,
         enabled: true,
         limits: limits(dice, 3),
     })
@@ -183,6 +185,7 @@ fn carrier(dice: &mut Dice, id: u128) -> Arc<Carrier> {
         name: format!("carrier{id}"),
         rewrite: Rewrite::default(),
         media: None,
+        media_zone: None,
         enabled: true,
         limits: limits(dice, 3),
     })
@@ -223,6 +226,7 @@ fn route(carrier: u128) -> Arc<Route> {
         priority: carrier as u16,
         cost_per_minute_micros: 0,
         rewrite: Rewrite::default(),
+        media_zone: None,
         enabled: true,
     })
 }

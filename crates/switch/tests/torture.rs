@@ -54,6 +54,7 @@ fn switch(sender: Sender) -> Switch {
             host: None,
             rewrite: Rewrite::default(),
             media: None,
+            media_zone: None,
             enabled: true,
             limits: LimitSpec::default(),
         }));

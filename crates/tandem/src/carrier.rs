@@ -19,6 +19,9 @@ pub(crate) struct CarrierFields {
     /// How media travels
     #[arg(long, value_parser = ["relay", "bypass", ""])]
     media: Option<String>,
+    /// The media zone near it
+    #[arg(long)]
+    media_zone: Option<String>,
     /// Whether it is used
     #[arg(long)]
     enabled: Option<bool>,

@@ -35,6 +35,9 @@ pub(crate) struct CustomerFields {
     /// How its media travels
     #[arg(long, value_parser = ["relay", "bypass", ""])]
     media: Option<String>,
+    /// The media zone its calls are served in
+    #[arg(long)]
+    media_zone: Option<String>,
     /// Whether its calls are accepted
     #[arg(long)]
     enabled: Option<bool>,

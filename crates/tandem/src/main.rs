@@ -31,6 +31,7 @@ mod global;
 mod limit;
 mod listener;
 mod log;
+mod media_server;
 mod moment;
 mod number;
 mod output;
@@ -91,6 +92,9 @@ enum Command {
     /// Addresses of carriers
     #[command(subcommand)]
     Gateway(gateway::GatewayCommand),
+    /// Where RTP is relayed
+    #[command(subcommand)]
+    MediaServer(media_server::MediaServerCommand),
     /// Which carrier takes which numbers
     #[command(subcommand)]
     Route(route::RouteCommand),
@@ -153,6 +157,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Customer(command) => records::run(global, command),
         Command::Carrier(command) => records::run(global, command),
         Command::Gateway(command) => gateway::run(global, command),
+        Command::MediaServer(command) => media_server::run(global, command),
         Command::Route(command) => route::run(global, command),
         Command::Settings(command) => settings::run(global, command),
         Command::Limit(command) => limit::run(global, command),

@@ -66,6 +66,7 @@ pub(crate) enum RecordCommand<F: Args> {
         record: String,
     },
     /// Makes one
+    #[command(visible_alias = "add")]
     Create {
         /// What it is called
         label: Option<String>,
@@ -86,6 +87,7 @@ pub(crate) enum RecordCommand<F: Args> {
         json: Option<String>,
     },
     /// Deletes some
+    #[command(visible_alias = "remove")]
     Delete {
         /// Their names or identifiers
         #[arg(required = true)]

@@ -131,6 +131,9 @@ pub(crate) struct RouteFields {
     /// What a minute costs us, in millionths of the platform's currency
     #[arg(long)]
     cost_per_minute_micros: Option<u64>,
+    /// The media zone its calls are served in
+    #[arg(long)]
+    media_zone: Option<String>,
     /// Whether it is used
     #[arg(long)]
     enabled: Option<bool>,

@@ -9,7 +9,7 @@ fn platform() -> Result<Platform> {
 }
 
 /// What can be listed.
-const NOUNS: [&str; 16] = [
+const NOUNS: [&str; 17] = [
     "call",
     "registration",
     "cdr",
@@ -20,6 +20,7 @@ const NOUNS: [&str; 16] = [
     "customer",
     "carrier",
     "gateway",
+    "media-server",
     "route",
     "limit",
     "token",

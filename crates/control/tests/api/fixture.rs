@@ -13,7 +13,8 @@ use control::{
     SimulationOutcome,
 };
 use model::{
-    ApiToken, CallId, CallState, CallView, GatewayHealth, RegistrationView, Role, Snapshot, TokenId,
+    ApiToken, CallId, CallState, CallView, GatewayHealth, MediaServerHealth, RegistrationView,
+    Role, Snapshot, TokenId,
 };
 use serde_json::Value;
 use store::{Actor, CdrStore, Records, Sqlite};
@@ -308,6 +309,10 @@ impl Platform for Node {
 
     fn remove_registration(&self, id: String) -> Reply<'_, bool> {
         self.answer(move |_| Ok(id == "known"))
+    }
+
+    fn media_server_health(&self) -> Reply<'_, Vec<MediaServerHealth>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn gateway_health(&self) -> Reply<'_, Vec<GatewayHealth>> {

@@ -234,6 +234,7 @@ fn a_customer_s_networks_are_some_but_not_everybody() {
         host: Some("[2001:db8::1]:5060".into()),
         rewrite: Rewrite::default(),
         media: None,
+        media_zone: None,
         enabled: true,
         limits: LimitSpec::default(),
     };
@@ -315,6 +316,7 @@ fn a_carrier_and_a_route_judge_their_rewriting() {
         name: String::new(),
         rewrite: rewrite.clone(),
         media: None,
+        media_zone: None,
         enabled: true,
         limits: LimitSpec::default(),
     };
@@ -330,6 +332,7 @@ fn a_carrier_and_a_route_judge_their_rewriting() {
         priority: 0,
         cost_per_minute_micros: 0,
         rewrite,
+        media_zone: None,
         enabled: true,
     };
     assert_eq!(complaints(&route("+49", rewrite))[0], "prefix");
@@ -429,6 +432,45 @@ fn user() -> User {
         ring_timeout_s: 0,
         limits: LimitSpec::default(),
     }
+}
+
+#[test]
+fn a_media_server_is_controlled_at_an_address_with_a_port() {
+    let server = |control: &str| crate::MediaServer {
+        id: crate::MediaServerId::from_bits(1),
+        name: "m1".into(),
+        control: control.into(),
+        aliases: vec!["rtp1.example.net".into(), "192.0.2.7".into()],
+        zone: String::new(),
+        weight: 1,
+        enabled: true,
+        draining: false,
+        public_address: Some("192.0.2.8".parse().unwrap()),
+    };
+    for good in [
+        "udp:192.0.2.1:2223",
+        "udp:[2001:db8::1]:2223",
+        "udp:m1.example.net:9",
+    ] {
+        assert!(complaints(&server(good)).is_empty(), "{good}");
+    }
+    for bad in [
+        "192.0.2.1:2223",
+        "tcp:192.0.2.1:2223",
+        "udp:192.0.2.1",
+        "udp:[2001:db8::1]",
+        "udp:m1:",
+        "udp:m1:0",
+        "udp:",
+    ] {
+        assert_eq!(complaints(&server(bad)), ["control"], "{bad}");
+    }
+    let server = crate::MediaServer {
+        aliases: vec!["not a host".into()],
+        public_address: Some("0.0.0.0".parse().unwrap()),
+        ..server("udp:192.0.2.1:2223")
+    };
+    assert_eq!(complaints(&server), ["aliases", "public_address"]);
 }
 
 fn gateway() -> Gateway {

@@ -46,6 +46,7 @@ fn customer(id: u128, auth: CustomerAuth, host: Option<&str>) -> Arc<Customer> {
             prepend: String::new(),
         },
         media: None,
+        media_zone: None,
         enabled: true,
         limits: LimitSpec::default(),
     })
@@ -78,6 +79,7 @@ fn carrier(id: u128, account: Option<AccountId>) -> Arc<Carrier> {
             prepend: if id == 1 { "+".into() } else { String::new() },
         },
         media: None,
+        media_zone: None,
         enabled: true,
         limits: LimitSpec::default(),
     })
@@ -111,6 +113,7 @@ fn route(id: u128, account: Option<AccountId>, prefix: &str, carrier: u128) -> R
         priority: 0,
         cost_per_minute_micros: 0,
         rewrite: Rewrite::default(),
+        media_zone: None,
         enabled: true,
     }
 }

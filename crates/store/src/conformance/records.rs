@@ -401,6 +401,12 @@ fn a_snapshot_holds_everything(store: &dyn Records) {
             .iter()
             .map(|r| Record::from(model::Route::clone(r))),
     );
+    held.extend(
+        snapshot
+            .media_servers
+            .iter()
+            .map(|r| Record::from(model::MediaServer::clone(r))),
+    );
     assert_eq!(held, one_of_each());
 }
 
@@ -421,6 +427,7 @@ fn one_of_each() -> Vec<Record> {
         carrier.clone().into(),
         samples::gateway(1, carrier.id).into(),
         samples::route(1, carrier.id).into(),
+        samples::media_server(1).into(),
     ];
     assert!(
         records.iter().map(Record::kind).eq(Kind::RECORDS),

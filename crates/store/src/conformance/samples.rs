@@ -4,8 +4,8 @@ use clock::Time;
 use model::{
     Account, AccountId, ApiToken, CallId, Carrier, CarrierId, Cdr, CdrOutcome, Customer,
     CustomerAuth, CustomerId, Device, DeviceId, DigestSecret, EndedBy, Forking, Gateway, GatewayId,
-    LimitSpec, Number, NumberId, NumberTarget, Rewrite, Role, Route, RouteId, TokenId, User,
-    UserId,
+    LimitSpec, MediaServer, MediaServerId, Number, NumberId, NumberTarget, Rewrite, Role, Route,
+    RouteId, TokenId, User, UserId,
 };
 
 use crate::{Actor, BindingRecord};
@@ -91,6 +91,7 @@ pub fn customer(n: u64, account: AccountId, auth_name: &str) -> Customer {
         host: None,
         rewrite: Rewrite::default(),
         media: None,
+        media_zone: None,
         enabled: true,
         limits: LimitSpec::default(),
     }
@@ -105,6 +106,7 @@ pub fn carrier(n: u64) -> Carrier {
         name: format!("carrier {n}"),
         rewrite: Rewrite::default(),
         media: None,
+        media_zone: None,
         enabled: true,
         limits: LimitSpec::default(),
     }
@@ -142,7 +144,24 @@ pub fn route(n: u64, carrier: CarrierId) -> Route {
         priority: 0,
         cost_per_minute_micros: 10_000,
         rewrite: Rewrite::default(),
+        media_zone: None,
         enabled: true,
+    }
+}
+
+/// A media server.
+#[must_use]
+pub fn media_server(n: u64) -> MediaServer {
+    MediaServer {
+        id: MediaServerId::from_parts(n, 0),
+        name: format!("media {n}"),
+        control: format!("udp:192.0.2.1:{}", 2_000 + n),
+        aliases: vec!["rtp.example.net".into()],
+        zone: "London".into(),
+        weight: 1,
+        enabled: true,
+        draining: false,
+        public_address: None,
     }
 }
 

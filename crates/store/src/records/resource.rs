@@ -5,8 +5,8 @@ use core::fmt;
 
 use model::{
     Account, AccountId, Carrier, CarrierId, Customer, CustomerAuth, CustomerId, Device, DeviceId,
-    FieldError, Gateway, GatewayId, Number, NumberId, NumberTarget, Route, RouteId, User, UserId,
-    Validate,
+    FieldError, Gateway, GatewayId, MediaServer, MediaServerId, Number, NumberId, NumberTarget,
+    Route, RouteId, User, UserId, Validate,
 };
 
 use crate::StoreError;
@@ -162,10 +162,11 @@ kinds! {
     Carrier CarrierId "carrier",
     Gateway GatewayId "gateway",
     Route RouteId "route",
+    MediaServer MediaServerId "media-server",
 }
 
 /// How many kinds [`Record`] has.
-const RECORD_KINDS: usize = 8;
+const RECORD_KINDS: usize = 9;
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -324,6 +325,23 @@ impl Resource for Route {
     }
 }
 
+impl Resource for MediaServer {
+    type Id = MediaServerId;
+    const KIND: Kind = Kind::MediaServer;
+
+    fn id(&self) -> MediaServerId {
+        self.id
+    }
+
+    fn unique_values(&self) -> Vec<UniqueValue<'_>> {
+        vec![UniqueValue {
+            space: MEDIA_CONTROLS,
+            field: "control",
+            value: &self.control,
+        }]
+    }
+}
+
 fn reference(field: &'static str, id: impl fmt::Display) -> Reference {
     Reference {
         field,
@@ -333,5 +351,7 @@ fn reference(field: &'static str, id: impl fmt::Display) -> Reference {
 
 /// User names and digest user names: a user's name is both.
 const AUTH_NAMES: &str = "auth-name";
+/// Where media servers are controlled.
+const MEDIA_CONTROLS: &str = "media-control";
 /// Numbers, compared without `+`.
 const NUMBERS: &str = "number";

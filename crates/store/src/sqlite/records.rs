@@ -326,5 +326,6 @@ fn add(snapshot: &mut Snapshot, record: Record) {
         Record::Carrier(r) => snapshot.carriers.push(Arc::new(r)),
         Record::Gateway(r) => snapshot.gateways.push(Arc::new(r)),
         Record::Route(r) => snapshot.routes.push(Arc::new(r)),
+        Record::MediaServer(r) => snapshot.media_servers.push(Arc::new(r)),
     }
 }

@@ -54,6 +54,7 @@ pub(crate) fn snapshot_with_customer(revision: u64) -> Snapshot {
         host: None,
         rewrite: Rewrite::default(),
         media: None,
+        media_zone: None,
         enabled: true,
         limits: LimitSpec::default(),
     }));

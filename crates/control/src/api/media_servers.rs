@@ -1,0 +1,41 @@
+//! `/v1/media-servers`: where RTP is relayed, and how each server is.
+
+use axum::Json;
+use axum::extract::State;
+use model::{MediaServer, MediaServerHealth, MediaServerId};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::paging::Page;
+use crate::resource::Resource;
+use crate::{Control, Problem};
+
+/// Routes that only media servers have.
+pub(crate) fn routes() -> OpenApiRouter<Control> {
+    OpenApiRouter::new().routes(routes!(health))
+}
+
+/// How every media server is
+#[utoipa::path(
+    get,
+    path = "/v1/media-server-health",
+    tag = "media-servers",
+    responses((status = 200, description = "One entry for each media server.", body = Page<MediaServerHealth>)),
+)]
+async fn health(State(control): State<Control>) -> Result<Json<Page<MediaServerHealth>>, Problem> {
+    let items = control.platform().media_server_health().await?;
+    Ok(Json(Page {
+        items,
+        next_cursor: None,
+    }))
+}
+
+impl Resource for MediaServer {
+    const NOUN: &'static str = "media-servers";
+    const SUMMARY: &'static str = "a machine that relays RTP";
+    const FILTERS: &'static [&'static str] = &["name", "zone", "control", "enabled", "draining"];
+
+    fn new_id(time_ms: u64, random: u128) -> MediaServerId {
+        MediaServerId::from_parts(time_ms, random)
+    }
+}
