@@ -5,7 +5,7 @@ DATA ?= ./data
 BENCH_ARGS ?=
 FUZZ_SECONDS ?= 60
 
-BUILD_NEEDS := build-essential
+BUILD_NEEDS := build-essential cmake
 TEST_PEERS := baresip-core sip-tester kamailio procps
 BENCH_PEERS := kamailio rtpengine-daemon util-linux
 
@@ -16,7 +16,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Build and start a complete phone system that keeps its data in ./data
-	@command -v cc >/dev/null || tests/install-peers $(BUILD_NEEDS)
+	@{ command -v cc && command -v cmake; } >/dev/null || tests/install-peers $(BUILD_NEEDS)
 	$(CARGO) build --release --package tandem
 	exec target/release/tandem up --data $(DATA)
 
