@@ -3,6 +3,7 @@
 use sip::{Dialog, HeaderName, Message, Writer};
 
 use crate::call::{Call, CallFacts, Phase};
+use crate::challenge::Access;
 use crate::headers::ALLOW;
 use crate::io::{Ctx, Fact, MediaOp, Output, RefusedDial, Respond, Side, Timer, Uas};
 use crate::leg::{Leg, NO_BRANCH, Pair};
@@ -21,9 +22,10 @@ impl Call {
         flow: sip::Flow,
         invite: Message,
     ) -> Self {
-        let mut call = Self::new(facts, crate::config::MediaMode::Relay);
+        let mut call = Self::new(&facts, crate::config::MediaMode::Relay);
+        let access = facts.credentials.map(|c| Access::new(c, flow));
         let offer = invite.sdp().map(<[u8]>::to_vec);
-        let setup = Setup::of_caller(uas, flow, facts.reach, invite, Plan::default());
+        let setup = Setup::of_caller(uas, flow, facts.reach, access, invite, Plan::default());
         call.setup = Some(Box::new(setup));
         if !call.may_begin(ctx) {
             call.tidy(ctx);
@@ -43,6 +45,7 @@ impl Call {
             uas,
             flow,
             reach,
+            access,
             invite,
         } = &setup.upstream
         else {
@@ -53,6 +56,7 @@ impl Call {
             return;
         };
         let mut leg = Leg::new(dialog, *flow, *reach, self.trust);
+        leg.access.clone_from(access);
         leg.learn(invite);
         leg.received = invite.sdp().unwrap_or_default().into();
         leg.sent = sdp.into();

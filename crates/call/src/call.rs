@@ -3,6 +3,7 @@
 mod dispatch;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use clock::Time;
 use sip::{Flow, HeaderName, Message, Method, Writer};
 use smallvec::SmallVec;
 
+use crate::challenge::{Access, Repeat, Way};
 use crate::config::MediaMode;
 use crate::ending;
 use crate::ending::Parting;
@@ -17,7 +19,7 @@ use crate::headers::Trust;
 use crate::io::{Ctx, Hop, Input, MediaAsk, Output, RequestId, Respond, Side, Timer, Uas};
 use crate::leg::{Leg, Pair, PairId, Reach};
 use crate::pending::{Asked, Pending, Purpose};
-use crate::plan::Plan;
+use crate::plan::{Credentials, Plan};
 use crate::random::Random;
 use crate::setup::Setup;
 use crate::transfer::Transfer;
@@ -30,7 +32,7 @@ const INBOX_MAX: usize = 64;
 pub(crate) const MEDIA_WAIT: Duration = Duration::from_secs(4);
 
 /// What the owner knows of a new call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct CallFacts {
     /// Names the call; carried in the tags it makes.
     pub key: u64,
@@ -40,6 +42,8 @@ pub struct CallFacts {
     pub reach: Reach,
     /// Whether the caller is trusted.
     pub trust: Trust,
+    /// How we answer the caller's challenges, where it is a gateway.
+    pub credentials: Option<Arc<Credentials>>,
 }
 
 /// Where a call stands.
@@ -96,11 +100,13 @@ impl Call {
         invite: Message,
         plan: Plan,
     ) -> Self {
-        let mut call = Self::new(facts, plan.media);
+        let mut call = Self::new(&facts, plan.media);
+        let access = facts.credentials.map(|c| Access::new(c, flow));
         call.setup = Some(Box::new(Setup::of_caller(
             uas,
             flow,
             facts.reach,
+            access,
             invite,
             plan,
         )));
@@ -109,7 +115,7 @@ impl Call {
         call
     }
 
-    pub(crate) fn new(facts: CallFacts, media: MediaMode) -> Self {
+    pub(crate) fn new(facts: &CallFacts, media: MediaMode) -> Self {
         Self {
             key: facts.key,
             random: Random::new(facts.seed),
@@ -262,13 +268,31 @@ impl Call {
         &mut self,
         ctx: &mut Ctx<'_>,
         method: Method,
-        hop: Hop,
+        way: impl Into<Way>,
         bytes: Bytes,
         purpose: Purpose,
     ) -> RequestId {
+        let way = way.into();
+        let repeat = Repeat::of(&way, &bytes);
+        self.send_repeatable(ctx, method, way.hop, bytes, purpose, repeat)
+    }
+
+    pub(crate) fn send_repeatable(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        method: Method,
+        hop: Hop,
+        bytes: Bytes,
+        purpose: Purpose,
+        repeat: Option<Box<Repeat>>,
+    ) -> RequestId {
         let id = RequestId(self.next_request);
         self.next_request += 1;
-        self.pending.push(Pending { id, purpose });
+        self.pending.push(Pending {
+            id,
+            purpose,
+            repeat,
+        });
         ctx.emit(Output::Request {
             id,
             method,

@@ -114,7 +114,7 @@ impl Call {
         self.send(
             ctx,
             Method::Bye,
-            leg.hop(),
+            leg.way(),
             w.finish(),
             Purpose::Bye { dialog },
         );
@@ -271,7 +271,7 @@ impl Call {
     /// Whatever has not come by now will not come.
     pub(crate) fn give_up_lingering(&mut self, ctx: &mut Ctx<'_>) {
         for pending in std::mem::take(&mut self.pending) {
-            if let Purpose::Abandoned { token } = pending.purpose {
+            if let Purpose::Abandoned { token, .. } = pending.purpose {
                 self.attempt_given_up(ctx, token);
             }
         }

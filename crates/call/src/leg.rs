@@ -1,7 +1,10 @@
 //! A leg: one dialog, what was offered and answered in it, and how its session is kept alive.
 
+use std::sync::Arc;
+
 use sip::{Destination, Dialog, Flow, HeaderName, Message, lex};
 
+use crate::challenge::{Access, Way};
 use crate::config::Config;
 use crate::headers::Trust;
 use crate::io::{Family, Hop, Side, Uas};
@@ -113,6 +116,8 @@ pub struct Leg {
     /// The Authorization line of our last INVITE, which its ACK carries too (RFC 3261
     /// §13.2.2.4); mostly none.
     pub(crate) authorization: Option<Box<[u8]>>,
+    /// What challenges of the peer are answered with; only gateways have it.
+    pub(crate) access: Option<Arc<Access>>,
     /// The owner's name for the attempt that made this leg.
     pub token: Option<u32>,
     /// Session id and version of the descriptions we send, once they come from more than one
@@ -144,6 +149,7 @@ impl Leg {
             owes_ack: false,
             acked_with: None,
             authorization: None,
+            access: None,
             token: None,
             origin: None,
         }
@@ -209,6 +215,14 @@ impl Leg {
         match self.reach {
             Reach::Flow => Hop::To(here),
             Reach::Target => Hop::Resolve(self.dialog.next_hop().into(), here),
+        }
+    }
+
+    /// As [`Leg::hop`], for a request that may be challenged.
+    pub(crate) fn way(&self) -> Way {
+        Way {
+            hop: self.hop(),
+            access: self.access.clone(),
         }
     }
 

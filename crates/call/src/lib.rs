@@ -12,6 +12,7 @@
 
 mod application;
 mod call;
+mod challenge;
 mod config;
 mod ending;
 mod headers;

@@ -1,8 +1,11 @@
 //! Requests of ours that wait for a response, and steps that wait for the media relay.
 
+use std::sync::Arc;
+
 use clock::Time;
 use sip::{Flow, Message, Method};
 
+use crate::challenge::{Access, Repeat};
 use crate::io::{MediaAsk, RequestId, Side, Uas};
 use crate::leg::PairId;
 
@@ -11,6 +14,8 @@ use crate::leg::PairId;
 pub(crate) struct Pending {
     pub(crate) id: RequestId,
     pub(crate) purpose: Purpose,
+    /// Where its challenge can be answered.
+    pub(crate) repeat: Option<Box<Repeat>>,
 }
 
 /// What the response is for.
@@ -25,6 +30,8 @@ pub(crate) enum Purpose {
     Abandoned {
         /// The owner's name for its attempt; `None` if its end has been told already.
         token: Option<u32>,
+        /// What a challenge to the BYE of its late 2xx is answered with.
+        access: Option<Arc<Access>>,
     },
     /// A request of one leg carried into the other.
     Relay(Box<Relayed>),

@@ -71,11 +71,11 @@ impl Call {
         } else {
             w.finish()
         };
-        let hop = leg.hop();
+        let way = leg.way();
         self.send(
             ctx,
             method,
-            hop,
+            way,
             bytes,
             Purpose::Refresh { pair, side, method },
         );

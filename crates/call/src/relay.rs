@@ -123,9 +123,9 @@ impl Call {
             relayed.before = Some(leg.sent.clone());
             leg.describe(sdp)
         });
-        let hop = leg.hop();
+        let way = leg.way();
         let bytes = headers::finish(w, &relayed.request, sdp.as_deref());
-        self.send(ctx, method, hop, bytes, Purpose::Relay(relayed));
+        self.send(ctx, method, way, bytes, Purpose::Relay(relayed));
     }
 
     /// The final response to a carried request.

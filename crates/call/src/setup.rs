@@ -8,11 +8,13 @@ mod outcome;
 mod provisional;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sip::{Destination, Dialog, Flow, HeaderName, Message, Writer};
 
 use crate::call::{Call, Phase};
+use crate::challenge::Access;
 use crate::headers;
 use crate::io::{Ctx, Fact, Family, Output, RequestId, Respond, Side, Timer, Uas};
 use crate::leg::{Leg, PairId, Reach, session_expires};
@@ -60,6 +62,8 @@ pub(crate) enum Upstream {
         uas: Uas,
         flow: Flow,
         reach: Reach,
+        /// What the caller's challenges are answered with.
+        access: Option<Arc<Access>>,
         invite: Message,
     },
     /// A side of the call was referred to somebody else (RFC 3515).
@@ -85,11 +89,19 @@ struct Branch {
     rseqs: Vec<(PairId, u32)>,
 }
 
+impl Branch {
+    fn access(&self, attempt: &Attempt) -> Option<Arc<Access>> {
+        let credentials = attempt.credentials.clone()?;
+        Some(Access::new(credentials, self.flow))
+    }
+}
+
 impl Setup {
     pub(crate) fn of_caller(
         uas: Uas,
         flow: Flow,
         reach: Reach,
+        access: Option<Arc<Access>>,
         invite: Message,
         plan: Plan,
     ) -> Self {
@@ -98,6 +110,7 @@ impl Setup {
             uas,
             flow,
             reach,
+            access,
             invite,
         };
         Self::new(upstream, plan, offer, 0)
@@ -137,6 +150,12 @@ impl Setup {
     /// The owner's name for the attempt of a branch.
     fn token(&self, branch: usize) -> u32 {
         self.attempts[self.branches[branch].attempt].token
+    }
+
+    /// What challenges in the dialogs of a branch are answered with.
+    fn access(&self, branch: usize) -> Option<Arc<Access>> {
+        let entry = &self.branches[branch];
+        entry.access(&self.attempts[entry.attempt])
     }
 
     /// Call-ID of the last INVITE sent.
@@ -202,7 +221,8 @@ impl Call {
             return;
         };
         let token = setup.token(branch);
-        self.abandon_request(ctx, id, Some(token), reason);
+        let access = setup.access(branch);
+        self.abandon_request(ctx, id, Some(token), access, reason);
         self.drop_pairs(ctx, |p| p.branch == branch);
     }
 
@@ -212,11 +232,12 @@ impl Call {
         ctx: &mut Ctx<'_>,
         id: RequestId,
         token: Option<u32>,
+        access: Option<Arc<Access>>,
         reason: &str,
     ) {
         self.disarm(Timer::Silence(id));
         if let Some(pending) = self.pending.iter_mut().find(|p| p.id == id) {
-            pending.purpose = Purpose::Abandoned { token };
+            pending.purpose = Purpose::Abandoned { token, access };
         }
         let reason = reason.into();
         ctx.emit(Output::Cancel { id, reason });

@@ -336,9 +336,9 @@ impl Call {
         };
         let fragment = format!("SIP/2.0 {status} {}\r\n", sip::status::phrase(status));
         let bytes = w.finish_with(b"message/sipfrag;version=2.0", fragment.as_bytes());
-        let hop = leg.hop();
+        let way = leg.way();
         let last = end.is_some();
-        self.send(ctx, Method::Notify, hop, bytes, Purpose::Notify { last });
+        self.send(ctx, Method::Notify, way, bytes, Purpose::Notify { last });
     }
 
     /// The referrer has heard the outcome: its own leg ends (RFC 5589 §6).

@@ -88,6 +88,7 @@ fn answered(config: &Config, key: u64) -> Call {
         seed: key,
         reach: Reach::Flow,
         trust: Trust::Untrusted,
+        credentials: None,
     };
     let flow = flow();
     let invite = parse(&invite());

@@ -126,11 +126,16 @@ impl Switch {
         let key = self.calls.next_key();
         let seed = (u64::from(self.random.bits()) << 32) | u64::from(self.random.bits());
         let (reach, trust) = standing(&decision.caller);
+        let credentials = match &decision.caller {
+            Caller::Carrier { gateway, .. } => plan::credentials_of(gateway),
+            _ => None,
+        };
         let call_facts = CallFacts {
             key: key.0,
             seed,
             reach,
             trust,
+            credentials,
         };
         let planned = {
             let uri = Uri::parse(message.uri()).ok();

@@ -174,12 +174,7 @@ impl Switch {
             trust: Trust::Trusted,
             routes: Box::default(),
             destination: None,
-            credentials: gateway.auth.as_ref().map(|auth| {
-                Arc::new(Credentials {
-                    username: auth.username.as_str().into(),
-                    password: auth.password.as_str().into(),
-                })
-            }),
+            credentials: credentials_of(gateway),
             silence_max: Duration::from_millis(silence_ms.into()),
             ring_max: Duration::from_secs(settings.ring_timeout_s.into()),
             redirects: Redirects::Refuse,
@@ -246,6 +241,15 @@ impl Switch {
             model::MediaMode::Bypass => MediaMode::Bypass,
         }
     }
+}
+
+/// What we answer a gateway's challenges with.
+pub(crate) fn credentials_of(gateway: &Gateway) -> Option<Arc<Credentials>> {
+    let auth = gateway.auth.as_ref()?;
+    Some(Arc::new(Credentials {
+        username: auth.username.as_str().into(),
+        password: auth.password.as_str().into(),
+    }))
 }
 
 /// What of the caller's request the callee gets to see.

@@ -11,7 +11,7 @@ use crate::io::{
     Ctx, Family, Input, MediaAsk, MediaOp, Output, RefusedDial, RequestId, Side, Timer, Uac,
 };
 use crate::leg::PairId;
-use crate::pending::{Asked, Purpose, Wait};
+use crate::pending::{Asked, Pending, Purpose, Wait};
 use crate::reason::Cause;
 
 impl Call {
@@ -50,13 +50,23 @@ impl Call {
             }
             return;
         }
-        let pending = self.pending.swap_remove(at);
-        match pending.purpose {
+        let Pending {
+            mut purpose,
+            repeat,
+            ..
+        } = self.pending.swap_remove(at);
+        if let Some(repeat) = repeat.filter(|_| matches!(message.status(), 401 | 407)) {
+            match self.answer_dialog_challenge(ctx, repeat, purpose, flow, &message) {
+                Ok(()) => return,
+                Err(unanswered) => purpose = unanswered,
+            }
+        }
+        match purpose {
             Purpose::Invite { branch } => self.handle_final(ctx, branch, flow, message),
-            Purpose::Abandoned { token } => {
+            Purpose::Abandoned { token, access } => {
                 self.attempt_given_up(ctx, token);
                 if (200..300).contains(&message.status()) {
-                    self.end_stray_dialog(ctx, flow, &message);
+                    self.end_stray_dialog(ctx, flow, &message, access);
                 }
             }
             Purpose::Relay(relayed) => self.handle_relayed(ctx, relayed, flow, message),
@@ -81,7 +91,7 @@ impl Call {
         let pending = self.pending.swap_remove(at);
         match pending.purpose {
             Purpose::Invite { branch } => self.handle_silent(ctx, branch, why),
-            Purpose::Abandoned { token } => self.attempt_given_up(ctx, token),
+            Purpose::Abandoned { token, .. } => self.attempt_given_up(ctx, token),
             Purpose::Relay(relayed) => self.handle_relay_failed(ctx, *relayed),
             Purpose::Refresh { pair, side, .. }
             | Purpose::JoinFirst { pair, side }

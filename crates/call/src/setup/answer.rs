@@ -1,9 +1,12 @@
 //! Successful answers: the first 2xx is taken, every other dialog ends.
 
+use std::sync::Arc;
+
 use sip::{Dialog, Flow, HeaderName, Message, Method, Writer};
 
 use super::{ELSEWHERE, Setup, Upstream};
 use crate::call::{Call, Phase};
+use crate::challenge::Access;
 use crate::ending::dialog_name;
 use crate::headers::{self, ALLOW, Trust};
 use crate::io::{Ctx, Fact, Output, Respond, Side, Timer};
@@ -142,7 +145,7 @@ impl Call {
         let remote = message.to().ok().and_then(|t| t.tag()).unwrap_or_default();
         let seq = message.cseq().map_or(0, |c| c.number);
         let Some((pair, side)) = self.leg_with_tags(local, remote) else {
-            self.end_stray_dialog(ctx, flow, message);
+            self.end_stray_dialog(ctx, flow, message, None);
             return;
         };
         let Some(leg) = self.leg(pair, side) else {
@@ -155,13 +158,20 @@ impl Call {
     }
 
     /// Acknowledges and ends a dialog nobody wants.
-    pub(crate) fn end_stray_dialog(&mut self, ctx: &mut Ctx<'_>, flow: Flow, message: &Message) {
+    pub(crate) fn end_stray_dialog(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        flow: Flow,
+        message: &Message,
+        access: Option<Arc<Access>>,
+    ) {
         let Some(mut dialog) = dialog_of_response(message) else {
             return;
         };
         let seq = message.cseq().map_or(1, |c| c.number);
         dialog.local_seq = seq;
         let mut leg = Leg::new(dialog, flow, Reach::Flow, Trust::Untrusted);
+        leg.access = access;
         let ack = leg.dialog.request_numbered("ACK", seq).finish();
         ctx.emit(Output::Ack {
             hop: leg.hop(),
@@ -176,7 +186,7 @@ impl Call {
         let mut w = leg.dialog.request("BYE");
         w.header("Reason", ELSEWHERE.as_bytes());
         let purpose = Purpose::Bye { dialog: ended };
-        self.send(ctx, Method::Bye, leg.hop(), w.finish(), purpose);
+        self.send(ctx, Method::Bye, leg.way(), w.finish(), purpose);
     }
 
     /// The ACK of a 2xx to an INVITE of ours (RFC 3261 §13.2.2.4).
@@ -221,6 +231,7 @@ impl Setup {
         leg.learn(message);
         leg.invite_seq = entry.dialog.local_seq;
         leg.token = Some(attempt.token);
+        leg.access = entry.access(attempt);
         leg.authorization = entry
             .authorization
             .as_ref()

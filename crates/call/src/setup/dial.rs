@@ -189,7 +189,8 @@ impl Call {
             return;
         };
         let reason = Cause::NoAnswer.header();
-        self.abandon_request(ctx, request, None, &reason);
+        let access = self.setup.as_ref().and_then(|s| s.access(branch));
+        self.abandon_request(ctx, request, None, access, &reason);
         self.fail_over(ctx, branch, Uac::Timeout);
     }
 

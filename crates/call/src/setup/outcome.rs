@@ -1,9 +1,9 @@
 //! Failures: what each means for the branch, and which one the caller is told.
 
-use sip::digest::{self, Session};
 use sip::{Flow, HeaderName, Message, NameAddr};
 
 use crate::call::Call;
+use crate::challenge;
 use crate::headers::Trust;
 use crate::io::{Ctx, Fact, Output, Timer, Uac};
 use crate::plan::{Redirects, Yields};
@@ -12,9 +12,6 @@ use crate::reason::{Cause, Why};
 /// The most redirections one set-up follows (RFC 3261 §8.1.3.4 leaves it to us); a later 3xx
 /// counts as a failure.
 const REDIRECTS_MAX: u8 = 5;
-
-/// How often one attempt answers challenges: the first, and one for a stale nonce.
-const CHALLENGES_MAX: u8 = 2;
 
 /// Whose failure it is.
 #[derive(Debug)]
@@ -236,30 +233,14 @@ impl Call {
         let entry = &mut setup.branches[branch];
         let attempt = &setup.attempts[entry.attempt];
         let tries = entry.authorization.as_ref().map_or(0, |(_, n)| *n);
-        let Some(credentials) = attempt
+        let request = (&b"INVITE"[..], &*attempt.uri);
+        let header = attempt
             .credentials
-            .clone()
-            .filter(|_| tries < CHALLENGES_MAX)
-        else {
+            .as_ref()
+            .and_then(|c| challenge::authorization(message, request, c, tries, cnonce));
+        let Some(header) = header else {
             return false;
         };
-        let Ok(mut session) = Session::new(message) else {
-            return false;
-        };
-        if tries > 0 && !session.is_stale() {
-            // The password is wrong: asking again would only be counted against us.
-            return false;
-        }
-        let username = credentials.username.as_bytes();
-        let ha1 = digest::ha1(
-            session.algorithm(),
-            username,
-            session.realm(),
-            credentials.password.as_bytes(),
-        );
-        let cnonce = format!("{:08x}{:08x}", cnonce[0], cnonce[1]);
-        let value = session.authorize(b"INVITE", &attempt.uri, username, &ha1, cnonce.as_bytes());
-        let header = [session.header_name().as_bytes(), b": ", &value, b"\r\n"].concat();
         entry.authorization = Some((header, tries + 1));
         let flow = entry.flow;
         self.try_again(ctx, branch, flow);

@@ -271,6 +271,7 @@ impl Call {
         let Upstream::Caller {
             flow,
             reach,
+            access,
             invite,
             ..
         } = &setup.upstream
@@ -279,6 +280,7 @@ impl Call {
         };
         let dialog = Dialog::of_callee(invite, tag).ok()?;
         let mut leg = Leg::new(dialog, *flow, *reach, self.trust);
+        leg.access.clone_from(access);
         leg.learn(invite);
         leg.received = setup.offer.clone().unwrap_or_default();
         Some(leg)

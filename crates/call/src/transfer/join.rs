@@ -7,7 +7,7 @@ use sip::{Flow, Message, Method};
 
 use super::{Kind, Transfer};
 use crate::call::Call;
-use crate::io::{Ctx, Hop, MediaOp, Side, Timer};
+use crate::io::{Ctx, MediaOp, Side, Timer};
 use crate::leg::{Offering, PairId};
 use crate::pending::{Purpose, Wait};
 use crate::reason::Cause;
@@ -78,13 +78,13 @@ impl Call {
             .header("Supported", b"timer, replaces");
         write_session(&mut w, leg, ctx.config.session_expires_min_s);
         let bytes = w.finish_with(b"application/sdp", &sdp);
-        let hop: Hop = leg.hop();
+        let way = leg.way();
         let purpose = match join.half {
             Half::First => Purpose::JoinFirst { pair, side },
             Half::Second => Purpose::JoinSecond { pair, side },
         };
         self.keep_join(pair, join);
-        self.send(ctx, Method::Invite, hop, bytes, purpose);
+        self.send(ctx, Method::Invite, way, bytes, purpose);
     }
 
     fn put_off(&mut self, ctx: &mut Ctx<'_>, pair: PairId, join: Join) {

@@ -1,15 +1,11 @@
-//! Failures that are not the end: other targets, redirections, challenges, session intervals
-//! (RFC 3263 §4.3, RFC 3261 §8.1.3.4, §22.2, RFC 4028 §7.4).
+//! Failures that are not the end: other targets, redirections, session intervals
+//! (RFC 3263 §4.3, RFC 3261 §8.1.3.4, RFC 4028 §7.4).
 
-use std::sync::Arc;
-
-use call::{
-    Attempt, Cause, Credentials, EndedBy, Input, Output, Plan, Redirects, RefusedDial, Uac, Yields,
-};
+use call::{Attempt, Cause, Input, Output, Redirects, RefusedDial, Uac};
 use sip::{HeaderName, Method};
 
-use crate::peer::{ALICE_SDP, BOB_SDP};
-use crate::world::{INVITE, Sent, World, attempt, config, plan, text, udp};
+use crate::peer::ALICE_SDP;
+use crate::world::{INVITE, Sent, World, attempt, config, plan, udp};
 
 fn two_targets() -> World {
     let targets = vec![udp("192.0.2.21", 5060), udp("192.0.2.22", 5060)];
@@ -176,86 +172,6 @@ fn a_caller_that_gives_up_while_a_redirection_is_routed() {
     w.feed(Input::Routed(Ok(crate::world::to_bob())));
     w.silent();
     w.close(&Cause::Cancelled);
-}
-
-fn with_password() -> Plan {
-    plan(vec![Attempt {
-        credentials: Some(Arc::new(Credentials {
-            username: "us".into(),
-            password: "secret".into(),
-        })),
-        yields: Yields::Trouble,
-        ..attempt(0, 0, "bob")
-    }])
-}
-
-const CHALLENGE: &str =
-    "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n1\", qop=\"auth\"\r\n";
-
-#[test]
-fn a_challenge_is_answered_once() {
-    let mut w = World::new(with_password());
-    let first = w.sent(Method::Invite);
-    w.reply(&first, 407, "c", CHALLENGE, "");
-    let second = w.sent(Method::Invite);
-    let authorization = header(&second, HeaderName::ProxyAuthorization);
-    assert!(authorization.contains("username=\"us\""), "{authorization}");
-    assert!(authorization.contains("realm=\"carrier\""));
-    assert_eq!(header(&second, HeaderName::CSeq), "2 INVITE");
-    assert_eq!(second.message.call_id(), first.message.call_id());
-    w.reply(&second, 200, "c", "", BOB_SDP);
-    let ack = w.ack();
-    assert_eq!(ack.cseq().unwrap().number, 2);
-    // RFC 3261 §13.2.2.4: with the same credentials.
-    assert!(text(&ack).contains(&authorization));
-    let answer = w.told(INVITE, 200);
-    w.alice.established(&answer);
-    let ack = w.alice.ack(1, "");
-    w.request(ack);
-    let bye = w.alice.request("BYE", "", "");
-    w.request(bye);
-    let bye = w.sent(Method::Bye);
-    assert_eq!(header(&bye, HeaderName::CSeq), "3 BYE");
-    w.reply(&bye, 200, "", "", "");
-    w.close(&Cause::HungUp(EndedBy::Caller));
-}
-
-#[test]
-fn a_wrong_password_is_not_repeated_and_the_challenge_stays_here() {
-    let mut w = World::new(with_password());
-    let first = w.sent(Method::Invite);
-    w.reply(&first, 401, "c", &CHALLENGE.replace("Proxy", "WWW"), "");
-    let second = w.sent(Method::Invite);
-    w.reply(&second, 401, "c", &CHALLENGE.replace("Proxy", "WWW"), "");
-    let refused = w.told(INVITE, 502);
-    assert!(!text(&refused).to_lowercase().contains("authenticate"));
-    w.silent();
-    assert_eq!(w.ended_attempts(), [(0, 401)]);
-    w.close_refused(502, "the next hop does not take our credentials");
-}
-
-#[test]
-fn a_stale_nonce_is_worth_another_try() {
-    let mut w = World::new(with_password());
-    let first = w.sent(Method::Invite);
-    w.reply(&first, 407, "c", CHALLENGE, "");
-    let second = w.sent(Method::Invite);
-    let stale = CHALLENGE.replace("n1\"", "n2\", stale=true");
-    w.reply(&second, 407, "c", &stale, "");
-    let third = w.sent(Method::Invite);
-    assert!(header(&third, HeaderName::ProxyAuthorization).contains("n2"));
-    w.reply(&third, 407, "c", &stale, "");
-    w.told(INVITE, 502);
-    w.close_refused(502, "the next hop does not take our credentials");
-}
-
-#[test]
-fn a_challenge_without_credentials_fails() {
-    let mut w = World::new(crate::world::to_bob());
-    let invite = w.sent(Method::Invite);
-    w.reply(&invite, 407, "c", CHALLENGE, "");
-    w.told(INVITE, 502);
-    w.close_refused(502, "the next hop does not take our credentials");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets nothing has failed")]
 
 mod basic;
+mod challenges;
 mod chaos;
 mod dialog;
 mod early;

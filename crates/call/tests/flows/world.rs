@@ -193,6 +193,7 @@ impl World {
             seed: 42,
             reach: Reach::Target,
             trust,
+            credentials: None,
         };
         let now = Time::from_secs(1_000_000);
         let mut out = VecDeque::new();
