@@ -110,7 +110,11 @@ fn asks_privacy(value: &[u8]) -> bool {
 /// Ends a message with the description, or with whatever other body the source has.
 pub(crate) fn finish(mut w: Writer, source: &Message, sdp: Option<&[u8]>) -> bytes::Bytes {
     if let Some(sdp) = sdp {
-        return w.finish_with(b"application/sdp", sdp);
+        let kind = source.header(HeaderName::ContentType);
+        return match kind.zip(source.multipart_with_sdp(sdp)) {
+            Some((kind, body)) => w.finish_with(kind, &body),
+            None => w.finish_with(b"application/sdp", sdp),
+        };
     }
     if source.body().is_empty() || source.sdp().is_some() {
         return w.finish();

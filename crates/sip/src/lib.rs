@@ -10,6 +10,7 @@ pub mod framing;
 pub mod lex;
 mod message;
 mod method;
+mod multipart;
 mod name;
 pub mod parse;
 pub mod status;

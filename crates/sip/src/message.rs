@@ -9,6 +9,7 @@ use core::ops::Range;
 use bytes::Bytes;
 
 use crate::lex::{self, Commas};
+use crate::multipart::Part;
 use crate::{AddressError, HeaderName, Method, NameAddr, Via, ViaError};
 
 /// A request or response.
@@ -255,10 +256,30 @@ impl Message {
         })
     }
 
-    /// The session description in the body, if there is one.
+    /// The session description in the body, if there is one: the whole body, or a part of a
+    /// multipart/mixed.
     #[must_use]
     pub fn sdp(&self) -> Option<&[u8]> {
-        (!self.body().is_empty() && self.has_content_type("application/sdp")).then(|| self.body())
+        if self.body().is_empty() {
+            return None;
+        }
+        if self.has_content_type("application/sdp") {
+            return Some(self.body());
+        }
+        let part = self.sdp_part()?;
+        Some(&self.body()[part.content])
+    }
+
+    /// The body with another session description in the place of the one among its parts; `None`
+    /// if it has no parts, or no description among them.
+    #[must_use]
+    pub fn multipart_with_sdp(&self, sdp: &[u8]) -> Option<Vec<u8>> {
+        let part = self.sdp_part()?;
+        Some(part.replaced(self.body(), sdp))
+    }
+
+    fn sdp_part(&self) -> Option<Part> {
+        Part::of_sdp(self.header(HeaderName::ContentType)?, self.body())
     }
 
     fn slice(&self, range: &Range<u32>) -> &[u8] {

@@ -288,3 +288,35 @@ fn a_new_contact_is_where_requests_go_from_then_on() {
     assert_eq!(w.sent(Method::Bye).message.uri(), b"sip:alice@192.0.2.77");
     w.close(&Cause::HungUp(EndedBy::Callee));
 }
+
+#[test]
+fn a_description_among_other_parts_goes_through_the_relay_and_they_stay() {
+    let kind = "multipart/mixed; boundary=\"--x\"";
+    let mixed = |sdp: &str| {
+        format!(
+            "----x\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n----x\r\n\
+             Content-Type: application/isup;version=itu-t92+\r\n\
+             Content-Disposition: signal;handling=optional\r\n\r\n\u{1}\u{0}\r\n\u{7f}\r\n----x--\r\n"
+        )
+    };
+    let headers = format!("MIME-Version: 1.0\r\nContent-Type: {kind}\r\n");
+    let mut w = World::with_invite(to_bob(), &headers, &mixed(ALICE_SDP));
+    let invite = w.sent(Method::Invite);
+    assert_eq!(
+        body(&invite.message),
+        mixed(&ALICE_SDP.replace("192.0.2.", "203.0.113."))
+    );
+    let carried = header(&invite.message, HeaderName::ContentType);
+    assert_eq!(carried, kind);
+    w.reply(&invite, 200, "bobtag", &headers, &mixed(BOB_SDP));
+    let answer = w.told(INVITE, 200);
+    assert_eq!(
+        body(&answer),
+        mixed(&BOB_SDP.replace("192.0.2.", "203.0.113."))
+    );
+    w.ack();
+    w.alice.established(&answer);
+    let ack = w.alice.ack(1, "");
+    w.request(ack);
+    end(w);
+}
