@@ -21,7 +21,7 @@ use tokio::sync::broadcast;
 use crate::UpOptions;
 use crate::data::Data;
 use crate::visit::Visitor;
-use crate::{listeners, metrics};
+use crate::{listeners, metrics, up};
 
 /// The node.
 pub(crate) struct NodePlatform {
@@ -269,10 +269,11 @@ impl Platform for NodePlatform {
 
     fn apply(&self, snapshot: Snapshot) -> Reply<'_, ()> {
         let snapshot = Arc::new(snapshot);
-        Box::pin(
-            self.visitor
-                .ask(move |now, machine, _| machine.switch.configure(now, snapshot)),
-        )
+        Box::pin(self.visitor.ask(move |now, machine, host| {
+            let inactivity = up::inactivity(&snapshot.settings);
+            host.engine.set_inactivity(inactivity);
+            machine.switch.configure(now, snapshot);
+        }))
     }
 
     fn subscribe(&self) -> broadcast::Receiver<PlatformEvent> {

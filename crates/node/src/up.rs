@@ -174,12 +174,17 @@ fn start_engine(options: &UpOptions, settings: &model::Settings, net: &Net) -> R
             config.v4 = listeners::other_family(options).map(interface);
         }
     }
-    config.inactivity = match settings.media_timeout_s {
-        0 => None,
-        s => Some(Duration::from_secs(s.into())),
-    };
+    config.inactivity = inactivity(settings);
     let waker = net.waker();
     Engine::new(config, move || waker.wake()).context("the media engine did not start")
+}
+
+/// How long a side of a call may send no media.
+pub(crate) fn inactivity(settings: &model::Settings) -> Option<Duration> {
+    match settings.media_timeout_s {
+        0 => None,
+        s => Some(Duration::from_secs(s.into())),
+    }
 }
 
 fn restore(switch: &mut Switch, live: &mut dyn LiveStore, now: Time) -> Result<()> {

@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Expect { slot: usize, sides: [bool; 2] },
     /// The end of a session; its slot is free.
     Close { slot: usize },
+    /// How long a side may be silent, in all sessions.
+    Inactivity { inactivity: Option<Duration> },
 }
 
 impl Command {
@@ -129,7 +131,7 @@ impl Sessions {
         Self {
             slots: Vec::new(),
             learn_window_us: learn_window.as_micros() as u64,
-            inactivity_us: inactivity.map(|inactivity| inactivity.as_micros() as u64),
+            inactivity_us: micros(inactivity),
         }
     }
 
@@ -147,6 +149,7 @@ impl Sessions {
                     *entry = None;
                 }
             }
+            Command::Inactivity { inactivity } => self.inactivity_us = micros(inactivity),
             Command::Extend { slot, channel } => {
                 if let Some(entry) = self.entry(slot) {
                     entry.channels.push(*channel);
@@ -290,4 +293,8 @@ impl Session {
         activity.since_us = now_us;
         activity.watched = activity.expected;
     }
+}
+
+fn micros(duration: Option<Duration>) -> Option<u64> {
+    duration.map(|duration| duration.as_micros() as u64)
 }
