@@ -6,7 +6,7 @@ use crate::call::{Call, CallFacts, Phase};
 use crate::challenge::Access;
 use crate::headers::ALLOW;
 use crate::io::{Ctx, Fact, MediaOp, Output, RefusedDial, Respond, Side, Timer, Uas};
-use crate::leg::{Leg, NO_BRANCH, Pair};
+use crate::leg::{Leg, NO_BRANCH, Pair, PairId};
 use crate::pending::Wait;
 use crate::plan::Plan;
 use crate::reason::Cause;
@@ -89,6 +89,27 @@ impl Call {
         self.arm_session(ctx, id, Side::A);
     }
 
+    /// Whether an application answers in the place of another side.
+    pub(crate) fn is_with_application(&self, pair: PairId) -> bool {
+        let alone = self.pair(pair).is_some_and(|p| p.leg(Side::B).is_none());
+        alone && self.transfer.is_none()
+    }
+
+    /// INFO to an application: digits are taken note of (RFC 6086 §4.2.1 with the bodies that
+    /// phones have sent since before), anything else is not understood.
+    pub(crate) fn answer_info(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        uas: Uas,
+        flow: sip::Flow,
+        info: &Message,
+    ) {
+        let understood =
+            info.body().is_empty() || DIGITS.iter().any(|kind| info.has_content_type(kind));
+        let status = if understood { 200 } else { 415 };
+        self.respond(ctx, uas, flow, info, status);
+    }
+
     /// The relay refused: what waited for it fails.
     pub(crate) fn media_failed(&mut self, ctx: &mut Ctx<'_>, wait: Wait, refused: &RefusedDial) {
         let status = refused.status;
@@ -115,3 +136,6 @@ impl Call {
         }
     }
 }
+
+/// Bodies of INFO that carry digits.
+const DIGITS: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];

@@ -322,6 +322,12 @@ impl Call {
         if status == 405 {
             w.header("Allow", crate::headers::ALLOW);
         }
+        if status == 415 {
+            w.header(
+                "Accept",
+                b"application/sdp, application/dtmf-relay, application/dtmf",
+            );
+        }
         if matches!(status, 500 | 503) {
             // RFC 3261 §14.2: when to try again.
             w.header("Retry-After", b"3");

@@ -51,6 +51,9 @@ impl Call {
                 self.handle_offer(ctx, (pair, side), uas, flow, message);
             }
             Method::Prack => self.handle_prack(ctx, (pair, side), uas, flow, message),
+            Method::Info if self.is_with_application(pair) => {
+                self.answer_info(ctx, uas, flow, &message);
+            }
             Method::Info | Method::Message | Method::Notify => {
                 let relayed = Relayed {
                     pair,

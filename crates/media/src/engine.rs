@@ -1,5 +1,6 @@
 //! The engine: sessions as the switch sees them.
 
+mod late_echo;
 mod negotiate;
 mod session;
 mod terms;
@@ -8,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 
@@ -99,7 +100,8 @@ impl Engine {
 
     /// Takes an answer that `negotiation.from` gave to the last offer and returns the one to
     /// send to the offerer, in the address family that it offered. From then on media flows.
-    /// Several answers to one offer (forking, early media) replace each other.
+    /// Several answers to one offer (forking, early media) replace each other. The answer to an
+    /// offer of the echo comes here, too.
     ///
     /// # Errors
     /// See [`MediaError`]; the session is as it was before.
@@ -108,6 +110,9 @@ impl Engine {
         session: u64,
         negotiation: Negotiation<'_>,
     ) -> Result<Vec<u8>, MediaError> {
+        if self.sessions.get(&session).map(|s| s.role) == Some(Role::Echo) {
+            return self.settle_echo(session, &negotiation);
+        }
         let answer = parse(negotiation.sdp)?;
         let answerer = negotiation.from;
         let open = self.sessions.get_mut(&session).and_then(|s| s.offer.take());
@@ -121,8 +126,8 @@ impl Engine {
         result
     }
 
-    /// Answers an offer ourselves: each packet goes back to where it came from. Repeated calls
-    /// keep the ports. `negotiation.from` is the side whose figures [`Engine::report`] fills.
+    /// Answers an offer ourselves, or makes one if the description is empty: each packet goes back
+    /// to where it came from. Repeated calls keep the ports. `negotiation.from` is the side whose figures [`Engine::report`] fills.
     ///
     /// # Errors
     /// See [`MediaError`]; the session is as it was before.
@@ -131,6 +136,9 @@ impl Engine {
         session: u64,
         negotiation: Negotiation<'_>,
     ) -> Result<Vec<u8>, MediaError> {
+        if negotiation.sdp.is_empty() {
+            return self.offer_echo(session, &negotiation);
+        }
         let offer = parse(negotiation.sdp)?;
         let side = negotiation.from;
         let fallback = self.any_family();
@@ -188,6 +196,17 @@ impl Engine {
             place,
             stage,
         }]);
+    }
+
+    /// From now on a side that sends nothing for so long is reported; `None` reports nobody.
+    pub fn set_inactivity(&mut self, inactivity: Option<Duration>) {
+        if self.config.inactivity == inactivity {
+            return;
+        }
+        self.config.inactivity = inactivity;
+        for worker in &self.workers {
+            worker.send([Command::Inactivity { inactivity }]);
+        }
     }
 
     /// What came from both sides so far; `None` for an unknown session.

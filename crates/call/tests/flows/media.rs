@@ -247,9 +247,16 @@ fn the_echo_answers_at_once() {
     assert!(body(&w.told(uas, 200)).contains("s=echo"));
     let ack = w.alice.ack(2, "");
     w.request(ack);
-    let info = w.alice.request("INFO", "", "");
-    let uas = w.request(info);
-    w.told(uas, 488);
+    for (kind, status) in [
+        ("application/dtmf-relay", 200),
+        ("application/dtmf", 200),
+        ("application/media_control+xml", 415),
+    ] {
+        let kind = format!("Content-Type: {kind}\r\n");
+        let info = w.alice.request("INFO", &kind, "Signal=5\r\n");
+        let uas = w.request(info);
+        w.told(uas, status);
+    }
     let bye = w.alice.request("BYE", "", "");
     let bye = w.request(bye);
     w.told(bye, 200);

@@ -66,3 +66,31 @@ fn an_offer_without_audio_cannot_be_echoed_and_takes_no_port() {
     assert!(matches!(error, Err(MediaError::NothingToEcho)), "{error:?}");
     assert_eq!((engine.ports().used, engine.sessions()), (0, 0));
 }
+
+#[test]
+fn a_caller_that_leaves_the_offer_to_us_is_echoed_once_it_answers() {
+    let mut engine = Engine::new(config(), || {}).expect("an engine");
+    let mut a = Peer::new("127.0.0.1");
+    let offer = engine.echo(SESSION, from(Side::A, "")).expect("an offer");
+    let to = rtp_address(&offer);
+    engine
+        .answer(SESSION, from(Side::A, &a.sdp()))
+        .expect("an answer that fits");
+    a.say(to, "hello");
+    assert_eq!(a.hear(), ("hello".into(), to));
+    // A re-INVITE without an offer keeps the port.
+    let again = engine.echo(SESSION, from(Side::A, "")).expect("an offer");
+    assert_eq!(rtp_address(&again), to);
+    let refused = a.sdp().replace("m=audio", "m=video");
+    let two = format!("{}m=video 0 RTP/AVP 96\r\n", a.sdp());
+    for answer in [refused.replace(&a.address().port().to_string(), "0"), two] {
+        let error = engine.answer(SESSION, from(Side::A, &answer));
+        assert!(
+            matches!(
+                error,
+                Err(MediaError::NothingToEcho | MediaError::Sections { .. } | MediaError::NoOffer)
+            ),
+            "{error:?}"
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! The echo session of a caller that leaves the offer to us (RFC 3261 §13.2.1): we offer plain
+//! audio, and its answer comes with the ACK.
+
+use std::net::SocketAddr;
+
+use super::negotiate::parse;
+use super::session::Offer;
+use super::terms::{self, Wish};
+use super::{Engine, Negotiation};
+use crate::channel::Role;
+use crate::config::AddressFamily;
+use crate::error::MediaError;
+
+impl Engine {
+    /// An offer of our own to `negotiation.from`. Media flows once [`Engine::answer`] got its
+    /// answer.
+    pub(super) fn offer_echo(
+        &mut self,
+        session: u64,
+        negotiation: &Negotiation<'_>,
+    ) -> Result<Vec<u8>, MediaError> {
+        let side = negotiation.from;
+        let fallback = self.any_family();
+        let family = negotiation.signalling.map_or(fallback, AddressFamily::from);
+        let address = self.interface(family)?.advertised;
+        let version = self.sessions.get(&session).map_or(0, |s| s.version + 1);
+        let ports = self.ensure(session, Role::Echo, &[true], side, family)?;
+        let port = ports[0].ok_or(MediaError::NothingToEcho)?;
+        let ours = sdp::Session {
+            id: session,
+            version,
+            address,
+        };
+        let rtp = SocketAddr::new(address, port);
+        let out = sdp::echo_offer(ours, sdp::LocalMedia { rtp });
+        let wishes = Wish::all(&parse(&out)?, None);
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.version = version;
+            session.offer = Some(Offer {
+                from: side.other(),
+                description: out.clone(),
+                wishes,
+                family,
+            });
+        }
+        Ok(out)
+    }
+
+    /// The answer to [`Engine::offer_echo`]; returns our offer again, for nobody else waits.
+    pub(super) fn settle_echo(
+        &mut self,
+        session: u64,
+        negotiation: &Negotiation<'_>,
+    ) -> Result<Vec<u8>, MediaError> {
+        let answer = parse(negotiation.sdp)?;
+        let open = self.sessions.get_mut(&session).and_then(|s| s.offer.take());
+        let offer = open
+            .filter(|offer| offer.from != negotiation.from)
+            .ok_or(MediaError::NoOffer)?;
+        let offered = parse(&offer.description)?;
+        if offered.media_count() != answer.media_count() {
+            return Err(MediaError::Sections {
+                offered: offered.media_count(),
+                answered: answer.media_count(),
+            });
+        }
+        if !terms::relayed(&answer).contains(&true) {
+            return Err(MediaError::NothingToEcho);
+        }
+        let wishes = Wish::all(&answer, negotiation.signalling);
+        self.apply(session, negotiation.from, &answer, &offered, &wishes, None);
+        Ok(offer.description)
+    }
+}
