@@ -6,11 +6,18 @@ mod event;
 mod header;
 mod mos;
 mod reception;
+mod round_trip;
 mod rtcp;
 pub mod srtp;
+mod timeline;
 
 pub use event::TelephoneEvent;
 pub use header::{Header, HeaderError, Packet, is_rtcp};
 pub use mos::{Impairment, mos_centi};
 pub use reception::{Reception, Snapshot};
-pub use rtcp::{Compound, ReportBlock, ReportBlocks, RtcpError, RtcpPacket, SenderReport};
+pub use round_trip::{ReportTime, round_trip_us};
+pub use rtcp::{
+    Compound, CompoundWriter, ExtendedBlock, ExtendedBlocks, ReportBlock, ReportBlocks, RtcpError,
+    RtcpPacket, SenderReport, VoipMetrics,
+};
+pub use timeline::{Sample, Slice, Timeline};

@@ -1,9 +1,15 @@
-//! RTCP, RFC 3550 §6: sender and receiver reports, SDES and BYE in compound packets.
+//! RTCP, RFC 3550 §6: sender and receiver reports, SDES and BYE in compound packets, and the
+//! extended reports of RFC 3611.
 //!
-//! Packets of other types (APP, feedback of RFC 4585, extended reports of RFC 3611) are walked
-//! over and named by their type.
+//! Packets of other types (APP, feedback of RFC 4585) are walked over and named by their type.
+
+mod extended;
+mod write;
 
 use core::str;
+
+pub use extended::{ExtendedBlock, ExtendedBlocks, VoipMetrics};
+pub use write::CompoundWriter;
 
 use crate::header::VERSION;
 
@@ -69,6 +75,13 @@ pub enum RtcpPacket<'a> {
         /// The first source that leaves, if any is named.
         ssrc: Option<u32>,
     },
+    /// XR, RFC 3611 §2.
+    ExtendedReport {
+        /// Who sends it.
+        ssrc: u32,
+        /// What it says.
+        blocks: ExtendedBlocks<'a>,
+    },
     /// Any other type, or one of the above too short for its kind.
     Other {
         /// The packet type.
@@ -90,6 +103,10 @@ impl<'a> RtcpPacket<'a> {
             }),
             BYE => Some(Self::Bye {
                 ssrc: (count > 0).then(|| word(body, 0)).flatten(),
+            }),
+            XR => word(body, 0).map(|ssrc| Self::ExtendedReport {
+                ssrc,
+                blocks: ExtendedBlocks(&body[4..]),
             }),
             _ => None,
         };
@@ -236,6 +253,7 @@ const SR: u8 = 200;
 const RR: u8 = 201;
 const SDES: u8 = 202;
 const BYE: u8 = 203;
+const XR: u8 = 207;
 /// The SDES item that names a participant.
 const CNAME: u8 = 1;
 
