@@ -14,6 +14,7 @@ use crate::config::AddressFamily;
 use crate::counters::DropReason;
 use crate::engine::Side;
 use crate::formats::{Format, Formats};
+use crate::quality;
 use crate::source::Source;
 use crate::tally::{StreamStats, Tally};
 
@@ -174,11 +175,17 @@ impl Channel {
         now_us: u64,
     ) -> Result<Passed, DropReason> {
         match self.kind {
-            Kind::Rtp if rtp::is_rtcp(bytes) => self.inspect_multiplexed(side, from, bytes),
+            Kind::Rtp if rtp::is_rtcp(bytes) => {
+                let passed = self.inspect_multiplexed(side, from, bytes)?;
+                self.observe(side, bytes, now_us);
+                Ok(passed)
+            }
             Kind::Rtp => self.inspect_rtp(side, from, bytes, now_us),
             Kind::Rtcp => {
                 check_rtcp(bytes)?;
-                self.ends[side as usize].admit(from, 0, now_us)
+                let passed = self.ends[side as usize].admit(from, 0, now_us)?;
+                self.observe(side, bytes, now_us);
+                Ok(passed)
             }
             Kind::Opaque => self.ends[side as usize].admit(from, 0, now_us),
         }
@@ -222,6 +229,21 @@ impl Channel {
             Format::Event => Ok(Passed::TelephoneEvent),
             Format::Media { .. } | Format::Unknown => Ok(Passed::Media),
         }
+    }
+
+    /// Learns from reports that pass. Encrypted ones say nothing.
+    fn observe(&self, side: Side, bytes: &[u8], now_us: u64) {
+        let facing = match self.role {
+            Role::Relay => side.other(),
+            Role::Echo => side,
+        };
+        let [from, toward] = [side, facing].map(|side| self.ends[side as usize].tally.stats());
+        quality::observe(bytes, &from.quality, &toward.quality, now_us);
+    }
+
+    /// The figures of each side.
+    pub(crate) fn stats(&self) -> [&StreamStats; 2] {
+        [Side::A, Side::B].map(|side| self.ends[side as usize].tally.stats())
     }
 
     /// RTCP on the RTP port proves nothing about where RTP comes from.

@@ -1,4 +1,6 @@
-//! What was received from each side of a session.
+//! What was received from each side of a session, and what the sides say they received.
+
+use rtp::Slice;
 
 /// Both legs of a session.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,8 +25,34 @@ pub struct LegReport {
     pub lost: u64,
     /// Interarrival jitter of the first stream in microseconds (RFC 3550 §6.4.1).
     pub jitter_us: u32,
-    /// Estimated MOS of the first stream in hundredths (100 to 450), 0 if unknown.
+    /// Estimated MOS of the first stream in hundredths (100 to 450), 0 if unknown: of what came to
+    /// us, with half of `rtt_us` as delay.
     pub mos_centi: u16,
+    /// The worst MOS of [`LegReport::slice_s`] seconds, 0 if unknown.
+    pub mos_min_centi: u16,
+    /// The mean MOS of those seconds, 0 if unknown.
+    pub mos_avg_centi: u16,
+    /// From us to the peer and back, mean over the call in microseconds; `None` if its RTCP never
+    /// told.
+    pub rtt_us: Option<u32>,
+    /// The first stream from its beginning, slice by slice, 65 at most.
+    pub slices: Vec<Slice>,
+    /// How long each slice is in seconds; the last may be shorter.
+    pub slice_s: u32,
+    /// What the peer says of what was sent to it; `None` if its RTCP never told.
+    pub peer: Option<PeerReport>,
     /// RFC 4733 packets received.
     pub telephone_events: u64,
+}
+
+/// What a peer says of the stream it received, in the reports of RFC 3550 §6.4 and RFC 3611 §4.7.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerReport {
+    /// Packets lost all the way from the other peer.
+    pub lost: u64,
+    /// Interarrival jitter there in microseconds.
+    pub jitter_us: u32,
+    /// Its own MOS in hundredths if it gave one, else estimated from its figures and the round
+    /// trips of both legs; 0 if unknown.
+    pub mos_centi: u16,
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use rtp::{Header, Reception};
 
 use crate::formats::Format;
+use crate::quality::Quality;
 
 /// What the engine may read at any time. Written by one worker alone; figures read together may
 /// be one packet apart.
@@ -17,6 +18,7 @@ pub(crate) struct StreamStats {
     jitter_us: AtomicU32,
     telephone_events: AtomicU64,
     payload_type: AtomicU8,
+    pub(crate) quality: Quality,
 }
 
 /// A reading of [`StreamStats`].
@@ -41,6 +43,11 @@ impl StreamStats {
             telephone_events: self.telephone_events.load(Relaxed),
             payload_type: self.payload_type.load(Relaxed),
         }
+    }
+
+    /// Takes the next sample of quality.
+    pub(crate) fn sample(&self) {
+        self.quality.sample(&self.read());
     }
 }
 
@@ -73,6 +80,11 @@ impl Tally {
             payload_type: 0,
             lead: 0,
         }
+    }
+
+    /// What the engine reads.
+    pub(crate) fn stats(&self) -> &StreamStats {
+        &self.shared
     }
 
     /// Counts a packet of the peer.

@@ -219,6 +219,7 @@ impl Worker {
     }
 
     fn sweep(&mut self, now_us: u64) {
+        self.sessions.sample();
         let events = &self.setup.events;
         // A full queue refuses: what was not said is found again by the next sweep.
         let said = self

@@ -62,6 +62,9 @@ pub struct Cdr {
     pub media_a: Option<CdrLegMedia>,
     /// Media of the callee's leg.
     pub media_b: Option<CdrLegMedia>,
+    /// Recordings of the call: names of files in the directory `recordings`, part by part.
+    #[serde(default)]
+    pub recordings: Vec<String>,
 }
 
 /// How a call ended.
@@ -107,4 +110,27 @@ pub struct CdrLegMedia {
     pub jitter_us: u32,
     /// Estimated MOS in hundredths (100 to 450), 0 if unknown.
     pub mos_centi: u16,
+    /// The worst MOS of five seconds in hundredths, 0 if unknown.
+    #[serde(default)]
+    pub mos_min_centi: u16,
+    /// Round trip between us and this leg in microseconds, the mean over the call; `None` if its
+    /// RTCP did not tell.
+    #[serde(default)]
+    pub rtt_us: Option<u32>,
+    /// Packets that this leg says it lost of those sent to it, on the whole way; `None` if its
+    /// RTCP did not tell.
+    #[serde(default)]
+    pub peer_lost: Option<u64>,
+    /// Jitter that it says it saw, in microseconds.
+    #[serde(default)]
+    pub peer_jitter_us: Option<u32>,
+    /// MOS of what it received in hundredths: its own, or estimated from what it says.
+    #[serde(default)]
+    pub peer_mos_centi: Option<u16>,
+    /// MOS over the call in hundredths, 0 where nothing came, at most 65 values.
+    #[serde(default)]
+    pub mos_course_centi: Vec<u16>,
+    /// Seconds that each value of `mos_course_centi` stands for.
+    #[serde(default)]
+    pub mos_course_step_s: u32,
 }

@@ -257,6 +257,7 @@ proptest! {
             attempts: 2,
             media_a: media,
             media_b: None,
+            recordings: vec!["a-1.wav".into()],
         })?;
     }
 }
@@ -341,6 +342,9 @@ fn media() -> impl Strategy<Value = CdrLegMedia> {
             lost,
             jitter_us,
             mos_centi,
+            rtt_us: (packets > bytes).then_some(jitter_us),
+            mos_course_centi: vec![mos_centi],
+            ..CdrLegMedia::default()
         },
     )
 }

@@ -13,6 +13,7 @@ use switch::{CallChange, CallKey, Event, JournalEvent, MediaRequest, Opening, Sw
 use tokio::sync::broadcast;
 
 use crate::machine::{Effect, SwitchMachine};
+use crate::quality::Quality;
 use crate::visit::Visit;
 
 /// Bits of a media session's number that are the key of its call.
@@ -26,6 +27,8 @@ pub(crate) struct SwitchHost {
     visits: Receiver<Visit>,
     events: broadcast::Sender<PlatformEvent>,
     event_sequence: u64,
+    /// Of the calls that ended.
+    pub(crate) quality: Quality,
     /// Entries the journal had no room for.
     pub(crate) entries_lost: u64,
     /// Signs of life among the entries of the journal.
@@ -47,6 +50,7 @@ impl SwitchHost {
             visits,
             events,
             event_sequence: 0,
+            quality: Quality::default(),
             entries_lost: 0,
             heartbeats: 0,
         }
@@ -131,6 +135,7 @@ impl Host<SwitchMachine> for SwitchHost {
             }
             Effect::MediaEnd { call, session } => {
                 let report = self.engine.delete(session).unwrap_or_default();
+                self.quality.record(&report);
                 machine
                     .switch
                     .handle_media_report(call, [leg(&report.a), leg(&report.b)]);
@@ -207,6 +212,13 @@ fn leg(report: &LegReport) -> CdrLegMedia {
         lost: report.lost,
         jitter_us: report.jitter_us,
         mos_centi: report.mos_centi,
+        mos_min_centi: report.mos_min_centi,
+        rtt_us: report.rtt_us,
+        peer_lost: report.peer.map(|peer| peer.lost),
+        peer_jitter_us: report.peer.map(|peer| peer.jitter_us),
+        peer_mos_centi: report.peer.map(|peer| peer.mos_centi),
+        mos_course_centi: report.slices.iter().map(|slice| slice.mos_centi).collect(),
+        mos_course_step_s: report.slice_s,
     }
 }
 

@@ -16,6 +16,7 @@ mod machine;
 mod metrics;
 mod options;
 mod platform;
+mod quality;
 mod signals;
 mod up;
 mod visit;

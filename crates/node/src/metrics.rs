@@ -10,6 +10,7 @@ use sip::Transport;
 use switch::{BUCKETS_MS, Histogram, METHODS, Switch};
 
 use crate::host::SwitchHost;
+use crate::quality::{MOS_CENTI, RTT_MS, Spread};
 
 const TRANSPORTS: [Transport; 5] = [
     Transport::Udp,
@@ -242,6 +243,23 @@ fn media(out: &mut Page, host: &SwitchHost) {
     );
     out.one("tandem_rtp_ports_used", "gauge", "Ports in use", ports.used);
     out.one("tandem_rtp_ports_free", "gauge", "Ports free", ports.free);
+    quality(out, host);
+}
+
+/// Of the calls that ended.
+fn quality(out: &mut Page, host: &SwitchHost) {
+    let quality = &host.quality;
+    let name = "tandem_rtp_received_packets_total";
+    let help = "Packets received in calls that ended";
+    out.one(name, "counter", help, quality.packets);
+    let name = "tandem_rtp_lost_packets_total";
+    let help = "Packets lost on the way to us in calls that ended";
+    out.one(name, "counter", help, quality.lost);
+    let help = "Estimated MOS of what came from a leg of a call that ended";
+    out.spread("tandem_leg_mos", help, &MOS_CENTI, 100.0, &quality.mos);
+    let help = "Round trip to a leg of a call that ended";
+    let name = "tandem_leg_round_trip_seconds";
+    out.spread(name, help, &RTT_MS, 1_000.0, &quality.rtt);
 }
 
 /// The page being written.
@@ -261,6 +279,28 @@ impl Page {
     fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
         self.head(name, kind, help);
         let _ = writeln!(self.0, "{name} {value}");
+    }
+
+    /// A histogram of values that are `unit` times what is shown.
+    fn spread<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        bounds: &[u64; N],
+        unit: f64,
+        spread: &Spread<N>,
+    ) {
+        self.head(name, "histogram", help);
+        let bucket = format!("{name}_bucket");
+        let mut below = 0;
+        for (bound, count) in bounds.iter().zip(spread.counts) {
+            below += count;
+            let bound = (*bound as f64 / unit).to_string();
+            self.line(&bucket, &[("le", &bound)], below);
+        }
+        self.line(&bucket, &[("le", "+Inf")], spread.count);
+        let (sum, count) = (spread.sum as f64 / unit, spread.count);
+        let _ = writeln!(self.0, "{name}_sum {sum}\n{name}_count {count}");
     }
 
     fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {

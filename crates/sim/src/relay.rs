@@ -74,6 +74,7 @@ pub(crate) fn report() -> [CdrLegMedia; 2] {
         lost: 0,
         jitter_us: 0,
         mos_centi: 440,
+        ..CdrLegMedia::default()
     };
     [leg.clone(), leg]
 }

@@ -197,6 +197,7 @@ fn closed(call: CallId, sequence: u64) -> Cdr {
         attempts: 1,
         media_a: None,
         media_b: None,
+        recordings: Vec::new(),
     }
 }
 

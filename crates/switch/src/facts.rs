@@ -171,6 +171,7 @@ impl Facts {
             attempts: self.attempts.iter().filter(|t| t.dialled).count() as u16,
             media_a,
             media_b,
+            recordings: Vec::new(),
         }
     }
 }
@@ -357,13 +358,21 @@ fn event_of(facts: &Facts, change: CallChange) -> Event {
 /// Adds what a later session of the same leg received.
 fn merge(kept: &mut CdrLegMedia, fresh: &CdrLegMedia) {
     if kept.packets == 0 || fresh.packets > kept.packets {
-        kept.codec.clone_from(&fresh.codec);
-        kept.jitter_us = fresh.jitter_us;
+        let counts = (kept.packets, kept.bytes, kept.lost);
+        let mos = (kept.mos_centi, kept.mos_min_centi);
+        kept.clone_from(fresh);
+        (kept.packets, kept.bytes, kept.lost) = counts;
+        (kept.mos_centi, kept.mos_min_centi) = mos;
     }
-    kept.mos_centi = match (kept.mos_centi, fresh.mos_centi) {
-        (0, mos) | (mos, 0) => mos,
-        (a, b) => a.min(b),
-    };
+    for (kept, fresh) in [
+        (&mut kept.mos_centi, fresh.mos_centi),
+        (&mut kept.mos_min_centi, fresh.mos_min_centi),
+    ] {
+        *kept = match (*kept, fresh) {
+            (0, mos) | (mos, 0) => mos,
+            (a, b) => a.min(b),
+        };
+    }
     kept.packets += fresh.packets;
     kept.bytes += fresh.bytes;
     kept.lost += fresh.lost;

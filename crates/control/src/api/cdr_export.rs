@@ -91,6 +91,10 @@ fn line(cdr: &Cdr) -> String {
             leg.lost.to_string(),
             leg.jitter_us.to_string(),
             leg.mos_centi.to_string(),
+            leg.mos_min_centi.to_string(),
+            text(&leg.rtt_us),
+            text(&leg.peer_lost),
+            text(&leg.peer_mos_centi),
         ]
     };
     let talk_us = cdr
@@ -126,6 +130,7 @@ fn line(cdr: &Cdr) -> String {
     ];
     fields.extend(media(&cdr.media_a));
     fields.extend(media(&cdr.media_b));
+    fields.push(cdr.recordings.join(" "));
     let quoted: Vec<String> = fields.iter().map(|field| quote(field)).collect();
     quoted.join(",") + "\r\n"
 }
@@ -157,7 +162,7 @@ fn word(value: &impl Serialize) -> String {
     }
 }
 
-const COLUMNS: [&str; 36] = [
+const COLUMNS: [&str; 45] = [
     "call",
     "node",
     "sequence",
@@ -189,11 +194,20 @@ const COLUMNS: [&str; 36] = [
     "a_lost",
     "a_jitter_us",
     "a_mos_centi",
+    "a_mos_min_centi",
+    "a_rtt_us",
+    "a_peer_lost",
+    "a_peer_mos_centi",
     "b_codec",
     "b_packets",
     "b_lost",
     "b_jitter_us",
     "b_mos_centi",
+    "b_mos_min_centi",
+    "b_rtt_us",
+    "b_peer_lost",
+    "b_peer_mos_centi",
+    "recordings",
 ];
 /// Batches that wait for a slow client; the store waits with them.
 const EXPORT_QUEUE: usize = 2;

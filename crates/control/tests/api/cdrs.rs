@@ -35,6 +35,7 @@ fn cdr(number: u64) -> Cdr {
         attempts: 1,
         media_a: None,
         media_b: None,
+        recordings: Vec::new(),
     }
 }
 

@@ -114,8 +114,9 @@ impl Engine {
         let slot = session.slot;
         while session.streams.len() < media_count {
             let stream = Stream::new();
-            for stats in [stream.stats.clone(), Default::default()] {
-                let channel = Box::new(Channel::new(role, stats));
+            // What RTCP says is said of the stream.
+            for _ in [RTP, RTCP] {
+                let channel = Box::new(Channel::new(role, stream.stats.clone()));
                 commands.push(Command::Extend { slot, channel });
             }
             session.streams.push(stream);
@@ -191,6 +192,8 @@ impl Engine {
                 }
                 stream.wishes[side as usize] = Some(wish.clone());
             }
+            let media = [offer.medium(index), answer.medium(index)];
+            stream.note_codecs(&media);
             let answered = answered.unwrap_or(offered);
             expected[offerer as usize] |= offered.will_send_to(answered);
             expected[offerer.other() as usize] |=

@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use super::Side;
 use super::terms::Wish;
+use rtp::Impairment;
+use sdp::Media;
+
 use crate::channel::Role;
 use crate::config::AddressFamily;
-use crate::report::{LegReport, SessionReport};
+use crate::quality::CodecNote;
+use crate::report::{LegReport, PeerReport, SessionReport};
 use crate::tally::StreamStats;
 
 /// A session, on the switch's thread.
@@ -56,21 +60,30 @@ impl Session {
     }
 
     pub(crate) fn report(&self) -> SessionReport {
-        SessionReport {
+        let mut report = SessionReport {
             a: self.leg(Side::A),
             b: self.leg(Side::B),
+        };
+        if self.role == Role::Relay {
+            let (a, b) = (&report.a, &report.b);
+            let peers = [self.peer(Side::A, a, b), self.peer(Side::B, b, a)];
+            [report.a.peer, report.b.peer] = peers;
         }
+        report
     }
 
     fn leg(&self, side: Side) -> LegReport {
         let mut leg = LegReport::default();
         for stream in &self.streams {
-            let reading = stream.stats[side as usize].read();
+            let stats = &stream.stats[side as usize];
+            let reading = stats.read();
             if leg.packets == 0 && reading.packets > 0 {
+                let quality = &stats.quality;
                 leg.codec = stream.codec(side, reading.payload_type);
                 leg.jitter_us = reading.jitter_us;
-                leg.mos_centi =
-                    mos_centi(&leg.codec, reading.packets, reading.lost, reading.jitter_us);
+                leg.rtt_us = quality.round_trip_us();
+                leg.mos_centi = quality.mos_centi(&reading);
+                quality.fill(&reading, &mut leg);
             }
             leg.packets += reading.packets;
             leg.bytes += reading.bytes;
@@ -78,6 +91,20 @@ impl Session {
             leg.telephone_events += reading.telephone_events;
         }
         leg
+    }
+
+    /// What the peer at `side` said of the first stream that was sent to it, which is what came
+    /// from the `other` leg.
+    fn peer(&self, side: Side, leg: &LegReport, other: &LegReport) -> Option<PeerReport> {
+        let mut streams = self.streams.iter();
+        let stream =
+            streams.find(|stream| stream.stats[side.other() as usize].read().packets > 0)?;
+        let sent = stream.stats[side.other() as usize].read();
+        let quality = &stream.stats[side.other() as usize].quality;
+        let trip_us = leg.rtt_us.unwrap_or(0) + other.rtt_us.unwrap_or(0);
+        stream.stats[side as usize]
+            .quality
+            .peer_report(&sent, quality, trip_us)
     }
 }
 
@@ -87,6 +114,24 @@ impl Stream {
             ports: [[None; 2]; 2],
             stats: [Arc::default(), Arc::default()],
             wishes: [None, None],
+        }
+    }
+
+    /// What the figures of quality need to know of the codecs of a medium.
+    pub(crate) fn note_codecs(&self, media: &[Option<Media<'_>>]) {
+        let codecs: Vec<CodecNote> = media
+            .iter()
+            .flatten()
+            .flat_map(Media::codecs)
+            .map(|codec| CodecNote {
+                payload_type: codec.payload_type,
+                clock_rate_hz: codec.clock_rate_hz,
+                impairment: Impairment::of_codec(&String::from_utf8_lossy(codec.name)),
+            })
+            .take(MAX_CODECS)
+            .collect();
+        for stats in &self.stats {
+            stats.quality.note_codecs(&codecs);
         }
     }
 
@@ -103,12 +148,5 @@ impl Stream {
     }
 }
 
-/// The delay of the network is not known without RTCP: it counts as none.
-fn mos_centi(codec: &str, packets: u64, lost: u64, jitter_us: u32) -> u16 {
-    let lost_fraction = lost as f32 / (packets + lost) as f32;
-    let codec = rtp::Impairment::of_codec(codec);
-    rtp::mos_centi(codec, lost_fraction, jitter_us, PACKET_US)
-}
-
-/// A phone speaks a packet only when it is full: the usual 20 ms.
-const PACKET_US: u32 = 20_000;
+/// Codecs remembered of one medium; those beyond are taken for G.711.
+const MAX_CODECS: usize = 32;

@@ -10,6 +10,7 @@ use crate::config::AddressFamily;
 use crate::engine::{MediaEvent, Side};
 use crate::full::{Full, Part, Place, Stage};
 use crate::sys::epoll::Epoll;
+use crate::tally::StreamStats;
 
 /// Names a channel of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +88,8 @@ impl Command {
 #[derive(Debug)]
 pub(crate) struct Sessions {
     slots: Vec<Option<Entry>>,
+    /// Which part was sampled last.
+    sample_part: usize,
     learn_window_us: u64,
     inactivity_us: Option<u64>,
 }
@@ -130,6 +133,7 @@ impl Sessions {
     pub(crate) fn new(learn_window: Duration, inactivity: Option<Duration>) -> Self {
         Self {
             slots: Vec::new(),
+            sample_part: 0,
             learn_window_us: learn_window.as_micros() as u64,
             inactivity_us: micros(inactivity),
         }
@@ -265,6 +269,19 @@ impl Sessions {
         reported
     }
 
+    /// Takes a sample of the quality of each stream. A call does one part of the sessions, so that
+    /// [`SAMPLE_PARTS`] calls do each once.
+    pub(crate) fn sample(&mut self) {
+        self.sample_part = (self.sample_part + 1) % SAMPLE_PARTS;
+        let slots = self.slots.iter().skip(self.sample_part);
+        for entry in slots.step_by(SAMPLE_PARTS).flatten() {
+            // RTP and RTCP channels take turns and share their figures.
+            for channel in entry.channels.iter().step_by(2) {
+                channel.stats().into_iter().for_each(StreamStats::sample);
+            }
+        }
+    }
+
     fn open(&mut self, slot: usize, session: u64) {
         if self.slots.len() <= slot {
             self.slots.resize_with(slot + 1, || None);
@@ -298,3 +315,6 @@ impl Session {
 fn micros(duration: Option<Duration>) -> Option<u64> {
     duration.map(|duration| duration.as_micros() as u64)
 }
+
+/// Sweeps from one sample of a session to the next: 5 s, as [`crate::quality::SAMPLE_S`] says.
+const SAMPLE_PARTS: usize = 20;

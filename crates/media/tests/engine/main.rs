@@ -7,4 +7,5 @@ mod echo;
 mod negotiation;
 mod peer;
 mod ports;
+mod quality;
 mod relay;

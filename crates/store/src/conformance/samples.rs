@@ -209,6 +209,7 @@ pub fn cdr(n: u64) -> Cdr {
         attempts: 1,
         media_a: None,
         media_b: None,
+        recordings: Vec::new(),
     }
 }
 

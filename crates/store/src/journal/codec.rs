@@ -5,6 +5,8 @@
 //! binary format would tie what is on disk to the order of the fields of `model`. A new field
 //! gets a new tag; old tags stay readable.
 
+mod quality;
+
 use clock::Time;
 use model::{
     AccountId, CallId, CarrierId, Cdr, CdrLegMedia, CdrOutcome, CustomerId, EndedBy, GatewayId,
@@ -28,6 +30,7 @@ pub(super) fn encode(entry: &JournalEntry, out: &mut Vec<u8>) {
         JournalEntry::Closed(cdr) => {
             out.push(CLOSED);
             encode_cdr(cdr, out);
+            quality::encode(cdr, out);
         }
         JournalEntry::Heartbeat(at) => {
             out.push(HEARTBEAT);
@@ -45,7 +48,12 @@ pub(super) fn decode(payload: &[u8]) -> Option<JournalEntry> {
             call: CallId::from_bits(from.id()?),
             at: Time::from_micros(from.u64()?),
         },
-        CLOSED => JournalEntry::Closed(decode_cdr(&mut from)?),
+        CLOSED_BEFORE_QUALITY => JournalEntry::Closed(decode_cdr(&mut from)?),
+        CLOSED => {
+            let mut cdr = decode_cdr(&mut from)?;
+            quality::decode(&mut from, &mut cdr)?;
+            JournalEntry::Closed(cdr)
+        }
         HEARTBEAT => JournalEntry::Heartbeat(Time::from_micros(from.u64()?)),
         _ => return None,
     };
@@ -54,7 +62,7 @@ pub(super) fn decode(payload: &[u8]) -> Option<JournalEntry> {
 
 /// Whether a payload is a closed record, without decoding it.
 pub(super) fn is_closed(payload: &[u8]) -> bool {
-    payload.first() == Some(&CLOSED)
+    matches!(payload.first(), Some(&(CLOSED | CLOSED_BEFORE_QUALITY)))
 }
 
 /// The record in a payload for which [`is_closed`] holds.
@@ -174,6 +182,7 @@ fn decode_cdr(from: &mut Bytes<'_>) -> Option<Cdr> {
         attempts: from.u16()?,
         media_a: decode_media(from)?,
         media_b: decode_media(from)?,
+        recordings: Vec::new(),
     })
 }
 
@@ -199,6 +208,7 @@ fn decode_media(from: &mut Bytes<'_>) -> Option<Option<CdrLegMedia>> {
             lost: from.u64()?,
             jitter_us: u32::from_le_bytes(from.array()?),
             mos_centi: from.u16()?,
+            ..CdrLegMedia::default()
         })
     })
 }
@@ -296,8 +306,10 @@ impl Bytes<'_> {
 
 const OPENED: u8 = 1;
 const ANSWERED: u8 = 2;
-const CLOSED: u8 = 3;
+/// A closed record of before there was more to say of media than a few figures.
+const CLOSED_BEFORE_QUALITY: u8 = 3;
 const HEARTBEAT: u8 = 4;
+const CLOSED: u8 = 5;
 const NONE: u8 = 0;
 const SOME: u8 = 1;
 /// Bytes of one text; the rest of a longer one is cut off. Ten texts fit a frame many times.

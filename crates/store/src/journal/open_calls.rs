@@ -156,6 +156,7 @@ fn closed_by_restart(
         attempts: 0,
         media_a: None,
         media_b: None,
+        recordings: Vec::new(),
     }
 }
 

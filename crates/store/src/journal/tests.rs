@@ -248,7 +248,14 @@ fn any_entry() -> impl Strategy<Value = JournalEntry> {
                             lost: 1,
                             jitter_us,
                             mos_centi,
+                            rtt_us: ring_us.map(|us| us as u32),
+                            peer_lost: answer_us,
+                            peer_mos_centi: Some(mos_centi / 2),
+                            mos_course_centi: vec![mos_centi; usize::from(mos_centi % 66)],
+                            mos_course_step_s: jitter_us,
+                            ..CdrLegMedia::default()
                         }),
+                        recordings: vec!["a-1.wav".into(), "a-2.wav".into()],
                         ..samples::cdr(1)
                     }),
                 }
