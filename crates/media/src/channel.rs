@@ -15,7 +15,7 @@ use crate::counters::DropReason;
 use crate::engine::Side;
 use crate::formats::{Format, Formats};
 use crate::quality;
-use crate::source::Source;
+use crate::source::{Source, Steering};
 use crate::tally::{StreamStats, Tally};
 
 /// A channel of a session: the RTP or the RTCP ports of one medium.
@@ -99,6 +99,8 @@ struct End {
 pub(crate) enum Passed {
     Media,
     TelephoneEvent,
+    /// It was for us: ICE or a handshake.
+    Control,
 }
 
 impl Channel {
@@ -155,6 +157,26 @@ impl Channel {
             .negotiate(terms.described, terms.signalling, learn_until_us);
         end.terms = Some(terms);
         end.update_destination();
+    }
+
+    /// Says how the address of a side is found out.
+    pub(crate) fn steer(&mut self, side: Side, steering: Steering) {
+        let end = &mut self.ends[side as usize];
+        if end.source.steer(steering) {
+            end.update_destination();
+        }
+    }
+
+    /// Whether a packet from an address could be the side's, were it valid.
+    pub(crate) fn may_come_from(&self, side: Side, from: SocketAddr) -> bool {
+        let end = &self.ends[side as usize];
+        end.terms.is_some() && end.source.may_admit(from)
+    }
+
+    /// Where packets for a side go.
+    pub(crate) fn destination(&self, side: Side) -> Option<SocketAddr> {
+        let end = &self.ends[side as usize];
+        end.destination.as_ref()?.1.as_socket()
     }
 
     /// The socket that faces a side.

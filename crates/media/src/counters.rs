@@ -82,11 +82,23 @@ pub enum DropReason {
     SendFailed,
     /// More packets were made of one round than a worker keeps.
     Overflow,
+    /// It is encrypted or signed with another key than agreed on, or not at all.
+    NotAuthentic,
+    /// It was seen before, or is too old to tell.
+    Replayed,
+    /// The keys for it are not there yet, or used up.
+    NoKey,
+    /// It is a STUN message that is broken, not authentic or not asked for.
+    Stun,
+    /// It is part of a DTLS handshake that is broken or not expected.
+    Dtls,
+    /// A DTLS certificate was not the announced one.
+    Fingerprint,
 }
 
 impl DropReason {
     /// Each reason once, in the order of declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 15] = [
         Self::UnknownSource,
         Self::NotRtp,
         Self::Truncated,
@@ -96,6 +108,12 @@ impl DropReason {
         Self::Held,
         Self::SendFailed,
         Self::Overflow,
+        Self::NotAuthentic,
+        Self::Replayed,
+        Self::NoKey,
+        Self::Stun,
+        Self::Dtls,
+        Self::Fingerprint,
     ];
 
     /// The name in metrics.
@@ -111,6 +129,12 @@ impl DropReason {
             Self::Held => "held",
             Self::SendFailed => "send_failed",
             Self::Overflow => "overflow",
+            Self::NotAuthentic => "not_authentic",
+            Self::Replayed => "replayed",
+            Self::NoKey => "no_key",
+            Self::Stun => "stun",
+            Self::Dtls => "dtls",
+            Self::Fingerprint => "fingerprint",
         }
     }
 }

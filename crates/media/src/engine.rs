@@ -2,6 +2,8 @@
 
 mod late_echo;
 mod negotiate;
+mod secure;
+mod secured;
 mod session;
 mod terms;
 
@@ -18,6 +20,7 @@ use crate::channel::Role;
 use crate::config::{AddressFamily, EngineConfig};
 use crate::counters::Counters;
 use crate::error::{MediaError, StartError};
+use crate::full::security::Identity;
 use crate::full::{Place, Stage};
 use crate::options::Options;
 use crate::ports::Ports;
@@ -37,6 +40,8 @@ pub struct Engine {
     sessions: HashMap<u64, Session>,
     events: Receiver<MediaEvent>,
     receive_buffer_bytes: usize,
+    /// Who we are in DTLS handshakes.
+    identity: Arc<Identity>,
 }
 
 impl Engine {
@@ -62,12 +67,15 @@ impl Engine {
             sessions: HashMap::new(),
             events,
             receive_buffer_bytes,
+            identity: Arc::new(Identity::new().ok_or(StartError::Certificate)?),
             config,
         })
     }
 
     /// Takes an offer that `negotiation.from` made and returns the one to send to the other
-    /// side: our address of family `to` and our ports in it, no ICE, nothing else changed. Media
+    /// side: our address of family `to` and our ports in it, and in what
+    /// [`Negotiation::options`] ask for; nothing else changed. Without options it comes as it
+    /// was offered, less ICE, or in the terms that the other side was last agreed with. Media
     /// that cannot be relayed is refused in it. Opens the session if it is new. Ports once given
     /// to a side stay, so the same call serves a re-INVITE, and an offer sent to several targets.
     /// Nothing about the media already flowing changes before the answer.
@@ -85,13 +93,14 @@ impl Engine {
         let family = self.family_towards(&description, negotiation.signalling, to);
         let relayed = terms::relayed(&description);
         let ports = self.ensure(session, Role::Relay, &relayed, facing, to)?;
-        let out = self.rewrite(&description, &ports, to)?;
+        let (out, towards) = self.rewrite_offer(session, &description, &ports, negotiation, to)?;
         let wishes = Wish::all(&description, negotiation.signalling);
         if let Some(session) = self.sessions.get_mut(&session) {
             session.offer = Some(Offer {
                 from: negotiation.from,
                 description: negotiation.sdp.to_vec(),
                 wishes,
+                towards,
                 family,
             });
         }
@@ -99,9 +108,9 @@ impl Engine {
     }
 
     /// Takes an answer that `negotiation.from` gave to the last offer and returns the one to
-    /// send to the offerer, in the address family that it offered. From then on media flows.
-    /// Several answers to one offer (forking, early media) replace each other. The answer to an
-    /// offer of the echo comes here, too.
+    /// send to the offerer, in the address family and the terms that it offered. From then on
+    /// media flows. Several answers to one offer (forking, early media) replace each other. The
+    /// answer to an offer of the echo comes here, too.
     ///
     /// # Errors
     /// See [`MediaError`]; the session is as it was before.
@@ -166,8 +175,13 @@ impl Engine {
         let port = ports[chosen].ok_or(MediaError::NothingToEcho)?;
         let out = ours(version, port)?;
         let answer = parse(&out)?;
+        let (out, mut secured) =
+            self.secure_echo(session, &offer, &answer, (side, chosen), family, port)?;
+        let answer = parse(&out)?;
         let wishes = Wish::all(&offer, negotiation.signalling);
+        self.keep_agreed(session, &mut secured);
         self.apply(session, side, &offer, &answer, &wishes, None);
+        self.secure(session, secured);
         if let Some(session) = self.sessions.get_mut(&session) {
             session.version = version;
         }

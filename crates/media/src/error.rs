@@ -29,6 +29,13 @@ pub enum MediaError {
     /// An answer for a session or from a side that nothing was offered to.
     #[error("no offer is open towards this side")]
     NoOffer,
+    /// The peer demands protection, or was offered it, and gives no keys or fingerprint that we
+    /// can use.
+    #[error("no usable keys")]
+    NoKeys,
+    /// The system gives no random numbers to make keys of.
+    #[error("no randomness")]
+    NoRandomness,
     /// A session that relays was asked to echo, or the other way round.
     #[error("the session is of another kind")]
     OtherKind,
@@ -57,6 +64,9 @@ pub enum StartError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// No certificate could be made for DTLS.
+    #[error("cannot make a certificate for media")]
+    Certificate,
     /// The kernel refused a thread or a descriptor.
     #[error("cannot start a media worker: {0}")]
     Worker(#[from] io::Error),

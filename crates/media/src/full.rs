@@ -1,6 +1,6 @@
 //! The full path of one medium: what does more with packets than hand them on.
 //!
-//! Receive, let in, pass the stages, send. A medium is on this path only as long as something
+//! Receive, let in, unprotect, pass the stages, protect, send. A medium is on this path only as long as something
 //! asks for it; all others take the plain one, which knows nothing of this.
 //!
 //! To put something between the two sides of a call, implement [`Stage`] and have the engine
@@ -8,12 +8,21 @@
 //! each side speaks, with a time; it answers by putting packets into the outbox, and asks to be
 //! called again by [`Stage::poll_timeout`]. Facts for the switch leave by [`Outbox::report`].
 
+mod end;
+mod handshake;
+mod ice;
+mod keys;
+pub(crate) mod security;
 mod stage;
+mod stun;
 
 use std::mem;
 use std::net::SocketAddr;
+use std::time::Instant;
 
-pub(crate) use stage::{Outbox, Packet, Part, Place, Stage};
+use end::{End, Now};
+use security::Security;
+pub(crate) use stage::{Leaves, Outbox, Packet, Part, Place, Raw, Stage};
 
 use crate::channel::{Channel, Passed, RtcpPort};
 use crate::counters::DropReason;
@@ -22,6 +31,7 @@ use crate::engine::Side;
 /// The full path of one medium.
 #[derive(Debug, Default)]
 pub(crate) struct Full {
+    ends: [End; 2],
     /// In the order of their places.
     stages: Vec<(Place, Box<dyn Stage>)>,
     /// The alarm that is set for it; `None`: none.
@@ -53,16 +63,31 @@ impl Full {
 
     /// Whether nothing asks for the full path any more.
     pub(crate) fn is_idle(&self) -> bool {
-        self.stages.is_empty()
+        self.stages.is_empty() && self.ends.iter().all(End::is_plain)
     }
 
-    /// The channel that a packet of `from` leaves by.
-    pub(crate) fn exit(channels: &Channels, from: Side, part: Part) -> &Channel {
+    /// Takes what a negotiation settled for a side.
+    pub(crate) fn secure(
+        &mut self,
+        side: Side,
+        security: Security,
+        channels: &mut Channels,
+        now_us: u64,
+        boxes: &mut Boxes,
+    ) {
+        let now = boxes.now(now_us);
+        let end = &mut self.ends[side as usize];
+        end.update(security, now);
+        end.steer(channels, side);
+        self.pump(side, channels, now, boxes);
+    }
+
+    /// The port that a packet of `from` leaves by.
+    pub(crate) fn exit_port(channels: &Channels, from: Side, part: Part) -> Part {
         let rtp = &channels[Part::Rtp as usize];
-        let shared = rtp.rtcp_port(rtp.destination_side(from)) == RtcpPort::Shared;
-        match part {
-            Part::Rtcp if !shared => &channels[Part::Rtcp as usize],
-            Part::Rtp | Part::Rtcp => rtp,
+        match rtp.rtcp_port(rtp.destination_side(from)) {
+            RtcpPort::Shared => Part::Rtp,
+            RtcpPort::Own => part,
         }
     }
 
@@ -73,20 +98,40 @@ impl Full {
     pub(crate) fn handle_input(
         &mut self,
         channels: &mut Channels,
-        input: Input<'_>,
+        input: &mut Input<'_>,
         now_us: u64,
         boxes: &mut Boxes,
     ) -> Result<Passed, DropReason> {
-        let channel = &mut channels[input.port as usize];
-        let passed = channel.inspect(input.side, input.from, input.bytes, now_us)?;
-        let part = match input.port {
+        let Input {
+            side, port, from, ..
+        } = *input;
+        let end = &mut self.ends[side as usize];
+        if end.wants_stun(input.bytes) || end.wants_dtls(input.bytes) {
+            self.handle_control(channels, input, now_us, boxes)?;
+            return Ok(Passed::Control);
+        }
+        let channel = &mut channels[port as usize];
+        let part = match port {
             Part::Rtp if rtp::is_rtcp(input.bytes) => Part::Rtcp,
             port => port,
         };
+        if end.refuses(port, from) {
+            return Err(DropReason::UnknownSource);
+        }
+        let mut bytes = &mut *input.bytes;
+        if !end.is_plain() && !channel.is_opaque() {
+            // Whoever cannot be the peer costs no cryptography.
+            if !channel.may_come_from(side, from) {
+                return Err(DropReason::UnknownSource);
+            }
+            let len = end.open(port, part, bytes)?;
+            bytes = &mut bytes[..len];
+        }
+        let passed = channel.inspect(side, from, bytes, now_us)?;
         let packet = Packet {
-            from: input.side,
+            from: side,
             part,
-            bytes: input.bytes,
+            bytes,
         };
         if channel.is_opaque() {
             boxes.out.push(packet);
@@ -96,8 +141,70 @@ impl Full {
         Ok(passed)
     }
 
-    /// Calls the stages whose time has come.
-    pub(crate) fn handle_timeout(&mut self, now_us: u64, boxes: &mut Boxes) {
+    /// Takes a packet of ICE or of a handshake.
+    fn handle_control(
+        &mut self,
+        channels: &mut Channels,
+        input: &Input<'_>,
+        now_us: u64,
+        boxes: &mut Boxes,
+    ) -> Result<(), DropReason> {
+        let Input {
+            side, port, from, ..
+        } = *input;
+        let now = boxes.now(now_us);
+        let raw = Raw {
+            side,
+            port,
+            to: from,
+        };
+        let end = &mut self.ends[side as usize];
+        let handled = if end.wants_stun(input.bytes) {
+            let handled = end.handle_stun(raw, input.bytes, now, &mut boxes.out);
+            end.steer(channels, side);
+            handled
+        } else if end.refuses(port, from) || !channels[port as usize].may_come_from(side, from) {
+            // Anybody could begin or break a handshake: only the peer's address may.
+            Err(DropReason::UnknownSource)
+        } else {
+            end.handle_dtls(raw, input.bytes, now, &mut boxes.out)
+        };
+        self.pump(side, channels, now, boxes);
+        handled
+    }
+
+    /// Does what is due of checks and handshakes.
+    fn pump(&mut self, side: Side, channels: &Channels, now: Now, boxes: &mut Boxes) {
+        let Boxes { out, refused, .. } = boxes;
+        self.ends[side as usize].pump(side, channels, now, out, |reason| refused.push(reason));
+    }
+
+    /// Protects what leaves, in place.
+    pub(crate) fn seal(&mut self, channels: &Channels, boxes: &mut Boxes) {
+        if self.ends.iter().all(End::is_plain) {
+            return;
+        }
+        for index in 0..boxes.out.len() {
+            let Leaves::Media { from, part } = boxes.out.leaves(index) else {
+                continue;
+            };
+            let side = channels[Part::Rtp as usize].destination_side(from);
+            let port = Self::exit_port(channels, from, part);
+            let end = &mut self.ends[side as usize];
+            let sealed = boxes
+                .out
+                .change(index, |room, len| end.seal(port, part, room, len));
+            if let Err(reason) = sealed {
+                boxes.refused.push(reason);
+            }
+        }
+    }
+
+    /// Calls whatever has its time come.
+    pub(crate) fn handle_timeout(&mut self, channels: &Channels, now_us: u64, boxes: &mut Boxes) {
+        for side in [Side::A, Side::B] {
+            self.pump(side, channels, boxes.now(now_us), boxes);
+        }
         for index in 0..self.stages.len() {
             let stage = &mut self.stages[index].1;
             if stage.poll_timeout().is_none_or(|at_us| at_us > now_us) {
@@ -111,14 +218,16 @@ impl Full {
     }
 
     /// When [`Full::handle_timeout`] is due.
-    pub(crate) fn poll_timeout(&self) -> Option<u64> {
+    fn poll_timeout(&self, now: Now) -> Option<u64> {
         let stages = self.stages.iter();
-        stages.filter_map(|(_, stage)| stage.poll_timeout()).min()
+        let stages = stages.filter_map(|(_, stage)| stage.poll_timeout());
+        let ends = self.ends.iter().filter_map(|end| end.poll_timeout(now));
+        stages.chain(ends).min()
     }
 
     /// Takes note that an alarm was set; `None` if the one that is set comes no later.
-    pub(crate) fn arm(&mut self) -> Option<u64> {
-        let due_us = self.poll_timeout()?;
+    pub(crate) fn arm(&mut self, now_us: u64, boxes: &Boxes) -> Option<u64> {
+        let due_us = self.poll_timeout(boxes.now(now_us))?;
         if self.armed_us.is_some_and(|armed_us| armed_us <= due_us) {
             return None;
         }
@@ -149,7 +258,10 @@ impl Full {
     /// Hands what a stage made to the stages from `first` on. At most as deep as there are places.
     fn drain(&mut self, first: usize, mut made: Outbox, now_us: u64, boxes: &mut Boxes) {
         for index in 0..made.len() {
-            self.forward(first, made.packet(index), now_us, boxes);
+            if let Leaves::Media { from, part } = made.leaves(index) {
+                let bytes = made.bytes(index);
+                self.forward(first, Packet { from, part, bytes }, now_us, boxes);
+            }
         }
         for event in made.drain_events() {
             boxes.out.report(event);
@@ -160,19 +272,40 @@ impl Full {
 }
 
 /// The outboxes of a worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Boxes {
     /// What leaves.
     pub(crate) out: Outbox,
     /// What a stage makes for the next.
     spare: Outbox,
     overflowed: u64,
+    /// Why packets do not leave after all, or what went wrong by itself.
+    pub(crate) refused: Vec<DropReason>,
+    /// What `now_us` counts from.
+    epoch: Instant,
 }
 
 impl Boxes {
+    pub(crate) fn new(epoch: Instant) -> Self {
+        Self {
+            out: Outbox::default(),
+            spare: Outbox::default(),
+            overflowed: 0,
+            refused: Vec::new(),
+            epoch,
+        }
+    }
+
     /// How many packets found no room since this was asked last.
     pub(crate) fn take_overflowed(&mut self) -> u64 {
         mem::take(&mut self.overflowed) + self.out.take_overflowed()
+    }
+
+    fn now(&self, now_us: u64) -> Now {
+        Now {
+            us: now_us,
+            epoch: self.epoch,
+        }
     }
 }
 

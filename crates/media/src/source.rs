@@ -39,6 +39,18 @@ pub(crate) struct Source {
     candidate: Option<Candidate>,
     /// Until when rules 2 to 4 hold.
     learn_until_us: u64,
+    steering: Steering,
+}
+
+/// How the address of a peer is found out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Steering {
+    /// By the rules above.
+    #[default]
+    Learned,
+    /// By ICE, which lets in what comes from proved addresses and has chosen this one for what
+    /// leaves.
+    Checked(Option<SocketAddr>),
 }
 
 #[derive(Debug)]
@@ -100,8 +112,23 @@ impl Source {
         self.learn(from, ssrc, now_us)
     }
 
+    /// Says how the address is found out; whether the destination may have changed.
+    pub(crate) fn steer(&mut self, steering: Steering) -> bool {
+        let changed = self.steering != steering;
+        self.steering = steering;
+        changed
+    }
+
+    /// Whether a valid packet from an address might be let in, now or after it has proved itself.
+    pub(crate) fn may_admit(&self, from: SocketAddr) -> bool {
+        self.knows(from) || self.trust(from).is_some()
+    }
+
     /// Whether a packet comes from the pinned or the described address. Pins nothing.
     pub(crate) fn knows(&self, from: SocketAddr) -> bool {
+        if let Steering::Checked(_) = self.steering {
+            return true;
+        }
         match &self.pinned {
             Some(pinned) => same(pinned.address, from),
             None => self
@@ -112,12 +139,18 @@ impl Source {
 
     /// Where packets for the peer go.
     pub(crate) fn destination(&self) -> Option<SocketAddr> {
+        if let Steering::Checked(selected) = self.steering {
+            return selected;
+        }
         let pinned = self.pinned.as_ref().map(|pinned| pinned.address);
         pinned.or(self.described)
     }
 
     #[cold]
     fn learn(&mut self, from: SocketAddr, ssrc: u32, now_us: u64) -> bool {
+        if let Steering::Checked(_) = self.steering {
+            return true;
+        }
         let Some(trust) = self.trust(from) else {
             return false;
         };

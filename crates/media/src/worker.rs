@@ -70,6 +70,7 @@ impl Worker {
     fn new(setup: Setup) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         epoll.add(&setup.alarm, ALARM)?;
+        let start = Instant::now();
         let pace = Pace::new(setup.tick);
         let sessions = Sessions::new(setup.learn_window, setup.inactivity);
         Ok(Self {
@@ -77,11 +78,11 @@ impl Worker {
             epoll,
             sessions,
             batch: RecvBatch::new(),
-            boxes: Boxes::default(),
+            boxes: Boxes::new(start),
             alarms: Alarms::default(),
             pace,
             unread: Vec::new(),
-            start: Instant::now(),
+            start,
             swept_us: 0,
         })
     }
@@ -133,11 +134,14 @@ impl Worker {
             match self.setup.commands.try_recv() {
                 Ok(command) => {
                     let changed = command.medium();
-                    if let Err(error) = self.sessions.handle(command, &self.epoll, now_us) {
+                    if let Err(error) =
+                        self.sessions
+                            .handle(command, &self.epoll, now_us, &mut self.boxes)
+                    {
                         tracing::error!(%error, "a media socket cannot be watched");
                     }
                     if let Some(id) = changed {
-                        self.flush(id);
+                        self.flush(id, now_us);
                     }
                 }
                 Err(crossbeam_channel::TryRecvError::Empty) => return Ended::No,

@@ -198,8 +198,9 @@ fn status_of(error: &MediaError) -> u16 {
         | MediaError::TooManySections(_)
         | MediaError::NothingToEcho
         | MediaError::NoInterface(_)
+        | MediaError::NoKeys
         | MediaError::NoOffer => 488,
-        MediaError::NoPorts(_) | MediaError::Socket(_) => 503,
+        MediaError::NoPorts(_) | MediaError::Socket(_) | MediaError::NoRandomness => 503,
         MediaError::OtherKind => 500,
     }
 }

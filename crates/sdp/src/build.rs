@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::{AnswerError, Codec, Description, Direction, Edit, Kind, Media, Profile};
+use crate::{AnswerError, Codec, Description, Direction, Edit, Kind, Media};
 
 /// What `o=` says of a session of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,8 @@ pub struct LocalMedia {
 
 /// The echo application's answer: the first audio medium with a codec we know is taken with the
 /// payload types, parameters and packet time of the offer, since what comes goes back as it is;
-/// all other media are refused.
+/// all other media are refused. How media is protected is not this function's affair: whoever
+/// takes a medium of a secure profile adds what that takes.
 ///
 /// # Errors
 /// [`AnswerError::NoCommonFormat`] if there is no such medium (488 Not Acceptable Here).
@@ -86,10 +87,9 @@ pub fn hold_offer(current: &Description<'_>, version: u64) -> Vec<u8> {
     edit.finish()
 }
 
-/// The first codec of a plain RTP audio medium that the echo application knows.
+/// The first codec of an RTP audio medium that the echo application knows.
 fn echo_codec<'d>(media: &Media<'d>) -> Option<Codec<'d>> {
-    let usable =
-        media.kind() == Kind::Audio && media.profile() == Profile::Rtp && !media.is_rejected();
+    let usable = media.kind() == Kind::Audio && media.profile().is_rtp() && !media.is_rejected();
     media
         .codecs()
         .filter(|_| usable)

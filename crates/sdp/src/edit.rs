@@ -1,5 +1,6 @@
 //! Writing a changed copy: the lines that were asked for change, all others stay as they came.
 
+mod lines;
 mod section;
 mod writer;
 
@@ -9,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::line::{Line, words};
 use crate::{Description, Direction};
+use lines::LineEdits;
 use section::{MediaEdit, Pending, Route};
 use writer::{Connected, Writer, line_end};
 
@@ -33,6 +35,8 @@ pub struct Edit<'d> {
     /// One for each medium, in order.
     media: SmallVec<[MediaEdit; 2]>,
     ice: Ice,
+    /// Lines added and taken off, and transports changed.
+    lines: LineEdits,
 }
 
 impl<'d> Edit<'d> {
@@ -46,7 +50,34 @@ impl<'d> Edit<'d> {
             origin_version: None,
             media: SmallVec::from_elem(MediaEdit::default(), description.media_count()),
             ice: Ice::Kept,
+            lines: LineEdits::default(),
         }
+    }
+
+    /// Replaces the transport of a medium: `RTP/SAVP`.
+    pub fn proto(&mut self, index: usize, proto: &str) -> &mut Self {
+        self.lines.set_proto(index, proto);
+        self
+    }
+
+    /// Takes off attributes of these names from a medium, and from the session part, from where
+    /// it would inherit them.
+    pub fn strip(&mut self, index: usize, names: &'static [&'static str]) -> &mut Self {
+        self.lines.strip(index, names);
+        self
+    }
+
+    /// Adds an attribute at the end of a medium: `setup:active`. It stays when attributes of its
+    /// name are taken off.
+    pub fn add(&mut self, index: usize, attribute: impl Into<String>) -> &mut Self {
+        self.lines.add(Some(index), attribute.into());
+        self
+    }
+
+    /// Adds an attribute at the end of the session part, unless it was added before.
+    pub fn add_to_session(&mut self, attribute: impl Into<String>) -> &mut Self {
+        self.lines.add_once(attribute.into());
+        self
     }
 
     /// Replaces the address in `o=`.
@@ -138,9 +169,11 @@ impl<'d> Edit<'d> {
                 (Some((b'o', value)), _) => self.write_origin(writer, *line, next, value),
                 (Some((b'c', _)), Some(address)) => writer.connection(address),
                 _ if self.strips(writer.bytes, *line) => {}
+                _ if self.lines.strips_from_session(writer.bytes, *line) => {}
                 _ => writer.keep(*line, next),
             }
         }
+        self.lines.write_added(writer, None);
     }
 
     fn write_origin(&self, out: &mut Writer<'_>, line: Line, next: Option<&Line>, value: &[u8]) {
@@ -190,18 +223,20 @@ impl<'d> Edit<'d> {
                 pending.write_connection(writer);
             }
             match kind {
-                Some(b'm') => match edit.port() {
-                    Some(port) => writer.media_line(section, *line, port),
-                    None => writer.keep(*line, next),
+                Some(b'm') => match (edit.port(), self.lines.proto(index)) {
+                    (None, None) => writer.keep(*line, next),
+                    (port, proto) => writer.media_line(section, *line, port, proto),
                 },
                 Some(b'c') if pending.replaces_connection => {}
                 _ if self.strips(bytes, *line) => {}
+                _ if self.lines.strips(index, bytes, *line) => {}
                 _ if pending.replaces(bytes, *line) => pending.write_replaced(writer, *line),
                 _ => writer.keep(*line, next),
             }
         }
         pending.write_connection(writer);
         pending.write_rest(writer);
+        self.lines.write_added(writer, Some(index));
     }
 
     fn strips(&self, bytes: &[u8], line: Line) -> bool {

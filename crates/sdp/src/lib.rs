@@ -7,15 +7,18 @@
 //! answer and build the few descriptions that a platform has to say by itself.
 //!
 //! Left out: BUNDLE (RFC 8843), capability negotiation (RFC 5939), preconditions (RFC 3312) and
-//! ICE itself (RFC 8839), whose attributes are only seen and stripped.
+//! ICE itself (RFC 8445): its attributes are read, stripped and written.
 
 mod address;
 mod build;
 mod codec;
+mod crypto;
 mod description;
 mod direction;
+mod dtls;
 mod edit;
 mod error;
+mod ice;
 mod line;
 mod media;
 mod offer_answer;
@@ -23,9 +26,12 @@ mod offer_answer;
 pub use address::{Connection, Host, Origin};
 pub use build::{LocalMedia, Session, echo_answer, echo_offer, hold_offer, rejecting_answer};
 pub use codec::Codec;
+pub use crypto::Crypto;
 pub use description::{Description, MAX_BYTES, MAX_LINES, MAX_MEDIA};
 pub use direction::Direction;
+pub use dtls::{Fingerprint, Setup};
 pub use edit::Edit;
 pub use error::SdpError;
+pub use ice::{Candidate, IceCredentials};
 pub use media::{Kind, Media, Profile};
 pub use offer_answer::{AnswerError, check_answer, same_session_unchanged};

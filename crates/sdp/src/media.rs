@@ -6,7 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use crate::codec::static_codec;
 use crate::description::{attribute_in, direction_in};
 use crate::line::{Line, number, words};
-use crate::{Codec, Connection, Description, Direction, SdpError};
+use crate::{
+    Candidate, Codec, Connection, Crypto, Description, Direction, Fingerprint, IceCredentials,
+    SdpError, Setup,
+};
 
 /// One medium of a description.
 #[derive(Clone, Copy, Debug)]
@@ -178,6 +181,38 @@ impl<'d> Media<'d> {
         self.inherited("fingerprint")
     }
 
+    /// The keys it offers or chooses, in its order of preference; those that cannot be read are
+    /// left out.
+    pub fn cryptos(&self) -> impl Iterator<Item = Crypto<'d>> + use<'d> {
+        self.attributes("crypto").filter_map(Crypto::parse)
+    }
+
+    /// The fingerprint of its DTLS certificate, of its own or of the session.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<Fingerprint<'d>> {
+        Fingerprint::parse(self.inherited_value("fingerprint")?)
+    }
+
+    /// Who begins the DTLS handshake, if it says so, of its own or of the session.
+    #[must_use]
+    pub fn setup(&self) -> Option<Setup> {
+        Setup::parse(self.inherited_value("setup")?)
+    }
+
+    /// What its ICE agent is named by, of its own or of the session.
+    #[must_use]
+    pub fn ice_credentials(&self) -> Option<IceCredentials<'d>> {
+        Some(IceCredentials {
+            ufrag: self.inherited_value("ice-ufrag")?.trim_ascii(),
+            password: self.inherited_value("ice-pwd")?.trim_ascii(),
+        })
+    }
+
+    /// Where its ICE agent may be reached by UDP.
+    pub fn candidates(&self) -> impl Iterator<Item = Candidate> + use<'d> {
+        self.attributes("candidate").filter_map(Candidate::parse)
+    }
+
     /// Whether it is refused: its port is 0, and it is not a bundled medium that only waits for
     /// its address (RFC 8843 §6).
     #[must_use]
@@ -185,11 +220,17 @@ impl<'d> Media<'d> {
         self.port() == 0 && self.attribute("bundle-only").is_none()
     }
 
+    /// Whether its address is the unspecified one, and not because ICE finds the true one.
+    #[must_use]
+    pub fn is_nowhere(&self) -> bool {
+        !self.has_ice() && self.connection().is_ok_and(|c| c.is_unspecified())
+    }
+
     /// Whether its author holds the other side: it does not receive (RFC 3264 §8.4), or its
     /// address is `0.0.0.0` (RFC 2543 §B.5).
     #[must_use]
     pub fn is_held(&self) -> bool {
-        !self.direction().receives() || self.connection().is_ok_and(|c| c.is_unspecified())
+        !self.direction().receives() || self.is_nowhere()
     }
 
     /// The value of its first attribute of a name; empty for one without a value.
@@ -198,8 +239,20 @@ impl<'d> Media<'d> {
         attribute_in(self.description.as_bytes(), self.lines(), name)
     }
 
+    /// The values of all its attributes of a name.
+    pub fn attributes(&self, name: &'static str) -> impl Iterator<Item = &'d [u8]> + use<'d> {
+        let bytes = self.description.as_bytes();
+        let mut lines = self.lines().iter();
+        core::iter::from_fn(move || lines.find_map(|line| line.attribute(bytes, name.as_bytes())))
+    }
+
     fn inherited(&self, name: &str) -> bool {
-        self.attribute(name).is_some() || self.description.attribute(name).is_some()
+        self.inherited_value(name).is_some()
+    }
+
+    fn inherited_value(&self, name: &str) -> Option<&'d [u8]> {
+        let own = self.attribute(name);
+        own.or_else(|| self.description.attribute(name))
     }
 
     /// The value of `a=name:payload_type value`.

@@ -40,6 +40,7 @@ impl Engine {
                 from: side.other(),
                 description: out.clone(),
                 wishes,
+                towards: vec![None],
                 family,
             });
         }

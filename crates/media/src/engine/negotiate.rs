@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use sdp::{Description, Edit};
 
+use super::secure::Facing;
 use super::session::{Offer, Session, Stream};
 use super::terms::{self, Wish};
 use super::{Engine, Negotiation, Side};
 use crate::bind::{self, Pair};
-use crate::channel::{Channel, Role};
+use crate::channel::{Channel, Role, RtcpPort};
 use crate::config::{AddressFamily, Interface};
 use crate::error::MediaError;
 use crate::worker::{ChannelId, Command, Handle};
@@ -35,9 +36,10 @@ impl Engine {
         }
         let relayed = terms::relayed(answer);
         let ports = self.ensure(session, Role::Relay, &relayed, offer.from, offer.family)?;
-        let out = self.rewrite(answer, &ports, offer.family)?;
+        let (out, mut secured) = self.rewrite_answer(session, offer, &offered, answer, &ports)?;
         let wishes = Wish::all(answer, negotiation.signalling);
         let answers = Some(wishes.as_slice());
+        self.keep_agreed(session, &mut secured);
         self.apply(
             session,
             offer.from,
@@ -46,6 +48,7 @@ impl Engine {
             &offer.wishes,
             answers,
         );
+        self.secure(session, secured);
         Ok(out)
     }
 
@@ -135,26 +138,28 @@ impl Engine {
         self.workers[session.worker].send(commands);
     }
 
-    /// The description with our addresses and ports in it.
-    pub(super) fn rewrite(
+    /// A description with our addresses and ports in it, to be changed further.
+    pub(super) fn relay_edit<'d>(
         &self,
-        description: &Description<'_>,
+        description: &'d Description<'d>,
         ports: &[Option<u16>],
         family: AddressFamily,
-    ) -> Result<Vec<u8>, MediaError> {
+    ) -> Result<Edit<'d>, MediaError> {
         let address = self.interface(family)?.advertised;
         let mut edit = Edit::new(description);
         edit.origin_address(address).strip_ice();
         for (media, port) in description.media().zip(ports) {
             // The unspecified address says hold (RFC 3264 §8.4): it must reach the other side.
-            let held = media.connection().is_ok_and(|c| c.is_unspecified());
-            let address = if held { unspecified(family) } else { address };
+            let address = match media.is_nowhere() {
+                true => unspecified(family),
+                false => address,
+            };
             match port {
                 Some(port) => edit.relay(media.index(), SocketAddr::new(address, *port), port + 1),
                 None => edit.reject(media.index()),
             };
         }
-        Ok(edit.finish())
+        Ok(edit)
     }
 
     /// Tells the worker what was negotiated. Without `answers` the session echoes.
@@ -178,9 +183,16 @@ impl Engine {
             let formats =
                 terms::formats(offer.medium(index).as_ref(), answer.medium(index).as_ref());
             let sides = [(offerer, Some(offered)), (offerer.other(), answered)];
+            // Where nothing is terminated, the peers share a port only if both want to.
+            let terminated = stream.facing.iter().any(Facing::is_agreed);
+            let shares = |wish: Option<&Wish>| wish.is_none_or(Wish::shares_port);
+            let shared = shares(Some(offered)) && shares(answered);
             for (side, wish) in sides {
                 let Some(wish) = wish else { continue };
-                let rtp = wish.rtp_terms(&formats);
+                let mut rtp = wish.rtp_terms(&formats);
+                if !terminated && !shared {
+                    rtp.rtcp = RtcpPort::Own;
+                }
                 let rtcp = wish.rtcp_terms(&formats);
                 for (part, terms) in [(RTP, rtp), (RTCP, rtcp)] {
                     let channel = channel_id(slot, index, part);

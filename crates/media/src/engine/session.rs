@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Side;
+use super::secure::{Facing, Towards};
 use super::terms::Wish;
 use rtp::Impairment;
 use sdp::Media;
@@ -35,6 +36,8 @@ pub(crate) struct Stream {
     pub(crate) stats: [Arc<StreamStats>; 2],
     /// What each side wanted when last negotiated.
     pub(crate) wishes: [Option<Wish>; 2],
+    /// What each side and we speak.
+    pub(crate) facing: [Facing; 2],
 }
 
 /// An offer that an answer may come for.
@@ -43,6 +46,8 @@ pub(crate) struct Offer {
     pub(crate) from: Side,
     pub(crate) description: Vec<u8>,
     pub(crate) wishes: Vec<Wish>,
+    /// What the other side was offered of each medium; `None` for one that passes through.
+    pub(crate) towards: Vec<Option<Towards>>,
     /// The family the answer goes out in.
     pub(crate) family: AddressFamily,
 }
@@ -114,6 +119,7 @@ impl Stream {
             ports: [[None; 2]; 2],
             stats: [Arc::default(), Arc::default()],
             wishes: [None, None],
+            facing: [Facing::default(), Facing::default()],
         }
     }
 

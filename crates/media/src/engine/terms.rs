@@ -34,7 +34,6 @@ impl Wish {
     fn new(media: &Media<'_>, signalling: Option<IpAddr>) -> Self {
         let kind = kind_of(media);
         let direction = media.direction();
-        let unspecified = media.connection().is_ok_and(|c| c.is_unspecified());
         let codecs = media.codecs().map(|codec| {
             let name = String::from_utf8_lossy(codec.name).into_owned();
             (codec.payload_type, name)
@@ -44,7 +43,7 @@ impl Wish {
             rtp: media.rtp_address().ok(),
             rtcp: media.rtcp_address().ok(),
             sends: kind.is_some() && direction.sends(),
-            receives: kind.is_some() && direction.receives() && !unspecified,
+            receives: kind.is_some() && direction.receives() && !media.is_nowhere(),
             signalling,
             rtcp_port: match media.has_rtcp_mux() {
                 true => RtcpPort::Shared,
@@ -64,6 +63,11 @@ impl Wish {
     /// Whether a packet is to be expected from its author, given what the other side wants.
     pub(crate) fn will_send_to(&self, other: &Self) -> bool {
         self.sends && other.receives
+    }
+
+    /// Whether its author takes RTCP by the port of RTP.
+    pub(crate) fn shares_port(&self) -> bool {
+        self.rtcp_port == RtcpPort::Shared
     }
 
     /// The terms of the RTP or UDPTL channel.

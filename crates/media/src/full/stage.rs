@@ -1,6 +1,7 @@
 //! What happens to media on the full path between its arrival and its departure.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use crate::engine::{MediaEvent, Side};
 use crate::sys::mmsg::SLOT_BYTES;
@@ -69,13 +70,35 @@ pub(crate) struct Outbox {
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    from: Side,
-    part: Part,
+    leaves: Leaves,
+    /// 0 for one that was refused since.
     len: usize,
 }
 
+/// How a packet leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaves {
+    /// As media, protected where the other side wants it.
+    Media {
+        /// Whose it is.
+        from: Side,
+        part: Part,
+    },
+    /// As it is.
+    Raw(Raw),
+}
+
+/// The way of a packet that is no media: of ICE or of a handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Raw {
+    /// Towards whom, by which of our ports, and to which address.
+    pub(crate) side: Side,
+    pub(crate) port: Part,
+    pub(crate) to: SocketAddr,
+}
+
 impl Outbox {
-    /// Sends a packet on. One too long, or beyond [`OUTBOX_MAX`], is dropped and counted.
+    /// Sends a packet on as it is. One too long, or beyond [`OUTBOX_MAX`], is dropped and counted.
     pub(crate) fn push(&mut self, packet: Packet<'_>) {
         self.push_with(packet.from, packet.part, |room| {
             let bytes = packet.bytes;
@@ -92,6 +115,15 @@ impl Outbox {
         part: Part,
         write: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) {
+        self.push_leaving(Leaves::Media { from, part }, write);
+    }
+
+    /// The same for what is no media.
+    pub(crate) fn push_raw(&mut self, raw: Raw, write: impl FnOnce(&mut [u8]) -> Option<usize>) {
+        self.push_leaving(Leaves::Raw(raw), write);
+    }
+
+    fn push_leaving(&mut self, leaves: Leaves, write: impl FnOnce(&mut [u8]) -> Option<usize>) {
         let index = self.packets.len();
         if index == OUTBOX_MAX {
             self.overflowed += 1;
@@ -104,7 +136,7 @@ impl Outbox {
         let room = &mut self.storage[start..start + SLOT_BYTES];
         match write(room) {
             Some(len) if len <= SLOT_BYTES - TRAILER_BYTES => {
-                self.packets.push(Entry { from, part, len });
+                self.packets.push(Entry { leaves, len });
             }
             Some(_) => self.overflowed += 1,
             None => {}
@@ -121,21 +153,30 @@ impl Outbox {
         self.packets.len()
     }
 
-    /// A packet that waits.
-    pub(crate) fn packet(&self, index: usize) -> Packet<'_> {
-        let Entry { from, part, len } = self.packets[index];
-        let start = index * SLOT_BYTES;
-        Packet {
-            from,
-            part,
-            bytes: &self.storage[start..start + len],
-        }
+    /// How a packet that waits leaves.
+    pub(crate) fn leaves(&self, index: usize) -> Leaves {
+        self.packets[index].leaves
     }
 
-    /// Whose a packet that waits is, what it is, and its length.
-    pub(crate) fn head(&self, index: usize) -> (Side, Part, usize) {
-        let Entry { from, part, len } = self.packets[index];
-        (from, part, len)
+    /// The bytes of a packet that waits; none if it was refused.
+    pub(crate) fn bytes(&self, index: usize) -> &[u8] {
+        let start = index * SLOT_BYTES;
+        &self.storage[start..start + self.packets[index].len]
+    }
+
+    /// Changes a packet that waits: `change` gets its room, which its bytes begin, and their
+    /// number, and returns the new one.
+    pub(crate) fn change<E>(
+        &mut self,
+        index: usize,
+        change: impl FnOnce(&mut [u8], usize) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        let start = index * SLOT_BYTES;
+        let room = &mut self.storage[start..start + SLOT_BYTES];
+        let entry = &mut self.packets[index];
+        let changed = change(room, entry.len);
+        entry.len = changed.as_ref().map_or(0, |len| *len);
+        changed.map(|_| ())
     }
 
     /// What the switch should know.

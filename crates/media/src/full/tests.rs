@@ -61,7 +61,7 @@ struct Call {
     rtcp_towards_b: SocketAddr,
 }
 
-/// B takes RTCP by the port of RTP, A does not.
+/// Both take RTCP by the port of RTP; A sends it by another all the same.
 fn call() -> Call {
     let interface = Interface::same("127.0.0.1".parse().expect("an address"));
     let config = EngineConfig {
@@ -78,7 +78,7 @@ fn call() -> Call {
         )
     };
     let rtcp = a_rtcp.local_addr().expect("bound").port();
-    let offer = sdp(&a, &format!("a=rtcp:{rtcp}\r\n"));
+    let offer = sdp(&a, &format!("a=rtcp:{rtcp}\r\na=rtcp-mux\r\n"));
     let answer = sdp(&b, "a=rtcp-mux\r\n");
     let negotiation = |from, sdp: &'static str| Negotiation {
         from,

@@ -7,7 +7,7 @@ use super::session::Medium;
 use super::{Token, Worker};
 use crate::channel::Passed;
 use crate::counters::{DropReason, WorkerCounters};
-use crate::full::{Boxes, Full, Input};
+use crate::full::{Boxes, Full, Input, Leaves, Outbox, Raw};
 use crate::sys::mmsg::{self, BATCH};
 
 /// When media on the full path want to be called, earliest first. An alarm that was overtaken by
@@ -25,8 +25,8 @@ pub(crate) struct MediumId {
 
 impl Alarms {
     /// Sets an alarm if the medium asks for one.
-    pub(super) fn set(&mut self, id: MediumId, full: &mut Full) {
-        if let Some(due_us) = full.arm() {
+    fn set(&mut self, id: MediumId, full: &mut Full, now_us: u64, boxes: &Boxes) {
+        if let Some(due_us) = full.arm(now_us, boxes) {
             self.0.push(Reverse((due_us, id)));
         }
     }
@@ -81,17 +81,18 @@ impl Worker {
                 _ if packet.oversized => Err(DropReason::Oversized),
                 None => Err(DropReason::UnknownSource),
                 Some(from) => {
-                    let input = Input {
+                    let mut input = Input {
                         side: token.side,
                         port,
                         from,
                         bytes: packet.bytes,
                     };
                     let (full, channels) = (&mut *medium.full, &mut *medium.channels);
-                    full.handle_input(channels, input, now_us, &mut self.boxes)
+                    full.handle_input(channels, &mut input, now_us, &mut self.boxes)
                 }
             };
             match verdict {
+                Ok(Passed::Control) => {}
                 Ok(kind) => {
                     if kind == Passed::TelephoneEvent {
                         counters.count_telephone_event();
@@ -101,7 +102,7 @@ impl Worker {
                 Err(reason) => counters.count_dropped(reason, 1),
             }
         }
-        self.flush(id);
+        self.flush(id, now_us);
         Some(count)
     }
 
@@ -112,22 +113,29 @@ impl Worker {
                 continue;
             };
             if medium.full.disarm(due_us) {
-                medium.full.handle_timeout(now_us, &mut self.boxes);
-                self.flush(id);
+                let channels = &*medium.channels;
+                medium
+                    .full
+                    .handle_timeout(channels, now_us, &mut self.boxes);
+                self.flush(id, now_us);
             }
         }
     }
 
     /// Sends what is in the outbox, all of one medium, says its events, and sets its next alarm.
-    pub(super) fn flush(&mut self, id: MediumId) {
+    pub(super) fn flush(&mut self, id: MediumId, now_us: u64) {
         let mut said = 0;
         for event in self.boxes.out.drain_events() {
             said += usize::from(self.setup.events.try_send(event).is_ok());
         }
         let counters = &self.setup.counters;
         if let Some(medium) = self.sessions.medium(id) {
-            send(&medium, &self.boxes, counters);
-            self.alarms.set(id, medium.full);
+            medium.full.seal(medium.channels, &mut self.boxes);
+            send(&medium, &self.boxes.out, counters);
+            self.alarms.set(id, medium.full, now_us, &self.boxes);
+        }
+        for reason in self.boxes.refused.drain(..) {
+            counters.count_dropped(reason, 1);
         }
         self.boxes.out.clear();
         let overflowed = self.boxes.take_overflowed();
@@ -138,25 +146,33 @@ impl Worker {
     }
 }
 
-/// Sends what is in the outbox, packets in a row to one address by one call.
-fn send(medium: &Medium<'_>, boxes: &Boxes, counters: &WorkerCounters) {
-    let out = &boxes.out;
+/// Sends what is in the outbox, media in a row to one side by one call.
+fn send(medium: &Medium<'_>, out: &Outbox, counters: &WorkerCounters) {
     let mut next = 0;
     while next < out.len() {
-        let (from, part, _) = out.head(next);
+        let leaves = out.leaves(next);
+        let (from, part) = match leaves {
+            Leaves::Media { from, part } => (from, part),
+            Leaves::Raw(raw) => {
+                send_raw(medium, raw, out.bytes(next), counters);
+                next += 1;
+                continue;
+            }
+        };
         let mut batch: [&[u8]; BATCH] = [&[]; BATCH];
         let (mut count, mut bytes) = (0, 0);
-        while count < BATCH && next < out.len() {
-            let packet = out.packet(next);
-            if (packet.from, packet.part) != (from, part) {
-                break;
-            }
-            batch[count] = packet.bytes;
-            count += 1;
-            bytes += packet.bytes.len() as u64;
+        while count < BATCH && next < out.len() && out.leaves(next) == leaves {
+            let packet = out.bytes(next);
             next += 1;
+            if !packet.is_empty() {
+                batch[count] = packet;
+                count += 1;
+                bytes += packet.len() as u64;
+            }
         }
-        match Full::exit(medium.channels, from, part).route(from) {
+        let port = Full::exit_port(medium.channels, from, part);
+        match medium.channels[port as usize].route(from) {
+            _ if count == 0 => {}
             Ok((socket, to)) => {
                 counters.count_relayed(count as u64, bytes);
                 let sent = mmsg::send(socket, to, &batch[..count]).unwrap_or(0);
@@ -166,5 +182,15 @@ fn send(medium: &Medium<'_>, boxes: &Boxes, counters: &WorkerCounters) {
             }
             Err(reason) => counters.count_dropped(reason, count as u64),
         }
+    }
+}
+
+/// Sends what is no media.
+fn send_raw(medium: &Medium<'_>, raw: Raw, bytes: &[u8], counters: &WorkerCounters) {
+    let Raw { side, port, to } = raw;
+    let socket = medium.channels[port as usize].socket(side, to.into());
+    let sent = socket.is_some_and(|socket| socket.send_to(bytes, to).is_ok());
+    if !sent {
+        counters.count_dropped(DropReason::SendFailed, 1);
     }
 }

@@ -8,7 +8,8 @@ use super::{MediumId, Token};
 use crate::channel::{Channel, Path, Terms};
 use crate::config::AddressFamily;
 use crate::engine::{MediaEvent, Side};
-use crate::full::{Full, Part, Place, Stage};
+use crate::full::security::Security;
+use crate::full::{Boxes, Full, Part, Place, Stage};
 use crate::sys::epoll::Epoll;
 use crate::tally::StreamStats;
 
@@ -66,6 +67,12 @@ pub(crate) enum Command {
         place: Place,
         stage: Option<Box<dyn Stage>>,
     },
+    /// How a side of a medium is protected, and how its address is found out.
+    Secure {
+        medium: MediumId,
+        side: Side,
+        security: Box<Security>,
+    },
     /// Which of the sides A and B should send from now on.
     Expect { slot: usize, sides: [bool; 2] },
     /// The end of a session; its slot is free.
@@ -78,7 +85,7 @@ impl Command {
     /// The medium on the full path that it may have set going.
     pub(super) fn medium(&self) -> Option<MediumId> {
         match self {
-            Self::Stage { medium, .. } => Some(*medium),
+            Self::Stage { medium, .. } | Self::Secure { medium, .. } => Some(*medium),
             _ => None,
         }
     }
@@ -145,6 +152,7 @@ impl Sessions {
         command: Command,
         epoll: &Epoll,
         now_us: u64,
+        boxes: &mut Boxes,
     ) -> io::Result<()> {
         match command {
             Command::Open { slot, session } => self.open(slot, session),
@@ -189,7 +197,19 @@ impl Sessions {
                 medium,
                 place,
                 stage,
-            } => self.set_full(medium, |full| full.set_stage(place, stage)),
+            } => self.set_full(medium, |full, _| full.set_stage(place, stage)),
+            Command::Secure {
+                medium,
+                side,
+                security,
+            } => {
+                // Most media never need it.
+                if !security.is_plain() || self.medium(medium).is_some() {
+                    self.set_full(medium, |full, channels| {
+                        full.secure(side, *security, channels, now_us, boxes);
+                    });
+                }
+            }
             Command::Expect { slot, sides } => {
                 if let Some(entry) = self.entry(slot) {
                     entry.session.activity = sides.map(|expected| Activity {
@@ -222,7 +242,7 @@ impl Sessions {
     }
 
     /// Changes what a medium needs of the full path, which it takes as long as it needs any.
-    fn set_full(&mut self, id: MediumId, change: impl FnOnce(&mut Full)) {
+    fn set_full(&mut self, id: MediumId, change: impl FnOnce(&mut Full, &mut [Channel])) {
         let Some(entry) = self.entry(id.slot) else {
             return;
         };
@@ -234,7 +254,7 @@ impl Sessions {
             entry.full.resize_with(id.stream + 1, || None);
         }
         let full = entry.full[id.stream].get_or_insert_default();
-        change(full);
+        change(full, channels);
         let path = if full.is_idle() {
             Path::Plain
         } else {

@@ -9,3 +9,5 @@ mod peer;
 mod ports;
 mod quality;
 mod relay;
+mod secure;
+mod secure_peer;

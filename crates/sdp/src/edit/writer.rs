@@ -22,12 +22,27 @@ impl Writer<'_> {
             .extend_from_slice(&self.bytes[usize::from(line.start)..end]);
     }
 
-    /// `m=` with another port and no count of ports; all else as it was.
-    pub(super) fn media_line(&mut self, section: &Section, line: Line, port: u16) {
+    /// `m=` with another port and no count of ports, or another transport; all else as it was.
+    pub(super) fn media_line(
+        &mut self,
+        section: &Section,
+        line: Line,
+        port: Option<u16>,
+        proto: Option<&str>,
+    ) {
         let bytes = self.bytes;
-        self.text(&bytes[usize::from(line.start)..usize::from(section.ports.start)]);
-        self.print(format_args!("{port}"));
-        self.text(&bytes[usize::from(section.ports.end)..usize::from(line.end)]);
+        let part = |from: u16, to: u16| &bytes[usize::from(from)..usize::from(to)];
+        self.text(part(line.start, section.ports.start));
+        match port {
+            Some(port) => self.print(format_args!("{port}")),
+            None => self.text(part(section.ports.start, section.ports.end)),
+        }
+        self.text(part(section.ports.end, section.proto.start));
+        match proto {
+            Some(proto) => self.text(proto.as_bytes()),
+            None => self.text(part(section.proto.start, section.proto.end)),
+        }
+        self.text(part(section.proto.end, line.end));
         self.line_end();
     }
 

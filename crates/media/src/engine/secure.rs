@@ -1,0 +1,218 @@
+//! What each side and we speak about one medium: the transport that each was offered, or asked
+//! for itself, and the keys that go with it.
+//!
+//! A medium that both sides see as it came is none of this module's business: then keys,
+//! fingerprints and profiles pass through. All else is **terminated**: we are the peer of either
+//! side, with keys of our own for each.
+
+mod read;
+mod write;
+
+use std::sync::Arc;
+
+use rtp::srtp::{MasterKey, Suite};
+use sdp::Media;
+
+use crate::error::MediaError;
+use crate::full::security::{AgentKind, Credentials, Identity, Role};
+use crate::options::{Feedback, Ice, Options, RtcpMux, Transport};
+
+pub(super) use read::{answered, chosen};
+pub(super) use write::{write_answer, write_offer};
+
+/// What we and one side have agreed on, or are about to. It is kept as long as the session, so
+/// that a later negotiation changes nothing that need not change.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facing {
+    /// Our keys, one for each suite that was ever named to this side.
+    keys: Vec<MasterKey>,
+    /// What our ICE agent is named by.
+    ice: Option<Credentials>,
+    /// What the peer's was named by when last negotiated.
+    remote_ufrag: Option<String>,
+    /// Who began the handshake.
+    role: Option<Role>,
+    /// What was agreed on; `None` as long as the medium passes through.
+    agreed: Option<Towards>,
+}
+
+/// What one side is offered, or has been answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Towards {
+    pub(super) carried: Carried,
+    pub(super) feedback: Feedback,
+    pub(super) ice: Option<AgentKind>,
+    pub(super) mux: Mux,
+}
+
+/// What media travels in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carried {
+    Rtp,
+    Sdes,
+    /// RTP, or SRTP with keys in the description if both know it (RFC 8643).
+    Opportunistic,
+    Dtls,
+}
+
+/// Whether RTP and RTCP share a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mux {
+    No,
+    Offered,
+    /// There is no other port.
+    Only,
+}
+
+/// What our words for one side need beside what is kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) identity: &'a Arc<Identity>,
+    /// Where the side reaches our RTP; RTCP is one port above.
+    pub(super) rtp: std::net::SocketAddr,
+}
+
+impl Towards {
+    /// What the other side of `media` is to be offered; `None` if the medium passes through.
+    /// `facings` are of the offerer and of the side that is offered to.
+    pub(super) fn wanted(
+        media: &Media<'_>,
+        options: &Options,
+        facings: [&Facing; 2],
+    ) -> Option<Self> {
+        let is_asked = options.transport != Transport::AsOffered
+            || options.ice != Ice::Remove
+            || matches!(options.rtcp_mux, RtcpMux::Require | RtcpMux::Demux);
+        if !media.profile().is_rtp() {
+            return None;
+        }
+        if is_asked {
+            return Some(Self::asked(media, options));
+        }
+        let [offerer, offered] = facings;
+        // A medium that was terminated stays so.
+        match (offerer.agreed, offered.agreed) {
+            (_, Some(agreed)) => Some(agreed),
+            (Some(_), None) => Some(Self::plain()),
+            (None, None) => None,
+        }
+    }
+
+    /// Plain RTP with RTCP on a port of its own.
+    fn plain() -> Self {
+        Self {
+            carried: Carried::Rtp,
+            feedback: Feedback::Without,
+            ice: None,
+            mux: Mux::No,
+        }
+    }
+
+    fn asked(media: &Media<'_>, options: &Options) -> Self {
+        let came_with_feedback = match media.proto().to_ascii_uppercase().ends_with(b"AVPF") {
+            true => Feedback::With,
+            false => Feedback::Without,
+        };
+        let (carried, feedback) = match options.transport {
+            Transport::Rtp(feedback) => (Carried::Rtp, feedback),
+            Transport::Sdes(feedback) => (Carried::Sdes, feedback),
+            Transport::Dtls(feedback) => (Carried::Dtls, feedback),
+            Transport::Opportunistic => (Carried::Opportunistic, Feedback::Without),
+            Transport::AsOffered => (carried_as(media), came_with_feedback),
+        };
+        Self {
+            carried,
+            feedback,
+            ice: match options.ice {
+                Ice::Remove => None,
+                Ice::Lite => Some(AgentKind::Lite),
+                Ice::Full => Some(AgentKind::Full),
+            },
+            mux: match options.rtcp_mux {
+                RtcpMux::AsOffered if media.has_rtcp_mux() => Mux::Offered,
+                RtcpMux::AsOffered | RtcpMux::Demux => Mux::No,
+                RtcpMux::Offer => Mux::Offered,
+                RtcpMux::Require => Mux::Only,
+            },
+        }
+    }
+
+    /// The words of the `m=` line.
+    fn proto(self) -> &'static str {
+        match (self.carried, self.feedback) {
+            (Carried::Rtp | Carried::Opportunistic, Feedback::Without) => "RTP/AVP",
+            (Carried::Rtp | Carried::Opportunistic, Feedback::With) => "RTP/AVPF",
+            (Carried::Sdes, Feedback::Without) => "RTP/SAVP",
+            (Carried::Sdes, Feedback::With) => "RTP/SAVPF",
+            (Carried::Dtls, Feedback::Without) => "UDP/TLS/RTP/SAVP",
+            (Carried::Dtls, Feedback::With) => "UDP/TLS/RTP/SAVPF",
+        }
+    }
+}
+
+impl Facing {
+    /// Whether anything was agreed on: the medium does not pass through.
+    pub(crate) fn is_agreed(&self) -> bool {
+        self.agreed.is_some()
+    }
+
+    /// Our key for a suite: the one that was named before, or a new one.
+    fn key(&mut self, suite: Suite) -> Result<MasterKey, MediaError> {
+        if let Some(known) = self.keys.iter().find(|key| key.suite() == suite) {
+            return Ok(*known);
+        }
+        let mut material = vec![0; suite.material_bytes()];
+        getrandom::fill(&mut material).map_err(|_| MediaError::NoRandomness)?;
+        let key = MasterKey::new(suite, &material).ok_or(MediaError::NoRandomness)?;
+        self.keys.push(key);
+        Ok(key)
+    }
+
+    /// What our agent is named by: new names if the peer has changed its own, which restarts ICE
+    /// (RFC 8445 §9).
+    fn credentials(&mut self, remote_ufrag: Option<&str>) -> Result<Credentials, MediaError> {
+        let restarted = match (&self.remote_ufrag, remote_ufrag) {
+            (Some(known), Some(remote)) => known != remote,
+            _ => false,
+        };
+        if let Some(remote) = remote_ufrag {
+            self.remote_ufrag = Some(remote.into());
+        }
+        if let Some(known) = self.ice.as_ref().filter(|_| !restarted) {
+            return Ok(known.clone());
+        }
+        let fresh = Credentials {
+            ufrag: random_name(UFRAG_CHARACTERS)?,
+            password: random_name(PASSWORD_CHARACTERS)?,
+        };
+        self.ice = Some(fresh.clone());
+        Ok(fresh)
+    }
+}
+
+/// How a medium came.
+fn carried_as(media: &Media<'_>) -> Carried {
+    match media.profile() {
+        sdp::Profile::DtlsSrtp => Carried::Dtls,
+        sdp::Profile::Srtp if media.has_fingerprint() && !media.has_crypto() => Carried::Dtls,
+        sdp::Profile::Srtp => Carried::Sdes,
+        _ if media.has_crypto() => Carried::Opportunistic,
+        _ => Carried::Rtp,
+    }
+}
+
+/// Characters that ICE takes (RFC 8839 §5.4).
+fn random_name(characters: usize) -> Result<String, MediaError> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut random = vec![0; characters];
+    getrandom::fill(&mut random).map_err(|_| MediaError::NoRandomness)?;
+    let letter = |byte: &u8| char::from(ALPHABET[usize::from(byte & 63)]);
+    Ok(random.iter().map(letter).collect())
+}
+
+/// 48 bits; 24 are demanded.
+const UFRAG_CHARACTERS: usize = 8;
+/// 144 bits; 128 are demanded.
+const PASSWORD_CHARACTERS: usize = 24;
+/// The suites that are offered, the one that everybody knows first.
+const OFFERED_SUITES: [Suite; 4] = Suite::ALL;

@@ -1,0 +1,179 @@
+//! Negotiating the security of a session: from the words of both sides to those for the other,
+//! and to what the worker does.
+
+use std::net::SocketAddr;
+
+use sdp::{Description, Media};
+
+use super::secure::{Facing, Place, Towards, answered, chosen, write_answer, write_offer};
+use super::session::Offer;
+use super::{Engine, Negotiation, Side};
+use crate::config::AddressFamily;
+use crate::error::MediaError;
+use crate::full::security::Security;
+use crate::worker::{Command, MediumId};
+
+/// What the worker is to do, once an answer is accepted.
+#[derive(Debug, Default)]
+pub(super) struct Secured {
+    /// Of which medium, for which side.
+    securities: Vec<(usize, Side, Security)>,
+    /// What to keep of each medium, by index.
+    facings: Vec<[Facing; 2]>,
+}
+
+impl Engine {
+    /// The offer for the other side, and what it was offered.
+    pub(super) fn rewrite_offer(
+        &mut self,
+        session: u64,
+        description: &Description<'_>,
+        ports: &[Option<u16>],
+        negotiation: Negotiation<'_>,
+        family: AddressFamily,
+    ) -> Result<(Vec<u8>, Vec<Option<Towards>>), MediaError> {
+        let mut facings = self.facings(session);
+        let mut edit = self.relay_edit(description, ports, family)?;
+        let mut offered = Vec::with_capacity(ports.len());
+        let (from, to) = (negotiation.from, negotiation.from.other());
+        for ((media, port), facing) in description.media().zip(ports).zip(&mut facings) {
+            let both = [&facing[from as usize], &facing[to as usize]];
+            let towards = Towards::wanted(&media, negotiation.options, both);
+            if let (Some(towards), Some(port)) = (towards, port) {
+                let place = self.place(family, *port)?;
+                let facing = &mut facing[to as usize];
+                write_offer(&mut edit, &media, towards, facing, place)?;
+            }
+            offered.push(towards);
+        }
+        let out = edit.finish();
+        self.keep(session, facings);
+        Ok((out, offered))
+    }
+
+    /// The answer for the offerer, and what the worker is to do.
+    pub(super) fn rewrite_answer(
+        &self,
+        session: u64,
+        offer: &Offer,
+        offered: &Description<'_>,
+        answer: &Description<'_>,
+        ports: &[Option<u16>],
+    ) -> Result<(Vec<u8>, Secured), MediaError> {
+        let mut secured = Secured {
+            securities: Vec::new(),
+            facings: self.facings(session),
+        };
+        let mut edit = self.relay_edit(answer, ports, offer.family)?;
+        let (from, to) = (offer.from, offer.from.other());
+        let accepted = ports.iter().flatten().count();
+        for (index, towards) in offer.towards.iter().enumerate() {
+            let media = offered.medium(index).zip(answer.medium(index));
+            let facing = secured.facings.get_mut(index);
+            let (
+                Some(towards),
+                Some(Some(port)),
+                Some((offered_medium, answer_medium)),
+                Some(facing),
+            ) = (towards, ports.get(index), media, facing)
+            else {
+                continue;
+            };
+            let place = self.place(offer.family, *port)?;
+            let theirs = &mut facing[to as usize];
+            let answerer = answered(answer, &answer_medium, *towards, theirs, place)?;
+            let choice = chosen(offered, &offered_medium, &mut facing[from as usize], place)?;
+            write_answer(&mut edit, &offered_medium, &choice, place);
+            if accepted == 1
+                && let Some(group) = bundle_of(offered, &offered_medium)
+            {
+                edit.add_to_session(group);
+            }
+            secured.securities.push((index, from, choice.security));
+            secured.securities.push((index, to, answerer));
+        }
+        Ok((edit.finish(), secured))
+    }
+
+    /// The answer of the echo application in the terms of the offer.
+    pub(super) fn secure_echo(
+        &self,
+        session: u64,
+        offer: &Description<'_>,
+        answer: &Description<'_>,
+        (side, index): (Side, usize),
+        family: AddressFamily,
+        port: u16,
+    ) -> Result<(Vec<u8>, Secured), MediaError> {
+        let mut secured = Secured {
+            securities: Vec::new(),
+            facings: self.facings(session),
+        };
+        let medium = offer.medium(index);
+        let facing = secured.facings.get_mut(index);
+        let (Some(medium), Some(facing)) = (medium, facing) else {
+            return Ok((answer.as_bytes().to_vec(), secured));
+        };
+        let place = self.place(family, port)?;
+        let choice = chosen(offer, &medium, &mut facing[side as usize], place)?;
+        let mut edit = sdp::Edit::new(answer);
+        write_answer(&mut edit, &medium, &choice, place);
+        if let Some(group) = bundle_of(offer, &medium) {
+            edit.add_to_session(group);
+        }
+        secured.securities.push((index, side, choice.security));
+        Ok((edit.finish(), secured))
+    }
+
+    /// Has the worker do what was settled. It has the terms already.
+    pub(super) fn secure(&mut self, session: u64, secured: Secured) {
+        let Some(session) = self.sessions.get(&session) else {
+            return;
+        };
+        let commands = secured.securities.into_iter();
+        let commands = commands.map(|(stream, side, security)| Command::Secure {
+            medium: MediumId {
+                slot: session.slot,
+                stream,
+            },
+            side,
+            security: Box::new(security),
+        });
+        self.workers[session.worker].send(commands);
+    }
+
+    fn facings(&self, session: u64) -> Vec<[Facing; 2]> {
+        let session = self.sessions.get(&session);
+        let streams = session.map_or(&[][..], |session| &session.streams);
+        streams.iter().map(|stream| stream.facing.clone()).collect()
+    }
+
+    /// Keeps what was agreed on.
+    pub(super) fn keep_agreed(&mut self, session: u64, secured: &mut Secured) {
+        self.keep(session, std::mem::take(&mut secured.facings));
+    }
+
+    fn keep(&mut self, session: u64, facings: Vec<[Facing; 2]>) {
+        let session = self.sessions.get_mut(&session);
+        let streams = session.into_iter().flat_map(|s| &mut s.streams);
+        for (stream, facing) in streams.zip(facings) {
+            stream.facing = facing;
+        }
+    }
+
+    fn place(&self, family: AddressFamily, port: u16) -> Result<Place<'_>, MediaError> {
+        Ok(Place {
+            identity: &self.identity,
+            rtp: SocketAddr::new(self.interface(family)?.advertised, port),
+        })
+    }
+}
+
+/// The group of an offer that has a medium in it, with that medium alone (RFC 8843 §7.3).
+fn bundle_of(offer: &Description<'_>, medium: &Media<'_>) -> Option<String> {
+    let mid = str::from_utf8(medium.attribute("mid")?).ok()?;
+    let group = str::from_utf8(offer.attribute("group")?).ok()?;
+    let mut words = group.split_ascii_whitespace();
+    let bundles = words.next() == Some("BUNDLE") && words.any(|word| word == mid);
+    bundles.then(|| format!("group:BUNDLE {mid}"))
+}

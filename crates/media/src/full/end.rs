@@ -1,0 +1,314 @@
+//! One side of a medium on the full path: its keys, its handshake, its ICE agent.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::handshake::{self, Handshake, Step};
+use super::ice::Agent;
+use super::keys::Keys;
+use super::security::{DtlsTerms, Protection, Role, Security};
+use super::stage::{Outbox, Raw};
+use super::{Channels, Part};
+use crate::channel::RtcpPort;
+use crate::counters::DropReason;
+use crate::engine::Side;
+use crate::source::Steering;
+
+/// The security of one side.
+#[derive(Debug, Default)]
+pub(super) struct End {
+    guard: Guard,
+    ice: Option<Box<Agent>>,
+}
+
+/// How its packets are protected.
+#[derive(Debug, Default)]
+enum Guard {
+    #[default]
+    Plain,
+    Sdes(Box<Keys>),
+    Dtls(Box<DtlsEnd>),
+}
+
+/// A side that makes its keys by handshakes, one for each port.
+#[derive(Debug)]
+struct DtlsEnd {
+    terms: DtlsTerms,
+    ports: [DtlsPort; 2],
+}
+
+#[derive(Debug, Default)]
+struct DtlsPort {
+    /// `None` before it begins.
+    handshake: Option<Handshake>,
+    /// `None` before it is done.
+    keys: Option<Box<Keys>>,
+    /// When a failed handshake of ours begins again, in the time of `now_us`.
+    retry_us: u64,
+}
+
+/// Time as the worker has it, and as libraries want it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    /// Microseconds since `epoch`.
+    pub(crate) us: u64,
+    pub(crate) epoch: Instant,
+}
+
+impl Now {
+    fn instant(self) -> Instant {
+        self.epoch + Duration::from_micros(self.us)
+    }
+}
+
+impl End {
+    /// Whether it asks for nothing.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self.guard, Guard::Plain) && self.ice.is_none()
+    }
+
+    /// Takes the outcome of a negotiation.
+    pub(super) fn update(&mut self, security: Security, now: Now) {
+        self.guard = match (std::mem::take(&mut self.guard), security.protection) {
+            (_, Protection::Plain) => Guard::Plain,
+            (Guard::Sdes(mut keys), Protection::Sdes { inbound, outbound }) => {
+                keys.update(&inbound, &outbound);
+                Guard::Sdes(keys)
+            }
+            (_, Protection::Sdes { inbound, outbound }) => {
+                Guard::Sdes(Box::new(Keys::new(&inbound, &outbound)))
+            }
+            // A fingerprint names an association: as long as it stays, so do the keys
+            // (RFC 8842 §4).
+            (Guard::Dtls(end), Protection::Dtls(terms))
+                if end.terms.fingerprint == terms.fingerprint && end.terms.role == terms.role =>
+            {
+                Guard::Dtls(end)
+            }
+            (_, Protection::Dtls(terms)) => Guard::Dtls(Box::new(DtlsEnd {
+                terms,
+                ports: [DtlsPort::default(), DtlsPort::default()],
+            })),
+        };
+        match (&mut self.ice, security.ice) {
+            (_, None) => self.ice = None,
+            (Some(agent), Some(terms)) => agent.update(terms, now.us),
+            (ice, Some(terms)) => {
+                let mut random = [0; 8];
+                // Without randomness conflicts of roles are settled by chance of the peer's.
+                let _ = getrandom::fill(&mut random);
+                let random = u64::from_ne_bytes(random);
+                *ice = Some(Box::new(Agent::new(terms, random, now.us)));
+            }
+        }
+    }
+
+    /// Has the channels follow what ICE has found out.
+    pub(super) fn steer(&self, channels: &mut Channels, side: Side) {
+        for part in [Part::Rtp, Part::Rtcp] {
+            let steering = match &self.ice {
+                Some(agent) => Steering::Checked(agent.selected(part)),
+                None => Steering::Learned,
+            };
+            channels[part as usize].steer(side, steering);
+        }
+    }
+
+    /// Whether a packet is for ICE.
+    pub(super) fn wants_stun(&self, bytes: &[u8]) -> bool {
+        self.ice.is_some() && super::stun::is_stun(bytes)
+    }
+
+    /// Whether a packet is for a handshake.
+    pub(super) fn wants_dtls(&self, bytes: &[u8]) -> bool {
+        matches!(self.guard, Guard::Dtls(_)) && handshake::is_dtls(bytes)
+    }
+
+    /// Whether ICE forbids a packet of this address.
+    pub(super) fn refuses(&self, port: Part, from: SocketAddr) -> bool {
+        let agent = self.ice.as_ref();
+        agent.is_some_and(|agent| !agent.knows(port, from))
+    }
+
+    /// Takes a STUN message.
+    pub(super) fn handle_stun(
+        &mut self,
+        raw: Raw,
+        bytes: &[u8],
+        now: Now,
+        out: &mut Outbox,
+    ) -> Result<(), DropReason> {
+        let agent = self.ice.as_mut().ok_or(DropReason::Stun)?;
+        let mut result = Ok(());
+        out.push_raw(raw, |room| {
+            match agent.handle_packet(raw.port, raw.to, bytes, now.us, room) {
+                Ok(handled) => handled.response,
+                Err(reason) => {
+                    result = Err(reason);
+                    None
+                }
+            }
+        });
+        result
+    }
+
+    /// Takes a packet of a handshake, from an address that may send it.
+    pub(super) fn handle_dtls(
+        &mut self,
+        raw: Raw,
+        bytes: &[u8],
+        now: Now,
+        out: &mut Outbox,
+    ) -> Result<(), DropReason> {
+        let Guard::Dtls(end) = &mut self.guard else {
+            return Err(DropReason::Dtls);
+        };
+        let DtlsEnd { terms, ports } = &mut **end;
+        let port = &mut ports[raw.port as usize];
+        let handshake = match &mut port.handshake {
+            Some(handshake) => handshake,
+            none if terms.role == Role::Server && handshake::is_client_hello(bytes) => {
+                none.insert(Handshake::new(terms, now.instant()))
+            }
+            None => return Err(DropReason::Dtls),
+        };
+        let send = |bytes: &[u8]| out.push_raw(raw, |room| copy(bytes, room));
+        let step = handshake.handle_packet(terms, bytes, now.instant(), send);
+        port.take(step, now)
+    }
+
+    /// Sends what is due of checks and handshakes; `count` takes what went wrong.
+    pub(super) fn pump(
+        &mut self,
+        side: Side,
+        channels: &Channels,
+        now: Now,
+        out: &mut Outbox,
+        mut count: impl FnMut(DropReason),
+    ) {
+        if let Some(agent) = &mut self.ice {
+            let mut room = [0; super::stun::MESSAGE_BYTES_MAX];
+            while let Some((port, to, len)) = agent.poll_transmit(now.us, &mut room) {
+                let raw = Raw { side, port, to };
+                out.push_raw(raw, |out| copy(&room[..len], out));
+            }
+        }
+        let Guard::Dtls(end) = &mut self.guard else {
+            return;
+        };
+        let DtlsEnd { terms, ports } = &mut **end;
+        let shared = channels[Part::Rtp as usize].rtcp_port(side) == RtcpPort::Shared;
+        for port in [Part::Rtp, Part::Rtcp] {
+            if port == Part::Rtcp && shared {
+                continue;
+            }
+            let Some(to) = channels[port as usize].destination(side) else {
+                continue;
+            };
+            let state = &mut ports[port as usize];
+            let begins = terms.role == Role::Client && state.retry_us <= now.us;
+            if state.handshake.is_none() && state.keys.is_none() && begins {
+                state.handshake = Some(Handshake::new(terms, now.instant()));
+            } else if state.due_us(now).is_none_or(|due_us| due_us > now.us) {
+                continue;
+            }
+            let Some(handshake) = &mut state.handshake else {
+                continue;
+            };
+            let raw = Raw { side, port, to };
+            let send = |bytes: &[u8]| out.push_raw(raw, |room| copy(bytes, room));
+            let step = handshake.handle_timeout(terms, now.instant(), send);
+            if let Err(reason) = state.take(step, now) {
+                count(reason);
+            }
+        }
+    }
+
+    /// When [`End::pump`] has something to do.
+    pub(super) fn poll_timeout(&self, now: Now) -> Option<u64> {
+        let checks = self.ice.as_ref().and_then(|agent| agent.poll_timeout());
+        let Guard::Dtls(end) = &self.guard else {
+            return checks;
+        };
+        let ports = end.ports.iter().filter_map(|port| port.due_us(now));
+        ports.chain(checks).min()
+    }
+
+    /// Unprotects a packet; its new length.
+    #[inline]
+    pub(super) fn open(
+        &mut self,
+        port: Part,
+        part: Part,
+        packet: &mut [u8],
+    ) -> Result<usize, DropReason> {
+        match self.keys(port)? {
+            Some(keys) => keys.open(part, packet),
+            None => Ok(packet.len()),
+        }
+    }
+
+    /// Protects a packet that leaves by `port`; its new length.
+    #[inline]
+    pub(super) fn seal(
+        &mut self,
+        port: Part,
+        part: Part,
+        room: &mut [u8],
+        len: usize,
+    ) -> Result<usize, DropReason> {
+        match self.keys(port)? {
+            Some(keys) => keys.seal(part, room, len),
+            None => Ok(len),
+        }
+    }
+
+    /// The keys of a port; `None` where nothing is protected.
+    #[inline]
+    fn keys(&mut self, port: Part) -> Result<Option<&mut Keys>, DropReason> {
+        match &mut self.guard {
+            Guard::Plain => Ok(None),
+            Guard::Sdes(keys) => Ok(Some(keys)),
+            Guard::Dtls(end) => {
+                let keys = end.ports[port as usize].keys.as_deref_mut();
+                keys.map(Some).ok_or(DropReason::NoKey)
+            }
+        }
+    }
+}
+
+impl DtlsPort {
+    /// Takes what a handshake has come to. One that failed before there were keys is forgotten, so
+    /// that another can begin; one that failed after leaves the keys as they are.
+    fn take(&mut self, step: Step, now: Now) -> Result<(), DropReason> {
+        let reason = match step {
+            Step::Going => return Ok(()),
+            Step::Keyed(keys) => {
+                self.keys = Some(keys);
+                return Ok(());
+            }
+            Step::Failed => DropReason::Dtls,
+            Step::Stranger => DropReason::Fingerprint,
+        };
+        self.handshake = None;
+        self.retry_us = now.us + RETRY_US;
+        Err(reason)
+    }
+
+    fn due_us(&self, now: Now) -> Option<u64> {
+        let Some(handshake) = &self.handshake else {
+            let waits = self.keys.is_none() && self.retry_us > now.us;
+            return waits.then_some(self.retry_us);
+        };
+        let due = handshake.poll_timeout()?;
+        Some(due.saturating_duration_since(now.epoch).as_micros() as u64)
+    }
+}
+
+fn copy(bytes: &[u8], room: &mut [u8]) -> Option<usize> {
+    room.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(bytes.len())
+}
+
+/// The pause after a handshake of ours has failed.
+const RETRY_US: u64 = 1_000_000;
