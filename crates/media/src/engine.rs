@@ -1,11 +1,13 @@
 //! The engine: sessions as the switch sees them.
 
+mod codecs;
 mod late_echo;
 mod negotiate;
 mod secure;
 mod secured;
 mod session;
 mod terms;
+mod transcoding;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,6 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use audio::Key;
 use crossbeam_channel::{Receiver, bounded};
 
 use crate::bind;
@@ -93,12 +96,17 @@ impl Engine {
         let family = self.family_towards(&description, negotiation.signalling, to);
         let relayed = terms::relayed(&description);
         let ports = self.ensure(session, Role::Relay, &relayed, facing, to)?;
-        let (out, towards) = self.rewrite_offer(session, &description, &ports, negotiation, to)?;
+        let recoded = codecs::offer(&description, negotiation.options);
+        let recoded_description = recoded.as_deref().map(parse).transpose()?;
+        let shown = recoded_description.as_ref().unwrap_or(&description);
+        let (out, towards) = self.rewrite_offer(session, shown, &ports, negotiation, to)?;
         let wishes = Wish::all(&description, negotiation.signalling);
         if let Some(session) = self.sessions.get_mut(&session) {
             session.offer = Some(Offer {
                 from: negotiation.from,
                 description: negotiation.sdp.to_vec(),
+                shown: recoded,
+                options: negotiation.options.clone(),
                 wishes,
                 towards,
                 family,
@@ -188,9 +196,32 @@ impl Engine {
         Ok(out)
     }
 
+    /// Has a side hear a key, in the form that was negotiated: as an event or as tones. Whether
+    /// it will: only media that is transcoded can be given keys, and only the 16 of a telephone.
+    pub fn press_key(&mut self, session: u64, to: Side, key: char, duration_ms: u32) -> bool {
+        let known = self.sessions.get(&session);
+        let Some((session, key)) = known.zip(Key::from_char(key)) else {
+            return false;
+        };
+        let mut streams = session.streams.iter();
+        let Some(stream) = streams.position(|stream| stream.transcoding.is_some()) else {
+            return false;
+        };
+        let medium = MediumId {
+            slot: session.slot,
+            stream,
+        };
+        self.workers[session.worker].send([Command::Press {
+            medium,
+            to,
+            key,
+            duration_ms,
+        }]);
+        true
+    }
+
     /// Puts a stage on the full path of a medium, counted from 0, or takes the one in that place
     /// away. Nothing happens for a session or medium that is not there.
-    #[allow(dead_code, reason = "the stages that use it are yet to come")]
     pub(crate) fn set_stage(
         &mut self,
         session: u64,
@@ -352,6 +383,18 @@ pub enum MediaEvent {
         session: u64,
         /// Who is silent.
         side: Side,
+    },
+    /// A side has pressed a key, in whatever form. Said of media that is transcoded, when the
+    /// key is released.
+    Key {
+        /// The session.
+        session: u64,
+        /// Who pressed it.
+        side: Side,
+        /// `0` to `9`, `*`, `#`, `A` to `D`.
+        key: char,
+        /// For how long.
+        duration_ms: u32,
     },
 }
 

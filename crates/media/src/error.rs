@@ -45,6 +45,9 @@ pub enum MediaError {
     /// All ports are used or resting.
     #[error("no free port for {0:?}")]
     NoPorts(AddressFamily),
+    /// A codec's library gave no state.
+    #[error("no codec: {0}")]
+    Codec(#[from] audio::CodecError),
     /// The kernel gave no socket.
     #[error("no socket: {0}")]
     Socket(#[source] io::Error),

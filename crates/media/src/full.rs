@@ -20,6 +20,7 @@ use std::mem;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use audio::Key;
 use end::{End, Now};
 use security::Security;
 pub(crate) use stage::{Leaves, Outbox, Packet, Part, Place, Raw, Stage};
@@ -139,6 +140,13 @@ impl Full {
             self.forward(0, packet, now_us, boxes);
         }
         Ok(passed)
+    }
+
+    /// Has a side hear a key.
+    pub(crate) fn press(&mut self, to: Side, key: Key, duration_ms: u32, now_us: u64) {
+        for (_, stage) in &mut self.stages {
+            stage.handle_key(to, key, duration_ms, now_us);
+        }
     }
 
     /// Takes a packet of ICE or of a handshake.

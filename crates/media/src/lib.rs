@@ -22,6 +22,7 @@ mod report;
 mod source;
 mod sys;
 mod tally;
+mod transcode;
 mod worker;
 
 pub use config::{AddressFamily, EngineConfig, Interface};

@@ -91,6 +91,18 @@ impl SwitchHost {
         }
     }
 
+    fn hear_of_media(&mut self, now: Time, machine: &mut SwitchMachine) {
+        while let Some(event) = self.engine.poll_event() {
+            match event {
+                MediaEvent::Silent { session, .. } => machine
+                    .switch
+                    .handle_media_silent(now, CallKey(session & CALL_BITS)),
+                // Who hears it has heard it: the other side.
+                MediaEvent::Key { .. } => {}
+            }
+        }
+    }
+
     fn tick(&mut self, now: Time, machine: &mut SwitchMachine) {
         if self.journal.append(&JournalEntry::Heartbeat(now)).is_ok() {
             self.heartbeats += 1;
@@ -99,11 +111,7 @@ impl SwitchHost {
         if let Err(error) = self.live.flush() {
             tracing::warn!(%error, "registrations could not be saved; they are tried again");
         }
-        while let Some(MediaEvent::Silent { session, .. }) = self.engine.poll_event() {
-            machine
-                .switch
-                .handle_media_silent(now, CallKey(session & CALL_BITS));
-        }
+        self.hear_of_media(now, machine);
     }
 
     fn tell(&mut self, now: Time, event: &Event, switch: &Switch) {
@@ -157,11 +165,7 @@ impl Host<SwitchMachine> for SwitchHost {
         while let Ok(visit) = self.visits.try_recv() {
             visit(now, machine, self);
         }
-        while let Some(MediaEvent::Silent { session, .. }) = self.engine.poll_event() {
-            machine
-                .switch
-                .handle_media_silent(now, CallKey(session & CALL_BITS));
-        }
+        self.hear_of_media(now, machine);
     }
 
     fn flush(&mut self, _now: Time) {
@@ -200,7 +204,10 @@ fn status_of(error: &MediaError) -> u16 {
         | MediaError::NoInterface(_)
         | MediaError::NoKeys
         | MediaError::NoOffer => 488,
-        MediaError::NoPorts(_) | MediaError::Socket(_) | MediaError::NoRandomness => 503,
+        MediaError::NoPorts(_)
+        | MediaError::Socket(_)
+        | MediaError::Codec(_)
+        | MediaError::NoRandomness => 503,
         MediaError::OtherKind => 500,
     }
 }

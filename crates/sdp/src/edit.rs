@@ -1,6 +1,7 @@
 //! Writing a changed copy: the lines that were asked for change, all others stay as they came.
 
 mod lines;
+mod recode;
 mod section;
 mod writer;
 
@@ -11,6 +12,7 @@ use smallvec::SmallVec;
 use crate::line::{Line, words};
 use crate::{Description, Direction};
 use lines::LineEdits;
+pub use recode::{Format, Recode, recode};
 use section::{MediaEdit, Pending, Route};
 use writer::{Connected, Writer, line_end};
 

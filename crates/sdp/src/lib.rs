@@ -30,7 +30,7 @@ pub use crypto::Crypto;
 pub use description::{Description, MAX_BYTES, MAX_LINES, MAX_MEDIA};
 pub use direction::Direction;
 pub use dtls::{Fingerprint, Setup};
-pub use edit::Edit;
+pub use edit::{Edit, Format, Recode, recode};
 pub use error::SdpError;
 pub use ice::{Candidate, IceCredentials};
 pub use media::{Kind, Media, Profile};

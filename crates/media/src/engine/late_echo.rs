@@ -10,6 +10,7 @@ use super::{Engine, Negotiation};
 use crate::channel::Role;
 use crate::config::AddressFamily;
 use crate::error::MediaError;
+use crate::options::Options;
 
 impl Engine {
     /// An offer of our own to `negotiation.from`. Media flows once [`Engine::answer`] got its
@@ -39,6 +40,8 @@ impl Engine {
             session.offer = Some(Offer {
                 from: side.other(),
                 description: out.clone(),
+                shown: None,
+                options: Options::default(),
                 wishes,
                 towards: vec![None],
                 family,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use sdp::{Description, Edit};
 
+use super::codecs;
 use super::secure::Facing;
 use super::session::{Offer, Session, Stream};
 use super::terms::{self, Wish};
@@ -36,7 +37,14 @@ impl Engine {
         }
         let relayed = terms::relayed(answer);
         let ports = self.ensure(session, Role::Relay, &relayed, offer.from, offer.family)?;
-        let (out, mut secured) = self.rewrite_answer(session, offer, &offered, answer, &ports)?;
+        let shown = offer.shown.as_deref().map(parse).transpose()?;
+        let codecs = codecs::answer(&offered, shown.as_ref(), answer, &offer.options);
+        let recoded = codecs.recoded.as_deref().map(parse).transpose()?;
+        let ours = recoded.as_ref().unwrap_or(answer);
+        let (out, mut secured) = self.rewrite_answer(session, offer, &offered, ours, &ports)?;
+        let shown = shown.as_ref().unwrap_or(&offered);
+        let descriptions = [&offered, ours, shown, answer];
+        self.transcode(session, offer.from, codecs.plans, descriptions)?;
         let wishes = Wish::all(answer, negotiation.signalling);
         let answers = Some(wishes.as_slice());
         self.keep_agreed(session, &mut secured);
@@ -189,11 +197,13 @@ impl Engine {
             let shared = shares(Some(offered)) && shares(answered);
             for (side, wish) in sides {
                 let Some(wish) = wish else { continue };
-                let mut rtp = wish.rtp_terms(&formats);
+                let own = stream.transcoding.as_ref();
+                let formats = own.map_or(&formats, |own| &own.formats[side as usize]);
+                let mut rtp = wish.rtp_terms(formats);
                 if !terminated && !shared {
                     rtp.rtcp = RtcpPort::Own;
                 }
-                let rtcp = wish.rtcp_terms(&formats);
+                let rtcp = wish.rtcp_terms(formats);
                 for (part, terms) in [(RTP, rtp), (RTCP, rtcp)] {
                     let channel = channel_id(slot, index, part);
                     commands.push(Command::Negotiate {

@@ -10,9 +10,12 @@ use sdp::Media;
 
 use crate::channel::Role;
 use crate::config::AddressFamily;
+use crate::formats::Formats;
+use crate::options::Options;
 use crate::quality::CodecNote;
 use crate::report::{LegReport, PeerReport, SessionReport};
 use crate::tally::StreamStats;
+use crate::transcode::Plan;
 
 /// A session, on the switch's thread.
 #[derive(Debug)]
@@ -38,6 +41,16 @@ pub(crate) struct Stream {
     pub(crate) wishes: [Option<Wish>; 2],
     /// What each side and we speak.
     pub(crate) facing: [Facing; 2],
+    /// `None`: media passes as it is.
+    pub(crate) transcoding: Option<Transcoding>,
+}
+
+/// How a medium is transcoded.
+#[derive(Debug)]
+pub(crate) struct Transcoding {
+    pub(crate) plan: Plan,
+    /// The payload types of each side, which may give one number different meanings.
+    pub(crate) formats: [Arc<Formats>; 2],
 }
 
 /// An offer that an answer may come for.
@@ -45,6 +58,9 @@ pub(crate) struct Stream {
 pub(crate) struct Offer {
     pub(crate) from: Side,
     pub(crate) description: Vec<u8>,
+    /// With the codecs that the other side was shown, if they are others.
+    pub(crate) shown: Option<Vec<u8>>,
+    pub(crate) options: Options,
     pub(crate) wishes: Vec<Wish>,
     /// What the other side was offered of each medium; `None` for one that passes through.
     pub(crate) towards: Vec<Option<Towards>>,
@@ -120,6 +136,7 @@ impl Stream {
             stats: [Arc::default(), Arc::default()],
             wishes: [None, None],
             facing: [Facing::default(), Facing::default()],
+            transcoding: None,
         }
     }
 
@@ -142,9 +159,13 @@ impl Stream {
     }
 
     /// The name of a payload type that `side` sends: the numbers are the receiver's, and only if
-    /// it gave none the sender's own.
+    /// it gave none the sender's own. Of what is transcoded, we are the receiver.
     fn codec(&self, side: Side, payload_type: u8) -> String {
-        let wishes = [side.other(), side].map(|side| self.wishes[side as usize].as_ref());
+        let order = match self.transcoding {
+            Some(_) => [side, side.other()],
+            None => [side.other(), side],
+        };
+        let wishes = order.map(|side| self.wishes[side as usize].as_ref());
         let mut names = wishes
             .into_iter()
             .flatten()

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use audio::Key;
+
 use crate::engine::{MediaEvent, Side};
 use crate::sys::mmsg::SLOT_BYTES;
 
@@ -14,6 +16,9 @@ use crate::sys::mmsg::SLOT_BYTES;
 pub(crate) trait Stage: fmt::Debug + Send {
     /// A packet has come.
     fn handle_packet(&mut self, packet: Packet<'_>, now_us: u64, out: &mut Outbox);
+
+    /// A key is to be heard by side `to`. Stages that make no keys leave it.
+    fn handle_key(&mut self, _to: Side, _key: Key, _duration_ms: u32, _now_us: u64) {}
 
     /// The time that [`Stage::poll_timeout`] named has come.
     fn handle_timeout(&mut self, _now_us: u64, _out: &mut Outbox) {}

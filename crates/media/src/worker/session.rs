@@ -4,6 +4,8 @@ use std::io;
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use audio::Key;
+
 use super::{MediumId, Token};
 use crate::channel::{Channel, Path, Terms};
 use crate::config::AddressFamily;
@@ -73,6 +75,13 @@ pub(crate) enum Command {
         side: Side,
         security: Box<Security>,
     },
+    /// A key for side `to` of a medium on the full path.
+    Press {
+        medium: MediumId,
+        to: Side,
+        key: Key,
+        duration_ms: u32,
+    },
     /// Which of the sides A and B should send from now on.
     Expect { slot: usize, sides: [bool; 2] },
     /// The end of a session; its slot is free.
@@ -85,7 +94,9 @@ impl Command {
     /// The medium on the full path that it may have set going.
     pub(super) fn medium(&self) -> Option<MediumId> {
         match self {
-            Self::Stage { medium, .. } | Self::Secure { medium, .. } => Some(*medium),
+            Self::Stage { medium, .. }
+            | Self::Secure { medium, .. }
+            | Self::Press { medium, .. } => Some(*medium),
             _ => None,
         }
     }
@@ -208,6 +219,16 @@ impl Sessions {
                     self.set_full(medium, |full, channels| {
                         full.secure(side, *security, channels, now_us, boxes);
                     });
+                }
+            }
+            Command::Press {
+                medium,
+                to,
+                key,
+                duration_ms,
+            } => {
+                if let Some(medium) = self.medium(medium) {
+                    medium.full.press(to, key, duration_ms, now_us);
                 }
             }
             Command::Expect { slot, sides } => {

@@ -1,0 +1,360 @@
+//! One direction of a transcoded medium: from packets of one side to packets for the other.
+
+use audio::{CodecError, DtmfDetector, Encoder, Key, KeyEdge, Playout, Pulled, ToneGenerator};
+use rtp::{Header, TelephoneEvent};
+
+use super::keys::{Beat, Hold, Keys, Place};
+use super::plan::{DirectionPlan, EventFormat};
+
+/// What comes from one side, made into what the other gets.
+#[derive(Debug)]
+pub(super) struct Direction {
+    plan: DirectionPlan,
+    playout: Playout,
+    /// The source that is heard.
+    ssrc: Option<u32>,
+    heard_event: Option<HeardEvent>,
+    /// Listens for keys among the tones, if they come in no other form.
+    detector: Option<DtmfDetector>,
+    keys: Keys,
+    /// The key that is made as tones now.
+    tone: Option<ToneGenerator>,
+    encoder: Encoder,
+    sender: Sender,
+    /// When packet 0 was due; `None` before anything came.
+    epoch_us: Option<u64>,
+    /// The next packet, counted in packet times.
+    tick: u64,
+    active: bool,
+    samples: Vec<i16>,
+    payload: Vec<u8>,
+}
+
+/// A key that was pressed by the peer, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pressed {
+    pub(super) key: char,
+    pub(super) duration_ms: u32,
+}
+
+/// What a stream of ours begins with; nobody should be able to guess it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) ssrc: u32,
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+}
+
+/// The event that comes in just now, RFC 4733 §2.5.
+#[derive(Clone, Copy, Debug)]
+struct HeardEvent {
+    /// Names it: all its packets have the timestamp of its start.
+    timestamp: u32,
+    duration_ms: u32,
+    heard_us: u64,
+    ended: bool,
+}
+
+impl Direction {
+    pub(super) fn new(plan: DirectionPlan, origin: Origin) -> Result<Self, CodecError> {
+        let rate_hz = plan.sample_rate_hz();
+        let listens = plan.events.is_empty();
+        Ok(Self {
+            playout: Playout::new(rate_hz, plan.incoming.clone())?,
+            ssrc: None,
+            heard_event: None,
+            detector: listens.then(|| DtmfDetector::new(rate_hz)),
+            keys: Keys::default(),
+            tone: None,
+            encoder: Encoder::new(plan.codec, rate_hz, plan.opus)?,
+            sender: Sender {
+                origin,
+                sequence: origin.sequence,
+                marker: true,
+            },
+            epoch_us: None,
+            tick: 0,
+            active: false,
+            samples: Vec::new(),
+            payload: Vec::new(),
+            plan,
+        })
+    }
+
+    /// Takes an RTP packet; a key that it ends is returned.
+    pub(super) fn handle_packet(&mut self, bytes: &[u8], now_us: u64) -> Option<Pressed> {
+        let packet = rtp::Packet::parse(bytes).ok()?;
+        let header = packet.header;
+        if self.ssrc.replace(header.ssrc) != Some(header.ssrc) {
+            self.playout.restart();
+        }
+        let payload_type = header.payload_type;
+        self.playout
+            .push(header.sequence, payload_type, packet.payload, now_us);
+        let pressed = match self.plan.event_format(payload_type) {
+            Some(format) => self.handle_event(format, header, packet.payload, now_us),
+            None => None,
+        };
+        self.wake(now_us);
+        pressed
+    }
+
+    /// Has a key heard by the other side, after those that are.
+    pub(super) fn press(&mut self, key: Key, duration_ms: u32, now_us: u64) {
+        let hold = Hold::For { ms: duration_ms };
+        self.keys.press(key.event(), KEY_VOLUME_DBM0, hold);
+        self.wake(now_us);
+    }
+
+    /// Makes the packets whose time has come, and hands them to `send`; keys found among the
+    /// tones go to `found`.
+    pub(super) fn handle_timeout(
+        &mut self,
+        now_us: u64,
+        mut send: impl FnMut(Header, &[u8]),
+        mut found: impl FnMut(Pressed),
+    ) {
+        while let Some(due_us) = self.poll_timeout().filter(|due_us| *due_us <= now_us) {
+            if now_us - due_us > BEHIND_MAX_US {
+                self.catch_up(now_us);
+                continue;
+            }
+            self.step(due_us, &mut send, &mut found);
+            self.tick += 1;
+            self.active = !self.playout.is_idle() || !self.keys.is_idle();
+        }
+    }
+
+    /// When the next packet is due.
+    pub(super) fn poll_timeout(&self) -> Option<u64> {
+        let epoch_us = self.epoch_us.filter(|_| self.active)?;
+        Some(epoch_us + self.tick * self.packet_us())
+    }
+
+    /// The delay that is added, beyond the packet's own time.
+    #[cfg(test)]
+    pub(super) fn delay_ms(&self) -> u32 {
+        self.playout.delay_ms()
+    }
+
+    /// Makes one packet, or none.
+    fn step(
+        &mut self,
+        due_us: u64,
+        send: &mut impl FnMut(Header, &[u8]),
+        found: &mut impl FnMut(Pressed),
+    ) {
+        let rate_hz = self.encoder.sample_rate_hz();
+        let count = (rate_hz * self.plan.packet_ms / 1_000) as usize;
+        self.samples.clear();
+        let pulled = self.playout.pull(count, due_us, &mut self.samples);
+        self.listen(found);
+        self.expire_event(due_us);
+        match (self.keys.step(self.plan.packet_ms), self.plan.event) {
+            (Some(beat), Some(format)) => self.send_event(beat, format, send),
+            (Some(beat), None) => {
+                self.sound(beat, count);
+                self.send_samples(send);
+            }
+            (None, _) if pulled == Pulled::Nothing || self.hides_tones() => {
+                self.sender.marker = true;
+            }
+            (None, _) => self.send_samples(send),
+        }
+    }
+
+    fn handle_event(
+        &mut self,
+        format: EventFormat,
+        header: Header,
+        payload: &[u8],
+        now_us: u64,
+    ) -> Option<Pressed> {
+        let event = TelephoneEvent::parse(payload)?;
+        let clock_rate_hz = format.clock_rate_hz.max(1);
+        let duration_ms = u32::from(event.duration) * 1_000 / clock_rate_hz;
+        let known = self
+            .heard_event
+            .filter(|heard| heard.timestamp == header.timestamp);
+        if known.is_none() {
+            // The end of the one before may have been lost.
+            if let Some(before) = self.heard_event.take().filter(|heard| !heard.ended) {
+                self.keys.release(before.duration_ms);
+            }
+            let hold = Hold::UntilReleased;
+            self.keys.press(event.event, event.volume_dbm0, hold);
+        }
+        let ended = known.is_some_and(|heard| heard.ended);
+        self.heard_event = Some(HeardEvent {
+            timestamp: header.timestamp,
+            duration_ms,
+            heard_us: now_us,
+            ended: ended || event.end,
+        });
+        if ended || !event.end {
+            return None;
+        }
+        self.keys.release(duration_ms);
+        let key = event.digit()?;
+        Some(Pressed { key, duration_ms })
+    }
+
+    /// Ends an event of which nothing more comes.
+    fn expire_event(&mut self, now_us: u64) {
+        let Some(heard) = self.heard_event.as_mut().filter(|heard| !heard.ended) else {
+            return;
+        };
+        if now_us.saturating_sub(heard.heard_us) > EVENT_SILENT_US {
+            heard.ended = true;
+            self.keys.release(heard.duration_ms);
+        }
+    }
+
+    /// Looks for keys in the samples at hand.
+    fn listen(&mut self, found: &mut impl FnMut(Pressed)) {
+        let Some(detector) = &mut self.detector else {
+            return;
+        };
+        let keys = &mut self.keys;
+        let passes = self.plan.event.is_none();
+        detector.push(&self.samples, |edge| match edge {
+            // Tones reach the other side as they are.
+            KeyEdge::Down(_) if passes => {}
+            KeyEdge::Down(key) => keys.press(key.event(), KEY_VOLUME_DBM0, Hold::UntilReleased),
+            KeyEdge::Up { key, duration_ms } => {
+                if !passes {
+                    keys.release(duration_ms);
+                }
+                let key = key.to_char();
+                found(Pressed { key, duration_ms });
+            }
+        });
+    }
+
+    /// Whether the samples at hand are a key that the other side gets as an event.
+    fn hides_tones(&self) -> bool {
+        let detector = self.detector.as_ref();
+        self.plan.event.is_some() && detector.is_some_and(|detector| detector.held().is_some())
+    }
+
+    /// Puts a key in the place of the samples.
+    fn sound(&mut self, beat: Beat, count: usize) {
+        let rate_hz = self.encoder.sample_rate_hz();
+        self.samples.clear();
+        self.samples.resize(count, 0);
+        let Some(key) = Key::from_event(beat.event) else {
+            return;
+        };
+        let fresh = || ToneGenerator::new(&key.tone(), rate_hz);
+        self.tone.get_or_insert_with(fresh).fill(&mut self.samples);
+        if beat.place == Place::Last {
+            self.tone = None;
+        }
+    }
+
+    fn send_samples(&mut self, send: &mut impl FnMut(Header, &[u8])) {
+        self.payload.clear();
+        if self
+            .encoder
+            .encode(&self.samples, &mut self.payload)
+            .is_err()
+        {
+            // Packet times are those that the codec has.
+            return;
+        }
+        let timestamp = self.timestamp(self.tick, self.plan.codec.clock_rate_hz());
+        let header = self.sender.header(self.plan.payload_type, timestamp);
+        send(header, &self.payload);
+    }
+
+    /// RFC 4733 §2.5.1: the timestamp is that of the beginning, the duration grows, and the end
+    /// is sent three times.
+    fn send_event(
+        &mut self,
+        beat: Beat,
+        format: EventFormat,
+        send: &mut impl FnMut(Header, &[u8]),
+    ) {
+        let packets = u64::from(beat.elapsed_ms / self.plan.packet_ms).saturating_sub(1);
+        let timestamp = self.timestamp(self.tick.saturating_sub(packets), format.clock_rate_hz);
+        let duration = u64::from(beat.elapsed_ms) * u64::from(format.clock_rate_hz) / 1_000;
+        let event = TelephoneEvent {
+            event: beat.event,
+            end: beat.place == Place::Last,
+            volume_dbm0: beat.volume_dbm0,
+            duration: u16::try_from(duration).unwrap_or(u16::MAX),
+        };
+        if packets == 0 {
+            self.sender.marker = true;
+        }
+        let times = if event.end { 3 } else { 1 };
+        for _ in 0..times {
+            let header = self.sender.header(format.payload_type, timestamp);
+            send(header, &event.encode());
+        }
+        if event.end {
+            self.sender.marker = true;
+        }
+    }
+
+    /// Of a packet, in units of a clock. Derived from the count, it cannot drift.
+    fn timestamp(&self, tick: u64, clock_rate_hz: u32) -> u32 {
+        let per_packet = u64::from(clock_rate_hz) * u64::from(self.plan.packet_ms) / 1_000;
+        let passed = tick.wrapping_mul(per_packet) as u32;
+        self.sender.origin.timestamp.wrapping_add(passed)
+    }
+
+    /// Begins to make packets, in the rhythm of before.
+    fn wake(&mut self, now_us: u64) {
+        if self.active {
+            return;
+        }
+        self.active = true;
+        self.epoch_us.get_or_insert(now_us);
+        self.catch_up(now_us);
+    }
+
+    /// Leaves out the packets whose time has passed.
+    fn catch_up(&mut self, now_us: u64) {
+        let passed_us = now_us.saturating_sub(self.epoch_us.unwrap_or(now_us));
+        let next = passed_us.div_ceil(self.packet_us());
+        if next > self.tick {
+            self.sender.marker = true;
+            self.tick = next;
+        }
+    }
+
+    fn packet_us(&self) -> u64 {
+        u64::from(self.plan.packet_ms) * 1_000
+    }
+}
+
+/// The stream that leaves.
+#[derive(Debug)]
+struct Sender {
+    origin: Origin,
+    sequence: u16,
+    /// Whether the next packet begins a talk spurt.
+    marker: bool,
+}
+
+impl Sender {
+    fn header(&mut self, payload_type: u8, timestamp: u32) -> Header {
+        let header = Header {
+            marker: std::mem::take(&mut self.marker),
+            payload_type,
+            sequence: self.sequence,
+            timestamp,
+            ssrc: self.origin.ssrc,
+        };
+        self.sequence = self.sequence.wrapping_add(1);
+        header
+    }
+}
+
+/// A worker that was away for longer leaves out what it missed.
+const BEHIND_MAX_US: u64 = 200_000;
+/// An event of which nothing more comes for so long is over: its ends were lost.
+const EVENT_SILENT_US: u64 = 200_000;
+/// Of keys that come without a loudness.
+const KEY_VOLUME_DBM0: u8 = 10;

@@ -1,0 +1,53 @@
+//! What a transcoder is to do, as negotiated.
+
+use audio::{Codec, Incoming, OpusOptions};
+
+/// Both directions, by the side that the media comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) directions: [DirectionPlan; 2],
+}
+
+/// What comes from one side, and what the other gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DirectionPlan {
+    /// Speech and comfort noise that may come, by payload type.
+    pub(crate) incoming: Vec<(u8, Incoming)>,
+    /// Telephone events that may come.
+    pub(crate) events: Vec<EventFormat>,
+    /// What leaves.
+    pub(crate) codec: Codec,
+    pub(crate) payload_type: u8,
+    /// Its packet time, one that the codec has.
+    pub(crate) packet_ms: u32,
+    /// How keys leave; `None`: as tones.
+    pub(crate) event: Option<EventFormat>,
+    pub(crate) opus: OpusOptions,
+}
+
+/// RFC 4733 events on a payload type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EventFormat {
+    pub(crate) payload_type: u8,
+    pub(crate) clock_rate_hz: u32,
+}
+
+impl DirectionPlan {
+    /// The rate of the samples in between: what both codecs can carry. Opus takes any.
+    pub(crate) fn sample_rate_hz(&self) -> u32 {
+        let rates = self.incoming.iter().filter_map(|(_, format)| match format {
+            Incoming::Codec(codec) => Some(codec.sample_rate_hz()),
+            Incoming::Noise => None,
+        });
+        let best_hz = rates.max().unwrap_or(8_000);
+        best_hz.min(self.codec.sample_rate_hz())
+    }
+
+    /// Which events a payload type carries, if it does.
+    pub(crate) fn event_format(&self, payload_type: u8) -> Option<EventFormat> {
+        let mut events = self.events.iter();
+        events
+            .find(|format| format.payload_type == payload_type)
+            .copied()
+    }
+}
