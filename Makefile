@@ -5,9 +5,9 @@ DATA ?= ./data
 BENCH_ARGS ?=
 FUZZ_SECONDS ?= 60
 
-BUILD_NEEDS := build-essential cmake
-TEST_PEERS := baresip-core sip-tester kamailio procps
-BENCH_PEERS := kamailio rtpengine-daemon util-linux
+BUILD_NEEDS := build-essential clang cmake
+TEST_PEERS := baresip-core ethtool iproute2 sip-tester kamailio procps
+BENCH_PEERS := ethtool iproute2 kamailio rtpengine-daemon util-linux
 
 .DEFAULT_GOAL := help
 .PHONY: help run test bench fuzz

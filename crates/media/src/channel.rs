@@ -4,6 +4,8 @@
 //! less of it in user space, takes the place of [`Channel::inspect`] and [`Channel::route`]: it
 //! needs the same terms and fills the same figures.
 
+mod offload;
+
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use crate::formats::{Format, Formats};
 use crate::quality;
 use crate::source::{Source, Steering};
 use crate::tally::{StreamStats, Tally};
+use offload::Relayer;
 
 /// A channel of a session: the RTP or the RTCP ports of one medium.
 #[derive(Debug)]
@@ -25,6 +28,7 @@ pub(crate) struct Channel {
     kind: Kind,
     ends: [End; 2],
     path: Path,
+    relayer: Relayer,
 }
 
 /// Which way packets take through the worker.
@@ -111,6 +115,7 @@ impl Channel {
             kind: Kind::Rtp,
             ends: stats.map(End::new),
             path: Path::Plain,
+            relayer: Relayer::default(),
         }
     }
 
@@ -151,6 +156,7 @@ impl Channel {
 
     /// Takes the outcome of a negotiation.
     pub(crate) fn negotiate(&mut self, side: Side, terms: Terms, learn_until_us: u64) {
+        self.reconsider();
         self.kind = terms.kind;
         let end = &mut self.ends[side as usize];
         end.source

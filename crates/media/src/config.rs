@@ -30,6 +30,8 @@ pub struct EngineConfig {
     /// Receive buffer asked of the kernel for each socket, in bytes. What it granted is in
     /// [`crate::Engine::receive_buffer_bytes`].
     pub receive_buffer_bytes: usize,
+    /// Whether plain RTP over IPv4 is relayed by a program in the kernel.
+    pub kernel: KernelPath,
 }
 
 impl EngineConfig {
@@ -46,6 +48,7 @@ impl EngineConfig {
             inactivity: Some(Duration::from_secs(60)),
             tick: Duration::from_millis(1),
             receive_buffer_bytes: 128 * 1024,
+            kernel: KernelPath::Auto,
         }
     }
 
@@ -57,6 +60,22 @@ impl EngineConfig {
             AddressFamily::V6 => self.v6,
         }
     }
+}
+
+/// Whether plain RTP over IPv4 is relayed by a program in the kernel.
+///
+/// Where it cannot be, one line of the log says why and user space relays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KernelPath {
+    /// XDP on a network card whose driver has it, else tc; not on loopback.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+    /// By XDP in the driver, on a virtual device too: then the other end must be ready for it.
+    Xdp,
+    /// At the ingress of tc.
+    Tc,
 }
 
 /// One address of ours that media comes to.

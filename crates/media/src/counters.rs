@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::tally::Absorbed;
+
 /// Packets since the engine started, over all workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -10,6 +12,8 @@ pub struct Counters {
     pub relayed_packets: u64,
     /// Their bytes, headers of IP and UDP excluded.
     pub relayed_bytes: u64,
+    /// Packets among them that the kernel relayed by itself.
+    pub kernel_packets: u64,
     /// RFC 4733 packets among them.
     pub telephone_events: u64,
     /// Packets dropped, by [`DropReason`] as index; see [`Counters::dropped`].
@@ -29,6 +33,7 @@ impl Counters {
 pub(crate) struct WorkerCounters {
     relayed_packets: AtomicU64,
     relayed_bytes: AtomicU64,
+    kernel_packets: AtomicU64,
     telephone_events: AtomicU64,
     dropped: [AtomicU64; REASONS],
 }
@@ -37,6 +42,13 @@ impl WorkerCounters {
     pub(crate) fn count_relayed(&self, packets: u64, bytes: u64) {
         add(&self.relayed_packets, packets);
         add(&self.relayed_bytes, bytes);
+    }
+
+    /// What the kernel has relayed by itself.
+    pub(crate) fn count_relayed_in_kernel(&self, absorbed: Absorbed) {
+        self.count_relayed(absorbed.packets, absorbed.bytes);
+        add(&self.kernel_packets, absorbed.packets);
+        add(&self.telephone_events, absorbed.telephone_events);
     }
 
     pub(crate) fn count_telephone_event(&self) {
@@ -50,6 +62,7 @@ impl WorkerCounters {
     pub(crate) fn add_to(&self, total: &mut Counters) {
         total.relayed_packets += self.relayed_packets.load(Relaxed);
         total.relayed_bytes += self.relayed_bytes.load(Relaxed);
+        total.kernel_packets += self.kernel_packets.load(Relaxed);
         total.telephone_events += self.telephone_events.load(Relaxed);
         for (total, count) in total.dropped.iter_mut().zip(&self.dropped) {
             *total += count.load(Relaxed);

@@ -25,6 +25,7 @@ use crate::counters::Counters;
 use crate::error::{MediaError, StartError};
 use crate::full::security::Identity;
 use crate::full::{Place, Stage};
+use crate::kernel::Kernel;
 use crate::options::Options;
 use crate::ports::Ports;
 use crate::report::SessionReport;
@@ -45,6 +46,8 @@ pub struct Engine {
     receive_buffer_bytes: usize,
     /// Who we are in DTLS handshakes.
     identity: Arc<Identity>,
+    /// Detaches its program when it goes, after the workers.
+    _kernel: Option<Kernel>,
 }
 
 impl Engine {
@@ -60,8 +63,14 @@ impl Engine {
         let receive_buffer_bytes = check(&config)?;
         let (events_in, events) = bounded(MAX_EVENTS);
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(wake);
+        let kernel = Kernel::start(&config);
         let workers = (0..config.workers)
-            .map(|index| Handle::start(index, &config, &events_in, &wake))
+            .map(|index| {
+                let flows = kernel
+                    .as_ref()
+                    .and_then(|kernel| kernel.flows(index, config.workers));
+                Handle::start(index, &config, &events_in, &wake, flows)
+            })
             .collect::<Result<_, _>>()?;
         let ports = || Ports::new(&config.ports, config.quarantine);
         Ok(Self {
@@ -72,6 +81,7 @@ impl Engine {
             receive_buffer_bytes,
             identity: Arc::new(Identity::new().ok_or(StartError::Certificate)?),
             config,
+            _kernel: kernel,
         })
     }
 
@@ -271,10 +281,12 @@ impl Engine {
                 }
             }
         }
+        // Before the worker lets others count where this session did.
+        let report = session.report();
         let worker = &mut self.workers[session.worker];
         worker.vacate(session.slot);
         worker.send([Command::Close { slot: session.slot }]);
-        Some(session.report())
+        Some(report)
     }
 
     /// The next thing that happened, if any.

@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod formats;
 mod full;
+mod kernel;
 mod options;
 mod ports;
 mod quality;
@@ -25,7 +26,7 @@ mod tally;
 mod transcode;
 mod worker;
 
-pub use config::{AddressFamily, EngineConfig, Interface};
+pub use config::{AddressFamily, EngineConfig, Interface, KernelPath};
 pub use counters::{Counters, DropReason};
 pub use engine::{Engine, MediaEvent, Negotiation, PortUsage, Side};
 pub use error::{MediaError, StartError};

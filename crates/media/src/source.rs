@@ -137,6 +137,18 @@ impl Source {
         }
     }
 
+    /// Where the peer has proved to be.
+    pub(crate) fn pinned(&self) -> Option<SocketAddr> {
+        self.pinned.as_ref().map(|pinned| pinned.address)
+    }
+
+    /// Packets of the pinned address have passed elsewhere.
+    pub(crate) fn heard(&mut self, now_us: u64) {
+        if let Some(pinned) = &mut self.pinned {
+            pinned.heard_us = now_us;
+        }
+    }
+
     /// Where packets for the peer go.
     pub(crate) fn destination(&self) -> Option<SocketAddr> {
         if let Steering::Checked(selected) = self.steering {

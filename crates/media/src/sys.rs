@@ -4,5 +4,7 @@
 //! for one packet at a time through the standard library pays for each of them.
 #![allow(unsafe_code)]
 
+pub(crate) mod bpf;
 pub(crate) mod epoll;
+pub(crate) mod interfaces;
 pub(crate) mod mmsg;

@@ -1,12 +1,14 @@
 //! Reception figures of one peer's RTP stream: counted by the worker, read by the engine.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
-use rtp::{Header, Reception};
+use rtp::{Header, Progress, Reception};
 
 use crate::formats::Format;
+use crate::kernel::SlotId;
 use crate::quality::Quality;
+use crate::sys::bpf::SlotReading;
 
 /// What the engine may read at any time. Written by one worker alone; figures read together may
 /// be one packet apart.
@@ -19,6 +21,9 @@ pub(crate) struct StreamStats {
     telephone_events: AtomicU64,
     payload_type: AtomicU8,
     pub(crate) quality: Quality,
+    /// Where the kernel counts what it relays: not among the above but for `lost`, `jitter_us`
+    /// and `payload_type`, which the worker keeps up with.
+    slot: OnceLock<SlotId>,
 }
 
 /// A reading of [`StreamStats`].
@@ -35,12 +40,13 @@ pub(crate) struct StreamReading {
 
 impl StreamStats {
     pub(crate) fn read(&self) -> StreamReading {
+        let kernel = self.slot.get().map(SlotId::read).unwrap_or_default();
         StreamReading {
-            packets: self.packets.load(Relaxed),
-            bytes: self.bytes.load(Relaxed),
+            packets: self.packets.load(Relaxed) + kernel.packets,
+            bytes: self.bytes.load(Relaxed) + kernel.bytes,
             lost: self.lost.load(Relaxed),
             jitter_us: self.jitter_us.load(Relaxed),
-            telephone_events: self.telephone_events.load(Relaxed),
+            telephone_events: self.telephone_events.load(Relaxed) + kernel.events,
             payload_type: self.payload_type.load(Relaxed),
         }
     }
@@ -66,6 +72,16 @@ pub(crate) struct Tally {
     /// how many packets it leads.
     payload_type: u8,
     lead: u64,
+    /// What the kernel had counted when it was asked last.
+    absorbed: SlotReading,
+}
+
+/// What the kernel has relayed in between.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Absorbed {
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    pub(crate) telephone_events: u64,
 }
 
 impl Tally {
@@ -79,6 +95,7 @@ impl Tally {
             earlier_lost: 0,
             payload_type: 0,
             lead: 0,
+            absorbed: SlotReading::default(),
         }
     }
 
@@ -94,7 +111,8 @@ impl Tally {
             Format::Media { clock_rate_hz } => clock_rate_hz,
             Format::Event | Format::Unknown => 0,
         };
-        self.count(header.payload_type);
+        self.packets += 1;
+        self.vote(header.payload_type, 1);
         self.bytes += bytes as u64;
         self.update_reception(header, clock_rate_hz, now_us);
         if format == Format::Event {
@@ -103,15 +121,81 @@ impl Tally {
         self.publish();
     }
 
-    fn count(&mut self, payload_type: u8) {
-        self.packets += 1;
-        if self.lead == 0 {
-            self.payload_type = payload_type;
+    /// Of most packets; meaningless before the first.
+    pub(crate) fn payload_type(&self) -> u8 {
+        self.payload_type
+    }
+
+    /// Where the kernel counts, once it has.
+    pub(crate) fn slot(&self) -> Option<&SlotId> {
+        self.shared.slot.get()
+    }
+
+    /// Has the kernel count in `slot`, for good.
+    pub(crate) fn take_slot(&self, slot: SlotId) {
+        // There is one already only by mistake; then that one stays.
+        let _ = self.shared.slot.set(slot);
+    }
+
+    /// Where the kernel has to go on counting; `None` before the first packet.
+    pub(crate) fn seed(&self) -> Option<SlotReading> {
+        let reception = self.reception.as_ref()?;
+        let Progress { highest, jitter_q4 } = reception.progress();
+        Some(SlotReading {
+            ssrc: reception.ssrc().to_be(),
+            highest,
+            jitter_q4,
+            payload_type: self.payload_type,
+            ..self.absorbed
+        })
+    }
+
+    /// Whether the source goes on where the kernel does not expect it.
+    pub(crate) fn has_moved_on(&self) -> bool {
+        let (Some(seed), Some(slot)) = (self.seed(), self.slot()) else {
+            return false;
+        };
+        let kernel = slot.read();
+        let apart = seed.highest.wrapping_sub(kernel.highest) as i32;
+        seed.ssrc != kernel.ssrc || apart.unsigned_abs() > FAR_APART
+    }
+
+    /// Takes over what the kernel has counted since the last call.
+    pub(crate) fn absorb(&mut self) -> Absorbed {
+        let Some(kernel) = self.shared.slot.get().map(SlotId::read) else {
+            return Absorbed::default();
+        };
+        let before = std::mem::replace(&mut self.absorbed, kernel);
+        let absorbed = Absorbed {
+            packets: kernel.packets.wrapping_sub(before.packets),
+            bytes: kernel.bytes.wrapping_sub(before.bytes),
+            telephone_events: kernel.events.wrapping_sub(before.events),
+        };
+        if absorbed.packets == 0 {
+            return absorbed;
         }
+        let media = absorbed.packets.saturating_sub(absorbed.telephone_events);
+        self.vote(kernel.payload_type, media);
+        let reception = self.reception.as_mut();
+        if let Some(reception) = reception.filter(|r| r.ssrc().to_be() == kernel.ssrc) {
+            let progress = Progress {
+                highest: kernel.highest,
+                jitter_q4: kernel.jitter_q4,
+            };
+            reception.absorb(progress, absorbed.packets);
+        }
+        self.publish();
+        absorbed
+    }
+
+    fn vote(&mut self, payload_type: u8, packets: u64) {
         if self.payload_type == payload_type {
-            self.lead += 1;
+            self.lead += packets;
+        } else if packets > self.lead {
+            self.payload_type = payload_type;
+            self.lead = packets - self.lead;
         } else {
-            self.lead -= 1;
+            self.lead -= packets;
         }
     }
 
@@ -144,3 +228,6 @@ impl Tally {
         }
     }
 }
+
+/// By how many packets user space may be ahead of the kernel with what did not fit a flow.
+const FAR_APART: u32 = 1_000;

@@ -6,6 +6,7 @@
 
 mod full;
 mod handle;
+mod offload;
 mod pace;
 mod session;
 
@@ -22,6 +23,7 @@ use crate::config::AddressFamily;
 use crate::counters::{DropReason, WorkerCounters};
 use crate::engine::{MediaEvent, Side};
 use crate::full::Boxes;
+use crate::kernel::Flows;
 use crate::sys::epoll::{Alarm, EVENTS, Epoll};
 use crate::sys::mmsg::{self, BATCH, RecvBatch};
 use full::Alarms;
@@ -41,6 +43,8 @@ struct Setup {
     learn_window: Duration,
     inactivity: Option<Duration>,
     tick: Duration,
+    /// Of the kernel path, if there is one.
+    flows: Option<Flows>,
 }
 
 /// Starts a worker's thread. It ends when the sender of commands is gone and the alarm rings.
@@ -124,6 +128,7 @@ impl Worker {
             self.pace.record(packets, now_us);
             if now_us.saturating_sub(self.swept_us) >= SWEEP_MS as u64 * 1_000 {
                 self.swept_us = now_us;
+                self.sweep_kernel(now_us);
                 self.sweep(now_us);
             }
         }
@@ -133,6 +138,7 @@ impl Worker {
         loop {
             match self.setup.commands.try_recv() {
                 Ok(command) => {
+                    self.retract_for(&command, now_us);
                     let changed = command.medium();
                     if let Err(error) =
                         self.sessions
@@ -184,6 +190,11 @@ impl Worker {
                 return None;
             }
         };
+        // What the kernel does not take is judged by all that came before it.
+        let offloaded = channel.is_offloaded();
+        if offloaded && count > 0 {
+            offload::record(session, counters, channel.absorb(now_us), now_us);
+        }
         let mut passed: [&[u8]; BATCH] = [&[]; BATCH];
         let (mut pass_count, mut pass_bytes) = (0, 0);
         for packet in self.batch.iter() {
@@ -203,6 +214,12 @@ impl Worker {
                 }
                 Err(reason) => counters.count_dropped(reason, 1),
             }
+        }
+        if offloaded
+            && channel.is_outdated()
+            && let Some(flows) = &mut self.setup.flows
+        {
+            offload::record(session, counters, channel.retract(flows, now_us), now_us);
         }
         if pass_count == 0 {
             return Some(count);

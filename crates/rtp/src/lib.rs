@@ -14,7 +14,7 @@ mod timeline;
 pub use event::TelephoneEvent;
 pub use header::{Header, HeaderError, Packet, is_rtcp};
 pub use mos::{Impairment, mos_centi};
-pub use reception::{Reception, Snapshot};
+pub use reception::{Progress, Reception, Snapshot};
 pub use round_trip::{ReportTime, round_trip_us};
 pub use rtcp::{
     Compound, CompoundWriter, ExtendedBlock, ExtendedBlocks, ReportBlock, ReportBlocks, RtcpError,

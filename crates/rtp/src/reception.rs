@@ -39,6 +39,15 @@ pub struct Snapshot {
     pub jitter_us: u32,
 }
 
+/// How far a [`Reception`] has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The highest sequence number, with its wraps above the lower 16 bits.
+    pub highest: u32,
+    /// Jitter in timestamp units, times 16 (RFC 3550 §A.8).
+    pub jitter_q4: u32,
+}
+
 impl Reception {
     /// Starts with a source's first packet.
     #[must_use]
@@ -74,6 +83,34 @@ impl Reception {
     #[must_use]
     pub fn ssrc(&self) -> u32 {
         self.ssrc
+    }
+
+    /// The highest sequence number, with its wraps above the lower 16 bits, and 16 times the
+    /// jitter in timestamp units: where another relay may go on counting.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress {
+            highest: self.cycles.wrapping_add(u32::from(self.highest)),
+            jitter_q4: self.jitter_q4,
+        }
+    }
+
+    /// Takes over what another relay has counted since [`Reception::progress`] or the last call
+    /// of this: `received` packets of this source, all within the sequence.
+    pub fn absorb(&mut self, progress: Progress, received: u64) {
+        if received == 0 {
+            return;
+        }
+        let highest = self.progress().highest;
+        if progress.highest.wrapping_sub(highest) < 1 << 31 {
+            self.highest = progress.highest as u16;
+            self.cycles = progress.highest & 0xffff_0000;
+        }
+        self.received += received;
+        self.jitter_q4 = progress.jitter_q4;
+        self.after_jump = None;
+        // Its clock is not ours.
+        self.transit = None;
     }
 
     /// The figures so far.

@@ -11,6 +11,7 @@ use super::{Command, Setup};
 use crate::config::EngineConfig;
 use crate::counters::WorkerCounters;
 use crate::engine::MediaEvent;
+use crate::kernel::Flows;
 use crate::sys::epoll::Alarm;
 
 /// A running worker. Dropped without [`Handle::stop`], its thread goes on.
@@ -33,6 +34,7 @@ impl Handle {
         config: &EngineConfig,
         events: &Sender<MediaEvent>,
         wake: &Arc<dyn Fn() + Send + Sync>,
+        flows: Option<Flows>,
     ) -> io::Result<Self> {
         let (commands_in, commands) = unbounded();
         let alarm = Arc::new(Alarm::new()?);
@@ -46,6 +48,7 @@ impl Handle {
             learn_window: config.learn_window,
             inactivity: config.inactivity,
             tick: config.tick,
+            flows,
         };
         let thread = super::spawn(index, setup)?;
         Ok(Self {

@@ -91,6 +91,18 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// The slot of the session that it is about.
+    pub(super) fn slot(&self) -> usize {
+        match self {
+            Self::Open { slot, .. }
+            | Self::Extend { slot, .. }
+            | Self::Expect { slot, .. }
+            | Self::Close { slot } => *slot,
+            Self::Bind { channel, .. } | Self::Negotiate { channel, .. } => channel.slot,
+            Self::Stage { medium, .. } => medium.slot,
+        }
+    }
+
     /// The medium on the full path that it may have set going.
     pub(super) fn medium(&self) -> Option<MediumId> {
         match self {
@@ -249,6 +261,26 @@ impl Sessions {
     pub(crate) fn channel(&mut self, id: ChannelId) -> Option<(&mut Session, &mut Channel)> {
         let entry = self.slots.get_mut(id.slot)?.as_mut()?;
         Some((&mut entry.session, entry.channels.get_mut(id.index)?))
+    }
+
+    /// Visits each channel of a session.
+    pub(super) fn each_channel_of(
+        &mut self,
+        slot: usize,
+        mut visit: impl FnMut(&mut Session, &mut Channel),
+    ) {
+        if let Some(entry) = self.entry(slot) {
+            let channels = entry.channels.iter_mut();
+            channels.for_each(|channel| visit(&mut entry.session, channel));
+        }
+    }
+
+    /// Visits each channel.
+    pub(super) fn each_channel(&mut self, mut visit: impl FnMut(&mut Session, &mut Channel)) {
+        for entry in self.slots.iter_mut().flatten() {
+            let channels = entry.channels.iter_mut();
+            channels.for_each(|channel| visit(&mut entry.session, channel));
+        }
     }
 
     /// A medium on the full path; `None` for one on the plain one.

@@ -36,6 +36,25 @@ fn a_gap_is_loss_also_over_the_wrap() {
 }
 
 #[test]
+fn another_relay_counts_on_from_here_and_back() {
+    let mut reception = Reception::new(&header(65_530, 0), 0, 8_000);
+    assert_eq!(reception.progress().highest, 65_530);
+    // It has seen 65,531 to 65,541 but one, over the wrap.
+    let progress = Progress {
+        highest: 65_541,
+        jitter_q4: 160,
+    };
+    reception.absorb(progress, 10);
+    reception.record(&header(6, 12 * 160), 240_000, 8_000);
+    let snapshot = reception.snapshot();
+    assert_eq!((snapshot.received, snapshot.lost), (12, 1));
+    assert_eq!(snapshot.jitter_us, 1_250);
+    // A figure that is behind takes nothing back.
+    reception.absorb(progress, 1);
+    assert_eq!(reception.progress().highest, 65_542);
+}
+
+#[test]
 fn a_late_packet_is_not_lost() {
     let snapshot = receive([1, 2, 4, 3, 5]);
     assert_eq!((snapshot.received, snapshot.lost), (5, 0));

@@ -1,0 +1,9 @@
+//! The kernel path, between hosts of the test's own: two phones, a stranger, and the server.
+//!
+//! Needs root and clang at build time; says so and passes where it has not got them, unless
+//! `CI` is set.
+
+mod flow;
+mod odd;
+mod stage;
+mod statistics;

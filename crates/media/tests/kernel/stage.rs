@@ -1,0 +1,215 @@
+//! The hosts of a test, a call between two of them, and the engine on the third.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use media::{
+    AddressFamily, Counters, DropReason, Engine, EngineConfig, Interface, KernelPath, Negotiation,
+    Options, Side,
+};
+use testkit::{Host, Network, wait_for};
+
+/// A server with an engine, two phones in a call, and somebody else.
+pub(crate) struct Stage {
+    pub(crate) engine: Option<Engine>,
+    pub(crate) a: Phone,
+    pub(crate) b: Phone,
+    /// Where A sends RTP to, and where B does.
+    pub(crate) towards_b: SocketAddr,
+    pub(crate) towards_a: SocketAddr,
+    pub(crate) server: Host,
+    pub(crate) stranger: Phone,
+    /// Of A, B and the stranger.
+    pub(crate) phones: [Host; 3],
+    _network: Network,
+}
+
+/// A phone with one stream.
+pub(crate) struct Phone {
+    pub(crate) rtp: UdpSocket,
+    pub(crate) sequence: u16,
+    pub(crate) ssrc: u32,
+}
+
+pub(crate) const SESSION: u64 = 7;
+pub(crate) const PCMA: u8 = 8;
+pub(crate) const EVENT: u8 = 101;
+/// Both hooks; every test runs on each.
+pub(crate) const HOOKS: [KernelPath; 2] = [KernelPath::Xdp, KernelPath::Tc];
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
+
+impl Stage {
+    /// An answered call that the kernel relays; `None`, with the reason printed, where the
+    /// rights for it are missing.
+    pub(crate) fn new(hook: KernelPath) -> Option<Self> {
+        let mut stage = Self::answered(hook)?;
+        stage.until_in_kernel();
+        Some(stage)
+    }
+
+    /// The same before anybody has spoken.
+    pub(crate) fn answered(hook: KernelPath) -> Option<Self> {
+        Self::with(hook, |_| {})
+    }
+
+    /// The same with another configuration.
+    pub(crate) fn with(hook: KernelPath, change: impl FnOnce(&mut EngineConfig)) -> Option<Self> {
+        let mut network = match Network::new() {
+            Ok(network) => network,
+            Err(error) if std::env::var_os("CI").is_none() => {
+                eprintln!("skipped: {error:#}");
+                return None;
+            }
+            Err(error) => panic!("no network of its own: {error:#}"),
+        };
+        let mut host = |last| {
+            let address = Ipv4Addr::new(10, 99, 0, last);
+            network.host(address).expect("a host")
+        };
+        let server = host(1);
+        let hosts = [host(2), host(3), host(4)];
+        server
+            .run("sysctl -q -w net.ipv4.conf.all.forwarding=0")
+            .expect("a setting");
+        let [a, b, stranger] = [&hosts[0], &hosts[1], &hosts[2]].map(Phone::on);
+        let mut config = EngineConfig::new(20_000..=20_999);
+        config.v4 = Some(Interface::same(SERVER.into()));
+        config.kernel = hook;
+        change(&mut config);
+        let engine = server.enter(|| Engine::new(config, || {}));
+        let mut stage = Self {
+            engine: Some(engine.expect("an engine")),
+            towards_a: a.address(),
+            towards_b: a.address(),
+            a,
+            b,
+            server,
+            stranger,
+            phones: hosts,
+            _network: network,
+        };
+        (stage.towards_b, stage.towards_a) = stage.negotiate(SESSION, "sendrecv");
+        Some(stage)
+    }
+
+    /// Does something with the engine, on the server.
+    pub(crate) fn engine<T: Send>(&mut self, act: impl FnOnce(&mut Engine) -> T + Send) -> T {
+        let engine = self.engine.as_mut().expect("an engine");
+        self.server.enter(|| act(engine))
+    }
+
+    /// Offer by A and answer by B, whose media goes in a direction; where A and B send to.
+    pub(crate) fn negotiate(&mut self, session: u64, direction: &str) -> (SocketAddr, SocketAddr) {
+        let (a, b) = (self.a.sdp("sendrecv"), self.b.sdp(direction));
+        let (offer, answer) = self.engine(|engine| {
+            let offer = engine.offer(session, from(Side::A, &a), AddressFamily::V4);
+            let answer = engine.answer(session, from(Side::B, &b));
+            (offer.expect("an offer"), answer.expect("an answer"))
+        });
+        (rtp_address(&answer), rtp_address(&offer))
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.engine.as_ref().expect("an engine").counters()
+    }
+
+    pub(crate) fn dropped(&self, reason: DropReason) -> u64 {
+        self.counters().dropped(reason)
+    }
+
+    /// How many packets user space has relayed.
+    pub(crate) fn in_user_space(&self) -> u64 {
+        let counters = self.counters();
+        counters.relayed_packets - counters.kernel_packets
+    }
+
+    /// A packet each way, which arrives as it was sent.
+    pub(crate) fn talk(&mut self) {
+        self.a.say(self.towards_b, "from a");
+        assert_eq!(self.b.hear(), ("from a".into(), self.towards_a));
+        self.b.say(self.towards_a, "from b");
+        assert_eq!(self.a.hear(), ("from b".into(), self.towards_b));
+    }
+
+    /// Talks until user space sees nothing of it.
+    pub(crate) fn until_in_kernel(&mut self) {
+        wait_for("the kernel to relay", || {
+            let before = self.in_user_space();
+            self.talk();
+            (self.in_user_space() == before).then_some(())
+        });
+    }
+}
+
+impl Phone {
+    pub(crate) fn on(host: &Host) -> Self {
+        let socket = host.enter(|| UdpSocket::bind((host.address, 0)));
+        let rtp = socket.expect("a free port");
+        rtp.set_read_timeout(Some(Duration::from_secs(5)))
+            .expect("a timeout");
+        let ssrc = u32::from(rtp.local_addr().expect("bound").port());
+        Self {
+            rtp,
+            sequence: 65_500,
+            ssrc,
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.rtp.local_addr().expect("a bound socket")
+    }
+
+    pub(crate) fn sdp(&self, direction: &str) -> String {
+        let (ip, port) = (self.address().ip(), self.address().port());
+        format!(
+            "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
+             m=audio {port} RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\n\
+             a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
+        )
+    }
+
+    /// The next packet of its stream, ending with `text`.
+    pub(crate) fn packet(&mut self, payload_type: u8, text: &str) -> Vec<u8> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let header = rtp::Header {
+            marker: false,
+            payload_type,
+            sequence: self.sequence,
+            timestamp: u32::from(self.sequence) * 160,
+            ssrc: self.ssrc,
+        };
+        let mut packet = header.encode().to_vec();
+        packet.extend(text.as_bytes());
+        packet
+    }
+
+    pub(crate) fn say(&mut self, to: SocketAddr, text: &str) {
+        let packet = self.packet(PCMA, text);
+        self.rtp.send_to(&packet, to).expect("sending");
+    }
+
+    /// What the next packet says, and who sent it.
+    pub(crate) fn hear(&self) -> (String, SocketAddr) {
+        let mut buffer = [0; 4_096];
+        let (len, from) = self.rtp.recv_from(&mut buffer).expect("a packet in time");
+        let parsed = rtp::Packet::parse(&buffer[..len]).expect("RTP");
+        let text = String::from_utf8(parsed.payload.to_vec()).expect("text");
+        (text, from)
+    }
+}
+
+fn from(side: Side, sdp: &str) -> Negotiation<'_> {
+    Negotiation {
+        from: side,
+        sdp: sdp.as_bytes(),
+        signalling: None,
+        options: Options::relay(),
+    }
+}
+
+/// Where a description wants the RTP of its first medium.
+fn rtp_address(sdp: &[u8]) -> SocketAddr {
+    let description = sdp::Description::parse(sdp).expect("a description");
+    let medium = description.medium(0).expect("a medium");
+    medium.rtp_address().expect("an address")
+}
