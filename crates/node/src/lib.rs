@@ -21,5 +21,6 @@ mod signals;
 mod up;
 mod visit;
 
+pub use media::KernelPath;
 pub use options::UpOptions;
 pub use up::up;

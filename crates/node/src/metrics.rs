@@ -226,6 +226,12 @@ fn media(out: &mut Page, host: &SwitchHost) {
         "Bytes relayed",
         counters.relayed_bytes,
     );
+    out.one(
+        "tandem_rtp_kernel_packets_total",
+        "counter",
+        "Packets relayed by the kernel",
+        counters.kernel_packets,
+    );
     let name = "tandem_rtp_dropped_total";
     out.head(name, "counter", "Packets not relayed");
     for reason in MediaDrop::ALL {

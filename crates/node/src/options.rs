@@ -24,6 +24,8 @@ pub struct UpOptions {
     pub http_port: u16,
     /// RTP and RTCP, both ends included.
     pub rtp_ports: (u16, u16),
+    /// Whether plain RTP is relayed in the kernel.
+    pub kernel: media::KernelPath,
     /// The domain of addresses of record, for a first start.
     pub domain: Option<String>,
     /// Print one line of JSON when ready, in place of text for people.

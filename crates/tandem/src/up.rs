@@ -1,6 +1,6 @@
 //! `tandem up`: runs a platform on this machine until it is told to stop.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::failure::Failure;
 use crate::global::Global;
@@ -15,6 +15,9 @@ pub(crate) struct UpFlags {
     /// The SIP domain of a new platform; a running one keeps its own (`tandem settings set`)
     #[arg(long)]
     domain: Option<String>,
+    /// Whether plain RTP is relayed in the kernel, where that is possible
+    #[arg(long, value_enum, default_value_t = Kernel::Auto)]
+    kernel: Kernel,
     /// Prints one line of JSON with every address, user and token when the platform is ready
     #[arg(long)]
     json: bool,
@@ -24,6 +27,30 @@ pub(crate) struct UpFlags {
     /// What is logged: error, warn, info, debug, trace, or a filter such as info,call=debug
     #[arg(long, env = "TANDEM_LOG", default_value = "info")]
     log_level: String,
+}
+
+/// Who relays plain RTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kernel {
+    /// The kernel where it can, by the better of the two ways, never on loopback
+    Auto,
+    /// The program alone
+    Off,
+    /// The kernel, by XDP in the network card's driver
+    Xdp,
+    /// The kernel, at the ingress of tc
+    Tc,
+}
+
+impl From<Kernel> for node::KernelPath {
+    fn from(kernel: Kernel) -> Self {
+        match kernel {
+            Kernel::Auto => Self::Auto,
+            Kernel::Off => Self::Off,
+            Kernel::Xdp => Self::Xdp,
+            Kernel::Tc => Self::Tc,
+        }
+    }
 }
 
 /// Runs the platform; returns when it has stopped.
@@ -40,6 +67,7 @@ pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
         wss_port: ports.wss_port,
         http_port: ports.http_port,
         rtp_ports: ports.rtp_ports,
+        kernel: flags.kernel.into(),
         domain: flags.domain.clone(),
         json: flags.json,
     };

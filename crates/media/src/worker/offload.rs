@@ -9,19 +9,18 @@ use crate::tally::Absorbed;
 impl Worker {
     /// Takes back what a command is about, before it is carried out.
     pub(super) fn retract_for(&mut self, command: &Command, now_us: u64) {
-        let Some(flows) = &mut self.setup.flows else {
+        let (Some(flows), Some(slot)) = (&mut self.setup.flows, command.slot()) else {
             return;
         };
         let counters = &self.setup.counters;
         let closes = matches!(command, Command::Close { .. });
-        self.sessions
-            .each_channel_of(command.slot(), |session, channel| {
-                let absorbed = channel.retract(flows, now_us);
-                record(session, counters, absorbed, now_us);
-                if closes {
-                    channel.release(flows);
-                }
-            });
+        self.sessions.each_channel_of(slot, |session, channel| {
+            let absorbed = channel.retract(flows, now_us);
+            record(session, counters, absorbed, now_us);
+            if closes {
+                channel.release(flows);
+            }
+        });
     }
 
     /// Reads the figures of what the kernel relays, and has it relay what it may.

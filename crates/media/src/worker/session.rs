@@ -91,15 +91,16 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// The slot of the session that it is about.
-    pub(super) fn slot(&self) -> usize {
+    /// The slot of the session that it is about, if it is about one.
+    pub(super) fn slot(&self) -> Option<usize> {
         match self {
             Self::Open { slot, .. }
             | Self::Extend { slot, .. }
             | Self::Expect { slot, .. }
-            | Self::Close { slot } => *slot,
-            Self::Bind { channel, .. } | Self::Negotiate { channel, .. } => channel.slot,
-            Self::Stage { medium, .. } => medium.slot,
+            | Self::Close { slot } => Some(*slot),
+            Self::Bind { channel, .. } | Self::Negotiate { channel, .. } => Some(channel.slot),
+            Self::Stage { medium, .. } => Some(medium.slot),
+            Self::Inactivity { .. } => None,
         }
     }
 
