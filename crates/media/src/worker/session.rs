@@ -99,7 +99,9 @@ impl Command {
             | Self::Expect { slot, .. }
             | Self::Close { slot } => Some(*slot),
             Self::Bind { channel, .. } | Self::Negotiate { channel, .. } => Some(channel.slot),
-            Self::Stage { medium, .. } | Self::Secure { medium, .. } => Some(medium.slot),
+            Self::Stage { medium, .. }
+            | Self::Secure { medium, .. }
+            | Self::Press { medium, .. } => Some(medium.slot),
             Self::Inactivity { .. } => None,
         }
     }
