@@ -183,9 +183,7 @@ impl Sessions {
         match command {
             Command::Open { slot, session } => self.open(slot, session),
             Command::Close { slot } => {
-                if let Some(entry) = self.slots.get_mut(slot) {
-                    *entry = None;
-                }
+                self.slots.get_mut(slot).map(Option::take);
             }
             Command::Inactivity { inactivity } => self.inactivity_us = micros(inactivity),
             Command::Extend { slot, channel } => {
@@ -248,11 +246,7 @@ impl Sessions {
             }
             Command::Expect { slot, sides } => {
                 if let Some(entry) = self.entry(slot) {
-                    entry.session.activity = sides.map(|expected| Activity {
-                        since_us: now_us,
-                        watched: expected,
-                        expected,
-                    });
+                    entry.session.expect(sides, now_us);
                 }
             }
         }
@@ -378,6 +372,15 @@ impl Sessions {
 }
 
 impl Session {
+    /// Takes note of which sides should send from now on.
+    fn expect(&mut self, sides: [bool; 2], now_us: u64) {
+        self.activity = sides.map(|expected| Activity {
+            since_us: now_us,
+            watched: expected,
+            expected,
+        });
+    }
+
     /// A side has sent something that was let in, RTCP included: a phone that suppresses silence
     /// still reports.
     #[inline]
