@@ -11,3 +11,4 @@ mod quality;
 mod relay;
 mod secure;
 mod secure_peer;
+mod transcode;

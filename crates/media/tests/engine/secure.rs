@@ -23,7 +23,7 @@ const WAYS: [Way; 6] = [
 ];
 
 /// What offers media in a way.
-fn options(way: Way) -> Options {
+pub(crate) fn options(way: Way) -> Options {
     Options {
         transport: match way {
             Way::Rtp => Transport::Rtp(Feedback::Without),
@@ -34,7 +34,7 @@ fn options(way: Way) -> Options {
     }
 }
 
-fn negotiation<'a>(from: Side, sdp: &'a str, options: &'a Options) -> Negotiation<'a> {
+pub(crate) fn negotiation<'a>(from: Side, sdp: &'a str, options: &'a Options) -> Negotiation<'a> {
     Negotiation {
         from,
         sdp: sdp.as_bytes(),
@@ -44,7 +44,7 @@ fn negotiation<'a>(from: Side, sdp: &'a str, options: &'a Options) -> Negotiatio
 }
 
 /// The tag of a suite in our offers.
-fn tag(way: Way) -> u32 {
+pub(crate) fn tag(way: Way) -> u32 {
     let Way::Sdes(suite) = way else { return 1 };
     let place = Suite::ALL.iter().position(|known| *known == suite);
     1 + place.expect("a suite") as u32

@@ -71,6 +71,11 @@ impl SecurePeer {
 
     /// Its offer, or its answer that names the key by `tag`.
     pub(crate) fn sdp(&self, tag: u32, setup: Setup) -> String {
+        self.sdp_of(tag, setup, "8", "a=rtpmap:8 PCMA/8000\r\n")
+    }
+
+    /// The same with other formats: those of `m=`, and the lines about them.
+    pub(crate) fn sdp_of(&self, tag: u32, setup: Setup, formats: &str, lines: &str) -> String {
         let port = self.address().port();
         let (proto, security) = match self.way {
             Way::Rtp => ("RTP/AVP", String::new()),
@@ -92,7 +97,7 @@ impl SecurePeer {
         };
         format!(
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-             m=audio {port} {proto} 8\r\na=rtpmap:8 PCMA/8000\r\na=rtcp-mux\r\n{security}"
+             m=audio {port} {proto} {formats}\r\n{lines}a=rtcp-mux\r\n{security}"
         )
     }
 
@@ -164,7 +169,12 @@ impl SecurePeer {
             ssrc: u32::from(self.address().port()),
             ..rtp::Header::default()
         };
-        let plain = [&header.encode()[..], text.as_bytes()].concat();
+        self.protected(&header, text.as_bytes())
+    }
+
+    /// A packet as it goes over the wire.
+    pub(crate) fn protected(&mut self, header: &rtp::Header, payload: &[u8]) -> Vec<u8> {
+        let plain = [&header.encode()[..], payload].concat();
         let Some(protector) = &mut self.protector else {
             return plain;
         };
@@ -201,6 +211,23 @@ impl SecurePeer {
             };
             let parsed = rtp::Packet::parse(&packet[..len]).expect("RTP");
             return String::from_utf8(parsed.payload.to_vec()).expect("text");
+        }
+    }
+
+    /// A packet of media, header and all, if one is there; the socket must not block.
+    pub(crate) fn try_hear(&mut self) -> Option<Vec<u8>> {
+        let mut room = [0; 4_096];
+        loop {
+            let (len, _) = self.socket.recv_from(&mut room).ok()?;
+            let packet = &mut room[..len];
+            if matches!(packet[0], 20..=63) || rtp::is_rtcp(packet) {
+                continue;
+            }
+            let len = match &mut self.unprotector {
+                Some(unprotector) => unprotector.unprotect_rtp(packet).expect("authentic"),
+                None => len,
+            };
+            return Some(packet[..len].to_vec());
         }
     }
 
