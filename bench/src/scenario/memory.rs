@@ -57,6 +57,8 @@ fn per_binding(side: Side, effort: &Effort) -> Result<f64> {
     let port = ports::one();
     let users = effort.users;
     let grow = |server, domain: &str, pid| -> Result<f64> {
+        // What the start left behind is given back first: it would hide part of the growth.
+        std::thread::sleep(effort.settle);
         let before = usage::memory_bytes(pid)?;
         let domain = domain.to_owned();
         let mut load = RegisterLoad::new(RegisterPlan {
