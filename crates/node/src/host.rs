@@ -120,13 +120,13 @@ impl SwitchHost {
         if self.events.receiver_count() == 0 {
             return;
         }
-        let (topic, name, data) = describe(event);
+        let (topic, data) = describe(event);
         // Without a receiver nobody watches.
         let _ = self.events.send(PlatformEvent {
             sequence: self.event_sequence,
             at_us: now.as_micros(),
             topic: topic.into(),
-            name: name.into(),
+            name: name_of(event).into(),
             data,
         });
     }
@@ -257,11 +257,11 @@ fn log(event: &Event, switch: &Switch) {
                 CallChange::Ended(status) => Some(*status),
                 CallChange::Started | CallChange::Ringing | CallChange::Answered => None,
             };
-            let change = describe(event).1;
+            let change = name_of(event);
             tracing::debug!(call = %id, %caller, %called, status, "{change}");
         }
         Event::Registration(told) => {
-            let change = describe(event).1;
+            let change = name_of(event);
             tracing::debug!(aor = %told.aor, transport = told.transport.param_name(), "{change}");
         }
         Event::Gateway { id, up, reason } => {
@@ -282,42 +282,52 @@ fn log(event: &Event, switch: &Switch) {
     }
 }
 
-fn describe(event: &Event) -> (&'static str, &'static str, serde_json::Value) {
+fn name_of(event: &Event) -> &'static str {
+    match event {
+        Event::Call { change, .. } => match change {
+            CallChange::Started => "call.started",
+            CallChange::Ringing => "call.ringing",
+            CallChange::Answered => "call.answered",
+            CallChange::Ended(_) => "call.ended",
+        },
+        Event::Registration(event) => match event.kind {
+            registrar::EventKind::Registered => "registration.added",
+            registrar::EventKind::Refreshed => "registration.refreshed",
+            registrar::EventKind::Verified => "registration.verified",
+            registrar::EventKind::Unreachable(_) => "registration.unreachable",
+            registrar::EventKind::Reachable => "registration.reachable",
+            registrar::EventKind::Unregistered(_) => "registration.removed",
+        },
+        Event::Gateway { up: true, .. } => "gateway.up",
+        Event::Gateway { up: false, .. } => "gateway.down",
+        Event::Banned { .. } => "ban.added",
+    }
+}
+
+/// The topic of an event, and what watchers are told of it.
+fn describe(event: &Event) -> (&'static str, serde_json::Value) {
     match event {
         Event::Call {
             id,
             change,
             parties: (caller, called),
         } => {
-            let (name, status) = match change {
-                CallChange::Started => ("call.started", None),
-                CallChange::Ringing => ("call.ringing", None),
-                CallChange::Answered => ("call.answered", None),
-                CallChange::Ended(status) => ("call.ended", Some(*status)),
+            let status = match change {
+                CallChange::Ended(status) => Some(*status),
+                CallChange::Started | CallChange::Ringing | CallChange::Answered => None,
             };
             let data = json!({ "id": id, "caller": caller, "called": called, "status": status });
-            ("calls", name, data)
+            ("calls", data)
         }
         Event::Registration(event) => {
-            let name = match event.kind {
-                registrar::EventKind::Registered => "registration.added",
-                registrar::EventKind::Refreshed => "registration.refreshed",
-                registrar::EventKind::Verified => "registration.verified",
-                registrar::EventKind::Unreachable(_) => "registration.unreachable",
-                registrar::EventKind::Reachable => "registration.reachable",
-                registrar::EventKind::Unregistered(_) => "registration.removed",
-            };
             let data = json!({
                 "id": event.binding.to_string(),
                 "aor": event.aor,
                 "transport": event.transport.param_name(),
             });
-            ("registrations", name, data)
+            ("registrations", data)
         }
-        Event::Gateway { id, up, reason } => {
-            let name = if *up { "gateway.up" } else { "gateway.down" };
-            ("gateways", name, json!({ "id": id, "reason": reason }))
-        }
+        Event::Gateway { id, reason, .. } => ("gateways", json!({ "id": id, "reason": reason })),
         Event::Banned {
             address,
             reason,
@@ -325,7 +335,7 @@ fn describe(event: &Event) -> (&'static str, &'static str, serde_json::Value) {
         } => {
             let data =
                 json!({ "address": address, "reason": reason, "until_us": until.as_micros() });
-            ("bans", "ban.added", data)
+            ("bans", data)
         }
     }
 }
