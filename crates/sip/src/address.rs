@@ -1,6 +1,7 @@
 //! The `name-addr` and `addr-spec` forms of From, To, Contact, Route and their like.
 
 use crate::lex::{Params, find_bare, trim, unquote};
+use crate::scan::find;
 use crate::uri::{Uri, UriError};
 
 /// Why a text is no address.
@@ -36,7 +37,7 @@ impl<'a> NameAddr<'a> {
         let raw = trim(raw);
         if let Some(open) = find_open(raw)? {
             let inner = &raw[open + 1..];
-            let close = memchr::memchr(b'>', inner).ok_or(AddressError::Form)?;
+            let close = find(inner, b'>').ok_or(AddressError::Form)?;
             let display = trim(&raw[..open]);
             let tail = trim(&inner[close + 1..]);
             if !tail.is_empty() && tail[0] != b';' {
@@ -53,7 +54,7 @@ impl<'a> NameAddr<'a> {
                 params: Params(tail),
             })
         } else {
-            let end = memchr::memchr(b';', raw).unwrap_or(raw.len());
+            let end = find(raw, b';').unwrap_or(raw.len());
             let uri = trim(&raw[..end]);
             // A question mark needs brackets around it (RFC 3261 §20).
             if uri.is_empty() || uri.iter().any(|b| matches!(b, b'"' | b'>' | b'?')) {
@@ -86,7 +87,7 @@ fn find_open(raw: &[u8]) -> Result<Option<usize>, AddressError> {
     if raw.first() == Some(&b'"') {
         return find_bare(raw, b'<').map(Some).ok_or(AddressError::Form);
     }
-    Ok(memchr::memchr(b'<', raw))
+    Ok(find(raw, b'<'))
 }
 
 #[cfg(test)]

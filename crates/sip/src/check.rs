@@ -79,11 +79,12 @@ impl Message {
             }
         }
         self.check_repeated()?;
-        for via in self.values(N::Via) {
+        self.via().map_err(|_| Violation::Header(N::Via))?;
+        for via in self.values(N::Via).skip(1) {
             Via::parse(via).map_err(|_| Violation::Header(N::Via))?;
         }
-        for name in [N::From, N::To] {
-            let address = self.address(name).map_err(|_| Violation::Header(name))?;
+        for (name, address) in [(N::From, self.from()), (N::To, self.to())] {
+            let address = address.map_err(|_| Violation::Header(name))?;
             address.parsed_uri().map_err(|_| Violation::Header(name))?;
         }
         let cseq = self.cseq().ok_or(Violation::Header(N::CSeq))?;

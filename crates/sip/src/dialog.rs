@@ -6,6 +6,7 @@
 use std::io::Write as _;
 
 use crate::lex::{Params, commas};
+use crate::scan::find;
 use crate::uri::Uri;
 use crate::{AddressError, HeaderName, Message, Method, NameAddr, Writer};
 
@@ -199,7 +200,7 @@ impl<'a> Replaces<'a> {
     /// Takes a value apart; `None` if a part is missing.
     #[must_use]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let semi = memchr::memchr(b';', value)?;
+        let semi = find(value, b';')?;
         let params = Params(&value[semi..]);
         Some(Self {
             call_id: crate::lex::trim(&value[..semi]),

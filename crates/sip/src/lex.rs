@@ -3,6 +3,8 @@
 //! Folded lines stay as they came: a CR or LF inside a header value can only be folding, so it
 //! counts as white space here.
 
+use crate::scan::{find, find_either};
+
 /// White space, line folding included.
 #[must_use]
 pub const fn is_lws(b: u8) -> bool {
@@ -12,11 +14,31 @@ pub const fn is_lws(b: u8) -> bool {
 /// A character of a token (RFC 3261 §25.1).
 #[must_use]
 pub const fn is_token(b: u8) -> bool {
-    b.is_ascii_alphanumeric()
-        || matches!(
-            b,
-            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
-        )
+    TOKEN[b as usize]
+}
+
+/// A character of a host name or an IPv4 address; the underscore occurs.
+pub(crate) const fn is_host(b: u8) -> bool {
+    HOST[b as usize]
+}
+
+/// Looked up for each byte of each message: cheaper than comparing.
+const TOKEN: [bool; 256] = alphanumeric_and(b"-.!%*_+`'~");
+const HOST: [bool; 256] = alphanumeric_and(b"-._");
+
+const fn alphanumeric_and(others: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < table.len() {
+        table[b] = (b as u8).is_ascii_alphanumeric();
+        b += 1;
+    }
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
 }
 
 /// Without white space at both ends.
@@ -57,8 +79,8 @@ pub fn number<T: TryFrom<u64>>(s: &[u8]) -> Option<T> {
 /// Where the first of `wanted` stands outside quoted strings and angle brackets.
 #[must_use]
 pub fn find_bare(s: &[u8], wanted: u8) -> Option<usize> {
-    let first = memchr::memchr(wanted, s)?;
-    if memchr::memchr2(b'"', b'<', &s[..first]).is_none() {
+    let first = find(s, wanted)?;
+    if find_either(&s[..first], b'"', b'<').is_none() {
         return Some(first);
     }
     let mut quoted = false;
@@ -140,7 +162,7 @@ impl<'a> Params<'a> {
                 if one.is_empty() {
                     continue;
                 }
-                return Some(match memchr::memchr(b'=', one) {
+                return Some(match find(one, b'=') {
                     Some(eq) => (trim(&one[..eq]), Some(trim(&one[eq + 1..]))),
                     None => (one, None),
                 });
@@ -151,12 +173,24 @@ impl<'a> Params<'a> {
     /// The value of a parameter; `Some(None)` for a flag without value.
     #[must_use]
     pub fn find(self, name: &str) -> Option<Option<&'a [u8]>> {
-        if self.0.is_empty() {
+        let mut rest = self.0;
+        if rest.is_empty() {
             return None;
         }
-        self.iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, v)| v)
+        if find_either(rest, b'"', b'<').is_some() {
+            return self
+                .iter()
+                .find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
+                .map(|(_, v)| v);
+        }
+        // Nothing is quoted, so each semicolon divides.
+        loop {
+            let end = rest.iter().position(|b| *b == b';').unwrap_or(rest.len());
+            if let Some(value) = named(trim(&rest[..end]), name.as_bytes()) {
+                return Some(value);
+            }
+            rest = rest.get(end + 1..)?;
+        }
     }
 
     /// The value of a parameter that has one.
@@ -169,6 +203,19 @@ impl<'a> Params<'a> {
     #[must_use]
     pub fn has(self, name: &str) -> bool {
         self.find(name).is_some()
+    }
+}
+
+/// The value of one parameter, if it has this name.
+fn named<'a>(one: &'a [u8], name: &[u8]) -> Option<Option<&'a [u8]>> {
+    let (head, tail) = one.split_at_checked(name.len())?;
+    if !head.eq_ignore_ascii_case(name) {
+        return None;
+    }
+    match trim(tail) {
+        [] => Some(None),
+        [b'=', value @ ..] => Some(Some(trim(value))),
+        _ => None,
     }
 }
 
@@ -208,6 +255,11 @@ mod tests {
         assert!(p.has("lr"));
         assert_eq!(p.value("q"), Some(&b"\"a;b\""[..]));
         assert_eq!(p.find("x"), None);
+        let p = Params(b" ;\r\n tag  =  12 ; lr;;tagged=1;x y=2;z =");
+        assert_eq!(p.value("TAG"), Some(&b"12"[..]));
+        assert_eq!(p.find("lr"), Some(None));
+        assert_eq!(p.find("x"), None);
+        assert_eq!(p.find("Z"), Some(Some(&b""[..])));
     }
 
     #[test]

@@ -9,7 +9,9 @@ use core::ops::Range;
 use bytes::Bytes;
 
 use crate::lex::{self, Commas};
+use crate::marks::Marks;
 use crate::multipart::Part;
+use crate::scan::find;
 use crate::{AddressError, HeaderName, Method, NameAddr, Via, ViaError};
 
 /// A request or response.
@@ -19,6 +21,7 @@ pub struct Message {
     pub(crate) start: StartLine,
     pub(crate) fields: Vec<Field>,
     pub(crate) body: Range<u32>,
+    pub(crate) marks: Marks,
 }
 
 /// The first line.
@@ -35,15 +38,16 @@ pub(crate) enum StartLine {
     },
 }
 
-/// Where one header field stands in the buffer.
+/// Where one header field stands in the buffer, which is below 2^16 bytes
+/// ([`crate::parse::MESSAGE_BYTES_MAX`]).
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
     /// The name, if we know it.
     pub name: HeaderName,
-    pub(crate) start: u32,
+    pub(crate) start: u16,
     pub(crate) name_len: u16,
-    pub(crate) value_start: u32,
-    pub(crate) value_len: u32,
+    pub(crate) value_start: u16,
+    pub(crate) value_len: u16,
 }
 
 /// CSeq, taken apart.
@@ -130,13 +134,15 @@ impl Message {
     /// The name of a field as written.
     #[must_use]
     pub fn field_name(&self, field: &Field) -> &[u8] {
-        &self.raw[field.start as usize..field.start as usize + usize::from(field.name_len)]
+        let start = usize::from(field.start);
+        &self.raw[start..start + usize::from(field.name_len)]
     }
 
     /// The value of a field, trimmed, folding kept.
     #[must_use]
     pub fn field_value(&self, field: &Field) -> &[u8] {
-        &self.raw[field.value_start as usize..(field.value_start + field.value_len) as usize]
+        let start = usize::from(field.value_start);
+        &self.raw[start..start + usize::from(field.value_len)]
     }
 
     /// The value of the first field of a name.
@@ -206,7 +212,7 @@ impl Message {
     /// # Errors
     /// Missing or malformed.
     pub fn from(&self) -> Result<NameAddr<'_>, AddressError> {
-        self.address(HeaderName::From)
+        self.marks.from(&self.raw)
     }
 
     /// To, taken apart.
@@ -214,7 +220,7 @@ impl Message {
     /// # Errors
     /// Missing or malformed.
     pub fn to(&self) -> Result<NameAddr<'_>, AddressError> {
-        self.address(HeaderName::To)
+        self.marks.to(&self.raw)
     }
 
     /// The first address of a header.
@@ -231,11 +237,7 @@ impl Message {
     /// # Errors
     /// Missing or malformed.
     pub fn via(&self) -> Result<Via<'_>, ViaError> {
-        let value = self
-            .values(HeaderName::Via)
-            .next()
-            .ok_or(ViaError::Protocol)?;
-        Via::parse(value)
+        self.marks.via(&self.raw)
     }
 
     /// A header that is one number, parameters behind it ignored (Max-Forwards, Expires, RSeq,
@@ -243,7 +245,7 @@ impl Message {
     #[must_use]
     pub fn number(&self, name: HeaderName) -> Option<u32> {
         let value = self.header(name)?;
-        let end = memchr::memchr(b';', value).unwrap_or(value.len());
+        let end = find(value, b';').unwrap_or(value.len());
         lex::number(&value[..end])
     }
 
@@ -251,7 +253,7 @@ impl Message {
     #[must_use]
     pub fn has_content_type(&self, wanted: &str) -> bool {
         self.header(HeaderName::ContentType).is_some_and(|v| {
-            let end = memchr::memchr(b';', v).unwrap_or(v.len());
+            let end = find(v, b';').unwrap_or(v.len());
             lex::trim(&v[..end]).eq_ignore_ascii_case(wanted.as_bytes())
         })
     }

@@ -47,7 +47,7 @@ impl Method {
     pub fn from_bytes(text: &[u8]) -> Self {
         NAMES
             .iter()
-            .find(|(_, n)| n.as_bytes() == text)
+            .find(|(_, n)| n.len() == text.len() && n.as_bytes() == text)
             .map_or(Self::Other, |(m, _)| *m)
     }
 

@@ -112,23 +112,33 @@ const NAMES: [(HeaderName, &str, u8); 49] = [
     (N::WwwAuthenticate, "WWW-Authenticate", 0),
 ];
 
-/// Where the names that begin with each letter stand in [`NAMES`]: most lookups then compare
-/// three names or fewer.
-const BY_LETTER: [(u8, u8); 26] = by_letter();
+/// For each hash of a name, where it stands in [`NAMES`]; [`NO_NAME`] for none.
+const BY_HASH: [u8; 1 << HASH_BITS] = by_hash();
+/// Found by trial: no two names share a hash, which [`by_hash`] makes sure of.
+const HASH_BITS: u32 = 8;
+const HASH_FACTOR: u32 = 0xD8A0_64DF;
+const NO_NAME: u8 = u8::MAX;
 
-const fn by_letter() -> [(u8, u8); 26] {
-    let mut ranges = [(0, 0); 26];
+/// Of the length and three letters, whatever their case; of a text that is not empty.
+const fn hash(text: &[u8]) -> usize {
+    let last = text.len() - 1;
+    let first = (text[0] | 0x20) as u32;
+    let middle = (text[text.len() / 2] | 0x20) as u32;
+    let end = (text[last] | 0x20) as u32;
+    let mixed = first << 24 | middle << 16 | end << 8 | (text.len() as u32 & 0xff);
+    (mixed.wrapping_mul(HASH_FACTOR) >> (32 - HASH_BITS)) as usize
+}
+
+const fn by_hash() -> [u8; 1 << HASH_BITS] {
+    let mut table = [NO_NAME; 1 << HASH_BITS];
     let mut at = 0;
     while at < NAMES.len() {
-        let letter = (NAMES[at].1.as_bytes()[0] | 0x20) - b'a';
-        let range = &mut ranges[letter as usize];
-        if range.1 == 0 {
-            range.0 = at as u8;
-        }
-        range.1 = at as u8 + 1;
+        let slot = &mut table[hash(NAMES[at].1.as_bytes())];
+        assert!(*slot == NO_NAME, "two names share a hash");
+        *slot = at as u8;
         at += 1;
     }
-    ranges
+    table
 }
 
 impl HeaderName {
@@ -142,13 +152,12 @@ impl HeaderName {
                 .find(|(_, _, c)| *c == letter)
                 .map_or(N::Other, |(n, _, _)| *n);
         }
-        let Some(first) = text.first().filter(|b| b.is_ascii_alphabetic()) else {
+        if text.is_empty() {
             return N::Other;
-        };
-        let (from, to) = BY_LETTER[usize::from(first.to_ascii_lowercase() - b'a')];
-        NAMES[usize::from(from)..usize::from(to)]
-            .iter()
-            .find(|(_, n, _)| n.as_bytes().eq_ignore_ascii_case(text))
+        }
+        NAMES
+            .get(usize::from(BY_HASH[hash(text)]))
+            .filter(|(_, n, _)| n.as_bytes() == text || n.as_bytes().eq_ignore_ascii_case(text))
             .map_or(N::Other, |(n, _, _)| *n)
     }
 

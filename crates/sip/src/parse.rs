@@ -7,7 +7,9 @@
 use bytes::Bytes;
 
 use crate::lex::{is_lws, is_token, number, trim};
+use crate::marks::Marks;
 use crate::message::{Field, Message, StartLine};
+use crate::scan::find;
 use crate::{HeaderName, Method};
 
 /// The largest message; larger ones are refused (413 on streams, dropped on UDP).
@@ -106,9 +108,11 @@ impl Message {
             start,
             fields: Vec::with_capacity(20),
             body: 0..0,
+            marks: Marks::NONE,
         };
         // Even of another version, what looks like headers serves the answer.
         let fields = message.find_fields(&mut at);
+        message.marks = Marks::find(&message);
         let Err(error) = version
             .and(fields)
             .and_then(|()| message.find_body(at, framing))
@@ -161,7 +165,7 @@ impl Message {
 
 /// The end of the line's text, and where the next line begins; a bare LF ends a line too.
 fn next_line(raw: &[u8], from: usize) -> Option<(usize, usize)> {
-    let lf = from + memchr::memchr(b'\n', raw.get(from..)?)?;
+    let lf = from + find(raw.get(from..)?, b'\n')?;
     let end = if lf > from && raw[lf - 1] == b'\r' {
         lf - 1
     } else {
@@ -190,7 +194,7 @@ fn start_line(
         let reason = span((8 + 4).min(line.len()), line.len());
         return Ok((StartLine::Response { status, reason }, version));
     }
-    let first = memchr::memchr(b' ', line).ok_or(ParseError::StartLine)?;
+    let first = find(line, b' ').ok_or(ParseError::StartLine)?;
     let last = memchr::memrchr(b' ', line).ok_or(ParseError::StartLine)?;
     let (method, protocol) = (&line[..first], &line[last + 1..]);
     let method_fits = !method.is_empty() && method.iter().all(|b| is_token(*b));
@@ -222,13 +226,15 @@ fn version(text: &[u8]) -> Result<(), ParseError> {
 
 fn field(raw: &[u8], start: usize, end: usize) -> Result<Field, ParseError> {
     let line = &raw[start..end];
-    let colon = memchr::memchr(b':', line).ok_or(ParseError::Header)?;
-    let mut name_len = colon;
-    while name_len > 0 && is_lws(line[name_len - 1]) {
-        name_len -= 1;
-    }
-    let name = &line[..name_len];
-    if name.is_empty() || name_len > usize::from(u16::MAX) || !name.iter().all(|b| is_token(*b)) {
+    let name_len = line.iter().position(|b| !is_token(*b)).unwrap_or(end);
+    let (name, behind) = line
+        .split_at_checked(name_len)
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or(ParseError::Header)?;
+    // White space may stand before the colon.
+    let spaces = behind.iter().take_while(|b| is_lws(**b)).count();
+    let colon = name_len + spaces;
+    if line.get(colon) != Some(&b':') {
         return Err(ParseError::Header);
     }
     let value = trim(&line[colon + 1..]);
@@ -239,10 +245,10 @@ fn field(raw: &[u8], start: usize, end: usize) -> Result<Field, ParseError> {
     };
     Ok(Field {
         name: HeaderName::from_bytes(name),
-        start: start as u32,
+        start: start as u16,
         name_len: name_len as u16,
-        value_start: value_start as u32,
-        value_len: value.len() as u32,
+        value_start: value_start as u16,
+        value_len: value.len() as u16,
     })
 }
 

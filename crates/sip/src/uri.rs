@@ -3,7 +3,8 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::Transport;
-use crate::lex::{Params, number};
+use crate::lex::{Params, is_host, number};
+use crate::scan::{find, find_either};
 
 /// A URI scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,13 +63,17 @@ impl<'a> Uri<'a> {
     /// # Errors
     /// [`UriError`] names the part that does not fit.
     pub fn parse(raw: &'a [u8]) -> Result<Self, UriError> {
-        if raw
-            .iter()
-            .any(|b| *b <= b' ' || *b == 0x7f || matches!(b, b'<' | b'>' | b'"'))
-        {
+        // Without an early end, so that the compiler can look at many bytes at once.
+        let is_broken = raw.iter().fold(false, |broken, b| {
+            broken | (*b <= b' ') | (*b == 0x7f) | (*b == b'<') | (*b == b'>') | (*b == b'"')
+        });
+        if is_broken {
             return Err(UriError::Character);
         }
-        let colon = memchr::memchr(b':', raw).ok_or(UriError::Scheme)?;
+        if let Some((b"sip:", rest)) = raw.split_at_checked(4) {
+            return Self::parse_sip(raw, Scheme::Sip, rest);
+        }
+        let colon = find(raw, b':').ok_or(UriError::Scheme)?;
         let (scheme, rest) = (&raw[..colon], &raw[colon + 1..]);
         let first_is_letter = scheme.first().is_some_and(u8::is_ascii_alphabetic);
         let tail_fits = scheme
@@ -109,20 +114,24 @@ impl<'a> Uri<'a> {
     fn parse_sip(raw: &'a [u8], scheme: Scheme, rest: &'a [u8]) -> Result<Self, UriError> {
         // The user part may hold ; and ? but no bare @, so the last @ before the host's
         // parameters is also the first one (RFC 3261 §25.1).
-        let (userinfo, hostpart) = match memchr::memchr(b'@', rest) {
+        let (userinfo, hostpart) = match find(rest, b'@') {
             Some(at) => (Some(&rest[..at]), &rest[at + 1..]),
             None => (None, rest),
         };
         let (user, password) = match userinfo {
-            Some(info) => match memchr::memchr(b':', info) {
+            Some(info) => match find(info, b':') {
                 Some(at) => (Some(&info[..at]), Some(&info[at + 1..])),
                 None => (Some(info), None),
             },
             None => (None, None),
         };
-        let (before_headers, headers) = split_at(hostpart, b'?');
+        let end = find_either(hostpart, b';', b'?').unwrap_or(hostpart.len());
+        let (hostport, tail) = hostpart.split_at(end);
+        let (params, headers) = match tail {
+            [] | [b'?', ..] => (&tail[..0], tail),
+            _ => split_at(tail, b'?'),
+        };
         let headers = headers.get(1..).unwrap_or(b"");
-        let (hostport, params) = split_at(before_headers, b';');
         let (host, port) = host_port(hostport)?;
         Ok(Self {
             raw,
@@ -185,16 +194,13 @@ impl<'a> Uri<'a> {
 /// [`UriError::Host`] or [`UriError::Port`].
 pub fn host_port(s: &[u8]) -> Result<(&[u8], Option<u16>), UriError> {
     let end = if s.first() == Some(&b'[') {
-        let close = memchr::memchr(b']', s).ok_or(UriError::Host)?;
+        let close = find(s, b']').ok_or(UriError::Host)?;
         let inner = core::str::from_utf8(&s[1..close]).map_err(|_| UriError::Host)?;
         inner.parse::<Ipv6Addr>().map_err(|_| UriError::Host)?;
         close + 1
     } else {
-        let end = memchr::memchr(b':', s).unwrap_or(s.len());
-        let fits = s[..end]
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(b));
-        if end == 0 || !fits {
+        let end = s.iter().position(|b| !is_host(*b)).unwrap_or(s.len());
+        if end == 0 || s.get(end).is_some_and(|b| *b != b':') {
             return Err(UriError::Host);
         }
         end
@@ -227,6 +233,9 @@ pub fn parse_ip(host: &[u8]) -> Option<IpAddr> {
 /// `%` escapes resolved; broken ones are kept.
 #[must_use]
 pub fn unescape(s: &[u8]) -> Vec<u8> {
+    if find(s, b'%').is_none() {
+        return s.to_vec();
+    }
     let mut out = Vec::with_capacity(s.len());
     let mut at = 0;
     while at < s.len() {
@@ -246,7 +255,7 @@ pub fn unescape(s: &[u8]) -> Vec<u8> {
 }
 
 fn split_at(s: &[u8], sep: u8) -> (&[u8], &[u8]) {
-    s.split_at(memchr::memchr(sep, s).unwrap_or(s.len()))
+    s.split_at(find(s, sep).unwrap_or(s.len()))
 }
 
 /// Parameters that must agree if either side has them (RFC 3261 §19.1.4).

@@ -4,6 +4,7 @@ use core::net::IpAddr;
 
 use crate::Transport;
 use crate::lex::{Params, is_lws, is_token, number, trim};
+use crate::scan::find;
 use crate::uri::{UriError, host_port, parse_ip};
 
 /// Why a text is no Via value.
@@ -38,26 +39,37 @@ impl<'a> Via<'a> {
     /// [`ViaError`] names the part that does not fit.
     pub fn parse(raw: &'a [u8]) -> Result<Self, ViaError> {
         let raw = trim(raw);
-        let slash1 = memchr::memchr(b'/', raw).ok_or(ViaError::Protocol)?;
+        if let Some((b"SIP/2.0/", rest)) = raw.split_at_checked(8)
+            && !rest.first().is_some_and(|b| is_lws(*b))
+        {
+            return Self::behind_version(rest);
+        }
+        let slash1 = find(raw, b'/').ok_or(ViaError::Protocol)?;
         let rest = &raw[slash1 + 1..];
-        let slash2 = memchr::memchr(b'/', rest).ok_or(ViaError::Protocol)?;
+        let slash2 = find(rest, b'/').ok_or(ViaError::Protocol)?;
         let name_fits = trim(&raw[..slash1]).eq_ignore_ascii_case(b"SIP");
         let version = trim(&rest[..slash2]);
         if !name_fits || version.is_empty() || !version.iter().all(|b| is_token(*b)) {
             return Err(ViaError::Protocol);
         }
-        let rest = trim(&rest[slash2 + 1..]);
+        Self::behind_version(trim(&rest[slash2 + 1..]))
+    }
+
+    fn behind_version(rest: &'a [u8]) -> Result<Self, ViaError> {
         let end = rest
             .iter()
             .position(|b| is_lws(*b))
             .ok_or(ViaError::Protocol)?;
         let transport = Transport::from_name(&rest[..end]);
         let rest = trim(&rest[end..]);
-        let semi = memchr::memchr(b';', rest).unwrap_or(rest.len());
+        let semi = find(rest, b';').unwrap_or(rest.len());
         let sent_by = trim(&rest[..semi]);
-        let (host, port) = match spaced_port(sent_by) {
-            Some((host, port)) => (host_port(host)?.0, Some(port)),
-            None => host_port(sent_by)?,
+        let (host, port) = match host_port(sent_by) {
+            Ok(sent_by) => sent_by,
+            Err(error) => match spaced_port(sent_by) {
+                Some((host, port)) => (host_port(host)?.0, Some(port)),
+                None => return Err(error.into()),
+            },
         };
         Ok(Self {
             transport,

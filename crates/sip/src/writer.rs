@@ -6,10 +6,11 @@
 
 use core::fmt;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
+use crate::scan::find;
 use crate::{HeaderName, Message, status};
 
 /// A message being written.
@@ -49,7 +50,8 @@ impl Writer {
         let mut w = Self {
             buf: Vec::with_capacity(768),
         };
-        let _ = write!(w.buf, "SIP/2.0 {code} {phrase}\r\n");
+        w.raw(b"SIP/2.0 ").number(code.into());
+        w.raw(b" ").raw(phrase.as_bytes()).raw(b"\r\n");
         let mut top = true;
         for value in request.values(HeaderName::Via) {
             w.buf.extend_from_slice(b"Via: ");
@@ -97,13 +99,13 @@ impl Writer {
             // `rport` without value: everything up to and including the name, then ours.
             let at = rport_end(value);
             self.buf.extend_from_slice(&value[..at]);
-            let _ = write!(self.buf, "={}", remote.port());
+            self.raw(b"=").number(remote.port().into());
             self.buf.extend_from_slice(&value[at..]);
         } else {
             self.buf.extend_from_slice(value);
         }
         if (asks_rport || !names_itself) && via.received() != Some(ip) {
-            let _ = write!(self.buf, ";received={ip}");
+            self.raw(b";received=").ip(ip);
         }
     }
 
@@ -141,6 +143,39 @@ impl Writer {
         self
     }
 
+    /// A decimal number, as part of a line.
+    pub fn number(&mut self, number: u32) -> &mut Self {
+        let mut digits = [0; 10];
+        let mut at = digits.len();
+        let mut rest = number;
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.raw(&digits[at..])
+    }
+
+    fn ip(&mut self, ip: IpAddr) -> &mut Self {
+        match ip {
+            IpAddr::V4(v4) => {
+                let [first, rest @ ..] = v4.octets();
+                self.number(first.into());
+                for octet in rest {
+                    self.raw(b".").number(octet.into());
+                }
+            }
+            // Writing to a Vec cannot fail.
+            IpAddr::V6(v6) => {
+                let _ = write!(self.buf, "{v6}");
+            }
+        }
+        self
+    }
+
     /// Ends the message without a body.
     #[must_use]
     pub fn finish(mut self) -> Bytes {
@@ -160,7 +195,8 @@ impl Writer {
     #[must_use]
     pub fn finish_with(mut self, content_type: &[u8], body: &[u8]) -> Bytes {
         self.header("Content-Type", content_type);
-        let _ = write!(self.buf, "Content-Length: {}\r\n\r\n", body.len());
+        self.raw(b"Content-Length: ").number(body.len() as u32);
+        self.raw(b"\r\n\r\n");
         self.buf.extend_from_slice(body);
         Bytes::from(self.buf)
     }
@@ -169,7 +205,7 @@ impl Writer {
 /// Behind the name of the valueless `rport` parameter in a Via value.
 fn rport_end(value: &[u8]) -> usize {
     let mut at = 0;
-    while let Some(semi) = memchr::memchr(b';', &value[at..]) {
+    while let Some(semi) = find(&value[at..], b';') {
         let from = at + semi + 1;
         let name = value[from..]
             .iter()
@@ -232,6 +268,18 @@ mod tests {
             m.via().unwrap().received(),
             Some("192.0.2.7".parse().unwrap())
         );
+    }
+
+    #[test]
+    fn numbers_are_decimal() {
+        let mut w = Writer::request("INFO", b"sip:a@b");
+        for number in [0, 9, 10, 65_535, u32::MAX] {
+            w.raw(b"X: ").number(number).raw(b"\r\n");
+        }
+        let m = Message::parse(w.finish(), Framing::Datagram).unwrap();
+        let all: Vec<_> = m.fields().iter().map(|f| m.field_value(f)).collect();
+        let numbers: [&[u8]; 6] = [b"0", b"9", b"10", b"65535", b"4294967295", b"0"];
+        assert_eq!(all, numbers);
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Registered {
 impl Listed {
     fn write(&self, writer: &mut Writer) {
         writer.raw(b"Contact: <").raw(&self.uri);
-        writer.raw(format!(">;expires={}", self.expires_s).as_bytes());
+        writer.raw(b">;expires=").number(self.expires_s);
         if self.q_milli < Q_MAX {
             writer.raw(format!(";q=0.{:03}", self.q_milli).as_bytes());
         }
@@ -91,7 +91,7 @@ impl Listed {
             writer.raw(&self.instance).raw(b">\"");
         }
         if self.reg_id != 0 {
-            writer.raw(format!(";reg-id={}", self.reg_id).as_bytes());
+            writer.raw(b";reg-id=").number(self.reg_id);
         }
         if let Some(gruus) = &self.gruus {
             writer.raw(b";pub-gruu=\"").raw(gruus.public.as_bytes());

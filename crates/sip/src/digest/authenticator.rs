@@ -50,6 +50,10 @@ impl AuthenticatorConfig {
 pub struct Authenticator {
     realm: Box<str>,
     algorithms: Vec<Algorithm>,
+    /// What stands in a challenge before the nonce, but for the header's name, and for each
+    /// algorithm what stands behind it.
+    before_nonce: Box<str>,
+    behind_nonce: Vec<Box<str>>,
     nonces: Nonces,
     replays: Replays,
 }
@@ -109,6 +113,12 @@ impl Authenticator {
         Self {
             nonces: Nonces::new(&config.cluster_key, config.nonce_lifetime, config.seed),
             replays: Replays::new(config.replay_nonces_max, config.nonce_lifetime),
+            before_nonce: format!(": Digest realm=\"{}\", nonce=\"", config.realm).into(),
+            behind_nonce: config
+                .algorithms
+                .iter()
+                .map(|algorithm| format!("\", algorithm={}, qop=\"auth\"", algorithm.name()).into())
+                .collect(),
             realm: config.realm,
             algorithms: config.algorithms,
         }
@@ -132,21 +142,16 @@ impl Authenticator {
     ) {
         let nonce = self.nonces.issue(now, to);
         let stale: &[u8] = match verdict {
-            Some(Verdict::Stale) => b", stale=true",
-            _ => b"",
+            Some(Verdict::Stale) => b", stale=true\r\n",
+            _ => b"\r\n",
         };
-        for algorithm in &self.algorithms {
+        for behind_nonce in &self.behind_nonce {
             response
                 .raw(side.challenge_header().as_str().as_bytes())
-                .raw(b": Digest realm=\"")
-                .raw(self.realm.as_bytes())
-                .raw(b"\", nonce=\"")
+                .raw(self.before_nonce.as_bytes())
                 .raw(&nonce)
-                .raw(b"\", algorithm=")
-                .raw(algorithm.name().as_bytes())
-                .raw(b", qop=\"auth\"")
-                .raw(stale)
-                .raw(b"\r\n");
+                .raw(behind_nonce.as_bytes())
+                .raw(stale);
         }
     }
 

@@ -102,10 +102,8 @@ fn number(bytes: &[u8]) -> u64 {
 fn encode(bytes: &[u8; BYTES]) -> [u8; NONCE_CHARS] {
     let mut text = [0; NONCE_CHARS];
     for (four, three) in text.chunks_exact_mut(4).zip(bytes.chunks_exact(3)) {
-        let bits = number(three);
-        for (at, c) in four.iter_mut().enumerate() {
-            *c = ALPHABET[(bits >> (18 - 6 * at)) as usize & 63];
-        }
+        let bits = u32::from(three[0]) << 16 | u32::from(three[1]) << 8 | u32::from(three[2]);
+        four.copy_from_slice(&[18, 12, 6, 0].map(|shift| ALPHABET[(bits >> shift & 63) as usize]));
     }
     text
 }
@@ -115,26 +113,28 @@ fn decode(text: &[u8]) -> Option<[u8; BYTES]> {
         return None;
     }
     let mut bytes = [0; BYTES];
+    let mut all = 0;
     for (three, four) in bytes.chunks_exact_mut(3).zip(text.chunks_exact(4)) {
-        let mut bits = 0;
-        for c in four {
-            bits = bits << 6 | u32::from(sextet(*c)?);
-        }
+        let sextets = [four[0], four[1], four[2], four[3]].map(|c| SEXTETS[usize::from(c)]);
+        let bits = sextets.iter().fold(0, |bits, s| bits << 6 | u32::from(*s));
+        all = sextets.iter().fold(all, |all, s| all | s);
         three.copy_from_slice(&bits.to_be_bytes()[1..]);
     }
-    Some(bytes)
+    (all < NO_SEXTET).then_some(bytes)
 }
 
-const fn sextet(c: u8) -> Option<u8> {
-    Some(match c {
-        b'A'..=b'Z' => c - b'A',
-        b'a'..=b'z' => c - b'a' + 26,
-        b'0'..=b'9' => c - b'0' + 52,
-        b'-' => 62,
-        b'_' => 63,
-        _ => return None,
-    })
-}
+/// What each character of [`ALPHABET`] stands for.
+const SEXTETS: [u8; 256] = {
+    let mut table = [NO_SEXTET; 256];
+    let mut at = 0;
+    while at < ALPHABET.len() {
+        table[ALPHABET[at] as usize] = at as u8;
+        at += 1;
+    }
+    table
+};
+/// For a character that is not in the alphabet; its bit is in no sextet.
+const NO_SEXTET: u8 = 64;
 
 const BYTES: usize = 30;
 /// How many of them the proof covers.

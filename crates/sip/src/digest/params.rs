@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use crate::lex::{is_lws, is_token};
+use crate::scan::find;
 
 /// The most parameters of one challenge or credentials; more is malformed.
 const PARAMS_MAX: usize = 32;
@@ -39,7 +40,7 @@ impl<'a> Value<'a> {
     /// The value with quoted pairs resolved.
     #[must_use]
     pub fn unescaped(self) -> Cow<'a, [u8]> {
-        if memchr::memchr(b'\\', self.0).is_none() {
+        if find(self.0, b'\\').is_none() {
             return Cow::Borrowed(self.0);
         }
         let mut out = Vec::with_capacity(self.0.len());
@@ -118,19 +119,21 @@ impl<'a> Items<'a> {
         let inner = &self.rest[1..];
         let mut at = 0;
         loop {
-            match inner.get(at) {
-                None => return Err(ParamError::Form),
-                Some(b'"') => break,
-                Some(b'\\') => at += 2,
-                Some(_) => at += 1,
+            let rest = inner.get(at..).ok_or(ParamError::Form)?;
+            let special = rest.iter().position(|b| matches!(b, b'"' | b'\\'));
+            at += special.ok_or(ParamError::Form)?;
+            if inner[at] == b'"' {
+                break;
             }
+            at += 2;
         }
         self.rest = &inner[at + 1..];
         Ok(&inner[..at])
     }
 
     fn take_while(&mut self, fits: impl Fn(u8) -> bool) -> &'a [u8] {
-        let end = self.rest.iter().take_while(|b| fits(**b)).count();
+        let end = self.rest.iter().position(|b| !fits(*b));
+        let end = end.unwrap_or(self.rest.len());
         let (taken, rest) = self.rest.split_at(end);
         self.rest = rest;
         taken

@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::io::Write as _;
 use std::ops::Range;
 
+use crate::scan::find;
 use crate::{Payload, Transport};
 
 /// Numbers nobody can predict without the seeds.
@@ -98,7 +99,7 @@ pub(super) fn via_line(request: &[u8]) -> &[u8] {
 
 /// The first line with its line end.
 fn first_line(text: &[u8]) -> Range<usize> {
-    0..memchr::memchr(b'\n', text).map_or(text.len(), |lf| lf + 1)
+    0..find(text, b'\n').map_or(text.len(), |lf| lf + 1)
 }
 
 fn hex(digits: &[u8]) -> Option<u64> {

@@ -8,6 +8,7 @@ use super::{
     InviteClientInput, Kind, NOTHING, NonInviteClient, NonInviteClientInput, Timer, Transactions,
     derive,
 };
+use crate::scan::find;
 use crate::{Destination, Flow, ListenerId, Message, Method, Payload, Transmit, Transport};
 
 /// The largest request that goes over UDP when the way could be changed (RFC 3261 §18.1.1).
@@ -69,7 +70,7 @@ impl Transactions {
     /// a peer behind NAT can be reached in no other way.
     pub fn request(&mut self, now: Time, to: Destination, request: &[u8]) -> ClientId {
         let token = self.tokens.token();
-        let space = memchr::memchr(b' ', request).unwrap_or(request.len());
+        let space = find(request, b' ').unwrap_or(request.len());
         let method = Method::from_bytes(&request[..space]);
         let (to, udp) = self.larger_way(to, request.len());
         let client = Client {
