@@ -34,6 +34,8 @@ pub enum Identity {
 pub struct Credentials<'t> {
     /// Whose they are.
     pub identity: Identity,
+    /// The user, if they are the user's own and not a device's.
+    pub user: Option<&'t Arc<User>>,
     /// The secret.
     pub secret: &'t DigestSecret,
 }

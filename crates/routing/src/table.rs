@@ -96,8 +96,12 @@ impl Table {
     #[must_use]
     pub fn credentials(&self, auth_name: &str) -> Option<Credentials<'_>> {
         let login = self.logins.get(auth_name)?;
+        let mut own = None;
         let (identity, account, secret) = match login {
-            Login::User(user) => (Identity::User(user.id), user.account, &user.secret),
+            Login::User(user) => {
+                own = Some(user);
+                (Identity::User(user.id), user.account, &user.secret)
+            }
             Login::Device { device, account } => {
                 (Identity::User(device.user), *account, &device.secret)
             }
@@ -109,7 +113,11 @@ impl Table {
             }
         };
         let enabled = self.account(account).is_some_and(|a| a.enabled);
-        enabled.then_some(Credentials { identity, secret })
+        enabled.then_some(Credentials {
+            identity,
+            user: own,
+            secret,
+        })
     }
 
     /// A tenant.

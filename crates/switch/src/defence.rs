@@ -41,6 +41,19 @@ const SCANNERS: [&[u8]; 8] = [
     b"VaxSIPUserAgent",
 ];
 
+/// The first letters of [`SCANNERS`] in either case: most of a User-Agent is passed over by these.
+const BEGINS_SCANNER: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < SCANNERS.len() {
+        let first = SCANNERS[at][0];
+        table[first.to_ascii_lowercase() as usize] = true;
+        table[first.to_ascii_uppercase() as usize] = true;
+        at += 1;
+    }
+    table
+};
+
 /// A ban in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ban {
@@ -157,17 +170,12 @@ impl Defence {
     /// Whether a User-Agent is that of a known scanner.
     #[must_use]
     pub fn is_scanner(agent: &[u8]) -> bool {
-        SCANNERS.iter().any(|name| {
-            // Most phones' names lack even the first letter of most scanners'.
-            memchr::memchr2(
-                name[0].to_ascii_lowercase(),
-                name[0].to_ascii_uppercase(),
-                agent,
-            )
-            .is_some()
-                && agent
-                    .windows(name.len())
-                    .any(|window| window.eq_ignore_ascii_case(name))
+        (0..agent.len()).any(|at| {
+            BEGINS_SCANNER[usize::from(agent[at])]
+                && SCANNERS.iter().any(|name| {
+                    let part = agent.get(at..at + name.len());
+                    part.is_some_and(|part| part.eq_ignore_ascii_case(name))
+                })
         })
     }
 

@@ -1,7 +1,9 @@
 //! REGISTER, and digest for whoever has to prove something.
 
+use std::sync::Arc;
+
 use clock::Time;
-use model::UserId;
+use model::{User, UserId};
 use registrar::Registered;
 use routing::Identity;
 use sip::digest::{Algorithm, Credentials, Refusal, Side, Verdict};
@@ -25,9 +27,12 @@ impl Switch {
             self.reply(flow, message, w);
             return;
         }
-        let verdict = match self.authenticate(now, flow, message, Side::UserAgent) {
-            Ok(Some(Identity::User(id))) => {
-                match self.registrant(message).filter(|(user, ..)| *user == id) {
+        let verdict = match self.prove(now, flow, message, Side::UserAgent) {
+            Ok(Some(proven)) => {
+                let registrant = self
+                    .registrant(message, proven.user.as_ref())
+                    .filter(|(user, ..)| proven.identity == Identity::User(*user));
+                match registrant {
                     Some((_, aor, contacts_max)) => {
                         self.register(now, flow, message, &aor, contacts_max);
                     }
@@ -36,15 +41,11 @@ impl Switch {
                 }
                 return;
             }
-            Ok(Some(Identity::Customer(_))) => {
-                self.answer_plainly(flow, message, 403);
-                return;
-            }
             Ok(None) => None,
             Err(verdict) => verdict,
         };
         if verdict == Some(Verdict::Refused(Refusal::Replayed))
-            && let Some((_, aor, contacts_max)) = self.registrant(message)
+            && let Some((_, aor, contacts_max)) = self.registrant(message, None)
             && let Ok(request) = registrar::from_message(message, flow, &aor, contacts_max)
             && let Some(registered) = self.registrar.repeated(now, &request)
         {
@@ -94,20 +95,20 @@ impl Switch {
     /// (RFC 3261 §8.2.7).
     fn stateless(&self, flow: Flow, message: &Message, status: u16, phrase: &str) -> Writer {
         let tag = self.stateless_tag(message);
-        Writer::response(message, flow.remote, status, phrase, tag.as_bytes())
+        Writer::response(message, flow.remote, status, phrase, &tag)
     }
 
-    fn stateless_tag(&self, message: &Message) -> String {
+    fn stateless_tag(&self, message: &Message) -> [u8; 16] {
         let origin = (message.header(N::Via), message.call_id());
         let origin = self.owners.hasher().hash_one(origin);
-        format!("{origin:016x}")
+        core::array::from_fn(|at| b"0123456789abcdef"[(origin >> (60 - 4 * at)) as usize & 15])
     }
 
     /// Whether an ACK is that of an answer made without a transaction: it has the Via and Call-ID
     /// of its INVITE (RFC 3261 §17.1.1.3), of which our tag was made.
     pub(crate) fn acknowledges_challenge(&self, ack: &Message) -> bool {
         let tag = ack.to().ok().and_then(|to| to.tag());
-        tag.is_some_and(|tag| tag == self.stateless_tag(ack).as_bytes())
+        tag.is_some_and(|tag| tag == self.stateless_tag(ack))
     }
 
     fn reply(&mut self, flow: Flow, message: &Message, w: Writer) {
@@ -128,7 +129,12 @@ impl Switch {
     }
 
     /// The user that To names, its address of record, and how many contacts it may have.
-    fn registrant(&self, message: &Message) -> Option<(UserId, String, u16)> {
+    /// `likely` is most probably that user, which saves looking for it.
+    fn registrant(
+        &self,
+        message: &Message,
+        likely: Option<&Arc<User>>,
+    ) -> Option<(UserId, String, u16)> {
         let to = message.to().ok()?;
         let uri = Uri::parse(to.uri).ok()?;
         let name = uri.user_unescaped();
@@ -137,8 +143,11 @@ impl Switch {
             || uri.host_ip().is_some()
             || uri.host.eq_ignore_ascii_case(b"localhost");
         let name = core::str::from_utf8(&name).ok().filter(|_| ours)?;
-        let user = self.routes.user_named(name)?;
-        Some((user.id, format!("{name}@{domain}"), user.contacts_max))
+        let user = match likely.filter(|user| user.name == name) {
+            Some(user) => user,
+            None => self.routes.user_named(name)?,
+        };
+        Some((user.id, [name, "@", domain].concat(), user.contacts_max))
     }
 
     fn register(&mut self, now: Time, flow: Flow, message: &Message, aor: &str, contacts_max: u16) {
@@ -181,6 +190,17 @@ impl Switch {
         message: &Message,
         side: Side,
     ) -> Result<Option<Identity>, Option<Verdict>> {
+        let proven = self.prove(now, flow, message, side)?;
+        Ok(proven.map(|proven| proven.identity))
+    }
+
+    fn prove(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        message: &Message,
+        side: Side,
+    ) -> Result<Option<Proven>, Option<Verdict>> {
         if message
             .header(N::Authorization)
             .or(message.header(N::ProxyAuthorization))
@@ -204,7 +224,10 @@ impl Switch {
         let known = core::str::from_utf8(&username)
             .ok()
             .and_then(|n| self.routes.credentials(n));
-        let identity = known.as_ref().map(|k| k.identity);
+        let proven = known.as_ref().map(|k| Proven {
+            identity: k.identity,
+            user: k.user.cloned(),
+        });
         let secret = known.map(|k| match credentials.algorithm {
             Some(Algorithm::Sha256 | Algorithm::Sha256Sess) => k.secret.sha256.as_bytes(),
             _ => k.secret.md5.as_bytes(),
@@ -216,7 +239,7 @@ impl Switch {
         match verdict {
             Verdict::Granted => {
                 self.defence.note_success(from);
-                Ok(identity)
+                Ok(proven)
             }
             Verdict::Stale => Err(Some(verdict)),
             // A REGISTER that comes again because its answer was lost is no failure: its caller
@@ -266,4 +289,11 @@ impl Switch {
             .challenge(now, flow.remote.ip(), side, verdict, &mut w);
         self.transactions.respond(now, server, status, w.finish());
     }
+}
+
+/// Whom credentials prove the sender of a request to be.
+struct Proven {
+    identity: Identity,
+    /// The user, if its own name was used and not a device's.
+    user: Option<Arc<User>>,
 }
