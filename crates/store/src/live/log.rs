@@ -12,7 +12,7 @@ mod file;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -50,7 +50,7 @@ impl LiveLog {
             .spawn(move || run(file, &orders, &report))?;
         Ok(Self {
             names,
-            pending: Batch::new(),
+            pending: Batch::default(),
             in_flight: false,
             oversized: 0,
             work: Some(work),
@@ -163,7 +163,31 @@ impl Drop for LiveLog {
 }
 
 /// The newest state of bindings that changed, by the hash of their names.
-type Batch = HashMap<u128, Change>;
+type Batch = ByName<Change>;
+
+/// A map by the hashes of names, which need no hashing again.
+type ByName<V> = HashMap<u128, V, BuildHasherDefault<NameIsHash>>;
+
+/// The low half of a name's hash.
+#[derive(Default)]
+struct NameIsHash(u64);
+
+impl Hasher for NameIsHash {
+    fn write_u128(&mut self, name: u128) {
+        self.0 = name as u64;
+    }
+
+    /// Not used: names are numbers.
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// The newest state of a binding.
 enum Change {

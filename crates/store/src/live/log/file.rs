@@ -1,13 +1,12 @@
 //! The log file: frames at its end, an index of the newest frame of each binding, and
 //! compaction when more than half of it is out of date.
 
-use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{Batch, Change, Durability, NameHasher, codec};
+use super::{Batch, ByName, Change, Durability, NameHasher, codec};
 use crate::StoreError;
 use crate::frame::{self, FrameReader};
 use crate::live::BindingRecord;
@@ -20,7 +19,7 @@ pub(super) struct LogFile {
     /// Where the next frame goes. The file is longer only after a write that failed.
     end: u64,
     /// The newest frame of each binding that is saved, by the hash of its name.
-    index: HashMap<u128, Slot>,
+    index: ByName<Slot>,
     /// Bytes of the frames in `index`.
     live_bytes: u64,
     /// A log that is not longer is left as it is.
@@ -43,7 +42,7 @@ impl LogFile {
             names,
             file,
             end: 0,
-            index: HashMap::new(),
+            index: ByName::default(),
             live_bytes: 0,
             compact_beyond: COMPACT_MIN,
         };
@@ -173,7 +172,7 @@ impl LogFile {
         let mut out = io::BufWriter::with_capacity(COPY_BUFFER, &file);
         out.write_all(&MAGIC)?;
         let mut end = MAGIC.len() as u64;
-        let mut index = HashMap::with_capacity(live.len());
+        let mut index = ByName::with_capacity_and_hasher(live.len(), Default::default());
         let mut live = live.into_iter().peekable();
         let mut reader = self.reader()?;
         let mut bytes = Vec::new();

@@ -92,7 +92,7 @@ fn a_foreign_file_is_refused() {
 fn a_batch_that_failed_goes_out_again_unless_it_is_out_of_date() {
     let dir = tempfile::tempdir().unwrap();
     let mut log = LiveLog::open(&dir.path().join("log")).unwrap();
-    let mut batch = Batch::new();
+    let mut batch = Batch::default();
     for n in 1..=3 {
         let record = samples::binding(n, 10, b"failed");
         batch.insert(
