@@ -84,8 +84,9 @@ pub struct Switch {
 }
 
 /// Nonces whose use is remembered, against replays. A phone that uses an older one again is asked
-/// for fresh credentials; more would only cost memory, for most use each nonce once.
-const REPLAY_NONCES_MAX: usize = 65_536;
+/// for fresh credentials; more would only cost memory, for most use each nonce once. As many as
+/// two hash tables of 32,768 places hold.
+const REPLAY_NONCES_MAX: usize = 57_344;
 /// How often the names of gateways are looked up anew.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(60);
 
