@@ -185,7 +185,7 @@ impl<'a> Params<'a> {
         }
         // Nothing is quoted, so each semicolon divides.
         loop {
-            let end = rest.iter().position(|b| *b == b';').unwrap_or(rest.len());
+            let end = find(rest, b';').unwrap_or(rest.len());
             if let Some(value) = named(trim(&rest[..end]), name.as_bytes()) {
                 return Some(value);
             }

@@ -94,7 +94,6 @@ impl Writer {
         };
         let ip = remote.ip().to_canonical();
         let asks_rport = via.params.find("rport") == Some(None);
-        let names_itself = crate::uri::parse_ip(via.host) == Some(ip);
         if asks_rport {
             // `rport` without value: everything up to and including the name, then ours.
             let at = rport_end(value);
@@ -104,8 +103,16 @@ impl Writer {
         } else {
             self.buf.extend_from_slice(value);
         }
-        if (asks_rport || !names_itself) && via.received() != Some(ip) {
-            self.raw(b";received=").ip(ip);
+        // Most name their address in its usual form, which is not parsed to be compared.
+        let before = self.buf.len();
+        self.raw(b";received=");
+        let text = self.buf.len();
+        self.ip(ip);
+        let names_itself =
+            || self.buf[text..] == *via.host || crate::uri::parse_ip(via.host) == Some(ip);
+        let is_wanted = (asks_rport || !names_itself()) && via.received() != Some(ip);
+        if !is_wanted {
+            self.buf.truncate(before);
         }
     }
 
