@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How an [`crate::Engine`] is set up. [`EngineConfig::new`] gives everything but the addresses.
@@ -32,6 +33,8 @@ pub struct EngineConfig {
     pub receive_buffer_bytes: usize,
     /// Whether plain RTP over IPv4 is relayed by a program in the kernel.
     pub kernel: KernelPath,
+    /// Where recordings are kept; `None`: there are none.
+    pub recordings: Option<PathBuf>,
 }
 
 impl EngineConfig {
@@ -49,6 +52,7 @@ impl EngineConfig {
             tick: Duration::from_millis(1),
             receive_buffer_bytes: 128 * 1024,
             kernel: KernelPath::Auto,
+            recordings: None,
         }
     }
 

@@ -1,8 +1,10 @@
 //! The engine: sessions as the switch sees them.
 
+mod act;
 mod codecs;
 mod late_echo;
 mod negotiate;
+mod record;
 mod secure;
 mod secured;
 mod session;
@@ -28,6 +30,7 @@ use crate::full::{Place, Stage};
 use crate::kernel::Kernel;
 use crate::options::Options;
 use crate::ports::Ports;
+use crate::recording::{Recorded, Recorder};
 use crate::report::SessionReport;
 use crate::worker::{Command, Handle, MediumId};
 use negotiate::parse;
@@ -48,6 +51,8 @@ pub struct Engine {
     identity: Arc<Identity>,
     /// Detaches its program when it goes, after the workers.
     _kernel: Option<Kernel>,
+    /// `None` without a directory for recordings.
+    recorder: Option<Recorder>,
 }
 
 impl Engine {
@@ -73,7 +78,10 @@ impl Engine {
             })
             .collect::<Result<_, _>>()?;
         let ports = || Ports::new(&config.ports, config.quarantine);
+        let recorder = config.recordings.clone();
+        let recorder = recorder.map(|dir| Recorder::start(dir, Arc::clone(&wake)));
         Ok(Self {
+            recorder: recorder.transpose()?,
             ports: [ports(), ports()],
             workers,
             sessions: HashMap::new(),
@@ -233,7 +241,7 @@ impl Engine {
     /// Puts a stage on the full path of a medium, counted from 0, or takes the one in that place
     /// away. Nothing happens for a session or medium that is not there.
     pub(crate) fn set_stage(
-        &mut self,
+        &self,
         session: u64,
         stream: usize,
         place: Place,
@@ -291,7 +299,8 @@ impl Engine {
 
     /// The next thing that happened, if any.
     pub fn poll_event(&mut self) -> Option<MediaEvent> {
-        self.events.try_recv().ok()
+        let recorded = || self.recorder.as_ref()?.poll().map(MediaEvent::Recorded);
+        self.events.try_recv().ok().or_else(recorded)
     }
 
     /// What the workers counted.
@@ -339,6 +348,10 @@ impl Drop for Engine {
         // All are told before the first is waited for.
         self.workers.iter_mut().for_each(Handle::stop);
         self.workers.iter_mut().for_each(Handle::join);
+        // The workers have dropped their taps: what they held is on its way.
+        if let Some(recorder) = &mut self.recorder {
+            recorder.stop();
+        }
     }
 }
 
@@ -386,7 +399,7 @@ impl Side {
 }
 
 /// Something the switch should know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MediaEvent {
     /// A side that should send was silent for the configured time. Said once per silence: it is
     /// said again only after the side was heard or negotiated anew.
@@ -408,6 +421,15 @@ pub enum MediaEvent {
         /// For how long.
         duration_ms: u32,
     },
+    /// What was played to a side is over. Not said of what was stopped or replaced.
+    Played {
+        /// The session.
+        session: u64,
+        /// Who heard it.
+        side: Side,
+    },
+    /// A recording has ended, well or badly.
+    Recorded(Recorded),
 }
 
 /// How many ports there are.

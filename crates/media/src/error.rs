@@ -39,6 +39,15 @@ pub enum MediaError {
     /// A session that relays was asked to echo, or the other way round.
     #[error("the session is of another kind")]
     OtherKind,
+    /// The session is unknown.
+    #[error("no such session")]
+    NoSession,
+    /// The session has no voice that can be handled here, or not yet.
+    #[error("no audio of a known codec")]
+    NoAudio,
+    /// There is no directory for recordings, or no recording that goes on.
+    #[error("there is no recording")]
+    NoRecordings,
     /// We have no address of this family.
     #[error("no interface for {0:?}")]
     NoInterface(AddressFamily),

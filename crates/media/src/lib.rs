@@ -7,6 +7,7 @@
 //! Whose packets are relayed, and where to, is decided by the source module; its documentation
 //! states the rule.
 
+mod actions;
 mod bind;
 mod channel;
 mod config;
@@ -19,6 +20,7 @@ mod kernel;
 mod options;
 mod ports;
 mod quality;
+mod recording;
 mod report;
 mod source;
 mod sys;
@@ -26,10 +28,13 @@ mod tally;
 mod transcode;
 mod worker;
 
+pub use actions::{AUDIO_MAX_S, Audio, Barrier, DigitForm, Passage, PlayOptions, Prompt, Times};
+pub use audio::{Key, Sine, Tone};
 pub use config::{AddressFamily, EngineConfig, Interface, KernelPath};
 pub use counters::{Counters, DropReason};
 pub use engine::{Engine, MediaEvent, Negotiation, PortUsage, Side};
 pub use error::{MediaError, StartError};
 pub use options::{CodecChanges, Feedback, Ice, Options, RtcpMux, SourcePolicy, Transport};
+pub use recording::{Recorded, RecordingOptions, RecordingOutcome};
 pub use report::{LegReport, PeerReport, SessionReport};
 pub use rtp::Slice;

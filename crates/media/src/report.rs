@@ -9,6 +9,8 @@ pub struct SessionReport {
     pub a: LegReport,
     /// What came from side B. Empty in an echo session.
     pub b: LegReport,
+    /// The files of its recordings, part by part; the last may still be written.
+    pub recordings: Vec<String>,
 }
 
 /// What was received from one side, over all its RTP streams.

@@ -14,6 +14,7 @@ use tokio::sync::broadcast;
 
 use crate::machine::{Effect, SwitchMachine};
 use crate::quality::Quality;
+use crate::recording::{self, Outcomes};
 use crate::visit::Visit;
 
 /// Bits of a media session's number that are the key of its call.
@@ -29,6 +30,8 @@ pub(crate) struct SwitchHost {
     event_sequence: u64,
     /// Of the calls that ended.
     pub(crate) quality: Quality,
+    /// Recordings that ended.
+    pub(crate) recordings: Outcomes,
     /// Entries the journal had no room for.
     pub(crate) entries_lost: u64,
     /// Signs of life among the entries of the journal.
@@ -51,6 +54,7 @@ impl SwitchHost {
             events,
             event_sequence: 0,
             quality: Quality::default(),
+            recordings: Outcomes::default(),
             entries_lost: 0,
             heartbeats: 0,
         }
@@ -98,7 +102,12 @@ impl SwitchHost {
                     .switch
                     .handle_media_silent(now, CallKey(session & CALL_BITS)),
                 // Who hears it has heard it: the other side.
-                MediaEvent::Key { .. } => {}
+                MediaEvent::Key { .. } | MediaEvent::Played { .. } => {}
+                MediaEvent::Recorded(recorded) => {
+                    recording::log(&recorded);
+                    self.recordings.record(&recorded.outcome);
+                    self.announce(now, || recording::describe(&recorded));
+                }
             }
         }
     }
@@ -116,17 +125,29 @@ impl SwitchHost {
 
     fn tell(&mut self, now: Time, event: &Event, switch: &Switch) {
         log(event, switch);
+        self.announce(now, || {
+            let (topic, data) = describe(event);
+            (topic, name_of(event), data)
+        });
+    }
+
+    /// Tells those who watch, if anybody does: topic, name and data.
+    fn announce(
+        &mut self,
+        now: Time,
+        describe: impl FnOnce() -> (&'static str, &'static str, serde_json::Value),
+    ) {
         self.event_sequence += 1;
         if self.events.receiver_count() == 0 {
             return;
         }
-        let (topic, data) = describe(event);
+        let (topic, name, data) = describe();
         // Without a receiver nobody watches.
         let _ = self.events.send(PlatformEvent {
             sequence: self.event_sequence,
             at_us: now.as_micros(),
             topic: topic.into(),
-            name: name_of(event).into(),
+            name: name.into(),
             data,
         });
     }
@@ -208,6 +229,7 @@ fn status_of(error: &MediaError) -> u16 {
         | MediaError::Socket(_)
         | MediaError::Codec(_)
         | MediaError::NoRandomness => 503,
+        MediaError::NoAudio | MediaError::NoSession | MediaError::NoRecordings => 500,
         MediaError::OtherKind => 500,
     }
 }

@@ -17,6 +17,7 @@ mod metrics;
 mod options;
 mod platform;
 mod quality;
+mod recording;
 mod signals;
 mod up;
 mod visit;

@@ -249,6 +249,17 @@ fn media(out: &mut Page, host: &SwitchHost) {
     );
     out.one("tandem_rtp_ports_used", "gauge", "Ports in use", ports.used);
     out.one("tandem_rtp_ports_free", "gauge", "Ports free", ports.free);
+    let name = "tandem_recordings_total";
+    out.head(name, "counter", "Recordings that ended, by how");
+    let ended = host.recordings;
+    for (outcome, count) in [
+        ("finished", ended.finished),
+        ("damaged", ended.damaged),
+        ("repaired", ended.repaired),
+        ("failed", ended.failed),
+    ] {
+        out.line(name, &[("outcome", outcome)], count);
+    }
     quality(out, host);
 }
 

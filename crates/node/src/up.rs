@@ -152,6 +152,7 @@ fn ship(data: &Data, cdrs: &Arc<dyn CdrStore>) -> Result<ShipperThread> {
 fn start_engine(options: &UpOptions, settings: &model::Settings, net: &Net) -> Result<Engine> {
     let (first, last) = options.rtp_ports;
     let mut config = EngineConfig::new(first..=last);
+    config.recordings = Some(options.data.join("recordings"));
     let interface = |bind: IpAddr| Interface {
         bind,
         advertised: addresses::advertised(options, bind),

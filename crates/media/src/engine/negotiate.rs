@@ -180,6 +180,7 @@ impl Engine {
         offers: &[Wish],
         answers: Option<&[Wish]>,
     ) {
+        let id = session;
         let Some(session) = self.sessions.get_mut(&session) else {
             return;
         };
@@ -226,6 +227,7 @@ impl Engine {
             sides: expected,
         });
         self.workers[session.worker].send(commands);
+        self.renew_actions(id);
     }
 
     /// The family to face the author of a description in: the one it names, if we have it.

@@ -1,6 +1,6 @@
 //! What the engine knows of a session.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::Side;
 use super::secure::{Facing, Towards};
@@ -8,11 +8,13 @@ use super::terms::Wish;
 use rtp::Impairment;
 use sdp::Media;
 
+use crate::actions::{Gate, Playing};
 use crate::channel::Role;
 use crate::config::AddressFamily;
 use crate::formats::Formats;
 use crate::options::Options;
 use crate::quality::CodecNote;
+use crate::recording::Running;
 use crate::report::{LegReport, PeerReport, SessionReport};
 use crate::tally::StreamStats;
 use crate::transcode::Plan;
@@ -29,6 +31,14 @@ pub(crate) struct Session {
     pub(crate) offer: Option<Offer>,
     /// How many descriptions of our own were made.
     pub(crate) version: u64,
+    /// The recording that goes on.
+    pub(crate) recording: Option<Running>,
+    /// The files of all recordings, part by part.
+    pub(crate) recordings: Vec<String>,
+    /// `None` while nothing is held up.
+    pub(crate) gate: Option<Arc<Gate>>,
+    /// What each side hears in place of the other.
+    pub(crate) playing: [Option<Arc<Mutex<Playing>>>; 2],
 }
 
 /// One medium, by its place among the `m=` lines.
@@ -77,6 +87,10 @@ impl Session {
             streams: Vec::new(),
             offer: None,
             version: 0,
+            recording: None,
+            recordings: Vec::new(),
+            gate: None,
+            playing: [None, None],
         }
     }
 
@@ -84,6 +98,7 @@ impl Session {
         let mut report = SessionReport {
             a: self.leg(Side::A),
             b: self.leg(Side::B),
+            recordings: self.recordings.clone(),
         };
         if self.role == Role::Relay {
             let (a, b) = (&report.a, &report.b);

@@ -60,6 +60,12 @@ impl Wish {
         found.map_or("", |(_, name)| name)
     }
 
+    /// Payload types with their names, in the order of preference.
+    pub(crate) fn codecs(&self) -> impl Iterator<Item = (u8, &str)> {
+        let codecs = self.codecs.iter();
+        codecs.map(|(payload_type, name)| (*payload_type, name.as_str()))
+    }
+
     /// Whether a packet is to be expected from its author, given what the other side wants.
     pub(crate) fn will_send_to(&self, other: &Self) -> bool {
         self.sends && other.receives

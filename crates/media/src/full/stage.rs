@@ -32,7 +32,7 @@ pub(crate) trait Stage: fmt::Debug + Send {
 
 /// Where a stage stands. A packet passes the stages of its medium in this order, whichever side
 /// it comes from; of each there is one at most.
-#[allow(dead_code, reason = "the stages that use it are yet to come")]
+#[allow(dead_code, reason = "transcoding is yet to come")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Place {
     /// Sees what came as it came: the recorder of both legs.

@@ -131,7 +131,7 @@ fn rtp(sequence: u16, text: &str) -> Vec<u8> {
 
 #[test]
 fn a_stage_adds_packets_and_is_called_when_its_time_has_come() {
-    let mut call = call();
+    let call = call();
     let stage = Box::<Doubler>::default();
     call.engine.set_stage(1, 0, Place::Transcode, Some(stage));
     call.a.send_to(&rtp(1, "a."), call.towards_b).expect("sent");
@@ -141,7 +141,7 @@ fn a_stage_adds_packets_and_is_called_when_its_time_has_come() {
 
 #[test]
 fn stages_stand_in_the_order_of_their_places_and_go_again() {
-    let mut call = call();
+    let call = call();
     let stage = Box::<Doubler>::default();
     call.engine.set_stage(1, 0, Place::Transcode, Some(stage));
     call.engine

@@ -62,7 +62,6 @@ pub(crate) enum Command {
         side: Side,
         terms: Terms,
     },
-    #[allow(dead_code, reason = "the stages that use it are yet to come")]
     /// A step of the full path, or none in that place.
     Stage {
         medium: MediumId,

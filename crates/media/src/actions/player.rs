@@ -1,0 +1,359 @@
+//! Plays to a side in place of what the other side sends.
+//!
+//! It is a source of its own, with an SSRC of its own: whoever was relayed goes on where it was
+//! when the player stops. Frames of 20 ms are made on the worker as their time comes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use audio::{Codec, Encoder, Key, OpusOptions, ToneGenerator};
+use rtp::{Header, TelephoneEvent};
+
+use super::{DigitForm, PlayOptions, Prompt, Times};
+use crate::engine::{MediaEvent, Side};
+use crate::full::{Outbox, Packet, Part, Stage};
+
+/// Plays to both sides or one.
+#[derive(Debug)]
+pub(crate) struct PlayerStage {
+    session: u64,
+    /// By the side that hears it. Shared with the stage that takes this one's place when
+    /// something changes for the other side; locked once in 20 ms.
+    playing: [Option<Arc<Mutex<Playing>>>; 2],
+    /// What the packets of this stage pretend to come from to reach a side.
+    from: [Side; 2],
+}
+
+/// What one side hears.
+#[derive(Debug)]
+pub(crate) struct Playing {
+    source: Source,
+    /// Playing it again, how often.
+    again: Option<u32>,
+    left_us: Option<u64>,
+    target: Target,
+    encoder: Encoder,
+    header: Header,
+    /// When the next frame is due; 0: at once.
+    next_us: u64,
+    over: bool,
+    samples: Vec<i16>,
+    payload: Vec<u8>,
+}
+
+/// What a side takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) codec: Codec,
+    pub(crate) payload_type: u8,
+    /// The payload type of RFC 4733, if it takes that at the codec's clock rate.
+    pub(crate) event: Option<u8>,
+    pub(crate) ssrc: u32,
+    pub(crate) sequence: u16,
+}
+
+#[derive(Debug)]
+enum Source {
+    Audio {
+        samples: Arc<[i16]>,
+        at: usize,
+    },
+    Tone(Box<ToneGenerator>),
+    /// Keys as tones. `frame` counts within the present one.
+    Tones {
+        keys: Vec<Key>,
+        at: usize,
+        frame: u32,
+        tone: Option<Box<ToneGenerator>>,
+    },
+    /// Keys as events. `start` is the timestamp of the present one.
+    Events {
+        keys: Vec<Key>,
+        at: usize,
+        frame: u32,
+        start: u32,
+    },
+}
+
+impl PlayerStage {
+    /// `from` says, by the side that is to hear it, whose packets reach that side.
+    pub(crate) fn new(
+        session: u64,
+        playing: [Option<Arc<Mutex<Playing>>>; 2],
+        from: [Side; 2],
+    ) -> Self {
+        Self {
+            session,
+            playing,
+            from,
+        }
+    }
+}
+
+impl Stage for PlayerStage {
+    fn handle_packet(&mut self, packet: Packet<'_>, _now_us: u64, out: &mut Outbox) {
+        let hears = self.from.iter().position(|from| *from == packet.from);
+        let replaced = hears.is_some_and(|side| is_on(self.playing[side].as_ref()));
+        if packet.part == Part::Rtcp || !replaced {
+            out.push(packet);
+        }
+    }
+
+    fn handle_timeout(&mut self, now_us: u64, out: &mut Outbox) {
+        for side in [Side::A, Side::B] {
+            let Some(playing) = &self.playing[side as usize] else {
+                continue;
+            };
+            let mut playing = playing.lock().unwrap_or_else(PoisonError::into_inner);
+            if playing.over {
+                continue;
+            }
+            playing.play(now_us, self.from[side as usize], out);
+            if playing.over {
+                out.report(MediaEvent::Played {
+                    session: self.session,
+                    side,
+                });
+            }
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<u64> {
+        let playing = self.playing.iter().flatten();
+        let due = playing.filter_map(|playing| {
+            let playing = playing.lock().unwrap_or_else(PoisonError::into_inner);
+            (!playing.over).then_some(playing.next_us)
+        });
+        due.min()
+    }
+}
+
+fn is_on(playing: Option<&Arc<Mutex<Playing>>>) -> bool {
+    playing.is_some_and(|playing| !playing.lock().unwrap_or_else(PoisonError::into_inner).over)
+}
+
+impl Playing {
+    /// `None` if the codec's library gives no encoder.
+    pub(crate) fn new(prompt: Prompt, options: PlayOptions, target: Target) -> Option<Self> {
+        let mut sample_rate_hz = match target.codec {
+            Codec::Pcma | Codec::Pcmu => 8_000,
+            Codec::G722 | Codec::Opus => 16_000,
+        };
+        let source = match prompt {
+            Prompt::Audio(audio) => {
+                sample_rate_hz = audio.sample_rate_hz;
+                Source::Audio {
+                    samples: audio.samples,
+                    at: 0,
+                }
+            }
+            Prompt::Tone(tone) => Source::Tone(Box::new(ToneGenerator::new(&tone, sample_rate_hz))),
+            Prompt::Digits { keys, form } => match (form, target.event) {
+                (DigitForm::Events, Some(_)) => Source::Events {
+                    keys,
+                    at: 0,
+                    frame: 0,
+                    start: 0,
+                },
+                _ => Source::Tones {
+                    keys,
+                    at: 0,
+                    frame: 0,
+                    tone: None,
+                },
+            },
+        };
+        let again = match options.times {
+            Times::Exactly(times) => Some(times.saturating_sub(1)),
+            Times::Forever => None,
+        };
+        Some(Self {
+            source,
+            again,
+            left_us: options.duration.map(micros),
+            encoder: Encoder::new(target.codec, sample_rate_hz, OpusOptions::default()).ok()?,
+            header: Header {
+                marker: true,
+                payload_type: target.payload_type,
+                sequence: target.sequence,
+                timestamp: target.ssrc,
+                ssrc: target.ssrc,
+            },
+            target,
+            next_us: 0,
+            over: false,
+            samples: Vec::new(),
+            payload: Vec::new(),
+        })
+    }
+
+    /// Makes the frames that are due.
+    fn play(&mut self, now_us: u64, from: Side, out: &mut Outbox) {
+        if now_us.saturating_sub(self.next_us) > BEHIND_US {
+            // The first frame, or the machine slept: what was missed is not made up for.
+            self.next_us = now_us;
+        }
+        while self.next_us <= now_us && !self.over {
+            self.next_us += FRAME_US;
+            self.frame(from, out);
+            self.header.timestamp = self.header.timestamp.wrapping_add(self.ticks());
+            if let Some(left_us) = &mut self.left_us {
+                *left_us = left_us.saturating_sub(FRAME_US);
+                self.over |= *left_us == 0;
+            }
+        }
+    }
+
+    fn frame(&mut self, from: Side, out: &mut Outbox) {
+        if let Source::Events { .. } = self.source {
+            return self.event(from, out);
+        }
+        let count = self.encoder.sample_rate_hz() as usize / FRAMES_PER_S;
+        self.samples.clear();
+        self.samples.resize(count, 0);
+        self.fill();
+        self.payload.clear();
+        if self
+            .encoder
+            .encode(&self.samples, &mut self.payload)
+            .is_ok()
+        {
+            let payload = std::mem::take(&mut self.payload);
+            self.send(&payload, from, out);
+            self.payload = payload;
+        }
+    }
+
+    fn fill(&mut self) {
+        match &mut self.source {
+            Source::Audio { samples, at } => {
+                let count = self.samples.len().min(samples.len() - *at);
+                self.samples[..count].copy_from_slice(&samples[*at..*at + count]);
+                *at += count;
+                if *at == samples.len() {
+                    *at = 0;
+                    self.over = samples.is_empty() || !again(&mut self.again);
+                }
+            }
+            Source::Tone(tone) => tone.fill(&mut self.samples),
+            Source::Tones {
+                keys,
+                at,
+                frame,
+                tone,
+            } => {
+                let Some(key) = keys.get(*at) else {
+                    self.over = true;
+                    return;
+                };
+                if *frame < KEY_FRAMES {
+                    let rate_hz = self.encoder.sample_rate_hz();
+                    let make = || Box::new(ToneGenerator::new(&key.tone(), rate_hz));
+                    tone.get_or_insert_with(make).fill(&mut self.samples);
+                }
+                *frame += 1;
+                if *frame == 2 * KEY_FRAMES {
+                    (*frame, *tone) = (0, None);
+                    *at += 1;
+                    if *at == keys.len() {
+                        *at = 0;
+                        self.over = !again(&mut self.again);
+                    }
+                }
+            }
+            Source::Events { .. } => {}
+        }
+    }
+
+    /// One frame of a key as events: reports while it lasts, its end three times (RFC 4733
+    /// §2.5.1.4), silence of the same length.
+    fn event(&mut self, from: Side, out: &mut Outbox) {
+        let ticks = self.ticks();
+        let now = self.header.timestamp;
+        let Source::Events {
+            keys,
+            at,
+            frame,
+            start,
+        } = &mut self.source
+        else {
+            return;
+        };
+        let Some(key) = keys.get(*at).copied() else {
+            self.over = true;
+            return;
+        };
+        if *frame == 0 {
+            *start = now;
+        }
+        let (number, start) = (*frame, *start);
+        *frame += 1;
+        if *frame == 2 * KEY_FRAMES {
+            *frame = 0;
+            *at += 1;
+            if *at == keys.len() {
+                *at = 0;
+                self.over = !again(&mut self.again);
+            }
+        }
+        if number > KEY_FRAMES {
+            return;
+        }
+        let end = number == KEY_FRAMES;
+        let event = TelephoneEvent {
+            event: key.event(),
+            end,
+            volume_dbm0: 10,
+            duration: u16::try_from(ticks * (number + 1).min(KEY_FRAMES)).unwrap_or(u16::MAX),
+        };
+        let voice = self.header.payload_type;
+        self.header.timestamp = start;
+        self.header.marker = number == 0;
+        self.header.payload_type = self.target.event.unwrap_or(voice);
+        for _ in 0..if end { 3 } else { 1 } {
+            self.send(&event.encode(), from, out);
+        }
+        self.header.payload_type = voice;
+        self.header.timestamp = now;
+    }
+
+    fn send(&mut self, payload: &[u8], from: Side, out: &mut Outbox) {
+        let header = self.header.encode();
+        out.push_with(from, Part::Rtp, |room| {
+            let (head, rest) = room.split_at_mut(header.len());
+            head.copy_from_slice(&header);
+            rest.get_mut(..payload.len())?.copy_from_slice(payload);
+            Some(header.len() + payload.len())
+        });
+        self.header.marker = false;
+        self.header.sequence = self.header.sequence.wrapping_add(1);
+    }
+
+    /// Of the timestamp, in a frame.
+    fn ticks(&self) -> u32 {
+        self.target.codec.clock_rate_hz() / FRAMES_PER_S as u32
+    }
+}
+
+/// Whether it is played once more.
+fn again(left: &mut Option<u32>) -> bool {
+    match left {
+        None => true,
+        Some(0) => false,
+        Some(left) => {
+            *left -= 1;
+            true
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+const FRAME_US: u64 = 20_000;
+const FRAMES_PER_S: usize = 50;
+/// Frames of a key, and of the silence after it: 100 ms, twice what ITU-T Q.24 asks for.
+const KEY_FRAMES: u32 = 5;
+/// Frames that are late by more than this are left out.
+const BEHIND_US: u64 = 100_000;

@@ -1,0 +1,182 @@
+//! Blocking, silencing and playing.
+
+use std::sync::{Arc, Mutex};
+
+use audio::Codec;
+
+use super::session::Session;
+use super::{Engine, MediaError, Side};
+use crate::actions::{
+    Barrier, GateStage, Passage, PlayOptions, PlayerStage, Playing, Prompt, Target,
+};
+use crate::channel::Role;
+use crate::full::{Place, Stage};
+use crate::recording::Codecs;
+
+impl Engine {
+    /// Closes or opens a barrier for what a side sends. It holds for the session's voice, over
+    /// negotiations.
+    ///
+    /// # Errors
+    /// [`MediaError::NoSession`], [`MediaError::NoAudio`] before an answer.
+    pub fn set_barrier(
+        &mut self,
+        session: u64,
+        side: Side,
+        barrier: Barrier,
+        passage: Passage,
+    ) -> Result<(), MediaError> {
+        let found = self.sessions.get_mut(&session);
+        let found = found.ok_or(MediaError::NoSession)?;
+        let stream = found.voice().ok_or(MediaError::NoAudio)?;
+        let known = found.gate.is_some();
+        let gate = Arc::clone(found.gate.get_or_insert_default());
+        gate.set(side, barrier, passage);
+        if gate.is_open() {
+            found.gate = None;
+            self.set_stage(session, stream, Place::Block, None);
+        } else if !known {
+            self.install_gate(session);
+        }
+        Ok(())
+    }
+
+    /// Plays to a side, in place of what it would hear and of what was played to it before. Its
+    /// end is said by [`super::MediaEvent::Played`].
+    ///
+    /// # Errors
+    /// [`MediaError::NoSession`]; [`MediaError::NoAudio`] if the side takes no codec that is
+    /// encoded here.
+    pub fn play(
+        &mut self,
+        session: u64,
+        side: Side,
+        prompt: Prompt,
+        options: PlayOptions,
+    ) -> Result<(), MediaError> {
+        let found = self.sessions.get_mut(&session);
+        let found = found.ok_or(MediaError::NoSession)?;
+        let stream = found.voice().ok_or(MediaError::NoAudio)?;
+        let target = found.target(stream, side).ok_or(MediaError::NoAudio)?;
+        let playing = Playing::new(prompt, options, target).ok_or(MediaError::NoAudio)?;
+        found.playing[side as usize] = Some(Arc::new(Mutex::new(playing)));
+        self.install_player(session, stream);
+        Ok(())
+    }
+
+    /// Stops what is played to a side; nothing happens if nothing is.
+    ///
+    /// # Errors
+    /// [`MediaError::NoSession`].
+    pub fn stop_playing(&mut self, session: u64, side: Side) -> Result<(), MediaError> {
+        let found = self.sessions.get_mut(&session);
+        let found = found.ok_or(MediaError::NoSession)?;
+        if found.playing[side as usize].take().is_some()
+            && let Some(stream) = found.voice()
+        {
+            self.install_player(session, stream);
+        }
+        Ok(())
+    }
+
+    fn install_player(&self, session: u64, stream: usize) {
+        let Some(found) = self.sessions.get(&session) else {
+            return;
+        };
+        let from = match found.role {
+            Role::Relay => [Side::B, Side::A],
+            Role::Echo => [Side::A, Side::B],
+        };
+        let stage: Option<Box<dyn Stage>> = match &found.playing {
+            [None, None] => None,
+            playing => Some(Box::new(PlayerStage::new(session, playing.clone(), from))),
+        };
+        self.set_stage(session, stream, Place::Play, stage);
+    }
+
+    /// Puts the gate in its place, with what was negotiated last.
+    pub(super) fn install_gate(&self, session: u64) {
+        let Some(found) = self.sessions.get(&session) else {
+            return;
+        };
+        let (Some(gate), Some(stream)) = (&found.gate, found.voice()) else {
+            return;
+        };
+        let gate = Arc::clone(gate);
+        let events = [Side::A, Side::B].map(|side| found.events(stream, side));
+        let stage = GateStage::new(gate, found.codecs(stream), events);
+        self.set_stage(session, stream, Place::Block, Some(Box::new(stage)));
+    }
+}
+
+impl Session {
+    /// The medium that carries the voice: the first whose codecs are known.
+    pub(super) fn voice(&self) -> Option<usize> {
+        (0..self.streams.len())
+            .find(|stream| self.codecs(*stream).iter().any(|codecs| !codecs.is_empty()))
+    }
+
+    /// What each side sends, by payload type: the numbers are the receiver's, and only if it
+    /// gave none the sender's own.
+    pub(super) fn codecs(&self, stream: usize) -> Codecs {
+        [Side::A, Side::B].map(|side| {
+            let named = self.named(stream, side).into_iter();
+            let known = named.filter_map(|(payload_type, name)| {
+                Some((payload_type, Codec::from_name(name.as_bytes())?))
+            });
+            known.collect()
+        })
+    }
+
+    /// Payload types of RFC 4733 that a side sends.
+    fn events(&self, stream: usize, side: Side) -> Vec<u8> {
+        let named = self.named(stream, side).into_iter();
+        let events = named.filter(|(_, name)| name.eq_ignore_ascii_case(EVENT));
+        events.map(|(payload_type, _)| payload_type).collect()
+    }
+
+    fn named(&self, stream: usize, side: Side) -> Vec<(u8, &str)> {
+        let wishes = &self.streams[stream].wishes;
+        let wishes = [side.other(), side].map(|side| wishes[side as usize].as_ref());
+        wishes
+            .into_iter()
+            .flatten()
+            .flat_map(|w| w.codecs())
+            .collect()
+    }
+
+    /// What a side is sent: the first codec that both sides know, or if they have none in
+    /// common its own first.
+    pub(super) fn target(&self, stream: usize, side: Side) -> Option<Target> {
+        let wishes = &self.streams[stream].wishes;
+        let own = wishes[side as usize].as_ref()?;
+        let other = wishes[side.other() as usize].as_ref();
+        let known = |(payload_type, name): (u8, &str)| {
+            Some((payload_type, Codec::from_name(name.as_bytes())?))
+        };
+        let mut common = own.codecs().filter(|(_, name)| {
+            other.is_none_or(|other| other.codecs().any(|(_, theirs)| theirs == *name))
+        });
+        let (payload_type, codec) = common
+            .find_map(known)
+            .or_else(|| own.codecs().find_map(known))?;
+        let mut events = own.codecs();
+        let event = events.find(|(_, name)| name.eq_ignore_ascii_case(EVENT));
+        let mut random = [0; 6];
+        getrandom::fill(&mut random).ok()?;
+        let [a, b, c, d, e, f] = random;
+        Some(Target {
+            codec,
+            payload_type,
+            // Other clock rates than the usual one would need events of their own.
+            event: event
+                .map(|(pt, _)| pt)
+                .filter(|_| codec.clock_rate_hz() == 8_000),
+            ssrc: u32::from_be_bytes([a, b, c, d]),
+            sequence: u16::from_be_bytes([e, f]),
+        })
+    }
+}
+
+/// The name of RFC 4733 in SDP.
+const EVENT: &str = "telephone-event";

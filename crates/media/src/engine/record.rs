@@ -1,0 +1,110 @@
+//! Recording a session.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::session::Session;
+use super::{Engine, MediaError, Side};
+use crate::full::Place;
+use crate::recording::{self, RecordingOptions, Running, Start, Switch, Tap};
+
+impl Engine {
+    /// Records what both sides say, until [`Engine::stop_recording`] or the end of the session;
+    /// the file's name in the directory of recordings. How it ended is said by
+    /// [`super::MediaEvent::Recorded`]. A session that is being recorded goes on as it is, and so
+    /// does a paused one.
+    ///
+    /// # Errors
+    /// [`MediaError::NoSession`], [`MediaError::NoAudio`] before an answer,
+    /// [`MediaError::NoRecordings`] without a directory for them.
+    pub fn start_recording(
+        &mut self,
+        session: u64,
+        options: &RecordingOptions,
+    ) -> Result<String, MediaError> {
+        let recorder = self.recorder.as_mut().ok_or(MediaError::NoRecordings)?;
+        let id = session;
+        let session = self.sessions.get_mut(&id).ok_or(MediaError::NoSession)?;
+        if session.recording.is_some()
+            && let Some(file) = session.recordings.last()
+        {
+            return Ok(file.clone());
+        }
+        let stream = session.voice().ok_or(MediaError::NoAudio)?;
+        let parts = u16::try_from(session.recordings.len()).unwrap_or(u16::MAX);
+        let part = options.first_part.saturating_add(parts);
+        let file = recording::file_name(&options.name, part);
+        let (number, queue) = recorder.begin(Start {
+            session: id,
+            file: file.clone(),
+            sample_rate_hz: session.recording_rate_hz(stream),
+            codecs: session.codecs(stream),
+        });
+        let switch = Arc::new(Switch::default());
+        session.recordings.push(file.clone());
+        session.recording = Some(Running {
+            id: number,
+            switch: Arc::clone(&switch),
+            stream,
+        });
+        let tap = Box::new(Tap::new(number, queue, switch));
+        self.set_stage(id, stream, Place::Record, Some(tap));
+        Ok(file)
+    }
+
+    /// Records silence until [`Engine::resume_recording`]. Errors: `NoSession`, `NoRecordings` if
+    /// it is not being recorded.
+    pub fn pause_recording(&mut self, session: u64) -> Result<(), MediaError> {
+        let running = self.running(session)?;
+        running.switch.paused.store(true, Relaxed);
+        Ok(())
+    }
+
+    /// Goes on after a pause. Errors as [`Engine::pause_recording`].
+    pub fn resume_recording(&mut self, session: u64) -> Result<(), MediaError> {
+        let running = self.running(session)?;
+        running.switch.paused.store(false, Relaxed);
+        Ok(())
+    }
+
+    /// Ends a recording. Errors as [`Engine::pause_recording`].
+    pub fn stop_recording(&mut self, session: u64) -> Result<(), MediaError> {
+        let stream = self.running(session)?.stream;
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.recording = None;
+        }
+        self.set_stage(session, stream, Place::Record, None);
+        Ok(())
+    }
+
+    fn running(&self, session: u64) -> Result<&Running, MediaError> {
+        let session = self.sessions.get(&session).ok_or(MediaError::NoSession)?;
+        session.recording.as_ref().ok_or(MediaError::NoRecordings)
+    }
+
+    /// Tells those who decode or hold up media of a session what was negotiated.
+    pub(super) fn renew_actions(&mut self, id: u64) {
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        if let (Some(running), Some(recorder)) = (&session.recording, &self.recorder) {
+            recorder.set_codecs(running.id, session.codecs(running.stream));
+        }
+        if session.gate.is_some() {
+            self.install_gate(id);
+        }
+    }
+}
+
+impl Session {
+    /// The rate of a recording: that of the better of the two voices, at most 16 kHz.
+    fn recording_rate_hz(&self, stream: usize) -> u32 {
+        let chosen = [Side::A, Side::B].into_iter();
+        let rates = chosen.filter_map(|side| self.target(stream, side));
+        let best = rates.map(|target| target.codec.sample_rate_hz()).max();
+        best.unwrap_or(NARROW_HZ).clamp(NARROW_HZ, WIDE_HZ)
+    }
+}
+
+const NARROW_HZ: u32 = 8_000;
+const WIDE_HZ: u32 = 16_000;

@@ -1,0 +1,123 @@
+//! Recordings: what both sides say as one stereo WAV file, A left and B right.
+//!
+//! Samples are 16 bit linear at 8 kHz, or at 16 kHz if a wide-band codec was negotiated when the
+//! recording began: one format for all calls, whatever codecs meet in them. A packet stands where
+//! its RTP timestamp says, held to its arrival so that no clock drifts away; what is missing is
+//! silence, and so is a pause.
+//!
+//! The worker copies payloads into chunks and never waits: chunks go to a thread of their own,
+//! which decodes, mixes and writes. If that falls behind, packets are left out and the recording
+//! is reported as damaged. A file is called `NAME-PART.wav.part` while it grows and is renamed when
+//! it is finished; what a killed process left is repaired and renamed by the next start.
+
+mod file;
+mod mixer;
+mod tap;
+mod writer;
+
+use std::sync::Arc;
+
+use audio::Codec;
+
+pub(crate) use tap::{Switch, Tap};
+pub(crate) use writer::{Recorder, Start};
+
+use crate::engine::Side;
+
+/// How a session is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingOptions {
+    /// What the file is called after, usually the call. Characters other than letters, digits,
+    /// `-`, `_` and `.` become `_`.
+    pub name: String,
+    /// The number of the first part: above 1 where a call goes on that was recorded elsewhere
+    /// before. Further recordings of the session count on from it.
+    pub first_part: u16,
+}
+
+impl RecordingOptions {
+    /// The first recording of a call.
+    #[must_use]
+    pub fn first(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            first_part: 1,
+        }
+    }
+}
+
+/// A recording that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// The session; `None` for a file that an earlier process left.
+    pub session: Option<u64>,
+    /// The file in the directory of recordings.
+    pub file: String,
+    /// How it ended.
+    pub outcome: RecordingOutcome,
+    /// How long it is in milliseconds.
+    pub length_ms: u64,
+}
+
+/// How a recording ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordingOutcome {
+    /// All there was is in it.
+    Finished,
+    /// The disk was too slow: packets are missing.
+    Damaged {
+        /// How many.
+        missing_packets: u64,
+    },
+    /// A process was killed while it wrote; the end is missing.
+    Repaired,
+    /// The disk refused it. What was written before is kept.
+    Failed {
+        /// What the system said.
+        reason: String,
+    },
+}
+
+/// The codecs that each side sends, by payload type.
+pub(crate) type Codecs = [Vec<(u8, Codec)>; 2];
+
+/// A recording that goes on.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    pub(crate) id: u64,
+    pub(crate) switch: Arc<Switch>,
+    /// Which medium.
+    pub(crate) stream: usize,
+}
+
+/// The file of a part.
+pub(crate) fn file_name(name: &str, part: u16) -> String {
+    let kept = name.chars().take(NAME_MAX).map(|c| match c {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' => c,
+        '.' => '.',
+        _ => '_',
+    });
+    let name: String = kept.collect();
+    let name = name.trim_start_matches('.');
+    format!("{name}-{part}.wav")
+}
+
+fn channel(side: Side) -> usize {
+    side as usize
+}
+
+/// Characters of a name; file systems allow 255 bytes with what is added.
+const NAME_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::file_name;
+
+    #[test]
+    fn no_name_leads_out_of_the_directory() {
+        assert_eq!(file_name("call_1", 2), "call_1-2.wav");
+        assert_eq!(file_name("../../etc/passwd", 1), "_.._etc_passwd-1.wav");
+        assert_eq!(file_name("a b@c", 1), "a_b_c-1.wav");
+        assert!(file_name(&"x".repeat(1_000), 65_535).len() < 255);
+    }
+}

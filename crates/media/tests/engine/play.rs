@@ -1,0 +1,170 @@
+//! What is played, blocked and silenced.
+
+use std::time::Duration;
+
+use audio::{WavWriter, g711};
+use media::{
+    Audio, Barrier, DigitForm, Key, MediaError, MediaEvent, Passage, PlayOptions, Prompt, Side,
+    Times, Tone,
+};
+use rtp::{Packet, TelephoneEvent};
+
+use crate::peer::{Call, EVENT, PCMA, Peer, SESSION, receive};
+
+fn packet(peer: &Peer) -> Vec<u8> {
+    receive(&peer.rtp).0
+}
+
+fn played(call: &mut Call) -> MediaEvent {
+    // A packet of A's tells that the worker was there; the event comes before it.
+    call.a.say(call.towards_b, "after");
+    assert_eq!(call.b.hear().0, "after");
+    call.engine.poll_event().expect("an event")
+}
+
+#[test]
+fn a_prompt_comes_in_time_and_replaces_what_the_other_side_says() {
+    let mut call = Call::new();
+    let mut wav = Vec::new();
+    WavWriter::new(8_000, 1, &mut wav).push(&[8_000; 480], &mut wav);
+    let prompt = Prompt::Audio(Audio::from_wav(&wav).expect("a WAV file"));
+    let options = PlayOptions {
+        times: Times::Exactly(2),
+        duration: None,
+    };
+    call.engine
+        .play(SESSION, Side::B, prompt, options)
+        .expect("played");
+    let packets: Vec<_> = (0..6).map(|_| packet(&call.b)).collect();
+    let packets: Vec<_> = packets
+        .iter()
+        .map(|bytes| Packet::parse(bytes).expect("RTP"))
+        .collect();
+    let first = packets[0].header;
+    assert!(first.marker);
+    for (i, packet) in (0..).zip(&packets) {
+        let header = packet.header;
+        assert_eq!(header.payload_type, PCMA);
+        assert_eq!(header.ssrc, first.ssrc);
+        assert_eq!(header.sequence, first.sequence.wrapping_add(i));
+        let ticks = header.timestamp.wrapping_sub(first.timestamp);
+        assert_eq!(ticks, u32::from(i) * 160);
+        assert_eq!(packet.payload, [g711::alaw_encode(8_000); 160]);
+    }
+    let event = played(&mut call);
+    let (session, side) = (SESSION, Side::B);
+    assert_eq!(event, MediaEvent::Played { session, side });
+}
+
+#[test]
+fn a_tone_sounds_until_it_is_stopped() {
+    let mut call = Call::new();
+    let options = PlayOptions::once();
+    let tone = || Prompt::Tone(Tone::sine(440.0, -10.0));
+    call.engine
+        .play(SESSION, Side::B, tone(), options)
+        .expect("played");
+    let first = packet(&call.b);
+    call.a.say(call.towards_b, "not heard");
+    for _ in 0..5 {
+        assert_eq!(packet(&call.b)[8..12], first[8..12]);
+    }
+    // A is not touched by it.
+    call.b.say(call.towards_a, "heard");
+    assert_eq!(call.a.hear().0, "heard");
+    call.engine.stop_playing(SESSION, Side::B).expect("stopped");
+    call.a.say(call.towards_b, "heard again");
+    while packet(&call.b)[12..] != *b"heard again" {}
+}
+
+#[test]
+fn a_tone_ends_with_its_time() {
+    let mut call = Call::new();
+    let options = PlayOptions {
+        times: Times::Forever,
+        duration: Some(Duration::from_millis(60)),
+    };
+    let tone = Prompt::Tone(Tone::busy());
+    call.engine
+        .play(SESSION, Side::A, tone, options)
+        .expect("played");
+    (0..3).for_each(|_| assert_eq!(packet(&call.a).len(), 172));
+    let event = played(&mut call);
+    let (session, side) = (SESSION, Side::A);
+    assert_eq!(event, MediaEvent::Played { session, side });
+}
+
+#[test]
+fn digits_are_events_that_end_three_times() {
+    let mut call = Call::new();
+    let keys = "4#".chars().filter_map(Key::from_char).collect();
+    let form = DigitForm::Events;
+    let prompt = Prompt::Digits { keys, form };
+    call.engine
+        .play(SESSION, Side::B, prompt, PlayOptions::once())
+        .expect("played");
+    for key in ['4', '#'] {
+        let packets: Vec<_> = (0..8).map(|_| packet(&call.b)).collect();
+        let packets: Vec<_> = packets
+            .iter()
+            .map(|bytes| Packet::parse(bytes).expect("RTP"))
+            .collect();
+        assert!(packets[0].header.marker);
+        for packet in &packets {
+            assert_eq!(packet.header.payload_type, EVENT);
+            assert_eq!(packet.header.timestamp, packets[0].header.timestamp);
+        }
+        let events: Vec<_> = packets
+            .iter()
+            .map(|packet| TelephoneEvent::parse(packet.payload).expect("an event"))
+            .collect();
+        assert!(events.iter().all(|event| event.digit() == Some(key)));
+        let durations: Vec<_> = events.iter().map(|e| (e.duration, e.end)).collect();
+        assert_eq!(
+            durations[..5],
+            [160, 320, 480, 640, 800].map(|d| (d, false))
+        );
+        assert_eq!(durations[5..], [(800, true); 3]);
+    }
+}
+
+#[test]
+fn a_barrier_holds_up_what_it_should_and_nothing_else() {
+    let mut call = Call::new();
+    let set = |call: &mut Call, barrier, passage| {
+        let result = call.engine.set_barrier(SESSION, Side::A, barrier, passage);
+        result.expect("a barrier");
+    };
+    set(&mut call, Barrier::Dtmf, Passage::Closed);
+    let event = call.a.packet(EVENT, "\u{5}\u{a}\u{0}\u{50}");
+    call.a.rtp.send_to(&event, call.towards_b).expect("sent");
+    call.a.say(call.towards_b, "voice");
+    assert_eq!(call.b.hear().0, "voice");
+
+    set(&mut call, Barrier::Dtmf, Passage::Open);
+    set(&mut call, Barrier::Voice, Passage::Closed);
+    call.a.say(call.towards_b, "secret");
+    let silent = packet(&call.b);
+    assert_eq!(silent[12..], [g711::ALAW_SILENCE; 6]);
+    call.a.rtp.send_to(&event, call.towards_b).expect("sent");
+    assert_eq!(packet(&call.b), event);
+
+    set(&mut call, Barrier::Media, Passage::Closed);
+    call.a.say(call.towards_b, "nothing");
+    call.b.say(call.towards_a, "the other way");
+    assert_eq!(call.a.hear().0, "the other way");
+    set(&mut call, Barrier::Media, Passage::Open);
+    set(&mut call, Barrier::Voice, Passage::Open);
+    call.a.say(call.towards_b, "free");
+    assert_eq!(call.b.hear().0, "free");
+    assert_eq!(call.engine.report(SESSION).expect("a session").a.packets, 7);
+}
+
+#[test]
+fn nothing_is_played_before_an_answer_or_to_nobody() {
+    let mut call = Call::new();
+    let tone = || Prompt::Tone(Tone::busy());
+    let options = PlayOptions::once();
+    let error = call.engine.play(99, Side::A, tone(), options);
+    assert!(matches!(error, Err(MediaError::NoSession)));
+}
