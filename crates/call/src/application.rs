@@ -129,6 +129,8 @@ impl Call {
             // A description in a provisional response may come again in the final one.
             Wait::Provisional { pair, message } => self.pass_provisional(ctx, pair, message, None),
             Wait::JoinDone => self.joined_up(),
+            Wait::Rebuilt { then, .. } => self.media_failed(ctx, *then, refused),
+            Wait::Reanchor { step, .. } => self.moving_failed(ctx, &step),
             Wait::Application | Wait::ApplicationAnswer => self.end(ctx, Cause::MediaFailed),
             Wait::Ack { .. } | Wait::JoinOffer { .. } | Wait::JoinAnswer { .. } => {
                 self.end(ctx, Cause::MediaFailed);

@@ -21,6 +21,7 @@ use crate::leg::{Leg, Pair, PairId, Reach};
 use crate::pending::{Asked, Pending, Purpose};
 use crate::plan::{Credentials, Plan};
 use crate::random::Random;
+use crate::reanchor::Reanchor;
 use crate::setup::Setup;
 use crate::transfer::Transfer;
 
@@ -75,11 +76,13 @@ pub struct Call {
     pub(crate) pairs: SmallVec<[Pair; 1]>,
     pub(crate) setup: Option<Box<Setup>>,
     pub(crate) transfer: Option<Box<Transfer>>,
+    /// The media is lost, and not yet back.
+    pub(crate) reanchor: Option<Box<Reanchor>>,
     pub(crate) pending: Vec<Pending>,
     /// Legs of an ended call whose peers have not acknowledged our 2xx yet.
     pub(crate) parting: Vec<Parting>,
     timers: SmallVec<[(Time, Timer); 4]>,
-    wait: Option<Box<Asked>>,
+    pub(crate) wait: Option<Box<Asked>>,
     last_ask: MediaAsk,
     inbox: VecDeque<Input>,
     next_request: u32,
@@ -128,6 +131,7 @@ impl Call {
             pairs: SmallVec::new(),
             setup: None,
             transfer: None,
+            reanchor: None,
             pending: Vec::new(),
             parting: Vec::new(),
             timers: SmallVec::new(),
@@ -146,7 +150,7 @@ impl Call {
         if self.gone {
             return;
         }
-        let is_media = matches!(input, Input::Media(..));
+        let is_media = matches!(input, Input::Media(..) | Input::MediaLost { .. });
         if self.wait.is_some() && !is_media {
             self.put_aside(ctx, input);
             return;

@@ -25,6 +25,9 @@ pub struct Config {
     pub duration_max: Duration,
     /// Session-Expires we ask for, in seconds; 0 asks for none (RFC 4028).
     pub session_expires_s: u32,
+    /// How long a call goes on whose media is lost, while nobody relays it; zero: as long as it
+    /// lasts.
+    pub media_lost_max: Duration,
     /// The least Session-Expires we accept, in seconds.
     pub session_expires_min_s: u32,
 }

@@ -62,6 +62,7 @@ impl Call {
             return;
         }
         self.phase = Phase::Over;
+        self.reanchor = None;
         self.stop_looking(ctx, &cause.header());
         self.forget_setup();
         self.refuse_relays(ctx, 487, |_| true);

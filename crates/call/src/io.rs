@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use clock::Time;
@@ -146,6 +147,11 @@ pub enum Input {
     Routed(Result<Plan, RefusedDial>),
     /// The answer to [`Output::Media`]: the description for the other side.
     Media(MediaAsk, Result<Bytes, RefusedDial>),
+    /// A media session is lost: its relay has died, or is taken out of use.
+    MediaLost {
+        /// Which.
+        session: u64,
+    },
     /// A leg that another call has released takes the place of the one that referred to it.
     Adopt {
         /// The leg.
@@ -223,6 +229,11 @@ pub enum Fact {
     AttemptMoved {
         /// The owner's name for the attempt in this call.
         token: u32,
+    },
+    /// Its media was moved to another relay, and both sides know.
+    MediaMoved {
+        /// From the loss to the last answer.
+        took: Duration,
     },
     /// The call is over for CDR and limits; transactions may still linger.
     Ended(EndReport),
@@ -350,6 +361,10 @@ pub enum Timer {
     Retry(PairId, Side),
     /// The last transactions had their time.
     Linger,
+    /// The media is lost, and is to be asked for anew.
+    Reanchor,
+    /// Tell a leg again where its media is now (RFC 3261 §14.1).
+    Retell(PairId, Side),
 }
 
 /// The surroundings of one step: time, settings, and where outputs go.

@@ -21,6 +21,7 @@ mod leg;
 mod pending;
 mod plan;
 mod random;
+mod reanchor;
 mod reason;
 mod refresh;
 mod relay;

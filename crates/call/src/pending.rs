@@ -1,13 +1,16 @@
 //! Requests of ours that wait for a response, and steps that wait for the media relay.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use clock::Time;
 use sip::{Flow, Message, Method};
 
 use crate::challenge::{Access, Repeat};
-use crate::io::{MediaAsk, RequestId, Side, Uas};
+use crate::io::{Family, MediaAsk, MediaOp, RequestId, Side, Uas};
 use crate::leg::PairId;
+use crate::reanchor::Step;
 
 /// A request of ours without a final response.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub(crate) enum Purpose {
     JoinFirst { pair: PairId, side: Side },
     /// The second half.
     JoinSecond { pair: PairId, side: Side },
+    /// A re-INVITE that tells a leg where its media is now.
+    Retell { pair: PairId, side: Side },
     /// BYE and the like, whose response changes nothing.
     Closing,
     /// A BYE for a dialog; while it is unanswered, a repeated 2xx of that dialog wants an ACK only.
@@ -86,7 +91,19 @@ pub(crate) struct Asked {
     pub(crate) ask: MediaAsk,
     /// From then on no answer is expected.
     pub(crate) until: Time,
+    pub(crate) question: Question,
     pub(crate) then: Wait,
+}
+
+/// What the media relay is asked, as long as it may have to be asked again.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) op: MediaOp,
+    pub(crate) from: Side,
+    pub(crate) sdp: Bytes,
+    /// The address that the describing side's signalling comes from, and the family that the
+    /// other side wants.
+    pub(crate) ends: (IpAddr, Family),
 }
 
 /// A step that goes on when the media relay has answered.
@@ -123,6 +140,10 @@ pub(crate) enum Wait {
     JoinAnswer { pair: PairId, from: Side },
     /// The last answer is for the relay alone.
     JoinDone,
+    /// The relay was told the offer again that the question answers.
+    Rebuilt { question: Question, then: Box<Wait> },
+    /// A step of moving the media to another relay.
+    Reanchor { pair: PairId, step: Step },
     /// The answer to the offer of an application is for the relay alone.
     ApplicationAnswer,
 }

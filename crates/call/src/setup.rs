@@ -142,6 +142,16 @@ impl Setup {
         }
     }
 
+    /// The caller's offer, if it made one.
+    pub(crate) fn offer(&self) -> Option<&[u8]> {
+        self.offer.as_deref()
+    }
+
+    /// What the relay made of the offer holds no longer.
+    pub(crate) fn forget_relayed_offer(&mut self) {
+        self.relayed_offer = None;
+    }
+
     /// Whether the caller made the offer.
     pub(crate) const fn has_offer(&self) -> bool {
         self.offer.is_some()

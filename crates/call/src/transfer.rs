@@ -28,7 +28,7 @@ pub(crate) struct Transfer {
     /// The referrer's leg, once somebody has taken its place; it is ended last.
     pub(crate) referrer: Option<Leg>,
     /// The media session to return to if it fails.
-    old_session: Option<u64>,
+    pub(crate) old_session: Option<u64>,
     /// A re-INVITE that waits for its turn.
     join: Option<Join>,
 }
@@ -54,6 +54,11 @@ impl Transfer {
         if let Some(session) = self.old_session {
             ctx.emit(Output::MediaEnd { session });
         }
+    }
+
+    /// Whether the sides may still change.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.kind != Kind::Joined
     }
 
     pub(crate) const fn new(pair: PairId, by: Side, kind: Kind) -> Self {
@@ -409,14 +414,19 @@ impl Call {
 
     /// From here on the relay is asked for a session of its own.
     fn open_new_session(&mut self) {
-        self.last_session = self.last_session.wrapping_add(1);
-        let count = u64::from(self.last_session);
-        let next = (self.session & ((1 << SESSION_BITS) - 1)) | (count << SESSION_BITS);
-        let old = std::mem::replace(&mut self.session, next);
         let was_open = std::mem::take(&mut self.session_open);
+        let old = self.next_session();
         if let Some(transfer) = &mut self.transfer {
             transfer.old_session = was_open.then_some(old);
         }
+    }
+
+    /// The next session has a number of its own; that of the one before.
+    pub(crate) fn next_session(&mut self) -> u64 {
+        self.last_session = self.last_session.wrapping_add(1);
+        let count = u64::from(self.last_session);
+        let next = (self.session & ((1 << SESSION_BITS) - 1)) | (count << SESSION_BITS);
+        std::mem::replace(&mut self.session, next)
     }
 
     /// The two sides know each other's media.

@@ -1,5 +1,7 @@
 //! What the switch has around it on its own thread: journal, media, bindings on disk, watchers.
 
+use std::collections::HashSet;
+
 use clock::Time;
 use control::PlatformEvent;
 use crossbeam_channel::Receiver;
@@ -9,10 +11,12 @@ use net::Host;
 use serde_json::json;
 use store::journal::{Journal, JournalEntry, OpenCdr};
 use store::{BindingRecord, LiveStore};
+use switch::media_servers::{MediaChange, MediaOutput, MediaServerChange};
 use switch::{CallChange, CallKey, Event, JournalEvent, MediaRequest, Opening, Switch};
 use tokio::sync::broadcast;
 
 use crate::machine::{Effect, SwitchMachine};
+use crate::media_servers::MediaLink;
 use crate::quality::Quality;
 use crate::recording::{self, Outcomes};
 use crate::visit::Visit;
@@ -25,6 +29,10 @@ pub(crate) struct SwitchHost {
     pub(crate) journal: Journal,
     pub(crate) engine: Engine,
     live: Box<dyn LiveStore>,
+    /// The thread of the media servers, what it says, and which sessions are there.
+    pub(crate) media_link: MediaLink,
+    media_said: Receiver<MediaOutput>,
+    remote: HashSet<u64>,
     visits: Receiver<Visit>,
     events: broadcast::Sender<PlatformEvent>,
     event_sequence: u64,
@@ -43,6 +51,7 @@ impl SwitchHost {
         journal: Journal,
         engine: Engine,
         live: Box<dyn LiveStore>,
+        (media_link, media_said): (MediaLink, Receiver<MediaOutput>),
         visits: Receiver<Visit>,
         events: broadcast::Sender<PlatformEvent>,
     ) -> Self {
@@ -50,6 +59,9 @@ impl SwitchHost {
             journal,
             engine,
             live,
+            media_link,
+            media_said,
+            remote: HashSet::new(),
             visits,
             events,
             event_sequence: 0,
@@ -80,6 +92,87 @@ impl SwitchHost {
             tracing::debug!(session = request.session, %error, "media refused");
             status_of(&error)
         })
+    }
+
+    /// Media servers relay, where there are any; else we do. A session stays where it began.
+    fn ask_media(&mut self, now: Time, request: MediaRequest, machine: &mut SwitchMachine) {
+        // An offer of our own making, for a caller that leaves it to us, only we can make.
+        let ours = request.op == call::MediaOp::Echo && request.sdp.is_empty();
+        let is_here = ours || self.engine.report(request.session).is_some();
+        let has_servers = !machine.switch.snapshot().media_servers.is_empty();
+        let (call, ask, session) = (request.call, request.ask, request.session);
+        if is_here || !(has_servers || self.remote.contains(&session)) {
+            let answer = self.media(&request).map(Into::into);
+            machine.switch.handle_media(now, call, ask, answer);
+            return;
+        }
+        self.remote.insert(session);
+        if !self.media_link.request(request) {
+            machine.switch.handle_media(now, call, ask, Err(503));
+        }
+    }
+
+    fn end_media(&mut self, call: CallKey, session: u64, machine: &mut SwitchMachine) {
+        if self.remote.remove(&session) && self.media_link.end(call, session) {
+            return;
+        }
+        let report = self.engine.delete(session).unwrap_or_default();
+        self.quality.record(&report);
+        machine
+            .switch
+            .handle_media_report(call, [leg(&report.a), leg(&report.b)]);
+    }
+
+    /// The media servers' thread has something to say.
+    fn hear(&mut self, now: Time, said: MediaOutput, machine: &mut SwitchMachine) {
+        let switch = &mut machine.switch;
+        match said {
+            // The thread sends by itself.
+            MediaOutput::Send { .. } => {}
+            MediaOutput::Answer {
+                call,
+                ask,
+                answer,
+                why,
+            } => {
+                if let Some(why) = why {
+                    switch.explain_media(call, why);
+                }
+                switch.handle_media(now, call, ask, answer);
+            }
+            MediaOutput::Report { call, legs } => switch.handle_media_report(call, legs),
+            MediaOutput::Lost { call, session } => switch.handle_media_lost(now, call, session),
+            MediaOutput::Changed(change) => self.tell_media(now, &change),
+        }
+    }
+
+    fn tell_media(&mut self, now: Time, change: &MediaServerChange) {
+        let MediaServerChange {
+            server,
+            name,
+            reason,
+            sessions,
+            ..
+        } = change;
+        let event = match change.change {
+            MediaChange::Up => {
+                tracing::info!(%server, name, "media server up");
+                "media.up"
+            }
+            MediaChange::Down => {
+                tracing::warn!(%server, name, reason, sessions, "media server down");
+                "media.down"
+            }
+            MediaChange::Drained => {
+                tracing::info!(%server, name, "media server drained");
+                "media.drained"
+            }
+        };
+        self.announce(now, || {
+            let data =
+                json!({ "id": server, "name": name, "reason": reason, "sessions": sessions });
+            ("media", event, data)
+        });
     }
 
     fn append(&mut self, machine: &mut SwitchMachine, event: JournalEvent) {
@@ -156,19 +249,8 @@ impl SwitchHost {
 impl Host<SwitchMachine> for SwitchHost {
     fn handle_effect(&mut self, now: Time, effect: Effect, machine: &mut SwitchMachine) {
         match effect {
-            Effect::Media(request) => {
-                let answer = self.media(&request).map(Into::into);
-                machine
-                    .switch
-                    .handle_media(now, request.call, request.ask, answer);
-            }
-            Effect::MediaEnd { call, session } => {
-                let report = self.engine.delete(session).unwrap_or_default();
-                self.quality.record(&report);
-                machine
-                    .switch
-                    .handle_media_report(call, [leg(&report.a), leg(&report.b)]);
-            }
+            Effect::Media(request) => self.ask_media(now, request, machine),
+            Effect::MediaEnd { call, session } => self.end_media(call, session, machine),
             Effect::Journal(event) => self.append(machine, event),
             Effect::SaveBinding(record) => self.live.save(BindingRecord {
                 aor: record.aor.into(),
@@ -185,6 +267,9 @@ impl Host<SwitchMachine> for SwitchHost {
     fn handle_wake(&mut self, now: Time, machine: &mut SwitchMachine) {
         while let Ok(visit) = self.visits.try_recv() {
             visit(now, machine, self);
+        }
+        while let Ok(said) = self.media_said.try_recv() {
+            self.hear(now, said, machine);
         }
         self.hear_of_media(now, machine);
     }

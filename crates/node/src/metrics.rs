@@ -5,6 +5,7 @@ use std::fmt::{Display, Write as _};
 use clock::Time;
 use limits::EntityId;
 use media::DropReason as MediaDrop;
+use model::{MediaServerHealth, MediaServerState};
 use net::{DropReason, Net};
 use sip::Transport;
 use switch::{BUCKETS_MS, Histogram, METHODS, Switch};
@@ -277,6 +278,56 @@ fn quality(out: &mut Page, host: &SwitchHost) {
     let help = "Round trip to a leg of a call that ended";
     let name = "tandem_leg_round_trip_seconds";
     out.spread(name, help, &RTT_MS, 1_000.0, &quality.rtt);
+}
+
+/// How the media servers are.
+pub(crate) fn media_servers(switch: &Switch, servers: &[MediaServerHealth]) -> String {
+    let mut out = Page(String::new());
+    let name = "tandem_calls_media_moved_total";
+    let moved = switch.counters().media_moved;
+    out.one(
+        name,
+        "counter",
+        "Calls whose media moved to another server",
+        moved,
+    );
+    let mut each = |name: &str, help: &str, of: &dyn Fn(&MediaServerHealth) -> Option<u64>| {
+        out.head(name, "gauge", help);
+        for server in servers {
+            if let Some(value) = of(server) {
+                let id = server.media_server.to_string();
+                let labels = [("media_server", id.as_str()), ("name", &server.name)];
+                out.line(name, &labels, value);
+            }
+        }
+    };
+    each(
+        "tandem_media_server_up",
+        "Whether the media server answers",
+        &|s| {
+            let answers = !matches!(s.state, MediaServerState::Down | MediaServerState::Unknown);
+            Some(u64::from(answers && s.state != MediaServerState::Disabled))
+        },
+    );
+    each(
+        "tandem_media_server_sessions",
+        "Sessions of this node on it",
+        &|s| Some(s.sessions.into()),
+    );
+    each(
+        "tandem_media_server_sessions_all",
+        "Sessions of everybody on it",
+        &|s| s.sessions_total.map(u64::from),
+    );
+    each("tandem_media_server_load_percent", "How busy it is", &|s| {
+        s.load_percent.map(u64::from)
+    });
+    each(
+        "tandem_media_server_rtt_us",
+        "Round trip of the last ping",
+        &|s| s.rtt_us.map(u64::from),
+    );
+    out.0
 }
 
 /// The page being written.

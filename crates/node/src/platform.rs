@@ -10,22 +10,21 @@ use control::{
     PlatformError, PlatformEvent, Readiness, RegistrationFilter, Reply, RouteQuery, Simulation,
 };
 use limits::{EntityId, EntityKind};
-use model::{
-    CallId, CallView, GatewayHealth, MediaServerHealth, MediaServerState, RegistrationView,
-    Snapshot,
-};
+use model::{CallId, CallView, GatewayHealth, MediaServerHealth, RegistrationView, Snapshot};
 use net::Net;
 use registrar::BindingId;
 use tokio::sync::broadcast;
 
 use crate::UpOptions;
 use crate::data::Data;
+use crate::media_servers::MediaLink;
 use crate::visit::Visitor;
 use crate::{listeners, metrics, up};
 
 /// The node.
 pub(crate) struct NodePlatform {
     pub(crate) visitor: Visitor,
+    pub(crate) media_link: MediaLink,
     pub(crate) net: Net,
     pub(crate) events: broadcast::Sender<PlatformEvent>,
     pub(crate) options: UpOptions,
@@ -122,10 +121,7 @@ impl Platform for NodePlatform {
     }
 
     fn media_server_health(&self) -> Reply<'_, Vec<MediaServerHealth>> {
-        Box::pin(
-            self.visitor
-                .ask(|_, machine, _| media_servers(machine.switch.snapshot())),
-        )
+        Box::pin(async move { Ok(self.media_link.health().await) })
     }
 
     fn limit_usage(&self) -> Reply<'_, Vec<LimitUsage>> {
@@ -150,18 +146,30 @@ impl Platform for NodePlatform {
     }
 
     fn simulate(&self, query: RouteQuery) -> Reply<'_, Simulation> {
-        Box::pin(
-            self.visitor
-                .ask(move |now, machine, _| simulate::simulate(&machine.switch, now, &query)),
-        )
+        Box::pin(async move {
+            let (mut simulation, place) = self
+                .visitor
+                .ask(move |now, machine, _| simulate::simulate(&machine.switch, now, &query))
+                .await?;
+            if let Some(place) = place {
+                let why = self.media_link.explain(place).await;
+                simulation.steps.extend(why);
+            }
+            Ok(simulation)
+        })
     }
 
     fn metrics(&self) -> Reply<'_, String> {
         let net = self.net.clone();
-        Box::pin(
+        Box::pin(async move {
+            let servers = self.media_link.health().await;
             self.visitor
-                .ask(move |now, machine, host| metrics::text(now, &machine.switch, host, &net)),
-        )
+                .ask(move |now, machine, host| {
+                    let text = metrics::text(now, &machine.switch, host, &net);
+                    text + &metrics::media_servers(&machine.switch, &servers)
+                })
+                .await
+        })
     }
 
     fn readiness(&self) -> Reply<'_, Readiness> {
@@ -272,6 +280,7 @@ impl Platform for NodePlatform {
         Box::pin(self.visitor.ask(move |now, machine, host| {
             let inactivity = up::inactivity(&snapshot.settings);
             host.engine.set_inactivity(inactivity);
+            host.media_link.configure(&snapshot.media_servers);
             machine.switch.configure(now, snapshot);
         }))
     }
@@ -313,22 +322,6 @@ fn refused(field: &str, message: &str) -> PlatformError {
         field: field.to_owned(),
         message: message.to_owned(),
     }
-}
-
-fn media_servers(snapshot: &Snapshot) -> Vec<MediaServerHealth> {
-    let servers = snapshot.media_servers.iter();
-    let unknown = servers.map(|server| MediaServerHealth {
-        media_server: server.id,
-        name: server.name.clone(),
-        zone: server.zone.clone(),
-        state: MediaServerState::Unknown,
-        rtt_us: None,
-        sessions: 0,
-        sessions_total: None,
-        load_percent: None,
-        last_failure: String::new(),
-    });
-    unknown.collect()
 }
 
 /// Everything that can have limits, with its kind, id and name.

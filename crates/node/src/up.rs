@@ -21,6 +21,7 @@ use crate::data::{Admin, Data};
 use crate::first_start::FirstUsers;
 use crate::host::SwitchHost;
 use crate::machine::SwitchMachine;
+use crate::media_servers::MediaLink;
 use crate::platform::NodePlatform;
 use crate::signals::Signals;
 use crate::visit::Visitor;
@@ -75,6 +76,7 @@ fn api_socket(options: &UpOptions) -> Result<std::net::TcpListener> {
 
 /// The parts of a node that run.
 struct Node {
+    media_link: MediaLink,
     net: Net,
     visitor: Visitor,
     events: broadcast::Sender<control::PlatformEvent>,
@@ -108,10 +110,21 @@ fn start_node(
     switch.configure(now, Arc::new(snapshot));
     restore(&mut switch, &mut live, now)?;
     let (events, _) = broadcast::channel(EVENTS_MAX);
-    let host = SwitchHost::new(journal, engine, Box::new(live), visits, events.clone());
+    let (media_link, media_said) = MediaLink::start(random()?, net.clock(), net.waker())?;
+    media_link.configure(&switch.snapshot().media_servers);
+    let media = (media_link.clone(), media_said);
+    let host = SwitchHost::new(
+        journal,
+        engine,
+        Box::new(live),
+        media,
+        visits,
+        events.clone(),
+    );
     let sip = spawn(shard, switch, host, now)?;
     open_listeners(options, data, &net, &visitor)?;
     Ok(Node {
+        media_link,
         net,
         visitor,
         events,
@@ -261,6 +274,7 @@ async fn serve(
     let domain = records.settings()?.record.domain;
     let platform = NodePlatform {
         visitor: node.visitor.clone(),
+        media_link: node.media_link.clone(),
         net: node.net.clone(),
         events: node.events.clone(),
         options: options.clone(),

@@ -117,6 +117,8 @@ pub enum Step {
     },
     /// The call goes nowhere.
     Refused(Refusal),
+    /// Which media server was chosen, in words.
+    Media(Box<str>),
     /// The caller must prove who it is.
     Challenged,
 }
@@ -219,6 +221,7 @@ impl fmt::Display for Step {
             }
             Self::Attempt { place, attempt } => fmt_attempt(f, *place, attempt),
             Self::Refused(refusal) => write!(f, "refused with {}: {refusal}", refusal.status()),
+            Self::Media(why) => f.write_str(why),
             Self::Challenged => f.write_str("the caller must prove who it is"),
         }
     }

@@ -241,6 +241,10 @@ impl Switch {
                     sdp,
                     toward,
                     signalling,
+                    place: self.place_of(key),
+                    tried: Vec::new(),
+                    refusal: None,
+                    why: None,
                 };
                 self.outputs.push_back(Output::Media(request));
             }
@@ -450,6 +454,7 @@ impl Switch {
                 };
                 self.attempt_ended(now, key, token, &outcome);
             }
+            Fact::MediaMoved { took } => self.note_media_moved(key, took),
             Fact::AttemptMoved { token } => self.give_up_permit(key, token),
             Fact::Ended(report) => self.note_ended(now, key, &report),
         }

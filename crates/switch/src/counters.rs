@@ -25,6 +25,8 @@ pub struct Counters {
     pub auth_failures: Vec<(&'static str, u64)>,
     /// Calls refused by a limit.
     pub limited: u64,
+    /// Calls whose media was lost and moved to another media server.
+    pub media_moved: u64,
     /// New calls.
     pub attempts: u64,
     /// Calls answered.

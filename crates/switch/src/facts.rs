@@ -38,6 +38,8 @@ pub(crate) struct Facts {
     pub(crate) attempts: Vec<Tried>,
     /// Which attempt answered.
     pub(crate) answered_by: Option<u32>,
+    /// The media zone of the customer whose switch is called.
+    pub(crate) callee_zone: Option<String>,
     /// The routing decision, while somebody may ask for it.
     pub(crate) steps: Vec<Step>,
     /// Who is redirected or transfers on whose behalf: the identity routing runs with.
@@ -98,6 +100,7 @@ impl Facts {
             entities: decision.entities.iter().copied().collect(),
             attempts: Vec::new(),
             answered_by: None,
+            callee_zone: crate::place::zone_of_target(&decision.target),
             steps: Vec::new(),
             caller: decision.caller.clone(),
             ended: None,

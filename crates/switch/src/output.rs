@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use call::{Family, MediaAsk, MediaOp, Side};
 use clock::Time;
-use model::{AccountId, CallId, CarrierId, Cdr, CustomerId, GatewayId, UserId};
+use model::{AccountId, CallId, CarrierId, Cdr, CustomerId, GatewayId, MediaServerId, UserId};
 use sip::{Flow, Transmit, Transport};
+
+use crate::media_servers::Place;
 
 /// Names a call within one run of the process; carried in the tags of its dialogs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,6 +75,14 @@ pub struct MediaRequest {
     pub toward: Family,
     /// Where the sender's signalling comes from.
     pub signalling: IpAddr,
+    /// Where the media is to be served.
+    pub place: Place,
+    /// Media servers that did not serve it.
+    pub tried: Vec<MediaServerId>,
+    /// The status it counts as if nobody serves it.
+    pub refusal: Option<u16>,
+    /// Why the server that is asked was chosen.
+    pub why: Option<String>,
 }
 
 /// An entry for the journal.

@@ -13,7 +13,7 @@ use hashbrown::HashMap;
 use limits::Limits;
 use model::{DigestOffer, GatewayId, Settings, Snapshot};
 use registrar::{Policy, Registrar};
-use routing::{Health, Table};
+use routing::{Health, Step, Table, Trace as _};
 use sip::digest::{Algorithm, Authenticator, AuthenticatorConfig};
 use sip::transaction::{ClientId, Listener as SentBy, ServerId, TransactionConfig, Transactions};
 use sip::{Destination, Transport};
@@ -223,6 +223,19 @@ impl Switch {
         self.pump(now);
     }
 
+    /// A media session is lost with its server: its call looks for another.
+    pub fn handle_media_lost(&mut self, now: Time, call: CallKey, session: u64) {
+        self.feed(now, call, Input::MediaLost { session });
+        self.pump(now);
+    }
+
+    /// Why a media server was chosen for a call: part of its explanation.
+    pub fn explain_media(&mut self, call: CallKey, why: String) {
+        if let Some(entry) = self.calls.entry_mut(call) {
+            entry.facts.steps.step(|| Step::Media(why.into()));
+        }
+    }
+
     /// The answer to [`Output::MediaEnd`]: what the caller's and the callee's side received.
     pub fn handle_media_report(&mut self, call: CallKey, legs: [model::CdrLegMedia; 2]) {
         self.note_media(call, legs);
@@ -331,5 +344,6 @@ fn call_config(snapshot: &Snapshot, product: &str, listeners: &Listeners) -> Cal
         duration_max: Duration::from_secs(settings.call_duration_max_s.into()),
         session_expires_s: settings.session_expires_s,
         session_expires_min_s: settings.session_expires_min_s,
+        media_lost_max: Duration::from_secs(settings.media_timeout_s.into()),
     }
 }

@@ -49,18 +49,21 @@ pub(crate) fn run(global: &Global, command: MediaServerCommand) -> Result<(), Fa
             ];
             output::list(global, &items, &columns)
         }
-        MediaServerCommand::Drain { media_server } => drain(global, &media_server, true.into()),
-        MediaServerCommand::Resume { media_server } => drain(global, &media_server, false.into()),
+        MediaServerCommand::Drain { media_server } => {
+            change(global, &media_server, &json!({ "draining": true }))
+        }
+        MediaServerCommand::Resume { media_server } => {
+            change(global, &media_server, &json!({ "draining": false }))
+        }
     }
 }
 
-fn drain(global: &Global, media_server: &str, draining: Value) -> Result<(), Failure> {
+fn change(global: &Global, media_server: &str, patch: &Value) -> Result<(), Failure> {
     let client = Client::of(global)?;
     let id = records::id_of(&client, &MEDIA_SERVER, media_server)?;
     let path = format!("/v1/{}/{id}", MEDIA_SERVER.plural);
     let etag = client.read(&path, &[])?.etag;
-    let patch = json!({ "draining": draining });
-    output::object(global, &client.change(&path, etag.as_deref(), &patch)?.body)
+    output::object(global, &client.change(&path, etag.as_deref(), patch)?.body)
 }
 
 /// Fields of a media server.

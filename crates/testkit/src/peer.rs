@@ -199,7 +199,7 @@ impl Peer {
         request::finish(lines, &[], "")
     }
 
-    fn receive_until(&self, deadline: Instant) -> Option<Message> {
+    pub(crate) fn receive_until(&self, deadline: Instant) -> Option<Message> {
         let mut buffer = vec![0; 65_536];
         loop {
             let left = deadline.checked_duration_since(Instant::now())?;

@@ -11,7 +11,7 @@ use crate::io::{
     Ctx, Family, Input, MediaAsk, MediaOp, Output, RefusedDial, RequestId, Side, Timer, Uac,
 };
 use crate::leg::PairId;
-use crate::pending::{Asked, Pending, Purpose, Wait};
+use crate::pending::{Asked, Pending, Purpose, Question, Wait};
 use crate::reason::Cause;
 
 impl Call {
@@ -31,6 +31,7 @@ impl Call {
             Input::Dial { attempt, targets } => self.handle_dial(ctx, attempt, targets),
             Input::Routed(plan) => self.handle_routed(ctx, plan),
             Input::Media(ask, answer) => self.handle_media(ctx, ask, answer),
+            Input::MediaLost { session } => self.handle_media_lost(ctx, session),
             Input::Adopt { leg, token } => self.take_over(ctx, *leg, token),
             Input::End(cause) => self.end(ctx, cause),
         }
@@ -79,6 +80,7 @@ impl Call {
             Purpose::JoinSecond { pair, side } => {
                 self.handle_join_second(ctx, pair, side, flow, &message);
             }
+            Purpose::Retell { pair, side } => self.handle_retold(ctx, pair, side, flow, &message),
             Purpose::Closing | Purpose::Bye { .. } => {}
             Purpose::Notify { last } => self.handle_notified(ctx, last),
         }
@@ -95,7 +97,8 @@ impl Call {
             Purpose::Relay(relayed) => self.handle_relay_failed(ctx, *relayed),
             Purpose::Refresh { pair, side, .. }
             | Purpose::JoinFirst { pair, side }
-            | Purpose::JoinSecond { pair, side } => {
+            | Purpose::JoinSecond { pair, side }
+            | Purpose::Retell { pair, side } => {
                 let who = self.who(pair, side);
                 self.end(ctx, Cause::PeerGone(who));
             }
@@ -152,6 +155,8 @@ impl Call {
             Wait::JoinOffer { pair, from } => self.send_join(ctx, pair, from, sdp),
             Wait::JoinAnswer { pair, from } => self.send_join_back(ctx, pair, from, sdp),
             Wait::JoinDone => self.joined_up(),
+            Wait::Rebuilt { question, then } => self.ask(ctx, question, *then),
+            Wait::Reanchor { pair, step } => self.go_on_moving(ctx, pair, step, sdp),
             Wait::ApplicationAnswer => {}
         }
     }
@@ -169,6 +174,8 @@ impl Call {
                 self.end(ctx, Cause::SessionExpired(who));
             }
             Timer::Linger => self.give_up_lingering(ctx),
+            Timer::Reanchor => self.move_media(ctx),
+            Timer::Retell(pair, side) => self.retell(ctx, pair, side),
         }
     }
 
@@ -201,20 +208,38 @@ impl Call {
         sdp: &[u8],
         then: Wait,
     ) {
+        let sdp = Bytes::copy_from_slice(sdp);
+        let question = Question {
+            op,
+            from,
+            sdp,
+            ends: (signalling, toward),
+        };
+        if op == MediaOp::Answer && !self.session_open && self.reanchor.is_some() {
+            self.rebuild(ctx, question, then);
+        } else {
+            self.ask(ctx, question, then);
+        }
+    }
+
+    /// Puts a question to the relay.
+    pub(crate) fn ask(&mut self, ctx: &mut Ctx<'_>, question: Question, then: Wait) {
         self.session_open = true;
         self.last_ask.0 = self.last_ask.0.wrapping_add(1);
+        let (signalling, toward) = question.ends;
         ctx.emit(Output::Media {
             ask: self.last_ask,
             session: self.session,
-            op,
-            from,
-            sdp: Bytes::copy_from_slice(sdp),
+            op: question.op,
+            from: question.from,
+            sdp: question.sdp.clone(),
             toward,
             signalling,
         });
         self.wait = Some(Box::new(Asked {
             ask: self.last_ask,
             until: ctx.now + MEDIA_WAIT,
+            question,
             then,
         }));
     }

@@ -124,6 +124,7 @@ impl Call {
         }
         self.arm_session(ctx, pair, Side::A);
         self.arm_session(ctx, pair, Side::B);
+        self.move_media_soon(ctx);
     }
 
     /// The callee has answered, and the relay refuses its description: nobody will hear anybody,

@@ -15,6 +15,7 @@ mod ledger;
 mod media;
 mod offers;
 mod peer;
+mod reanchor;
 mod replaces;
 mod timers;
 mod transfer;

@@ -74,6 +74,7 @@ pub(crate) fn config() -> Config {
         duration_max: Duration::from_secs(7_200),
         session_expires_s: 1_800,
         session_expires_min_s: 90,
+        media_lost_max: Duration::from_secs(60),
     }
 }
 

@@ -6,8 +6,14 @@ use clock::Time;
 use control::{RouteQuery, SimulatedTarget, Simulation, SimulationOutcome};
 use routing::{Availability, Decision, Identity, Target};
 use switch::Switch;
+use switch::media_servers::Place;
 
-pub(super) fn simulate(switch: &Switch, now: Time, query: &RouteQuery) -> Simulation {
+/// What would happen, and, where media servers relay, where the media would be served.
+pub(super) fn simulate(
+    switch: &Switch,
+    now: Time,
+    query: &RouteQuery,
+) -> (Simulation, Option<Place>) {
     let at = query.at_us.map_or(now, Time::from_micros);
     let identity = match (query.user, query.customer) {
         (Some(user), _) => Some(Identity::User(user)),
@@ -25,12 +31,15 @@ pub(super) fn simulate(switch: &Switch, now: Time, query: &RouteQuery) -> Simula
         },
     );
     let (outcome, status) = outcome(&view.decision);
-    Simulation {
+    let relayed = status.is_none() && !switch.snapshot().media_servers.is_empty();
+    let place = relayed.then(|| switch.place_of_decision(&view.decision));
+    let simulation = Simulation {
         outcome,
         status,
         steps: view.steps.iter().map(ToString::to_string).collect(),
         targets: targets(switch, at, &view),
-    }
+    };
+    (simulation, place)
 }
 
 fn outcome(decision: &Decision) -> (SimulationOutcome, Option<u16>) {

@@ -1,0 +1,238 @@
+//! What calls ask: each question goes to the server of its session, or, for a new session, to the
+//! one that is chosen; if that one does not serve it, to the next.
+
+use bytes::Bytes;
+use call::MediaOp;
+use clock::Time;
+use model::MediaServerId;
+
+use super::exchange::{NotServed, Purpose};
+use super::server::Health;
+use super::wire::{self, Ask, Said};
+use super::{Candidate, MediaOutput, MediaServers, Place, Session, call_id, choose};
+use crate::output::{CallKey, MediaRequest};
+
+/// How many servers one question is tried on.
+const SERVERS_TRIED_MAX: usize = 3;
+
+/// Where the echo's media would go if it were not sent back: nobody listens on the discard port.
+const DISCARD_PORT: u16 = 9;
+
+impl MediaServers {
+    /// A call asks; [`MediaOutput::Answer`] or [`MediaOutput::Lost`] follows.
+    pub fn handle_request(&mut self, now: Time, request: MediaRequest) {
+        let request = Box::new(request);
+        let Some(session) = self.sessions.get_mut(&request.session) else {
+            if request.op == MediaOp::Answer {
+                // Nobody has the offer that it answers.
+                self.answer(&request, Err(500), None);
+                return;
+            }
+            self.begin(now, request);
+            return;
+        };
+        if request.op == MediaOp::Offer {
+            session.offerer = request.from;
+        }
+        let id = session.server;
+        let server = self.servers.get(&id);
+        if server.is_none_or(|s| s.health == Health::Down) {
+            self.lose(request.session);
+            return;
+        }
+        self.ask(now, id, request);
+    }
+
+    /// The session is over; [`MediaOutput::Report`] follows.
+    pub fn handle_end(&mut self, now: Time, call: CallKey, session: u64) {
+        let known = self.sessions.remove(&session);
+        let id = known.map(|known| known.server);
+        let server = id.and_then(|id| self.servers.get_mut(&id));
+        match (id, server) {
+            (Some(id), Some(server)) if server.health != Health::Down => {
+                server.sessions.remove(&session);
+                let command = wire::deletion(&call_id(self.prefix, session));
+                self.exchange(now, id, command, Purpose::Delete(call));
+                self.tell_if_drained(id);
+            }
+            (_, server) => {
+                if let Some(server) = server {
+                    server.sessions.remove(&session);
+                    server.owe(call_id(self.prefix, session));
+                }
+                let legs = Default::default();
+                self.outputs.push_back(MediaOutput::Report { call, legs });
+            }
+        }
+    }
+
+    /// The first question of a session.
+    fn begin(&mut self, now: Time, mut request: Box<MediaRequest>) {
+        let (chosen, why) = self.choose(&request.place, &request.tried);
+        let server = chosen.and_then(|id| self.servers.get_mut(&id));
+        let (Some(id), Some(server)) = (chosen, server) else {
+            let status = request.refusal.unwrap_or(503);
+            self.answer(&request, Err(status), Some(why));
+            return;
+        };
+        server.sessions.insert(request.session);
+        let session = Session {
+            call: request.call,
+            server: id,
+            offerer: request.from,
+            established: false,
+        };
+        self.sessions.insert(request.session, session);
+        request.why = Some(why);
+        self.ask(now, id, request);
+    }
+
+    pub(super) fn choose(
+        &self,
+        place: &Place,
+        tried: &[MediaServerId],
+    ) -> (Option<MediaServerId>, String) {
+        let up = self.servers.iter();
+        let up = up.filter(|(id, server)| server.takes_calls() && !tried.contains(id));
+        let (ids, candidates): (Vec<MediaServerId>, Vec<Candidate<'_>>) = up
+            .map(|(id, server)| {
+                let candidate = Candidate {
+                    name: &server.record.name,
+                    zone: &server.record.zone,
+                    weight: server.record.weight,
+                    sessions: server.sessions_total(),
+                    load_permille: server.load_permille.unwrap_or(0),
+                    added_us: self.delays.added_us(*id, place.peers),
+                    rtt_us: server.rtt_us.unwrap_or(u32::MAX),
+                };
+                (*id, candidate)
+            })
+            .unzip();
+        let choice = choose(place, &candidates);
+        (choice.chosen.map(|at| ids[at]), choice.why)
+    }
+
+    fn ask(&mut self, now: Time, id: MediaServerId, request: Box<MediaRequest>) {
+        let (Some(server), Some(session)) =
+            (self.servers.get(&id), self.sessions.get(&request.session))
+        else {
+            return;
+        };
+        let ask = match request.op {
+            MediaOp::Offer => Ask::Offer,
+            MediaOp::Answer => Ask::Answer(session.offerer),
+            MediaOp::Echo => Ask::Echo,
+        };
+        let name = call_id(self.prefix, request.session);
+        let command = wire::negotiation(&server.record, &name, &request, &ask, &request.sdp);
+        let purpose = match request.op {
+            MediaOp::Echo => Purpose::EchoAsk(request),
+            MediaOp::Offer | MediaOp::Answer => Purpose::Ask(request),
+        };
+        self.exchange(now, id, command, purpose);
+    }
+
+    /// The second half of an echo: the offer is answered by nobody, for nothing goes across.
+    pub(super) fn answer_echo(
+        &mut self,
+        now: Time,
+        id: MediaServerId,
+        request: Box<MediaRequest>,
+        offer: &Bytes,
+    ) {
+        let answer = sdp::Description::parse(offer).ok().and_then(|offer| {
+            let medium = offer.media().find(|m| !m.is_rejected())?;
+            let address = medium.rtp_address().ok()?.ip();
+            let session = sdp::Session {
+                id: request.session,
+                version: 0,
+                address,
+            };
+            let rtp = (address, DISCARD_PORT).into();
+            sdp::echo_answer(&offer, session, sdp::LocalMedia { rtp }).ok()
+        });
+        let (Some(answer), Some(server)) = (answer, self.servers.get(&id)) else {
+            self.not_served(now, id, request, NotServed::Refused);
+            return;
+        };
+        let name = call_id(self.prefix, request.session);
+        let ask = Ask::Answer(request.from);
+        let command = wire::negotiation(&server.record, &name, &request, &ask, &answer);
+        self.exchange(now, id, command, Purpose::Ask(request));
+    }
+
+    pub(super) fn handle_said(
+        &mut self,
+        now: Time,
+        id: MediaServerId,
+        mut request: Box<MediaRequest>,
+        said: Said,
+    ) {
+        match said {
+            Said::Description(sdp) => {
+                if let Some(session) = self.sessions.get_mut(&request.session) {
+                    session.established = true;
+                }
+                let why = request.why.take();
+                self.answer(&request, Ok(sdp), why);
+            }
+            Said::NoSession => self.not_served(now, id, request, NotServed::Unknown),
+            Said::Refused(reason) => {
+                tracing::debug!(server = %id, %reason, "a media server refused");
+                self.not_served(now, id, request, NotServed::Refused);
+            }
+        }
+    }
+
+    /// A question came to nothing: a new session goes to another server, an old one is lost with
+    /// its server, and stays if the server but dislikes the description.
+    pub(super) fn not_served(
+        &mut self,
+        now: Time,
+        id: MediaServerId,
+        mut request: Box<MediaRequest>,
+        why: NotServed,
+    ) {
+        let Some(session) = self.sessions.get(&request.session) else {
+            // Given up meanwhile: the call waits for nothing.
+            return;
+        };
+        if session.established {
+            match why {
+                NotServed::Refused => self.answer(&request, Err(488), None),
+                NotServed::Silent | NotServed::Unknown => {
+                    if let Some(server) = self.servers.get_mut(&id) {
+                        server.owe(call_id(self.prefix, request.session));
+                    }
+                    self.lose(request.session);
+                }
+            }
+            return;
+        }
+        self.sessions.remove(&request.session);
+        if let Some(server) = self.servers.get_mut(&id) {
+            server.sessions.remove(&request.session);
+            server.owe(call_id(self.prefix, request.session));
+        }
+        if why == NotServed::Refused {
+            request.refusal = Some(488);
+            self.pay_debts(now, id);
+        }
+        request.tried.push(id);
+        if request.tried.len() >= SERVERS_TRIED_MAX {
+            let status = request.refusal.unwrap_or(503);
+            self.answer(&request, Err(status), None);
+            return;
+        }
+        self.begin(now, request);
+    }
+
+    fn answer(&mut self, request: &MediaRequest, answer: Result<Bytes, u16>, why: Option<String>) {
+        self.outputs.push_back(MediaOutput::Answer {
+            call: request.call,
+            ask: request.ask,
+            answer,
+            why,
+        });
+    }
+}

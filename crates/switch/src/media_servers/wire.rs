@@ -1,0 +1,171 @@
+//! Questions and answers in the words of `ng`.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use call::{Family, Side};
+use clock::Time;
+use model::{CdrLegMedia, MediaServer};
+use ng::{
+    CallReport, Command, Deletion, Dictionary, Encoding, Negotiation, Options, Replace, Reply,
+    Request, Selection, TagReport, options,
+};
+
+use crate::output::MediaRequest;
+
+/// The participants of each session, by side.
+const TAGS: [&str; 2] = ["a", "b"];
+
+pub(super) const fn tag(side: Side) -> &'static str {
+    TAGS[side as usize]
+}
+
+/// What is asked of a description.
+pub(super) enum Ask {
+    Offer,
+    /// With the side that made the offer.
+    Answer(Side),
+    /// An offer whose media goes back.
+    Echo,
+}
+
+pub(super) fn encode(command: Command, cookie: u64) -> Vec<u8> {
+    let request = Request::new(command);
+    request.encode(&cookie.to_string(), Encoding::Bencode)
+}
+
+pub(super) fn negotiation(
+    server: &MediaServer,
+    call_id: &str,
+    request: &MediaRequest,
+    ask: &Ask,
+    sdp: &[u8],
+) -> Command {
+    let selection = Selection::call(call_id);
+    let selection = match ask {
+        Ask::Offer | Ask::Echo => selection.from_tag(tag(request.from)),
+        Ask::Answer(offerer) => {
+            let answerer = offerer.other();
+            selection.from_tag(tag(*offerer)).to_tag(tag(answerer))
+        }
+    };
+    let toward = match request.toward {
+        Family::V4 => options::Family::Ip4,
+        Family::V6 => options::Family::Ip6,
+    };
+    let echoes = matches!(ask, Ask::Echo);
+    let fits = |a: &IpAddr| a.is_ipv4() == (request.toward == Family::V4);
+    let mut asked = Options {
+        ice: Some(options::Ice::Remove),
+        received_from: Some(request.signalling).filter(|ip| !ip.is_unspecified()),
+        address_family: matches!(ask, Ask::Offer).then_some(toward),
+        media_address: server.public_address.filter(fits),
+        media_echo: echoes.then_some(options::MediaEcho::Backwards),
+        ..Options::default()
+    };
+    asked.replace.insert(Replace::Origin);
+    let negotiation = Box::new(Negotiation {
+        selection,
+        sdp: sdp.to_vec(),
+        options: asked,
+        media: None,
+    });
+    match ask {
+        Ask::Offer | Ask::Echo => Command::Offer(negotiation),
+        Ask::Answer(_) => Command::Answer(negotiation),
+    }
+}
+
+pub(super) fn deletion(call_id: &str) -> Command {
+    Command::Delete(Box::new(Deletion {
+        // Without a participant rtpengine says nothing of what it received.
+        selection: Selection::call(call_id).from_tag(tag(Side::A)),
+        delay_s: Some(0),
+        options: Options::default(),
+    }))
+}
+
+/// What a server said to a description.
+pub(super) enum Said {
+    /// The description for the other side.
+    Description(Bytes),
+    /// The session is not known there.
+    NoSession,
+    /// It will not serve it.
+    Refused(String),
+}
+
+pub(super) fn said(reply: Reply) -> Said {
+    match reply {
+        Reply::Ok(success) => match success.sdp {
+            Some(sdp) => Said::Description(sdp.into()),
+            None => Said::Refused("an answer without a description".into()),
+        },
+        Reply::Error { reason } if reason.to_ascii_lowercase().contains("unknown call") => {
+            Said::NoSession
+        }
+        Reply::Error { reason } => Said::Refused(reason),
+        Reply::LoadLimit { message } => Said::Refused(message),
+        Reply::Pong { .. } => Said::Refused("a pong instead of a description".into()),
+    }
+}
+
+/// rtpengine's own figures: its sessions, and when it was started.
+pub(super) fn statistics(now: Time, of: &Dictionary<'_>) -> Option<(u32, Time)> {
+    let current = of.value("currentstatistics")?.dictionary()?;
+    let total = of.value("totalstatistics")?.dictionary()?;
+    let number = |d: &Dictionary<'_>, key: &str| -> Option<u64> {
+        let as_text = || d.text(key)?.trim().parse().ok();
+        d.number(key).or_else(as_text)
+    };
+    let sessions = number(current, "sessionstotal")?;
+    let uptime_s = number(total, "uptime")?;
+    let started_us = now.as_micros().saturating_sub(uptime_s * 1_000_000);
+    let sessions = u32::try_from(sessions).unwrap_or(u32::MAX);
+    Some((sessions, Time::from_micros(started_us)))
+}
+
+/// What was received from both sides.
+pub(super) fn legs(report: &CallReport) -> [CdrLegMedia; 2] {
+    TAGS.map(|tag| report.tag(tag).map(|t| leg(report, t)).unwrap_or_default())
+}
+
+fn leg(report: &CallReport, tag: &TagReport) -> CdrLegMedia {
+    let mut leg = CdrLegMedia::default();
+    for medium in &tag.media {
+        // RTP, then RTCP; where they share a port there is but one.
+        let Some(stream) = medium.streams.first() else {
+            continue;
+        };
+        leg.packets += stream.counts.packets;
+        leg.bytes += stream.counts.bytes;
+        if leg.codec.is_empty() {
+            leg.codec = medium.codec.clone().unwrap_or_default();
+        }
+        let quality = medium.quality.unwrap_or_default();
+        leg.lost += quality.lost;
+        if leg.jitter_us == 0 {
+            leg.jitter_us = quality.jitter_us;
+            leg.mos_centi = quality.mos_centi;
+        }
+        let by_rtcp = report.ssrcs.iter().find(|s| Some(s.ssrc) == stream.ssrc);
+        if let Some(ssrc) = by_rtcp.filter(|s| leg.mos_centi == 0 && s.samples > 0) {
+            leg.mos_centi = ssrc.mos_deci.saturating_mul(10);
+            leg.jitter_us = ssrc.jitter_ms.saturating_mul(1_000);
+        }
+    }
+    leg
+}
+
+/// Round trips between a server and the peers of a session, with the peers' addresses.
+pub(super) fn delays(report: &CallReport) -> Vec<(IpAddr, u32)> {
+    let mut found = Vec::new();
+    for medium in report.tags.iter().flat_map(|tag| &tag.media) {
+        let peer = medium.streams.first().and_then(|s| s.endpoint);
+        let rtt_us = medium.quality.map_or(0, |quality| quality.rtt_us);
+        if let (Some(peer), true) = (peer, rtt_us > 0) {
+            found.push((peer.ip(), rtt_us));
+        }
+    }
+    found
+}

@@ -1,0 +1,258 @@
+//! Media on servers of its own: who serves which call, and what happens when one dies.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use testkit::{
+    Baresip, GatewaySpec, PhoneOptions, PhoneTransport, Platform, Rtpengine, Talkers, record_path,
+    wait_for,
+};
+
+const ALICE_HZ: u32 = 440;
+const BOB_HZ: u32 = 1_000;
+/// What the far end of a call may hear nothing when its media server dies.
+const GAP_MAX: Duration = Duration::from_secs(2);
+
+fn platform() -> Result<Platform> {
+    Platform::start(env!("CARGO_BIN_EXE_tandem"))
+}
+
+fn add(platform: &Platform, name: &str, control: &str, more: &Value) -> Result<Value> {
+    let mut record = json!({ "name": name, "control": control });
+    for (field, value) in more.as_object().into_iter().flatten() {
+        record[field] = value.clone();
+    }
+    let record = platform.rest().create("/v1/media-servers", &record)?;
+    wait_for_state(platform, name, "up");
+    Ok(record)
+}
+
+fn health(platform: &Platform, name: &str) -> Value {
+    let all = platform.rest().list("/v1/media-server-health");
+    let mut all = all.unwrap_or_default().into_iter();
+    all.find(|server| server["name"] == name)
+        .unwrap_or(Value::Null)
+}
+
+#[track_caller]
+fn wait_for_state(platform: &Platform, name: &str, state: &str) {
+    wait_for(&format!("{name} to be {state}"), || {
+        (health(platform, name)["state"] == state).then_some(())
+    });
+}
+
+/// Callers and a carrier around the platform.
+fn talkers(platform: &Platform, customer: &Value, carrier: &Value) -> Result<Talkers> {
+    let talkers = Talkers::new(platform.ready().sip.udp)?;
+    let rest = platform.rest();
+    rest.add_customer("127.0.0.1/32", customer)?;
+    rest.add_carrier("", &[GatewaySpec::at(talkers.gateway())], carrier)?;
+    Ok(talkers)
+}
+
+fn cdrs(platform: &Platform, count: usize) -> Vec<Value> {
+    platform.wait_until_idle();
+    let cdrs = wait_for("the CDRs", || {
+        let cdrs = platform.rest().list("/v1/cdrs").ok()?;
+        (cdrs.len() >= count).then_some(cdrs)
+    });
+    assert_eq!(cdrs.len(), count, "one each");
+    cdrs
+}
+
+#[track_caller]
+fn assert_media_in(cdrs: &[Value]) {
+    for cdr in cdrs {
+        for leg in ["media_a", "media_b"] {
+            let packets = cdr[leg]["packets"].as_u64().unwrap_or(0);
+            assert!(packets > 0, "{leg} of {cdr}");
+        }
+    }
+}
+
+fn phone(platform: &Platform, name: &str, tone_hz: u32) -> Result<Baresip> {
+    let ready = platform.ready();
+    let options = PhoneOptions::new(name, &ready.domain)
+        .password(&ready.user(name).password)
+        .server(ready.sip.udp, PhoneTransport::Udp)
+        .tone_hz(tone_hz);
+    Baresip::register(options)
+}
+
+#[test]
+fn a_stock_rtpengine_carries_the_calls_of_phones() -> Result<()> {
+    let platform = platform()?;
+    let rtpengine = Rtpengine::start()?;
+    add(&platform, "m1", &rtpengine.control(), &json!({}))?;
+    let mut alice = phone(&platform, "alice", ALICE_HZ)?;
+    let mut bob = phone(&platform, "bob", BOB_HZ)?;
+    wait_for("two routable registrations", || {
+        let all = platform.rest().list("/v1/registrations").ok()?;
+        (all.iter().filter(|r| r["routable"] == true).count() == 2).then_some(())
+    });
+    alice.dial(&format!("sip:bob@{}", platform.ready().domain))?;
+    bob.wait_for_incoming();
+    bob.answer()?;
+    alice.wait_for_tone(BOB_HZ);
+    bob.wait_for_tone(ALICE_HZ);
+    assert_eq!(rtpengine.sessions(), Some(1));
+    assert_eq!(health(&platform, "m1")["sessions"], 1);
+    let call = &platform.rest().list("/v1/calls")?[0];
+    let explanation = call["explanation"].to_string();
+    assert!(explanation.contains("media server m1"), "{explanation}");
+    let metrics = platform.rest().send("GET", "/metrics", None)?.1;
+    let metrics = metrics.as_str().unwrap_or_default();
+    assert!(metrics.contains("\ntandem_rtp_sessions 0\n"), "no RTP here");
+    alice.hang_up()?;
+    bob.wait_for_closed();
+    assert_media_in(&cdrs(&platform, 1));
+    wait_for("no session left", || {
+        (rtpengine.sessions() == Some(0)).then_some(())
+    });
+
+    alice.dial(&format!("sip:600@{}", platform.ready().domain))?;
+    alice.wait_for_established();
+    alice.wait_for_tone(ALICE_HZ);
+    assert_eq!(rtpengine.sessions(), Some(1), "the echo is there as well");
+    alice.hang_up()?;
+    cdrs(&platform, 2);
+    Ok(())
+}
+
+#[test]
+fn calls_move_when_their_media_server_is_killed() -> Result<()> {
+    const CALLS: usize = 50;
+    let platform = platform()?;
+    let mut dies = Rtpengine::with_ports(260)?;
+    let stays = Rtpengine::with_ports(260)?;
+    add(&platform, "dies", &dies.control(), &json!({}))?;
+    let talkers = talkers(&platform, &json!({}), &json!({}))?;
+    talkers.call(CALLS, "493012345")?;
+    assert_eq!(talkers.ends_at(&dies.media_ports()), 2 * CALLS);
+    add(&platform, "stays", &stays.control(), &json!({}))?;
+
+    dies.kill_9();
+    talkers.wait_until_at(&stays.media_ports());
+    let gaps = talkers.gaps();
+    let (p95, longest) = (gaps[gaps.len() * 95 / 100], gaps[gaps.len() - 1]);
+    println!("{CALLS} calls: 95 % silent for at most {p95:?}, the longest {longest:?}");
+    assert!(longest < GAP_MAX, "{gaps:?}");
+    assert_eq!(talkers.reinvites(), 2 * CALLS, "each side is told once");
+    wait_for_state(&platform, "dies", "down");
+    assert_eq!(health(&platform, "dies")["sessions"], 0);
+    assert_eq!(health(&platform, "stays")["sessions"], CALLS);
+    let call = &platform.rest().list("/v1/calls")?[0];
+    let explanation = call["explanation"].to_string();
+    assert!(
+        explanation.contains("moved to another server"),
+        "{explanation}"
+    );
+
+    dies.restart()?;
+    wait_for_state(&platform, "dies", "up");
+    assert_eq!(dies.sessions(), Some(0), "nothing is resurrected");
+    assert_eq!(talkers.ends_at(&stays.media_ports()), 2 * CALLS);
+    talkers.hang_up()?;
+    let cdrs = cdrs(&platform, CALLS);
+    assert_media_in(&cdrs);
+    assert!(cdrs.iter().all(|cdr| cdr["ended_by"] == "caller"));
+    Ok(())
+}
+
+#[test]
+fn a_server_that_hangs_is_left_and_gives_up_its_sessions_when_it_is_back() -> Result<()> {
+    const CALLS: usize = 10;
+    let platform = platform()?;
+    let hangs = Rtpengine::start()?;
+    let stays = Rtpengine::start()?;
+    add(&platform, "hangs", &hangs.control(), &json!({}))?;
+    let talkers = talkers(&platform, &json!({}), &json!({}))?;
+    talkers.call(CALLS, "493012345")?;
+    add(&platform, "stays", &stays.control(), &json!({}))?;
+    hangs.freeze()?;
+    talkers.wait_until_at(&stays.media_ports());
+    let gaps = talkers.gaps();
+    assert!(gaps[gaps.len() - 1] < GAP_MAX, "{gaps:?}");
+    wait_for_state(&platform, "hangs", "down");
+    hangs.thaw()?;
+    wait_for_state(&platform, "hangs", "up");
+    wait_for("what it had to be given up", || {
+        (hangs.sessions() == Some(0)).then_some(())
+    });
+    assert_eq!(talkers.ends_at(&stays.media_ports()), 2 * CALLS);
+    talkers.hang_up()?;
+    cdrs(&platform, CALLS);
+    Ok(())
+}
+
+#[test]
+fn zone_weight_and_drain_decide_who_serves_a_call() -> Result<()> {
+    let platform = platform()?;
+    let rest = platform.rest();
+    let (london, tokyo, spare) = (
+        Rtpengine::start()?,
+        Rtpengine::start()?,
+        Rtpengine::start()?,
+    );
+    add(
+        &platform,
+        "l1",
+        &london.control(),
+        &json!({ "zone": "London" }),
+    )?;
+    add(
+        &platform,
+        "t1",
+        &tokyo.control(),
+        &json!({ "zone": "Tokyo" }),
+    )?;
+    let near_tokyo = json!({ "media_zone": "Tokyo" });
+    let talkers = talkers(&platform, &json!({}), &near_tokyo)?;
+    talkers.call(4, "493012345")?;
+    assert_eq!(talkers.ends_at(&tokyo.media_ports()), 8, "near the carrier");
+
+    let route = rest.first("routes")?;
+    rest.change(
+        &record_path("routes", &route),
+        &json!({ "media_zone": "London" }),
+    )?;
+    talkers.call(4, "493012345")?;
+    assert_eq!(
+        talkers.ends_at(&london.media_ports()),
+        8,
+        "as the route wants"
+    );
+    let query = json!({ "called": "493012345", "source": "127.0.0.1" });
+    let simulated = rest.create("/v1/routes/simulate", &query)?;
+    let steps = simulated["steps"].to_string();
+    assert!(
+        steps.contains("media server l1 of zone London: the route wants"),
+        "{steps}"
+    );
+
+    // One more in the zone gets what is missing to its share.
+    add(
+        &platform,
+        "l2",
+        &spare.control(),
+        &json!({ "zone": "London" }),
+    )?;
+    talkers.call(4, "493012345")?;
+    assert_eq!(talkers.ends_at(&spare.media_ports()), 8, "the emptier one");
+    let done = platform.command_line(&["media-server", "drain", "l1"])?;
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    wait_for_state(&platform, "l1", "draining");
+    talkers.call(4, "493012345")?;
+    assert_eq!(
+        talkers.ends_at(&london.media_ports()),
+        8,
+        "none more, none less"
+    );
+    assert_eq!(talkers.ends_at(&spare.media_ports()), 16);
+
+    talkers.hang_up()?;
+    wait_for_state(&platform, "l1", "drained");
+    assert_media_in(&cdrs(&platform, 16));
+    Ok(())
+}
