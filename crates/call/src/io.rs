@@ -74,6 +74,46 @@ impl Family {
     }
 }
 
+/// The phone that a description is for, as far as its media is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Toward {
+    /// The family it wants media in.
+    pub family: Family,
+    /// What it is.
+    pub phone: Phone,
+}
+
+impl Toward {
+    /// A phone that is reached by a flow.
+    #[must_use]
+    pub const fn of(flow: Flow) -> Self {
+        Self {
+            family: Family::of(flow.remote.ip().to_canonical()),
+            phone: Phone::of(flow),
+        }
+    }
+}
+
+/// What a phone is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phone {
+    /// One that speaks RTP, and perhaps more.
+    Sip,
+    /// One in a browser, reached by WebSocket: it speaks WebRTC and nothing else (RFC 8827 §6.5).
+    Browser,
+}
+
+impl Phone {
+    /// Of the flow that it is reached by.
+    #[must_use]
+    pub const fn of(flow: Flow) -> Self {
+        match flow.transport {
+            sip::Transport::Ws | sip::Transport::Wss => Self::Browser,
+            sip::Transport::Udp | sip::Transport::Tcp | sip::Transport::Tls => Self::Sip,
+        }
+    }
+}
+
 /// Why an attempt could not be dialled, or a description not be relayed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedDial {
@@ -328,8 +368,8 @@ pub enum Output {
         from: Side,
         /// The description.
         sdp: Bytes,
-        /// The family that the other side wants.
-        toward: Family,
+        /// Whom the answer is for.
+        toward: Toward,
         /// Where that side's signalling comes from.
         signalling: IpAddr,
     },

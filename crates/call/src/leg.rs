@@ -7,7 +7,7 @@ use sip::{Destination, Dialog, Flow, HeaderName, Message, lex};
 use crate::challenge::{Access, Way};
 use crate::config::Config;
 use crate::headers::Trust;
-use crate::io::{Family, Hop, Side, Uas};
+use crate::io::{Family, Hop, Phone, Side, Toward, Uas};
 
 /// Two legs that are joined; the early dialogs of one INVITE have a pair each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -226,8 +226,16 @@ impl Leg {
         }
     }
 
+    /// What the relay needs to know of the peer.
+    pub(crate) fn toward(&self) -> Toward {
+        Toward {
+            family: self.family(),
+            phone: Phone::of(self.flow),
+        }
+    }
+
     /// The family the peer's media wants: that of its last description, else of its signalling.
-    pub(crate) fn family(&self) -> Family {
+    fn family(&self) -> Family {
         if memchr::memmem::find(&self.received, b"c=IN IP6").is_some() {
             Family::V6
         } else if memchr::memmem::find(&self.received, b"c=IN IP4").is_some() {

@@ -8,7 +8,7 @@ use clock::Time;
 use sip::{Flow, Message, Method};
 
 use crate::challenge::{Access, Repeat};
-use crate::io::{Family, MediaAsk, MediaOp, RequestId, Side, Uas};
+use crate::io::{MediaAsk, MediaOp, RequestId, Side, Toward, Uas};
 use crate::leg::PairId;
 use crate::reanchor::Step;
 
@@ -103,7 +103,7 @@ pub(crate) struct Question {
     pub(crate) sdp: Bytes,
     /// The address that the describing side's signalling comes from, and the family that the
     /// other side wants.
-    pub(crate) ends: (IpAddr, Family),
+    pub(crate) ends: (IpAddr, Toward),
 }
 
 /// A step that goes on when the media relay has answered.

@@ -16,7 +16,7 @@ use sip::{Destination, Dialog, Flow, HeaderName, Message, Writer};
 use crate::call::{Call, Phase};
 use crate::challenge::Access;
 use crate::headers;
-use crate::io::{Ctx, Fact, Family, Output, RequestId, Respond, Side, Timer, Uas};
+use crate::io::{Ctx, Fact, Family, Output, Phone, RequestId, Respond, Side, Timer, Toward, Uas};
 use crate::leg::{Leg, PairId, Reach, session_expires};
 use crate::pending::Purpose;
 use crate::plan::{ATTEMPTS_MAX, Attempt, Plan};
@@ -42,7 +42,7 @@ pub(crate) struct Setup {
     /// The description to offer; `None` if the caller leaves the offer to the callee.
     offer: Option<Box<[u8]>>,
     /// What the relay made of it, for one family.
-    relayed_offer: Option<(Family, Bytes)>,
+    relayed_offers: Vec<(Toward, Bytes)>,
     /// The best failure so far.
     best: Option<(u16, outcome::Failure)>,
     redirects: u8,
@@ -133,7 +133,7 @@ impl Setup {
             redirecting: 0,
             branches: Vec::new(),
             offer,
-            relayed_offer: None,
+            relayed_offers: Vec::new(),
             best: None,
             redirects: 0,
             rang: false,
@@ -149,7 +149,7 @@ impl Setup {
 
     /// What the relay made of the offer holds no longer.
     pub(crate) fn forget_relayed_offer(&mut self) {
-        self.relayed_offer = None;
+        self.relayed_offers.clear();
     }
 
     /// Whether the caller made the offer.
@@ -204,9 +204,8 @@ impl Call {
         false
     }
 
-    /// For the relay: where the describing side's signalling comes from, and the family that the
-    /// other side wants.
-    pub(crate) fn media_ends(&self, pair: Option<PairId>, from: Side) -> (IpAddr, Family) {
+    /// For the relay: where the describing side's signalling comes from, and the other side.
+    pub(crate) fn media_ends(&self, pair: Option<PairId>, from: Side) -> (IpAddr, Toward) {
         let here = pair.and_then(|p| self.leg(p, from)).map(|l| l.flow);
         let there = pair.and_then(|p| self.leg(p, from.other()));
         let upstream = match self.setup.as_ref().map(|s| &s.upstream) {
@@ -215,12 +214,16 @@ impl Call {
         };
         let ip = |flow: Flow| flow.remote.ip().to_canonical();
         let signalling = here.or(upstream).map(ip);
-        let toward = there
-            .map(Leg::family)
-            .or_else(|| signalling.map(Family::of));
+        let toward = there.map_or_else(
+            || Toward {
+                family: signalling.map_or(Family::V4, Family::of),
+                phone: Phone::Sip,
+            },
+            Leg::toward,
+        );
         (
             signalling.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-            toward.unwrap_or(Family::V4),
+            toward,
         )
     }
 

@@ -120,13 +120,20 @@ impl Engine {
         let (out, towards) = self.rewrite_offer(session, shown, &ports, negotiation, to)?;
         let wishes = Wish::all(&description, negotiation.signalling);
         if let Some(session) = self.sessions.get_mut(&session) {
+            let again = session.offer.take().filter(|offer| {
+                offer.from == negotiation.from && offer.description == negotiation.sdp
+            });
+            let mut ways = again.map(|offer| offer.ways).unwrap_or_default();
+            ways.retain(|known| *known != towards);
+            ways.truncate(WAYS_MAX - 1);
+            ways.insert(0, towards);
             session.offer = Some(Offer {
                 from: negotiation.from,
                 description: negotiation.sdp.to_vec(),
                 shown: recoded,
                 options: negotiation.options.clone(),
                 wishes,
-                towards,
+                ways,
                 family,
             });
         }
@@ -272,6 +279,14 @@ impl Engine {
         }
     }
 
+    /// What was agreed on with a side about its first medium; `None` if nothing was, as it passes
+    /// through, or was not answered yet.
+    #[must_use]
+    pub fn spoken(&self, session: u64, side: Side) -> Option<Spoken> {
+        let stream = self.sessions.get(&session)?.streams.first()?;
+        stream.facing[side as usize].spoken()
+    }
+
     /// What came from both sides so far; `None` for an unknown session.
     #[must_use]
     pub fn report(&self, session: u64) -> Option<SessionReport> {
@@ -398,6 +413,15 @@ impl Side {
     }
 }
 
+/// What a side speaks with us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spoken {
+    /// RTP, with or without keys in the description.
+    Rtp,
+    /// WebRTC: DTLS-SRTP with ICE.
+    WebRtc,
+}
+
 /// Something the switch should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MediaEvent {
@@ -484,5 +508,7 @@ fn accepted(bytes: &[u8]) -> Result<usize, MediaError> {
 
 /// Events that wait for the switch. Beyond, workers keep them and say them later.
 const MAX_EVENTS: usize = 4_096;
+/// In how many ways one offer is made; the oldest is forgotten.
+const WAYS_MAX: usize = 4;
 /// Any port but 0, which would refuse a medium.
 const PROBE_PORT: u16 = 9;

@@ -32,7 +32,7 @@ pub use actions::{AUDIO_MAX_S, Audio, Barrier, DigitForm, Passage, PlayOptions, 
 pub use audio::{Key, Sine, Tone};
 pub use config::{AddressFamily, EngineConfig, Interface, KernelPath};
 pub use counters::{Counters, DropReason};
-pub use engine::{Engine, MediaEvent, Negotiation, PortUsage, Side};
+pub use engine::{Engine, MediaEvent, Negotiation, PortUsage, Side, Spoken};
 pub use error::{MediaError, StartError};
 pub use options::{CodecChanges, Feedback, Ice, Options, RtcpMux, SourcePolicy, Transport};
 pub use recording::{Recorded, RecordingOptions, RecordingOutcome};

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use clock::Time;
 use control::PlatformEvent;
 use crossbeam_channel::Receiver;
-use media::{AddressFamily, Engine, LegReport, MediaError, MediaEvent, Negotiation, Options, Side};
+use media::{AddressFamily, Engine, LegReport, MediaError, MediaEvent, Negotiation, Side};
 use model::CdrLegMedia;
 use net::Host;
 use serde_json::json;
@@ -16,6 +16,7 @@ use switch::{CallChange, CallKey, Event, JournalEvent, MediaRequest, Opening, Sw
 use tokio::sync::broadcast;
 
 use crate::machine::{Effect, SwitchMachine};
+use crate::media_options;
 use crate::media_servers::MediaLink;
 use crate::quality::Quality;
 use crate::recording::{self, Outcomes};
@@ -73,13 +74,14 @@ impl SwitchHost {
     }
 
     fn media(&mut self, request: &MediaRequest) -> Result<Vec<u8>, u16> {
+        let options = media_options::of(&self.engine, request);
         let negotiation = Negotiation {
             from: side(request.from),
             sdp: &request.sdp,
             signalling: Some(request.signalling),
-            options: Options::relay(),
+            options: &options,
         };
-        let toward = match request.toward {
+        let toward = match request.toward.family {
             call::Family::V4 => AddressFamily::V4,
             call::Family::V6 => AddressFamily::V6,
         };
@@ -293,7 +295,7 @@ impl SwitchHost {
     }
 }
 
-fn side(side: call::Side) -> Side {
+pub(crate) fn side(side: call::Side) -> Side {
     match side {
         call::Side::A => Side::A,
         call::Side::B => Side::B,

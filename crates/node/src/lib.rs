@@ -13,6 +13,7 @@ mod first_start;
 mod host;
 mod listeners;
 mod machine;
+mod media_options;
 mod media_servers;
 mod metrics;
 mod options;

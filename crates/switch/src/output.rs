@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use call::{Family, MediaAsk, MediaOp, Side};
+use call::{MediaAsk, MediaOp, Side, Toward};
 use clock::Time;
 use model::{AccountId, CallId, CarrierId, Cdr, CustomerId, GatewayId, MediaServerId, UserId};
 use sip::{Flow, Transmit, Transport};
@@ -71,8 +71,8 @@ pub struct MediaRequest {
     pub from: Side,
     /// The description.
     pub sdp: Bytes,
-    /// The family the other side wants.
-    pub toward: Family,
+    /// Whom the answer is for.
+    pub toward: Toward,
     /// Where the sender's signalling comes from.
     pub signalling: IpAddr,
     /// Where the media is to be served.

@@ -8,7 +8,7 @@ use sip::{Flow, Message, Method};
 use super::{Call, MEDIA_WAIT};
 use crate::config::MediaMode;
 use crate::io::{
-    Ctx, Family, Input, MediaAsk, MediaOp, Output, RefusedDial, RequestId, Side, Timer, Uac,
+    Ctx, Input, MediaAsk, MediaOp, Output, RefusedDial, RequestId, Side, Timer, Toward, Uac,
 };
 use crate::leg::PairId;
 use crate::pending::{Asked, Pending, Purpose, Question, Wait};
@@ -198,12 +198,12 @@ impl Call {
     }
 
     /// Asks the relay; what comes next waits for its answer. `ends` are the address that the
-    /// describing side's signalling comes from, and the family that the other side wants.
+    /// describing side's signalling comes from, and the other side.
     pub(crate) fn ask_relay(
         &mut self,
         ctx: &mut Ctx<'_>,
         op: MediaOp,
-        (signalling, toward): (IpAddr, Family),
+        (signalling, toward): (IpAddr, Toward),
         from: Side,
         sdp: &[u8],
         then: Wait,

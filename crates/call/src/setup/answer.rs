@@ -9,7 +9,7 @@ use crate::call::{Call, Phase};
 use crate::challenge::Access;
 use crate::ending::dialog_name;
 use crate::headers::{self, ALLOW, Trust};
-use crate::io::{Ctx, Fact, Output, Respond, Side, Timer};
+use crate::io::{Ctx, Fact, Output, Respond, Side, Timer, Toward};
 use crate::leg::{Leg, NO_BRANCH, PairId, Reach, Role};
 use crate::pending::{Pending, Purpose, Wait};
 use crate::reason::Cause;
@@ -237,7 +237,7 @@ impl Setup {
             .authorization
             .as_ref()
             .map(|(a, _)| a.as_slice().into());
-        if let Some((_, sdp)) = &self.relayed_offer {
+        if let Some(sdp) = self.relayed_offer(Toward::of(entry.flow)) {
             leg.sent = sdp.to_vec().into();
         }
         leg

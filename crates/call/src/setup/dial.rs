@@ -7,7 +7,7 @@ use sip::{Destination, Dialog, Flow};
 use super::outcome::Failure;
 use super::{Branch, Upstream, attempt_ended};
 use crate::call::Call;
-use crate::io::{Ctx, Family, MediaOp, Output, RefusedDial, RequestId, Side, Timer, Uac};
+use crate::io::{Ctx, MediaOp, Output, RefusedDial, RequestId, Side, Timer, Toward, Uac};
 use crate::pending::{Purpose, Wait};
 use crate::plan::{ATTEMPTS_MAX, Attempt, Plan};
 use crate::reason::Cause;
@@ -96,12 +96,12 @@ impl Call {
             return;
         };
         entry.flow = flow_of(target);
-        let family = Family::of(entry.flow.remote.ip().to_canonical());
+        let toward = Toward::of(entry.flow);
         let Some(offer) = setup.offer.clone() else {
             self.send_invite(ctx, branch, None);
             return;
         };
-        if let Some((_, sdp)) = setup.relayed_offer.as_ref().filter(|(f, _)| *f == family) {
+        if let Some(sdp) = setup.relayed_offer(toward) {
             let sdp = sdp.clone();
             self.send_invite(ctx, branch, Some(&sdp));
             return;
@@ -115,7 +115,7 @@ impl Call {
         let signalling = flow.map_or(std::net::IpAddr::from([0; 4]), |f| {
             f.remote.ip().to_canonical()
         });
-        let ends = (signalling, family);
+        let ends = (signalling, toward);
         self.ask_relay(ctx, MediaOp::Offer, ends, from, &offer, then);
     }
 

@@ -9,7 +9,7 @@ use super::{Setup, Upstream};
 use crate::call::Call;
 use crate::config::Config;
 use crate::headers::{self, ALLOW, Trust};
-use crate::io::{Ctx, Family, Hop, Timer};
+use crate::io::{Ctx, Hop, Timer, Toward};
 use crate::pending::Purpose;
 
 impl Call {
@@ -18,13 +18,10 @@ impl Call {
         let trust = self.trust;
         let Some(setup) = &mut self.setup else { return };
         if let Some(sdp) = sdp {
-            let family = Family::of(setup.branches[branch].flow.remote.ip().to_canonical());
-            if setup
-                .relayed_offer
-                .as_ref()
-                .is_none_or(|(f, _)| *f != family)
-            {
-                setup.relayed_offer = Some((family, Bytes::copy_from_slice(sdp)));
+            let toward = Toward::of(setup.branches[branch].flow);
+            if setup.relayed_offer(toward).is_none() {
+                let sdp = Bytes::copy_from_slice(sdp);
+                setup.relayed_offers.push((toward, sdp));
             }
         }
         let Some(target) = setup.branches[branch].targets.pop() else {
@@ -44,6 +41,13 @@ impl Call {
 }
 
 impl Setup {
+    /// What phones of a kind are offered, if any was asked before.
+    pub(super) fn relayed_offer(&self, toward: Toward) -> Option<&Bytes> {
+        let mut offers = self.relayed_offers.iter();
+        let found = offers.find(|(known, _)| *known == toward)?;
+        Some(&found.1)
+    }
+
     /// The caller's INVITE, if this is a caller's.
     fn source(&self) -> Option<&Message> {
         match &self.upstream {

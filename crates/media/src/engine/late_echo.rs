@@ -43,7 +43,7 @@ impl Engine {
                 shown: None,
                 options: Options::default(),
                 wishes,
-                towards: vec![None],
+                ways: Vec::new(),
                 family,
             });
         }

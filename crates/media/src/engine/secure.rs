@@ -13,8 +13,9 @@ use std::sync::Arc;
 use rtp::srtp::{MasterKey, Suite};
 use sdp::Media;
 
+use super::Spoken;
 use crate::error::MediaError;
-use crate::full::security::{AgentKind, Credentials, Identity, Role};
+use crate::full::security::{AgentKind, Credentials, Identity, Protection, Role, Security};
 use crate::options::{Feedback, Ice, Options, RtcpMux, Transport};
 
 pub(super) use read::{answered, chosen};
@@ -137,6 +138,11 @@ impl Towards {
         }
     }
 
+    /// Whether a medium of an answer answers this.
+    pub(super) fn is_answered_by(self, media: &Media<'_>) -> bool {
+        media.is_rejected() || media.proto().eq_ignore_ascii_case(self.proto().as_bytes())
+    }
+
     /// The words of the `m=` line.
     fn proto(self) -> &'static str {
         match (self.carried, self.feedback) {
@@ -156,6 +162,14 @@ impl Facing {
         self.agreed.is_some()
     }
 
+    pub(super) fn spoken(&self) -> Option<Spoken> {
+        let agreed = self.agreed?;
+        Some(match (agreed.carried, agreed.ice) {
+            (Carried::Dtls, Some(_)) => Spoken::WebRtc,
+            _ => Spoken::Rtp,
+        })
+    }
+
     /// Our key for a suite: the one that was named before, or a new one.
     fn key(&mut self, suite: Suite) -> Result<MasterKey, MediaError> {
         if let Some(known) = self.keys.iter().find(|key| key.suite() == suite) {
@@ -166,6 +180,14 @@ impl Facing {
         let key = MasterKey::new(suite, &material).ok_or(MediaError::NoRandomness)?;
         self.keys.push(key);
         Ok(key)
+    }
+
+    /// Forgets our keys when none is used: the worker forgets how far they were used, and no
+    /// index may be used twice.
+    fn forget_unused(&mut self, security: &Security) {
+        if !matches!(security.protection, Protection::Sdes { .. }) {
+            self.keys.clear();
+        }
     }
 
     /// What our agent is named by: new names if the peer has changed its own, which restarts ICE

@@ -67,7 +67,7 @@ impl Engine {
         let mut edit = self.relay_edit(answer, ports, offer.family)?;
         let (from, to) = (offer.from, offer.from.other());
         let accepted = ports.iter().flatten().count();
-        for (index, towards) in offer.towards.iter().enumerate() {
+        for (index, towards) in way_of(offer, offered, answer).iter().enumerate() {
             let media = offered.medium(index).zip(answer.medium(index));
             let facing = secured.facings.get_mut(index);
             let (
@@ -167,6 +167,26 @@ impl Engine {
             rtp: SocketAddr::new(self.interface(family)?.advertised, port),
         })
     }
+}
+
+/// In which of the ways that an offer was made an answer has come: a medium is answered in the
+/// profile it was offered in (RFC 3264 §6.1). If none fits, the last is meant.
+fn way_of<'o>(
+    offer: &'o Offer,
+    offered: &Description<'_>,
+    answer: &Description<'_>,
+) -> &'o [Option<Towards>] {
+    let fits = |way: &&Vec<Option<Towards>>| {
+        way.iter().enumerate().all(|(index, towards)| {
+            let media = offered.medium(index).zip(answer.medium(index));
+            media.is_none_or(|(offered, answered)| match towards {
+                Some(towards) => towards.is_answered_by(&answered),
+                None => answered.proto().eq_ignore_ascii_case(offered.proto()),
+            })
+        })
+    };
+    let way = offer.ways.iter().find(fits).or(offer.ways.first());
+    way.map_or(&[], Vec::as_slice)
 }
 
 /// The group of an offer that has a medium in it, with that medium alone (RFC 8843 §7.3).

@@ -72,8 +72,9 @@ pub(crate) struct Offer {
     pub(crate) shown: Option<Vec<u8>>,
     pub(crate) options: Options,
     pub(crate) wishes: Vec<Wish>,
-    /// What the other side was offered of each medium; `None` for one that passes through.
-    pub(crate) towards: Vec<Option<Towards>>,
+    /// What the phones on the other side were offered: of each medium, in one way for each kind
+    /// of phone. `None` for a medium that passes through.
+    pub(crate) ways: Vec<Vec<Option<Towards>>>,
     /// The family the answer goes out in.
     pub(crate) family: AddressFamily,
 }

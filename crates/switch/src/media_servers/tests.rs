@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use call::{Family, MediaAsk, MediaOp, Side};
+use call::{Family, MediaAsk, MediaOp, Phone, Side, Toward};
 use clock::Time;
 use model::{MediaServer, MediaServerId, MediaServerState};
 
@@ -63,7 +63,10 @@ fn request(session: u64, op: MediaOp, from: Side) -> MediaRequest {
         op,
         from,
         sdp: Bytes::from_static(SDP.as_bytes()),
-        toward: Family::V4,
+        toward: Toward {
+            family: Family::V4,
+            phone: Phone::Sip,
+        },
         signalling: "192.0.2.9".parse().unwrap(),
         place: Place::default(),
         tried: Vec::new(),

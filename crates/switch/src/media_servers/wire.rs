@@ -49,12 +49,12 @@ pub(super) fn negotiation(
             selection.from_tag(tag(*offerer)).to_tag(tag(answerer))
         }
     };
-    let toward = match request.toward {
+    let toward = match request.toward.family {
         Family::V4 => options::Family::Ip4,
         Family::V6 => options::Family::Ip6,
     };
     let echoes = matches!(ask, Ask::Echo);
-    let fits = |a: &IpAddr| a.is_ipv4() == (request.toward == Family::V4);
+    let fits = |a: &IpAddr| a.is_ipv4() == (request.toward.family == Family::V4);
     let mut asked = Options {
         ice: Some(options::Ice::Remove),
         received_from: Some(request.signalling).filter(|ip| !ip.is_unspecified()),

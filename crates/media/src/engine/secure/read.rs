@@ -90,6 +90,7 @@ pub(in crate::engine) fn chosen(
             candidates: candidates(offered),
         });
     }
+    facing.forget_unused(&choice.security);
     facing.role = choice.role;
     facing.agreed = Some(choice.towards);
     Ok(choice)
@@ -145,6 +146,10 @@ pub(in crate::engine) fn answered(
         }
         // A peer that knows no ICE is reached as described.
         _ => agreed.ice = None,
+    }
+    if offered.carried != Carried::Opportunistic {
+        // Of several phones that were offered keys to take up, another may yet do so.
+        facing.forget_unused(&security);
     }
     facing.agreed = Some(agreed);
     Ok(security)
