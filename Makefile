@@ -6,7 +6,7 @@ BENCH_ARGS ?=
 FUZZ_SECONDS ?= 60
 
 BUILD_NEEDS := build-essential clang cmake
-TEST_PEERS := baresip-core ethtool iproute2 sip-tester kamailio procps
+TEST_PEERS := baresip-core chromium ethtool iproute2 sip-tester kamailio procps
 BENCH_PEERS := ethtool iproute2 kamailio rtpengine-daemon util-linux
 
 .DEFAULT_GOAL := help
@@ -22,6 +22,7 @@ run: ## Build and start a complete phone system that keeps its data in ./data
 
 test: ## Install the test peers, then run every check and test
 	@tests/install-peers $(BUILD_NEEDS) $(TEST_PEERS)
+	@command -v npm >/dev/null || tests/install-peers nodejs npm
 	$(CARGO) xtask ci
 
 bench: ## Measure beside Kamailio and rtpengine; BENCH_ARGS="call --quick" chooses

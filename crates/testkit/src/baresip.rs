@@ -14,7 +14,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-pub use config::{PhoneOptions, PhoneTransport};
+pub use config::{MediaEncryption, PhoneOptions, PhoneTransport};
 pub use control::Event;
 
 use crate::audio::{self, SAMPLE_RATE_HZ};

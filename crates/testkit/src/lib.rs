@@ -10,6 +10,7 @@
 
 mod audio;
 mod baresip;
+mod browser;
 mod command_line;
 mod digest;
 mod family;
@@ -31,7 +32,8 @@ mod talkers;
 mod wait;
 
 pub use audio::{dominant_frequency_hz, read_wav, tone, write_alaw, write_wav};
-pub use baresip::{Baresip, Event, PhoneOptions, PhoneTransport};
+pub use baresip::{Baresip, Event, MediaEncryption, PhoneOptions, PhoneTransport};
+pub use browser::Browser;
 pub use command_line::CommandOutput;
 pub use digest::{Credentials, authorization};
 pub use family::family;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -24,6 +24,14 @@ impl Program {
     /// # Errors
     /// If it cannot be started, for example because it is not installed.
     pub fn start(name: &str, command: &mut Command, directory: &Path) -> Result<Self> {
+        Self::start_fed(name, command.stdin(Stdio::null()), directory)
+    }
+
+    /// The same, with standard input as the command says.
+    ///
+    /// # Errors
+    /// As [`Program::start`].
+    pub fn start_fed(name: &str, command: &mut Command, directory: &Path) -> Result<Self> {
         let log = directory.join(format!("{name}.log"));
         let out = File::options()
             .create(true)
@@ -31,17 +39,20 @@ impl Program {
             .open(&log)
             .context("opening the log")?;
         let err = out.try_clone().context("sharing the log")?;
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(out)
-            .stderr(err)
-            .spawn()
-            .with_context(|| format!("starting {name} ({})", command.get_program().display()))?;
+        let child =
+            command.stdout(out).stderr(err).spawn().with_context(|| {
+                format!("starting {name} ({})", command.get_program().display())
+            })?;
         Ok(Self {
             name: name.to_owned(),
             child,
             log,
         })
+    }
+
+    /// What it reads from, if that was piped and not taken yet.
+    pub fn take_stdin(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
     }
 
     /// Its process id.

@@ -26,6 +26,27 @@ impl PhoneTransport {
     }
 }
 
+/// How a phone protects its media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaEncryption {
+    /// Keys in the description, or no call.
+    Sdes,
+    /// Keys in the description, if the other side has them, too.
+    SdesIfPossible,
+    /// Keys by DTLS, or no call.
+    Dtls,
+}
+
+impl MediaEncryption {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sdes => "srtp-mand",
+            Self::SdesIfPossible => "srtp",
+            Self::Dtls => "dtls_srtp",
+        }
+    }
+}
+
 /// How to start a phone.
 #[derive(Clone, Debug)]
 pub struct PhoneOptions {
@@ -34,6 +55,7 @@ pub struct PhoneOptions {
     password: String,
     server: Option<(SocketAddr, PhoneTransport)>,
     tone_hz: u32,
+    encryption: Option<MediaEncryption>,
 }
 
 impl PhoneOptions {
@@ -46,6 +68,7 @@ impl PhoneOptions {
             password: String::new(),
             server: None,
             tone_hz: 440,
+            encryption: None,
         }
     }
 
@@ -60,6 +83,13 @@ impl PhoneOptions {
     #[must_use]
     pub fn password(mut self, password: &str) -> Self {
         self.password = password.to_owned();
+        self
+    }
+
+    /// How it protects its media; not at all if not said.
+    #[must_use]
+    pub fn encryption(mut self, encryption: MediaEncryption) -> Self {
+        self.encryption = Some(encryption);
         self
     }
 
@@ -94,6 +124,9 @@ impl PhoneOptions {
             }
         }
         account.push_str(";audio_codecs=pcmu,pcma");
+        if let Some(encryption) = self.encryption {
+            account.push_str(&format!(";mediaenc={}", encryption.name()));
+        }
         account
     }
 }
@@ -129,6 +162,8 @@ pub(super) fn write(options: &PhoneOptions, directory: &Path) -> Result<Ports> {
          rtp_ports {rtp}-{rtp_last}\n\
          module_path {MODULES}\n\
          module g711.so\n\
+         module srtp.so\n\
+         module dtls_srtp.so\n\
          module aufile.so\n\
          module sndfile.so\n\
          module_tmp uuid.so\n\

@@ -1,0 +1,72 @@
+//! A phone in a headless browser with a softphone, over WSS and DTLS-SRTP.
+
+use anyhow::Result;
+use testkit::{Baresip, Browser, PhoneOptions, PhoneTransport, Platform, wait_for};
+
+const ALICE_HZ: u32 = 440;
+const BOB_HZ: u32 = 1_000;
+
+/// Alice in a browser, bob with a softphone.
+fn phones(platform: &Platform) -> Result<(Browser, Baresip)> {
+    let ready = platform.ready();
+    let password = &ready.user("alice").password;
+    let alice = Browser::register("alice", &ready.domain, password, ready.sip.wss, ALICE_HZ)?;
+    let options = PhoneOptions::new("bob", &ready.domain)
+        .password(&ready.user("bob").password)
+        .server(ready.sip.udp, PhoneTransport::Udp)
+        .tone_hz(BOB_HZ);
+    let bob = Baresip::register(options)?;
+    wait_for("two routable registrations", || {
+        let registrations = platform.rest().list("/v1/registrations").ok()?;
+        let routable = registrations.iter().filter(|r| r["routable"] == true);
+        (routable.count() == 2).then_some(())
+    });
+    Ok((alice, bob))
+}
+
+#[test]
+fn a_browser_calls_a_softphone() -> Result<()> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    let (mut alice, mut bob) = phones(&platform)?;
+    alice.dial(&format!("sip:bob@{}", platform.ready().domain))?;
+    bob.wait_for_incoming();
+    bob.answer()?;
+    alice.wait_for_established();
+    alice.wait_for_tone(BOB_HZ);
+    bob.wait_for_tone(ALICE_HZ);
+    alice.hang_up()?;
+    bob.wait_for_closed();
+    platform.wait_until_idle();
+    Ok(())
+}
+
+#[test]
+fn a_softphone_calls_a_browser() -> Result<()> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    let (mut alice, mut bob) = phones(&platform)?;
+    bob.dial(&format!("sip:alice@{}", platform.ready().domain))?;
+    alice.wait_for_incoming();
+    alice.answer()?;
+    alice.wait_for_established();
+    bob.wait_for_established();
+    alice.wait_for_tone(BOB_HZ);
+    bob.wait_for_tone(ALICE_HZ);
+    bob.hang_up()?;
+    alice.wait_for_closed();
+    platform.wait_until_idle();
+    Ok(())
+}
+
+#[test]
+fn a_browser_hears_itself_at_the_echo() -> Result<()> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    let ready = platform.ready();
+    let password = &ready.user("alice").password;
+    let mut alice = Browser::register("alice", &ready.domain, password, ready.sip.wss, ALICE_HZ)?;
+    alice.dial(&format!("sip:600@{}", ready.domain))?;
+    alice.wait_for_established();
+    alice.wait_for_tone(ALICE_HZ);
+    alice.hang_up()?;
+    platform.wait_until_idle();
+    Ok(())
+}

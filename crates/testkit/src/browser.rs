@@ -1,0 +1,198 @@
+//! A phone in a headless Chromium: JsSIP over WebSocket, WebRTC for media.
+
+use std::fs::File;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::audio;
+use crate::program::Program;
+use crate::wait::wait_for_within;
+
+/// A phone on a page. Its browser ends with its value.
+#[derive(Debug)]
+pub struct Browser {
+    program: Program,
+    commands: ChildStdin,
+    /// Lines of the log that were looked at.
+    read: usize,
+    /// Removed last.
+    _directory: TempDir,
+}
+
+impl Browser {
+    /// Opens the page and registers `user` of `domain` over WSS with the server at `wss`, whose
+    /// certificate is not looked at. It plays a tone into its calls.
+    ///
+    /// # Errors
+    /// If the browser or what it needs cannot be started, or the registration is refused.
+    pub fn register(
+        user: &str,
+        domain: &str,
+        password: &str,
+        wss: SocketAddr,
+        tone_hz: u32,
+    ) -> Result<Self> {
+        let home = prepare()?;
+        let directory = tempfile::tempdir().context("a directory for the browser")?;
+        let tone = directory.path().join("tone.wav");
+        audio::write_wav(&tone, &audio::tone(f64::from(tone_hz), TONE_DURATION_S))?;
+        let options = json!({
+            "url": format!("wss://{wss}/"),
+            "uri": format!("sip:{user}@{domain}"),
+            "password": password,
+            "tone": tone,
+            "directory": directory.path().join("profile"),
+        });
+        let mut command = Command::new("node");
+        command
+            .arg(home.join(SCRIPT))
+            .arg(options.to_string())
+            .stdin(Stdio::piped());
+        let mut program = Program::start_fed("browser", &mut command, directory.path())?;
+        let commands = program.take_stdin().context("its standard input")?;
+        let mut phone = Self {
+            program,
+            commands,
+            read: 0,
+            _directory: directory,
+        };
+        let event = phone.wait_for_any(&["registered", "refused"]);
+        if event["kind"] != "registered" {
+            bail!("{user} is not registered: {event}");
+        }
+        Ok(phone)
+    }
+
+    /// Calls this URI.
+    ///
+    /// # Errors
+    /// If the browser is gone.
+    pub fn dial(&mut self, uri: &str) -> Result<()> {
+        self.tell(&json!({ "do": "call", "to": uri }))
+    }
+
+    /// Answers the call that has come in.
+    ///
+    /// # Errors
+    /// If the browser is gone.
+    pub fn answer(&mut self) -> Result<()> {
+        self.tell(&json!({ "do": "answer" }))
+    }
+
+    /// Ends the call.
+    ///
+    /// # Errors
+    /// If the browser is gone.
+    pub fn hang_up(&mut self) -> Result<()> {
+        self.tell(&json!({ "do": "hang up" }))
+    }
+
+    /// Waits for a call to come in.
+    #[track_caller]
+    pub fn wait_for_incoming(&mut self) {
+        self.wait_for_any(&["incoming"]);
+    }
+
+    /// Waits until the call is up.
+    #[track_caller]
+    pub fn wait_for_established(&mut self) {
+        self.wait_for_any(&["established"]);
+    }
+
+    /// Waits until the call has ended.
+    #[track_caller]
+    pub fn wait_for_closed(&mut self) {
+        self.wait_for_any(&["closed"]);
+    }
+
+    /// Waits until this tone is heard in the call.
+    ///
+    /// # Panics
+    /// If it is not in time.
+    #[track_caller]
+    pub fn wait_for_tone(&mut self, frequency_hz: u32) {
+        let wanted = u64::from(frequency_hz);
+        self.wait_for(&format!("a tone of {frequency_hz} Hz"), |event| {
+            event["kind"] == "tone"
+                && event["hz"]
+                    .as_u64()
+                    .is_some_and(|heard_hz| heard_hz.abs_diff(wanted) <= TONE_TOLERANCE_HZ)
+        });
+    }
+
+    #[track_caller]
+    fn wait_for_any(&mut self, kinds: &[&str]) -> Value {
+        self.wait_for(&format!("{kinds:?}"), |event| {
+            kinds.iter().any(|kind| event["kind"] == *kind)
+        })
+    }
+
+    /// The next event that is wanted; those before it are forgotten.
+    #[track_caller]
+    fn wait_for(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let (program, read) = (&self.program, &mut self.read);
+        wait_for_within(BROWSER_PATIENCE, what, || {
+            let log = program.log();
+            let whole = log.rfind('\n').map_or("", |end| &log[..end]);
+            while let Some(line) = whole.lines().nth(*read) {
+                *read += 1;
+                let event = serde_json::from_str(line).ok();
+                if let Some(event) = event.filter(|event| wanted(event)) {
+                    return Some(event);
+                }
+            }
+            None
+        })
+    }
+
+    fn tell(&mut self, command: &Value) -> Result<()> {
+        writeln!(self.commands, "{command}").context("telling the browser")
+    }
+}
+
+/// Where the script lies with all it needs, which npm brings there the first time. Tests that run
+/// beside each other wait for the one that does.
+fn prepare() -> Result<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/browser");
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/browser");
+    std::fs::create_dir_all(&home).context("a place for the browser's phone")?;
+    let lock = File::create(home.join("lock")).context("a lock")?;
+    lock.lock().context("waiting for the lock")?;
+    let mut changed = false;
+    for name in ["package.json", "package-lock.json", SCRIPT] {
+        let wanted = std::fs::read(source.join(name)).with_context(|| format!("reading {name}"))?;
+        if std::fs::read(home.join(name)).ok().as_ref() != Some(&wanted) {
+            std::fs::write(home.join(name), wanted).with_context(|| format!("copying {name}"))?;
+            changed |= name != SCRIPT;
+        }
+    }
+    let done = home.join("installed");
+    if changed || !done.exists() {
+        // Nothing that a package wants to run at its installation is needed.
+        let status = Command::new("npm")
+            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+            .current_dir(&home)
+            .stdout(Stdio::null())
+            .status()
+            .context("starting npm")?;
+        if !status.success() {
+            bail!("npm could not bring what the browser's phone needs");
+        }
+        std::fs::write(done, "").context("taking note of the installation")?;
+    }
+    Ok(home)
+}
+
+const SCRIPT: &str = "phone.mjs";
+/// A browser is slow to start, and slower beside other tests.
+const BROWSER_PATIENCE: Duration = Duration::from_secs(90);
+const TONE_DURATION_S: f64 = 120.0;
+/// The page looks at the spectrum in steps of 6 Hz.
+const TONE_TOLERANCE_HZ: u64 = 12;

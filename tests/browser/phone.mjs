@@ -1,0 +1,135 @@
+// A phone in a headless Chromium: JsSIP on the page, driven by lines of JSON.
+//
+//   node phone.mjs '{"url": ..., "uri": ..., "password": ..., "tone": WAV, "directory": ...}'
+//
+// Commands come on standard input, one object a line: {"do": "call", "to": URI},
+// {"do": "answer"}, {"do": "hang up"}. Events go to standard output the same way, each with a
+// "kind"; "tone" says what frequency is heard, each time it changes.
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
+import { chromium } from 'playwright-core';
+
+const options = JSON.parse(process.argv[2]);
+const say = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
+
+const library = buildSync({
+    entryPoints: [fileURLToPath(import.meta.resolve('jssip'))],
+    bundle: true,
+    format: 'iife',
+    globalName: 'JsSIP',
+    write: false,
+    logLevel: 'error',
+}).outputFiles[0].text;
+
+const context = await chromium.launchPersistentContext(options.directory, {
+    executablePath: '/usr/bin/chromium',
+    headless: true,
+    ignoreHTTPSErrors: true,
+    permissions: ['microphone', 'local-network-access'],
+    args: [
+        '--no-sandbox',
+        '--ignore-certificate-errors',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+        '--autoplay-policy=no-user-gesture-required',
+        '--use-fake-ui-for-media-stream',
+        '--use-fake-device-for-media-stream',
+        `--use-file-for-fake-audio-capture=${options.tone}`,
+    ],
+});
+const page = await context.newPage();
+// A microphone is given to a page of a secure origin only; this one is.
+await page.route('http://localhost/', (route) =>
+    route.fulfill({ contentType: 'text/html', body: '<title>phone</title>' }));
+await page.goto('http://localhost/');
+await page.exposeFunction('say', say);
+page.on('pageerror', (error) => say({ kind: 'error', why: String(error) }));
+await page.addScriptTag({ content: library });
+await page.evaluate(phone, options);
+
+for await (const line of createInterface({ input: process.stdin })) {
+    await page.evaluate((command) => window.handle(command), JSON.parse(line));
+}
+await context.close();
+
+// Runs on the page.
+function phone({ url, uri, password }) {
+    const media = { mediaConstraints: { audio: true, video: false } };
+    const agent = new JsSIP.UA({
+        sockets: [new JsSIP.WebSocketInterface(url)],
+        uri,
+        password,
+        register: true,
+        session_timers: false,
+    });
+    let session = null;
+
+    agent.on('registered', () => window.say({ kind: 'registered' }));
+    agent.on('registrationFailed', ({ cause }) => window.say({ kind: 'refused', why: cause }));
+    agent.on('newRTCSession', (event) => {
+        session = event.session;
+        session.on('peerconnection', ({ peerconnection }) => listen(peerconnection));
+        if (session.connection) {
+            listen(session.connection);
+        }
+        session.on('confirmed', () => window.say({ kind: 'established' }));
+        session.on('ended', ({ cause }) => window.say({ kind: 'closed', why: cause }));
+        session.on('failed', ({ cause }) => window.say({ kind: 'closed', why: cause }));
+        if (event.originator === 'remote') {
+            window.say({ kind: 'incoming' });
+        }
+    });
+
+    // Says which frequency is the loudest, each time it changes.
+    function listen(connection) {
+        connection.addEventListener('connectionstatechange', () =>
+            window.say({ kind: 'connection', state: connection.connectionState }));
+        connection.addEventListener('track', ({ track }) => {
+            const stream = new MediaStream([track]);
+            // Without an element nothing flows.
+            const element = new Audio();
+            element.srcObject = stream;
+            element.muted = true;
+            element.play();
+            const audio = new AudioContext();
+            const analyser = new AnalyserNode(audio, { fftSize: 8192 });
+            audio.createMediaStreamSource(stream).connect(analyser);
+            const bins = new Float32Array(analyser.frequencyBinCount);
+            let last = 0;
+            setInterval(() => {
+                analyser.getFloatFrequencyData(bins);
+                let loudest = 0;
+                bins.forEach((level, bin) => {
+                    loudest = level > bins[loudest] ? bin : loudest;
+                });
+                const hz = Math.round((loudest * audio.sampleRate) / analyser.fftSize);
+                if (bins[loudest] > -50 && Math.abs(hz - last) > 10) {
+                    last = hz;
+                    window.say({ kind: 'tone', hz });
+                }
+            }, 100);
+        });
+    }
+
+    window.handle = (command) => {
+        switch (command.do) {
+            case 'call':
+                agent.call(command.to, media);
+                break;
+            case 'answer':
+                session.answer(media);
+                break;
+            case 'hang up':
+                session.terminate();
+                break;
+            default:
+                window.say({ kind: 'error', why: `unknown command ${command.do}` });
+        }
+    };
+    agent.start();
+}
