@@ -52,6 +52,7 @@ enum Scenario {
     Memory,
     Soak,
     Media,
+    Srtp,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -70,6 +71,7 @@ fn main() -> Result<()> {
             Scenario::Register,
             Scenario::Memory,
             Scenario::Media,
+            Scenario::Srtp,
         ];
     }
     usage::pin(peers::GENERATOR_CPU)?;
@@ -92,6 +94,7 @@ fn run(scenario: Scenario, effort: &Effort) -> Result<Table> {
         Scenario::Memory => scenario::memory::run(effort),
         Scenario::Soak => scenario::soak::run(effort),
         Scenario::Media => scenario::media::run(effort),
+        Scenario::Srtp => scenario::srtp::run(effort),
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod memory;
 pub(crate) mod register;
 pub(crate) mod relay;
 pub(crate) mod soak;
+pub(crate) mod srtp;
 
 use std::time::Duration;
 

@@ -5,11 +5,12 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use rtp::srtp::MasterKey;
 
 use crate::load::batch::{self, Receiver, Sender};
 use crate::load::latency::Latencies;
 use crate::load::message::Message;
-use crate::load::uac::{Caller, CallerState, CallerTexts};
+use crate::load::uac::{self, Caller, CallerState, CallerTexts};
 use crate::load::uas::{Callee, CalleeCounts};
 
 /// How calls begin.
@@ -40,6 +41,9 @@ pub(crate) struct CallPlan {
     pub(crate) places: usize,
     /// The ports that both session descriptions name.
     pub(crate) media_ports: (u16, u16),
+    /// The keys of caller and callee, if their media is encrypted: then the caller demands it, and
+    /// the callee takes it up (RFC 8643).
+    pub(crate) keys: Option<[MasterKey; 2]>,
 }
 
 impl CallPlan {
@@ -54,6 +58,20 @@ impl CallPlan {
             talk: Some(Duration::ZERO),
             places: 20_000,
             media_ports: (4_000, 4_002),
+            keys: None,
+        }
+    }
+
+    /// The session descriptions of caller and callee.
+    fn sessions(&self) -> [String; 2] {
+        let (caller, callee) = (*self.caller.ip(), *self.callee.ip());
+        let (from, to) = self.media_ports;
+        match &self.keys {
+            None => [uac::session(caller, from), uac::session(callee, to)],
+            Some([ours, theirs]) => [
+                uac::encrypted_session(caller, from, "RTP/SAVP", ours),
+                uac::encrypted_session(callee, to, "RTP/AVP", theirs),
+            ],
         }
     }
 }
@@ -104,11 +122,12 @@ struct Check {
 impl CallLoad {
     pub(crate) fn new(plan: CallPlan) -> Result<Self> {
         let now = Instant::now();
+        let [offer, answer] = plan.sessions();
         Ok(Self {
-            texts: CallerTexts::new(plan.caller, plan.server, plan.media_ports.0),
+            texts: CallerTexts::new(plan.caller, plan.server, offer),
             caller_side: batch::open(plan.caller)?,
             callee_side: batch::open(plan.callee)?,
-            callee: Callee::new(plan.callee, plan.media_ports.1, plan.answer_after),
+            callee: Callee::new(plan.callee, answer, plan.answer_after),
             callers: (0..plan.places).map(|_| Caller::new(now)).collect(),
             free: (0..plan.places).rev().collect(),
             ends: VecDeque::new(),

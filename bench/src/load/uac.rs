@@ -3,6 +3,10 @@
 use std::net::SocketAddrV4;
 use std::time::Instant;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rtp::srtp::MasterKey;
+
 use crate::load::message::{Message, put, text};
 
 /// A call as its caller sees it.
@@ -76,13 +80,13 @@ pub(crate) struct CallerTexts {
 }
 
 impl CallerTexts {
-    pub(crate) fn new(local: SocketAddrV4, server: SocketAddrV4, media_port: u16) -> Self {
+    pub(crate) fn new(local: SocketAddrV4, server: SocketAddrV4, offer: String) -> Self {
         let run = std::process::id();
         Self {
             local,
             server,
             run,
-            offer: session(*local.ip(), media_port),
+            offer,
         }
     }
 
@@ -171,6 +175,19 @@ impl CallerTexts {
             ),
         );
     }
+}
+
+/// The same with media encrypted by a key of the description (RFC 4568), in this profile.
+pub(crate) fn encrypted_session(
+    ip: std::net::Ipv4Addr,
+    port: u16,
+    profile: &str,
+    key: &MasterKey,
+) -> String {
+    let material = STANDARD.encode(key.material());
+    let suite = key.suite().name();
+    let session = session(ip, port).replace("RTP/AVP", profile);
+    format!("{session}a=crypto:1 {suite} inline:{material}\r\n")
 }
 
 /// A session description of the size phones send: an INVITE with it has about 1,000 bytes.

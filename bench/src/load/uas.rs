@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use crate::load::batch::Sender;
 use crate::load::message::{Message, write_response};
-use crate::load::uac;
 
 /// All calls it has, by a hash of their Call-IDs.
 pub(crate) struct Callee {
@@ -40,10 +39,10 @@ struct Called {
 }
 
 impl Callee {
-    pub(crate) fn new(local: SocketAddrV4, media_port: u16, delay: Duration) -> Self {
+    pub(crate) fn new(local: SocketAddrV4, answer: String, delay: Duration) -> Self {
         Self {
             contact: format!("sip:callee@{local}"),
-            answer: uac::session(*local.ip(), media_port),
+            answer,
             delay,
             calls: HashMap::new(),
             due: VecDeque::new(),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rtp::srtp::{MasterKey, OVERHEAD_BYTES_MAX, Protector};
+
 use crate::load::message::put;
 
 /// The stream of one phone.
@@ -48,6 +50,35 @@ impl Voice for Alaw {
     fn spoken(packet: &[u8]) -> Option<Duration> {
         let stamp = packet.last_chunk::<STAMP_BYTES>()?;
         Some(Duration::from_nanos(u64::from_be_bytes(*stamp)))
+    }
+}
+
+/// Another voice, encrypted.
+pub(crate) struct Encrypted<V> {
+    voice: V,
+    protector: Protector,
+    packet: Vec<u8>,
+}
+
+impl<V> Encrypted<V> {
+    pub(crate) fn new(voice: V, key: &MasterKey) -> Self {
+        Self {
+            voice,
+            protector: Protector::new(key),
+            packet: Vec::new(),
+        }
+    }
+}
+
+impl<V: Voice> Voice for Encrypted<V> {
+    fn speak(&mut self, now: Duration, out: &mut Vec<u8>) {
+        self.packet.clear();
+        self.voice.speak(now, &mut self.packet);
+        let len = self.packet.len();
+        self.packet.resize(len + OVERHEAD_BYTES_MAX, 0);
+        let sealed = self.protector.protect_rtp(&mut self.packet, len);
+        let sealed = sealed.expect("a packet of our own");
+        out.extend_from_slice(&self.packet[..sealed]);
     }
 }
 

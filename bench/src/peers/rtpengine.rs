@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rtp::srtp::MasterKey;
 use tempfile::TempDir;
 use testkit::{Program, ports, wait_for};
 
@@ -67,21 +68,53 @@ impl Rtpengine {
 
     /// Sets up a call between two media ports; gives the relay's ports for caller and callee.
     pub(crate) fn call(&mut self, number: usize, media_ports: (u16, u16)) -> Result<(u16, u16)> {
-        let id = format!("bench-{number}");
         let offer = uac::session(Ipv4Addr::LOCALHOST, media_ports.0);
-        let to_callee = self.session(&[
+        let answer = uac::session(Ipv4Addr::LOCALHOST, media_ports.1);
+        self.call_between(number, &offer, &answer, &[])
+    }
+
+    /// The same with media encrypted on both sides, by keys of the descriptions: each side has
+    /// its own, so that each packet is decrypted and encrypted.
+    pub(crate) fn encrypted_call(
+        &mut self,
+        number: usize,
+        media_ports: (u16, u16),
+        keys: &[MasterKey; 2],
+    ) -> Result<(u16, u16)> {
+        let session =
+            |port, key| uac::encrypted_session(Ipv4Addr::LOCALHOST, port, "RTP/SAVP", key);
+        let offer = session(media_ports.0, &keys[0]);
+        let answer = session(media_ports.1, &keys[1]);
+        self.call_between(
+            number,
+            &offer,
+            &answer,
+            &[("transport-protocol", "RTP/SAVP")],
+        )
+    }
+
+    fn call_between(
+        &mut self,
+        number: usize,
+        offer: &str,
+        answer: &str,
+        more: &[(&str, &str)],
+    ) -> Result<(u16, u16)> {
+        let id = format!("bench-{number}");
+        let mut offered = vec![
             ("command", "offer"),
             ("call-id", &id),
             ("from-tag", "a"),
-            ("sdp", &offer),
-        ])?;
-        let answer = uac::session(Ipv4Addr::LOCALHOST, media_ports.1);
+            ("sdp", offer),
+        ];
+        offered.extend_from_slice(more);
+        let to_callee = self.session(&offered)?;
         let to_caller = self.session(&[
             ("command", "answer"),
             ("call-id", &id),
             ("from-tag", "a"),
             ("to-tag", "b"),
-            ("sdp", &answer),
+            ("sdp", answer),
         ])?;
         Ok((to_caller, to_callee))
     }
