@@ -53,6 +53,7 @@ enum Scenario {
     Soak,
     Media,
     Srtp,
+    Ng,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -72,6 +73,7 @@ fn main() -> Result<()> {
             Scenario::Memory,
             Scenario::Media,
             Scenario::Srtp,
+            Scenario::Ng,
         ];
     }
     usage::pin(peers::GENERATOR_CPU)?;
@@ -95,6 +97,7 @@ fn run(scenario: Scenario, effort: &Effort) -> Result<Table> {
         Scenario::Soak => scenario::soak::run(effort),
         Scenario::Media => scenario::media::run(effort),
         Scenario::Srtp => scenario::srtp::run(effort),
+        Scenario::Ng => scenario::ng::run(effort),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The programs that are measured, each behind the same few methods.
 
 pub(crate) mod kamailio;
+pub(crate) mod media_server;
+pub(crate) mod ng;
 pub(crate) mod rtpengine;
 pub(crate) mod tandem;
 

@@ -3,6 +3,7 @@
 pub(crate) mod call;
 pub(crate) mod media;
 pub(crate) mod memory;
+pub(crate) mod ng;
 pub(crate) mod register;
 pub(crate) mod relay;
 pub(crate) mod soak;

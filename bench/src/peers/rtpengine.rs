@@ -12,6 +12,7 @@ use testkit::{Program, ports, wait_for};
 use crate::load::message::Message;
 use crate::load::uac;
 use crate::peers::SERVER_CPU;
+use crate::peers::ng::NgClient;
 
 /// A running rtpengine; ends with the value.
 pub(crate) struct Rtpengine {
@@ -59,6 +60,11 @@ impl Rtpengine {
             rtpengine.ask(&[("command", "ping")]).ok()
         });
         Ok(rtpengine)
+    }
+
+    /// Another way to ask it.
+    pub(crate) fn client(&self) -> Result<NgClient> {
+        NgClient::connect(self.socket.peer_addr().context("no address")?)
     }
 
     /// Its process.
@@ -153,7 +159,7 @@ impl Rtpengine {
 }
 
 /// A dictionary of strings; keys in order, as bencode has it.
-fn bencode(dictionary: &[(&str, &str)]) -> String {
+pub(crate) fn bencode(dictionary: &[(&str, &str)]) -> String {
     let mut sorted = dictionary.to_vec();
     sorted.sort_unstable();
     let strings = sorted.iter().flat_map(|(key, value)| [key, value]);

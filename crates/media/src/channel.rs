@@ -16,6 +16,7 @@ use crate::config::AddressFamily;
 use crate::counters::DropReason;
 use crate::engine::Side;
 use crate::formats::{Format, Formats};
+use crate::options::SourcePolicy;
 use crate::quality;
 use crate::source::{Source, Steering};
 use crate::tally::{StreamStats, Tally};
@@ -68,6 +69,7 @@ pub(crate) struct Terms {
     pub(crate) described: Option<SocketAddr>,
     /// Where its signalling came from.
     pub(crate) signalling: Option<IpAddr>,
+    pub(crate) policy: SourcePolicy,
     /// Whether it takes media now. RTCP flows regardless (RFC 3264 §5.1).
     pub(crate) receives: bool,
     /// By which port it takes RTCP.
@@ -159,8 +161,12 @@ impl Channel {
         self.reconsider();
         self.kind = terms.kind;
         let end = &mut self.ends[side as usize];
-        end.source
-            .negotiate(terms.described, terms.signalling, learn_until_us);
+        end.source.negotiate(
+            terms.described,
+            terms.signalling,
+            terms.policy,
+            learn_until_us,
+        );
         end.terms = Some(terms);
         end.update_destination();
     }

@@ -12,6 +12,8 @@ pub struct EngineConfig {
     pub v4: Option<Interface>,
     /// Where IPv6 media is received; `None`: no IPv6 media.
     pub v6: Option<Interface>,
+    /// Further interfaces, chosen by name in [`crate::Options::interface`].
+    pub named: Vec<NamedInterface>,
     /// Ports to use, both ends included, the same in both families. RTP takes an even port, RTCP
     /// the odd one above it; an odd port at the start and an even one at the end stay unused.
     pub ports: RangeInclusive<u16>,
@@ -44,6 +46,7 @@ impl EngineConfig {
         Self {
             v4: None,
             v6: None,
+            named: Vec::new(),
             ports,
             workers: 1,
             quarantine: Duration::from_secs(5),
@@ -98,6 +101,28 @@ impl Interface {
         Self {
             bind: address,
             advertised: address,
+        }
+    }
+}
+
+/// Addresses that go by a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedInterface {
+    /// What they are asked for by.
+    pub name: String,
+    /// As [`EngineConfig::v4`].
+    pub v4: Option<Interface>,
+    /// As [`EngineConfig::v6`].
+    pub v6: Option<Interface>,
+}
+
+impl NamedInterface {
+    /// The interface of `family`, if there is one.
+    #[must_use]
+    pub fn interface(&self, family: AddressFamily) -> Option<Interface> {
+        match family {
+            AddressFamily::V4 => self.v4,
+            AddressFamily::V6 => self.v6,
         }
     }
 }

@@ -31,9 +31,9 @@ use crate::kernel::Kernel;
 use crate::options::Options;
 use crate::ports::Ports;
 use crate::recording::{Recorded, Recorder};
-use crate::report::SessionReport;
+use crate::report::{MediumReport, SessionReport};
 use crate::worker::{Command, Handle, MediumId};
-use negotiate::parse;
+use negotiate::{Spot, parse};
 use session::{Offer, Session};
 use terms::Wish;
 
@@ -113,13 +113,21 @@ impl Engine {
         let facing = negotiation.from.other();
         let family = self.family_towards(&description, negotiation.signalling, to);
         let relayed = terms::relayed(&description);
-        let ports = self.ensure(session, Role::Relay, &relayed, facing, to)?;
+        let interfaces = self.interfaces_of_offer(session, &negotiation)?;
+        let spot = Spot {
+            side: facing,
+            family: to,
+            interface: interfaces[facing as usize],
+        };
+        let ports = self.ensure(session, Role::Relay, &relayed, spot)?;
+        let address = self.address_at(spot, negotiation.options)?;
         let recoded = codecs::offer(&description, negotiation.options);
         let recoded_description = recoded.as_deref().map(parse).transpose()?;
         let shown = recoded_description.as_ref().unwrap_or(&description);
-        let (out, towards) = self.rewrite_offer(session, shown, &ports, negotiation, to)?;
-        let wishes = Wish::all(&description, negotiation.signalling);
+        let (out, towards) = self.rewrite_offer(session, shown, &ports, negotiation, address)?;
+        let wishes = Wish::all(&description, &negotiation);
         if let Some(session) = self.sessions.get_mut(&session) {
+            session.interfaces = interfaces;
             let again = session.offer.take().filter(|offer| {
                 offer.from == negotiation.from && offer.description == negotiation.sdp
             });
@@ -185,7 +193,7 @@ impl Engine {
         let side = negotiation.from;
         let fallback = self.any_family();
         let family = self.family_towards(&offer, negotiation.signalling, fallback);
-        let interface = self.interface(family)?;
+        let interface = self.interface(None, family)?;
         let ours = |version, port| {
             sdp::echo_answer(
                 &offer,
@@ -204,14 +212,25 @@ impl Engine {
         let mut relayed = vec![false; offer.media_count()];
         let chosen = accepted(&ours(version, PROBE_PORT)?)?;
         relayed[chosen] = true;
-        let ports = self.ensure(session, Role::Echo, &relayed, side, family)?;
+        let spot = Spot {
+            side,
+            family,
+            interface: None,
+        };
+        let ports = self.ensure(session, Role::Echo, &relayed, spot)?;
         let port = ports[chosen].ok_or(MediaError::NothingToEcho)?;
         let out = ours(version, port)?;
         let answer = parse(&out)?;
-        let (out, mut secured) =
-            self.secure_echo(session, &offer, &answer, (side, chosen), family, port)?;
+        let (out, mut secured) = self.secure_echo(
+            session,
+            &offer,
+            &answer,
+            (side, chosen),
+            interface.advertised,
+            port,
+        )?;
         let answer = parse(&out)?;
-        let wishes = Wish::all(&offer, negotiation.signalling);
+        let wishes = Wish::all(&offer, &negotiation);
         self.keep_agreed(session, &mut secured);
         self.apply(session, side, &offer, &answer, &wishes, None);
         self.secure(session, secured);
@@ -291,6 +310,12 @@ impl Engine {
     #[must_use]
     pub fn report(&self, session: u64) -> Option<SessionReport> {
         self.sessions.get(&session).map(Session::report)
+    }
+
+    /// What is known of each medium of a session; `None` for an unknown one.
+    #[must_use]
+    pub fn media(&self, session: u64) -> Option<Vec<MediumReport>> {
+        self.sessions.get(&session).map(Session::media)
     }
 
     /// Ends a session: its ports go to rest. The last report; `None` for an unknown session.
@@ -467,6 +492,13 @@ pub struct PortUsage {
     pub quarantined: usize,
 }
 
+/// The family that a description's first open medium asks for; `None` if it names none, or is no
+/// description.
+#[must_use]
+pub fn family_of(sdp: &[u8]) -> Option<AddressFamily> {
+    terms::family_of(&parse(sdp).ok()?)
+}
+
 /// Checks a configuration and that its addresses can be bound; the receive buffer granted.
 fn check(config: &EngineConfig) -> Result<usize, StartError> {
     if config.v4.is_none() && config.v6.is_none() {
@@ -481,6 +513,9 @@ fn check(config: &EngineConfig) -> Result<usize, StartError> {
     {
         return Err(StartError::Misuse("an address of the wrong family"));
     }
+    if config.named.len() > NAMED_MAX {
+        return Err(StartError::Misuse("too many named interfaces"));
+    }
     if config.workers == 0 {
         return Err(StartError::Misuse("no worker"));
     }
@@ -488,7 +523,9 @@ fn check(config: &EngineConfig) -> Result<usize, StartError> {
         return Err(StartError::Misuse("the range holds no pair of ports"));
     }
     let mut granted = 0;
-    for interface in config.v4.into_iter().chain(config.v6) {
+    let named = config.named.iter();
+    let named = named.flat_map(|named| named.v4.into_iter().chain(named.v6));
+    for interface in config.v4.into_iter().chain(config.v6).chain(named) {
         let address = interface.bind;
         granted = bind::socket(address, 0, config.receive_buffer_bytes)
             .and_then(|socket| socket2::SockRef::from(&socket).recv_buffer_size())
@@ -510,5 +547,7 @@ fn accepted(bytes: &[u8]) -> Result<usize, MediaError> {
 const MAX_EVENTS: usize = 4_096;
 /// In how many ways one offer is made; the oldest is forgotten.
 const WAYS_MAX: usize = 4;
+/// Interfaces by name.
+const NAMED_MAX: usize = 64;
 /// Any port but 0, which would refuse a medium.
 const PROBE_PORT: u16 = 9;

@@ -51,6 +51,9 @@ pub enum MediaError {
     /// We have no address of this family.
     #[error("no interface for {0:?}")]
     NoInterface(AddressFamily),
+    /// We have no interface of this name.
+    #[error("no interface is called {0:?}")]
+    UnknownInterface(String),
     /// All ports are used or resting.
     #[error("no free port for {0:?}")]
     NoPorts(AddressFamily),

@@ -30,11 +30,11 @@ mod worker;
 
 pub use actions::{AUDIO_MAX_S, Audio, Barrier, DigitForm, Passage, PlayOptions, Prompt, Times};
 pub use audio::{Key, Sine, Tone};
-pub use config::{AddressFamily, EngineConfig, Interface, KernelPath};
+pub use config::{AddressFamily, EngineConfig, Interface, KernelPath, NamedInterface};
 pub use counters::{Counters, DropReason};
-pub use engine::{Engine, MediaEvent, Negotiation, PortUsage, Side, Spoken};
+pub use engine::{Engine, MediaEvent, Negotiation, PortUsage, Side, Spoken, family_of};
 pub use error::{MediaError, StartError};
 pub use options::{CodecChanges, Feedback, Ice, Options, RtcpMux, SourcePolicy, Transport};
 pub use recording::{Recorded, RecordingOptions, RecordingOutcome};
-pub use report::{LegReport, PeerReport, SessionReport};
+pub use report::{LegReport, MediumLeg, MediumReport, PeerReport, SessionReport};
 pub use rtp::Slice;

@@ -16,6 +16,13 @@ pub struct Options {
     pub rtcp_mux: RtcpMux,
     /// Whose packets are believed of the side that made this description.
     pub source: SourcePolicy,
+    /// Believed instead of the addresses that the description names.
+    pub peer_address: Option<IpAddr>,
+    /// Which of [`crate::EngineConfig::named`] faces the author of the description. Kept for the
+    /// life of the session; `None`: as before, at first the unnamed.
+    pub own_interface: Option<String>,
+    /// Which faces the other side.
+    pub interface: Option<String>,
     /// Said to the other side instead of our own address.
     pub media_address: Option<IpAddr>,
     /// Which codecs the other side is offered, and what is transcoded.
@@ -33,6 +40,9 @@ impl Options {
             ice: Ice::Remove,
             rtcp_mux: RtcpMux::AsOffered,
             source: SourcePolicy::Learn,
+            peer_address: None,
+            own_interface: None,
+            interface: None,
             media_address: None,
             codecs: CodecChanges {
                 strip: Vec::new(),

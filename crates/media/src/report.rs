@@ -2,6 +2,8 @@
 
 use rtp::Slice;
 
+use std::net::SocketAddr;
+
 /// Both legs of a session.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SessionReport {
@@ -11,6 +13,28 @@ pub struct SessionReport {
     pub b: LegReport,
     /// The files of its recordings, part by part; the last may still be written.
     pub recordings: Vec<String>,
+}
+
+/// One medium of a session.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MediumReport {
+    /// What is known of each side, by [`crate::Side`].
+    pub legs: [MediumLeg; 2],
+}
+
+/// One side of a medium.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MediumLeg {
+    /// `audio`, `video`, as in `m=`; empty if the side has described nothing yet.
+    pub kind: String,
+    /// The transport, as in `m=`.
+    pub protocol: String,
+    /// Our RTP port that faces it.
+    pub local_port: Option<u16>,
+    /// Where it said that it wants RTP.
+    pub described: Option<SocketAddr>,
+    /// What came from it.
+    pub received: LegReport,
 }
 
 /// What was received from one side, over all its RTP streams.

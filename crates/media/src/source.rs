@@ -23,10 +23,17 @@
 //! stream. Within the window a learned address that has been silent for [`SILENT_US`] gives way
 //! to another of the same rule: a NAT may have changed the port.
 //!
+//! Of a peer that is said to be strict ([`SourcePolicy::Described`]), rule 1 alone holds. A peer
+//! that is said to be asymmetric ([`SourcePolicy::Asymmetric`]) sends from another port than it
+//! receives at: its first valid packet from the described or the signalling address is pinned, and
+//! packets for it go where its description says all the same.
+//!
 //! "Valid" means, for RTP, a whole header of version 2 with a negotiated payload type; for RTCP,
 //! well-framed packets; UDPTL has no frame that could be told from noise.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use crate::options::SourcePolicy;
 
 /// The source of one peer on one port of ours.
 #[derive(Debug, Default)]
@@ -35,6 +42,7 @@ pub(crate) struct Source {
     described: Option<SocketAddr>,
     /// Where its signalling came from.
     signalling: Option<IpAddr>,
+    policy: SourcePolicy,
     pinned: Option<Pinned>,
     candidate: Option<Candidate>,
     /// Until when rules 2 to 4 hold.
@@ -88,15 +96,17 @@ impl Source {
         &mut self,
         described: Option<SocketAddr>,
         signalling: Option<IpAddr>,
+        policy: SourcePolicy,
         learn_until_us: u64,
     ) {
-        let moved = described != self.described;
+        let moved = described != self.described || policy != self.policy;
         let elsewhere = signalling != self.signalling;
         let stays = |p: &Pinned| !moved && (!elsewhere || p.trust == Trust::Described);
         self.pinned = self.pinned.take().filter(stays);
         self.candidate = None;
         self.described = described;
         self.signalling = signalling;
+        self.policy = policy;
         self.learn_until_us = learn_until_us;
     }
 
@@ -155,7 +165,10 @@ impl Source {
             return selected;
         }
         let pinned = self.pinned.as_ref().map(|pinned| pinned.address);
-        pinned.or(self.described)
+        match self.policy {
+            SourcePolicy::Asymmetric => self.described,
+            SourcePolicy::Learn | SourcePolicy::Described => pinned.or(self.described),
+        }
     }
 
     #[cold]
@@ -194,6 +207,14 @@ impl Source {
         }
         let described = described.map(|described| described.ip());
         let signalled = self.signalling == Some(from.ip());
+        match self.policy {
+            SourcePolicy::Learn => {}
+            SourcePolicy::Described => return None,
+            SourcePolicy::Asymmetric if signalled || described == Some(from.ip()) => {
+                return Some(Trust::Signalling);
+            }
+            SourcePolicy::Asymmetric => {}
+        }
         let behind_nat = match described {
             None => true,
             Some(ip) => is_private(ip) && self.signalling != Some(ip),

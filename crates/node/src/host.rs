@@ -317,7 +317,7 @@ fn status_of(error: &MediaError) -> u16 {
         | MediaError::Codec(_)
         | MediaError::NoRandomness => 503,
         MediaError::NoAudio | MediaError::NoSession | MediaError::NoRecordings => 500,
-        MediaError::OtherKind => 500,
+        MediaError::OtherKind | MediaError::UnknownInterface(_) => 500,
     }
 }
 

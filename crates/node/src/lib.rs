@@ -13,6 +13,7 @@ mod first_start;
 mod host;
 mod listeners;
 mod machine;
+mod media;
 mod media_options;
 mod media_servers;
 mod metrics;
@@ -24,6 +25,7 @@ mod signals;
 mod up;
 mod visit;
 
-pub use media::KernelPath;
+pub use ::media::KernelPath;
+pub use media::{MediaOptions, Ready, RtpInterface, media};
 pub use options::UpOptions;
 pub use up::up;

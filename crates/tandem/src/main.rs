@@ -31,8 +31,10 @@ mod global;
 mod limit;
 mod listener;
 mod log;
+mod media;
 mod media_server;
 mod moment;
+mod ng;
 mod number;
 mod output;
 mod ports;
@@ -62,6 +64,10 @@ struct Cli {
 enum Command {
     /// Runs a platform on this machine
     Up(up::UpFlags),
+    /// Runs a media server alone, for proxies and switches that ask over rtpengine's ng protocol
+    Media(media::MediaFlags),
+    /// Asks a media server over the ng protocol
+    Ng(ng::NgFlags),
     /// Calls in progress
     #[command(subcommand)]
     Call(call::CallCommand),
@@ -147,6 +153,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let global = &cli.global;
     match cli.command {
         Command::Up(flags) => up::run(global, &flags),
+        Command::Media(flags) => media::run(&flags),
+        Command::Ng(flags) => ng::run(&flags),
         Command::Call(command) => call::run(global, command),
         Command::Registration(command) => registration::run(global, command),
         Command::Cdr(command) => cdr::run(global, command),

@@ -33,7 +33,7 @@ pub(crate) struct PortFlags {
     pub(crate) rtp_ports: (u16, u16),
 }
 
-fn range(text: &str) -> Result<(u16, u16), String> {
+pub(crate) fn range(text: &str) -> Result<(u16, u16), String> {
     let wanted = || "two ports are wanted, the first not above the last, as 20000-29999".to_owned();
     let (first, last) = text.split_once('-').ok_or_else(wanted)?;
     let parse = |port: &str| {

@@ -31,7 +31,7 @@ pub(crate) struct UpFlags {
 
 /// Who relays plain RTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Kernel {
+pub(crate) enum Kernel {
     /// The kernel where it can, by the better of the two ways, never on loopback
     Auto,
     /// The program alone

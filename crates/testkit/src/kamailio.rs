@@ -25,13 +25,36 @@ impl Kamailio {
     /// # Errors
     /// If it is not installed or does not start.
     pub fn registrar(domain: &str, password: &str) -> Result<Self> {
+        let template = include_str!("kamailio/registrar.cfg");
+        Self::start(
+            &template
+                .replace("@DOMAIN@", domain)
+                .replace("@PASSWORD@", password),
+        )
+    }
+
+    /// Starts it for users of `domain`, registered without a password, with its rtpengine module:
+    /// all media of its calls goes through the server that takes `ng` requests at this address.
+    /// `flags` are those of the module's functions.
+    ///
+    /// # Errors
+    /// If it is not installed or does not start.
+    pub fn with_media_server(domain: &str, ng: SocketAddr, flags: &str) -> Result<Self> {
+        let template = include_str!("kamailio/media.cfg");
+        Self::start(
+            &template
+                .replace("@DOMAIN@", domain)
+                .replace("@NG@", &ng.to_string())
+                .replace("@FLAGS@", flags),
+        )
+    }
+
+    /// `@PORT@` in the configuration is filled in here.
+    fn start(config: &str) -> Result<Self> {
         let port = ports::one();
         let directory = tempfile::tempdir().context("making a directory")?;
         let path = directory.path().join("kamailio.cfg");
-        let config = include_str!("kamailio/registrar.cfg")
-            .replace("@PORT@", &port.to_string())
-            .replace("@DOMAIN@", domain)
-            .replace("@PASSWORD@", password);
+        let config = config.replace("@PORT@", &port.to_string());
         std::fs::write(&path, config).context("writing the configuration")?;
         let mut command = Command::new("kamailio");
         command.args([

@@ -20,6 +20,7 @@ fn channel(kind: Kind) -> Channel {
         kind,
         described: Some(address(PEER)),
         signalling: None,
+        policy: crate::options::SourcePolicy::Learn,
         receives: true,
         rtcp: RtcpPort::Own,
         formats: Arc::new(formats),

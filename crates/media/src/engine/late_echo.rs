@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::negotiate::parse;
+use super::negotiate::{Spot, parse};
 use super::session::Offer;
 use super::terms::{self, Wish};
 use super::{Engine, Negotiation};
@@ -23,9 +23,14 @@ impl Engine {
         let side = negotiation.from;
         let fallback = self.any_family();
         let family = negotiation.signalling.map_or(fallback, AddressFamily::from);
-        let address = self.interface(family)?.advertised;
+        let address = self.interface(None, family)?.advertised;
         let version = self.sessions.get(&session).map_or(0, |s| s.version + 1);
-        let ports = self.ensure(session, Role::Echo, &[true], side, family)?;
+        let spot = Spot {
+            side,
+            family,
+            interface: None,
+        };
+        let ports = self.ensure(session, Role::Echo, &[true], spot)?;
         let port = ports[0].ok_or(MediaError::NothingToEcho)?;
         let ours = sdp::Session {
             id: session,
@@ -34,7 +39,7 @@ impl Engine {
         };
         let rtp = SocketAddr::new(address, port);
         let out = sdp::echo_offer(ours, sdp::LocalMedia { rtp });
-        let wishes = Wish::all(&parse(&out)?, None);
+        let wishes = Wish::all(&parse(&out)?, &ours_alone(negotiation));
         if let Some(session) = self.sessions.get_mut(&session) {
             session.version = version;
             session.offer = Some(Offer {
@@ -71,8 +76,17 @@ impl Engine {
         if !terms::relayed(&answer).contains(&true) {
             return Err(MediaError::NothingToEcho);
         }
-        let wishes = Wish::all(&answer, negotiation.signalling);
+        let wishes = Wish::all(&answer, negotiation);
         self.apply(session, negotiation.from, &answer, &offered, &wishes, None);
         Ok(offer.description)
+    }
+}
+
+/// Our own description: what is known of the peer's signalling says nothing of us.
+fn ours_alone<'a>(negotiation: &Negotiation<'a>) -> Negotiation<'a> {
+    Negotiation {
+        signalling: None,
+        options: Options::relay(),
+        ..*negotiation
     }
 }

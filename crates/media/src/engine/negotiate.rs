@@ -14,6 +14,7 @@ use crate::bind::{self, Pair};
 use crate::channel::{Channel, Role, RtcpPort};
 use crate::config::{AddressFamily, Interface};
 use crate::error::MediaError;
+use crate::options::Options;
 use crate::worker::{ChannelId, Command, Handle};
 
 impl Engine {
@@ -36,16 +37,24 @@ impl Engine {
             });
         }
         let relayed = terms::relayed(answer);
-        let ports = self.ensure(session, Role::Relay, &relayed, offer.from, offer.family)?;
+        let known = self.sessions.get(&session);
+        let spot = Spot {
+            side: offer.from,
+            family: offer.family,
+            interface: known.and_then(|known| known.interfaces[offer.from as usize]),
+        };
+        let ports = self.ensure(session, Role::Relay, &relayed, spot)?;
+        let address = self.address_at(spot, negotiation.options)?;
         let shown = offer.shown.as_deref().map(parse).transpose()?;
         let codecs = codecs::answer(&offered, shown.as_ref(), answer, &offer.options);
         let recoded = codecs.recoded.as_deref().map(parse).transpose()?;
         let ours = recoded.as_ref().unwrap_or(answer);
-        let (out, mut secured) = self.rewrite_answer(session, offer, &offered, ours, &ports)?;
+        let (out, mut secured) =
+            self.rewrite_answer(session, offer, &offered, ours, &ports, address)?;
         let shown = shown.as_ref().unwrap_or(&offered);
         let descriptions = [&offered, ours, shown, answer];
         self.transcode(session, offer.from, codecs.plans, descriptions)?;
-        let wishes = Wish::all(answer, negotiation.signalling);
+        let wishes = Wish::all(answer, &negotiation);
         let answers = Some(wishes.as_slice());
         self.keep_agreed(session, &mut secured);
         self.apply(
@@ -60,17 +69,41 @@ impl Engine {
         Ok(out)
     }
 
-    /// Sees to it that each medium that is `relayed` has ports facing `side` in `family`, opening
+    /// Which interfaces face the sides from this offer on.
+    pub(super) fn interfaces_of_offer(
+        &self,
+        session: u64,
+        negotiation: &Negotiation<'_>,
+    ) -> Result<[Option<u8>; 2], MediaError> {
+        let known = self.sessions.get(&session);
+        let mut interfaces = known.map_or([None; 2], |known| known.interfaces);
+        let options = negotiation.options;
+        let sides = [
+            (negotiation.from, &options.own_interface),
+            (negotiation.from.other(), &options.interface),
+        ];
+        for (side, name) in sides {
+            let Some(name) = name else { continue };
+            let mut named = self.config.named.iter();
+            let found = named.position(|named| named.name == *name);
+            let found = found.and_then(|found| u8::try_from(found).ok());
+            let unknown = || MediaError::UnknownInterface(name.clone());
+            interfaces[side as usize] = Some(found.ok_or_else(unknown)?);
+        }
+        Ok(interfaces)
+    }
+
+    /// Sees to it that each medium that is `relayed` has ports at a place, opening
     /// the session if need be; the RTP ports, by medium.
     pub(super) fn ensure(
         &mut self,
         session: u64,
         role: Role,
         relayed: &[bool],
-        side: Side,
-        family: AddressFamily,
+        spot: Spot,
     ) -> Result<Vec<Option<u16>>, MediaError> {
-        let interface = self.interface(family)?;
+        let Spot { side, family, .. } = spot;
+        let interface = self.interface(spot.interface, family)?;
         let known = self.sessions.get(&session);
         if known.is_some_and(|known| known.role != role) {
             return Err(MediaError::OtherKind);
@@ -146,20 +179,25 @@ impl Engine {
         self.workers[session.worker].send(commands);
     }
 
+    /// What peers at a spot are told that our address is.
+    pub(super) fn address_at(&self, spot: Spot, options: &Options) -> Result<IpAddr, MediaError> {
+        let own = self.interface(spot.interface, spot.family)?.advertised;
+        Ok(options.media_address.unwrap_or(own))
+    }
+
     /// A description with our addresses and ports in it, to be changed further.
     pub(super) fn relay_edit<'d>(
         &self,
         description: &'d Description<'d>,
         ports: &[Option<u16>],
-        family: AddressFamily,
+        address: IpAddr,
     ) -> Result<Edit<'d>, MediaError> {
-        let address = self.interface(family)?.advertised;
         let mut edit = Edit::new(description);
         edit.origin_address(address).strip_ice();
         for (media, port) in description.media().zip(ports) {
             // The unspecified address says hold (RFC 3264 §8.4): it must reach the other side.
             let address = match media.is_nowhere() {
-                true => unspecified(family),
+                true => unspecified(address.into()),
                 false => address,
             };
             match port {
@@ -249,10 +287,28 @@ impl Engine {
         }
     }
 
-    pub(super) fn interface(&self, family: AddressFamily) -> Result<Interface, MediaError> {
-        let interface = self.config.interface(family);
+    /// A named interface in a family, or the unnamed one.
+    pub(super) fn interface(
+        &self,
+        named: Option<u8>,
+        family: AddressFamily,
+    ) -> Result<Interface, MediaError> {
+        let config = &self.config;
+        let interface = match named.and_then(|named| config.named.get(usize::from(named))) {
+            Some(named) => named.interface(family),
+            None => config.interface(family),
+        };
         interface.ok_or(MediaError::NoInterface(family))
     }
+}
+
+/// Where ports of ours face a peer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot {
+    pub(super) side: Side,
+    pub(super) family: AddressFamily,
+    /// `None`: the unnamed one.
+    pub(super) interface: Option<u8>,
 }
 
 /// Reads a description within our bounds.

@@ -1,14 +1,13 @@
 //! Negotiating the security of a session: from the words of both sides to those for the other,
 //! and to what the worker does.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use sdp::{Description, Media};
 
 use super::secure::{Facing, Place, Towards, answered, chosen, write_answer, write_offer};
 use super::session::Offer;
 use super::{Engine, Negotiation, Side};
-use crate::config::AddressFamily;
 use crate::error::MediaError;
 use crate::full::security::Security;
 use crate::worker::{Command, MediumId};
@@ -30,17 +29,17 @@ impl Engine {
         description: &Description<'_>,
         ports: &[Option<u16>],
         negotiation: Negotiation<'_>,
-        family: AddressFamily,
+        address: IpAddr,
     ) -> Result<(Vec<u8>, Vec<Option<Towards>>), MediaError> {
         let mut facings = self.facings(session);
-        let mut edit = self.relay_edit(description, ports, family)?;
+        let mut edit = self.relay_edit(description, ports, address)?;
         let mut offered = Vec::with_capacity(ports.len());
         let (from, to) = (negotiation.from, negotiation.from.other());
         for ((media, port), facing) in description.media().zip(ports).zip(&mut facings) {
             let both = [&facing[from as usize], &facing[to as usize]];
             let towards = Towards::wanted(&media, negotiation.options, both);
             if let (Some(towards), Some(port)) = (towards, port) {
-                let place = self.place(family, *port)?;
+                let place = self.place(address, *port);
                 let facing = &mut facing[to as usize];
                 write_offer(&mut edit, &media, towards, facing, place)?;
             }
@@ -59,12 +58,13 @@ impl Engine {
         offered: &Description<'_>,
         answer: &Description<'_>,
         ports: &[Option<u16>],
+        address: IpAddr,
     ) -> Result<(Vec<u8>, Secured), MediaError> {
         let mut secured = Secured {
             securities: Vec::new(),
             facings: self.facings(session),
         };
-        let mut edit = self.relay_edit(answer, ports, offer.family)?;
+        let mut edit = self.relay_edit(answer, ports, address)?;
         let (from, to) = (offer.from, offer.from.other());
         let accepted = ports.iter().flatten().count();
         for (index, towards) in way_of(offer, offered, answer).iter().enumerate() {
@@ -79,7 +79,7 @@ impl Engine {
             else {
                 continue;
             };
-            let place = self.place(offer.family, *port)?;
+            let place = self.place(address, *port);
             let theirs = &mut facing[to as usize];
             let answerer = answered(answer, &answer_medium, *towards, theirs, place)?;
             let choice = chosen(offered, &offered_medium, &mut facing[from as usize], place)?;
@@ -102,7 +102,7 @@ impl Engine {
         offer: &Description<'_>,
         answer: &Description<'_>,
         (side, index): (Side, usize),
-        family: AddressFamily,
+        address: IpAddr,
         port: u16,
     ) -> Result<(Vec<u8>, Secured), MediaError> {
         let mut secured = Secured {
@@ -114,7 +114,7 @@ impl Engine {
         let (Some(medium), Some(facing)) = (medium, facing) else {
             return Ok((answer.as_bytes().to_vec(), secured));
         };
-        let place = self.place(family, port)?;
+        let place = self.place(address, port);
         let choice = chosen(offer, &medium, &mut facing[side as usize], place)?;
         let mut edit = sdp::Edit::new(answer);
         write_answer(&mut edit, &medium, &choice, place);
@@ -161,11 +161,11 @@ impl Engine {
         }
     }
 
-    fn place(&self, family: AddressFamily, port: u16) -> Result<Place<'_>, MediaError> {
-        Ok(Place {
+    fn place(&self, address: IpAddr, port: u16) -> Place<'_> {
+        Place {
             identity: &self.identity,
-            rtp: SocketAddr::new(self.interface(family)?.advertised, port),
-        })
+            rtp: SocketAddr::new(address, port),
+        }
     }
 }
 

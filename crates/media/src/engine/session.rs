@@ -15,7 +15,7 @@ use crate::formats::Formats;
 use crate::options::Options;
 use crate::quality::CodecNote;
 use crate::recording::Running;
-use crate::report::{LegReport, PeerReport, SessionReport};
+use crate::report::{LegReport, MediumLeg, MediumReport, PeerReport, SessionReport};
 use crate::tally::StreamStats;
 use crate::transcode::Plan;
 
@@ -27,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) slot: usize,
     pub(crate) role: Role,
     pub(crate) streams: Vec<Stream>,
+    /// Which named interface faces each side.
+    pub(crate) interfaces: [Option<u8>; 2],
     /// The last offer, kept for further answers to it.
     pub(crate) offer: Option<Offer>,
     /// How many descriptions of our own were made.
@@ -86,6 +88,7 @@ impl Session {
             slot,
             role,
             streams: Vec::new(),
+            interfaces: [None; 2],
             offer: None,
             version: 0,
             recording: None,
@@ -109,23 +112,27 @@ impl Session {
         report
     }
 
+    /// Medium by medium.
+    pub(crate) fn media(&self) -> Vec<MediumReport> {
+        let streams = self.streams.iter();
+        let legs = |stream: &Stream| [Side::A, Side::B].map(|side| stream.leg(side));
+        streams
+            .map(|stream| MediumReport { legs: legs(stream) })
+            .collect()
+    }
+
     fn leg(&self, side: Side) -> LegReport {
         let mut leg = LegReport::default();
         for stream in &self.streams {
-            let stats = &stream.stats[side as usize];
-            let reading = stats.read();
-            if leg.packets == 0 && reading.packets > 0 {
-                let quality = &stats.quality;
-                leg.codec = stream.codec(side, reading.payload_type);
-                leg.jitter_us = reading.jitter_us;
-                leg.rtt_us = quality.round_trip_us();
-                leg.mos_centi = quality.mos_centi(&reading);
-                quality.fill(&reading, &mut leg);
+            let before = leg.clone();
+            let received = stream.received(side);
+            if leg.packets == 0 && received.packets > 0 {
+                leg = received.clone();
             }
-            leg.packets += reading.packets;
-            leg.bytes += reading.bytes;
-            leg.lost += reading.lost;
-            leg.telephone_events += reading.telephone_events;
+            leg.packets = before.packets + received.packets;
+            leg.bytes = before.bytes + received.bytes;
+            leg.lost = before.lost + received.lost;
+            leg.telephone_events = before.telephone_events + received.telephone_events;
         }
         leg
     }
@@ -172,6 +179,40 @@ impl Stream {
         for stats in &self.stats {
             stats.quality.note_codecs(&codecs);
         }
+    }
+
+    fn leg(&self, side: Side) -> MediumLeg {
+        let wish = self.wishes[side as usize].as_ref();
+        let text = |text: &str| text.to_owned();
+        MediumLeg {
+            kind: wish.map_or_else(String::new, |wish| text(&wish.name)),
+            protocol: wish.map_or_else(String::new, |wish| text(&wish.proto)),
+            local_port: self.ports[side as usize].into_iter().flatten().next(),
+            described: wish.and_then(Wish::described),
+            received: self.received(side),
+        }
+    }
+
+    /// What came from one side.
+    fn received(&self, side: Side) -> LegReport {
+        let stats = &self.stats[side as usize];
+        let reading = stats.read();
+        let mut leg = LegReport {
+            packets: reading.packets,
+            bytes: reading.bytes,
+            lost: reading.lost,
+            telephone_events: reading.telephone_events,
+            ..LegReport::default()
+        };
+        if reading.packets > 0 {
+            let quality = &stats.quality;
+            leg.codec = self.codec(side, reading.payload_type);
+            leg.jitter_us = reading.jitter_us;
+            leg.rtt_us = quality.round_trip_us();
+            leg.mos_centi = quality.mos_centi(&reading);
+            quality.fill(&reading, &mut leg);
+        }
+        leg
     }
 
     /// The name of a payload type that `side` sends: the numbers are the receiver's, and only if

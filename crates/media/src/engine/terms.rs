@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use sdp::{Description, Media, Profile};
 
+use super::Negotiation;
 use crate::channel::{Kind, RtcpPort, Terms};
 use crate::config::AddressFamily;
 use crate::formats::Formats;
+use crate::options::SourcePolicy;
 
 /// One medium of a description that one side sent.
 #[derive(Clone, Debug)]
@@ -19,6 +21,10 @@ pub(crate) struct Wish {
     sends: bool,
     receives: bool,
     signalling: Option<IpAddr>,
+    policy: SourcePolicy,
+    /// As in `m=`.
+    pub(crate) name: Box<str>,
+    pub(crate) proto: Box<str>,
     rtcp_port: RtcpPort,
     /// Names of payload types as far as they are known.
     codecs: Vec<(u8, String)>,
@@ -26,12 +32,17 @@ pub(crate) struct Wish {
 
 impl Wish {
     /// What the author of a description wants, medium by medium.
-    pub(crate) fn all(description: &Description<'_>, signalling: Option<IpAddr>) -> Vec<Self> {
+    pub(crate) fn all(description: &Description<'_>, from: &Negotiation<'_>) -> Vec<Self> {
         let media = description.media();
-        media.map(|media| Self::new(&media, signalling)).collect()
+        media.map(|media| Self::new(&media, from)).collect()
     }
 
-    fn new(media: &Media<'_>, signalling: Option<IpAddr>) -> Self {
+    fn new(media: &Media<'_>, from: &Negotiation<'_>) -> Self {
+        let believed = |described: SocketAddr| {
+            let address = from.options.peer_address.unwrap_or(described.ip());
+            SocketAddr::new(address, described.port())
+        };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into();
         let kind = kind_of(media);
         let direction = media.direction();
         let codecs = media.codecs().map(|codec| {
@@ -40,11 +51,14 @@ impl Wish {
         });
         Self {
             kind,
-            rtp: media.rtp_address().ok(),
-            rtcp: media.rtcp_address().ok(),
+            rtp: media.rtp_address().ok().map(believed),
+            rtcp: media.rtcp_address().ok().map(believed),
             sends: kind.is_some() && direction.sends(),
             receives: kind.is_some() && direction.receives() && !media.is_nowhere(),
-            signalling,
+            signalling: from.signalling,
+            policy: from.options.source,
+            name: text(media.kind_name()),
+            proto: text(media.proto()),
             rtcp_port: match media.has_rtcp_mux() {
                 true => RtcpPort::Shared,
                 false => RtcpPort::Own,
@@ -64,6 +78,11 @@ impl Wish {
     pub(crate) fn codecs(&self) -> impl Iterator<Item = (u8, &str)> {
         let codecs = self.codecs.iter();
         codecs.map(|(payload_type, name)| (*payload_type, name.as_str()))
+    }
+
+    /// Where its author wants RTP.
+    pub(crate) fn described(&self) -> Option<SocketAddr> {
+        self.rtp
     }
 
     /// Whether a packet is to be expected from its author, given what the other side wants.
@@ -91,6 +110,7 @@ impl Wish {
             kind,
             described: described.filter(|address| !address.ip().is_unspecified()),
             signalling: self.signalling,
+            policy: self.policy,
             receives: self.receives,
             rtcp: self.rtcp_port,
             formats: Arc::clone(formats),

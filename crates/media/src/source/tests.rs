@@ -15,7 +15,12 @@ fn ip(text: &str) -> IpAddr {
 
 fn negotiated(described: &str, signalling: Option<&str>) -> Source {
     let mut source = Source::default();
-    source.negotiate(Some(address(described)), signalling.map(ip), WINDOW_US);
+    source.negotiate(
+        Some(address(described)),
+        signalling.map(ip),
+        SourcePolicy::Learn,
+        WINDOW_US,
+    );
     source
 }
 
@@ -118,7 +123,12 @@ fn the_window_closes() {
 fn a_refresh_keeps_the_pin() {
     let mut source = negotiated(PRIVATE, Some(NAT));
     assert!(source.admit(address("203.0.113.9:61000"), 1, 0));
-    source.negotiate(Some(address(PRIVATE)), Some(ip(NAT)), 2 * WINDOW_US);
+    source.negotiate(
+        Some(address(PRIVATE)),
+        Some(ip(NAT)),
+        SourcePolicy::Learn,
+        2 * WINDOW_US,
+    );
     assert!(!source.admit(address("203.0.113.9:61002"), 1, 1_000_000));
     assert!(source.knows(address("203.0.113.9:61000")));
 }
@@ -127,7 +137,12 @@ fn a_refresh_keeps_the_pin() {
 fn a_refresh_lets_a_changed_nat_port_be_learned_once_the_old_one_is_silent() {
     let mut source = negotiated(PRIVATE, Some(NAT));
     assert!(source.admit(address("203.0.113.9:61000"), 1, 0));
-    source.negotiate(Some(address(PRIVATE)), Some(ip(NAT)), 2 * WINDOW_US);
+    source.negotiate(
+        Some(address(PRIVATE)),
+        Some(ip(NAT)),
+        SourcePolicy::Learn,
+        2 * WINDOW_US,
+    );
     assert!(source.admit(address("203.0.113.9:61002"), 1, SILENT_US));
 }
 
@@ -135,7 +150,34 @@ fn a_refresh_lets_a_changed_nat_port_be_learned_once_the_old_one_is_silent() {
 fn a_new_address_takes_the_pin_away() {
     let mut source = negotiated(PUBLIC, None);
     assert!(source.admit(address(PUBLIC), 1, 0));
-    source.negotiate(Some(address("198.51.100.8:4000")), None, WINDOW_US);
+    source.negotiate(
+        Some(address("198.51.100.8:4000")),
+        None,
+        SourcePolicy::Learn,
+        WINDOW_US,
+    );
     assert!(!source.admit(address(PUBLIC), 1, 1));
     assert!(source.admit(address("198.51.100.8:4000"), 1, 2));
+}
+
+#[test]
+fn a_strict_peer_is_heard_at_its_described_address_alone() {
+    let mut source = Source::default();
+    let policy = SourcePolicy::Described;
+    source.negotiate(Some(address(PRIVATE)), Some(ip(NAT)), policy, WINDOW_US);
+    assert_eq!(admitted_at(&mut source, "203.0.113.9:4000", 0), None);
+    assert!(source.admit(address(PRIVATE), 1, 0));
+}
+
+#[test]
+fn packets_for_an_asymmetric_peer_go_where_it_said() {
+    let mut source = Source::default();
+    let policy = SourcePolicy::Asymmetric;
+    source.negotiate(Some(address(PUBLIC)), None, policy, WINDOW_US);
+    assert!(
+        source.admit(address("198.51.100.7:9"), 1, 0),
+        "another port"
+    );
+    assert_eq!(source.destination(), Some(address(PUBLIC)));
+    assert!(!source.admit(address("203.0.113.66:9"), 1, 0), "a stranger");
 }

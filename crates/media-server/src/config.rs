@@ -1,0 +1,62 @@
+//! What a media server is started with.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use media::EngineConfig;
+
+/// How a [`crate::MediaServer`] is set up. [`Config::new`] gives everything but the addresses.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where requests come as datagrams.
+    pub udp: Vec<SocketAddr>,
+    /// Where they come in streams.
+    pub tcp: Vec<SocketAddr>,
+    /// Where they come over HTTP and WebSocket; `/health` and `/metrics` are here, too.
+    pub http: Vec<SocketAddr>,
+    /// Who may ask. Whoever else does is dropped and counted.
+    pub allowed: Vec<IpNet>,
+    /// Where the server is.
+    pub zone: String,
+    /// Other names and addresses it is known by.
+    pub aliases: Vec<String>,
+    /// Sessions it takes at most; 0: as many as its ports carry.
+    pub sessions_max: usize,
+    /// How long a deleted call lives on, if the request does not say.
+    pub delete_delay: Duration,
+    /// How long a call may be without any packet and any request before it is forgotten.
+    pub idle: Duration,
+    /// Ports, addresses and workers of media.
+    pub engine: EngineConfig,
+}
+
+impl Config {
+    /// Requests from this machine alone, no listener yet.
+    #[must_use]
+    pub fn new(engine: EngineConfig) -> Self {
+        Self {
+            udp: Vec::new(),
+            tcp: Vec::new(),
+            http: Vec::new(),
+            allowed: loopback(),
+            zone: String::new(),
+            aliases: Vec::new(),
+            sessions_max: 0,
+            delete_delay: Duration::ZERO,
+            idle: Duration::from_secs(3_600),
+            engine,
+        }
+    }
+}
+
+/// This machine.
+#[must_use]
+pub fn loopback() -> Vec<IpNet> {
+    let v4 = ipnet::Ipv4Net::new(Ipv4Addr::LOCALHOST, 8).ok();
+    let v6 = IpNet::from(IpAddr::from(Ipv6Addr::LOCALHOST));
+    v4.map(|net| IpNet::from(net.trunc()))
+        .into_iter()
+        .chain([v6])
+        .collect()
+}

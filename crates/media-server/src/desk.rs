@@ -1,0 +1,379 @@
+//! The desk: requests in, replies out. It owns the engine and all calls, on one thread, and does no
+//! other IO than what the engine does.
+
+mod actions;
+mod figures;
+mod negotiate;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use media::{Engine, MediaEvent};
+use ng::{
+    BadMessage, CallReport, Command, Deletion, Flag, Frame, Reply, Request, Selection, State,
+    Status, Success,
+};
+
+use crate::calls::{Calls, HonourToTag};
+use crate::config::Config;
+use crate::cookies::Cookies;
+use crate::tally::Tally;
+
+/// Answers requests.
+pub(crate) struct Desk {
+    config: Config,
+    engine: Engine,
+    calls: Calls,
+    cookies: Cookies,
+    tally: Tally,
+    state: State,
+    started: Instant,
+    /// Tells this start of the server from others.
+    instance: u64,
+    swept: Instant,
+    cpu_permille: u16,
+}
+
+impl Desk {
+    pub(crate) fn new(config: Config, engine: Engine, instance: u64, now: Instant) -> Self {
+        Self {
+            engine,
+            calls: Calls::default(),
+            cookies: Cookies::new(now),
+            tally: Tally::default(),
+            state: State::Active,
+            started: now,
+            instance,
+            swept: now,
+            cpu_permille: 0,
+            config,
+        }
+    }
+
+    /// Answers a message; `None` if it is none that could be answered.
+    pub(crate) fn handle(
+        &mut self,
+        source: SocketAddr,
+        message: &[u8],
+        now: Instant,
+    ) -> Option<Arc<[u8]>> {
+        let frame = match Frame::split(message) {
+            Ok(frame) => frame,
+            Err(error) => {
+                self.tally.count_malformed();
+                tracing::debug!(%source, %error, "no message");
+                return None;
+            }
+        };
+        if let Some(reply) = self.cookies.reply(source, frame.cookie) {
+            self.tally.count_repeated();
+            return Some(reply);
+        }
+        let reply = self.reply_to(source.ip(), &frame, now);
+        let reply: Arc<[u8]> = reply.encode(frame.cookie, frame.encoding).into();
+        self.cookies
+            .keep(source, frame.cookie, Arc::clone(&reply), now);
+        Some(reply)
+    }
+
+    fn reply_to(&mut self, source: IpAddr, frame: &Frame<'_>, now: Instant) -> Reply {
+        let dictionary = match frame.dictionary() {
+            Ok(dictionary) => dictionary,
+            Err(error) => {
+                self.tally.count_malformed();
+                return Reply::error(error.to_string());
+            }
+        };
+        let request = match Request::read(&dictionary) {
+            Ok(request) => request,
+            Err(error) => {
+                if matches!(error, BadMessage::UnknownCommand(_)) {
+                    self.tally.count_unknown_command();
+                }
+                self.tally.count_error(source);
+                return Reply::error(error.to_string());
+            }
+        };
+        let began = Instant::now();
+        self.tally.count_command(source, &request.command);
+        let mut reply = self.carry_out(&request, now);
+        self.tally.count_time(&request.command, began.elapsed());
+        if matches!(reply, Reply::Error { .. }) {
+            self.tally.count_error(source);
+        }
+        if !request.unknown.is_empty() {
+            self.tally.count_unknown_flags(request.unknown.len());
+            if let Reply::Ok(success) = &mut reply {
+                success.warn(format!(
+                    "unknown and ignored: {}",
+                    request.unknown.join(", ")
+                ));
+            }
+        }
+        reply
+    }
+
+    fn carry_out(&mut self, request: &Request, now: Instant) -> Reply {
+        match &request.command {
+            Command::Ping => Reply::Pong {
+                status: Some(Box::new(self.status())),
+            },
+            Command::Offer(negotiation) => self.offer(negotiation, now),
+            Command::Answer(negotiation) => self.answer(negotiation, now),
+            Command::Delete(deletion) => self.delete(deletion, now),
+            Command::Query(selection) => self.query(selection),
+            Command::List { limit } => self.list(*limit),
+            Command::Statistics => self.statistics(),
+            Command::Record(verb, recording) => self.record(*verb, recording),
+            Command::Gate(verb, gate) => self.gate(*verb, gate),
+            Command::PlayMedia(playback) => self.play(playback),
+            Command::StopMedia(selection) => self.stop_playing(selection),
+            Command::PlayDtmf(tone) => self.play_digit(tone),
+            Command::Publish(_)
+            | Command::SubscribeRequest(_)
+            | Command::SubscribeAnswer(_)
+            | Command::Unsubscribe(_) => {
+                let name = request.command.name();
+                Reply::error(format!("\"{name}\" is not supported here"))
+            }
+        }
+    }
+
+    fn delete(&mut self, deletion: &Deletion, now: Instant) -> Reply {
+        let flags = &deletion.options.flags;
+        let selection = &deletion.selection;
+        let to_tag = match flags.contains(Flag::ToTag) {
+            true => HonourToTag::Yes,
+            false => HonourToTag::No,
+        };
+        let call = self.calls.call(&selection.call_id);
+        let sessions = call.map(|call| call.sessions_to_delete(selection, to_tag));
+        let sessions = sessions.unwrap_or_default();
+        if sessions.is_empty() {
+            if flags.contains(Flag::Fatal) {
+                return Reply::error(NO_MATCH);
+            }
+            let mut success = Success::default();
+            success.warn(NO_MATCH);
+            return success.into();
+        }
+        let report = match flags.contains(Flag::Fast) {
+            true => None,
+            false => self.report(&selection.call_id).map(Box::new),
+        };
+        let delay = deletion.delay_s.map(|s| Duration::from_secs(s.into()));
+        let delay = delay.unwrap_or(self.config.delete_delay);
+        let whole = self
+            .calls
+            .call(&selection.call_id)
+            .is_some_and(|c| c.branches.len() == sessions.len());
+        match self.calls.call_mut(&selection.call_id) {
+            Some(call) if whole && !delay.is_zero() => call.delete_at = Some(now + delay),
+            _ => {
+                self.tally.count_ended(sessions.len());
+                self.end(&selection.call_id, &sessions);
+            }
+        }
+        Success {
+            report,
+            ..Success::default()
+        }
+        .into()
+    }
+
+    fn query(&self, selection: &Selection) -> Reply {
+        match self.report(&selection.call_id) {
+            Some(report) => Success {
+                report: Some(Box::new(report)),
+                ..Success::default()
+            }
+            .into(),
+            None => Reply::error("unknown call-id"),
+        }
+    }
+
+    fn list(&self, limit: usize) -> Reply {
+        let calls = self.calls.iter().take(limit.min(LIST_MAX));
+        Success {
+            calls: Some(calls.map(|call| call.id.to_string()).collect()),
+            ..Success::default()
+        }
+        .into()
+    }
+
+    fn statistics(&self) -> Reply {
+        Success {
+            statistics: Some(self.figures()),
+            status: Some(Box::new(self.status())),
+            ..Success::default()
+        }
+        .into()
+    }
+
+    /// Ends sessions of a call.
+    fn end(&mut self, call_id: &str, sessions: &[u64]) {
+        for session in sessions {
+            self.engine.delete(*session);
+        }
+        self.calls.remove(call_id, sessions);
+        if self.state == State::Draining && self.calls.sessions() == 0 {
+            self.state = State::Drained;
+            tracing::info!("drained: no session is left");
+        }
+    }
+
+    /// Takes no new sessions from now on.
+    pub(crate) fn drain(&mut self) {
+        if self.state == State::Active {
+            tracing::info!(
+                sessions = self.calls.sessions(),
+                "draining: no new sessions"
+            );
+            self.state = match self.calls.sessions() {
+                0 => State::Drained,
+                _ => State::Draining,
+            };
+        }
+    }
+
+    /// Takes new sessions again.
+    pub(crate) fn resume(&mut self) {
+        if self.state != State::Active {
+            tracing::info!("taking new sessions again");
+            self.state = State::Active;
+        }
+    }
+
+    /// What happened in the engine.
+    pub(crate) fn handle_media_events(&mut self) {
+        while let Some(event) = self.engine.poll_event() {
+            // Nobody has asked for the rest: ng has no events.
+            if let MediaEvent::Silent { session, side } = event {
+                self.handle_silent(session, side);
+            }
+        }
+    }
+
+    /// A call ends when nobody is heard any more: one side may be silent for reasons of its own.
+    fn handle_silent(&mut self, session: u64, side: media::Side) {
+        let Some(report) = self.engine.report(session) else {
+            return;
+        };
+        let packets = [report.a.packets, report.b.packets];
+        let Some((id, branch)) = self.calls.branch_of(session) else {
+            return;
+        };
+        let other = side.other() as usize;
+        branch.silent[side as usize] = Some(packets[side as usize]);
+        // Nothing has come of the other since it was found silent; or nothing ever came of it.
+        let found = branch.silent[other];
+        if found == Some(packets[other]) || found.is_none() && packets[other] == 0 {
+            tracing::info!(session, "media timeout: nobody is heard any more");
+            self.tally.count_timeout();
+            self.end(&id, &[session]);
+        }
+    }
+
+    /// Ends calls whose time has come. To be called every second.
+    pub(crate) fn handle_tick(&mut self, now: Instant) {
+        self.cookies.expire(now);
+        let due = |call: &crate::calls::Call| call.delete_at.is_some_and(|at| at <= now);
+        let due: Vec<_> = self
+            .calls
+            .iter()
+            .filter(|call| due(call))
+            .map(all_sessions)
+            .collect();
+        for (id, sessions) in due {
+            self.tally.count_ended(sessions.len());
+            self.end(&id, &sessions);
+        }
+        if now.saturating_duration_since(self.swept) >= SWEEP {
+            self.swept = now;
+            self.end_idle(now);
+        }
+    }
+
+    /// Calls on hold whose end nobody told us, and offers that were never answered.
+    fn end_idle(&mut self, now: Instant) {
+        let mut idle = Vec::new();
+        for call in self.calls.iter_mut() {
+            for branch in &mut call.branches {
+                let report = self.engine.report(branch.session).unwrap_or_default();
+                let packets = report.a.packets + report.b.packets;
+                if packets != branch.packets {
+                    branch.packets = packets;
+                    branch.heard = now;
+                } else if now.saturating_duration_since(branch.heard) >= self.config.idle {
+                    idle.push((Arc::clone(&call.id), branch.session));
+                }
+            }
+        }
+        for (id, session) in idle {
+            tracing::info!(session, "a call without any sign of life is forgotten");
+            self.tally.count_timeout();
+            self.end(&id, &[session]);
+        }
+    }
+
+    /// How much of one second the process was busy, in thousandths of all processors.
+    pub(crate) fn set_cpu_permille(&mut self, permille: u16) {
+        self.cpu_permille = permille;
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let ports = self.engine.ports();
+        let all_ports = ports.used + ports.free + ports.quarantined;
+        let share = |part: usize, whole: usize| match whole {
+            0 => 0,
+            whole => (part * 1_000 / whole).min(1_000) as u16,
+        };
+        let sessions = self.calls.sessions();
+        let loads = [
+            share(ports.used, all_ports),
+            share(sessions, self.config.sessions_max),
+            self.cpu_permille,
+        ];
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            zone: self.config.zone.clone(),
+            aliases: self.config.aliases.clone(),
+            state: self.state,
+            sessions: sessions as u64,
+            sessions_max: self.config.sessions_max as u64,
+            load_permille: loads.into_iter().max().unwrap_or(0),
+            instance: self.instance,
+        }
+    }
+
+    fn report(&self, call_id: &str) -> Option<CallReport> {
+        let call = self.calls.call(call_id)?;
+        Some(figures::report(call, &self.engine))
+    }
+}
+
+fn all_sessions(call: &crate::calls::Call) -> (Arc<str>, Vec<u64>) {
+    let sessions = call.branches.iter().map(|branch| branch.session);
+    (Arc::clone(&call.id), sessions.collect())
+}
+
+/// Seconds of Unix time.
+pub(crate) fn unix_s() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+/// As rtpengine says it.
+const NO_MATCH: &str = "Call-ID not found or tags didn't match";
+/// Calls listed at most, whatever is asked.
+const LIST_MAX: usize = 10_000;
+/// Between two looks for calls without a sign of life.
+const SWEEP: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests;

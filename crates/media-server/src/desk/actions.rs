@@ -1,0 +1,192 @@
+//! What is done to the media of a call: recorded, blocked, silenced, played into.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine as _;
+use media::{
+    Audio, Barrier, DigitForm, Key, MediaError, Passage, PlayOptions, Prompt, RecordingOptions,
+    Side, Times,
+};
+use ng::{
+    Flag, Gate, GateVerb, MediaFile, Playback, RecordVerb, Recording, Reply, Selection, Success,
+    Tone,
+};
+
+use super::Desk;
+
+impl Desk {
+    pub(super) fn record(&mut self, verb: RecordVerb, asked: &Recording) -> Reply {
+        let Some(call) = self.calls.call_mut(&asked.selection.call_id) else {
+            return Reply::error(UNKNOWN_CALL);
+        };
+        // Branches that answer later are recorded, too.
+        call.is_recorded = verb == RecordVerb::Start;
+        let id = std::sync::Arc::clone(&call.id);
+        let sessions: Vec<u64> = call.branches.iter().map(|branch| branch.session).collect();
+        let mut undone = Vec::new();
+        let named = [&asked.file, &asked.folder, &asked.pattern];
+        for (named, key) in named.into_iter().zip(["file", "dir", "pattern"]) {
+            if named.is_some() {
+                undone.push(format!("recording-{key}"));
+            }
+        }
+        for session in sessions {
+            let result = match verb {
+                RecordVerb::Start => self.start_recording(session, &id),
+                RecordVerb::Stop => self.engine.stop_recording(session),
+                RecordVerb::Pause => self.engine.pause_recording(session),
+            };
+            match result {
+                // It begins with the answer.
+                Ok(()) | Err(MediaError::NoAudio) => {}
+                Err(MediaError::NoRecordings) if verb != RecordVerb::Start => {}
+                Err(error) => return Reply::error(error.to_string()),
+            }
+        }
+        self.warned(Success::default(), &undone)
+    }
+
+    /// Begins to record a session, or goes on after a pause.
+    pub(super) fn start_recording(
+        &mut self,
+        session: u64,
+        call_id: &str,
+    ) -> Result<(), MediaError> {
+        let options = RecordingOptions::first(call_id);
+        self.engine.start_recording(session, &options)?;
+        self.engine.resume_recording(session)
+    }
+
+    pub(super) fn gate(&mut self, verb: GateVerb, asked: &Gate) -> Reply {
+        let mut selection = asked.selection.clone();
+        if !asked.options.flags.contains(Flag::Directional) {
+            // Proxies always send one; it counts only if they say so.
+            selection.from_tag = None;
+        }
+        let undone = selection.to_tag.take().map(|_| "to-tag".to_owned());
+        let barrier = match verb {
+            GateVerb::BlockDtmf | GateVerb::UnblockDtmf => Barrier::Dtmf,
+            GateVerb::BlockMedia | GateVerb::UnblockMedia => Barrier::Media,
+            GateVerb::SilenceMedia | GateVerb::UnsilenceMedia => Barrier::Voice,
+        };
+        let passage = match verb {
+            GateVerb::BlockDtmf | GateVerb::BlockMedia | GateVerb::SilenceMedia => Passage::Closed,
+            GateVerb::UnblockDtmf | GateVerb::UnblockMedia | GateVerb::UnsilenceMedia => {
+                Passage::Open
+            }
+        };
+        let done = self.each(&selection, |desk, session, side| {
+            desk.engine.set_barrier(session, side, barrier, passage)
+        });
+        match done {
+            Ok(()) => self.warned(Success::default(), undone.as_slice()),
+            Err(reply) => reply,
+        }
+    }
+
+    pub(super) fn play(&mut self, asked: &Playback) -> Reply {
+        let audio = match &asked.media {
+            Some(media) => read(media),
+            None => Err("no file in message".to_owned()),
+        };
+        let audio = match audio {
+            Ok(audio) => audio,
+            Err(reason) => return Reply::error(reason),
+        };
+        let repeats = asked.repeat_duration_ms > 0 && asked.repeat_times <= 1;
+        let options = PlayOptions {
+            times: match repeats {
+                true => Times::Forever,
+                false => Times::Exactly(asked.repeat_times.max(1)),
+            },
+            duration: (asked.repeat_duration_ms > 0)
+                .then(|| Duration::from_millis(asked.repeat_duration_ms)),
+        };
+        let undone = (asked.start_frame > 0).then(|| "start-pos".to_owned());
+        let done = self.each(&asked.selection, |desk, session, side| {
+            let prompt = Prompt::Audio(audio.clone());
+            desk.engine.play(session, side, prompt, options)
+        });
+        match done {
+            Ok(()) => self.warned(Success::default(), undone.as_slice()),
+            Err(reply) => reply,
+        }
+    }
+
+    pub(super) fn stop_playing(&mut self, selection: &Selection) -> Reply {
+        let done = self.each(selection, |desk, session, side| {
+            desk.engine.stop_playing(session, side)
+        });
+        done.map_or_else(|reply| reply, |()| Reply::ok())
+    }
+
+    /// The participant that is selected is the one to be heard: the other side gets the digit.
+    pub(super) fn play_digit(&mut self, asked: &Tone) -> Reply {
+        let Some(key) = Key::from_event(asked.event) else {
+            return Reply::error("invalid value for code");
+        };
+        let done = self.each(&asked.selection, |desk, session, side| {
+            let prompt = Prompt::Digits {
+                keys: vec![key],
+                form: DigitForm::Events,
+            };
+            desk.engine
+                .play(session, side.other(), prompt, PlayOptions::once())
+        });
+        done.map_or_else(|reply| reply, |()| Reply::ok())
+    }
+
+    /// Does something to each participant that is meant. What cannot be done to one of several is
+    /// no error; what can be done to none is.
+    fn each(
+        &mut self,
+        selection: &Selection,
+        mut act: impl FnMut(&mut Self, u64, Side) -> Result<(), MediaError>,
+    ) -> Result<(), Reply> {
+        let call = self.calls.call(&selection.call_id);
+        let Some(call) = call else {
+            return Err(Reply::error(UNKNOWN_CALL));
+        };
+        let meant = call.participants(selection);
+        let mut last = None;
+        let mut done = 0;
+        for (session, side) in meant {
+            match act(self, session, side) {
+                Ok(()) => done += 1,
+                Err(error) => last = Some(error),
+            }
+        }
+        match (done, last) {
+            (0, Some(error)) => Err(Reply::error(error.to_string())),
+            (0, None) => Err(Reply::error("no participant matches")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Reads what is to be played: a WAV file of at most [`FILE_BYTES_MAX`].
+fn read(media: &MediaFile) -> Result<Audio, String> {
+    let decode = |bytes: &[u8]| Audio::from_wav(bytes).map_err(|error| error.to_string());
+    match media {
+        MediaFile::Path(path) => {
+            let told = |error: std::io::Error| format!("{path}: {error}");
+            let size = fs::metadata(Path::new(path)).map_err(told)?.len();
+            if size > FILE_BYTES_MAX {
+                return Err(format!("{path}: longer than {FILE_BYTES_MAX} bytes"));
+            }
+            decode(&fs::read(path).map_err(told)?)
+        }
+        MediaFile::Bytes(bytes) => decode(bytes),
+        MediaFile::Base64(text) => {
+            let bytes = base64::engine::general_purpose::STANDARD.decode(text);
+            decode(&bytes.map_err(|error| format!("blob64: {error}"))?)
+        }
+        MediaFile::Database(_) => Err("there is no database of media here".to_owned()),
+    }
+}
+
+const UNKNOWN_CALL: &str = "Unknown call-id";
+/// Ten minutes at 48 kHz.
+const FILE_BYTES_MAX: u64 = 64 << 20;

@@ -1,0 +1,330 @@
+use std::net::Ipv4Addr;
+
+use media::{EngineConfig, Interface};
+use ng::{Encoding, Negotiation};
+
+use super::*;
+
+const CALLER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+    m=audio 4000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=x-unknown:kept\r\n";
+const CALLEE: &[u8] = b"v=0\r\no=- 2 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+    m=audio 5000 RTP/AVP 8\r\n";
+
+fn desk(pairs: u16, change: impl FnOnce(&mut Config)) -> Desk {
+    // Tests run beside each other: each takes the next ports.
+    static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(42_000);
+    let first = NEXT.fetch_add(2 * pairs, std::sync::atomic::Ordering::Relaxed);
+    let mut engine = EngineConfig::new(first..=first + 2 * pairs - 1);
+    engine.v4 = Some(Interface::same(Ipv4Addr::LOCALHOST.into()));
+    engine.quarantine = Duration::ZERO;
+    let mut config = Config::new(engine.clone());
+    change(&mut config);
+    let engine = Engine::new(config.engine.clone(), || {}).expect("an engine");
+    Desk::new(config, engine, 1, Instant::now())
+}
+
+fn source() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 9))
+}
+
+fn read(reply: &[u8]) -> Reply {
+    let frame = Frame::split(reply).expect("a frame");
+    Reply::read(&frame.dictionary().expect("sound")).expect("a reply")
+}
+
+fn ask(desk: &mut Desk, request: impl Into<Request>) -> Reply {
+    static COOKIE: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let cookie = COOKIE.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let message = request
+        .into()
+        .encode(&cookie.to_string(), Encoding::Bencode);
+    let reply = desk.handle(source(), &message, Instant::now());
+    read(&reply.expect("an answer"))
+}
+
+fn ask_json(desk: &mut Desk, json: &str) -> Reply {
+    let message = format!("k{} {json}", json.len());
+    read(
+        &desk
+            .handle(source(), message.as_bytes(), Instant::now())
+            .expect("an answer"),
+    )
+}
+
+fn success(reply: Reply) -> Success {
+    match reply {
+        Reply::Ok(success) => *success,
+        other => panic!("ok: {other:?}"),
+    }
+}
+
+fn negotiation(selection: Selection, sdp: &[u8]) -> Box<Negotiation> {
+    Box::new(Negotiation {
+        selection,
+        sdp: sdp.to_vec(),
+        ..Negotiation::default()
+    })
+}
+
+fn offer(desk: &mut Desk, call: &str) -> Reply {
+    let selection = Selection::call(call).from_tag("a");
+    ask(desk, Command::Offer(negotiation(selection, CALLER)))
+}
+
+fn answer(desk: &mut Desk, call: &str) -> Reply {
+    let selection = Selection::call(call).from_tag("a").to_tag("b");
+    ask(desk, Command::Answer(negotiation(selection, CALLEE)))
+}
+
+fn delete(desk: &mut Desk, call: &str) -> Reply {
+    let selection = Selection::call(call).from_tag("a");
+    ask(
+        desk,
+        Command::Delete(Box::new(Deletion {
+            selection,
+            ..Deletion::default()
+        })),
+    )
+}
+
+/// The port of the first `m=` line.
+fn port(success: &Success) -> u16 {
+    let sdp = String::from_utf8(success.sdp.clone().expect("a description")).expect("text");
+    let line = sdp
+        .lines()
+        .find(|line| line.starts_with("m="))
+        .expect("a medium");
+    line.split(' ')
+        .nth(1)
+        .expect("a port")
+        .parse()
+        .expect("a number")
+}
+
+#[test]
+fn a_call_is_offered_answered_queried_and_deleted() {
+    let mut desk = desk(4, |_| {});
+    let offered = success(offer(&mut desk, "c"));
+    assert_eq!(offered.warning, None);
+    let sdp = String::from_utf8_lossy(offered.sdp.as_deref().expect("a description")).into_owned();
+    assert!(sdp.contains("a=x-unknown:kept\r\n"), "{sdp}");
+    assert_ne!(port(&offered), 4_000);
+    let answered = success(answer(&mut desk, "c"));
+    assert_ne!(port(&answered), port(&offered));
+
+    let report = success(ask(
+        &mut desk,
+        Command::Query(Box::new(Selection::call("c"))),
+    ));
+    let report = report.report.expect("figures");
+    let callee = report.tag("b").expect("the callee");
+    assert_eq!(callee.in_dialogue_with.as_deref(), Some("a"));
+    let stream = &callee.media[0].streams[0];
+    assert_eq!(stream.local_port, Some(port(&offered)));
+    assert_eq!(
+        stream.advertised,
+        Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 5_000)))
+    );
+
+    let list = success(ask(&mut desk, Command::List { limit: 5 }));
+    assert_eq!(list.calls, Some(vec!["c".to_owned()]));
+    assert!(success(delete(&mut desk, "c")).report.is_some());
+    assert_eq!(desk.status().sessions, 0);
+    assert_eq!(
+        success(delete(&mut desk, "c")).warning.as_deref(),
+        Some(NO_MATCH)
+    );
+    assert_eq!(
+        ask(&mut desk, Command::Query(Box::new(Selection::call("c")))),
+        Reply::error("unknown call-id")
+    );
+}
+
+#[test]
+fn the_same_cookie_gets_the_same_reply_and_no_second_session() {
+    let mut desk = desk(4, |_| {});
+    let selection = Selection::call("c").from_tag("a").via_branch("v");
+    let request = Request::new(Command::Offer(negotiation(selection, CALLER)));
+    let message = request.encode("same", Encoding::Json);
+    let first = desk.handle(source(), &message, Instant::now());
+    let again = desk.handle(source(), &message, Instant::now());
+    assert!(first.is_some());
+    assert_eq!(first, again);
+    let mut elsewhere = source();
+    elsewhere.set_port(10);
+    let delete = b"same d7:command6:delete7:call-id1:ce";
+    assert!(desk.handle(elsewhere, delete, Instant::now()).is_some());
+    assert_eq!(
+        desk.status().sessions,
+        0,
+        "another client's cookie is another"
+    );
+}
+
+#[test]
+fn what_is_not_understood_or_not_done_is_said() {
+    let mut desk = desk(4, |_| {});
+    let json = r#"{"command":"offer","call-id":"c","from-tag":"a","flags":["frob","media handover"],
+        "knob":1,"sdp":"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\nc=IN IP4 127.0.0.1\r\n"}"#;
+    let warning = success(ask_json(&mut desk, json))
+        .warning
+        .expect("a warning");
+    for said in ["frob", "knob", "media-handover"] {
+        assert!(warning.contains(said), "{warning}");
+    }
+    let metrics = desk.metrics(0);
+    assert!(
+        metrics.contains("tandem_ng_unknown_flags_total 2\n"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("tandem_ng_undone_flags_total 1\n"),
+        "{metrics}"
+    );
+    assert!(matches!(
+        ask_json(&mut desk, r#"{"command":"dance"}"#),
+        Reply::Error { .. }
+    ));
+    assert!(
+        desk.metrics(0)
+            .contains("tandem_ng_unknown_commands_total 1\n")
+    );
+}
+
+#[test]
+fn a_draining_server_takes_no_new_call_and_says_when_it_is_empty() {
+    let mut desk = desk(4, |_| {});
+    success(offer(&mut desk, "old"));
+    desk.drain();
+    assert_eq!(desk.status().state, State::Draining);
+    assert_eq!(
+        offer(&mut desk, "new"),
+        Reply::error("Parallel session limit reached")
+    );
+    success(answer(&mut desk, "old"));
+    success(delete(&mut desk, "old"));
+    assert_eq!(desk.status().state, State::Drained);
+    desk.resume();
+    success(offer(&mut desk, "new"));
+}
+
+#[test]
+fn a_full_server_says_load_limit_to_who_understands_it() {
+    let mut desk = desk(4, |config| config.sessions_max = 1);
+    success(offer(&mut desk, "one"));
+    let mut asked = negotiation(Selection::call("two").from_tag("a"), CALLER);
+    asked.options.supports.push("load limit".into());
+    let reply = ask(&mut desk, Command::Offer(asked));
+    assert!(matches!(reply, Reply::LoadLimit { .. }), "{reply:?}");
+    assert_eq!(desk.status().load_permille, 1_000);
+}
+
+#[test]
+fn without_ports_the_call_is_refused_and_forgotten() {
+    let mut desk = desk(1, |_| {});
+    success(offer(&mut desk, "one"));
+    assert_eq!(offer(&mut desk, "two"), Reply::error("Ran out of ports"));
+    assert_eq!(desk.status().sessions, 1);
+}
+
+#[test]
+fn a_deleted_call_lives_on_for_its_delay_unless_it_is_offered_again() {
+    let mut desk = desk(4, |config| config.delete_delay = Duration::from_secs(30));
+    let now = Instant::now();
+    success(offer(&mut desk, "c"));
+    success(delete(&mut desk, "c"));
+    desk.handle_tick(now + Duration::from_secs(5));
+    assert_eq!(desk.status().sessions, 1);
+    success(offer(&mut desk, "c"));
+    desk.handle_tick(now + Duration::from_secs(60));
+    assert_eq!(
+        desk.status().sessions,
+        1,
+        "the offer took the deletion back"
+    );
+    success(delete(&mut desk, "c"));
+    desk.handle_tick(now + Duration::from_secs(120));
+    assert_eq!(desk.status().sessions, 0);
+}
+
+#[test]
+fn a_call_without_any_sign_of_life_is_forgotten() {
+    let mut desk = desk(4, |_| {});
+    let now = Instant::now();
+    success(offer(&mut desk, "c"));
+    desk.handle_tick(now + Duration::from_secs(3_000));
+    assert_eq!(desk.status().sessions, 1);
+    desk.handle_tick(now + Duration::from_secs(3_700));
+    assert_eq!(desk.status().sessions, 0);
+    assert!(
+        desk.metrics(0)
+            .contains("tandem_media_sessions_timed_out_total 1\n")
+    );
+}
+
+#[test]
+fn interfaces_and_addresses_go_by_what_was_asked() {
+    let mut desk = desk(4, |config| {
+        config.engine.named.push(media::NamedInterface {
+            name: "inside".into(),
+            v4: Some(Interface::same(Ipv4Addr::new(127, 0, 0, 2).into())),
+            v6: None,
+        });
+    });
+    let text = |success: &Success| {
+        String::from_utf8_lossy(success.sdp.as_deref().expect("a description")).into_owned()
+    };
+    let mut asked = negotiation(Selection::call("c").from_tag("a"), CALLER);
+    asked.options.from_interface = Some("inside".into());
+    let unknown = {
+        let mut asked = asked.clone();
+        asked.options.to_interface = Some("outside".into());
+        ask(&mut desk, Command::Offer(asked))
+    };
+    assert!(matches!(unknown, Reply::Error { .. }), "{unknown:?}");
+    let offered = success(ask(&mut desk, Command::Offer(asked)));
+    assert!(
+        text(&offered).contains("c=IN IP4 127.0.0.1\r\n"),
+        "{}",
+        text(&offered)
+    );
+    let answered = success(answer(&mut desk, "c"));
+    assert!(
+        text(&answered).contains("c=IN IP4 127.0.0.2\r\n"),
+        "{}",
+        text(&answered)
+    );
+
+    let mut asked = negotiation(Selection::call("d").from_tag("a"), CALLER);
+    asked.options.media_address = "192.0.2.77".parse().ok();
+    let offered = success(ask(&mut desk, Command::Offer(asked)));
+    assert!(
+        text(&offered).contains("c=IN IP4 192.0.2.77\r\n"),
+        "{}",
+        text(&offered)
+    );
+}
+
+#[test]
+fn hostile_messages_are_answered_or_dropped_and_counted() {
+    let mut desk = desk(2, |_| {});
+    for message in [&b""[..], b"x", b"\xff\xfe", b" d1:ae", b"c ping"] {
+        assert_eq!(desk.handle(source(), message, Instant::now()), None);
+    }
+    for (at, message) in ["d", "d4:abce", "{", "{}", "d7:commandi5ee"]
+        .iter()
+        .enumerate()
+    {
+        let message = format!("{at} {message}");
+        let reply = desk.handle(source(), message.as_bytes(), Instant::now());
+        assert!(
+            matches!(read(&reply.expect("an answer")), Reply::Error { .. }),
+            "{message}"
+        );
+    }
+    assert!(
+        desk.metrics(0).contains("tandem_ng_malformed_total 8\n"),
+        "{}",
+        desk.metrics(0)
+    );
+}

@@ -1,0 +1,202 @@
+//! What a request asks, in the terms of the engine, and what of it cannot be done here.
+
+use std::net::IpAddr;
+
+use media::{CodecChanges, Feedback, RtcpMux, SourcePolicy};
+use ng::options::{CodecRule, Dtls, EndpointLearning, Ice, Osrtp, SdesFlag, Transport};
+use ng::{Flag, Options, Replace};
+
+/// The engine's options, and names of what was asked but is not done.
+pub(crate) struct Wishes {
+    pub(crate) options: media::Options,
+    pub(crate) undone: Vec<String>,
+}
+
+/// Which description the options came with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    Offer,
+    Answer,
+}
+
+impl Wishes {
+    pub(crate) fn new(asked: &Options, of: Of) -> Self {
+        let mut undone = Vec::new();
+        let options = media::Options {
+            transport: transport(asked, of),
+            ice: ice(asked),
+            rtcp_mux: rtcp_mux(asked),
+            source: source(asked),
+            peer_address: peer_address(asked),
+            own_interface: asked.from_interface.clone(),
+            interface: asked.to_interface.clone(),
+            media_address: asked.media_address,
+            codecs: codecs(asked, &mut undone),
+            ptime_ms: match of {
+                Of::Offer => asked.ptime_ms,
+                Of::Answer => None,
+            },
+        };
+        undone.extend(undone_flags(asked));
+        undone.extend(undone_values(asked));
+        Self { options, undone }
+    }
+}
+
+/// The description's addresses are believed unless the proxy says otherwise.
+fn peer_address(asked: &Options) -> Option<IpAddr> {
+    let flags = &asked.flags;
+    let source = flags.contains(Flag::SipSourceAddress) && !flags.contains(Flag::TrustAddress);
+    asked.received_from.filter(|_| source)
+}
+
+fn transport(asked: &Options, of: Of) -> media::Transport {
+    // An answer goes back in the terms that the offerer asked in.
+    let wanted = asked.transport.filter(|_| of == Of::Offer);
+    let opportunistic = asked.osrtp.contains(Osrtp::Offer);
+    // A profile says that there are keys, not whence; DTLS comes first unless it is switched off.
+    let keys = |feedback| match asked.dtls {
+        _ if asked.sdes.flags.contains(SdesFlag::Off) => media::Transport::Dtls(feedback),
+        _ => media::Transport::Sdes(feedback),
+    };
+    match wanted {
+        Some(Transport::RtpAvp) if opportunistic => media::Transport::Opportunistic,
+        Some(Transport::RtpAvp) => media::Transport::Rtp(Feedback::Without),
+        Some(Transport::RtpAvpf) => media::Transport::Rtp(Feedback::With),
+        Some(Transport::RtpSavp) => keys(Feedback::Without),
+        Some(Transport::RtpSavpf) => keys(Feedback::With),
+        Some(Transport::UdpTlsRtpSavp) if asked.dtls == Some(Dtls::Off) => {
+            media::Transport::Sdes(Feedback::Without)
+        }
+        Some(Transport::UdpTlsRtpSavp) => media::Transport::Dtls(Feedback::Without),
+        Some(Transport::UdpTlsRtpSavpf) => media::Transport::Dtls(Feedback::With),
+        Some(Transport::Accept) | None if opportunistic => media::Transport::Opportunistic,
+        Some(Transport::Accept) | None => media::Transport::AsOffered,
+    }
+}
+
+fn ice(asked: &Options) -> media::Ice {
+    use ng::options::IceLite;
+    match (asked.ice, asked.ice_lite) {
+        (
+            Some(Ice::Force | Ice::Optional | Ice::ForceRelay),
+            Some(IceLite::Forward | IceLite::Both),
+        ) => media::Ice::Lite,
+        (Some(Ice::Force | Ice::Optional | Ice::ForceRelay), _) => media::Ice::Full,
+        (Some(Ice::Remove | Ice::Default) | None, _) => media::Ice::Remove,
+    }
+}
+
+fn rtcp_mux(asked: &Options) -> RtcpMux {
+    use ng::options::RtcpMux as Asked;
+    let mux = asked.rtcp_mux;
+    if mux.contains(Asked::Require) {
+        RtcpMux::Require
+    } else if mux.contains(Asked::Offer) {
+        RtcpMux::Offer
+    } else if mux.contains(Asked::Demux) || mux.contains(Asked::Reject) {
+        RtcpMux::Demux
+    } else {
+        RtcpMux::AsOffered
+    }
+}
+
+fn source(asked: &Options) -> SourcePolicy {
+    if asked.flags.contains(Flag::Asymmetric) {
+        SourcePolicy::Asymmetric
+    } else if asked.endpoint_learning == Some(EndpointLearning::Off) {
+        SourcePolicy::Described
+    } else {
+        // Learned sources are always pinned: `strict source` asks for nothing more.
+        SourcePolicy::Learn
+    }
+}
+
+fn codecs(asked: &Options, undone: &mut Vec<String>) -> CodecChanges {
+    let list = |rule| asked.codecs.list(rule).to_vec();
+    for rule in [CodecRule::Ignore, CodecRule::Set] {
+        if !asked.codecs.list(rule).is_empty() {
+            undone.push(format!("codec-{}", rule.name()));
+        }
+    }
+    let mut mask = list(CodecRule::Mask);
+    mask.extend(list(CodecRule::Consume));
+    let mut except = list(CodecRule::Except);
+    let accept = list(CodecRule::Accept);
+    except.extend(accept);
+    CodecChanges {
+        strip: list(CodecRule::Strip),
+        except,
+        mask,
+        transcode: list(CodecRule::Transcode),
+        offer: list(CodecRule::Offer),
+    }
+}
+
+fn undone_flags(asked: &Options) -> impl Iterator<Item = String> {
+    let flags = asked.flags.iter().filter(|flag| !DONE.contains(flag));
+    let replace = asked.replace.iter().filter(|word| !REPLACED.contains(word));
+    let flags = flags.map(|flag| flag.name().to_owned());
+    flags.chain(replace.map(|word| format!("replace={}", word.name())))
+}
+
+fn undone_values(asked: &Options) -> Vec<String> {
+    let mut undone = Vec::new();
+    let mut check = |there: bool, name: &str| {
+        if there {
+            undone.push(name.to_owned());
+        }
+    };
+    check(asked.media_echo.is_some(), "media echo");
+    check(asked.drop_traffic.is_some(), "drop-traffic");
+    check(!asked.t38.is_empty(), "T.38");
+    check(!asked.remove_media.is_empty(), "sdp-media-remove");
+    check(asked.tos.is_some(), "TOS");
+    check(
+        asked.delay_buffer_ms.is_some_and(|ms| ms > 0),
+        "delay-buffer",
+    );
+    check(asked.ptime_reverse_ms.is_some(), "ptime-reverse");
+    check(
+        matches!(asked.ice, Some(Ice::ForceRelay | Ice::Optional)),
+        "ICE beside the peer's own candidates",
+    );
+    check(
+        asked
+            .bundle
+            .iter()
+            .any(|word| word != ng::options::Bundle::Reject),
+        "bundle",
+    );
+    undone
+}
+
+/// Flags that are honoured, or ask for what is always so.
+const DONE: &[Flag] = &[
+    Flag::TrustAddress,
+    Flag::SipSourceAddress,
+    Flag::Symmetric,
+    Flag::Asymmetric,
+    Flag::StrictSource,
+    Flag::PortLatching,
+    Flag::OriginalSendrecv,
+    Flag::All,
+    Flag::Fatal,
+    Flag::Fast,
+    Flag::ToTag,
+    Flag::Directional,
+    Flag::Pause,
+    Flag::Unidirectional,
+    Flag::Provisional,
+    Flag::Debug,
+    Flag::NoRedisUpdate,
+    Flag::SkipRecordingDb,
+    Flag::AsymmetricCodecs,
+    Flag::Recrypt,
+    Flag::NoTlsId,
+    Flag::RecordCall,
+    Flag::InjectDtmf,
+];
+
+/// Fields of a description that are always replaced, or left alone where nobody can tell.
+const REPLACED: &[Replace] = &[Replace::Origin, Replace::SessionConnection];

@@ -1,0 +1,205 @@
+//! The media server role alone in a process.
+
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use ipnet::IpNet;
+use media::{EngineConfig, Interface, KernelPath, NamedInterface};
+use media_server::{Config, MediaServer};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How a media server runs as a process.
+#[derive(Clone, Debug)]
+pub struct MediaOptions {
+    /// Where requests come as datagrams.
+    pub udp: Vec<SocketAddr>,
+    /// Where they come in streams.
+    pub tcp: Vec<SocketAddr>,
+    /// Where they come over HTTP and WebSocket.
+    pub http: Vec<SocketAddr>,
+    /// Who may ask; empty: this machine.
+    pub allowed: Vec<IpNet>,
+    /// Addresses for media. Those without a name are used where no name is asked for.
+    pub interfaces: Vec<RtpInterface>,
+    /// Ports for media, both ends included.
+    pub rtp_ports: (u16, u16),
+    /// Whether plain RTP is relayed in the kernel.
+    pub kernel: KernelPath,
+    /// Threads for media.
+    pub workers: usize,
+    /// Where the server is.
+    pub zone: String,
+    /// Other names and addresses it is known by.
+    pub aliases: Vec<String>,
+    /// Sessions it takes at most; 0: as many as its ports carry.
+    pub sessions_max: usize,
+    /// How long a deleted call lives on, if the request does not say.
+    pub delete_delay: Duration,
+    /// How long nobody may be heard before a call is given up; zero: for ever.
+    pub media_timeout: Duration,
+    /// Where recordings go.
+    pub recordings: Option<PathBuf>,
+    /// How long the calls there are may go on after SIGTERM; zero: not at all.
+    pub drain: Duration,
+    /// Whether one line of JSON on standard output says that it is ready, and where.
+    pub ready: Ready,
+}
+
+/// An address for media.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RtpInterface {
+    /// What it is asked for by; `None`: it is used where no name is.
+    pub name: Option<String>,
+    /// The local address.
+    pub bind: IpAddr,
+    /// What peers are told.
+    pub advertised: IpAddr,
+}
+
+/// Whether a process says on standard output that it is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// It does.
+    Said,
+    /// It does not.
+    Unsaid,
+}
+
+/// Runs a media server until SIGINT or SIGTERM. SIGUSR1 lets it take no new sessions, SIGUSR2
+/// lets it take them again.
+///
+/// # Errors
+/// A port, an address or a thread could not be had.
+pub fn media(options: MediaOptions) -> Result<()> {
+    let (drain, ready) = (options.drain, options.ready);
+    let config = config(options)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let listen = |kind| signal(kind).context("cannot listen to signals");
+        let mut interrupt = listen(SignalKind::interrupt())?;
+        let mut terminate = listen(SignalKind::terminate())?;
+        let mut stay_away = listen(SignalKind::user_defined1())?;
+        let mut come_back = listen(SignalKind::user_defined2())?;
+        // It has a runtime of its own, which must not be started or dropped within this one.
+        let start = tokio::task::spawn_blocking(|| MediaServer::start(config));
+        let server = start.await?.context("the media server cannot start")?;
+        announce(&server, ready)?;
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => {
+                    if !drain.is_zero() {
+                        server.drain();
+                        let empty = wait_until_drained(&server);
+                        tokio::select! {
+                            _ = interrupt.recv() => {}
+                            _ = terminate.recv() => {}
+                            _ = tokio::time::timeout(drain, empty) => {}
+                        }
+                    }
+                    break;
+                }
+                _ = stay_away.recv() => server.drain(),
+                _ = come_back.recv() => server.resume(),
+            }
+        }
+        tracing::info!("stopping");
+        tokio::task::spawn_blocking(move || drop(server)).await?;
+        Ok(())
+    })
+}
+
+fn config(options: MediaOptions) -> Result<Config> {
+    let (first, last) = options.rtp_ports;
+    let mut engine = EngineConfig::new(first..=last);
+    engine.workers = options.workers;
+    engine.kernel = options.kernel;
+    engine.recordings = options.recordings;
+    engine.inactivity = Some(options.media_timeout).filter(|timeout| !timeout.is_zero());
+    for interface in options.interfaces {
+        add_interface(&mut engine, interface)?;
+    }
+    let mut config = Config::new(engine);
+    if !options.allowed.is_empty() {
+        config.allowed = options.allowed;
+    }
+    config.udp = options.udp;
+    config.tcp = options.tcp;
+    config.http = options.http;
+    config.zone = options.zone;
+    config.aliases = options.aliases;
+    config.sessions_max = options.sessions_max;
+    config.delete_delay = options.delete_delay;
+    Ok(config)
+}
+
+fn add_interface(engine: &mut EngineConfig, interface: RtpInterface) -> Result<()> {
+    let RtpInterface {
+        name,
+        bind,
+        advertised,
+    } = interface;
+    let (v4, v6) = match &name {
+        None => (&mut engine.v4, &mut engine.v6),
+        Some(name) => {
+            let known = engine.named.iter().position(|known| known.name == *name);
+            let at = known.unwrap_or_else(|| {
+                engine.named.push(NamedInterface {
+                    name: name.clone(),
+                    v4: None,
+                    v6: None,
+                });
+                engine.named.len() - 1
+            });
+            let named = &mut engine.named[at];
+            (&mut named.v4, &mut named.v6)
+        }
+    };
+    let place = if bind.is_ipv4() { v4 } else { v6 };
+    let before = place.replace(Interface { bind, advertised });
+    let name = name.as_deref().unwrap_or("without a name");
+    anyhow::ensure!(
+        before.is_none(),
+        "two addresses of one family for the interface {name}"
+    );
+    Ok(())
+}
+
+async fn wait_until_drained(server: &MediaServer) {
+    while !server.is_drained() {
+        tokio::time::sleep(DRAIN_LOOK).await;
+    }
+}
+
+fn announce(server: &MediaServer, ready: Ready) -> Result<()> {
+    let addresses = server.addresses();
+    let list = |addresses: &[SocketAddr]| {
+        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        addresses
+    };
+    let (udp, tcp, http) = (
+        list(&addresses.udp),
+        list(&addresses.tcp),
+        list(&addresses.http),
+    );
+    tracing::info!(
+        udp = udp.join(","),
+        tcp = tcp.join(","),
+        http = http.join(","),
+        "the media server takes requests"
+    );
+    if ready == Ready::Said {
+        let line = serde_json::json!({"udp": udp, "tcp": tcp, "http": http});
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{line}").and_then(|()| out.flush())?;
+    }
+    Ok(())
+}
+
+/// Between two looks at whether the last session has ended.
+const DRAIN_LOOK: Duration = Duration::from_millis(200);

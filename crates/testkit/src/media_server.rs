@@ -1,0 +1,141 @@
+//! The media server under test: `tandem media` as a process of its own.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::program::Program;
+use crate::wait::wait_for;
+use crate::{PATIENCE, ports};
+
+/// A running media server; ends with the value.
+#[derive(Debug)]
+pub struct MediaServer {
+    program: Program,
+    udp: SocketAddr,
+    tcp: SocketAddr,
+    http: SocketAddr,
+    directory: TempDir,
+}
+
+impl MediaServer {
+    /// Starts the program at `binary` on this machine's loopback, with further arguments.
+    ///
+    /// # Errors
+    /// If it cannot be started or ends at once.
+    pub fn start(binary: impl AsRef<Path>, arguments: &[&str]) -> Result<Self> {
+        let directory = tempfile::tempdir().context("making a directory")?;
+        let first = ports::run_of(RTP_PORT_COUNT).next_multiple_of(2);
+        let mut command = Command::new(binary.as_ref());
+        command
+            .args(["media", "--json", "--ng-udp", "127.0.0.1:0"])
+            .args(["--ng-tcp", "127.0.0.1:0", "--ng-http", "127.0.0.1:0"])
+            .args(["--rtp", "127.0.0.1", "--rtp-ports"])
+            .arg(format!("{first}-{}", first + RTP_PORT_COUNT - 2))
+            .args(arguments);
+        let mut program = Program::start("tandem-media", &mut command, directory.path())?;
+        let ready = wait_for("the media server's ready line", || {
+            if program.exit_status().is_some() {
+                return Some(None);
+            }
+            let log = program.log();
+            let mut lines = log.lines().filter(|line| line.starts_with('{'));
+            lines
+                .find_map(|line| serde_json::from_str::<Value>(line).ok())
+                .map(Some)
+        });
+        let Some(ready) = ready else {
+            bail!("the media server ended:\n{}", program.log_tail());
+        };
+        let address = |key: &str| -> Result<SocketAddr> {
+            let text = ready[key][0].as_str().context("an address")?;
+            text.parse().context("an address")
+        };
+        Ok(Self {
+            udp: address("udp")?,
+            tcp: address("tcp")?,
+            http: address("http")?,
+            program,
+            directory,
+        })
+    }
+
+    /// Where it takes requests over UDP.
+    #[must_use]
+    pub fn udp(&self) -> SocketAddr {
+        self.udp
+    }
+
+    /// Where it takes requests over TCP.
+    #[must_use]
+    pub fn tcp(&self) -> SocketAddr {
+        self.tcp
+    }
+
+    /// Where it takes requests over HTTP and WebSocket.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// A folder of its own.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Its process.
+    pub fn program(&mut self) -> &mut Program {
+        &mut self.program
+    }
+
+    /// Asks it over UDP in JSON; what it answers.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    #[track_caller]
+    #[must_use]
+    pub fn ask(&self, request: &Value) -> Value {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        socket.connect(self.udp).expect("an address");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a time");
+        let message = format!("c{} {request}", request.to_string().len());
+        socket.send(message.as_bytes()).expect("sent");
+        let mut buffer = vec![0; 65_535];
+        let length = socket.recv(&mut buffer).expect("an answer");
+        let at = buffer
+            .iter()
+            .position(|byte| *byte == b' ')
+            .expect("a cookie");
+        serde_json::from_slice(&buffer[at + 1..length]).expect("JSON")
+    }
+
+    /// The value of one of its metrics.
+    ///
+    /// # Panics
+    /// If there is no such metric.
+    #[track_caller]
+    #[must_use]
+    pub fn metric(&self, name: &str) -> u64 {
+        let url = format!("http://{}/metrics", self.http);
+        let text = ureq::get(&url)
+            .config()
+            .timeout_global(Some(Duration::from_secs(10)))
+            .build()
+            .call()
+            .and_then(|mut response| response.body_mut().read_to_string())
+            .expect("metrics");
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.expect("the metric").parse().expect("a number")
+    }
+}
+
+/// Enough for some dozens of calls.
+const RTP_PORT_COUNT: u16 = 200;
