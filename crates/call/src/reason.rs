@@ -50,6 +50,8 @@ pub enum Cause {
     PeerGone(EndedBy),
     /// The parties were joined to others.
     Transferred,
+    /// Who referred the other side had left when the target refused: the target's status.
+    TransferFailed(u16),
 }
 
 /// Why we refused a call ourselves, in a few words.
@@ -108,6 +110,7 @@ impl Cause {
             Self::PeerGone(EndedBy::Caller) => "caller lost the call",
             Self::PeerGone(_) => "callee lost the call",
             Self::Transferred => "transferred",
+            Self::TransferFailed(_) => "transfer failed",
         }
     }
 
@@ -118,7 +121,9 @@ impl Cause {
             Self::HungUp(_) | Self::Operator | Self::Cancelled | Self::Transferred => 16,
             // RFC 3398 §8.2.6.1: nobody is there to ring.
             Self::RefusedByUs { status: 480, .. } => 20,
-            Self::Refused(status) | Self::RefusedByUs { status, .. } => q850_of_status(*status),
+            Self::Refused(status)
+            | Self::RefusedByUs { status, .. }
+            | Self::TransferFailed(status) => q850_of_status(*status),
             Self::NoAnswer => 19,
             Self::SessionExpired(_) | Self::NoAck => 102,
             Self::DurationLimit | Self::Stopping => 31,

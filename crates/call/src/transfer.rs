@@ -305,7 +305,7 @@ impl Call {
             }
         }
         if self.leg(transfer.pair, transfer.by).is_none() {
-            let cause = Cause::Refused(status);
+            let cause = Cause::TransferFailed(status);
             let reason = cause.header();
             self.hang_up(ctx, None, cause, reason.as_bytes());
         }

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 
 use clock::Time;
-use limits::EntityId;
+use limits::{EntityId, EntityKind, LimitKind};
 use media::DropReason as MediaDrop;
 use model::{MediaServerHealth, MediaServerState};
 use net::{DropReason, Net};
@@ -165,13 +165,7 @@ fn calls(out: &mut Page, now: Time, switch: &Switch) {
         "Calls that ended without an answer",
         counters.failed,
     );
-    let name = "tandem_calls_limited_total";
-    out.one(
-        name,
-        "counter",
-        "Calls and attempts refused by a limit",
-        counters.limited,
-    );
+    limits(out, now, switch);
     let usage = switch.usage(now, EntityId::SERVER).unwrap_or_default();
     out.one(
         "tandem_calls",
@@ -212,6 +206,53 @@ fn calls(out: &mut Page, now: Time, switch: &Switch) {
         let id = health.gateway.to_string();
         if let Some(up) = health.up {
             out.line(name, &[("gateway", &id)], u8::from(up));
+        }
+    }
+}
+
+/// Whose limits refused calls, and how far those of carriers and gateways are used. Customers,
+/// accounts, numbers and users are too many for labels.
+fn limits(out: &mut Page, now: Time, switch: &Switch) {
+    let name = "tandem_calls_limited_total";
+    out.head(name, "counter", "Calls and attempts refused by a limit");
+    for ((entity, limit), count) in &switch.counters().limited {
+        let limit = match limit {
+            LimitKind::Cps => "cps",
+            LimitKind::Channels => "channels",
+        };
+        out.line(name, &[("entity", entity.name()), ("limit", limit)], *count);
+    }
+    let snapshot = switch.snapshot();
+    let carriers = snapshot
+        .carriers
+        .iter()
+        .map(|c| (c.id.to_string(), c.id.bits()));
+    let gateways = snapshot
+        .gateways
+        .iter()
+        .map(|g| (g.id.to_string(), g.id.bits()));
+    let usage = |kind, bits| {
+        let usage = switch.usage(now, EntityId::new(kind, bits));
+        usage.unwrap_or_default()
+    };
+    let carriers: Vec<_> = carriers
+        .map(|(id, bits)| ("carrier", id, usage(EntityKind::Carrier, bits)))
+        .collect();
+    let gateways: Vec<_> = gateways
+        .map(|(id, bits)| ("gateway", id, usage(EntityKind::Gateway, bits)))
+        .collect();
+    for (label, all) in [("carrier", carriers), ("gateway", gateways)] {
+        let name = format!("tandem_{label}_calls");
+        out.head(&name, "gauge", "Calls in progress through it");
+        for (label, id, usage) in &all {
+            out.line(&name, &[(label, id)], usage.channels);
+        }
+        let name = format!("tandem_{label}_calls_limit");
+        out.head(&name, "gauge", "Calls allowed through it");
+        for (label, id, usage) in &all {
+            if let Some(limit) = usage.limit.channels {
+                out.line(&name, &[(label, id)], limit);
+            }
         }
     }
 }

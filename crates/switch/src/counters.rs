@@ -1,5 +1,6 @@
 //! What the switch counts, for `/metrics`.
 
+use limits::{EntityKind, LimitKind, Refused};
 use sip::Method;
 
 /// Requests by method, responses by class, and what was dropped, by reason.
@@ -23,8 +24,8 @@ pub struct Counters {
     pub flooded: u64,
     /// Credentials refused, by [`sip::digest::Refusal::label`].
     pub auth_failures: Vec<(&'static str, u64)>,
-    /// Calls refused by a limit.
-    pub limited: u64,
+    /// Calls and attempts refused by a limit, by whose and which.
+    pub limited: Vec<((EntityKind, LimitKind), u64)>,
     /// Calls whose media was lost and moved to another media server.
     pub media_moved: u64,
     /// New calls.
@@ -62,6 +63,15 @@ impl Counters {
     /// Counts a request.
     pub fn request(&mut self, method: Method) {
         self.requests[method as usize] += 1;
+    }
+
+    /// Counts a refusal.
+    pub fn limited(&mut self, refused: &Refused) {
+        let limit = (refused.entity.kind, refused.kind);
+        match self.limited.iter_mut().find(|(l, _)| *l == limit) {
+            Some((_, n)) => *n += 1,
+            None => self.limited.push((limit, 1)),
+        }
     }
 
     /// Counts under a word.

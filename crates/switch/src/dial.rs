@@ -107,7 +107,7 @@ impl Switch {
         };
         if let Some(outbound) = &tried.outbound {
             if let Err(refused) = self.limits.try_admit(now, &outbound.entities()) {
-                self.counters.limited += 1;
+                self.counters.limited(&refused);
                 // How much our gateways can do is nobody's affair.
                 let why = Why::Internal(limit_text(&refused).into());
                 return Err(RefusedDial::because(503, why));
@@ -372,12 +372,14 @@ impl Switch {
         let called = String::from_utf8(parsed.user_unescaped()).ok()?;
         let entry = self.calls.entry(key)?;
         let caller_text = entry.facts.caller_text().to_owned();
+        let display = entry.facts.display().to_owned();
+        let private = entry.facts.is_private;
         let first = entry.facts.attempts.len() as u32;
         let decision = self.decide_for(now, key, &called, &caller_text)?;
         let source = Source {
             caller: &caller_text,
-            display: b"",
-            private: false,
+            display: display.as_bytes(),
+            private,
             gruu: None,
         };
         let planned = self.plan(now, &decision.target, &decision.caller, &source, first);

@@ -29,9 +29,11 @@ pub(crate) struct Facts {
     /// The carrier and gateway the call came from; an attempt's replace them in the record.
     pub(crate) inbound: Option<(CarrierId, GatewayId)>,
     pub(crate) source: Flow,
-    /// Caller, called party and the caller's Call-ID, behind each other.
+    /// Caller, called party, the caller's Call-ID and its display name, behind each other.
     texts: Box<str>,
-    ends: [u16; 2],
+    ends: [u16; 3],
+    /// Whether the caller asked for privacy; it holds wherever its call goes.
+    pub(crate) is_private: bool,
     /// Permits of the caller's side.
     pub(crate) entities: SmallVec<[EntityId; 4]>,
     /// Attempts dialled so far, by token.
@@ -71,7 +73,7 @@ impl Facts {
         now: Time,
         source: Flow,
         decision: &Decision,
-        texts: [&str; 3],
+        texts: [&str; 4],
     ) -> Self {
         let (mut from_user, mut customer, mut inbound) = (None, None, None);
         match &decision.caller {
@@ -82,7 +84,11 @@ impl Facts {
             } => inbound = Some((carrier.id, gateway.id)),
             Caller::Unknown => {}
         }
-        let [caller, called, call_id] = texts;
+        let mut end = 0;
+        let ends = [texts[0], texts[1], texts[2]].map(|text| {
+            end += text.len();
+            end as u16
+        });
         Self {
             id,
             start: now,
@@ -95,8 +101,9 @@ impl Facts {
             number: decision.number.as_ref().map(|n| n.id),
             inbound,
             source,
-            ends: [caller.len() as u16, (caller.len() + called.len()) as u16],
-            texts: [caller, called, call_id].concat().into(),
+            ends,
+            texts: texts.concat().into(),
+            is_private: false,
             entities: decision.entities.iter().copied().collect(),
             attempts: Vec::new(),
             answered_by: None,
@@ -121,7 +128,12 @@ impl Facts {
     }
 
     fn sip_call_id(&self) -> &str {
-        &self.texts[usize::from(self.ends[1])..]
+        &self.texts[usize::from(self.ends[1])..usize::from(self.ends[2])]
+    }
+
+    /// The display name of From, escapes kept.
+    pub(crate) fn display(&self) -> &str {
+        &self.texts[usize::from(self.ends[2])..]
     }
 
     /// The attempt the record speaks of: the one that answered, else the last one dialled.

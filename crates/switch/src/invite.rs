@@ -1,24 +1,18 @@
 //! New calls: who calls, may they, is there room, and where does it go.
 
-use call::{Call, CallFacts, Cause, Ctx, Reach, Trust, Why};
+use call::{Call, CallFacts, Ctx, Reach, Trust};
 use clock::Time;
-use limits::{EntityId, EntityKind, Refused};
+use limits::EntityId;
 use model::CallId;
-use routing::{
-    Caller, Decision, Domain, Identity, Refusal, Request, Service, Source, Step, Target,
-};
+use routing::{Caller, Decision, Domain, Identity, Request, Service, Source, Step, Target};
 use sip::digest::Side;
 use sip::transaction::ServerId;
-use sip::{Flow, HeaderName, Message, Replaces, Uri, Writer};
+use sip::{Flow, HeaderName, Message, Replaces, Uri};
 
 use crate::Switch;
-use crate::dial::limit_text;
 use crate::facts::Facts;
 use crate::output::CallKey;
 use crate::plan;
-
-/// Option tags we understand in Require (RFC 3261 §8.2.2.3).
-const UNDERSTOOD: [&str; 5] = ["100rel", "timer", "replaces", "path", "outbound"];
 
 impl Switch {
     /// An INVITE outside of dialogs.
@@ -264,121 +258,6 @@ impl Switch {
         }
     }
 
-    fn refuse_call(
-        &mut self,
-        now: Time,
-        invitation: &Invitation,
-        decision: &Decision,
-        refusal: Refusal,
-    ) {
-        let status = refusal.status();
-        let why = Why::Open(refusal.to_string().into());
-        let cause = Cause::RefusedByUs {
-            status,
-            why: why.clone(),
-        };
-        let Invitation {
-            server,
-            flow,
-            message,
-            ..
-        } = invitation;
-        self.refuse_with(now, *server, *flow, message, status, |w| {
-            w.header("Reason", cause.header().as_bytes());
-            if let Refusal::NoGateway {
-                retry_after_s: Some(s),
-            } = refusal
-            {
-                w.header_fmt("Retry-After", format_args!("{s}"));
-            }
-            w.header_fmt("Warning", format_args!("399 tandem \"{refusal}\""));
-        });
-        self.record_refused(now, invitation, decision, status, why);
-    }
-
-    /// At a limit: 302 to the overflow peer, else 503 with Retry-After (MISSION 32, 33). A call
-    /// that has come here by such a 302 is not sent on again.
-    fn refuse_for_room(
-        &mut self,
-        now: Time,
-        invitation: &Invitation,
-        decision: &Decision,
-        refused: &Refused,
-    ) {
-        self.counters.limited += 1;
-        let Invitation {
-            server,
-            flow,
-            message,
-            texts,
-        } = invitation;
-        let overflow = self.snapshot.settings.overflow.clone();
-        let own = refused.entity.kind == EntityKind::Server;
-        let looped = Uri::parse(message.uri()).is_ok_and(|u| u.params.has(OVERFLOWED));
-        let peer = overflow.peer.filter(|_| own && !looped);
-        let status = if peer.is_some() { 302 } else { 503 };
-        let text = limit_text(refused);
-        let why = match &decision.caller {
-            Caller::User(_) | Caller::Customer(_) => Why::Open(text.into()),
-            // Whose limit it is, and how high, is no affair of others.
-            Caller::Carrier { .. } | Caller::Unknown => Why::Internal(text.into()),
-        };
-        let cause = Cause::RefusedByUs {
-            status,
-            why: why.clone(),
-        };
-        let told = match &why {
-            Why::Open(text) => text,
-            Why::Internal(_) => "limit reached",
-        };
-        self.refuse_with(now, *server, *flow, message, status, |w| {
-            w.header("Reason", cause.header().as_bytes());
-            match &peer {
-                Some(peer) => {
-                    let user = plan::escape_user(&texts.called);
-                    w.header_fmt("Contact", format_args!("<sip:{user}@{peer};{OVERFLOWED}>"));
-                }
-                None => {
-                    let s = u32::from(overflow.retry_after_s).max(refused.retry_after_s);
-                    w.header_fmt("Retry-After", format_args!("{s}"));
-                }
-            }
-            w.header_fmt("Warning", format_args!("399 tandem \"{told}\""));
-        });
-        self.record_refused(now, invitation, decision, status, why);
-    }
-
-    fn record_refused(
-        &mut self,
-        now: Time,
-        invitation: &Invitation,
-        decision: &Decision,
-        status: u16,
-        why: Why,
-    ) {
-        let id = self.new_call_id(now);
-        let facts = invitation.facts(now, id, decision);
-        self.record_refusal(now, &facts, status, why);
-    }
-
-    /// 420 for what we must support and do not (RFC 3261 §8.2.2.3).
-    pub(crate) fn refuse_extensions(
-        &mut self,
-        now: Time,
-        server: ServerId,
-        flow: Flow,
-        message: &Message,
-    ) -> bool {
-        let unknown = unknown_extensions(message);
-        if unknown.is_empty() {
-            return false;
-        }
-        self.refuse_with(now, server, flow, message, 420, |w| {
-            w.header("Unsupported", &unknown.join(&b", "[..]));
-        });
-        true
-    }
-
     /// A body that is no SDP: multipart and unknown types pass unless they must be understood.
     fn body_may_pass(&self, message: &Message) -> bool {
         let disposition = message
@@ -394,7 +273,7 @@ impl Switch {
                 .is_some_and(|h| h.eq_ignore_ascii_case(b"optional")))
     }
 
-    fn new_call_id(&mut self, now: Time) -> CallId {
+    pub(crate) fn new_call_id(&mut self, now: Time) -> CallId {
         let bits: u128 = (0..3).fold(0, |sum, _| (sum << 32) | u128::from(self.random.bits()));
         CallId::from_parts(now.as_millis(), bits & ((1 << 80) - 1))
     }
@@ -405,43 +284,7 @@ impl Switch {
             let _ = self.limits.release(now, entities);
         }
     }
-
-    /// A final answer to a request that begins nothing.
-    pub(crate) fn refuse(
-        &mut self,
-        now: Time,
-        server: ServerId,
-        flow: Flow,
-        message: &Message,
-        status: u16,
-        phrase: &str,
-    ) {
-        let tag = format!("{:08x}", self.random.bits());
-        let mut w = Writer::response(message, flow.remote, status, phrase, tag.as_bytes());
-        w.header("Server", self.call_config.product.as_bytes());
-        self.transactions.respond(now, server, status, w.finish());
-    }
-
-    /// As [`Switch::refuse`], with more headers.
-    pub(crate) fn refuse_with(
-        &mut self,
-        now: Time,
-        server: ServerId,
-        flow: Flow,
-        message: &Message,
-        status: u16,
-        headers: impl FnOnce(&mut Writer),
-    ) {
-        let tag = format!("{:08x}", self.random.bits());
-        let mut w = Writer::response(message, flow.remote, status, "", tag.as_bytes());
-        w.header("Server", self.call_config.product.as_bytes());
-        headers(&mut w);
-        self.transactions.respond(now, server, status, w.finish());
-    }
 }
-
-/// Marks the URI of a 302 for want of room, so that two full peers do not send a call to and fro.
-const OVERFLOWED: &str = "tandem-overflow";
 
 /// Whether the sender takes a session description in the answer (RFC 3261 §20.1: without Accept
 /// it does).
@@ -457,36 +300,27 @@ fn accepts_sdp(message: &Message) -> bool {
         })
 }
 
-/// Option tags that we would have to understand and do not.
-pub(crate) fn unknown_extensions(message: &Message) -> Vec<Vec<u8>> {
-    message
-        .values(HeaderName::Require)
-        .filter(|v| {
-            !UNDERSTOOD
-                .iter()
-                .any(|u| v.eq_ignore_ascii_case(u.as_bytes()))
-        })
-        .map(<[u8]>::to_vec)
-        .collect()
-}
-
 /// An INVITE and what it says.
-struct Invitation {
-    server: ServerId,
-    flow: Flow,
-    message: Message,
-    texts: Texts,
+pub(crate) struct Invitation {
+    pub(crate) server: ServerId,
+    pub(crate) flow: Flow,
+    pub(crate) message: Message,
+    pub(crate) texts: Texts,
 }
 
 impl Invitation {
-    fn facts(&self, now: Time, id: CallId, decision: &Decision) -> Facts {
+    pub(crate) fn facts(&self, now: Time, id: CallId, decision: &Decision) -> Facts {
         let call_id = String::from_utf8_lossy(self.message.call_id().unwrap_or_default());
+        let source = plan::Source::of(&self.message, &self.texts.caller);
         let texts = [
             self.texts.caller.as_str(),
             self.texts.called.as_str(),
             &call_id,
+            core::str::from_utf8(source.display).unwrap_or_default(),
         ];
-        Facts::new(id, now, self.flow, decision, texts)
+        let mut facts = Facts::new(id, now, self.flow, decision, texts);
+        facts.is_private = source.private;
+        facts
     }
 }
 

@@ -23,6 +23,7 @@ mod owner;
 mod ping;
 mod place;
 mod plan;
+mod refuse;
 mod register;
 mod stop;
 mod switch;

@@ -12,8 +12,8 @@ use sip::{Destination, Flow, HeaderName as N, Message, Method, Transmit, Uri, Wr
 
 use crate::Switch;
 use crate::counters::Counters;
-use crate::invite::unknown_extensions;
 use crate::output::{Event, Output};
+use crate::refuse::unknown_extensions;
 
 impl Switch {
     /// A REGISTER. No transaction is kept of it (RFC 3261 §8.2.7): the thousands that come after

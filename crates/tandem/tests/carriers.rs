@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use testkit::{GatewaySpec, Platform, Sipp, SippCounts, wait_for};
+use testkit::{GatewaySpec, Peer, Platform, Sipp, SippCounts, session, wait_for};
 
 const LOOPBACK: &str = "127.0.0.1/32";
 
@@ -109,6 +109,51 @@ fn a_late_offer() -> Result<()> {
 #[test]
 fn hold_and_resume_by_re_invite() -> Result<()> {
     through(customer("uac_hold")?, Sipp::new("uas_reinvited")?).map(|_| ())
+}
+
+/// The only gateway of a platform gets credentials.
+fn give_credentials(platform: &Platform) -> Result<()> {
+    let gateway = platform.rest().first("gateways")?;
+    let auth = json!({ "auth": { "username": "us", "password": "secret" } });
+    let path = testkit::record_path("gateways", &gateway);
+    platform.rest().change(&path, &auth)?;
+    Ok(())
+}
+
+#[test]
+fn a_gateway_that_wants_proof_of_each_request_gets_it() -> Result<()> {
+    let callee = Sipp::new("uas_challenging")?.start()?;
+    let platform = platform(&[&callee], &json!({}))?;
+    give_credentials(&platform)?;
+    customer("uac_hold")?.run(platform.ready().sip.udp)?;
+    callee.finish()?;
+    platform.wait_until_idle();
+    assert_eq!(outcome(&platform), (json!("answered"), json!(200)));
+    Ok(())
+}
+
+#[test]
+fn a_description_among_other_parts_is_relayed_and_they_stay() -> Result<()> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    let rest = platform.rest();
+    rest.add_customer(LOOPBACK, &json!({}))?;
+    let (caller, gateway) = (
+        Peer::new(platform.ready().sip.udp)?,
+        Peer::new(platform.ready().sip.udp)?,
+    );
+    rest.add_carrier("", &[GatewaySpec::at(gateway.address())], &json!({}))?;
+    let other = "Content-Type: application/isup\r\n\r\nabc\r\n\r\n--b--\r\n";
+    let sdp = session("127.0.0.1:40000".parse()?);
+    let body = format!("--b\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n--b\r\n{other}");
+    let kind = "Content-Type: multipart/mixed;boundary=b";
+    let invite = caller.request("INVITE", "sip:493012345@127.0.0.1", &[kind], &body);
+    caller.send(&invite)?;
+    let invited = gateway.refuse("486 Busy Here")?;
+    assert!(invited.body.ends_with(other), "{}", invited.body);
+    assert!(invited.body.contains("m=audio "), "{}", invited.body);
+    assert!(!invited.body.contains("m=audio 40000"), "{}", invited.body);
+    caller.refused(&invite)?;
+    Ok(())
 }
 
 #[test]

@@ -107,11 +107,16 @@ impl Peer {
     /// If the platform does not challenge, or gives no final answer.
     #[track_caller]
     pub fn register(&self, ready: &Ready, name: &str, extra: &[&str]) -> Result<Message> {
-        let to = format!("To: <sip:{name}@{}>", ready.domain);
+        self.register_as(ready, &ready.credentials(name), extra)
+    }
+
+    #[track_caller]
+    fn register_as(&self, ready: &Ready, who: &Credentials, extra: &[&str]) -> Result<Message> {
+        let to = format!("To: <sip:{}@{}>", who.username, ready.domain);
         let mut lines = vec![to.as_str()];
         lines.extend(extra);
         let uri = format!("sip:{}", ready.domain);
-        self.send_with_digest(&ready.credentials(name), "REGISTER", &uri, &lines, "")?;
+        self.send_with_digest(who, "REGISTER", &uri, &lines, "")?;
         let is_final = |m: &Message| m.status().is_some_and(|s| s >= 200);
         Ok(self.expect("the answer to REGISTER", is_final))
     }
@@ -126,7 +131,19 @@ impl Peer {
     /// If the registration is refused or does not become routable.
     #[track_caller]
     pub fn register_routable(&self, platform: &Platform, name: &str) -> Result<()> {
-        let answer = self.register(platform.ready(), name, &["Expires: 600"])?;
+        self.register_with(platform, &platform.ready().credentials(name))
+    }
+
+    /// As [`Peer::register_routable`], for a user that a test has made.
+    ///
+    /// # Errors
+    /// If the socket refuses.
+    ///
+    /// # Panics
+    /// If the registration is refused or does not become routable.
+    #[track_caller]
+    pub fn register_with(&self, platform: &Platform, who: &Credentials) -> Result<()> {
+        let answer = self.register_as(platform.ready(), who, &["Expires: 600"])?;
         assert_eq!(answer.status(), Some(200), "{answer:?}");
         self.answer_options()?;
         let received = self.address().to_string();

@@ -142,6 +142,11 @@ impl Platform {
         &self.program
     }
 
+    /// Its process, to be looked at while it ends.
+    pub fn program_mut(&mut self) -> &mut Program {
+        &mut self.program
+    }
+
     /// Crashes it.
     pub fn kill_9(&mut self) {
         self.program.kill_9();

@@ -189,7 +189,7 @@ fn the_referrer_hangs_up_and_the_target_refuses() {
     w.request(bye);
     w.reply(&carol, 486, "carol", "", "");
     assert_eq!(w.sent(Method::Bye).message.uri(), b"sip:alice@192.0.2.10");
-    w.close(&Cause::Refused(486));
+    w.close(&Cause::TransferFailed(486));
 }
 
 #[test]
