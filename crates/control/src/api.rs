@@ -20,4 +20,5 @@ pub(crate) mod routes;
 pub(crate) mod settings;
 pub(crate) mod system;
 pub(crate) mod tokens;
+pub(crate) mod user_batch;
 pub(crate) mod users;

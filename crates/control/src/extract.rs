@@ -6,6 +6,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::Segment;
 
 use crate::{Problem, problem};
 
@@ -26,7 +28,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             .await
             .map_err(|e| unreadable(&e))?;
         let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut json).map_err(|e| misfit(&e))?;
+        let value = serde_path_to_error::deserialize(&mut json)
+            .map_err(|e| unknown_fields::<T>(&bytes, &e).unwrap_or_else(|| misfit(&e)))?;
         json.end().map_err(|e| {
             Problem::new(
                 &problem::MALFORMED,
@@ -74,6 +77,59 @@ where
     }
 }
 
+/// All fields of a body that a `T` does not have, if `first` complains about one.
+fn unknown_fields<T: DeserializeOwned>(
+    bytes: &[u8],
+    first: &serde_path_to_error::Error<serde_json::Error>,
+) -> Option<Problem> {
+    let mut name = unknown_name(first)?;
+    let mut value: Value = serde_json::from_slice(bytes).ok()?;
+    let mut path = segments(first, &name);
+    let mut found = Vec::new();
+    while found.len() < UNKNOWN_MAX {
+        let parent = path.iter().try_fold(&mut value, |value, key| match value {
+            Value::Array(items) => items.get_mut(key.parse::<usize>().ok()?),
+            Value::Object(fields) => fields.get_mut(key),
+            _ => None,
+        });
+        let taken = parent?.as_object_mut()?.remove(&name);
+        taken?;
+        path.push(name);
+        found.push(path.join("."));
+        let Err(next) = serde_path_to_error::deserialize::<_, T>(&value) else {
+            break;
+        };
+        let Some(next_name) = unknown_name(&next) else {
+            break;
+        };
+        path = segments(&next, &next_name);
+        name = next_name;
+    }
+    Some(Problem::no_such_fields(found))
+}
+
+/// The name in serde's complaint about a field that is not known.
+fn unknown_name(error: &serde_path_to_error::Error<serde_json::Error>) -> Option<String> {
+    let message = error.inner().to_string();
+    let rest = message.strip_prefix("unknown field `")?;
+    rest.split('`').next().map(str::to_owned)
+}
+
+/// The way to the object that has the field.
+fn segments(error: &serde_path_to_error::Error<serde_json::Error>, name: &str) -> Vec<String> {
+    let mut path: Vec<String> = error
+        .path()
+        .iter()
+        .filter_map(|segment| match segment {
+            Segment::Seq { index } => Some(index.to_string()),
+            Segment::Map { key } => Some(key.clone()),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        })
+        .collect();
+    path.pop_if(|last| last == name);
+    path
+}
+
 /// Why a JSON text or value is not what was wanted, with the field.
 pub(crate) fn misfit(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let path = error.path().to_string();
@@ -119,6 +175,8 @@ fn unreadable(rejection: &BytesRejection) -> Problem {
     }
 }
 
+/// Unknown fields named in one answer.
+const UNKNOWN_MAX: usize = 20;
 const JSON_TYPES: [&str; 2] = ["application/json", "application/merge-patch+json"];
 /// Bytes of a request's body; more gets 413.
 pub(crate) const BODY_MAX_BYTES: usize = 256 * 1024;

@@ -27,7 +27,7 @@ mod throttle;
 
 pub use control::Control;
 pub use platform::{
-    Ban, CallFilter, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus, Platform,
+    Ban, CallFilter, CallSource, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus, Platform,
     PlatformError, PlatformEvent, Readiness, RegistrationFilter, Reply, RouteQuery,
     SimulatedTarget, Simulation, SimulationOutcome,
 };

@@ -140,16 +140,52 @@ pub struct RouteQuery {
     /// The calling user.
     #[serde(default)]
     pub user: Option<UserId>,
-    /// The customer who sends the call.
+    /// The customer who sends the call, known as it is configured: by its address, or by digest.
     #[serde(default)]
     pub customer: Option<CustomerId>,
-    /// The address the call comes from, where neither user nor customer is given.
+    /// The address the call comes from, where neither user nor customer is given; a port may
+    /// follow, for gateways are known by theirs.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    pub source: Option<IpAddr>,
+    #[schema(value_type = Option<String>, examples("192.0.2.1:5080"))]
+    pub source: Option<CallSource>,
     /// When; microseconds since the Unix epoch. Now if left out.
     #[serde(default)]
     pub at_us: Option<u64>,
+}
+
+/// Where a call comes from: an address, with or without a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CallSource {
+    /// The address.
+    pub ip: IpAddr,
+    /// The port; that of SIP if none was given.
+    pub port: Option<u16>,
+}
+
+impl TryFrom<String> for CallSource {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(Self {
+                ip: address.ip(),
+                port: Some(address.port()),
+            });
+        }
+        text.parse()
+            .map(|ip| Self { ip, port: None })
+            .map_err(|_| format!("{text} is no address, nor address:port"))
+    }
+}
+
+impl From<CallSource> for String {
+    fn from(source: CallSource) -> Self {
+        match source.port {
+            Some(port) => SocketAddr::new(source.ip, port).to_string(),
+            None => source.ip.to_string(),
+        }
+    }
 }
 
 /// What would happen to a call.

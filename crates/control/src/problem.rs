@@ -34,6 +34,29 @@ impl Problem {
         }
     }
 
+    /// The request names fields that there are not.
+    pub(crate) fn no_such_fields(fields: Vec<String>) -> Self {
+        let detail = format!("there is no field {}", fields.join(", "));
+        let errors = fields
+            .into_iter()
+            .map(|field| field_error(field, "there is no such field"))
+            .collect();
+        Self {
+            errors,
+            ..Self::new(&MALFORMED, detail)
+        }
+    }
+
+    /// What is wrong with which field, for a part of a larger request; `within` names the part.
+    pub(crate) fn into_errors(self, within: &str) -> Vec<FieldError> {
+        if self.errors.is_empty() {
+            return vec![field_error(within, self.detail)];
+        }
+        let inside =
+            |error: FieldError| field_error(format!("{within}.{}", error.field), error.message);
+        self.errors.into_iter().map(inside).collect()
+    }
+
     /// The request can be read, but not be fulfilled.
     pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
         let fields: Vec<&str> = errors.iter().map(|e| e.field.as_str()).collect();
@@ -47,6 +70,14 @@ impl Problem {
     /// One field of the request is not acceptable.
     pub(crate) fn invalid_field(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::invalid(vec![field_error(field, message)])
+    }
+
+    /// The same with other words.
+    pub(crate) fn with_detail(self, detail: impl Into<String>) -> Self {
+        Self {
+            detail: detail.into(),
+            ..self
+        }
     }
 
     /// The object is not the one that was expected.

@@ -83,6 +83,8 @@ pub struct RegistrationView {
 pub struct GatewayHealth {
     /// Which.
     pub gateway: GatewayId,
+    /// What people call it.
+    pub name: String,
     /// `None` if it is not checked and nothing was sent yet.
     pub up: Option<bool>,
     /// Round trip of the last OPTIONS in microseconds.

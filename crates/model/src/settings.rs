@@ -47,6 +47,8 @@ pub struct Settings {
     pub keep_alive_interval_s: u16,
     /// Whether a new UDP binding is verified by OPTIONS before calls go to it.
     pub verify_bindings: bool,
+    /// For how many days CDRs are kept; 0 for ever.
+    pub cdr_retention_days: u16,
 }
 
 impl Default for Settings {
@@ -73,6 +75,7 @@ impl Default for Settings {
             keep_alive: KeepAlive::Options,
             keep_alive_interval_s: 30,
             verify_bindings: true,
+            cdr_retention_days: 0,
         }
     }
 }
@@ -106,6 +109,12 @@ impl Validate for Settings {
             self.keep_alive_interval_s.into(),
             5..=3_600,
             "switches keep-alives off",
+        );
+        checks.range_or_zero(
+            "cdr_retention_days",
+            self.cdr_retention_days.into(),
+            1..=36_500,
+            "keeps them for ever",
         );
         self.check_session_timers(&mut checks);
         self.check_registrations(&mut checks);

@@ -179,7 +179,7 @@ proptest! {
         domain in ".*",
         peer in any::<Option<String>>(),
         seconds in any::<[u32; 8]>(),
-        short in any::<[u16; 4]>(),
+        short in any::<[u16; 5]>(),
         flag: bool,
         limits in limits(),
     ) {
@@ -202,6 +202,7 @@ proptest! {
             keep_alive: if flag { KeepAlive::Options } else { KeepAlive::Empty },
             keep_alive_interval_s: short[3],
             verify_bindings: flag,
+            cdr_retention_days: short[4],
         })?;
     }
 

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use store::Records;
 
 use crate::UpOptions;
-use crate::data::{Data, write_secret};
+use crate::data::{Data, private_directory, write_secret};
 use crate::{addresses, listeners};
 
 /// Where Debian and its kin keep the certificates they trust.
@@ -39,6 +39,10 @@ struct SelfSigned {
     certificate: String,
     names: Vec<String>,
     expires_us: u64,
+    /// The public keys of our own pairs: that of this certificate, and of the one before it, which
+    /// is still in place if we were killed in between.
+    #[serde(default)]
+    keys: Vec<String>,
 }
 
 /// The TLS set-up: our certificate, made if there is none, and the system's roots.
@@ -70,12 +74,39 @@ pub(crate) fn read_again(
 fn identity(data: &Data, options: &UpOptions, domain: &str, now: Time) -> Result<Identity> {
     let (certificate, key) = (data.path("tls/certificate.pem"), data.path("tls/key.pem"));
     let names = names(options, domain);
+    spare_the_operators(data, &certificate, &key)?;
     if !certificate.exists() || !key.exists() || is_outdated(data, &certificate, &names, now) {
         make(data, &certificate, &key, names, now)?;
     }
     let chain = fs::read(&certificate).context("cannot read tls/certificate.pem")?;
     let key = fs::read(&key).context("cannot read tls/key.pem")?;
     Identity::from_pem(&chain, &key).context("tls/certificate.pem or tls/key.pem")
+}
+
+/// Refuses to go on with half a pair that is not of our making: it would be overwritten.
+fn spare_the_operators(data: &Data, certificate: &Path, key: &Path) -> Result<()> {
+    let made = data.read::<SelfSigned>("tls/self-signed.json");
+    let known = |text: &str, of: fn(&SelfSigned, &str) -> bool| {
+        made.as_ref().is_some_and(|made| of(made, text))
+    };
+    if key.exists() && !certificate.exists() {
+        let pem = fs::read_to_string(key).context("cannot read tls/key.pem")?;
+        let public = KeyPair::from_pem(&pem).map(|pair| pair.public_key_pem());
+        let ours =
+            public.is_ok_and(|public| known(&public, |m, text| m.keys.iter().any(|k| k == text)));
+        anyhow::ensure!(
+            ours,
+            "tls/key.pem is there without tls/certificate.pem: put its certificate beside it, or move the key away"
+        );
+    }
+    if certificate.exists() && !key.exists() {
+        let pem = fs::read_to_string(certificate).context("cannot read tls/certificate.pem")?;
+        anyhow::ensure!(
+            known(&pem, |m, text| m.certificate == text),
+            "tls/certificate.pem is there without tls/key.pem: put its key beside it, or move the certificate away"
+        );
+    }
+    Ok(())
 }
 
 /// The names to put into a certificate: the domain, which is also its subject, and wherever we
@@ -105,7 +136,7 @@ fn is_outdated(data: &Data, certificate: &Path, names: &[String], now: Time) -> 
 }
 
 fn make(data: &Data, certificate: &Path, key: &Path, names: Vec<String>, now: Time) -> Result<()> {
-    fs::create_dir_all(data.path("tls")).context("cannot make the tls directory")?;
+    private_directory(&data.path("tls")).context("cannot make the tls directory")?;
     let mut params = CertificateParams::new(names.clone()).context("no certificate was made")?;
     let subject = names.first().map(String::as_str).unwrap_or_default();
     params.distinguished_name = rcgen::DistinguishedName::new();
@@ -118,6 +149,10 @@ fn make(data: &Data, certificate: &Path, key: &Path, names: Vec<String>, now: Ti
     // RFC 5280 §4.1.2.2: positive, and of the same length always.
     serial[0] = serial[0] & 0x3F | 0x40;
     params.serial_number = Some(SerialNumber::from_slice(&serial));
+    let before = fs::read_to_string(key)
+        .ok()
+        .and_then(|pem| KeyPair::from_pem(&pem).ok())
+        .map(|pair| pair.public_key_pem());
     let pair = KeyPair::generate().context("no key was made")?;
     let made = params
         .self_signed(&pair)
@@ -126,6 +161,10 @@ fn make(data: &Data, certificate: &Path, key: &Path, names: Vec<String>, now: Ti
         certificate: made.pem(),
         names,
         expires_us: (now + VALID).as_micros(),
+        keys: [Some(pair.public_key_pem()), before]
+            .into_iter()
+            .flatten()
+            .collect(),
     };
     // Without a certificate all is made anew: a crash in between leaves no pair that does not fit.
     if certificate.exists() {

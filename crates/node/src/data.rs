@@ -6,7 +6,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -37,6 +37,10 @@ impl Data {
             .mode(0o700)
             .create(path)
             .with_context(|| format!("cannot make the data directory {}", path.display()))?;
+        let tls = path.join("tls");
+        if tls.exists() {
+            private_directory(&tls).context("cannot make the tls directory private")?;
+        }
         Ok(Self(path.to_owned()))
     }
 
@@ -67,6 +71,15 @@ impl Data {
         let text = serde_json::to_vec_pretty(value)?;
         write_secret(&self.path(name), &text)
     }
+}
+
+/// Makes a directory that only its owner may look into, or makes it one.
+pub(crate) fn private_directory(path: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
 }
 
 /// Writes a file that only its owner may read: beside the old one, then in its place.

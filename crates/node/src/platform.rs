@@ -29,6 +29,8 @@ pub(crate) struct NodePlatform {
     pub(crate) events: broadcast::Sender<PlatformEvent>,
     pub(crate) options: UpOptions,
     pub(crate) data: Data,
+    /// Held while a listener is added.
+    pub(crate) adding: tokio::sync::Mutex<()>,
 }
 
 impl Platform for NodePlatform {
@@ -208,6 +210,8 @@ impl Platform for NodePlatform {
 
     fn add_listener(&self, spec: ListenerSpec) -> Reply<'_, ListenerStatus> {
         Box::pin(async move {
+            // Until it is open nobody else may take its number.
+            let _one_at_a_time = self.adding.lock().await;
             let used: Vec<u16> = self.net.listeners().iter().map(|l| l.spec.id.0).collect();
             let id = (listeners::ADDED_FIRST..u16::MAX)
                 .find(|id| !used.contains(id))

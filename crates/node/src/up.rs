@@ -23,6 +23,7 @@ use crate::host::SwitchHost;
 use crate::machine::SwitchMachine;
 use crate::media_servers::MediaLink;
 use crate::platform::NodePlatform;
+use crate::retention::Retention;
 use crate::signals::Signals;
 use crate::visit::Visitor;
 use crate::{UpOptions, addresses, certificate, first_start, listeners};
@@ -54,7 +55,10 @@ pub fn up(options: &UpOptions) -> Result<()> {
         .build()?;
     let node = start_node(options, &data, &records, now)?;
     let shipper = ship(&data, &cdrs)?;
+    let clock = node.net.clone();
+    let retention = Retention::start(records.clone(), cdrs.clone(), move || clock.clock().now())?;
     let result = runtime.block_on(serve(options, &data, http, (records, cdrs), users, &node));
+    drop(retention);
     node.net.stop();
     if let Ok((_, mut host)) = node.sip.join() {
         host.sync();
@@ -279,6 +283,7 @@ async fn serve(
         events: node.events.clone(),
         options: options.clone(),
         data: data.clone(),
+        adding: tokio::sync::Mutex::default(),
     };
     let control = Control::new(records.clone(), cdrs, Arc::new(platform));
     // The first visit waits for the switch to have taken all listeners.

@@ -28,6 +28,10 @@ pub trait CdrStore: Send + Sync {
     /// The record of a call.
     fn get(&self, call: CallId) -> Result<Option<Cdr>, StoreError>;
 
+    /// Deletes at most `limit` records of calls that ended before then, the oldest first; how many
+    /// it were.
+    fn remove_before(&self, end_us: u64, limit: usize) -> Result<usize, StoreError>;
+
     /// Hands all records that match to `each`, newest first, in batches of at most
     /// [`EXPORT_BATCH`], until it breaks. Records that are stored meanwhile may be missing.
     fn export(

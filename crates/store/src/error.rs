@@ -41,10 +41,12 @@ pub enum StoreError {
         current: u64,
     },
     /// Another caller: a record that is to be deleted is named by another.
-    #[error("it is used by {by}")]
+    #[error("it is used by {by}{}", name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default())]
     InUse {
         /// One record that names it.
         by: String,
+        /// What people call that one, if it has a name.
+        name: Option<String>,
     },
     /// The operator: the store was written by a later version of the program.
     #[error("the store has schema {found}, this program knows up to {known}: use a newer program")]

@@ -29,6 +29,7 @@ mod syncer;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -83,7 +84,7 @@ impl Journal {
         config: JournalConfig,
         now: Time,
     ) -> Result<(Self, Recovery), JournalError> {
-        fs::create_dir_all(dir)?;
+        private_directory(dir)?;
         let lock = lock(dir)?;
         let (mut state, segment, torn_bytes) = recover(dir)?;
         let last = state.last;
@@ -302,6 +303,15 @@ const BUFFER_MAX: usize = 64 * 1_024 * 1_024;
 const SYNC_INTERVAL: Duration = Duration::from_millis(50);
 /// The buffer gives back what it has beyond this.
 const BUFFER_KEPT: usize = 1_024 * 1_024;
+
+/// Makes a directory that only its owner may look into, or makes it one.
+fn private_directory(dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)?;
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
+}
 
 #[cfg(test)]
 mod tests;

@@ -22,5 +22,7 @@ mod sqlite;
 pub use cdrs::{CdrCursor, CdrFilter, CdrStore, EXPORT_BATCH};
 pub use error::StoreError;
 pub use live::{BindingRecord, LiveLog, LiveStore};
-pub use records::{Actor, Kind, Page, Record, Records, Reference, Resource, Stored, UniqueValue};
+pub use records::{
+    Actor, Bad, Inserted, Kind, Page, Record, Records, Reference, Resource, Stored, UniqueValue,
+};
 pub use sqlite::Sqlite;

@@ -24,6 +24,15 @@ pub trait Records: Send + Sync {
     /// `MissingReference`.
     fn insert(&self, actor: &Actor, record: &Record) -> Result<u64, StoreError>;
 
+    /// Makes many records in one change, each as [`Records::insert`] would; what cannot be made is
+    /// told by its place. `bad` says what becomes of the others then.
+    fn insert_all(
+        &self,
+        actor: &Actor,
+        records: &[Record],
+        bad: Bad,
+    ) -> Result<Inserted, StoreError>;
+
     /// Replaces a record that has revision `expected`; returns the new revision. Errors:
     /// `Invalid`, `NotFound`, `Conflict`, `Duplicate`, `MissingReference`.
     fn replace(&self, actor: &Actor, record: &Record, expected: u64) -> Result<u64, StoreError>;
@@ -81,6 +90,26 @@ pub trait Records: Send + Sync {
 
     /// Everything a node needs, as of one moment.
     fn snapshot(&self) -> Result<Snapshot, StoreError>;
+}
+
+/// What becomes of good records beside bad ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bad {
+    /// None is made.
+    RefuseAll,
+    /// They are made.
+    Skip,
+    /// None is made, even if all are good: a rehearsal.
+    Rehearse,
+}
+
+/// What [`Records::insert_all`] has done.
+#[derive(Debug)]
+pub struct Inserted {
+    /// The platform's revision afterwards.
+    pub revision: u64,
+    /// The bad ones by their place, in order.
+    pub refused: Vec<(usize, StoreError)>,
 }
 
 impl dyn Records + '_ {

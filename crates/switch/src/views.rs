@@ -157,6 +157,7 @@ impl Switch {
                 let entity = limits::EntityId::new(limits::EntityKind::Gateway, g.id.bits());
                 GatewayHealth {
                     gateway: g.id,
+                    name: g.name.clone(),
                     up: status.as_ref().and_then(|s| s.up),
                     rtt_us: status.as_ref().and_then(|s| s.rtt_us),
                     last_failure: status

@@ -30,6 +30,7 @@ pub(crate) fn run(global: &Global, command: GatewayCommand) -> Result<(), Failur
                 records::pages(&Client::of(global)?, "/v1/gateway-health", &[], LIST_LIMIT)?;
             let columns = [
                 ("GATEWAY", "gateway"),
+                ("NAME", "name"),
                 ("UP", "up"),
                 ("RTT", "rtt_us"),
                 ("CHANNELS", "channels"),

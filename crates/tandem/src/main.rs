@@ -45,6 +45,7 @@ mod settings;
 mod token;
 mod up;
 mod user;
+mod user_import;
 
 /// The system's allocator keeps the memory of a burst of calls; this one gives it back.
 #[global_allocator]
@@ -82,7 +83,7 @@ enum Command {
     Account(RecordCommand<account::AccountFields>),
     /// Who registers devices and is called by name
     #[command(subcommand)]
-    User(RecordCommand<user::UserFields>),
+    User(user::UserCommand),
     /// Devices with secrets of their own
     #[command(subcommand)]
     Device(RecordCommand<device::DeviceFields>),
@@ -159,7 +160,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Registration(command) => registration::run(global, command),
         Command::Cdr(command) => cdr::run(global, command),
         Command::Account(command) => records::run(global, command),
-        Command::User(command) => records::run(global, command),
+        Command::User(command) => user::run(global, command),
         Command::Device(command) => records::run(global, command),
         Command::Number(command) => records::run(global, command),
         Command::Customer(command) => records::run(global, command),

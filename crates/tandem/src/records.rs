@@ -270,7 +270,11 @@ fn body<F: Fields>(
 }
 
 /// Gives a new record the only owner there is, if none was named.
-fn adopt(client: &Client, noun: &Noun, body: &mut Map<String, Value>) -> Result<(), Failure> {
+pub(crate) fn adopt(
+    client: &Client,
+    noun: &Noun,
+    body: &mut Map<String, Value>,
+) -> Result<(), Failure> {
     let Some((field, owner)) = noun.owner.filter(|(field, _)| !body.contains_key(*field)) else {
         return Ok(());
     };

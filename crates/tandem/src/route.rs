@@ -38,8 +38,8 @@ pub(crate) struct SimulateFlags {
     /// The customer who sends the call
     #[arg(long, conflicts_with = "source")]
     customer: Option<String>,
-    /// The address the call comes from
-    #[arg(long, value_name = "ADDRESS")]
+    /// The address the call comes from, with or without its port
+    #[arg(long, value_name = "ADDRESS[:PORT]")]
     source: Option<String>,
     /// When, in microseconds since the Unix epoch; now, if left out
     #[arg(long)]

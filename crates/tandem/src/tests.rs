@@ -28,8 +28,11 @@ fn fields_of_a_record_become_its_json() {
     let cli =
         parse("tandem user create alice --password correct-horse --cps 5 --forking sequential")
             .unwrap();
-    let Command::User(RecordCommand::Create { label, fields, .. }) = cli.command else {
-        panic!("not a user's creation");
+    let Command::User(user::UserCommand::Record(command)) = cli.command else {
+        panic!("not a user's");
+    };
+    let RecordCommand::Create { label, fields, .. } = *command else {
+        panic!("not a creation");
     };
     assert_eq!(label.as_deref(), Some("alice"));
     let mut json = serde_json::to_value(fields).unwrap();

@@ -1,11 +1,31 @@
 //! `tandem user`: who registers devices and is called by name.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::account::ACCOUNT;
+use crate::failure::Failure;
 use crate::flags::LimitFlags;
-use crate::records::{Fields, Noun};
+use crate::global::Global;
+use crate::records::{self, Fields, Noun, RecordCommand};
+use crate::user_import::{self, ImportFlags};
+
+/// What can be done with users.
+#[derive(Subcommand, Debug)]
+pub(crate) enum UserCommand {
+    #[command(flatten)]
+    Record(Box<RecordCommand<UserFields>>),
+    /// Makes many from a CSV file: all of them, or none if one is bad
+    Import(ImportFlags),
+}
+
+/// Does it.
+pub(crate) fn run(global: &Global, command: UserCommand) -> Result<(), Failure> {
+    match command {
+        UserCommand::Record(command) => records::run(global, *command),
+        UserCommand::Import(flags) => user_import::run(global, &flags),
+    }
+}
 
 /// Fields of a user.
 #[derive(Args, Serialize, Debug)]

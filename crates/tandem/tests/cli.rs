@@ -1,8 +1,8 @@
 //! The program as the client of a running platform, as operators and scripts use it.
 
 use anyhow::Result;
-use serde_json::Value;
-use testkit::{Peer, Platform, session};
+use serde_json::{Value, json};
+use testkit::{Credentials, GatewaySpec, Peer, Platform, record_path, session};
 
 fn platform() -> Result<Platform> {
     Platform::start(env!("CARGO_BIN_EXE_tandem"))
@@ -150,6 +150,88 @@ fn a_route_is_simulated_in_words() -> Result<()> {
 }
 
 #[test]
+fn a_simulation_says_how_the_caller_is_known() -> Result<()> {
+    let platform = platform()?;
+    let rest = platform.rest();
+    rest.add_customer("198.51.100.0/28", &json!({}))?;
+    let gateway = "203.0.113.7:5080".parse()?;
+    rest.add_carrier("", &[GatewaySpec::at(gateway)], &json!({}))?;
+    let path = record_path("gateways", &rest.first("gateways")?);
+    rest.change(&path, &json!({ "inbound": true }))?;
+    let says = |words: &[&str]| -> Result<String> {
+        let done = platform.command_line(&[&["route", "simulate", "4930"], words].concat())?;
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        Ok(done.stdout)
+    };
+    let told = says(&["--customer", "customer"])?;
+    assert!(told.contains("is in 198.51.100.0/28"), "{told}");
+    let at_port = says(&["--source", "203.0.113.7:5080"])?;
+    let elsewhere = says(&["--source", "203.0.113.7"])?;
+    assert_ne!(at_port, elsewhere, "a gateway is known by its port");
+    let wrong = ["route", "simulate", "4930", "--source", "nowhere"];
+    let wrong = platform.command_line(&wrong)?;
+    assert_eq!(wrong.code, 2, "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("no address"), "{}", wrong.stderr);
+    Ok(())
+}
+
+#[test]
+fn names_stand_beside_identifiers() -> Result<()> {
+    let platform = platform()?;
+    let rest = platform.rest();
+    let gateway = "203.0.113.7:5080".parse()?;
+    rest.add_carrier("49", &[GatewaySpec::at(gateway)], &json!({}))?;
+    let health = platform.command_line(&["gateway", "health"])?.stdout;
+    assert!(health.contains("203.0.113.7:5080"), "{health}");
+    let used = platform.command_line(&["carrier", "delete", "carrier 49", "--yes"])?;
+    let named = ["(203.0.113.7:5080)", "(49)"];
+    assert!(
+        named.iter().any(|name| used.stderr.contains(name)),
+        "{}",
+        used.stderr
+    );
+    Ok(())
+}
+
+#[test]
+fn users_come_from_a_file_all_or_none() -> Result<()> {
+    let platform = platform()?;
+    let file = platform.data().join("staff.csv");
+    let path = file.display().to_string();
+    let import = |text: &str, more: &[&str]| -> Result<testkit::CommandOutput> {
+        std::fs::write(&file, text)?;
+        platform.command_line(&[&["user", "import", &path], more].concat())
+    };
+    let bad = "name,display_name,password\ncarol,\"Carol, C.\",carols-secret\nalice,,\ndave,,x\n";
+    let refused = import(bad, &[])?;
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    for line in ["line 3: name", "line 4: password"] {
+        assert!(refused.stderr.contains(line), "{}", refused.stderr);
+    }
+    assert_eq!(platform.rest().list("/v1/users")?.len(), 2);
+    let skipped = import(bad, &["--skip-bad"])?;
+    assert_eq!(skipped.code, 0, "{}", skipped.stderr);
+    assert_eq!(platform.rest().list("/v1/users")?.len(), 3);
+
+    let made = import("name\nerin\nfrank\n", &[])?;
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let mut lines = made.stdout.lines();
+    assert_eq!(lines.next(), Some("name,password"));
+    let (name, password) = lines
+        .next()
+        .and_then(|l| l.split_once(','))
+        .unwrap_or_default();
+    assert_eq!(name, "erin");
+    let erin = Credentials {
+        username: name.to_owned(),
+        password: password.to_owned(),
+    };
+    let phone = Peer::new(platform.ready().sip.udp)?;
+    phone.register_with(&platform, &erin)?;
+    Ok(())
+}
+
+#[test]
 fn shells_can_complete_commands() -> Result<()> {
     let platform = platform()?;
     for shell in ["bash", "zsh", "fish"] {
@@ -171,6 +253,19 @@ fn the_doctor_sees_a_port_that_is_taken() -> Result<()> {
         ours.stdout.contains("held by the running tandem"),
         "{}",
         ours.stdout
+    );
+    let elsewhere = platform.data().join("elsewhere");
+    let port = sip.port().to_string();
+    let theirs = std::process::Command::new(platform.binary())
+        .arg("--data")
+        .arg(&elsewhere)
+        .args(["doctor", "--bind", "127.0.0.1", "--sip-port", &port])
+        .output()?;
+    let told = String::from_utf8_lossy(&theirs.stdout);
+    let line = told.lines().find(|line| line.contains(&port));
+    assert!(
+        line.is_some_and(|l| l.starts_with("WARN") && l.contains("another running tandem")),
+        "{told}"
     );
     let taken = std::net::UdpSocket::bind("127.0.0.1:0")?;
     let port = taken.local_addr()?.port().to_string();

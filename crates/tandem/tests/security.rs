@@ -86,6 +86,12 @@ fn a_recorded_authorization_cannot_be_used_again() -> Result<()> {
     let answer = thief.expect("an answer", |m| m.status().is_some());
     assert_eq!(answer.status(), Some(401), "{answer:?}");
     assert_eq!(platform.rest().list("/v1/registrations")?.len(), 1);
+    let page = platform.rest().send("GET", "/metrics", None)?.1;
+    let counted = "tandem_auth_failures_total{reason=\"replayed\"} 1";
+    assert!(
+        page.as_str().unwrap_or_default().contains(counted),
+        "{page}"
+    );
     Ok(())
 }
 

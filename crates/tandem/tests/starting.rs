@@ -1,10 +1,12 @@
 //! What a start says and makes, and what signals change.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::{Platform, wait_for};
 
 fn platform() -> Result<Platform> {
@@ -72,6 +74,80 @@ fn a_certificate_of_our_own_follows_the_domain_and_anothers_stays() -> Result<()
     platform.rest().change("/v1/settings", &settings)?;
     hang_up(&platform)?;
     assert_eq!(certificate(&platform), theirs);
+    Ok(())
+}
+
+#[test]
+fn half_a_pair_of_an_operator_stops_the_start_and_stays_and_half_of_ours_does_not() -> Result<()> {
+    let mut platform = platform()?;
+    let tls = platform.data().join("tls");
+    let (certificate, key) = (tls.join("certificate.pem"), tls.join("key.pem"));
+    fs::remove_file(&certificate)?;
+    platform.restart()?;
+    assert!(certificate.exists(), "our own is made anew");
+
+    let made = Command::new("openssl")
+        .args([
+            "genpkey",
+            "-algorithm",
+            "EC",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-out",
+        ])
+        .arg(&key)
+        .output()
+        .context("starting openssl")?;
+    assert!(made.status.success());
+    let theirs = fs::read_to_string(&key)?;
+    fs::remove_file(&certificate)?;
+    let refused = platform.restart().err().context("it must not start")?;
+    let words = format!("{refused:#}");
+    assert!(words.contains("tls/key.pem is there without"), "{words}");
+    assert_eq!(fs::read_to_string(&key)?, theirs);
+    Ok(())
+}
+
+#[test]
+fn the_data_directory_is_private_all_the_way_down() -> Result<()> {
+    let mut platform = platform()?;
+    let modes = |platform: &Platform| -> Result<Vec<u32>> {
+        let mode = |name: &str| -> Result<u32> {
+            let metadata = fs::metadata(platform.data().join(name))?;
+            Ok(metadata.permissions().mode() & 0o777)
+        };
+        ["journal", "tls"].into_iter().map(mode).collect()
+    };
+    assert_eq!(modes(&platform)?, [0o700, 0o700]);
+    for name in ["journal", "tls"] {
+        let path = platform.data().join(name);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    }
+    platform.restart()?;
+    assert_eq!(modes(&platform)?, [0o700, 0o700]);
+    Ok(())
+}
+
+#[test]
+fn listeners_added_at_once_get_numbers_of_their_own() -> Result<()> {
+    const COUNT: usize = 8;
+    let platform = platform()?;
+    let first = testkit::ports::run_of(COUNT as u16);
+    let added: Vec<Result<Value>> = std::thread::scope(|scope| {
+        let add = |place: usize| {
+            let address = format!("127.0.0.1:{}", usize::from(first) + place);
+            let listener = json!({ "transport": "udp", "address": address });
+            let rest = platform.rest();
+            scope.spawn(move || rest.create("/v1/listeners", &listener))
+        };
+        let threads: Vec<_> = (0..COUNT).map(add).collect();
+        threads.into_iter().filter_map(|t| t.join().ok()).collect()
+    });
+    let mut ids = BTreeSet::new();
+    for listener in added {
+        ids.insert(listener?["id"].to_string());
+    }
+    assert_eq!(ids.len(), COUNT, "{ids:?}");
     Ok(())
 }
 

@@ -14,3 +14,4 @@ mod problems;
 mod records;
 mod secrets;
 mod tokens;
+mod user_batch;

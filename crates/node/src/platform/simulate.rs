@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use clock::Time;
 use control::{RouteQuery, SimulatedTarget, Simulation, SimulationOutcome};
+use model::{CustomerAuth, CustomerId};
 use routing::{Availability, Decision, Identity, Target};
 use switch::Switch;
 use switch::media_servers::Place;
@@ -15,18 +16,26 @@ pub(super) fn simulate(
     query: &RouteQuery,
 ) -> (Simulation, Option<Place>) {
     let at = query.at_us.map_or(now, Time::from_micros);
-    let identity = match (query.user, query.customer) {
-        (Some(user), _) => Some(Identity::User(user)),
-        (None, Some(customer)) => Some(Identity::Customer(customer)),
-        (None, None) => None,
+    let address = |query: &RouteQuery| {
+        let source = query.source?;
+        Some(SocketAddr::new(source.ip, source.port.unwrap_or(SIP_PORT)))
     };
-    let source = query.source.unwrap_or(IpAddr::from([127, 0, 0, 1]));
+    let here = SocketAddr::from(([127, 0, 0, 1], SIP_PORT));
+    let given = address(query).unwrap_or(here);
+    let (identity, source) = match (query.user, query.customer) {
+        (Some(user), _) => (Some(Identity::User(user)), given),
+        (None, Some(customer)) => match address_of(switch, customer) {
+            Some(ip) => (None, SocketAddr::new(ip, SIP_PORT)),
+            None => (Some(Identity::Customer(customer)), given),
+        },
+        (None, None) => (None, given),
+    };
     let view = switch.simulate(
         at,
         &switch::RouteQuery {
             called: query.called.clone(),
             caller: query.caller.clone(),
-            source: SocketAddr::new(source, 5060),
+            source,
             identity,
         },
     );
@@ -40,6 +49,16 @@ pub(super) fn simulate(
         targets: targets(switch, at, &view),
     };
     (simulation, place)
+}
+
+/// An address that a customer is known by, if it is known by such.
+fn address_of(switch: &Switch, id: CustomerId) -> Option<IpAddr> {
+    let snapshot = switch.snapshot();
+    let customer = snapshot.customers.iter().find(|c| c.id == id)?;
+    match &customer.auth {
+        CustomerAuth::Address { networks } => networks.first()?.hosts().next(),
+        CustomerAuth::Digest { .. } => None,
+    }
 }
 
 fn outcome(decision: &Decision) -> (SimulationOutcome, Option<u16>) {
@@ -91,3 +110,6 @@ fn targets(switch: &Switch, at: Time, view: &switch::RouteView) -> Vec<Simulated
         Target::Challenge | Target::Refuse(_) => Vec::new(),
     }
 }
+
+/// Of calls whose port nobody gave.
+const SIP_PORT: u16 = 5060;

@@ -15,6 +15,24 @@ pub fn run<S: CdrStore>(fresh: impl Fn() -> S) {
     each_filter_keeps_what_matches(&fresh());
     an_export_brings_everything_in_batches(&fresh());
     an_export_ends_when_it_is_told_to(&fresh());
+    the_oldest_go_first_and_no_more_than_asked(&fresh());
+}
+
+fn the_oldest_go_first_and_no_more_than_asked(store: &dyn CdrStore) {
+    let cdr = |n: u64| Cdr {
+        end_us: n * 1_000,
+        ..samples::cdr(n)
+    };
+    let cdrs: Vec<Cdr> = (1..=10).map(cdr).collect();
+    persist(|| store.insert_batch(&cdrs)).unwrap();
+    assert_eq!(persist(|| store.remove_before(6_000, 3)).unwrap(), 3);
+    let left = page(store, &CdrFilter::default(), None, 20);
+    assert_eq!(left.iter().map(|c| c.end_us).min(), Some(4_000));
+    assert_eq!(persist(|| store.remove_before(6_000, 3)).unwrap(), 2);
+    assert_eq!(persist(|| store.remove_before(6_000, 3)).unwrap(), 0);
+    let left = page(store, &CdrFilter::default(), None, 20);
+    assert_eq!(left.iter().map(|c| c.end_us).min(), Some(6_000));
+    assert_eq!(left.len(), 5);
 }
 
 fn a_record_is_kept_as_it_is(store: &dyn CdrStore) {

@@ -7,8 +7,8 @@ use clock::Time;
 use model::{ApiToken, AuditEntry, CallId, Cdr, Settings, Snapshot, TokenId};
 
 use crate::{
-    Actor, BindingRecord, CdrCursor, CdrFilter, CdrStore, Kind, LiveStore, Page, Record, Records,
-    StoreError, Stored,
+    Actor, Bad, BindingRecord, CdrCursor, CdrFilter, CdrStore, Inserted, Kind, LiveStore, Page,
+    Record, Records, StoreError, Stored,
 };
 
 /// Wraps a store: a third of all calls fail before they reach it. Of those that can be repeated
@@ -56,6 +56,16 @@ fn fault() -> StoreError {
 }
 
 impl<S: Records> Records for Faulty<S> {
+    fn insert_all(
+        &self,
+        actor: &Actor,
+        records: &[Record],
+        bad: Bad,
+    ) -> Result<Inserted, StoreError> {
+        self.before()?;
+        self.inner.insert_all(actor, records, bad)
+    }
+
     fn insert(&self, actor: &Actor, record: &Record) -> Result<u64, StoreError> {
         self.before()?;
         self.inner.insert(actor, record)
@@ -145,6 +155,11 @@ impl<S: Records> Records for Faulty<S> {
 }
 
 impl<S: CdrStore> CdrStore for Faulty<S> {
+    fn remove_before(&self, end_us: u64, limit: usize) -> Result<usize, StoreError> {
+        self.before()?;
+        self.inner.remove_before(end_us, limit)
+    }
+
     fn insert_batch(&self, cdrs: &[Cdr]) -> Result<usize, StoreError> {
         self.before()?;
         let added = self.inner.insert_batch(cdrs)?;

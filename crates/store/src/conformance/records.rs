@@ -184,7 +184,7 @@ fn references_hold_both_ways(store: &dyn Records) {
     let used = persist(|| store.remove(&samples::actor(), Kind::User, &user.id.to_string(), None));
     let by = number.id.to_string();
     assert!(
-        matches!(&used, Err(StoreError::InUse { by: found }) if *found == by),
+        matches!(&used, Err(StoreError::InUse { by: found, .. }) if *found == by),
         "{used:?}"
     );
     // Once the number goes elsewhere, the user can go.

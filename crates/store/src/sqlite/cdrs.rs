@@ -52,6 +52,19 @@ impl CdrStore for Sqlite {
         })
     }
 
+    fn remove_before(&self, end_us: u64, limit: usize) -> Result<usize, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.change(|tx| {
+            let deleted = tx
+                .prepare_cached(
+                    "DELETE FROM cdr WHERE (end_us, call) IN
+                     (SELECT end_us, call FROM cdr WHERE end_us < ? ORDER BY end_us, call LIMIT ?)",
+                )?
+                .execute(params![signed(end_us), limit])?;
+            Ok(deleted)
+        })
+    }
+
     fn get(&self, call: CallId) -> Result<Option<Cdr>, StoreError> {
         self.query(|tx| {
             let body: Option<String> = tx

@@ -8,31 +8,51 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audit::{self, note};
 use super::{Sqlite, tokens};
-use crate::{Actor, Kind, Page, Record, Records, Reference, StoreError, Stored, UniqueValue};
+use crate::{
+    Actor, Bad, Inserted, Kind, Page, Record, Records, Reference, StoreError, Stored, UniqueValue,
+};
 
 impl Records for Sqlite {
     fn insert(&self, actor: &Actor, record: &Record) -> Result<u64, StoreError> {
-        check(record.validate())?;
-        let (kind, id, body) = (record.kind(), record.id(), record.to_json()?);
+        self.change(|tx| put(tx, actor, record))
+    }
+
+    fn insert_all(
+        &self,
+        actor: &Actor,
+        records: &[Record],
+        bad: Bad,
+    ) -> Result<Inserted, StoreError> {
         self.change(|tx| {
-            if exists(tx, &id)? {
-                return Err(StoreError::Duplicate {
-                    field: "id",
-                    by: id.clone(),
-                });
+            tx.execute_batch("SAVEPOINT all_of_them")?;
+            let mut refused = Vec::new();
+            for (place, record) in records.iter().enumerate() {
+                tx.prepare_cached("SAVEPOINT one")?.execute([])?;
+                match put(tx, actor, record) {
+                    Ok(_) => {}
+                    Err(error @ (StoreError::Unavailable(_) | StoreError::Corrupt(_))) => {
+                        return Err(error);
+                    }
+                    Err(error) => {
+                        tx.execute_batch("ROLLBACK TO one")?;
+                        refused.push((place, error));
+                    }
+                }
+                tx.prepare_cached("RELEASE one")?.execute([])?;
             }
-            let revision = next_revision(tx)?;
-            tx.prepare_cached("INSERT INTO record (id, kind, revision, body) VALUES (?, ?, ?, ?)")?
-                .execute(params![
-                    id,
-                    kind.as_str(),
-                    revision as i64,
-                    body.to_string()
-                ])?;
-            take_values(tx, &id, &record.unique_values())?;
-            name_others(tx, &id, &record.references())?;
-            note(tx, actor, revision, (kind, &id), None, Some(body.clone()))?;
-            Ok(revision)
+            let keep = match bad {
+                Bad::RefuseAll => refused.is_empty(),
+                Bad::Skip => true,
+                Bad::Rehearse => false,
+            };
+            if !keep {
+                tx.execute_batch("ROLLBACK TO all_of_them")?;
+            }
+            tx.execute_batch("RELEASE all_of_them")?;
+            Ok(Inserted {
+                revision: revision(tx)?,
+                refused,
+            })
         })
     }
 
@@ -74,12 +94,16 @@ impl Records for Sqlite {
         self.change(|tx| {
             let before = stored(tx, kind, id)?;
             expect(before.0, expected)?;
-            let user: Option<String> = tx
-                .prepare_cached("SELECT record FROM record_reference WHERE target = ? LIMIT 1")?
-                .query_row([id], |row| row.get(0))
+            let user: Option<(String, Option<String>)> = tx
+                .prepare_cached(
+                    "SELECT r.id, coalesce(r.body ->> 'name', r.body ->> 'number', r.body ->> 'prefix')
+                     FROM record_reference f JOIN record r ON r.id = f.record
+                     WHERE f.target = ? LIMIT 1",
+                )?
+                .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
-            if let Some(by) = user {
-                return Err(StoreError::InUse { by });
+            if let Some((by, name)) = user {
+                return Err(StoreError::InUse { by, name });
             }
             tx.prepare_cached("DELETE FROM record WHERE id = ?")?
                 .execute([id])?;
@@ -214,6 +238,30 @@ fn exists(tx: &Transaction<'_>, id: &str) -> Result<bool, StoreError> {
 }
 
 /// The revision and the body of a record.
+/// Makes a record; its revision.
+fn put(tx: &Transaction<'_>, actor: &Actor, record: &Record) -> Result<u64, StoreError> {
+    check(record.validate())?;
+    let (kind, id, body) = (record.kind(), record.id(), record.to_json()?);
+    if exists(tx, &id)? {
+        return Err(StoreError::Duplicate {
+            field: "id",
+            by: id,
+        });
+    }
+    let revision = next_revision(tx)?;
+    tx.prepare_cached("INSERT INTO record (id, kind, revision, body) VALUES (?, ?, ?, ?)")?
+        .execute(params![
+            id,
+            kind.as_str(),
+            revision as i64,
+            body.to_string()
+        ])?;
+    take_values(tx, &id, &record.unique_values())?;
+    name_others(tx, &id, &record.references())?;
+    note(tx, actor, revision, (kind, &id), None, Some(body))?;
+    Ok(revision)
+}
+
 fn stored(tx: &Transaction<'_>, kind: Kind, id: &str) -> Result<(u64, String), StoreError> {
     tx.prepare_cached("SELECT revision, body FROM record WHERE id = ? AND kind = ?")?
         .query_row([id, kind.as_str()], |row| {

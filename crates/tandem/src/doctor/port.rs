@@ -77,6 +77,11 @@ fn one(protocol: Protocol, bind: IpAddr, port: u16, purpose: &str, running: bool
             Some(holder) if running && holder.starts_with("tandem ") => {
                 Finding::ok("ports", format!("{name} is held by the running {holder}"))
             }
+            Some(holder) if holder.starts_with("tandem ") => Finding::warn(
+                "ports",
+                format!("{name} is held by another running {holder}"),
+                "that one has another data directory; a second one needs ports of its own",
+            ),
             Some(holder) => Finding::fail(
                 "ports",
                 format!("{name} is taken by {holder}"),
