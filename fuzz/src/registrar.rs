@@ -83,7 +83,7 @@ impl World {
 
     fn fail(&mut self, number: u64) {
         if let Some(ping) = self.pick(number) {
-            let why = PingFailure::Timeout;
+            let why = PingFailure::NoAnswer;
             self.registrar.handle_ping_failed(self.now, ping, why);
         }
     }

@@ -4,6 +4,8 @@
 //! their part is made here from `Resource`. The copy in `docs/openapi.json` lets a review see
 //! what a change does to clients.
 
+mod bounds;
+
 use std::sync::OnceLock;
 
 use model::{Account, Carrier, Customer, Device, Gateway, MediaServer, Number, Route, User};
@@ -77,6 +79,7 @@ fn document() -> Value {
         schemas.remove("DigestSecret");
     }
     refuse_everywhere(&mut document);
+    bounds::say(&mut document);
     document
 }
 

@@ -28,7 +28,7 @@ fn fields_of_a_record_become_its_json() {
     let cli =
         parse("tandem user create alice --password correct-horse --cps 5 --forking sequential")
             .unwrap();
-    let Command::User(user::UserCommand::Record(command)) = cli.command else {
+    let Command::User(crate::user::UserCommand::Record(command)) = cli.command else {
         panic!("not a user's");
     };
     let RecordCommand::Create { label, fields, .. } = *command else {

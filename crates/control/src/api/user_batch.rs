@@ -29,7 +29,7 @@ const ERRORS_MAX: usize = 1_000;
 /// The route.
 pub(crate) fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new()
-        .routes(routes!(create))
+        .routes(routes!(create_batch))
         .layer(DefaultBodyLimit::max(BATCH_MAX_BYTES))
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct NewUser {
     request_body = UserBatch,
     responses((status = 200, description = "What was made, and what was left out.", body = UserBatchReport)),
 )]
-async fn create(
+async fn create_batch(
     State(control): State<Control>,
     Extension(caller): Extension<Caller>,
     Body(batch): Body<UserBatch>,

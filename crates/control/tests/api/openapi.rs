@@ -58,6 +58,7 @@ fn it_is_openapi_3_1_and_names_every_path() {
         "/v1/cdrs/{id}",
         "/v1/events",
         "/v1/gateway-health",
+        "/v1/users:batch",
         "/v1/media-server-health",
         "/v1/limits",
         "/v1/listeners",
