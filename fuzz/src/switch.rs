@@ -293,25 +293,7 @@ fn snapshot() -> Snapshot {
             enabled: true,
             limits,
         })],
-        gateways: vec![Arc::new(Gateway {
-            id: GatewayId::from_parts(1, 1),
-            carrier,
-            name: "g".into(),
-            host: "203.0.113.7".into(),
-            port: None,
-            transport: None,
-            priority: 0,
-            weight: 1,
-            ping_interval_s: 0,
-            no_answer_timeout_ms: 0,
-            auth: Some(model::OutboundAuth {
-                username: "us".into(),
-                password: "secret".into(),
-            }),
-            inbound: true,
-            enabled: true,
-            limits,
-        })],
+        gateways: vec![Arc::new(gateway(carrier))],
         routes: vec![Arc::new(Route {
             id: RouteId::from_parts(1, 1),
             account: None,
@@ -324,6 +306,28 @@ fn snapshot() -> Snapshot {
             enabled: true,
         })],
         ..Snapshot::default()
+    }
+}
+
+fn gateway(carrier: CarrierId) -> Gateway {
+    Gateway {
+        id: GatewayId::from_parts(1, 1),
+        carrier,
+        name: "g".into(),
+        host: "203.0.113.7".into(),
+        port: None,
+        transport: None,
+        priority: 0,
+        weight: 1,
+        ping_interval_s: 0,
+        no_answer_timeout_ms: 0,
+        auth: Some(model::OutboundAuth {
+            username: "us".into(),
+            password: "secret".into(),
+        }),
+        inbound: true,
+        enabled: true,
+        limits: LimitSpec::default(),
     }
 }
 
