@@ -121,7 +121,8 @@ impl Engine {
         };
         let ports = self.ensure(session, Role::Relay, &relayed, spot)?;
         let address = self.address_at(spot, negotiation.options)?;
-        let recoded = codecs::offer(&description, negotiation.options);
+        let options = self.with_codec_of(session, facing, negotiation.options);
+        let recoded = codecs::offer(&description, &options);
         let recoded_description = recoded.as_deref().map(parse).transpose()?;
         let shown = recoded_description.as_ref().unwrap_or(&description);
         let (out, towards) = self.rewrite_offer(session, shown, &ports, negotiation, address)?;
@@ -139,7 +140,7 @@ impl Engine {
                 from: negotiation.from,
                 description: negotiation.sdp.to_vec(),
                 shown: recoded,
-                options: negotiation.options.clone(),
+                options,
                 wishes,
                 ways,
                 family,
@@ -479,6 +480,13 @@ pub enum MediaEvent {
     },
     /// A recording has ended, well or badly.
     Recorded(Recorded),
+}
+
+/// Whether a description offers speech that we code, and not G.711, which every phone has: the
+/// other side may then be offered it, too, by [`crate::CodecChanges::with_g711`].
+#[must_use]
+pub fn lacks_g711(sdp: &[u8]) -> bool {
+    parse(sdp).is_ok_and(|description| codecs::lacks_g711(&description))
 }
 
 /// How many ports there are.

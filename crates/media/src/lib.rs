@@ -32,7 +32,7 @@ pub use actions::{AUDIO_MAX_S, Audio, Barrier, DigitForm, Passage, PlayOptions, 
 pub use audio::{Key, Sine, Tone};
 pub use config::{AddressFamily, EngineConfig, Interface, KernelPath, NamedInterface};
 pub use counters::{Counters, DropReason};
-pub use engine::{Engine, MediaEvent, Negotiation, PortUsage, Side, Spoken, family_of};
+pub use engine::{Engine, MediaEvent, Negotiation, PortUsage, Side, Spoken, family_of, lacks_g711};
 pub use error::{MediaError, StartError};
 pub use options::{CodecChanges, Feedback, Ice, Options, RtcpMux, SourcePolicy, Transport};
 pub use recording::{Recorded, RecordingOptions, RecordingOutcome};

@@ -135,3 +135,14 @@ pub struct CodecChanges {
     /// Put first, in this order.
     pub offer: Vec<String>,
 }
+
+impl CodecChanges {
+    /// G.711 is offered after what the offerer has, and transcoded if it is taken.
+    #[must_use]
+    pub fn with_g711() -> Self {
+        Self {
+            transcode: ["PCMA", "PCMU"].map(str::to_owned).to_vec(),
+            ..Self::default()
+        }
+    }
+}

@@ -5,7 +5,7 @@
 //! browser, and RTP with keys to take up (RFC 8643) for media that came with keys. All else
 //! passes as it is.
 
-use media::{Engine, Feedback, Ice, Options, RtcpMux, Spoken, Transport};
+use media::{CodecChanges, Engine, Feedback, Ice, Options, RtcpMux, Spoken, Transport};
 use sdp::{Description, Media, Profile};
 use switch::MediaRequest;
 
@@ -16,6 +16,16 @@ pub(crate) fn of(engine: &Engine, request: &MediaRequest) -> Options {
     if request.op != call::MediaOp::Offer {
         return Options::default();
     }
+    let mut options = transport(engine, request);
+    // A browser may offer Opus alone, and a phone know nothing but G.711.
+    if media::lacks_g711(&request.sdp) {
+        options.codecs = CodecChanges::with_g711();
+    }
+    options
+}
+
+/// In what media travels towards the other side.
+fn transport(engine: &Engine, request: &MediaRequest) -> Options {
     let spoken = engine.spoken(request.session, side(request.from).other());
     match (request.toward.phone, spoken) {
         // What was agreed on stays.

@@ -21,6 +21,15 @@ pub(super) fn offer(description: &Description<'_>, options: &Options) -> Option<
     (!changes.is_empty()).then(|| sdp::recode(description, &changes))
 }
 
+/// Whether a description offers speech that we code, and not G.711, which every phone has.
+pub(super) fn lacks_g711(description: &Description<'_>) -> bool {
+    audio_media(description).any(|media| {
+        let coded: Vec<Codec> = media.codecs().filter_map(|codec| known(&codec)).collect();
+        let g711 = [Codec::Pcma, Codec::Pcmu];
+        !coded.is_empty() && !coded.iter().any(|codec| g711.contains(codec))
+    })
+}
+
 /// What follows from an answer.
 #[derive(Debug, Default)]
 pub(super) struct Answered {
@@ -182,7 +191,9 @@ fn show(media: &Media<'_>, options: &Options) -> Option<Recode> {
     let mut formats: Vec<Format> = kept.iter().copied().map(Format::Kept).collect();
     let speech = |pt: &u8| media.codec(*pt).is_none_or(|codec| !is_supplement(&codec));
     let supplements = kept.iter().rev().take_while(|pt| !speech(pt)).count();
-    for name in &changes.transcode {
+    // From what is only passed through nothing can be made.
+    let coded = media.codecs().any(|codec| known(&codec).is_some());
+    for name in changes.transcode.iter().filter(|_| coded) {
         if kept
             .iter()
             .any(|pt| name_of(*pt).is_some_and(|known| is_named(name, known)))

@@ -8,9 +8,27 @@ use super::session::Transcoding;
 use super::{Engine, Side, codecs, terms};
 use crate::error::MediaError;
 use crate::full::{Place, Stage};
+use crate::options::Options;
 use crate::transcode::{DirectionPlan, Origin, Transcoder};
 
 impl Engine {
+    /// Options of an offer towards a side. What is transcoded for it already is offered again: it
+    /// may know nothing else.
+    pub(super) fn with_codec_of(&self, session: u64, to: Side, options: &Options) -> Options {
+        let mut options = options.clone();
+        let streams = self.sessions.get(&session).map(|session| &session.streams);
+        let mut transcoded = streams.into_iter().flatten();
+        let plan = transcoded.find_map(|stream| stream.transcoding.as_ref());
+        if let Some(transcoding) = plan {
+            let direction = &transcoding.plan.directions[to.other() as usize];
+            options
+                .codecs
+                .transcode
+                .push(direction.codec.name().to_owned());
+        }
+        options
+    }
+
     /// Has media transcoded as planned from now on, by medium, and no other. A plan that is the
     /// same as before keeps its streams. `descriptions` are what the offerer offered and was
     /// answered, and what the answerer was offered and answered.

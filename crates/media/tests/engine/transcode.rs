@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use audio::{Codec, Decoder, DtmfDetector, Encoder, Key, KeyEdge, OpusOptions};
 use audio::{Tone, ToneGenerator};
-use media::{AddressFamily, Engine, MediaEvent, Options, Side};
+use media::{AddressFamily, CodecChanges, Engine, MediaEvent, Options, Side};
 use rtp::srtp::Suite;
 use rtp::{Header, TelephoneEvent};
 use sdp::{Description, Setup};
@@ -345,6 +345,38 @@ fn a_key_pressed_from_above_is_heard() {
         .collect();
     assert!(events.iter().all(|event| event.digit() == Some('#')));
     assert_eq!(events.iter().filter(|event| event.end).count(), 3);
+}
+
+#[test]
+fn opus_meets_g711_although_nobody_asked_for_it_and_still_does_when_asked_again() {
+    let mut engine = Engine::new(config(), || {}).expect("an engine");
+    let bridge = Options {
+        codecs: CodecChanges::with_g711(),
+        ..Options::default()
+    };
+    let a = Phone::new(Way::Rtp, Codec::Opus, A_HZ);
+    let b = Phone::new(Way::Rtp, Codec::Pcma, B_HZ);
+    let [opus, pcma] = [&a, &b].map(|phone| phone.sdp(1, Setup::ActPass, ""));
+    assert!(media::lacks_g711(opus.as_bytes()) && !media::lacks_g711(pcma.as_bytes()));
+    let codecs = |sdp: Vec<u8>| {
+        let description = Description::parse(&sdp).expect("a description");
+        let medium = description.medium(0).expect("a medium");
+        let names = medium
+            .codecs()
+            .map(|codec| String::from_utf8_lossy(codec.name).into_owned());
+        names.collect::<Vec<_>>().join(" ")
+    };
+    let mut offer = |from, sdp: &str, options| {
+        let offer = engine.offer(1, negotiation(from, sdp, options), AddressFamily::V4);
+        let answer = if from == Side::A { &pcma } else { &opus };
+        let answer = negotiation(from.other(), answer, Options::relay());
+        let answer = engine.answer(1, answer).expect("an answer");
+        (codecs(offer.expect("an offer")), codecs(answer))
+    };
+    let (offered, answered) = offer(Side::A, &opus, &bridge);
+    assert_eq!((&*offered, &*answered), ("opus PCMA PCMU", "opus"));
+    let (offered, answered) = offer(Side::B, &pcma, Options::relay());
+    assert_eq!((&*offered, &*answered), ("PCMA opus", "PCMA"));
 }
 
 #[test]

@@ -168,7 +168,7 @@ fn another_packet_time_of_the_same_codec_is_made() {
 fn what_is_not_known_is_left_alone() {
     let options = options(|c| c.transcode = names(&["PCMA", "AMR-WB", ""]));
     let g729 = "m=audio 5000 RTP/AVP 18\r\n";
-    assert_eq!(shown(g729, &options), "18 8");
+    assert_eq!(shown(g729, &options), "18", "nothing can be made of it");
     assert_eq!(answered(g729, g729, &options).1, None);
     let pcma = "m=audio 5000 RTP/AVP 8\r\n";
     assert_eq!(answered(g729, pcma, &options).1, None, "G.729 only passes");
@@ -179,4 +179,17 @@ fn what_is_not_known_is_left_alone() {
         ),
         "96"
     );
+}
+
+#[test]
+fn g711_is_missed_only_beside_what_can_be_made_into_it() {
+    let lacks = |media: &str| {
+        let text = format!("{HEAD}{media}");
+        lacks_g711(&Description::parse(text.as_bytes()).expect("a description"))
+    };
+    assert!(lacks(OPUS));
+    assert!(lacks("m=audio 5000 RTP/AVP 9\r\n"));
+    assert!(!lacks(G711));
+    assert!(!lacks("m=audio 5000 RTP/AVP 18\r\n"));
+    assert!(!lacks("m=audio 0 RTP/AVP 9\r\n"));
 }
