@@ -162,6 +162,11 @@ impl Facing {
         self.agreed.is_some()
     }
 
+    /// The medium passes through again; whether anything was agreed on before.
+    pub(super) fn forget_agreed(&mut self) -> bool {
+        self.agreed.take().is_some()
+    }
+
     pub(super) fn spoken(&self) -> Option<Spoken> {
         let agreed = self.agreed?;
         Some(match (agreed.carried, agreed.ice) {

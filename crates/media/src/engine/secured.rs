@@ -70,6 +70,16 @@ impl Engine {
         for (index, towards) in way_of(offer, offered, answer).iter().enumerate() {
             let media = offered.medium(index).zip(answer.medium(index));
             let facing = secured.facings.get_mut(index);
+            if towards.is_none() {
+                // Another phone that was offered the same may have answered in other terms before.
+                let both = facing.into_iter().flatten();
+                let agreed = both.map(Facing::forget_agreed).fold(false, |a, b| a | b);
+                if agreed {
+                    let sides = [from, to].map(|side| (index, side, Security::default()));
+                    secured.securities.extend(sides);
+                }
+                continue;
+            }
             let (
                 Some(towards),
                 Some(Some(port)),

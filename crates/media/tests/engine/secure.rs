@@ -196,6 +196,46 @@ fn an_unknown_suite_is_passed_over_and_none_at_all_refused() {
 }
 
 #[test]
+fn of_phones_that_were_offered_different_ways_each_may_answer() {
+    let offer_all = |engine: &mut Engine, a: &SecurePeer, phones: &mut [SecurePeer; 2]| {
+        let offer = a.sdp(1, Setup::ActPass);
+        for phone in phones {
+            let wanted = match phone.way {
+                Way::Rtp => Options::default(),
+                way => options(way),
+            };
+            let negotiation = negotiation(Side::A, &offer, &wanted);
+            let out = engine.offer(SESSION, negotiation, AddressFamily::V4);
+            phone.take(&out.expect("an offer"));
+        }
+    };
+    for winner in [0, 1] {
+        let mut engine = Engine::new(config(), || {}).expect("an engine");
+        let mut a = SecurePeer::new(Way::Rtp);
+        let mut phones = [Way::Rtp, Way::Dtls].map(SecurePeer::new);
+        offer_all(&mut engine, &a, &mut phones);
+        // The other rings with early media first.
+        for answerer in [1 - winner, winner] {
+            let answer = phones[answerer].sdp(1, Setup::Active);
+            let answer = engine.answer(SESSION, negotiation(Side::B, &answer, Options::relay()));
+            a.take(&answer.expect("an answer"));
+        }
+        let [plain, web] = phones;
+        let mut b = if winner == 0 { plain } else { web };
+        if b.way == Way::Dtls {
+            b.shake_hands(Setup::Active);
+        }
+        let mut call = Call {
+            engine,
+            a,
+            b,
+            answer: String::new(),
+        };
+        call.talks();
+    }
+}
+
+#[test]
 fn opportunistic_keys_are_used_if_both_know_them_and_not_missed_otherwise() {
     for (way, secured) in [
         (Way::Rtp, false),
