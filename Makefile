@@ -10,7 +10,7 @@ TEST_PEERS := baresip-core chromium ethtool iproute2 sip-tester kamailio procps 
 BENCH_PEERS := ethtool iproute2 kamailio rtpengine-daemon util-linux
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench fuzz
+.PHONY: help run install test bench fuzz
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,10 @@ run: ## Build and start a complete phone system that keeps its data in ./data
 	@{ command -v cc && command -v cmake; } >/dev/null || tests/install-peers $(BUILD_NEEDS)
 	$(CARGO) build --release --package tandem
 	exec target/release/tandem up --data $(DATA)
+
+install: ## Put `tandem` on the PATH, into cargo's bin directory
+	@command -v cc >/dev/null || tests/install-peers $(BUILD_NEEDS)
+	$(CARGO) install --locked --path crates/tandem
 
 test: ## Install the test peers, then run every check and test
 	@tests/install-peers $(BUILD_NEEDS) $(TEST_PEERS)

@@ -329,16 +329,23 @@ fn print_ready(options: &UpOptions, node: &Node, admin: &Admin, users: &FirstUse
             address.as_str().unwrap_or_default()
         );
     }
+    let program = program();
     println!("  API      {}", admin.http);
     println!("  domain   {domain}\n");
     for user in &users.known {
         println!("  user {:<8} password {}", user.name, user.password);
     }
     for name in &users.unknown {
-        println!("  user {name:<8} set a new password: tandem user update {name} --password …");
+        println!("  user {name:<8} set a new password: {program} user update {name} --password …");
     }
     println!("\nPut these into two softphones and call each other, or 600 for the echo.");
-    println!("tandem --data {} call list", options.data.display());
+    println!("{program} --data {} call list", options.data.display());
+}
+
+/// How this program was called: a reader can type it again, installed or not.
+fn program() -> String {
+    let called = std::env::args().next();
+    called.unwrap_or_else(|| "tandem".into())
 }
 
 fn node_name() -> String {
