@@ -23,7 +23,7 @@ use table::Table;
 /// Measures Tandem beside Kamailio and rtpengine.
 #[derive(Parser)]
 struct Arguments {
-    /// What to measure; everything but the soak if nothing is said.
+    /// What to measure; everything but kernel and soak if nothing is said.
     scenarios: Vec<Scenario>,
     /// Runs of each side.
     #[arg(long, default_value_t = 5)]
@@ -54,6 +54,7 @@ enum Scenario {
     Media,
     Srtp,
     Ng,
+    Kernel,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -63,6 +64,12 @@ enum Only {
 }
 
 fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, mode, address, kernel] = arguments.as_slice()
+        && mode == peers::engine::MODE
+    {
+        return peers::engine::serve(address, kernel);
+    }
     let arguments = Arguments::parse();
     let effort = effort(&arguments);
     let mut scenarios = arguments.scenarios.clone();
@@ -98,6 +105,7 @@ fn run(scenario: Scenario, effort: &Effort) -> Result<Table> {
         Scenario::Media => scenario::media::run(effort),
         Scenario::Srtp => scenario::srtp::run(effort),
         Scenario::Ng => scenario::ng::run(effort),
+        Scenario::Kernel => scenario::kernel::run(effort),
     }
 }
 
@@ -116,6 +124,7 @@ fn effort(arguments: &Arguments) -> Effort {
             users: 1_000,
             held_calls: 200,
             media_calls: &[20],
+            kernel_calls: 50,
             soak: Duration::from_secs(5),
             settle: Duration::from_secs(1),
         };
@@ -128,6 +137,7 @@ fn effort(arguments: &Arguments) -> Effort {
         users: arguments.users,
         held_calls: 10_000,
         media_calls: &[100, 200, 500, 800],
+        kernel_calls: 10_000,
         soak: Duration::from_secs(arguments.soak_s),
         settle: Duration::from_secs(40),
     }

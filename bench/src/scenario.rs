@@ -1,6 +1,7 @@
 //! What is measured: each scenario runs the peer and us in turn and gives a table.
 
 pub(crate) mod call;
+pub(crate) mod kernel;
 pub(crate) mod media;
 pub(crate) mod memory;
 pub(crate) mod ng;
@@ -33,6 +34,8 @@ pub(crate) struct Effort {
     pub(crate) held_calls: u64,
     /// Calls of the media scenario, point by point.
     pub(crate) media_calls: &'static [usize],
+    /// Calls of the last point of the kernel scenario.
+    pub(crate) kernel_calls: usize,
     /// How long the soak lasts.
     pub(crate) soak: Duration,
     /// Until nothing is left of ended transactions (32 s, RFC 3261 §17.1.1.2, and a margin).

@@ -15,6 +15,23 @@ pub(crate) fn cpu(root: u32) -> Duration {
         .sum()
 }
 
+/// The time that the living threads of a process and all below it were on a processor, with the
+/// interrupts that hit them: the same clock at every moment, as differences of wholes need it.
+pub(crate) fn on_processor(root: u32) -> Duration {
+    family(root).into_iter().map(by_thread).sum()
+}
+
+/// The processor time of the kernel's threads that handle packets nobody's own time pays for.
+pub(crate) fn softirq() -> Duration {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let is_softirq = |pid: &u32| {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+        name.is_ok_and(|name| name.starts_with("ksoftirqd/"))
+    };
+    pids.filter(is_softirq).map(by_thread).sum()
+}
+
 /// The memory of a process and all below it in bytes, shared pages divided among their users
 /// (Pss).
 pub(crate) fn memory_bytes(root: u32) -> Result<u64> {

@@ -16,6 +16,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 /// Opens a socket; gives its two halves.
 pub(crate) fn open(address: SocketAddrV4) -> Result<(Sender, Receiver)> {
+    Ok(halves(bind(address)?))
+}
+
+/// A socket with large buffers that never blocks.
+pub(crate) fn bind(address: SocketAddrV4) -> Result<UdpSocket> {
     let socket =
         Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).context("opening a socket")?;
     // The kernel gives as much of it as it allows.
@@ -31,8 +36,13 @@ pub(crate) fn open(address: SocketAddrV4) -> Result<(Sender, Receiver)> {
     socket
         .bind(&address.into())
         .with_context(|| format!("binding {address}"))?;
-    let socket = Rc::new(UdpSocket::from(socket));
-    Ok((Sender::new(Rc::clone(&socket)), Receiver::new(socket)))
+    Ok(socket.into())
+}
+
+/// The two halves of a socket.
+pub(crate) fn halves(socket: UdpSocket) -> (Sender, Receiver) {
+    let socket = Rc::new(socket);
+    (Sender::new(Rc::clone(&socket)), Receiver::new(socket))
 }
 
 /// Waits until one of the receivers can receive, or the time is over.

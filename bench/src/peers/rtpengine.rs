@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rtp::srtp::MasterKey;
 use tempfile::TempDir;
-use testkit::{Program, ports, wait_for};
+use testkit::{Host, Program, ports, wait_for};
 
 use crate::load::message::Message;
 use crate::load::uac;
@@ -23,11 +23,25 @@ pub(crate) struct Rtpengine {
 }
 
 impl Rtpengine {
+    /// On loopback.
     pub(crate) fn start() -> Result<Self> {
-        let port = ports::one();
-        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
+        Self::launch(&[], Ipv4Addr::LOCALHOST, bind()?)
+    }
+
+    /// On a host of its own.
+    pub(crate) fn start_on(host: &Host) -> Result<Self> {
+        let socket = host.enter(|| UdpSocket::bind((host.address, 0)))?;
+        Self::launch(&host.wrapper(), host.address, socket)
+    }
+
+    /// `socket` is to talk to it from.
+    fn launch(wrapper: &[&str], local: Ipv4Addr, socket: UdpSocket) -> Result<Self> {
+        let address = SocketAddrV4::new(local, ports::one());
         let directory = tempfile::tempdir().context("making a directory")?;
-        let mut command = Command::new("taskset");
+        let words: Vec<&str> = wrapper.iter().copied().chain(["taskset"]).collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
         command.args([
             "-c",
             SERVER_CPU,
@@ -36,7 +50,7 @@ impl Rtpengine {
             "--log-stderr",
         ]);
         command.args(OPTIONS);
-        command.arg("--interface=127.0.0.1");
+        command.arg(format!("--interface={local}"));
         command.arg(format!("--listen-ng={address}"));
         command.arg(format!("--port-min={RTP_FIRST_PORT}"));
         command.arg(format!("--port-max={RTP_LAST_PORT}"));
@@ -45,7 +59,6 @@ impl Rtpengine {
             directory.path().join("pid").display()
         ));
         let program = Program::start("rtpengine", &mut command, directory.path())?;
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("binding")?;
         socket.connect(address).context("connecting")?;
         socket
             .set_read_timeout(Some(ANSWER_PATIENCE))
@@ -74,8 +87,18 @@ impl Rtpengine {
 
     /// Sets up a call between two media ports; gives the relay's ports for caller and callee.
     pub(crate) fn call(&mut self, number: usize, media_ports: (u16, u16)) -> Result<(u16, u16)> {
-        let offer = uac::session(Ipv4Addr::LOCALHOST, media_ports.0);
-        let answer = uac::session(Ipv4Addr::LOCALHOST, media_ports.1);
+        let local = |port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        self.call_of(number, [local(media_ports.0), local(media_ports.1)])
+    }
+
+    /// The same between two media addresses.
+    pub(crate) fn call_of(
+        &mut self,
+        number: usize,
+        phones: [SocketAddrV4; 2],
+    ) -> Result<(u16, u16)> {
+        let offer = uac::session(*phones[0].ip(), phones[0].port());
+        let answer = uac::session(*phones[1].ip(), phones[1].port());
         self.call_between(number, &offer, &answer, &[])
     }
 

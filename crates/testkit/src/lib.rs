@@ -43,7 +43,7 @@ pub use family::family;
 pub use kamailio::Kamailio;
 pub use media_server::MediaServer;
 pub use message::Message;
-pub use netns::{Host, Network};
+pub use netns::{Host, Network, cable};
 pub use peer::{Peer, session};
 pub use platform::{Platform, PlatformOptions, Ready, ReadySip, ReadyUser};
 pub use program::Program;

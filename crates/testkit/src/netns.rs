@@ -22,6 +22,34 @@ pub struct Network {
     directory: TempDir,
 }
 
+/// Two hosts joined by a cable and nothing between.
+///
+/// # Errors
+/// If the rights for it are missing, or a program.
+pub fn cable(addresses: [Ipv4Addr; 2]) -> Result<[Host; 2]> {
+    let directory = tempfile::tempdir().context("making a directory")?;
+    compile(PASS, &directory.path().join("pass.o"))?;
+    let [a, b] = [Namespace::new()?, Namespace::new()?];
+    a.run(&format!(
+        "ip link add eth0 type veth peer name eth0 netns {}",
+        b.name
+    ))?;
+    let pass = directory.path().join("pass.o");
+    a.run(&format!(
+        "ip link set eth0 xdpdrv obj {} sec xdp",
+        pass.display()
+    ))?;
+    let hosts = [(a, addresses[0]), (b, addresses[1])];
+    let hosts = hosts.map(|(namespace, address)| Host { namespace, address });
+    for Host { namespace, address } in &hosts {
+        namespace.run("ethtool -K eth0 tx off")?;
+        namespace.run(&format!("ip address add {address}/24 dev eth0"))?;
+        namespace.run("ip link set lo up")?;
+        namespace.run("ip link set eth0 up")?;
+    }
+    Ok(hosts)
+}
+
 /// A host on a [`Network`]; gone with its value.
 #[derive(Debug)]
 pub struct Host {

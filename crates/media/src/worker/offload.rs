@@ -32,11 +32,10 @@ impl Worker {
         let mut budget = OFFLOADS_PER_SWEEP_MAX;
         self.sessions.each_channel(|session, channel| {
             if channel.is_offloaded() {
-                let absorbed = match channel.is_outdated() {
-                    true => channel.retract(flows, now_us),
-                    false => channel.absorb(now_us),
-                };
-                record(session, counters, absorbed, now_us);
+                record(session, counters, channel.absorb(now_us), now_us);
+                if channel.is_outdated() {
+                    record(session, counters, channel.retract(flows, now_us), now_us);
+                }
             }
             if budget > 0 && channel.offload(flows) {
                 budget -= 1;

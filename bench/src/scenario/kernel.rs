@@ -1,0 +1,237 @@
+//! Processor time of a packet relayed in the kernel, between hosts joined by veth pairs.
+//!
+//! Whose time the kernel's work is charged to is chance, so the whole of it is counted: the
+//! generator, the relay and the kernel's threads for packets. From that the time of the same
+//! load sent straight from phone to phone is taken away. What is left is the relay, and the
+//! one more cable that leads to it. rtpengine, in user space, is measured in the same way.
+
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use testkit::{Host, cable, ports};
+
+use crate::load::batch;
+use crate::load::rtp::{Rate, RtpLoad};
+use crate::load::voice::Alaw;
+use crate::peers::engine::EngineHost;
+use crate::peers::rtpengine::{self, Rtpengine};
+use crate::scenario::relay::{self, Relayed};
+use crate::scenario::{Effort, Side};
+use crate::table::{Row, Series, Table};
+use crate::usage;
+
+/// The same points as in user space, then tc, then as many calls as a server is to hold.
+pub(crate) fn run(effort: &Effort) -> Result<Table> {
+    let mut rows = Vec::new();
+    for &calls in effort.media_calls {
+        rows.push(row(Point::new(calls, Rate::Telephone, "xdp"), effort)?);
+    }
+    let most = effort.media_calls.iter().copied().max().unwrap_or(1);
+    let flat = most.min(FLAT_OUT_CALLS);
+    rows.push(row(Point::new(flat, Rate::FlatOut, "xdp"), effort)?);
+    rows.push(row(Point::new(flat, Rate::FlatOut, "tc"), effort)?);
+    let full = Effort {
+        sides: &[Side::Ours],
+        warm_up: effort.warm_up.max(LEARNING),
+        ..*effort
+    };
+    let calls = effort.kernel_calls;
+    rows.push(row(Point::new(calls, Rate::FlatOut, "xdp"), &full)?);
+    Ok(Table {
+        title: "Media: relaying G.711 in the kernel, over veth pairs".to_owned(),
+        peer: format!(
+            "rtpengine {}, in user space, measured in the same way",
+            rtpengine::OPTIONS.join(" ")
+        ),
+        rows,
+    })
+}
+
+#[derive(Clone, Copy)]
+struct Point {
+    calls: usize,
+    rate: Rate,
+    /// By which hook ours relays.
+    hook: &'static str,
+}
+
+impl Point {
+    fn new(calls: usize, rate: Rate, hook: &'static str) -> Self {
+        Self { calls, rate, hook }
+    }
+}
+
+fn row(point: Point, effort: &Effort) -> Result<Row> {
+    let Point { calls, rate, hook } = point;
+    let mut cpu = [Series::default(), Series::default()];
+    let (mut straight, mut own) = (Series::default(), Series::default());
+    let mut lost = [0, 0];
+    let mut remarks = String::new();
+    for run in 0..effort.runs {
+        let baseline = measure_straight(point, effort)?;
+        straight.push(baseline.us_per_packet);
+        for &side in effort.sides {
+            let (relayed, own_us) = match side {
+                Side::Peer => measure_rtpengine(point, effort)?,
+                Side::Ours => measure_ours(point, effort)?,
+            };
+            let us = relayed.us_per_packet - baseline.us_per_packet;
+            eprintln!(
+                "kernel, {calls} calls, {rate:?}, {hook}, run {}: straight {:.2} us, {side:?} \
+                 {us:.2} us beyond that, {own_us:.2} us its own, {relayed:?}",
+                run + 1,
+                baseline.us_per_packet,
+            );
+            cpu[side as usize].push(us);
+            lost[side as usize] += relayed.lost;
+            match side {
+                Side::Peer => own.push(own_us),
+                Side::Ours => {
+                    remarks = format!(
+                        "last run of ours: {:.0} packets/s, delay p50/p99 {}/{} us, straight {}/{} us",
+                        relayed.packets_per_s,
+                        relayed.delay_us.0,
+                        relayed.delay_us.1,
+                        baseline.delay_us.0,
+                        baseline.delay_us.1,
+                    );
+                }
+            }
+        }
+    }
+    let [peer, ours] = cpu;
+    let rate = match rate {
+        Rate::Telephone => format!("{} packets/s", calls * 100),
+        Rate::FlatOut => "flat out".to_owned(),
+    };
+    let per_core = 1e6 / ours.median().max(0.01);
+    Ok(Row {
+        work: format!("packet relayed by {hook}, {calls} calls, {rate}, CPU us"),
+        remarks: format!(
+            "straight: {straight} us; peer's process alone: {own} us; lost: peer {}, ours {}; \
+             {per_core:.0} packets/s per core by this; {remarks}",
+            lost[0], lost[1]
+        ),
+        peer,
+        ours,
+    })
+}
+
+/// The load without a relay: from one host to another.
+fn measure_straight(point: Point, effort: &Effort) -> Result<Relayed> {
+    let [callees, callers] = cable([RELAY, PHONES])?;
+    let ports = (ports::one(), ports::one());
+    let addresses = [
+        SocketAddrV4::new(callers.address, ports.0),
+        SocketAddrV4::new(callees.address, ports.1),
+    ];
+    let sockets = [
+        callers.enter(|| batch::bind(addresses[0]))?,
+        callees.enter(|| batch::bind(addresses[1]))?,
+    ];
+    let to_callees = vec![addresses[1]; point.calls];
+    let to_callers = vec![addresses[0]; point.calls];
+    let load = load(sockets, [&to_callees, &to_callers]);
+    relay::measure(load, point.rate, effort, total)
+}
+
+fn measure_rtpengine(point: Point, effort: &Effort) -> Result<(Relayed, f64)> {
+    let stage = Stage::new()?;
+    let mut rtpengine = Rtpengine::start_on(&stage.relay)?;
+    let relays = (0..point.calls).map(|number| rtpengine.call_of(number, stage.phones));
+    let load = stage.load(relays.collect::<Result<Vec<_>>>()?)?;
+    let pid = rtpengine.pid();
+    stage.measure(load, pid, point, effort)
+}
+
+fn measure_ours(point: Point, effort: &Effort) -> Result<(Relayed, f64)> {
+    let stage = Stage::new()?;
+    let mut engine = EngineHost::start(&stage.relay, point.hook)?;
+    let relays = (0..point.calls).map(|_| engine.call(stage.phones));
+    let load = stage.load(relays.collect::<Result<Vec<_>>>()?)?;
+    let pid = engine.pid();
+    let result = stage.measure(load, pid, point, effort)?;
+    std::thread::sleep(SWEEP);
+    let (relayed, in_kernel) = engine.counters()?;
+    eprintln!("ours: {in_kernel} of {relayed} packets by the kernel");
+    ensure!(in_kernel > 0, "the kernel relayed nothing");
+    Ok(result)
+}
+
+/// A host for the relay, and one for all phones, which have two addresses there.
+struct Stage {
+    relay: Host,
+    host: Host,
+    phones: [SocketAddrV4; 2],
+}
+
+impl Stage {
+    fn new() -> Result<Self> {
+        // The host with the program that XDP needs at the other end comes first.
+        let [host, relay] = cable([PHONES, RELAY])?;
+        host.run(&format!("ip address add {CALLEES}/24 dev eth0"))?;
+        Ok(Self {
+            relay,
+            host,
+            phones: [
+                SocketAddrV4::new(PHONES, ports::one()),
+                SocketAddrV4::new(CALLEES, ports::one()),
+            ],
+        })
+    }
+
+    fn load(&self, relays: Vec<(u16, u16)>) -> Result<RtpLoad<Alaw>> {
+        let [callers, callees] = self.phones;
+        let sockets = [
+            self.host.enter(|| batch::bind(callers))?,
+            self.host.enter(|| batch::bind(callees))?,
+        ];
+        let relay = |port| SocketAddrV4::new(RELAY, port);
+        let (callers, callees): (Vec<_>, Vec<_>) = relays
+            .into_iter()
+            .map(|(caller, callee)| (relay(caller), relay(callee)))
+            .unzip();
+        Ok(load(sockets, [&callers, &callees]))
+    }
+
+    /// The whole cost, and that of the relay's process alone, in us per packet.
+    fn measure(
+        &self,
+        load: RtpLoad<Alaw>,
+        pid: u32,
+        point: Point,
+        effort: &Effort,
+    ) -> Result<(Relayed, f64)> {
+        let mut own = Vec::new();
+        let relayed = relay::measure(load, point.rate, effort, || {
+            own.push(usage::on_processor(pid));
+            total()
+        })?;
+        let own = own[1].saturating_sub(own[0]);
+        let packets = relayed.packets_per_s * effort.window.as_secs_f64();
+        Ok((relayed, own.as_secs_f64() * 1e6 / packets.max(1.0)))
+    }
+}
+
+/// All processor time that packets may cost.
+fn total() -> Duration {
+    usage::on_processor(std::process::id()) + usage::softirq()
+}
+
+fn load(sockets: [UdpSocket; 2], relays: [&[SocketAddrV4]; 2]) -> RtpLoad<Alaw> {
+    let mut ssrc = 0;
+    RtpLoad::new(sockets.map(batch::halves), relays, |_, _| {
+        ssrc += 1;
+        Alaw::new(ssrc)
+    })
+}
+
+const PHONES: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 2);
+const CALLEES: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 3);
+const RELAY: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 1);
+const FLAT_OUT_CALLS: usize = 500;
+/// The engine looks at what the kernel counts four times a second.
+const SWEEP: Duration = Duration::from_millis(500);
+/// Until ten thousand calls are in the kernel.
+const LEARNING: Duration = Duration::from_secs(8);
