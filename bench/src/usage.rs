@@ -32,6 +32,16 @@ pub(crate) fn softirq() -> Duration {
     pids.filter(is_softirq).map(by_thread).sum()
 }
 
+/// How many files a process may have open here at most.
+pub(crate) fn files_max() -> usize {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let hard = line.and_then(|line| line.split_whitespace().nth(4)?.parse().ok());
+    hard.unwrap_or(1_024)
+}
+
 /// The memory of a process and all below it in bytes, shared pages divided among their users
 /// (Pss).
 pub(crate) fn memory_bytes(root: u32) -> Result<u64> {

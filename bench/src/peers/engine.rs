@@ -17,6 +17,7 @@ use testkit::Host;
 use crate::load::message::Message;
 use crate::load::uac;
 use crate::peers::SERVER_CPU;
+use crate::usage;
 
 /// A running engine; ends with the value.
 pub(crate) struct EngineHost {
@@ -32,7 +33,13 @@ impl EngineHost {
         let program = std::env::current_exe().context("finding this program")?;
         let mut child = Command::new(ip)
             .args(wrapper)
-            .args(["prlimit", FILES, "taskset", "-c", SERVER_CPU])
+            .args([
+                "prlimit",
+                &format!("--nofile={}", usage::files_max()),
+                "taskset",
+                "-c",
+            ])
+            .arg(SERVER_CPU)
             .arg(program)
             .args([MODE, &host.address.to_string(), kernel])
             .stdin(Stdio::piped())
@@ -139,5 +146,3 @@ fn port(sdp: &[u8]) -> Result<u64> {
 
 /// The argument that makes this program the engine.
 pub(crate) const MODE: &str = "engine";
-/// Four sockets for each call.
-const FILES: &str = "--nofile=100000";
