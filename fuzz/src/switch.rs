@@ -176,6 +176,7 @@ impl World {
     fn drain(&mut self) {
         while let Some(output) = self.switch.poll_output() {
             match output {
+                Output::Record { .. } => {}
                 Output::Transmit(transmit) => {
                     self.keys.push(transmit.key);
                     let message = Message::parse(transmit.bytes, Framing::Datagram);
@@ -196,7 +197,8 @@ impl World {
                     self.switch.handle_media(self.now, call, ask, answer);
                 }
                 Output::MediaEnd { call, .. } => {
-                    self.switch.handle_media_report(call, Default::default());
+                    self.switch
+                        .handle_media_report(call, Default::default(), Vec::new());
                 }
                 Output::Journal(_)
                 | Output::SaveBinding(_)
@@ -291,6 +293,7 @@ fn snapshot() -> Snapshot {
             media: None,
             media_zone: None,
             enabled: true,
+            record: false,
             limits,
         })],
         gateways: vec![Arc::new(gateway(carrier))],

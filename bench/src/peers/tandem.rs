@@ -118,6 +118,7 @@ fn user(number: usize, account: AccountId, domain: &str) -> User {
         contacts_max: 0,
         forking: Forking::Parallel,
         ring_timeout_s: 0,
+        record: false,
         limits: LimitSpec::default(),
     }
 }

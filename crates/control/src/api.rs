@@ -15,6 +15,7 @@ pub(crate) mod limits;
 pub(crate) mod listeners;
 pub(crate) mod media_servers;
 pub(crate) mod numbers;
+pub(crate) mod recordings;
 pub(crate) mod registrations;
 pub(crate) mod routes;
 pub(crate) mod settings;

@@ -28,7 +28,7 @@ mod throttle;
 pub use control::Control;
 pub use platform::{
     Ban, CallFilter, CallSource, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus, Platform,
-    PlatformError, PlatformEvent, Readiness, RegistrationFilter, Reply, RouteQuery,
+    PlatformError, PlatformEvent, Readiness, Recording, RegistrationFilter, Reply, RouteQuery,
     SimulatedTarget, Simulation, SimulationOutcome,
 };
 pub use problem::Problem;

@@ -79,6 +79,9 @@ pub trait Platform: Send + Sync + 'static {
     /// Sources whose packets are dropped.
     fn bans(&self) -> Reply<'_, Vec<Ban>>;
 
+    /// Files of recordings, the latest first.
+    fn recordings(&self) -> Reply<'_, Vec<Recording>>;
+
     /// Lifts a ban; false if there is none.
     fn remove_ban(&self, address: IpAddr) -> Reply<'_, bool>;
 
@@ -345,4 +348,19 @@ pub struct PlatformEvent {
     pub name: String,
     /// The object concerned, as the API shows it.
     pub data: serde_json::Value,
+}
+
+/// A file of a recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Recording {
+    /// Its name: the call, and which part of its recording it is.
+    pub file: String,
+    /// Whether it is finished; one that is not is being written.
+    pub finished: bool,
+    /// How large it is.
+    pub bytes: u64,
+    /// How long it is in milliseconds.
+    pub length_ms: u64,
+    /// When it was written to last; microseconds since the Unix epoch.
+    pub changed_us: u64,
 }

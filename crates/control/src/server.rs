@@ -89,6 +89,7 @@ pub(crate) fn guarded() -> OpenApiRouter<Control> {
         .merge(api::cdrs::routes())
         .merge(api::listeners::routes())
         .merge(api::bans::routes())
+        .merge(api::recordings::routes())
         .merge(api::audit::routes())
         .merge(api::events::routes())
 }

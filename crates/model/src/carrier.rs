@@ -28,6 +28,9 @@ pub struct Carrier {
     /// Whether it is used.
     #[serde(default = "crate::validate::enabled")]
     pub enabled: bool,
+    /// Whether the calls it takes and sends are recorded.
+    #[serde(default)]
+    pub record: bool,
     /// What calls to it may use.
     #[serde(default)]
     pub limits: LimitSpec,

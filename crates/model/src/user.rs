@@ -35,6 +35,9 @@ pub struct User {
     /// How long they ring, in seconds; 0 means the platform's default.
     #[serde(default)]
     pub ring_timeout_s: u16,
+    /// Whether the calls it makes and takes are recorded.
+    #[serde(default)]
+    pub record: bool,
     /// What its calls may use.
     #[serde(default)]
     pub limits: LimitSpec,

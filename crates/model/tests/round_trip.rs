@@ -65,6 +65,7 @@ proptest! {
             contacts_max,
             forking: if sequential { Forking::Sequential } else { Forking::Parallel },
             ring_timeout_s,
+            record: enabled,
             limits,
         })?;
     }
@@ -141,8 +142,8 @@ proptest! {
             media_zone: Some("Tokyo".into()),
             enabled: true,
         })?;
-        let (media, media_zone, enabled) = (None, None, true);
-        survives(&Carrier { id: carrier, account, name, rewrite, media, media_zone, enabled, limits })?;
+        let (media, media_zone, enabled, record) = (None, None, true, true);
+        survives(&Carrier { id: carrier, account, name, rewrite, media, media_zone, enabled, record, limits })?;
     }
 
     #[test]

@@ -80,6 +80,7 @@ pub(crate) fn prepare(
             contacts_max: 0,
             forking: Forking::Parallel,
             ring_timeout_s: 0,
+            record: false,
             limits: LimitSpec::default(),
         };
         records.create(&actor, user)?;

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use clock::Time;
 use control::PlatformEvent;
 use crossbeam_channel::Receiver;
-use media::{AddressFamily, Engine, LegReport, MediaError, MediaEvent, Negotiation, Side};
+use media::{
+    AddressFamily, Engine, LegReport, MediaError, MediaEvent, Negotiation, RecordingOptions, Side,
+};
 use model::CdrLegMedia;
 use net::Host;
 use serde_json::json;
@@ -120,9 +122,23 @@ impl SwitchHost {
         }
         let report = self.engine.delete(session).unwrap_or_default();
         self.quality.record(&report);
+        let legs = [leg(&report.a), leg(&report.b)];
         machine
             .switch
-            .handle_media_report(call, [leg(&report.a), leg(&report.b)]);
+            .handle_media_report(call, legs, report.recordings);
+    }
+
+    fn record(&mut self, call: model::CallId, session: u64, part: u16) {
+        let options = RecordingOptions {
+            name: call.to_string(),
+            first_part: part,
+        };
+        let started = self.engine.start_recording(session, &options);
+        // Also one that a media server has: it is not recorded there yet.
+        if let Err(error) = started {
+            tracing::error!(%call, %error, "a call is not recorded");
+            self.recordings.failed += 1;
+        }
     }
 
     /// The media servers' thread has something to say.
@@ -142,7 +158,9 @@ impl SwitchHost {
                 }
                 switch.handle_media(now, call, ask, answer);
             }
-            MediaOutput::Report { call, legs } => switch.handle_media_report(call, legs),
+            MediaOutput::Report { call, legs } => {
+                switch.handle_media_report(call, legs, Vec::new());
+            }
             MediaOutput::Lost { call, session } => switch.handle_media_lost(now, call, session),
             MediaOutput::Changed(change) => self.tell_media(now, &change),
         }
@@ -253,6 +271,11 @@ impl Host<SwitchMachine> for SwitchHost {
         match effect {
             Effect::Media(request) => self.ask_media(now, request, machine),
             Effect::MediaEnd { call, session } => self.end_media(call, session, machine),
+            Effect::Record {
+                call,
+                session,
+                part,
+            } => self.record(call, session, part),
             Effect::Journal(event) => self.append(machine, event),
             Effect::SaveBinding(record) => self.live.save(BindingRecord {
                 aor: record.aor.into(),

@@ -19,10 +19,21 @@ pub(crate) struct SwitchMachine {
 /// What the host does for the switch.
 pub(crate) enum Effect {
     Media(MediaRequest),
-    MediaEnd { call: switch::CallKey, session: u64 },
+    Record {
+        call: model::CallId,
+        session: u64,
+        part: u16,
+    },
+    MediaEnd {
+        call: switch::CallKey,
+        session: u64,
+    },
     Journal(JournalEvent),
     SaveBinding(registrar::Record),
-    RemoveBinding { aor: Box<str>, key: [u8; 8] },
+    RemoveBinding {
+        aor: Box<str>,
+        key: [u8; 8],
+    },
     Event(Event),
     Tick,
 }
@@ -103,6 +114,15 @@ impl Machine for SwitchMachine {
                 }
             }
             switch::Output::Media(request) => Output::Effect(Effect::Media(request)),
+            switch::Output::Record {
+                call,
+                session,
+                part,
+            } => Output::Effect(Effect::Record {
+                call,
+                session,
+                part,
+            }),
             switch::Output::MediaEnd { call, session } => {
                 Output::Effect(Effect::MediaEnd { call, session })
             }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use control::{
     Ban, CallFilter, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus, Platform,
-    PlatformError, PlatformEvent, Readiness, RegistrationFilter, Reply, RouteQuery, Simulation,
+    PlatformError, PlatformEvent, Readiness, Recording, RegistrationFilter, Reply, RouteQuery,
+    Simulation,
 };
 use limits::{EntityId, EntityKind};
 use model::{CallId, CallView, GatewayHealth, MediaServerHealth, RegistrationView, Snapshot};
@@ -18,6 +19,7 @@ use tokio::sync::broadcast;
 use crate::UpOptions;
 use crate::data::Data;
 use crate::media_servers::MediaLink;
+use crate::recording;
 use crate::visit::Visitor;
 use crate::{listeners, metrics, up};
 
@@ -270,6 +272,14 @@ impl Platform for NodePlatform {
                 })
                 .collect()
         }))
+    }
+
+    fn recordings(&self) -> Reply<'_, Vec<Recording>> {
+        let dir = self.data.path("recordings");
+        Box::pin(async move {
+            let list = tokio::task::spawn_blocking(move || recording::list(&dir)).await;
+            list.map_err(|error| PlatformError::Unavailable(error.to_string()))
+        })
     }
 
     fn remove_ban(&self, address: IpAddr) -> Reply<'_, bool> {

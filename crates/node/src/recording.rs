@@ -1,5 +1,11 @@
 //! What becomes of recordings: the log, events and metrics.
 
+use std::fs::{self, DirEntry};
+use std::io::Read as _;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use control::Recording;
 use media::{Recorded, RecordingOutcome};
 use serde_json::{Value, json};
 
@@ -65,3 +71,36 @@ pub(crate) fn describe(recorded: &Recorded) -> (&'static str, &'static str, Valu
     });
     ("recordings", name, data)
 }
+
+/// The files in a directory of recordings, the latest first; none if it cannot be read.
+pub(crate) fn list(dir: &Path) -> Vec<Recording> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut found: Vec<Recording> = entries.filter_map(|entry| recording(&entry)).collect();
+    found.sort_by(|a, b| (b.changed_us, &b.file).cmp(&(a.changed_us, &a.file)));
+    found
+}
+
+fn recording(entry: &DirEntry) -> Option<Recording> {
+    let name = entry.file_name().into_string().ok()?;
+    let metadata = entry.metadata().ok()?;
+    let unfinished = name.strip_suffix(".part").map(str::to_owned);
+    let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(Recording {
+        finished: unfinished.is_none(),
+        file: unfinished.unwrap_or(name),
+        bytes: metadata.len(),
+        length_ms: length_ms(&entry.path(), metadata.len()).unwrap_or(0),
+        changed_us: u64::try_from(changed.as_micros()).ok()?,
+    })
+}
+
+/// By the bytes per second that the header gives; files of ours have a header of 44 bytes.
+fn length_ms(path: &Path, bytes: u64) -> Option<u64> {
+    let mut head = [0; HEADER_BYTES];
+    fs::File::open(path).ok()?.read_exact(&mut head).ok()?;
+    let rate = u32::from_le_bytes([head[28], head[29], head[30], head[31]]);
+    let data = bytes.saturating_sub(HEADER_BYTES as u64);
+    (data * 1_000).checked_div(u64::from(rate))
+}
+
+const HEADER_BYTES: usize = 44;

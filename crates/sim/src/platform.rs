@@ -128,6 +128,7 @@ fn users(dice: &mut Dice, account: AccountId) -> Vec<Arc<User>> {
         contacts_max: 0,
         forking: dice.pick(&[Forking::Parallel, Forking::Sequential]),
         ring_timeout_s: 0,
+        record: dice.pick(&[false, true]),
         limits: limits(dice, 2),
     };
     USERS
@@ -187,6 +188,7 @@ fn carrier(dice: &mut Dice, id: u128) -> Arc<Carrier> {
         media: None,
         media_zone: None,
         enabled: true,
+        record: false,
         limits: limits(dice, 3),
     })
 }

@@ -214,7 +214,9 @@ impl World {
                 self.tell(|_| format!("relay -> switch  {call:?} {}", answer_text(&answer)));
                 self.switch.handle_media(now, call, ask, answer);
             }
-            Happening::MediaReport { call, legs } => self.switch.handle_media_report(call, legs),
+            Happening::MediaReport { call, legs } => {
+                self.switch.handle_media_report(call, legs, Vec::new())
+            }
             Happening::Resolved { id, targets } => {
                 self.tell(|_| format!("resolver -> switch  {id} {targets:?}"));
                 self.switch.handle_resolved(now, id, &targets);
@@ -253,6 +255,7 @@ impl World {
                         None => self.tell(|_| format!("relay says nothing to  {call:?}")),
                     }
                 }
+                Output::Record { .. } => {}
                 Output::MediaEnd { call, session } => {
                     self.tell(|_| format!("switch -> relay  {call:?} end"));
                     if !self.relay.end(call, session) {

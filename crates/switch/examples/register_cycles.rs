@@ -164,6 +164,7 @@ fn switch(users: usize) -> Switch {
                     contacts_max: 0,
                     forking: Forking::Parallel,
                     ring_timeout_s: 0,
+                    record: false,
                     limits: LimitSpec::default(),
                 })
             })

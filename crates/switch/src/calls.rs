@@ -247,6 +247,9 @@ impl Switch {
                     why: None,
                 };
                 self.outputs.push_back(Output::Media(request));
+                if op != call::MediaOp::Offer {
+                    self.note_session(key, session);
+                }
             }
             CallOutput::MediaEnd { session } => {
                 if let Some(entry) = self.calls.entry_mut(key) {

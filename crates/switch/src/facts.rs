@@ -48,6 +48,13 @@ pub(crate) struct Facts {
     pub(crate) caller: Caller,
     ended: Option<(Time, EndReport)>,
     media: [Option<CdrLegMedia>; 2],
+    /// Whether somebody in it wants it recorded.
+    pub(crate) record: bool,
+    /// The session that was negotiated last.
+    pub(crate) session: Option<u64>,
+    /// Sessions that are recorded, in the order of their parts.
+    recorded: SmallVec<[u64; 1]>,
+    recordings: Vec<String>,
     /// Media sessions whose report is still to come.
     pub(crate) sessions_open: u8,
     /// Whether the call itself has nothing more to do, and only its record is waited for.
@@ -76,12 +83,13 @@ impl Facts {
         texts: [&str; 4],
     ) -> Self {
         let (mut from_user, mut customer, mut inbound) = (None, None, None);
+        let mut record = false;
         match &decision.caller {
-            Caller::User(user) => from_user = Some(user.id),
+            Caller::User(user) => (from_user, record) = (Some(user.id), user.record),
             Caller::Customer(who) => customer = Some(who.id),
             Caller::Carrier {
                 carrier, gateway, ..
-            } => inbound = Some((carrier.id, gateway.id)),
+            } => (inbound, record) = (Some((carrier.id, gateway.id)), carrier.record),
             Caller::Unknown => {}
         }
         let mut end = 0;
@@ -112,6 +120,10 @@ impl Facts {
             caller: decision.caller.clone(),
             ended: None,
             media: [None, None],
+            record,
+            session: None,
+            recorded: SmallVec::new(),
+            recordings: Vec::new(),
             sessions_open: 0,
             is_settled: false,
         }
@@ -186,8 +198,21 @@ impl Facts {
             attempts: self.attempts.iter().filter(|t| t.dialled).count() as u16,
             media_a,
             media_b,
-            recordings: Vec::new(),
+            recordings: self.recordings.clone(),
         }
+    }
+
+    /// The part of the recording that the present session is to be; `None` if it is not
+    /// recorded, or is already.
+    fn next_part(&mut self) -> Option<(u64, u16)> {
+        let session = self
+            .session
+            .filter(|_| self.record && self.answer.is_some())?;
+        if self.recorded.contains(&session) || self.recorded.len() >= PARTS_MAX {
+            return None;
+        }
+        self.recorded.push(session);
+        Some((session, self.recorded.len() as u16))
     }
 }
 
@@ -241,10 +266,11 @@ impl Switch {
         facts.answer = Some(now);
         facts.answered_by = token;
         let (id, start, rang) = (facts.id, facts.start, facts.ring.is_some());
-        let gateway = token
+        let attempt = token
             .and_then(|t| facts.attempts.get(t as usize))
-            .and_then(|t| t.outbound.as_ref())
-            .map(|a| a.gateway.id);
+            .and_then(|t| t.outbound.as_ref());
+        let gateway = attempt.map(|a| a.gateway.id);
+        facts.record |= attempt.is_some_and(|a| a.carrier.record);
         facts.attempts.shrink_to_fit();
         self.counters.answered += 1;
         if !rang {
@@ -259,6 +285,29 @@ impl Switch {
                 at: now,
             }));
         self.tell(key, CallChange::Answered);
+        self.record_if_wanted(key);
+    }
+
+    /// Media of a call were negotiated.
+    pub(crate) fn note_session(&mut self, key: CallKey, session: u64) {
+        if let Some(entry) = self.calls.entry_mut(key) {
+            entry.facts.session = Some(session);
+            self.record_if_wanted(key);
+        }
+    }
+
+    fn record_if_wanted(&mut self, key: CallKey) {
+        let Some(entry) = self.calls.entry_mut(key) else {
+            return;
+        };
+        let call = entry.facts.id;
+        if let Some((session, part)) = entry.facts.next_part() {
+            self.outputs.push_back(Output::Record {
+                call,
+                session,
+                part,
+            });
+        }
     }
 
     /// The call is over: permits go back at once, the record waits for the last media report.
@@ -287,12 +336,18 @@ impl Switch {
     }
 
     /// What the relay received in a session of a call.
-    pub(crate) fn note_media(&mut self, key: CallKey, legs: [CdrLegMedia; 2]) {
+    pub(crate) fn note_media(
+        &mut self,
+        key: CallKey,
+        legs: [CdrLegMedia; 2],
+        recordings: Vec<String>,
+    ) {
         let Some(entry) = self.calls.entry_mut(key) else {
             return;
         };
         let facts = &mut entry.facts;
         facts.sessions_open = facts.sessions_open.saturating_sub(1);
+        facts.recordings.extend(recordings);
         for (kept, fresh) in facts.media.iter_mut().zip(legs) {
             match kept {
                 Some(kept) => merge(kept, &fresh),
@@ -392,3 +447,6 @@ fn merge(kept: &mut CdrLegMedia, fresh: &CdrLegMedia) {
     kept.bytes += fresh.bytes;
     kept.lost += fresh.lost;
 }
+
+/// Sessions of one call that are recorded: more than that many transfers are not.
+const PARTS_MAX: usize = 16;

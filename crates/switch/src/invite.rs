@@ -99,6 +99,7 @@ impl Switch {
         facts.steps = steps;
         if let Target::User(user) = &decision.target {
             facts.to_user = Some(user.id);
+            facts.record |= user.record;
         }
         self.open_record(&facts);
         self.start_call(now, invitation, decision, facts);

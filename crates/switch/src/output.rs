@@ -34,6 +34,15 @@ pub enum Output {
     },
     /// Ask the media relay; answer with `handle_media`.
     Media(MediaRequest),
+    /// Record what both sides of a session say, from now to its end.
+    Record {
+        /// The call, after which the file is called.
+        call: CallId,
+        /// The session.
+        session: u64,
+        /// Which session of the call it is that is recorded, from 1.
+        part: u16,
+    },
     /// A media session is over: report what was received, by `handle_media_report`.
     MediaEnd {
         /// The call.

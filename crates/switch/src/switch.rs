@@ -236,9 +236,15 @@ impl Switch {
         }
     }
 
-    /// The answer to [`Output::MediaEnd`]: what the caller's and the callee's side received.
-    pub fn handle_media_report(&mut self, call: CallKey, legs: [model::CdrLegMedia; 2]) {
-        self.note_media(call, legs);
+    /// The answer to [`Output::MediaEnd`]: what the caller's and the callee's side received, and
+    /// the files of the session's recording.
+    pub fn handle_media_report(
+        &mut self,
+        call: CallKey,
+        legs: [model::CdrLegMedia; 2],
+        recordings: Vec<String>,
+    ) {
+        self.note_media(call, legs, recordings);
     }
 
     /// No media came from a side of a call for too long.

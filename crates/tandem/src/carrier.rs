@@ -25,6 +25,9 @@ pub(crate) struct CarrierFields {
     /// Whether it is used
     #[arg(long)]
     enabled: Option<bool>,
+    /// Whether its calls are recorded
+    #[arg(long)]
+    record: Option<bool>,
     #[command(flatten)]
     rewrite: RewriteFlags,
     #[command(flatten)]

@@ -38,6 +38,7 @@ mod ng;
 mod number;
 mod output;
 mod ports;
+mod recording;
 mod records;
 mod registration;
 mod route;
@@ -120,6 +121,9 @@ enum Command {
     /// Sources whose packets are dropped
     #[command(subcommand)]
     Ban(ban::BanCommand),
+    /// Files of recorded calls
+    #[command(subcommand)]
+    Recording(recording::RecordingCommand),
     /// Who changed what
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -173,6 +177,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Token(command) => token::run(global, command),
         Command::Listener(command) => listener::run(global, command),
         Command::Ban(command) => ban::run(global, command),
+        Command::Recording(command) => recording::run(global, &command),
         Command::Audit(command) => audit::run(global, command),
         Command::Event(command) => event::run(global, command),
         Command::Api(flags) => api::run(global, &flags),

@@ -57,6 +57,9 @@ pub(crate) struct UserFields {
     /// How long they ring; 0 for the platform's default
     #[arg(long, value_name = "SECONDS")]
     ring_timeout_s: Option<u16>,
+    /// Whether its calls are recorded
+    #[arg(long)]
+    record: Option<bool>,
     #[command(flatten)]
     limits: LimitFlags,
 }

@@ -9,7 +9,8 @@ fn platform() -> Result<Platform> {
 }
 
 /// What can be listed.
-const NOUNS: [&str; 17] = [
+const NOUNS: [&str; 18] = [
+    "recording",
     "call",
     "registration",
     "cdr",

@@ -9,8 +9,8 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use clock::Time;
 use control::{
     Ban, CallFilter, Control, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus, Platform,
-    PlatformError, PlatformEvent, Readiness, RegistrationFilter, Reply, RouteQuery, Simulation,
-    SimulationOutcome,
+    PlatformError, PlatformEvent, Readiness, Recording, RegistrationFilter, Reply, RouteQuery,
+    Simulation, SimulationOutcome,
 };
 use model::{
     ApiToken, CallId, CallState, CallView, GatewayHealth, MediaServerHealth, RegistrationView,
@@ -399,6 +399,10 @@ impl Platform for Node {
     }
 
     fn bans(&self) -> Reply<'_, Vec<Ban>> {
+        self.answer(|_| Ok(Vec::new()))
+    }
+
+    fn recordings(&self) -> Reply<'_, Vec<Recording>> {
         self.answer(|_| Ok(Vec::new()))
     }
 

@@ -63,6 +63,7 @@ fn it_is_openapi_3_1_and_names_every_path() {
         "/v1/limits",
         "/v1/listeners",
         "/v1/listeners/{id}",
+        "/v1/recordings",
         "/v1/registrations",
         "/v1/registrations/{id}",
         "/v1/routes/simulate",

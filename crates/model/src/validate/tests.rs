@@ -318,6 +318,7 @@ fn a_carrier_and_a_route_judge_their_rewriting() {
         media: None,
         media_zone: None,
         enabled: true,
+        record: false,
         limits: LimitSpec::default(),
     };
     assert_eq!(
@@ -430,6 +431,7 @@ fn user() -> User {
         contacts_max: 0,
         forking: Forking::Parallel,
         ring_timeout_s: 0,
+        record: false,
         limits: LimitSpec::default(),
     }
 }

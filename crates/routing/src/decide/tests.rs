@@ -30,6 +30,7 @@ fn user(id: UserId, account: AccountId, name: &str) -> Arc<User> {
         contacts_max: 0,
         forking: Forking::Parallel,
         ring_timeout_s: 0,
+        record: false,
         limits: LimitSpec::default(),
     })
 }
@@ -81,6 +82,7 @@ fn carrier(id: u128, account: Option<AccountId>) -> Arc<Carrier> {
         media: None,
         media_zone: None,
         enabled: true,
+        record: false,
         limits: LimitSpec::default(),
     })
 }

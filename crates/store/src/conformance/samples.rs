@@ -47,6 +47,7 @@ pub fn user(n: u64, account: AccountId) -> User {
         contacts_max: 0,
         forking: Forking::Parallel,
         ring_timeout_s: 0,
+        record: false,
         limits: LimitSpec::default(),
     }
 }
@@ -108,6 +109,7 @@ pub fn carrier(n: u64) -> Carrier {
         media: None,
         media_zone: None,
         enabled: true,
+        record: false,
         limits: LimitSpec::default(),
     }
 }

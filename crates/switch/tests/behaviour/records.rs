@@ -43,7 +43,11 @@ fn a_call_without_a_second_leg_has_its_media_figures() {
         packets: 50,
         ..CdrLegMedia::default()
     };
-    switch.handle_media_report(call, [received.clone(), CdrLegMedia::default()]);
+    switch.handle_media_report(
+        call,
+        [received.clone(), CdrLegMedia::default()],
+        vec!["x-1.wav".into()],
+    );
     let cdrs = closed(&mut switch);
     assert_eq!(cdrs.len(), 1);
     assert_eq!(cdrs[0].media_a, Some(received));
