@@ -79,6 +79,8 @@ pub(crate) enum RecordCommand<F: Args> {
     /// Changes some of its fields; an empty value takes an optional one away
     Update {
         /// Its name or identifier
+        // A field of a record may be called "record".
+        #[arg(id = "existing", value_name = "RECORD")]
         record: String,
         #[command(flatten)]
         fields: F,

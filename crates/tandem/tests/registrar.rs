@@ -137,7 +137,8 @@ fn a_request_that_overtook_another_changes_nothing() -> Result<()> {
         let refusal = phone.expect_status(401, "REGISTER");
         let lines = [to.as_str(), expires];
         phone.send(phone.answer_challenge(&alice, &first, &refusal, &lines, ""))?;
-        Ok(phone.expect("an answer", |m| m.status() != Some(401)))
+        // The verification of the new contact may come in between.
+        Ok(phone.expect("an answer", |m| m.status().is_some_and(|s| s != 401)))
     };
     assert_eq!(send(50, "Expires: 600")?.status(), Some(200));
     let late = send(10, "Expires: 0")?;
