@@ -85,7 +85,9 @@ impl NgClient {
 
     fn ask(&mut self, dictionary: &[(&str, &str)]) -> Result<Vec<u8>> {
         self.next_cookie += 1;
-        let cookie = format!("{} ", self.next_cookie);
+        // rtpengine repeats its answer to a cookie whoever sends it: no two clients may share one.
+        let port = self.socket.local_addr().context("no address")?.port();
+        let cookie = format!("{port}_{} ", self.next_cookie);
         let mut bytes = cookie.clone().into_bytes();
         bytes.extend(bencode(dictionary).into_bytes());
         self.socket.send(&bytes).context("sending")?;
