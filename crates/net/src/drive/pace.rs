@@ -49,8 +49,8 @@ impl Pace {
 }
 
 /// How long a pause is. With the kernel's timer slack it lasts up to 0.05 ms longer. An INVITE and
-/// its 200 wait for one each, so that a call takes at most 2.6 ms longer to set up.
-const PAUSE: Duration = Duration::from_micros(1_250);
+/// its 200 wait for one each, so that a call takes at most 2.1 ms longer to set up.
+const PAUSE: Duration = Duration::from_micros(1_000);
 /// How long the rate is counted for.
 const WINDOW: Duration = Duration::from_millis(10);
 /// The rate from which on pauses pay: a pause brings more than one datagram.
