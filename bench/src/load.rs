@@ -7,6 +7,7 @@ pub(crate) mod latency;
 pub(crate) mod message;
 pub(crate) mod register;
 pub(crate) mod rtp;
+pub(crate) mod speech;
 pub(crate) mod uac;
 pub(crate) mod uas;
 pub(crate) mod voice;

@@ -53,6 +53,7 @@ enum Scenario {
     Soak,
     Media,
     Srtp,
+    Transcode,
     Ng,
     Kernel,
 }
@@ -80,6 +81,7 @@ fn main() -> Result<()> {
             Scenario::Memory,
             Scenario::Media,
             Scenario::Srtp,
+            Scenario::Transcode,
             Scenario::Ng,
         ];
     }
@@ -104,6 +106,7 @@ fn run(scenario: Scenario, effort: &Effort) -> Result<Table> {
         Scenario::Soak => scenario::soak::run(effort),
         Scenario::Media => scenario::media::run(effort),
         Scenario::Srtp => scenario::srtp::run(effort),
+        Scenario::Transcode => scenario::transcode::run(effort),
         Scenario::Ng => scenario::ng::run(effort),
         Scenario::Kernel => scenario::kernel::run(effort),
     }

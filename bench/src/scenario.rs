@@ -9,6 +9,7 @@ pub(crate) mod register;
 pub(crate) mod relay;
 pub(crate) mod soak;
 pub(crate) mod srtp;
+pub(crate) mod transcode;
 
 use std::time::Duration;
 

@@ -50,21 +50,34 @@ impl NgClient {
 
     /// Sets up a call between two media ports; gives the relay's ports for caller and callee.
     pub(crate) fn call(&mut self, number: usize, media_ports: (u16, u16)) -> Result<(u16, u16)> {
-        let id = format!("bench-{number}");
         let offer = uac::session(Ipv4Addr::LOCALHOST, media_ports.0);
-        let to_callee = self.session(&[
+        let answer = uac::session(Ipv4Addr::LOCALHOST, media_ports.1);
+        self.call_between(number, &offer, &answer, &[])
+    }
+
+    /// The same with these descriptions; `more` is asked of the server for the offer.
+    pub(crate) fn call_between(
+        &mut self,
+        number: usize,
+        offer: &str,
+        answer: &str,
+        more: &[(&str, &str)],
+    ) -> Result<(u16, u16)> {
+        let id = format!("bench-{number}");
+        let mut offered = vec![
             ("command", "offer"),
             ("call-id", &id),
             ("from-tag", "a"),
-            ("sdp", &offer),
-        ])?;
-        let answer = uac::session(Ipv4Addr::LOCALHOST, media_ports.1);
+            ("sdp", offer),
+        ];
+        offered.extend_from_slice(more);
+        let to_callee = self.session(&offered)?;
         let to_caller = self.session(&[
             ("command", "answer"),
             ("call-id", &id),
             ("from-tag", "a"),
             ("to-tag", "b"),
-            ("sdp", &answer),
+            ("sdp", answer),
         ])?;
         Ok((to_caller, to_callee))
     }

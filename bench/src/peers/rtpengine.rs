@@ -181,14 +181,17 @@ impl Rtpengine {
     }
 }
 
-/// A dictionary of strings; keys in order, as bencode has it.
+/// A dictionary of strings, and of `flags` parted by blanks; keys in order, as bencode has it.
 pub(crate) fn bencode(dictionary: &[(&str, &str)]) -> String {
     let mut sorted = dictionary.to_vec();
     sorted.sort_unstable();
-    let strings = sorted.iter().flat_map(|(key, value)| [key, value]);
-    let body: String = strings
-        .map(|text| format!("{}:{text}", text.len()))
-        .collect();
+    let string = |text: &str| format!("{}:{text}", text.len());
+    let list = |words: &str| words.split(' ').map(string).collect::<String>();
+    let pair = |(key, value): (&str, &str)| match key {
+        "flags" => format!("{}l{}e", string(key), list(value)),
+        _ => string(key) + &string(value),
+    };
+    let body: String = sorted.into_iter().map(pair).collect();
     format!("d{body}e")
 }
 
@@ -209,5 +212,10 @@ mod tests {
             bencode(&[("sdp", "x"), ("command", "offer")]),
             "d7:command5:offer3:sdp1:xe"
         );
+    }
+
+    #[test]
+    fn flags_are_a_list() {
+        assert_eq!(bencode(&[("flags", "a bc")]), "d5:flagsl1:a2:bcee");
     }
 }
