@@ -78,10 +78,7 @@ fn measure(side: Side, calls: usize, effort: &Effort) -> Result<Relayed> {
 fn through(client: &mut NgClient, pid: u32, calls: usize, effort: &Effort) -> Result<Relayed> {
     let ports = (ports::one(), ports::one());
     let offer = session(ports.0, "8\r\na=rtpmap:8 PCMA/8000");
-    let answer = session(
-        ports.1,
-        &format!("{OPUS}\r\na=rtpmap:{OPUS} opus/48000/2"),
-    );
+    let answer = session(ports.1, &format!("{OPUS}\r\na=rtpmap:{OPUS} opus/48000/2"));
     let relays =
         (0..calls).map(|number| client.call_between(number, &offer, &answer, &[("flags", FLAGS)]));
     let relays: Vec<(u16, u16)> = relays.collect::<Result<_>>()?;

@@ -9,7 +9,7 @@ mod offload;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use rtp::Header;
+use rtp::{Header, Reception};
 use socket2::SockAddr;
 
 use crate::config::AddressFamily;
@@ -74,6 +74,7 @@ pub(crate) struct Terms {
     pub(crate) receives: bool,
     /// By which port it takes RTCP.
     pub(crate) rtcp: RtcpPort,
+    pub(crate) xr: Xr,
     pub(crate) formats: Arc<Formats>,
 }
 
@@ -85,6 +86,16 @@ pub(crate) enum RtcpPort {
     Own,
     /// That of RTP (RFC 5761).
     Shared,
+}
+
+/// Whether a side wants the VoIP metrics of RFC 3611 §4.7.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Xr {
+    /// Its description does not ask for them.
+    #[default]
+    Unwanted,
+    /// `a=rtcp-xr` with `voip-metrics` (§5.1).
+    VoipMetrics,
 }
 
 /// One side of a channel.
@@ -235,6 +246,15 @@ impl Channel {
         if !terms.receives && self.kind != Kind::Rtcp {
             return Err(DropReason::Held);
         }
+        self.way(side)
+    }
+
+    /// The same for reports, which flow while a side is on hold (RFC 3264 §5.1).
+    ///
+    /// # Errors
+    /// Why they go nowhere.
+    pub(crate) fn way(&self, side: Side) -> Result<(&UdpSocket, &SockAddr), DropReason> {
+        let end = &self.ends[self.destination_side(side) as usize];
         let (family, address) = end.destination.as_ref().ok_or(DropReason::NoDestination)?;
         let socket = end.sockets[*family as usize].as_ref();
         Ok((socket.ok_or(DropReason::NoDestination)?, address))
@@ -273,6 +293,31 @@ impl Channel {
         };
         let [from, toward] = [side, facing].map(|side| self.ends[side as usize].tally.stats());
         quality::observe(bytes, &from.quality, &toward.quality, now_us);
+    }
+
+    /// What came from a side.
+    pub(crate) fn reception(&self, side: Side) -> Option<&Reception> {
+        self.ends[side as usize].tally.reception()
+    }
+
+    /// What a payload type stands for at a side.
+    pub(crate) fn format(&self, side: Side, payload_type: u8) -> Format {
+        let terms = self.ends[side as usize].terms.as_ref();
+        terms.map_or(Format::Unknown, |terms| terms.formats.of(payload_type))
+    }
+
+    /// Whether a side wants extended reports.
+    pub(crate) fn xr(&self, side: Side) -> Xr {
+        let terms = self.ends[side as usize].terms.as_ref();
+        terms.map_or(Xr::Unwanted, |terms| terms.xr)
+    }
+
+    /// A report of our own went to a side: its answer will name it, and speak of our clock.
+    pub(crate) fn note_own_report(&self, to: Side, ntp: u64, clock_rate_hz: u32, now_us: u64) {
+        let heard = self.destination_side(to);
+        let stats = [heard, to].map(|side| self.ends[side as usize].tally.stats());
+        stats[0].quality.note_own_report(ntp, now_us);
+        stats[1].quality.note_own_clock(clock_rate_hz);
     }
 
     /// The figures of each side.

@@ -218,7 +218,11 @@ impl Engine {
             family,
             interface: None,
         };
+        let is_new = !self.sessions.contains_key(&session);
         let ports = self.ensure(session, Role::Echo, &relayed, spot)?;
+        if is_new {
+            self.install_echo(session, chosen);
+        }
         let port = ports[chosen].ok_or(MediaError::NothingToEcho)?;
         let out = ours(version, port)?;
         let answer = parse(&out)?;

@@ -8,20 +8,24 @@
 //! each side speaks, with a time; it answers by putting packets into the outbox, and asks to be
 //! called again by [`Stage::poll_timeout`]. Facts for the switch leave by [`Outbox::report`].
 
+mod echo;
 mod end;
 mod handshake;
 mod ice;
 mod keys;
+mod reports;
 pub(crate) mod security;
 mod stage;
 mod stun;
 
 use std::mem;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use audio::Key;
+pub(crate) use echo::Echo;
 use end::{End, Now};
+use reports::Reports;
 use security::Security;
 pub(crate) use stage::{Leaves, Outbox, Packet, Part, Place, Raw, Stage};
 
@@ -35,6 +39,7 @@ pub(crate) struct Full {
     ends: [End; 2],
     /// In the order of their places.
     stages: Vec<(Place, Box<dyn Stage>)>,
+    reports: Reports,
     /// The alarm that is set for it; `None`: none.
     armed_us: Option<u64>,
 }
@@ -54,12 +59,13 @@ pub(crate) type Channels = [Channel];
 
 impl Full {
     /// Puts a stage in its place, or empties the place.
-    pub(crate) fn set_stage(&mut self, place: Place, stage: Option<Box<dyn Stage>>) {
+    pub(crate) fn set_stage(&mut self, place: Place, stage: Option<Box<dyn Stage>>, now_us: u64) {
         self.stages.retain(|(taken, _)| *taken != place);
         if let Some(stage) = stage {
             self.stages.push((place, stage));
             self.stages.sort_by_key(|(place, _)| *place);
         }
+        self.reports.update(&self.stages, now_us);
     }
 
     /// Whether nothing asks for the full path any more.
@@ -134,6 +140,10 @@ impl Full {
             part,
             bytes,
         };
+        match part {
+            Part::Rtp => self.reports.handle_rtp(side, packet.bytes),
+            Part::Rtcp => self.reports.handle_rtcp(side, packet.bytes, now_us),
+        }
         if channel.is_opaque() {
             boxes.out.push(packet);
         } else {
@@ -187,8 +197,9 @@ impl Full {
         self.ends[side as usize].pump(side, channels, now, out, |reason| refused.push(reason));
     }
 
-    /// Protects what leaves, in place.
-    pub(crate) fn seal(&mut self, channels: &Channels, boxes: &mut Boxes) {
+    /// Counts what leaves, and protects it in place.
+    pub(crate) fn seal(&mut self, channels: &Channels, now_us: u64, boxes: &mut Boxes) {
+        self.reports.count(channels, boxes, now_us);
         if self.ends.iter().all(End::is_plain) {
             return;
         }
@@ -223,6 +234,15 @@ impl Full {
             stage.handle_timeout(now_us, &mut made);
             self.drain(index + 1, made, now_us, boxes);
         }
+        if self
+            .reports
+            .poll_timeout()
+            .is_some_and(|at_us| at_us <= now_us)
+        {
+            // What was played may be over.
+            self.reports.update(&self.stages, now_us);
+            self.reports.handle_timeout(channels, now_us, boxes);
+        }
     }
 
     /// When [`Full::handle_timeout`] is due.
@@ -230,7 +250,8 @@ impl Full {
         let stages = self.stages.iter();
         let stages = stages.filter_map(|(_, stage)| stage.poll_timeout());
         let ends = self.ends.iter().filter_map(|end| end.poll_timeout(now));
-        stages.chain(ends).min()
+        let reports = self.reports.poll_timeout();
+        stages.chain(ends).chain(reports).min()
     }
 
     /// Takes note that an alarm was set; `None` if the one that is set comes no later.
@@ -291,6 +312,11 @@ pub(crate) struct Boxes {
     pub(crate) refused: Vec<DropReason>,
     /// What `now_us` counts from.
     epoch: Instant,
+    /// The wall clock then, in microseconds since 1970. It is not asked again: reports want two
+    /// clocks that run side by side, and one that is set in between would tear them apart.
+    epoch_unix_us: u64,
+    /// The room of a report in the making.
+    report: Vec<u8>,
 }
 
 impl Boxes {
@@ -301,6 +327,8 @@ impl Boxes {
             overflowed: 0,
             refused: Vec::new(),
             epoch,
+            epoch_unix_us: unix_us().saturating_sub(epoch.elapsed().as_micros() as u64),
+            report: Vec::new(),
         }
     }
 
@@ -309,12 +337,23 @@ impl Boxes {
         mem::take(&mut self.overflowed) + self.out.take_overflowed()
     }
 
+    /// The wall clock in NTP format.
+    fn ntp(&self, now_us: u64) -> u64 {
+        rtp::ntp_of_unix_us(self.epoch_unix_us + now_us)
+    }
+
     fn now(&self, now_us: u64) -> Now {
         Now {
             us: now_us,
             epoch: self.epoch,
         }
     }
+}
+
+fn unix_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    // A clock before 1970 is wrong anyway.
+    since.map_or(0, |since| since.as_micros() as u64)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rtp::{
     Compound, ExtendedBlock, Impairment, ReportBlock, ReportTime, RtcpPacket, Sample, Timeline,
-    mos_centi, round_trip_us,
+    mos_centi, r_factor, round_trip_us,
 };
 
 use crate::report::{LegReport, PeerReport};
@@ -32,7 +32,22 @@ pub(crate) struct Quality {
     told_lost: AtomicI32,
     told_jitter: AtomicU32,
     told_mos_centi: AtomicU16,
+    /// The clock of the stream of our own making that is sent to the peer; 0 if there is none.
+    own_clock_rate_hz: AtomicU32,
     history: Mutex<History>,
+}
+
+/// What is made of a stream that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// In 256ths.
+    pub(crate) loss_rate: u8,
+    /// 0 if unknown.
+    pub(crate) rtt_us: u32,
+    pub(crate) r_factor: u8,
+    /// As heard, and as talked: with the delay.
+    pub(crate) mos_lq_centi: u16,
+    pub(crate) mos_cq_centi: u16,
 }
 
 /// What the samples leave.
@@ -92,6 +107,16 @@ impl Quality {
         let entry = u64::from(sent.0) << 32 | u64::from(now.0);
         self.passed[count as usize % SR_MEMORY].store(entry, Relaxed);
         self.passed_count.store(count.wrapping_add(1), Relaxed);
+    }
+
+    /// An SR of our own, of the stream made of what this peer sends, went to the other.
+    pub(crate) fn note_own_report(&self, ntp: u64, now_us: u64) {
+        self.note_passed(ReportTime::of_ntp(ntp), ReportTime::from_us(now_us));
+    }
+
+    /// The clock of the stream that this peer's reports speak of.
+    pub(crate) fn note_own_clock(&self, clock_rate_hz: u32) {
+        self.own_clock_rate_hz.store(clock_rate_hz, Relaxed);
     }
 
     /// When an SR of this peer passed.
@@ -156,6 +181,24 @@ impl Quality {
         )
     }
 
+    /// What an extended report says of the stream; `None` before anything came.
+    pub(crate) fn found(&self, reading: &StreamReading) -> Option<Found> {
+        let expected = reading.packets + reading.lost;
+        let lost_fraction = reading.lost as f32 / expected.max(1) as f32;
+        let trip_us = self.round_trip_us().unwrap_or(0);
+        let impairment = self.history().impairment(reading.payload_type);
+        let mos = |delay_us| mos_centi(impairment, lost_fraction, reading.jitter_us, delay_us);
+        let delay_us = PACKET_US.saturating_add(trip_us / 2);
+        let r = r_factor(impairment, lost_fraction, reading.jitter_us, delay_us);
+        (reading.packets > 0).then(|| Found {
+            loss_rate: (lost_fraction * 256.0).min(255.0) as u8,
+            rtt_us: trip_us,
+            r_factor: r.round() as u8,
+            mos_lq_centi: mos(0),
+            mos_cq_centi: mos(delay_us),
+        })
+    }
+
     /// The course of the stream, what came since the last sample included.
     pub(crate) fn fill(&self, reading: &StreamReading, leg: &mut LegReport) {
         let history = self.history();
@@ -189,7 +232,10 @@ impl Quality {
         }
         let lost = u64::try_from(self.told_lost.load(Relaxed)).unwrap_or(0);
         let history = other.history();
-        let clock_rate_hz = history.clock_rate_hz(sent.payload_type);
+        let clock_rate_hz = match self.own_clock_rate_hz.load(Relaxed) {
+            0 => history.clock_rate_hz(sent.payload_type),
+            own => own,
+        };
         let ticks = u64::from(self.told_jitter.load(Relaxed));
         let jitter_us = (ticks * 1_000_000).checked_div(u64::from(clock_rate_hz));
         let jitter_us = u32::try_from(jitter_us.unwrap_or(0)).unwrap_or(u32::MAX);
@@ -242,11 +288,15 @@ impl History {
         if packets + lost == 0 {
             return 0;
         }
-        let codec = self.codec(payload_type);
-        let impairment = codec.map_or_else(|| Impairment::of_codec(""), |c| c.impairment);
+        let impairment = self.impairment(payload_type);
         let lost_fraction = lost as f32 / (packets + lost) as f32;
         let delay_us = PACKET_US.saturating_add(trip_us / 2);
         mos_centi(impairment, lost_fraction, jitter_us, delay_us)
+    }
+
+    fn impairment(&self, payload_type: u8) -> Impairment {
+        let codec = self.codec(payload_type);
+        codec.map_or_else(|| Impairment::of_codec(""), |codec| codec.impairment)
     }
 
     fn clock_rate_hz(&self, payload_type: u8) -> u32 {

@@ -126,6 +126,11 @@ impl Tally {
         self.payload_type
     }
 
+    /// The source that sends now.
+    pub(crate) fn reception(&self) -> Option<&Reception> {
+        self.reception.as_ref()
+    }
+
     /// Where the kernel counts, once it has.
     pub(crate) fn slot(&self) -> Option<&SlotId> {
         self.shared.slot.get()

@@ -2,8 +2,8 @@
 //!
 //! Each direction is decoded into samples by [`audio::Playout`] and coded anew at our own pace:
 //! the stream that leaves has an SSRC, sequence numbers and timestamps of its own, and each packet
-//! leaves at its time whatever the network did to those that came. RTCP ends here, as it speaks of
-//! streams that the other side does not see.
+//! leaves at its time whatever the network did to those that came. RTCP of the peers ends here, as
+//! it speaks of streams that the other side does not see; each gets reports of ours instead.
 
 mod direction;
 mod keys;
@@ -48,6 +48,10 @@ impl Stage for Transcoder {
         }
         // A packet that is due leaves with the one that came, without an alarm of its own.
         self.handle_timeout(now_us, out);
+    }
+
+    fn source(&self, to: Side) -> Option<u32> {
+        Some(self.directions[to.other() as usize].ssrc())
     }
 
     fn handle_timeout(&mut self, now_us: u64, out: &mut Outbox) {

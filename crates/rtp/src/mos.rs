@@ -36,13 +36,19 @@ impl Impairment {
 /// to `delay_us`, the one-way delay from mouth to ear, for the buffer that has to absorb it.
 #[must_use]
 pub fn mos_centi(codec: Impairment, lost_fraction: f32, jitter_us: u32, delay_us: u32) -> u16 {
+    let r = r_factor(codec, lost_fraction, jitter_us, delay_us);
+    let mos = 1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 7e-6;
+    (mos * 100.0).round().clamp(100.0, 450.0) as u16
+}
+
+/// The R that the estimate comes from, 0 to 100.
+#[must_use]
+pub fn r_factor(codec: Impairment, lost_fraction: f32, jitter_us: u32, delay_us: u32) -> f32 {
     let delay_ms = (delay_us as f32 + 2.0 * jitter_us as f32) / 1_000.0;
     let delay = 0.024 * delay_ms + 0.11 * (delay_ms - KNEE_MS).max(0.0);
     let loss = 100.0 * lost_fraction.clamp(0.0, 1.0);
     let equipment = codec.equipment + (95.0 - codec.equipment) * loss / (loss + codec.robustness);
-    let r = (BEST_R - delay - equipment).clamp(0.0, 100.0);
-    let mos = 1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 7e-6;
-    (mos * 100.0).round().clamp(100.0, 450.0) as u16
+    (BEST_R - delay - equipment).clamp(0.0, 100.0)
 }
 
 /// R of a connection with all parameters at their defaults.

@@ -99,6 +99,12 @@ impl Stage for PlayerStage {
         }
     }
 
+    fn source(&self, to: Side) -> Option<u32> {
+        let playing = self.playing[to as usize].as_ref()?;
+        let playing = playing.lock().unwrap_or_else(PoisonError::into_inner);
+        (!playing.over).then_some(playing.target.ssrc)
+    }
+
     fn handle_timeout(&mut self, now_us: u64, out: &mut Outbox) {
         for side in [Side::A, Side::B] {
             let Some(playing) = &self.playing[side as usize] else {

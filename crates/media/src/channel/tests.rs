@@ -23,6 +23,7 @@ fn channel(kind: Kind) -> Channel {
         policy: crate::options::SourcePolicy::Learn,
         receives: true,
         rtcp: RtcpPort::Own,
+        xr: Xr::Unwanted,
         formats: Arc::new(formats),
     };
     channel.negotiate(Side::A, terms, u64::MAX);

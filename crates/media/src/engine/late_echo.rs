@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use super::negotiate::{Spot, parse};
 use super::session::Offer;
 use super::terms::{self, Wish};
+use super::transcoding::origin;
 use super::{Engine, Negotiation};
 use crate::channel::Role;
 use crate::config::AddressFamily;
 use crate::error::MediaError;
+use crate::full::{Echo, Place};
 use crate::options::Options;
 
 impl Engine {
@@ -30,7 +32,11 @@ impl Engine {
             family,
             interface: None,
         };
+        let is_new = !self.sessions.contains_key(&session);
         let ports = self.ensure(session, Role::Echo, &[true], spot)?;
+        if is_new {
+            self.install_echo(session, 0);
+        }
         let port = ports[0].ok_or(MediaError::NothingToEcho)?;
         let ours = sdp::Session {
             id: session,
@@ -79,6 +85,12 @@ impl Engine {
         let wishes = Wish::all(&answer, negotiation);
         self.apply(session, negotiation.from, &answer, &offered, &wishes, None);
         Ok(offer.description)
+    }
+
+    /// Makes us the party that a medium of an echo session talks to.
+    pub(super) fn install_echo(&self, session: u64, stream: usize) {
+        let stage = Echo::new(origin().ssrc);
+        self.set_stage(session, stream, Place::Transcode, Some(Box::new(stage)));
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sdp::{Description, Media, Profile};
 
 use super::Negotiation;
-use crate::channel::{Kind, RtcpPort, Terms};
+use crate::channel::{Kind, RtcpPort, Terms, Xr};
 use crate::config::AddressFamily;
 use crate::formats::Formats;
 use crate::options::SourcePolicy;
@@ -26,6 +26,7 @@ pub(crate) struct Wish {
     pub(crate) name: Box<str>,
     pub(crate) proto: Box<str>,
     rtcp_port: RtcpPort,
+    xr: Xr,
     /// Names of payload types as far as they are known.
     codecs: Vec<(u8, String)>,
 }
@@ -34,10 +35,13 @@ impl Wish {
     /// What the author of a description wants, medium by medium.
     pub(crate) fn all(description: &Description<'_>, from: &Negotiation<'_>) -> Vec<Self> {
         let media = description.media();
-        media.map(|media| Self::new(&media, from)).collect()
+        let session = description.attribute(XR);
+        media
+            .map(|media| Self::new(&media, session, from))
+            .collect()
     }
 
-    fn new(media: &Media<'_>, from: &Negotiation<'_>) -> Self {
+    fn new(media: &Media<'_>, session_xr: Option<&[u8]>, from: &Negotiation<'_>) -> Self {
         let believed = |described: SocketAddr| {
             let address = from.options.peer_address.unwrap_or(described.ip());
             SocketAddr::new(address, described.port())
@@ -63,6 +67,7 @@ impl Wish {
                 true => RtcpPort::Shared,
                 false => RtcpPort::Own,
             },
+            xr: xr(media.attribute(XR).or(session_xr)),
             codecs: codecs.take(MAX_CODECS).collect(),
         }
     }
@@ -113,6 +118,7 @@ impl Wish {
             policy: self.policy,
             receives: self.receives,
             rtcp: self.rtcp_port,
+            xr: self.xr,
             formats: Arc::clone(formats),
         }
     }
@@ -153,5 +159,18 @@ pub(crate) fn formats(offer: Option<&Media<'_>>, answer: Option<&Media<'_>>) -> 
     Arc::new(formats)
 }
 
+/// RFC 3611 §5.1: formats with parameters, parted by blanks. One at the level of the session holds
+/// for each medium without its own.
+fn xr(attribute: Option<&[u8]>) -> Xr {
+    let mut formats = attribute.unwrap_or_default().split(|byte| *byte == b' ');
+    if formats.any(|format| format == b"voip-metrics") {
+        Xr::VoipMetrics
+    } else {
+        Xr::Unwanted
+    }
+}
+
+/// The attribute that asks for extended reports.
+const XR: &str = "rtcp-xr";
 /// Codec names kept of one medium; those beyond are reported by number.
 const MAX_CODECS: usize = 32;

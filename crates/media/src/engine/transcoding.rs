@@ -83,7 +83,7 @@ impl Engine {
 }
 
 /// Random, by the keys that the standard library makes for its hash tables.
-fn origin() -> Origin {
+pub(super) fn origin() -> Origin {
     let number = RandomState::new().hash_one(());
     Origin {
         ssrc: number as u32,

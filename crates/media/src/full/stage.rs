@@ -17,6 +17,11 @@ pub(crate) trait Stage: fmt::Debug + Send {
     /// A packet has come.
     fn handle_packet(&mut self, packet: Packet<'_>, now_us: u64, out: &mut Outbox);
 
+    /// The SSRC that it speaks to a side as, if what the side hears is of its making.
+    fn source(&self, _to: Side) -> Option<u32> {
+        None
+    }
+
     /// A key is to be heard by side `to`. Stages that make no keys leave it.
     fn handle_key(&mut self, _to: Side, _key: Key, _duration_ms: u32, _now_us: u64) {}
 
@@ -32,14 +37,13 @@ pub(crate) trait Stage: fmt::Debug + Send {
 
 /// Where a stage stands. A packet passes the stages of its medium in this order, whichever side
 /// it comes from; of each there is one at most.
-#[allow(dead_code, reason = "transcoding is yet to come")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Place {
     /// Sees what came as it came: the recorder of both legs.
     Record,
     /// Takes out what must not go on: blocked DTMF, silenced media.
     Block,
-    /// Makes another codec of it: transcoding, repacketising, DTMF.
+    /// Makes another stream of it: transcoding, repacketising, DTMF; the echo.
     Transcode,
     /// Adds what nobody sent: prompts, tones, music.
     Play,

@@ -131,6 +131,11 @@ impl Direction {
         Some(epoch_us + self.tick * self.packet_us())
     }
 
+    /// Who the stream that leaves is of.
+    pub(super) fn ssrc(&self) -> u32 {
+        self.sender.origin.ssrc
+    }
+
     /// The delay that is added, beyond the packet's own time.
     #[cfg(test)]
     pub(super) fn delay_ms(&self) -> u32 {

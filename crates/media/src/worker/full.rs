@@ -7,7 +7,7 @@ use super::session::Medium;
 use super::{Token, Worker};
 use crate::channel::Passed;
 use crate::counters::{DropReason, WorkerCounters};
-use crate::full::{Boxes, Full, Input, Leaves, Outbox, Raw};
+use crate::full::{Boxes, Full, Input, Leaves, Outbox, Part, Raw};
 use crate::sys::mmsg::{self, BATCH};
 
 /// When media on the full path want to be called, earliest first. An alarm that was overtaken by
@@ -130,7 +130,7 @@ impl Worker {
         }
         let counters = &self.setup.counters;
         if let Some(medium) = self.sessions.medium(id) {
-            medium.full.seal(medium.channels, &mut self.boxes);
+            medium.full.seal(medium.channels, now_us, &mut self.boxes);
             send(&medium, &self.boxes.out, counters);
             self.alarms.set(id, medium.full, now_us, &self.boxes);
         }
@@ -171,7 +171,12 @@ fn send(medium: &Medium<'_>, out: &Outbox, counters: &WorkerCounters) {
             }
         }
         let port = Full::exit_port(medium.channels, from, part);
-        match medium.channels[port as usize].route(from) {
+        let channel = &medium.channels[port as usize];
+        let way = match part {
+            Part::Rtp => channel.route(from),
+            Part::Rtcp => channel.way(from),
+        };
+        match way {
             _ if count == 0 => {}
             Ok((socket, to)) => {
                 counters.count_relayed(count as u64, bytes);

@@ -220,7 +220,7 @@ impl Sessions {
                 medium,
                 place,
                 stage,
-            } => self.set_full(medium, |full, _| full.set_stage(place, stage)),
+            } => self.set_full(medium, |full, _| full.set_stage(place, stage, now_us)),
             Command::Secure {
                 medium,
                 side,

@@ -1,6 +1,7 @@
 //! The echo session.
 
 use media::{Engine, MediaError, Side};
+use rtp::{Compound, RtcpPacket};
 
 use crate::peer::{
     EVENT, Peer, RTCP, SESSION, config, from, receive, rtcp_address, rtp_address, signalled,
@@ -18,13 +19,52 @@ fn what_is_said_comes_back_with_its_telephone_events() {
     assert_eq!(a.hear(), ("hello".into(), to));
     let event = a.packet(EVENT, "\u{1}\u{a}\u{0}\u{50}");
     a.rtp.send_to(&event, to).expect("sending");
-    assert_eq!(receive(&a.rtp), (event, to));
+    let (back, from) = receive(&a.rtp);
+    let [sent, back] = [&event, &back].map(|bytes| rtp::Packet::parse(bytes).expect("RTP"));
+    assert_eq!(from, to);
+    assert_eq!(back.payload, sent.payload);
+    assert_ne!(back.header.ssrc, sent.header.ssrc, "no loop");
+    let expected = rtp::Header {
+        ssrc: sent.header.ssrc,
+        ..back.header
+    };
+    assert_eq!(expected, sent.header);
+    let report = engine.delete(SESSION).expect("a session");
+    assert_eq!((report.a.packets, report.b.packets), (2, 0));
+}
+
+#[test]
+fn the_echo_reports_as_a_party_of_its_own() {
+    let mut engine = Engine::new(config(), || {}).expect("an engine");
+    let mut a = Peer::new("127.0.0.1");
+    let answer = engine
+        .echo(SESSION, from(Side::A, &a.sdp()))
+        .expect("an answer");
+    let to = rtp_address(&answer);
     a.rtcp
         .send_to(&RTCP, rtcp_address(&answer))
         .expect("sending");
-    assert_eq!(receive(&a.rtcp).0, RTCP);
-    let report = engine.delete(SESSION).expect("a session");
-    assert_eq!((report.a.packets, report.b.packets), (2, 0));
+    a.say(to, "hello");
+    let (back, _) = receive(&a.rtp);
+    let echo = rtp::Packet::parse(&back).expect("RTP").header.ssrc;
+    // What comes is the echo's own report, and not what was sent to it.
+    let (report, from) = receive(&a.rtcp);
+    assert_eq!(from, rtcp_address(&answer));
+    let compound = Compound::parse(&report).expect("RTCP");
+    let Some(RtcpPacket::SenderReport {
+        ssrc,
+        report,
+        blocks,
+    }) = compound.packets().next()
+    else {
+        panic!("no sender's report");
+    };
+    assert_eq!((ssrc, report.packets), (echo, 1));
+    let blocks: Vec<_> = blocks
+        .iter()
+        .map(|block| (block.ssrc, block.lost))
+        .collect();
+    assert_eq!(blocks, [(u32::from(a.address().port()), 0)]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod ports;
 mod quality;
 mod recording;
 mod relay;
+mod reports;
 mod secure;
 mod secure_peer;
 mod transcode;

@@ -201,7 +201,7 @@ impl SecurePeer {
         loop {
             let (len, from) = self.socket.recv_from(&mut room).expect("a packet in time");
             assert_eq!(Some(from), self.engine);
-            if matches!(room[0], 20..=63) {
+            if matches!(room[0], 20..=63) || rtp::is_rtcp(&room[..len]) {
                 continue;
             }
             let packet = &mut room[..len];
@@ -229,6 +229,36 @@ impl SecurePeer {
             };
             return Some(packet[..len].to_vec());
         }
+    }
+
+    /// A datagram of RTCP, if one is there, be it behind media; the socket must not block.
+    pub(crate) fn try_hear_report(&mut self) -> Option<Vec<u8>> {
+        let mut room = [0; 4_096];
+        loop {
+            let (len, _) = self.socket.recv_from(&mut room).ok()?;
+            let packet = &mut room[..len];
+            if !rtp::is_rtcp(packet) {
+                continue;
+            }
+            let len = match &mut self.unprotector {
+                Some(unprotector) => unprotector.unprotect_rtcp(packet).expect("authentic"),
+                None => len,
+            };
+            return Some(packet[..len].to_vec());
+        }
+    }
+
+    /// Sends RTCP.
+    pub(crate) fn report(&mut self, report: &[u8]) {
+        let mut room = report.to_vec();
+        room.resize(report.len() + OVERHEAD_BYTES_MAX, 0);
+        let len = match &mut self.protector {
+            Some(protector) => protector
+                .protect_rtcp(&mut room, report.len())
+                .expect("sealed"),
+            None => report.len(),
+        };
+        self.send(&room[..len]);
     }
 
     fn use_keys(&mut self, material: &[u8], profile: SrtpProfile, setup: Setup) {

@@ -17,8 +17,8 @@ use crate::secure_peer::{SecurePeer, Way};
 const WAYS: [Way; 3] = [Way::Rtp, Way::Sdes(Suite::AesCm128HmacSha1_80), Way::Dtls];
 
 /// A phone with one codec that says a tone, and keeps what it hears.
-struct Phone {
-    peer: SecurePeer,
+pub(crate) struct Phone {
+    pub(crate) peer: SecurePeer,
     codec: Codec,
     payload_type: u8,
     encoder: Encoder,
@@ -28,8 +28,8 @@ struct Phone {
 }
 
 /// Two of them.
-struct Call {
-    phones: [Phone; 2],
+pub(crate) struct Call {
+    pub(crate) phones: [Phone; 2],
     packet_ms: u32,
 }
 
@@ -79,7 +79,7 @@ impl Phone {
         self.sent * (self.codec.clock_rate_hz() / 50)
     }
 
-    fn talk(&mut self) {
+    pub(crate) fn talk(&mut self) {
         let mut frame = vec![0; self.codec.sample_rate_hz() as usize / 50];
         self.tone.fill(&mut frame);
         let mut payload = Vec::new();
@@ -145,7 +145,7 @@ fn only(codec: Codec, way: Way, packet_ms: u32) -> Options {
 
 /// Answered, with keys on both sides; `events` are the lines of each that speak of telephone
 /// events.
-fn call(
+pub(crate) fn call(
     engine: &mut Engine,
     session: u64,
     (ways, codecs): ([Way; 2], [Codec; 2]),
