@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use audio::Codec;
+use audio::{Codec, Incoming};
 
 use super::session::Session;
 use super::{Engine, MediaError, Side};
@@ -117,8 +117,19 @@ impl Session {
     }
 
     /// What each side sends, by payload type: the numbers are the receiver's, and only if it
-    /// gave none the sender's own.
+    /// gave none the sender's own. Of what is transcoded, we are the receiver.
     pub(super) fn codecs(&self, stream: usize) -> Codecs {
+        if let Some(transcoding) = &self.streams[stream].transcoding {
+            let directions = transcoding.plan.directions.each_ref();
+            return directions.map(|direction| {
+                let incoming = direction.incoming.iter();
+                let known = incoming.filter_map(|(payload_type, format)| match format {
+                    Incoming::Codec(codec) => Some((*payload_type, *codec)),
+                    Incoming::Noise => None,
+                });
+                known.collect()
+            });
+        }
         [Side::A, Side::B].map(|side| {
             let named = self.named(stream, side).into_iter();
             let known = named.filter_map(|(payload_type, name)| {
@@ -130,6 +141,10 @@ impl Session {
 
     /// Payload types of RFC 4733 that a side sends.
     fn events(&self, stream: usize, side: Side) -> Vec<u8> {
+        if let Some(transcoding) = &self.streams[stream].transcoding {
+            let events = transcoding.plan.directions[side as usize].events.iter();
+            return events.map(|event| event.payload_type).collect();
+        }
         let named = self.named(stream, side).into_iter();
         let events = named.filter(|(_, name)| name.eq_ignore_ascii_case(EVENT));
         events.map(|(payload_type, _)| payload_type).collect()

@@ -24,7 +24,7 @@ struct Call {
     towards_b: std::net::SocketAddr,
 }
 
-fn engine(dir: &Path) -> (Engine, Receiver<()>) {
+pub(crate) fn engine(dir: &Path) -> (Engine, Receiver<()>) {
     let (woken, wakes) = mpsc::channel();
     let config = EngineConfig {
         recordings: Some(dir.to_owned()),
@@ -71,7 +71,7 @@ impl Call {
     }
 }
 
-fn recorded(engine: &mut Engine, wakes: &Receiver<()>) -> Recorded {
+pub(crate) fn recorded(engine: &mut Engine, wakes: &Receiver<()>) -> Recorded {
     loop {
         if let Some(event) = engine.poll_event() {
             match event {

@@ -19,8 +19,8 @@ const WAYS: [Way; 3] = [Way::Rtp, Way::Sdes(Suite::AesCm128HmacSha1_80), Way::Dt
 /// A phone with one codec that says a tone, and keeps what it hears.
 pub(crate) struct Phone {
     pub(crate) peer: SecurePeer,
-    codec: Codec,
-    payload_type: u8,
+    pub(crate) codec: Codec,
+    pub(crate) payload_type: u8,
     encoder: Encoder,
     tone: ToneGenerator,
     sent: u32,
@@ -30,11 +30,11 @@ pub(crate) struct Phone {
 /// Two of them.
 pub(crate) struct Call {
     pub(crate) phones: [Phone; 2],
-    packet_ms: u32,
+    pub(crate) packet_ms: u32,
 }
 
 impl Phone {
-    fn new(way: Way, codec: Codec, frequency_hz: f64) -> Self {
+    pub(crate) fn new(way: Way, codec: Codec, frequency_hz: f64) -> Self {
         let rate_hz = codec.sample_rate_hz();
         Self {
             peer: SecurePeer::new(way),
@@ -47,7 +47,7 @@ impl Phone {
         }
     }
 
-    fn sdp(&self, tag: u32, setup: Setup, more: &str) -> String {
+    pub(crate) fn sdp(&self, tag: u32, setup: Setup, more: &str) -> String {
         let pt = self.payload_type;
         let clock = self.codec.clock_rate_hz();
         let channels = if self.codec == Codec::Opus { "/2" } else { "" };
@@ -62,7 +62,7 @@ impl Phone {
             .sdp_of(tag, setup, &format!("{pt}{event}"), &lines)
     }
 
-    fn send(&mut self, payload_type: u8, timestamp: u32, payload: &[u8]) {
+    pub(crate) fn send(&mut self, payload_type: u8, timestamp: u32, payload: &[u8]) {
         self.peer.sequence = self.peer.sequence.wrapping_add(1);
         let header = Header {
             marker: false,
@@ -107,7 +107,7 @@ impl Phone {
     }
 
     /// Tenths of a second in which a tone was heard above all else.
-    fn tenths_of(&self, frequency_hz: f64) -> usize {
+    pub(crate) fn tenths_of(&self, frequency_hz: f64) -> usize {
         let samples = self.samples();
         let tenths = samples.chunks_exact(800);
         tenths
@@ -135,7 +135,7 @@ impl Phone {
 }
 
 /// What has the other side offered this codec alone.
-fn only(codec: Codec, way: Way, packet_ms: u32) -> Options {
+pub(crate) fn only(codec: Codec, way: Way, packet_ms: u32) -> Options {
     let mut options = options(way);
     options.codecs.mask = vec!["all".to_owned()];
     options.codecs.transcode = vec![codec.name().to_owned()];
@@ -184,7 +184,7 @@ pub(crate) fn call(
 }
 
 /// The payload type of the one codec, events apart, of a description.
-fn only_codec(sdp: &[u8], codec: Codec) -> u8 {
+pub(crate) fn only_codec(sdp: &[u8], codec: Codec) -> u8 {
     let description = Description::parse(sdp).expect("a description");
     let medium = description.medium(0).expect("a medium");
     let mut speech = medium.codecs().filter(|codec| !codec.is("telephone-event"));
@@ -194,7 +194,7 @@ fn only_codec(sdp: &[u8], codec: Codec) -> u8 {
 }
 
 /// The share of a frequency in the energy, by Goertzel's algorithm.
-fn share(samples: &[i16], frequency_hz: f64) -> f64 {
+pub(crate) fn share(samples: &[i16], frequency_hz: f64) -> f64 {
     let coefficient = 2.0 * (std::f64::consts::TAU * frequency_hz / 8_000.0).cos();
     let (mut last, mut before, mut energy) = (0.0, 0.0, 1.0);
     for sample in samples.iter().map(|s| f64::from(*s)) {
@@ -206,7 +206,7 @@ fn share(samples: &[i16], frequency_hz: f64) -> f64 {
 }
 
 /// Has `step` called each 20 ms, or later on a busy machine, until `done`.
-fn pace(
+pub(crate) fn pace(
     calls: &mut [Call],
     mut step: impl FnMut(&mut Call, u32),
     done: impl Fn(&[Call], u32) -> bool,
@@ -271,7 +271,7 @@ fn each_codec_is_packed_anew() {
     }
 }
 
-const EVENTS: &str = "a=rtpmap:101 telephone-event/8000\r\n";
+pub(crate) const EVENTS: &str = "a=rtpmap:101 telephone-event/8000\r\n";
 
 #[test]
 fn keys_reach_a_phone_that_knows_no_events_as_tones_and_the_other_way_round() {
@@ -424,8 +424,8 @@ fn payloads_that_mean_harm_do_none() {
     );
 }
 
-const A_HZ: f64 = 620.0;
-const B_HZ: f64 = 1_020.0;
+pub(crate) const A_HZ: f64 = 620.0;
+pub(crate) const B_HZ: f64 = 1_020.0;
 /// How much of a tone is enough.
 const TENTHS: usize = 4;
 /// A busy machine takes some.

@@ -5,5 +5,6 @@
 
 mod flow;
 mod odd;
+mod recording;
 mod stage;
 mod statistics;
