@@ -6,7 +6,7 @@ BENCH_ARGS ?=
 FUZZ_SECONDS ?= 60
 
 BUILD_NEEDS := build-essential clang cmake
-TEST_PEERS := baresip-core chromium ethtool iproute2 sip-tester kamailio procps openssl rtpengine-daemon
+TEST_PEERS := baresip-core chromium ethtool iproute2 sip-tester kamailio opus-tools procps openssl rtpengine-daemon
 BENCH_PEERS := ethtool iproute2 kamailio rtpengine-daemon util-linux
 
 .DEFAULT_GOAL := help

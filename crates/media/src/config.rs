@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::recording::RecordingFormat;
+
 /// How an [`crate::Engine`] is set up. [`EngineConfig::new`] gives everything but the addresses.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
@@ -37,6 +39,8 @@ pub struct EngineConfig {
     pub kernel: KernelPath,
     /// Where recordings are kept; `None`: there are none.
     pub recordings: Option<PathBuf>,
+    /// What their files are.
+    pub recording_format: RecordingFormat,
 }
 
 impl EngineConfig {
@@ -56,6 +60,7 @@ impl EngineConfig {
             receive_buffer_bytes: 128 * 1024,
             kernel: KernelPath::Auto,
             recordings: None,
+            recording_format: RecordingFormat::default(),
         }
     }
 

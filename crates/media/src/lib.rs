@@ -35,6 +35,8 @@ pub use counters::{Counters, DropReason};
 pub use engine::{Engine, MediaEvent, Negotiation, PortUsage, Side, Spoken, family_of, lacks_g711};
 pub use error::{MediaError, StartError};
 pub use options::{CodecChanges, Feedback, Ice, Options, RtcpMux, SourcePolicy, Transport};
-pub use recording::{Recorded, RecordingOptions, RecordingOutcome};
+pub use recording::{
+    Recorded, RecordingFormat, RecordingOptions, RecordingOutcome, recording_length_ms,
+};
 pub use report::{LegReport, MediumLeg, MediumReport, PeerReport, SessionReport};
 pub use rtp::Slice;

@@ -1,17 +1,18 @@
-//! Recordings: what both sides say as one stereo WAV file, A left and B right.
+//! Recordings: what both sides say as one stereo file, A left and B right.
 //!
 //! Samples are 16 bit linear at 8 kHz, or at 16 kHz if a wide-band codec was negotiated when the
-//! recording began: one format for all calls, whatever codecs meet in them. A packet stands where
+//! recording began, whatever codecs meet in the call; they become a WAV file or Ogg/Opus. A packet stands where
 //! its RTP timestamp says, held to its arrival so that no clock drifts away; what is missing is
 //! silence, and so is a pause.
 //!
 //! The worker copies payloads into chunks and never waits: chunks go to a thread of their own,
 //! which decodes, mixes and writes. If that falls behind, packets are left out and the recording
-//! is reported as damaged. A file is called `NAME-PART.wav.part` while it grows and is renamed when
+//! is reported as damaged. A file is called `NAME-PART.wav.part` (or `.opus.part`) while it grows and is renamed when
 //! it is finished; what a killed process left is repaired and renamed by the next start.
 
 mod file;
 mod mixer;
+mod repair;
 mod tap;
 mod writer;
 
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use audio::Codec;
 
+pub use repair::recording_length_ms;
 pub(crate) use tap::{Switch, Tap};
 pub(crate) use writer::{Recorder, Start};
 
@@ -43,6 +45,38 @@ impl RecordingOptions {
             name: name.into(),
             first_part: 1,
         }
+    }
+}
+
+/// What the file of a recording is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecordingFormat {
+    /// WAV, 16 bit linear: 115 MB for an hour at 8 kHz.
+    #[default]
+    Wav,
+    /// Ogg/Opus, a stream for each side: 18 MB for an hour at most, for some computing.
+    Opus,
+}
+
+impl RecordingFormat {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Wav, Self::Opus];
+
+    /// What its files are called at the end, without the dot.
+    #[must_use]
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Wav => "wav",
+            Self::Opus => "opus",
+        }
+    }
+
+    /// By the name of a file; WAV if it says nothing.
+    fn of(name: &str) -> Self {
+        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+        let mut all = Self::ALL.into_iter();
+        let known = all.find(|format| format.extension() == extension);
+        known.unwrap_or_default()
     }
 }
 
@@ -91,7 +125,7 @@ pub(crate) struct Running {
 }
 
 /// The file of a part.
-pub(crate) fn file_name(name: &str, part: u16) -> String {
+pub(crate) fn file_name(name: &str, part: u16, format: RecordingFormat) -> String {
     let kept = name.chars().take(NAME_MAX).map(|c| match c {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' => c,
         '.' => '.',
@@ -99,25 +133,29 @@ pub(crate) fn file_name(name: &str, part: u16) -> String {
     });
     let name: String = kept.collect();
     let name = name.trim_start_matches('.');
-    format!("{name}-{part}.wav")
+    format!("{name}-{part}.{}", format.extension())
 }
 
 fn channel(side: Side) -> usize {
     side as usize
 }
 
+/// What a file is called until it is finished, behind its name.
+const UNFINISHED: &str = ".part";
 /// Characters of a name; file systems allow 255 bytes with what is added.
 const NAME_MAX: usize = 200;
 
 #[cfg(test)]
 mod tests {
-    use super::file_name;
+    use super::{RecordingFormat, file_name};
 
     #[test]
     fn no_name_leads_out_of_the_directory() {
-        assert_eq!(file_name("call_1", 2), "call_1-2.wav");
-        assert_eq!(file_name("../../etc/passwd", 1), "_.._etc_passwd-1.wav");
-        assert_eq!(file_name("a b@c", 1), "a_b_c-1.wav");
-        assert!(file_name(&"x".repeat(1_000), 65_535).len() < 255);
+        let wav = |name: &str, part| file_name(name, part, RecordingFormat::Wav);
+        assert_eq!(wav("call_1", 2), "call_1-2.wav");
+        assert_eq!(wav("../../etc/passwd", 1), "_.._etc_passwd-1.wav");
+        assert_eq!(wav("a b@c", 1), "a_b_c-1.wav");
+        let long = file_name(&"x".repeat(1_000), 65_535, RecordingFormat::Opus);
+        assert!(long.ends_with("-65535.opus") && long.len() < 250);
     }
 }

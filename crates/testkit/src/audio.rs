@@ -3,8 +3,9 @@
 use std::f64::consts::TAU;
 use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// Samples per second of all audio here.
 pub(crate) const SAMPLE_RATE_HZ: u32 = 8_000;
@@ -73,6 +74,31 @@ pub fn read_wav(path: &Path) -> Result<Vec<i16>> {
         .iter()
         .map(|&pair| i16::from_le_bytes(pair))
         .collect())
+}
+
+/// A stereo Ogg/Opus file as `opusdec` plays it, at 8 kHz, left and right; `opusinfo` has no
+/// complaint about it.
+///
+/// # Errors
+/// If there is one, or it cannot be played.
+pub fn decode_opus(path: &Path) -> Result<[Vec<i16>; 2]> {
+    let checked = Command::new("opusinfo").arg(path).output();
+    let checked = checked.context("starting opusinfo")?;
+    let said = [checked.stdout, checked.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let fine = checked.status.success() && !said.contains("WARNING") && !said.contains("ERROR");
+    ensure!(fine, "opusinfo says: {said}");
+    let played = Command::new("opusdec")
+        .args(["--quiet", "--rate", "8000", "--no-dither"])
+        .arg(path)
+        .arg("-")
+        .output()
+        .context("starting opusdec")?;
+    ensure!(played.status.success(), "opusdec cannot play it");
+    // To its standard output it writes samples without a header.
+    let samples = played.stdout.as_chunks().0.iter();
+    let samples: Vec<i16> = samples.map(|&pair| i16::from_le_bytes(pair)).collect();
+    Ok([0, 1].map(|channel| samples.iter().skip(channel).step_by(2).copied().collect()))
 }
 
 /// The frequency most of the power lies at, to 20 Hz; `None` for silence and for

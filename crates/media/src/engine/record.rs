@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::session::Session;
 use super::{Engine, MediaError, Side};
 use crate::full::Place;
-use crate::recording::{self, RecordingOptions, Running, Start, Switch, Tap};
+use crate::recording::{self, RecordingFormat, RecordingOptions, Running, Start, Switch, Tap};
 
 impl Engine {
     /// Records what both sides say, until [`Engine::stop_recording`] or the end of the session;
@@ -33,10 +33,12 @@ impl Engine {
         let stream = session.voice().ok_or(MediaError::NoAudio)?;
         let parts = u16::try_from(session.recordings.len()).unwrap_or(u16::MAX);
         let part = options.first_part.saturating_add(parts);
-        let file = recording::file_name(&options.name, part);
+        let format = self.config.recording_format;
+        let file = recording::file_name(&options.name, part, format);
         let (number, queue) = recorder.begin(Start {
             session: id,
             file: file.clone(),
+            format,
             sample_rate_hz: session.recording_rate_hz(stream),
             codecs: session.codecs(stream),
         });
@@ -75,6 +77,11 @@ impl Engine {
         }
         self.set_stage(session, stream, Place::Record, None);
         Ok(())
+    }
+
+    /// What files of recordings that begin from now on are.
+    pub fn set_recording_format(&mut self, format: RecordingFormat) {
+        self.config.recording_format = format;
     }
 
     fn running(&self, session: u64) -> Result<&Running, MediaError> {

@@ -11,10 +11,10 @@ use std::thread::{self, JoinHandle};
 use audio::{Codec, Decoder};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-use super::file::{self, WavFile};
+use super::file::RecordingFile;
 use super::mixer::{Mixer, Piece};
 use super::tap::{self, Queue};
-use super::{Codecs, Recorded, RecordingOutcome, channel};
+use super::{Codecs, Recorded, RecordingFormat, RecordingOutcome, channel, repair};
 
 /// The writer, as the engine sees it.
 #[derive(Debug)]
@@ -53,6 +53,7 @@ pub(super) enum Message {
 pub(crate) struct Start {
     pub(crate) session: u64,
     pub(crate) file: String,
+    pub(crate) format: RecordingFormat,
     pub(crate) sample_rate_hz: u32,
     pub(crate) codecs: Codecs,
 }
@@ -146,7 +147,7 @@ struct Recording {
     decoders: [Option<Decoder>; 2],
     now_us: u64,
     /// Why there is no file any more.
-    file: Result<WavFile, String>,
+    file: Result<RecordingFile, String>,
     length_ms: u64,
 }
 
@@ -174,7 +175,7 @@ impl Writer {
     }
 
     fn repair(&self) {
-        let found = prepare(&self.dir).and_then(|()| file::repair(&self.dir));
+        let found = prepare(&self.dir).and_then(|()| repair::repair(&self.dir));
         let found = found.unwrap_or_else(|error| {
             tracing::error!(dir = %self.dir.display(), %error, "recordings cannot be kept there");
             Vec::new()
@@ -194,8 +195,10 @@ impl Writer {
     }
 
     fn begin(&mut self, id: u64, start: Start) {
-        let made = prepare(&self.dir)
-            .and_then(|()| WavFile::create(&self.dir, &start.file, start.sample_rate_hz));
+        let made = prepare(&self.dir).and_then(|()| {
+            let (format, rate_hz) = (start.format, start.sample_rate_hz);
+            RecordingFile::create(&self.dir, &start.file, format, rate_hz)
+        });
         let recording = Recording {
             start,
             mixer: None,
@@ -313,7 +316,7 @@ impl Recording {
 
     fn finish(&mut self, missing_packets: u64) -> RecordingOutcome {
         let file = std::mem::replace(&mut self.file, Err(String::new()));
-        match file.map(WavFile::finish) {
+        match file.map(RecordingFile::finish) {
             Ok(Err(error)) => failed(&error),
             _ if missing_packets > 0 => RecordingOutcome::Damaged { missing_packets },
             _ => RecordingOutcome::Finished,

@@ -10,6 +10,7 @@ mod play;
 mod ports;
 mod quality;
 mod recording;
+mod recording_opus;
 mod recording_ways;
 mod relay;
 mod reports;

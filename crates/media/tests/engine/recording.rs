@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use audio::{Wav, WavWriter, g711};
 use media::{
-    AddressFamily, Engine, EngineConfig, MediaEvent, Recorded, RecordingOptions, RecordingOutcome,
-    Side,
+    AddressFamily, Engine, EngineConfig, MediaEvent, Recorded, RecordingFormat, RecordingOptions,
+    RecordingOutcome, Side,
 };
 
 use crate::peer::{PCMA, Peer, SESSION, config, from, rtp_address};
@@ -25,9 +25,14 @@ struct Call {
 }
 
 pub(crate) fn engine(dir: &Path) -> (Engine, Receiver<()>) {
+    engine_for(dir, RecordingFormat::Wav)
+}
+
+pub(crate) fn engine_for(dir: &Path, format: RecordingFormat) -> (Engine, Receiver<()>) {
     let (woken, wakes) = mpsc::channel();
     let config = EngineConfig {
         recordings: Some(dir.to_owned()),
+        recording_format: format,
         ..config()
     };
     let engine = Engine::new(config, move || {
