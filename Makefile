@@ -27,6 +27,7 @@ install: ## Put `tandem` on the PATH, into cargo's bin directory
 test: ## Install the test peers, then run every check and test
 	@tests/install-peers $(BUILD_NEEDS) $(TEST_PEERS)
 	@command -v npm >/dev/null || tests/install-peers nodejs npm
+	@CARGO="$(CARGO)" tests/install-s3-server
 	$(CARGO) xtask ci
 
 bench: ## Measure beside Kamailio and rtpengine; BENCH_ARGS="call --quick" chooses

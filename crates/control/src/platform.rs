@@ -79,7 +79,7 @@ pub trait Platform: Send + Sync + 'static {
     /// Sources whose packets are dropped.
     fn bans(&self) -> Reply<'_, Vec<Ban>>;
 
-    /// Files of recordings, the latest first.
+    /// Recordings, here or in the store, the latest first.
     fn recordings(&self) -> Reply<'_, Vec<Recording>>;
 
     /// Lifts a ban; false if there is none.
@@ -350,13 +350,17 @@ pub struct PlatformEvent {
     pub data: serde_json::Value,
 }
 
-/// A file of a recording.
+/// A recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Recording {
     /// Its name: the call, and which part of its recording it is.
     pub file: String,
     /// Whether it is finished; one that is not is being written.
     pub finished: bool,
+    /// Whether the file is on this machine.
+    pub here: bool,
+    /// Where the store of recordings has it, `s3://bucket/name`; null if it has it not.
+    pub location: Option<String>,
     /// How large it is.
     pub bytes: u64,
     /// How long it is in milliseconds.

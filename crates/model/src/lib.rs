@@ -12,6 +12,7 @@ mod id;
 mod live;
 mod media_server;
 mod number;
+mod recording;
 mod route;
 mod settings;
 mod snapshot;
@@ -34,6 +35,7 @@ pub use live::{
 };
 pub use media_server::MediaServer;
 pub use number::{Number, NumberTarget};
+pub use recording::{AfterUpload, BucketAddressing, RecordingFormat, RecordingStore};
 pub use route::{Rewrite, Route};
 pub use settings::{DigestOffer, KeepAlive, MediaMode, Overflow, Settings};
 pub use snapshot::Snapshot;

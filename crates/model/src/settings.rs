@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::validate::Checks;
-use crate::{FieldError, LimitSpec, Validate};
+use crate::{FieldError, LimitSpec, RecordingFormat, RecordingStore, Validate};
 
 /// What applies where no record says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -49,6 +49,10 @@ pub struct Settings {
     pub verify_bindings: bool,
     /// For how many days CDRs are kept; 0 for ever.
     pub cdr_retention_days: u16,
+    /// What the files of recordings are.
+    pub recording_format: RecordingFormat,
+    /// Where finished recordings are taken.
+    pub recording_store: RecordingStore,
 }
 
 impl Default for Settings {
@@ -76,6 +80,8 @@ impl Default for Settings {
             keep_alive_interval_s: 30,
             verify_bindings: true,
             cdr_retention_days: 0,
+            recording_format: RecordingFormat::default(),
+            recording_store: RecordingStore::default(),
         }
     }
 }
@@ -86,6 +92,7 @@ impl Validate for Settings {
         checks.host("domain", &self.domain);
         checks.nested("limits", &self.limits);
         checks.nested("overflow", &self.overflow);
+        checks.nested("recording_store", &self.recording_store);
         checks.range(
             "call_duration_max_s",
             self.call_duration_max_s.into(),

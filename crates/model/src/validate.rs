@@ -143,6 +143,15 @@ impl Checks {
         );
     }
 
+    /// What follows the scheme of a URL without a path; `None`: there is no scheme.
+    pub(crate) fn host_port_of_url(&mut self, field: &str, host: Option<&str>) {
+        self.require(
+            host.is_some_and(is_host_port),
+            field,
+            "https://host[:port] or http://host[:port] is accepted, an IPv6 address in brackets",
+        );
+    }
+
     /// Takes over the complaints about a part of the record.
     pub(crate) fn nested(&mut self, field: &str, part: &impl Validate) {
         for error in part.validate() {

@@ -4,11 +4,11 @@ use core::fmt::Debug;
 
 use ipnet::IpNet;
 use model::{
-    Account, AccountId, ApiToken, CallId, Carrier, CarrierId, Cdr, CdrLegMedia, CdrOutcome,
-    Customer, CustomerAuth, CustomerId, Device, DeviceId, DigestOffer, DigestSecret, EndedBy,
-    Forking, Gateway, GatewayId, IdError, KeepAlive, LimitSpec, MediaMode, Number, NumberId,
-    NumberTarget, OutboundAuth, Overflow, Rewrite, Role, Route, RouteId, Settings, TokenId,
-    TransportSpec, User, UserId,
+    Account, AccountId, AfterUpload, ApiToken, BucketAddressing, CallId, Carrier, CarrierId, Cdr,
+    CdrLegMedia, CdrOutcome, Customer, CustomerAuth, CustomerId, Device, DeviceId, DigestOffer,
+    DigestSecret, EndedBy, Forking, Gateway, GatewayId, IdError, KeepAlive, LimitSpec, MediaMode,
+    Number, NumberId, NumberTarget, OutboundAuth, Overflow, RecordingFormat, RecordingStore,
+    Rewrite, Role, Route, RouteId, Settings, TokenId, TransportSpec, User, UserId,
 };
 use proptest::prelude::*;
 use serde::Serialize;
@@ -183,7 +183,9 @@ proptest! {
         short in any::<[u16; 5]>(),
         flag: bool,
         limits in limits(),
+        texts in any::<(Option<String>, [String; 3])>(),
     ) {
+        let (endpoint, [bucket, region, prefix]) = texts;
         survives(&Settings {
             domain,
             digest: DigestOffer::Both,
@@ -204,6 +206,15 @@ proptest! {
             keep_alive_interval_s: short[3],
             verify_bindings: flag,
             cdr_retention_days: short[4],
+            recording_format: if flag { RecordingFormat::Wav } else { RecordingFormat::Opus },
+            recording_store: RecordingStore {
+                endpoint,
+                bucket,
+                region,
+                addressing: if flag { BucketAddressing::Path } else { BucketAddressing::Host },
+                prefix,
+                after_upload: if flag { AfterUpload::Keep } else { AfterUpload::Delete },
+            },
         })?;
     }
 

@@ -22,6 +22,7 @@ use crate::media_options;
 use crate::media_servers::MediaLink;
 use crate::quality::Quality;
 use crate::recording::{self, Outcomes};
+use crate::uploads::{Uploaded, Uploads};
 use crate::visit::Visit;
 
 /// Bits of a media session's number that are the key of its call.
@@ -43,6 +44,8 @@ pub(crate) struct SwitchHost {
     pub(crate) quality: Quality,
     /// Recordings that ended.
     pub(crate) recordings: Outcomes,
+    /// Where they are taken from then on.
+    pub(crate) uploads: Uploads,
     /// Entries the journal had no room for.
     pub(crate) entries_lost: u64,
     /// Signs of life among the entries of the journal.
@@ -55,6 +58,7 @@ impl SwitchHost {
         engine: Engine,
         live: Box<dyn LiveStore>,
         (media_link, media_said): (MediaLink, Receiver<MediaOutput>),
+        uploads: Uploads,
         visits: Receiver<Visit>,
         events: broadcast::Sender<PlatformEvent>,
     ) -> Self {
@@ -70,6 +74,7 @@ impl SwitchHost {
             event_sequence: 0,
             quality: Quality::default(),
             recordings: Outcomes::default(),
+            uploads,
             entries_lost: 0,
             heartbeats: 0,
         }
@@ -219,6 +224,7 @@ impl SwitchHost {
                 MediaEvent::Recorded(recorded) => {
                     recording::log(&recorded);
                     self.recordings.record(&recorded.outcome);
+                    self.uploads.look();
                     self.announce(now, || recording::describe(&recorded));
                 }
             }
@@ -242,6 +248,10 @@ impl SwitchHost {
             let (topic, data) = describe(event);
             (topic, name_of(event), data)
         });
+    }
+
+    pub(crate) fn tell_upload(&mut self, now: Time, uploaded: &Uploaded) {
+        self.announce(now, || recording::describe_upload(uploaded));
     }
 
     /// Tells those who watch, if anybody does: topic, name and data.

@@ -24,9 +24,11 @@ mod recording;
 mod retention;
 mod signals;
 mod up;
+mod uploads;
 mod visit;
 
-pub use ::media::KernelPath;
+pub use ::media::{KernelPath, RecordingFormat};
 pub use media::{MediaOptions, Ready, RtpInterface, media};
+pub use model::{AfterUpload, BucketAddressing, RecordingStore, Validate};
 pub use options::UpOptions;
 pub use up::up;

@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use ipnet::IpNet;
-use media::{EngineConfig, Interface, KernelPath, NamedInterface};
+use media::{EngineConfig, Interface, KernelPath, NamedInterface, RecordingFormat};
 use media_server::{Config, MediaServer};
+use model::RecordingStore;
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::uploads::{Keys, Uploads};
 
 /// How a media server runs as a process.
 #[derive(Clone, Debug)]
@@ -42,6 +45,12 @@ pub struct MediaOptions {
     pub media_timeout: Duration,
     /// Where recordings go.
     pub recordings: Option<PathBuf>,
+    /// What their files are.
+    pub recording_format: RecordingFormat,
+    /// Where they are taken from there.
+    pub recording_store: RecordingStore,
+    /// The file of its keys, if the environment has none.
+    pub recording_keys: PathBuf,
     /// How long the calls there are may go on after SIGTERM; zero: not at all.
     pub drain: Duration,
     /// Whether one line of JSON on standard output says that it is ready, and where.
@@ -75,6 +84,8 @@ pub enum Ready {
 /// A port, an address or a thread could not be had.
 pub fn media(options: MediaOptions) -> Result<()> {
     let (drain, ready) = (options.drain, options.ready);
+    // It ends with the process, in the middle of a file if need be.
+    let _uploads = start_uploads(&options)?;
     let config = config(options)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -114,12 +125,25 @@ pub fn media(options: MediaOptions) -> Result<()> {
     })
 }
 
+/// `None` without a directory of recordings.
+fn start_uploads(options: &MediaOptions) -> Result<Option<Uploads>> {
+    let Some(recordings) = options.recordings.clone() else {
+        return Ok(None);
+    };
+    let keys = Keys::EnvironmentOr(options.recording_keys.clone());
+    // The log has it already.
+    let uploads = Uploads::start(recordings, keys, UPLOADS_LOOK, |_| {})?;
+    uploads.configure(&options.recording_store);
+    Ok(Some(uploads))
+}
+
 fn config(options: MediaOptions) -> Result<Config> {
     let (first, last) = options.rtp_ports;
     let mut engine = EngineConfig::new(first..=last);
     engine.workers = options.workers;
     engine.kernel = options.kernel;
     engine.recordings = options.recordings;
+    engine.recording_format = options.recording_format;
     engine.inactivity = Some(options.media_timeout).filter(|timeout| !timeout.is_zero());
     for interface in options.interfaces {
         add_interface(&mut engine, interface)?;
@@ -201,5 +225,7 @@ fn announce(server: &MediaServer, ready: Ready) -> Result<()> {
     Ok(())
 }
 
+/// Between two looks for recordings to upload.
+const UPLOADS_LOOK: Duration = Duration::from_secs(2);
 /// Between two looks at whether the last session has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(200);

@@ -1,6 +1,7 @@
 //! `/metrics`: everything measured, in Prometheus text format 0.0.4.
 
 use std::fmt::{Display, Write as _};
+use std::sync::atomic::Ordering::Relaxed;
 
 use clock::Time;
 use limits::{EntityId, EntityKind, LimitKind};
@@ -302,7 +303,28 @@ fn media(out: &mut Page, host: &SwitchHost) {
     ] {
         out.line(name, &[("outcome", outcome)], count);
     }
+    uploads(out, host);
     quality(out, host);
+}
+
+/// Of recordings that are taken to a store.
+fn uploads(out: &mut Page, host: &SwitchHost) {
+    let figures = &host.uploads.figures;
+    let name = "tandem_recording_uploads_total";
+    out.head(
+        name,
+        "counter",
+        "Attempts to take a recording to the store, by how they ended",
+    );
+    for (outcome, count) in [("uploaded", &figures.uploaded), ("failed", &figures.failed)] {
+        out.line(name, &[("outcome", outcome)], count.load(Relaxed));
+    }
+    let name = "tandem_recording_uploaded_bytes_total";
+    let help = "Bytes of recordings that the store has confirmed";
+    out.one(name, "counter", help, figures.uploaded_bytes.load(Relaxed));
+    let name = "tandem_recordings_waiting";
+    let help = "Finished recordings that the store has not got yet";
+    out.one(name, "gauge", help, figures.waiting.load(Relaxed));
 }
 
 /// Of the calls that ended.

@@ -294,6 +294,9 @@ impl Platform for NodePlatform {
         Box::pin(self.visitor.ask(move |now, machine, host| {
             let inactivity = up::inactivity(&snapshot.settings);
             host.engine.set_inactivity(inactivity);
+            let format = up::recording_format(&snapshot.settings);
+            host.engine.set_recording_format(format);
+            host.uploads.configure(&snapshot.settings.recording_store);
             host.media_link.configure(&snapshot.media_servers);
             machine.switch.configure(now, snapshot);
         }))

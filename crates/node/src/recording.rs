@@ -1,13 +1,15 @@
 //! What becomes of recordings: the log, events and metrics.
 
+use std::collections::HashMap;
 use std::fs::{self, DirEntry};
-use std::io::Read as _;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use control::Recording;
 use media::{Recorded, RecordingOutcome};
 use serde_json::{Value, json};
+
+use crate::uploads::{Queue, Receipt, Uploaded};
 
 /// Recordings that ended, by how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,35 +74,57 @@ pub(crate) fn describe(recorded: &Recorded) -> (&'static str, &'static str, Valu
     ("recordings", name, data)
 }
 
-/// The files in a directory of recordings, the latest first; none if it cannot be read.
+/// The event of an attempt to upload: its topic, its name and what it says.
+pub(crate) fn describe_upload(uploaded: &Uploaded) -> (&'static str, &'static str, Value) {
+    let (name, location, reason) = match &uploaded.result {
+        Ok(location) => ("recording.uploaded", Some(location), None),
+        Err(reason) => ("recording.upload_failed", None, Some(reason)),
+    };
+    let data = json!({ "file": uploaded.file, "location": location, "reason": reason });
+    ("recordings", name, data)
+}
+
+/// The recordings of a directory, here or in the store, the latest first; none if it cannot be
+/// read.
 pub(crate) fn list(dir: &Path) -> Vec<Recording> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let mut found: Vec<Recording> = entries.filter_map(|entry| recording(&entry)).collect();
+    let receipts = Queue::new(dir.to_owned()).receipts();
+    let mut receipts: HashMap<String, Receipt> = receipts.into_iter().collect();
+    for recording in &mut found {
+        let receipt = receipts.remove(&recording.file);
+        recording.location = receipt.map(|receipt| receipt.location);
+    }
+    found.extend(receipts.into_iter().map(elsewhere));
     found.sort_by(|a, b| (b.changed_us, &b.file).cmp(&(a.changed_us, &a.file)));
     found
 }
 
+/// A recording that the store alone has.
+fn elsewhere((file, receipt): (String, Receipt)) -> Recording {
+    Recording {
+        file,
+        finished: true,
+        here: false,
+        location: Some(receipt.location),
+        bytes: receipt.bytes,
+        length_ms: receipt.length_ms,
+        changed_us: receipt.changed_us,
+    }
+}
+
 fn recording(entry: &DirEntry) -> Option<Recording> {
     let name = entry.file_name().into_string().ok()?;
-    let metadata = entry.metadata().ok()?;
+    let metadata = entry.metadata().ok().filter(fs::Metadata::is_file)?;
     let unfinished = name.strip_suffix(".part").map(str::to_owned);
     let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
     Some(Recording {
         finished: unfinished.is_none(),
         file: unfinished.unwrap_or(name),
+        here: true,
+        location: None,
         bytes: metadata.len(),
-        length_ms: length_ms(&entry.path(), metadata.len()).unwrap_or(0),
+        length_ms: media::recording_length_ms(&entry.path()).unwrap_or(0),
         changed_us: u64::try_from(changed.as_micros()).ok()?,
     })
 }
-
-/// By the bytes per second that the header gives; files of ours have a header of 44 bytes.
-fn length_ms(path: &Path, bytes: u64) -> Option<u64> {
-    let mut head = [0; HEADER_BYTES];
-    fs::File::open(path).ok()?.read_exact(&mut head).ok()?;
-    let rate = u32::from_le_bytes([head[28], head[29], head[30], head[31]]);
-    let data = bytes.saturating_sub(HEADER_BYTES as u64);
-    (data * 1_000).checked_div(u64::from(rate))
-}
-
-const HEADER_BYTES: usize = 44;

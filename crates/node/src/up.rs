@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clock::Time;
 use control::Control;
-use media::{Engine, EngineConfig, Interface};
+use media::{Engine, EngineConfig, Interface, RecordingFormat};
 use net::{Net, Shard};
 use serde_json::json;
 use store::journal::{Journal, JournalConfig, Shipper, ShipperThread};
@@ -25,6 +25,7 @@ use crate::media_servers::MediaLink;
 use crate::platform::NodePlatform;
 use crate::retention::Retention;
 use crate::signals::Signals;
+use crate::uploads::{Keys, Uploaded, Uploads};
 use crate::visit::Visitor;
 use crate::{UpOptions, addresses, certificate, first_start, listeners};
 
@@ -32,6 +33,9 @@ use crate::{UpOptions, addresses, certificate, first_start, listeners};
 const EVENTS_MAX: usize = 4_096;
 /// Between two looks of the shipper at the journal.
 const SHIP_INTERVAL: Duration = Duration::from_millis(500);
+/// Between two looks for recordings to upload while none ends here: the operator may have put
+/// some there.
+const UPLOADS_LOOK: Duration = Duration::from_secs(60);
 
 /// Runs the platform until SIGINT or SIGTERM.
 ///
@@ -117,11 +121,13 @@ fn start_node(
     let (media_link, media_said) = MediaLink::start(random()?, net.clock(), net.waker())?;
     media_link.configure(&switch.snapshot().media_servers);
     let media = (media_link.clone(), media_said);
+    let uploads = start_uploads(data, &switch.snapshot().settings, &visitor)?;
     let host = SwitchHost::new(
         journal,
         engine,
         Box::new(live),
         media,
+        uploads,
         visits,
         events.clone(),
     );
@@ -170,6 +176,7 @@ fn start_engine(options: &UpOptions, settings: &model::Settings, net: &Net) -> R
     let (first, last) = options.rtp_ports;
     let mut config = EngineConfig::new(first..=last);
     config.recordings = Some(options.data.join("recordings"));
+    config.recording_format = recording_format(settings);
     let interface = |bind: IpAddr| Interface {
         bind,
         advertised: addresses::advertised(options, bind),
@@ -196,6 +203,26 @@ fn start_engine(options: &UpOptions, settings: &model::Settings, net: &Net) -> R
     config.kernel = options.kernel;
     let waker = net.waker();
     Engine::new(config, move || waker.wake()).context("the media engine did not start")
+}
+
+fn start_uploads(data: &Data, settings: &model::Settings, visitor: &Visitor) -> Result<Uploads> {
+    let visitor = visitor.clone();
+    let told = move |uploaded: Uploaded| {
+        // When the switch is gone, nobody watches.
+        let _ = visitor.tell(move |now, _, host| host.tell_upload(now, &uploaded));
+    };
+    let keys = Keys::EnvironmentOr(data.path("s3-keys.json"));
+    let uploads = Uploads::start(data.path("recordings"), keys, UPLOADS_LOOK, told)?;
+    uploads.configure(&settings.recording_store);
+    Ok(uploads)
+}
+
+/// What the files of recordings are to be.
+pub(crate) fn recording_format(settings: &model::Settings) -> RecordingFormat {
+    match settings.recording_format {
+        model::RecordingFormat::Wav => RecordingFormat::Wav,
+        model::RecordingFormat::Opus => RecordingFormat::Opus,
+    }
 }
 
 /// How long a side of a call may send no media.

@@ -39,6 +39,7 @@ mod number;
 mod output;
 mod ports;
 mod recording;
+mod recording_flags;
 mod records;
 mod registration;
 mod route;

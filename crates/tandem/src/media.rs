@@ -1,7 +1,6 @@
 //! `tandem media`: runs a media server alone until it is told to stop.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,6 +10,7 @@ use node::{MediaOptions, Ready, RtpInterface};
 use crate::failure::Failure;
 use crate::log::{self, LogFormat};
 use crate::ports;
+use crate::recording_flags::RecordingFlags;
 use crate::up::Kernel;
 
 /// What a media server runs with.
@@ -56,9 +56,8 @@ pub(crate) struct MediaFlags {
     /// After how long without a packet of either side a call is given up, in seconds; 0: never
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     media_timeout: u32,
-    /// Where recordings are written; without it there are none
-    #[arg(long, value_name = "FOLDER")]
-    recordings: Option<PathBuf>,
+    #[command(flatten)]
+    recording: RecordingFlags,
     /// How long calls may go on after SIGTERM, in seconds; the server stops when the last has ended
     #[arg(long, default_value_t = 0, value_name = "SECONDS")]
     drain: u32,
@@ -91,7 +90,10 @@ pub(crate) fn run(flags: &MediaFlags) -> Result<(), Failure> {
         sessions_max: flags.sessions,
         delete_delay: seconds(flags.delete_delay),
         media_timeout: seconds(flags.media_timeout),
-        recordings: flags.recordings.clone(),
+        recordings: flags.recording.recordings.clone(),
+        recording_format: flags.recording.recording_format.into(),
+        recording_store: flags.recording.store()?,
+        recording_keys: flags.recording.recording_keys.clone(),
         drain: seconds(flags.drain),
         ready: if flags.json {
             Ready::Said

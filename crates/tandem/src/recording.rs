@@ -26,6 +26,7 @@ pub(crate) fn run(global: &Global, command: &RecordingCommand) -> Result<(), Fai
                 ("MILLISECONDS", "length_ms"),
                 ("BYTES", "bytes"),
                 ("CHANGED", "changed_us"),
+                ("LOCATION", "location"),
             ];
             let items = answer["items"].as_array();
             output::list(global, items.map_or(&[], Vec::as_slice), &columns)

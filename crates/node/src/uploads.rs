@@ -1,0 +1,264 @@
+//! Takes finished recordings to an S3-compatible store.
+//!
+//! The directory of recordings is the queue: what lies in it under its own name and has no receipt
+//! is yet to be taken there. A receipt is written when the store has confirmed a file, and only
+//! then may the file go; so a process may be killed at any moment, and at worst a file is sent
+//! twice. While the store cannot be reached, or refuses us, it is asked again at growing
+//! intervals, for as long as it takes.
+
+mod bucket;
+mod queue;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use model::{AfterUpload, RecordingStore};
+
+pub(crate) use bucket::{Keys, UploadError};
+use bucket::{Remote, Sent};
+pub(crate) use queue::{Queue, Receipt};
+
+/// The thread that uploads. It ends with its last handle, in the middle of a file if need be.
+#[derive(Clone, Debug)]
+pub(crate) struct Uploads {
+    orders: Sender<Order>,
+    pub(crate) figures: Arc<Figures>,
+}
+
+/// What became of the files so far.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) uploaded: AtomicU64,
+    pub(crate) uploaded_bytes: AtomicU64,
+    /// Attempts that failed.
+    pub(crate) failed: AtomicU64,
+    /// Files that are not there yet.
+    pub(crate) waiting: AtomicU64,
+}
+
+/// What became of one attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct Uploaded {
+    pub(crate) file: String,
+    /// Where it is now, or why it is not.
+    pub(crate) result: Result<String, String>,
+}
+
+enum Order {
+    Configure(Box<RecordingStore>),
+    Look,
+}
+
+impl Uploads {
+    /// Starts the thread for a directory of recordings, which it looks at when it is told to, and
+    /// by itself after `idle`. `told` hears of each attempt, on the thread.
+    pub(crate) fn start(
+        recordings: PathBuf,
+        keys: Keys,
+        idle: Duration,
+        told: impl Fn(Uploaded) + Send + 'static,
+    ) -> Result<Self> {
+        let (orders_in, orders) = unbounded();
+        let figures = Arc::new(Figures::default());
+        let uploader = Uploader {
+            orders,
+            queue: Queue::new(recordings),
+            keys,
+            idle,
+            told: Box::new(told),
+            figures: Arc::clone(&figures),
+            store: RecordingStore::default(),
+            pause: Duration::ZERO,
+            resumes_at: Instant::now(),
+        };
+        thread::Builder::new()
+            .name("uploads".into())
+            .spawn(move || uploader.run())
+            .context("no thread for uploads")?;
+        Ok(Self {
+            orders: orders_in,
+            figures,
+        })
+    }
+
+    /// Where files go from now on; what waits is tried at once.
+    pub(crate) fn configure(&self, store: &RecordingStore) {
+        self.tell(Order::Configure(Box::new(store.clone())));
+    }
+
+    /// A recording has been finished.
+    pub(crate) fn look(&self) {
+        self.tell(Order::Look);
+    }
+
+    fn tell(&self, order: Order) {
+        if self.orders.send(order).is_err() {
+            tracing::error!("the thread for uploads is gone");
+        }
+    }
+}
+
+struct Uploader {
+    orders: Receiver<Order>,
+    queue: Queue,
+    keys: Keys,
+    idle: Duration,
+    told: Box<dyn Fn(Uploaded) + Send>,
+    figures: Arc<Figures>,
+    store: RecordingStore,
+    /// After a failure: how long nothing is tried, and until when.
+    pause: Duration,
+    resumes_at: Instant,
+}
+
+/// What a look at the directory has come to.
+enum Round {
+    /// The store has everything.
+    Empty,
+    /// There is more, and the store goes along.
+    More,
+    /// A file stayed behind.
+    Failed,
+}
+
+impl Uploader {
+    fn run(mut self) {
+        let mut wait = self.idle;
+        loop {
+            match self.orders.recv_timeout(wait) {
+                Ok(order) => self.obey(order),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            while let Ok(order) = self.orders.try_recv() {
+                self.obey(order);
+            }
+            // A pause is a pause, however many recordings end in it.
+            let rest = self.resumes_at.saturating_duration_since(Instant::now());
+            wait = if rest.is_zero() { self.go_on() } else { rest };
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        if let Order::Configure(store) = order
+            && *store != self.store
+        {
+            self.store = *store;
+            self.pause = Duration::ZERO;
+            self.resumes_at = Instant::now();
+        }
+    }
+
+    /// Takes some of what waits to the store; how long to wait until the next look.
+    fn go_on(&mut self) -> Duration {
+        if self.store.endpoint.is_none() {
+            self.figures.waiting.store(0, Relaxed);
+            return self.idle;
+        }
+        match self.round() {
+            Round::Failed => {
+                self.pause = (self.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
+                self.resumes_at = Instant::now() + self.pause;
+                self.pause
+            }
+            Round::More => {
+                self.pause = Duration::ZERO;
+                Duration::ZERO
+            }
+            Round::Empty => {
+                self.pause = Duration::ZERO;
+                self.idle
+            }
+        }
+    }
+
+    fn round(&self) -> Round {
+        let waiting = match self.queue.waiting() {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                tracing::warn!(%error, "the directory of recordings cannot be read");
+                return Round::Failed;
+            }
+        };
+        self.figures.waiting.store(waiting.len() as u64, Relaxed);
+        let remote = self.keys.read();
+        let remote = remote.and_then(|keys| Remote::new(&self.store, keys));
+        let (mut uploaded, mut failed) = (0, false);
+        for file in waiting {
+            let result = match &remote {
+                Ok(remote) => self.upload(remote, &file),
+                Err(error) => Err(error.clone()),
+            };
+            match result {
+                Ok(location) => {
+                    self.say(&file, Ok(location));
+                    uploaded += 1;
+                }
+                Err(UploadError::Gone) => {}
+                Err(error) => {
+                    failed = true;
+                    self.say(&file, Err(error.to_string()));
+                    // What ails the store ails the next file, too.
+                    if !matches!(error, UploadError::Refused(_)) {
+                        break;
+                    }
+                }
+            }
+            if uploaded == ROUND_MAX {
+                return Round::More;
+            }
+        }
+        if failed { Round::Failed } else { Round::Empty }
+    }
+
+    fn upload(&self, remote: &Remote, file: &str) -> Result<String, UploadError> {
+        let path = self.queue.path(file);
+        let Sent { bytes, location } = remote.send(&path, file)?;
+        let keeps = self.store.after_upload == AfterUpload::Keep;
+        let receipt = Receipt::of(&path, location.clone(), bytes);
+        let confirmed = self.queue.confirm(file, &receipt);
+        let done = confirmed.and_then(|()| {
+            if keeps {
+                Ok(())
+            } else {
+                self.queue.remove(file)
+            }
+        });
+        done.map_err(|error| UploadError::Here(error.to_string()))?;
+        self.figures.uploaded_bytes.fetch_add(bytes, Relaxed);
+        Ok(location)
+    }
+
+    fn say(&self, file: &str, result: Result<String, String>) {
+        match &result {
+            Ok(location) => {
+                self.figures.uploaded.fetch_add(1, Relaxed);
+                self.figures.waiting.fetch_sub(1, Relaxed);
+                tracing::debug!(file, location, "uploaded");
+            }
+            Err(reason) => {
+                self.figures.failed.fetch_add(1, Relaxed);
+                tracing::warn!(
+                    file,
+                    reason,
+                    "a recording is not uploaded yet; it is tried again"
+                );
+            }
+        }
+        (self.told)(Uploaded {
+            file: file.to_owned(),
+            result,
+        });
+    }
+}
+
+/// Files uploaded between two looks at what the orders are.
+const ROUND_MAX: usize = 100;
+/// Between two attempts after a failure: twice as long each time.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(300);

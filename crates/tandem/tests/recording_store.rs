@@ -1,0 +1,204 @@
+//! Finished recordings and the store they are taken to: a real one, that is away or refuses, too.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use testkit::{Platform, PlatformOptions, S3Server, wait_for};
+
+fn platform() -> Result<Platform> {
+    Platform::start(env!("CARGO_BIN_EXE_tandem"))
+}
+
+/// A recording as an earlier call may have left it, of 8,000 samples a second.
+fn leave(platform: &Platform, name: &str, samples: usize) -> Result<Vec<u8>> {
+    let path = recordings(platform).join(name);
+    let samples: Vec<i16> = (0..samples).map(|n| (n % 997) as i16).collect();
+    testkit::write_wav(&path, &samples)?;
+    Ok(fs::read(path)?)
+}
+
+fn recordings(platform: &Platform) -> PathBuf {
+    let dir = platform.data().join("recordings");
+    fs::create_dir_all(&dir).expect("a directory");
+    dir
+}
+
+fn write_keys(platform: &Platform, keys: &Value) -> Result<()> {
+    Ok(fs::write(
+        platform.data().join("s3-keys.json"),
+        keys.to_string(),
+    )?)
+}
+
+/// A counter of uploads, by how they ended.
+fn uploads(platform: &Platform, outcome: &str) -> u64 {
+    let page = platform.rest().send("GET", "/metrics", None);
+    let page = page.expect("metrics").1;
+    let name = format!("tandem_recording_uploads_total{{outcome=\"{outcome}\"}} ");
+    let lines = page.as_str().unwrap_or_default().lines();
+    let mut found = lines.filter_map(|line| line.strip_prefix(&name));
+    found
+        .next()
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0)
+}
+
+fn listed(platform: &Platform) -> Vec<Value> {
+    platform.rest().list("/v1/recordings").unwrap_or_default()
+}
+
+#[test]
+fn a_store_that_is_away_gets_the_file_when_it_comes() -> Result<()> {
+    let mut server = S3Server::absent()?;
+    let platform = platform()?;
+    write_keys(&platform, &server.keys())?;
+    let first = leave(&platform, "call_1-1.wav", 8_000)?;
+    platform
+        .rest()
+        .change("/v1/settings", &server.settings("keep"))?;
+    wait_for("two attempts", || {
+        (uploads(&platform, "failed") >= 2).then_some(())
+    });
+    let found = listed(&platform);
+    assert_eq!(found[0]["location"], Value::Null, "{found:?}");
+    server.come()?;
+    let object = wait_for("the object", || server.object("calls/call_1-1.wav"));
+    assert!(object == first, "another file");
+    let found = wait_for("its location", || {
+        let found = listed(&platform);
+        found.first()?["location"].is_string().then_some(found)
+    });
+    let location = format!("s3://{}/calls/call_1-1.wav", server.bucket());
+    assert_eq!(found[0]["location"], location);
+    assert_eq!(
+        (&found[0]["here"], &found[0]["length_ms"]),
+        (&json!(true), &json!(1_000))
+    );
+
+    // It goes away again, and what comes meanwhile waits.
+    server.go();
+    leave(&platform, "call_2-1.wav", 800)?;
+    let delete = server.settings("delete");
+    platform.rest().change("/v1/settings", &delete)?;
+    wait_for("another attempt", || {
+        (uploads(&platform, "failed") >= 3).then_some(())
+    });
+    assert!(recordings(&platform).join("call_2-1.wav").exists());
+    server.come()?;
+    wait_for("the object", || server.object("calls/call_2-1.wav"));
+    wait_for("its end here", || {
+        let gone = !recordings(&platform).join("call_2-1.wav").exists();
+        gone.then_some(())
+    });
+    let found = listed(&platform);
+    let second = found.iter().find(|r| r["file"] == "call_2-1.wav");
+    let second = second.context("a recording that is elsewhere")?;
+    assert_eq!(
+        (&second["here"], &second["length_ms"]),
+        (&json!(false), &json!(100))
+    );
+    // What was to be kept when it was uploaded stays.
+    assert!(recordings(&platform).join("call_1-1.wav").exists());
+    assert_eq!(uploads(&platform, "uploaded"), 2);
+    Ok(())
+}
+
+#[test]
+fn wrong_keys_are_said_and_right_ones_need_no_restart() -> Result<()> {
+    let server = S3Server::start()?;
+    let platform = platform()?;
+    leave(&platform, "call_1-1.wav", 800)?;
+    platform
+        .rest()
+        .change("/v1/settings", &server.settings("delete"))?;
+    let says = |words: &str| {
+        wait_for(words, || {
+            platform.program().log().contains(words).then_some(())
+        })
+    };
+    says("no keys");
+    let mut keys = server.keys();
+    keys["secret_access_key"] = json!("wrong");
+    write_keys(&platform, &keys)?;
+    says("403 SignatureDoesNotMatch");
+    assert!(recordings(&platform).join("call_1-1.wav").exists());
+    assert_eq!(server.object("calls/call_1-1.wav"), None);
+    write_keys(&platform, &server.keys())?;
+    wait_for("the object", || server.object("calls/call_1-1.wav"));
+    // No key and no signature is in the log.
+    let log = platform.program().log();
+    assert!(
+        !log.contains("X-Amz") && !log.contains("a secret for the tests"),
+        "{log}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_refused() -> Result<()> {
+    let server = S3Server::absent()?;
+    let platform = platform()?;
+    write_keys(&platform, &server.keys())?;
+    leave(&platform, "call_1-1.wav", 800)?;
+    let mut settings = server.settings("delete");
+    let tls = platform.ready().sip.tls;
+    settings["recording_store"]["endpoint"] = json!(format!("https://{tls}"));
+    platform.rest().change("/v1/settings", &settings)?;
+    wait_for("the reason", || {
+        let log = platform.program().log();
+        log.contains("certificate").then_some(())
+    });
+    assert!(recordings(&platform).join("call_1-1.wav").exists());
+    Ok(())
+}
+
+#[test]
+fn a_killed_platform_loses_no_file_and_sends_the_rest_when_it_is_back() -> Result<()> {
+    let server = S3Server::start()?;
+    let mut platform = PlatformOptions::new(env!("CARGO_BIN_EXE_tandem")).start()?;
+    write_keys(&platform, &server.keys())?;
+    let names: Vec<String> = (0..150).map(|n| format!("call_{n}-1.wav")).collect();
+    let mut files = Vec::new();
+    for (n, name) in names.iter().enumerate() {
+        files.push(leave(&platform, name, 8_000 + n)?);
+    }
+    platform
+        .rest()
+        .change("/v1/settings", &server.settings("delete"))?;
+    let object = |name: &String| server.object(&format!("calls/{name}"));
+    for kill_after in [10, 60] {
+        wait_for("some objects", || {
+            let there = names.iter().filter(|name| object(name).is_some());
+            (there.count() >= kill_after).then_some(())
+        });
+        platform.kill_9();
+        for (name, file) in names.iter().zip(&files) {
+            let here = fs::read(recordings(&platform).join(name)).ok();
+            let there = object(name);
+            assert!(here.or(there).as_ref() == Some(file), "{name} is lost");
+        }
+        platform.restart()?;
+    }
+    wait_for("all objects", || {
+        names
+            .iter()
+            .all(|name| object(name).is_some())
+            .then_some(())
+    });
+    wait_for("their end here", || {
+        let left = names
+            .iter()
+            .filter(|name| recordings(&platform).join(name).exists());
+        (left.count() == 0).then_some(())
+    });
+    for (name, file) in names.iter().zip(&files) {
+        assert!(
+            object(name).as_ref() == Some(file),
+            "{name} is another file"
+        );
+    }
+    assert_eq!(listed(&platform).len(), names.len());
+    Ok(())
+}
