@@ -3,44 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use serde_json::Value;
-use testkit::{
-    Credentials, Peer, Platform, StreamPeer, authorization, session, wait_for, wait_for_within,
-};
+use testkit::{Credentials, Platform, StreamPeer, authorization, wait_for, wait_for_within};
 
 fn platform() -> Result<Platform> {
     Platform::start(env!("CARGO_BIN_EXE_tandem"))
-}
-
-fn peer(platform: &Platform) -> Result<Peer> {
-    Peer::new(platform.ready().sip.udp)
-}
-
-fn registrations(platform: &Platform) -> Vec<Value> {
-    platform
-        .rest()
-        .list("/v1/registrations")
-        .expect("the API lists registrations")
-}
-
-/// Calls alice from an unregistered bob, and hands over the caller.
-fn call_alice(platform: &Platform) -> Result<(Peer, String)> {
-    let bob = peer(platform)?;
-    let ready = platform.ready();
-    let uri = format!("sip:alice@{}", ready.domain);
-    let offer = session("127.0.0.1:40000".parse()?);
-    let from = format!(
-        "From: <sip:bob@{}>;tag=b{}",
-        ready.domain,
-        bob.address().port()
-    );
-    let first = bob.request("INVITE", &uri, &[&from], &offer);
-    bob.send(&first)?;
-    let refusal = bob.expect_status(407, "INVITE");
-    bob.send(bob.ack(&first, &refusal))?;
-    let invite = bob.answer_challenge(&ready.credentials("bob"), &first, &refusal, &[], &offer);
-    bob.send(&invite)?;
-    Ok((bob, invite))
 }
 
 /// Registers alice over a stream; no verification is needed, the connection is the proof.
@@ -58,7 +24,7 @@ fn register_over(stream: &mut StreamPeer, platform: &Platform) -> Result<()> {
     );
     stream.send(stream.request("REGISTER", &uri, &[&to, &answer], ""))?;
     stream.expect_status(200, "REGISTER");
-    assert_eq!(registrations(platform)[0]["routable"], true);
+    assert_eq!(platform.registrations()[0]["routable"], true);
     Ok(())
 }
 
@@ -69,7 +35,7 @@ fn a_lost_connection_takes_its_binding_along() -> Result<()> {
     register_over(&mut phone, &platform)?;
     drop(phone);
     wait_for_within(Duration::from_secs(2), "its removal", || {
-        registrations(&platform).is_empty().then_some(())
+        platform.registrations().is_empty().then_some(())
     });
     Ok(())
 }
@@ -80,14 +46,14 @@ fn a_call_comes_back_over_the_connection_of_the_registration() -> Result<()> {
     let sip = platform.ready().sip;
     for mut phone in [StreamPeer::tcp(sip.tcp)?, StreamPeer::websocket(sip.ws)?] {
         register_over(&mut phone, &platform)?;
-        let (bob, invite) = call_alice(&platform)?;
+        let (bob, invite) = platform.call("bob", "alice")?;
         let invited = phone.expect("INVITE", |m| m.method() == "INVITE");
         phone.send(bob.response(&invited, "486 Busy Here", "p", &[], ""))?;
         let busy = bob.expect_status(486, "INVITE");
         bob.send(bob.ack(&invite, &busy))?;
         drop(phone);
         wait_for("its removal", || {
-            registrations(&platform).is_empty().then_some(())
+            platform.registrations().is_empty().then_some(())
         });
     }
     Ok(())

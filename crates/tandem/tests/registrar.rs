@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use testkit::{Message, Peer, Platform, authorization, session, wait_for, wait_for_within};
+use testkit::{Message, Peer, Platform, authorization, wait_for, wait_for_within};
 
 fn platform() -> Result<Platform> {
     Platform::start(env!("CARGO_BIN_EXE_tandem"))
@@ -12,33 +12,6 @@ fn platform() -> Result<Platform> {
 
 fn peer(platform: &Platform) -> Result<Peer> {
     Peer::new(platform.ready().sip.udp)
-}
-
-fn registrations(platform: &Platform) -> Vec<Value> {
-    platform
-        .rest()
-        .list("/v1/registrations")
-        .expect("the API lists registrations")
-}
-
-/// Calls alice from an unregistered bob, and hands over the caller.
-fn call_alice(platform: &Platform) -> Result<(Peer, String)> {
-    let bob = peer(platform)?;
-    let ready = platform.ready();
-    let uri = format!("sip:alice@{}", ready.domain);
-    let offer = session("127.0.0.1:40000".parse()?);
-    let from = format!(
-        "From: <sip:bob@{}>;tag=b{}",
-        ready.domain,
-        bob.address().port()
-    );
-    let first = bob.request("INVITE", &uri, &[&from], &offer);
-    bob.send(&first)?;
-    let refusal = bob.expect_status(407, "INVITE");
-    bob.send(bob.ack(&first, &refusal))?;
-    let invite = bob.answer_challenge(&ready.credentials("bob"), &first, &refusal, &[], &offer);
-    bob.send(&invite)?;
-    Ok((bob, invite))
 }
 
 #[test]
@@ -81,7 +54,7 @@ fn an_interval_too_brief_is_refused_with_the_shortest() -> Result<()> {
     let answer = peer(&platform)?.register(platform.ready(), "alice", &["Expires: 10"])?;
     assert_eq!(answer.status(), Some(423));
     assert_eq!(answer.header("Min-Expires"), Some("60"));
-    assert!(registrations(&platform).is_empty());
+    assert!(platform.registrations().is_empty());
     Ok(())
 }
 
@@ -108,7 +81,7 @@ fn several_contacts_come_and_go_one_by_one_and_all_at_once() -> Result<()> {
     let gone = "Contact: <sip:desk@127.0.0.1:5999>;expires=0";
     let answer = phone.register(ready, "alice", &[gone])?;
     assert!(!format!("{answer:?}").contains("desk"), "{answer:?}");
-    assert_eq!(registrations(&platform).len(), 1);
+    assert_eq!(platform.registrations().len(), 1);
 
     let star = phone.register(ready, "alice", &["Contact: *", "Expires: 60"])?;
     assert_eq!(star.status(), Some(400), "a star goes with Expires: 0 only");
@@ -117,7 +90,7 @@ fn several_contacts_come_and_go_one_by_one_and_all_at_once() -> Result<()> {
         (answer.status(), answer.header("Contact")),
         (Some(200), None)
     );
-    assert!(registrations(&platform).is_empty());
+    assert!(platform.registrations().is_empty());
     Ok(())
 }
 
@@ -143,7 +116,7 @@ fn a_request_that_overtook_another_changes_nothing() -> Result<()> {
     assert_eq!(send(50, "Expires: 600")?.status(), Some(200));
     let late = send(10, "Expires: 0")?;
     assert!(matches!(late.status(), Some(400 | 500)), "{late:?}");
-    assert_eq!(registrations(&platform).len(), 1);
+    assert_eq!(platform.registrations().len(), 1);
     Ok(())
 }
 
@@ -160,12 +133,13 @@ fn a_call_follows_the_path_of_a_registration() -> Result<()> {
     assert_eq!(answer.header("Path"), path.strip_prefix("Path: "));
     edge.answer_options()?;
     wait_for("a routable registration", || {
-        registrations(&platform)
+        platform
+            .registrations()
             .iter()
             .any(|r| r["routable"] == true)
             .then_some(())
     });
-    let (bob, _) = call_alice(&platform)?;
+    let (bob, _) = platform.call("bob", "alice")?;
     let invite = edge.expect_request("INVITE");
     assert_eq!(invite.start, "INVITE sip:alice@10.1.2.3:5060 SIP/2.0");
     let route = invite.header("Route").unwrap_or_default();
@@ -201,9 +175,9 @@ fn a_phone_behind_nat_is_called_at_the_address_it_came_from() -> Result<()> {
     phone.register(platform.ready(), "alice", &[private, "Expires: 600"])?;
     phone.answer_options()?;
     wait_for("a routable registration", || {
-        (registrations(&platform)[0]["routable"] == true).then_some(())
+        (platform.registrations()[0]["routable"] == true).then_some(())
     });
-    let (bob, _) = call_alice(&platform)?;
+    let (bob, _) = platform.call("bob", "alice")?;
     let invite = phone.expect_request("INVITE");
     assert!(invite.start.contains("192.168.7.7"), "{invite:?}");
     phone.send(phone.response(&invite, "486 Busy Here", "p", &[], ""))?;
@@ -217,12 +191,12 @@ fn a_contact_that_does_not_answer_is_never_called_and_removed() -> Result<()> {
     let spoofed = peer(&platform)?;
     spoofed.register(platform.ready(), "alice", &["Expires: 600"])?;
     spoofed.expect_request("OPTIONS");
-    assert_eq!(registrations(&platform)[0]["routable"], false);
-    let (bob, invite) = call_alice(&platform)?;
+    assert_eq!(platform.registrations()[0]["routable"], false);
+    let (bob, invite) = platform.call("bob", "alice")?;
     let unavailable = bob.expect_status(480, "INVITE");
     bob.send(bob.ack(&invite, &unavailable))?;
     wait_for_within(Duration::from_secs(60), "its removal", || {
-        let all = registrations(&platform);
+        let all = platform.registrations();
         assert!(all.iter().all(|r| r["routable"] == false), "{all:?}");
         all.is_empty().then_some(())
     });
@@ -239,13 +213,13 @@ fn a_dead_phone_is_found_by_keep_alives() -> Result<()> {
     phone.register_routable(&platform, "alice")?;
     phone.answer_options()?;
     wait_for("a measured round trip", || {
-        let rtt_us = registrations(&platform)[0]["rtt_us"].as_u64()?;
+        let rtt_us = platform.registrations()[0]["rtt_us"].as_u64()?;
         assert!(rtt_us < 5_000_000, "{rtt_us}");
         Some(())
     });
     let patience = Duration::from_secs(60);
     wait_for_within(patience, "the removal of the silent contact", || {
-        registrations(&platform).is_empty().then_some(())
+        platform.registrations().is_empty().then_some(())
     });
     Ok(())
 }
@@ -261,7 +235,7 @@ fn an_operator_removes_a_registration() -> Result<()> {
     let first = listed.get(0).unwrap_or(&listed["items"][0]);
     let id = first["id"].as_str().unwrap_or_default();
     assert_eq!(run(&["registration", "remove", "--yes", id])?.code, 0);
-    assert!(registrations(&platform).is_empty());
+    assert!(platform.registrations().is_empty());
     assert_ne!(run(&["registration", "remove", "--yes", id])?.code, 0);
     Ok(())
 }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::peer::{Peer, session};
 use crate::ports;
 use crate::program::Program;
 use crate::rest::Rest;
@@ -164,6 +165,38 @@ impl Platform {
         self.program = program;
         self.ready = ready;
         Ok(())
+    }
+
+    /// The registrations it has.
+    ///
+    /// # Panics
+    /// If its API does not list them.
+    #[must_use]
+    pub fn registrations(&self) -> Vec<Value> {
+        let listed = self.rest().list("/v1/registrations");
+        listed.expect("the API lists registrations")
+    }
+
+    /// A user who is not registered calls another from a new socket: the caller, and its INVITE
+    /// with credentials.
+    ///
+    /// # Errors
+    /// If the socket fails.
+    pub fn call(&self, caller: &str, callee: &str) -> Result<(Peer, String)> {
+        let Ready { sip, domain, .. } = &self.ready;
+        let peer = Peer::new(sip.udp)?;
+        let uri = format!("sip:{callee}@{domain}");
+        let offer = session("127.0.0.1:40000".parse()?);
+        let port = peer.address().port();
+        let from = format!("From: <sip:{caller}@{domain}>;tag=b{port}");
+        let first = peer.request("INVITE", &uri, &[&from], &offer);
+        peer.send(&first)?;
+        let refusal = peer.expect_status(407, "INVITE");
+        peer.send(peer.ack(&first, &refusal))?;
+        let credentials = self.ready.credentials(caller);
+        let invite = peer.answer_challenge(&credentials, &first, &refusal, &[], &offer);
+        peer.send(&invite)?;
+        Ok((peer, invite))
     }
 
     /// Waits until it holds no call any more.
