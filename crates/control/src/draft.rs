@@ -108,10 +108,26 @@ pub(crate) fn finish<R: Serialize + DeserializeOwned>(
     id: &str,
 ) -> Result<R, Problem> {
     fields.insert("id".into(), json!(id));
-    let sent = Value::Object(fields);
+    let mut sent = Value::Object(fields);
+    write_whole_numbers(&mut sent);
     let record: R = parse(&sent)?;
     refuse_unknown(&sent, &record)?;
     Ok(record)
+}
+
+/// Takes 30.0 for 30: JSON has one kind of number, and JSON Schema calls both integers.
+fn write_whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let whole = number.as_f64().filter(|n| n.fract() == 0.0);
+            if let Some(n) = whole.filter(|n| n.abs() <= WHOLE_MAX) {
+                *value = json!(n as i64);
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(write_whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(write_whole_numbers),
+        _ => {}
+    }
 }
 
 /// Reads a value of JSON as a `T`; the refusal names the field.
@@ -177,5 +193,7 @@ pub(crate) fn merge(target: &mut Value, patch: Value) {
 
 /// Characters of a password. The lower bound is what keeps guessing at the rate SIP allows
 /// hopeless, not what a stolen hash would need.
+/// Up to here a floating-point number is exactly one integer (RFC 8259 §6).
+const WHOLE_MAX: f64 = 9_007_199_254_740_991.0;
 const PASSWORD_MIN: usize = 8;
 const PASSWORD_MAX: usize = 128;

@@ -5,6 +5,7 @@
 //! what a change does to clients.
 
 mod bounds;
+mod fields;
 
 use std::sync::OnceLock;
 
@@ -80,6 +81,7 @@ fn document() -> Value {
     }
     refuse_everywhere(&mut document);
     bounds::say(&mut document);
+    fields::say(&mut document);
     document
 }
 

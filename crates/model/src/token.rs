@@ -30,7 +30,8 @@ impl Validate for ApiToken {
         let mut checks = Checks::default();
         checks.name("name", &self.name);
         checks.require(
-            self.expires_us.is_none_or(|end| end > self.created_us),
+            self.expires_us
+                .is_none_or(|end| end > self.created_us && end <= i64::MAX as u64),
             "expires_us",
             "a time after the token was made is accepted, or none",
         );

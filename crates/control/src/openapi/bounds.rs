@@ -19,27 +19,47 @@ pub(super) fn say(document: &mut Value) {
         }
     }
     let paths = document["paths"].as_object_mut();
-    let operations = paths
-        .into_iter()
-        .flat_map(|paths| paths.values_mut())
-        .flat_map(|path| {
-            path.as_object_mut()
-                .into_iter()
-                .flat_map(|p| p.values_mut())
-        });
-    for operation in operations {
-        let parameters = operation
-            .get_mut("parameters")
-            .and_then(Value::as_array_mut);
-        for parameter in parameters.into_iter().flatten() {
-            let integer = parameter["schema"]["type"] == "integer";
-            if parameter["name"] == "limit" && integer {
-                parameter["schema"]["minimum"] = json!(1);
-                parameter["schema"]["maximum"] = json!(LIMIT_MAX);
+    for (path, operations) in paths.into_iter().flatten() {
+        let operations = operations.as_object_mut().into_iter().flatten();
+        for (_, operation) in operations {
+            let parameters = operation.get_mut("parameters");
+            let parameters = parameters.and_then(Value::as_array_mut);
+            for parameter in parameters.into_iter().flatten() {
+                describe(path, parameter);
             }
         }
     }
 }
+
+/// What a parameter accepts beyond its type.
+fn describe(path: &str, parameter: &mut Value) {
+    let name = parameter["name"].as_str().unwrap_or_default().to_owned();
+    let schema = &mut parameter["schema"];
+    match name.as_str() {
+        "limit" if schema["type"] == "integer" => {
+            schema["minimum"] = json!(1);
+            schema["maximum"] = json!(LIMIT_MAX);
+        }
+        "Idempotency-Key" => schema["pattern"] = json!("^[!-~]{1,128}$"),
+        // Lists of records compare texts, whatever they are.
+        name if TYPED.contains(&path) => {
+            let mut known = IDENTIFIERS.iter();
+            let known = known.find(|(known, _)| known.to_lowercase() == format!("{name}id"));
+            if let Some((known, _)) = known {
+                *schema = json!({ "$ref": format!("#/components/schemas/{known}") });
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Lists whose parameters are identifiers where they are called so.
+const TYPED: [&str; 4] = [
+    "/v1/calls",
+    "/v1/cdrs",
+    "/v1/cdrs/export.csv",
+    "/v1/registrations",
+];
 
 const IDENTIFIERS: [(&str, &str); 11] = [
     ("AccountId", AccountId::PREFIX),
