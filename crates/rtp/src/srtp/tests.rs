@@ -310,3 +310,29 @@ const GCM_128_RTCP: &str = "81c8000d 4d617273 63e94885 dcdab67c a727d766 2f6b7e9
 const GCM_256_RTCP: &str = "81c8000d 4d617273 d50ae4d1 f5ce5d30 4ba297e4 7d470c28 2c3ece5d \
     bffe0a50 a2eaa5c1 110555be 8415f658 c61de047 6f1b6fad 1d1eb30c 4446839f 57ff6f6c b26ac3be \
     800005d4";
+
+#[test]
+fn who_comes_hours_late_finds_out_how_often_the_numbers_rolled_over() {
+    for suite in Suite::ALL {
+        let mut protector = Protector::new(&master(suite));
+        let sequences = (0..200_u32).map(|n| ((n * 20_000) & 0xffff) as u16);
+        let sent: Vec<_> = sequences
+            .map(|sequence| protected(&mut protector, &packet(sequence, b"late")))
+            .collect();
+        let mut late = Unprotector::new(&master(suite));
+        for packet in &sent[196..] {
+            assert!(unprotected(&mut late, packet).is_ok(), "{suite:?}");
+        }
+        let mut attacked = Unprotector::new(&master(suite));
+        for _ in 0..1_000 {
+            let mut forged = sent[199].clone();
+            forged[14] ^= 1;
+            let refused = unprotected(&mut attacked, &forged);
+            assert_eq!(refused, Err(SrtpError::NotAuthentic));
+        }
+        assert!(
+            unprotected(&mut attacked, &sent[0]).is_ok(),
+            "what needs no search"
+        );
+    }
+}

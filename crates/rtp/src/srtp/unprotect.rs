@@ -1,7 +1,7 @@
 //! What is received.
 
 use super::cipher::Ciphers;
-use super::stream::{Guesses, INDEX_MAX, Streams};
+use super::stream::{Guesses, INDEX_MAX, Stream, Streams};
 use super::{MasterKey, SrtpError, payload_start, rtcp_ssrc, sequence_and_ssrc};
 
 /// Checks and decrypts the packets of one direction.
@@ -11,6 +11,8 @@ pub struct Unprotector {
     ciphers: Ciphers,
     rtp: Streams,
     rtcp: Streams,
+    /// How often the rollover counter of an unknown source may still be searched for.
+    searches: u8,
 }
 
 impl Unprotector {
@@ -22,6 +24,7 @@ impl Unprotector {
             ciphers: Ciphers::new(master),
             rtp: Streams::default(),
             rtcp: Streams::default(),
+            searches: SEARCHES_MAX,
         }
     }
 
@@ -38,6 +41,7 @@ impl Unprotector {
         self.ciphers = Ciphers::new(master);
         self.rtp.rekey();
         self.rtcp = Streams::default();
+        self.searches = SEARCHES_MAX;
     }
 
     /// Unprotects an RTP packet; its new length.
@@ -54,6 +58,9 @@ impl Unprotector {
         let cipher = &self.ciphers.rtp;
         let (len, index) = match (Some(first).filter(is_possible), second.filter(is_possible)) {
             (None, None) => return Err(SrtpError::Replayed),
+            (Some(index), None) if self.may_search(&stream, packet) => {
+                self.search(packet, start, (ssrc, index))?
+            }
             (Some(index), None) => (cipher.open_rtp(packet, start, (ssrc, index))?, index),
             // Seen before or too old to tell, unless very much was lost. What it is not is said.
             (None, Some(index)) => {
@@ -81,6 +88,36 @@ impl Unprotector {
         Ok(len)
     }
 
+    #[inline]
+    fn may_search(&self, stream: &Stream, packet: &[u8]) -> bool {
+        !stream.is_known() && self.searches > 0 && packet.len() <= TRIAL_BYTES_MAX
+    }
+
+    /// Opens the first packet of a source, which may have sent for hours to another receiver with
+    /// the same key: nobody says how often its sequence numbers rolled over (RFC 3711 §3.3.1), so
+    /// that is tried out. `first` is the index if they never did.
+    #[cold]
+    fn search(
+        &mut self,
+        packet: &mut [u8],
+        start: usize,
+        (ssrc, first): (u32, u64),
+    ) -> Result<(usize, u64), SrtpError> {
+        let mut copy = [0; TRIAL_BYTES_MAX];
+        let copy = copy.get_mut(..packet.len()).ok_or(SrtpError::NoRoom)?;
+        copy.copy_from_slice(packet);
+        for rollovers in 0..=ROLLOVERS_MAX {
+            let index = rollovers << 16 | first;
+            match self.ciphers.rtp.open_rtp(packet, start, (ssrc, index)) {
+                Ok(len) => return Ok((len, index)),
+                Err(SrtpError::NotAuthentic) => packet.copy_from_slice(copy),
+                Err(error) => return Err(error),
+            }
+        }
+        self.searches -= 1;
+        Err(SrtpError::NotAuthentic)
+    }
+
     /// The same for RTCP.
     ///
     /// # Errors
@@ -104,3 +141,7 @@ impl Unprotector {
 
 /// The longest packet whose index is tried twice.
 const TRIAL_BYTES_MAX: usize = 2_048;
+/// A day of packets of 20 ms.
+const ROLLOVERS_MAX: u64 = 66;
+/// Searches in vain under one key: forged packets must not cost more than that.
+const SEARCHES_MAX: u8 = 32;
