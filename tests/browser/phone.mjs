@@ -4,7 +4,8 @@
 //
 // Commands come on standard input, one object a line: {"do": "call", "to": URI},
 // {"do": "answer"}, {"do": "hang up"}. Events go to standard output the same way, each with a
-// "kind"; "tone" says what frequency is heard, each time it changes.
+// "kind"; "tone" says what frequency is heard, each time it changes; "media" that the first packet
+// has come, and "gap" for how long none came, when one comes again.
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
@@ -85,10 +86,32 @@ function phone({ url, uri, password }) {
         }
     });
 
+    // Says for how long no packet came, if it was more than a stumble.
+    function time(connection) {
+        let [packets, last] = [0, 0];
+        setInterval(async () => {
+            const stats = [...(await connection.getStats()).values()];
+            const received = stats
+                .filter(({ type }) => type === 'inbound-rtp')
+                .reduce((sum, { packetsReceived }) => sum + packetsReceived, 0);
+            if (received === packets) {
+                return;
+            }
+            const now = performance.now();
+            if (packets === 0) {
+                window.say({ kind: 'media' });
+            } else if (now - last > 150) {
+                window.say({ kind: 'gap', ms: Math.round(now - last) });
+            }
+            [packets, last] = [received, now];
+        }, 20);
+    }
+
     // Says which frequency is the loudest, each time it changes.
     function listen(connection) {
         connection.addEventListener('connectionstatechange', () =>
             window.say({ kind: 'connection', state: connection.connectionState }));
+        time(connection);
         connection.addEventListener('track', ({ track }) => {
             const stream = new MediaStream([track]);
             // Without an element nothing flows.

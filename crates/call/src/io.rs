@@ -94,6 +94,32 @@ impl Toward {
     }
 }
 
+/// The two ends of a description that the media relay is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaEnds {
+    /// Where the signalling of its author comes from.
+    pub signalling: IpAddr,
+    /// Whom the relay's answer is for.
+    pub toward: Toward,
+    /// Where the signalling of that side is; `None` if there is none.
+    pub reached: Option<IpAddr>,
+    /// What that side has last described itself; empty if nothing.
+    pub known: Bytes,
+    /// How the description was given.
+    pub given: Given,
+}
+
+/// How a side gave a description that the media relay is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Given {
+    /// As the exchange between the two sides wants it.
+    #[default]
+    InTurn,
+    /// In answer to an offer of ours, while its media moved: new ICE credentials in it are no
+    /// restart of the peer's (RFC 8445 §9).
+    ToOurOffer,
+}
+
 /// What a phone is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phone {
@@ -368,10 +394,8 @@ pub enum Output {
         from: Side,
         /// The description.
         sdp: Bytes,
-        /// Whom the answer is for.
-        toward: Toward,
-        /// Where that side's signalling comes from.
-        signalling: IpAddr,
+        /// Who is at either end.
+        ends: MediaEnds,
     },
     /// The media session is no longer needed.
     MediaEnd {

@@ -33,8 +33,8 @@ pub use call::{Call, CallFacts, Phase};
 pub use config::{Config, MediaMode};
 pub use headers::Trust;
 pub use io::{
-    Ctx, EndReport, Fact, Family, Hop, Input, MediaAsk, MediaOp, Output, Phone, RefusedDial,
-    RequestId, Respond, Side, Timer, Toward, Uac, Uas,
+    Ctx, EndReport, Fact, Family, Given, Hop, Input, MediaAsk, MediaEnds, MediaOp, Output, Phone,
+    RefusedDial, RequestId, Respond, Side, Timer, Toward, Uac, Uas,
 };
 pub use leg::{Leg, Pair, PairId, Reach};
 pub use plan::{ATTEMPTS_MAX, Attempt, Credentials, Plan, Redirects, Yields};

@@ -1,6 +1,5 @@
 //! Requests of ours that wait for a response, and steps that wait for the media relay.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +7,7 @@ use clock::Time;
 use sip::{Flow, Message, Method};
 
 use crate::challenge::{Access, Repeat};
-use crate::io::{MediaAsk, MediaOp, RequestId, Side, Toward, Uas};
+use crate::io::{MediaAsk, MediaEnds, MediaOp, RequestId, Side, Uas};
 use crate::leg::PairId;
 use crate::reanchor::Step;
 
@@ -101,9 +100,7 @@ pub(crate) struct Question {
     pub(crate) op: MediaOp,
     pub(crate) from: Side,
     pub(crate) sdp: Bytes,
-    /// The address that the describing side's signalling comes from, and the family that the
-    /// other side wants.
-    pub(crate) ends: (IpAddr, Toward),
+    pub(crate) ends: MediaEnds,
 }
 
 /// A step that goes on when the media relay has answered.

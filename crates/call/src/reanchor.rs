@@ -8,7 +8,7 @@
 //!
 //! During set-up nobody can be told: what answers the offer is put to a new relay together with
 //! the offer, so that the caller's 2xx is right, and the callee is told as soon as both are idle.
-//! Early media is silent until then.
+//! Early media is silent until then, and the call is given up if that takes too long.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use sip::{Flow, HeaderName, Message, Method};
 
 use crate::call::{Call, Phase};
 use crate::headers::ALLOW;
-use crate::io::{Ctx, Fact, MediaOp, Output, Side, Timer};
-use crate::leg::{Offering, PairId};
+use crate::io::{Ctx, Fact, Given, MediaEnds, MediaOp, Output, Side, Timer};
+use crate::leg::{Leg, Offering, PairId};
 use crate::pending::{Purpose, Question, Wait};
 use crate::reason::Cause;
 use crate::refresh;
@@ -97,7 +97,18 @@ impl Call {
         if let Some(asked) = self.wait.take() {
             self.ask_anew(ctx, asked.question, asked.then);
         }
+        let limit = ctx.config.media_lost_max;
+        if self.has_early_media() && !limit.is_zero() {
+            self.arm(Timer::Reanchor, since + limit);
+        }
         self.move_media(ctx);
+    }
+
+    /// Whether a phone that rings has described its media: somebody may be listening to it.
+    fn has_early_media(&self) -> bool {
+        let described = |leg: Option<&Leg>| leg.is_some_and(|leg| !leg.received.is_empty());
+        let mut pairs = self.pairs.iter();
+        self.phase == Phase::Setup && pairs.any(|pair| described(pair.leg(Side::B)))
     }
 
     /// A question that the old relay has not answered goes to another.
@@ -137,7 +148,10 @@ impl Call {
             op: MediaOp::Offer,
             from: offerer,
             sdp: offer,
-            ends: self.media_ends(pair, offerer),
+            ends: MediaEnds {
+                known: question.sdp.clone(),
+                ..self.media_ends(pair, offerer)
+            },
         };
         let then = Box::new(then);
         self.ask(ctx, offer, Wait::Rebuilt { question, then });
@@ -155,7 +169,7 @@ impl Call {
         let Some(reanchor) = &self.reanchor else {
             return;
         };
-        if reanchor.stage != Stage::Waiting || self.phase != Phase::Answered {
+        if reanchor.stage != Stage::Waiting {
             return;
         }
         let limit = ctx.config.media_lost_max;
@@ -163,9 +177,12 @@ impl Call {
             self.end(ctx, Cause::MediaFailed);
             return;
         }
+        if self.phase != Phase::Answered {
+            return;
+        }
         let changing = self.transfer.as_ref().is_some_and(|t| t.is_under_way());
         let mut legs = self.pairs.iter().flat_map(|p| p.legs.iter().flatten());
-        let busy = changing || self.is_waiting() || !legs.all(crate::leg::Leg::is_idle);
+        let busy = changing || self.is_waiting() || !legs.all(Leg::is_idle);
         if busy {
             self.arm_after(ctx, Timer::Reanchor, BUSY_WAIT);
             return;
@@ -179,7 +196,7 @@ impl Call {
             (Some(_), None) => (Side::A, MediaOp::Echo, Step::Echo(Side::A)),
             (None, _) => (Side::B, MediaOp::Echo, Step::Echo(Side::B)),
         };
-        let silent = |leg: Option<&crate::leg::Leg>| leg.is_some_and(|l| l.received.is_empty());
+        let silent = |leg: Option<&Leg>| leg.is_some_and(|l| l.received.is_empty());
         if silent(a) || silent(b) {
             // Nobody has said yet where its media goes; who does will be asked of a new relay.
             self.reanchor = None;
@@ -196,11 +213,18 @@ impl Call {
         let Some(leg) = self.leg(pair, from) else {
             return;
         };
+        let given = match (op, step) {
+            (MediaOp::Offer, Step::Again) | (MediaOp::Echo, Step::Fed) => Given::ToOurOffer,
+            _ => Given::InTurn,
+        };
         let question = Question {
             op,
             from,
             sdp: Bytes::copy_from_slice(&leg.received),
-            ends: self.media_ends(Some(pair), from),
+            ends: MediaEnds {
+                given,
+                ..self.media_ends(Some(pair), from)
+            },
         };
         self.ask(ctx, question, Wait::Reanchor { pair, step });
     }
@@ -216,13 +240,13 @@ impl Call {
                 self.ask_of(ctx, pair, Side::B, MediaOp::Answer, Step::Answer);
             }
             Step::Answer => {
-                reanchor.telling[Side::A as usize] = Some(sdp.into());
+                reanchor.telling[Side::A as usize] = Some(as_offer(sdp));
                 reanchor.stage = Stage::Telling;
                 self.retell(ctx, pair, Side::A);
                 self.retell(ctx, pair, Side::B);
             }
             Step::Echo(side) => {
-                reanchor.telling[side as usize] = Some(sdp.into());
+                reanchor.telling[side as usize] = Some(as_offer(sdp));
                 reanchor.stage = Stage::Telling;
                 self.retell(ctx, pair, side);
             }
@@ -371,6 +395,17 @@ impl Call {
             ctx.emit(Output::Fact(Fact::MediaMoved { took }));
         }
     }
+}
+
+/// An answer as the offer that we make of it: who waits for a handshake leaves it to the other
+/// who begins (RFC 5763 §5).
+fn as_offer(answer: &[u8]) -> Box<[u8]> {
+    let lines = answer.split_inclusive(|b| *b == b'\n');
+    let lines = lines.map(|line| match line.trim_ascii_end() {
+        b"a=setup:passive" => b"a=setup:actpass\r\n".as_slice(),
+        _ => line,
+    });
+    lines.flatten().copied().collect()
 }
 
 /// Whether two descriptions differ in their version alone.

@@ -16,7 +16,10 @@ use sip::{Destination, Dialog, Flow, HeaderName, Message, Writer};
 use crate::call::{Call, Phase};
 use crate::challenge::Access;
 use crate::headers;
-use crate::io::{Ctx, Fact, Family, Output, Phone, RequestId, Respond, Side, Timer, Toward, Uas};
+use crate::io::{
+    Ctx, Fact, Family, Given, MediaEnds, Output, Phone, RequestId, Respond, Side, Timer, Toward,
+    Uas,
+};
 use crate::leg::{Leg, PairId, Reach, session_expires};
 use crate::pending::Purpose;
 use crate::plan::{ATTEMPTS_MAX, Attempt, Plan};
@@ -204,8 +207,8 @@ impl Call {
         false
     }
 
-    /// For the relay: where the describing side's signalling comes from, and the other side.
-    pub(crate) fn media_ends(&self, pair: Option<PairId>, from: Side) -> (IpAddr, Toward) {
+    /// For the relay: the ends of a description of this side.
+    pub(crate) fn media_ends(&self, pair: Option<PairId>, from: Side) -> MediaEnds {
         let here = pair.and_then(|p| self.leg(p, from)).map(|l| l.flow);
         let there = pair.and_then(|p| self.leg(p, from.other()));
         let upstream = match self.setup.as_ref().map(|s| &s.upstream) {
@@ -221,10 +224,13 @@ impl Call {
             },
             Leg::toward,
         );
-        (
-            signalling.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        MediaEnds {
+            signalling: signalling.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             toward,
-        )
+            reached: there.map(|leg| ip(leg.flow)),
+            known: there.map_or_else(Bytes::new, |leg| Bytes::copy_from_slice(&leg.received)),
+            given: Given::InTurn,
+        }
     }
 
     /// Gives up one branch: CANCEL, and a late 2xx is ended.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use media::{CodecChanges, Feedback, RtcpMux, SourcePolicy};
+use media::{CodecChanges, Feedback, IceRestart, RtcpMux, SourcePolicy};
 use ng::options::{CodecRule, Dtls, EndpointLearning, Ice, Osrtp, SdesFlag, Transport};
 use ng::{Flag, Options, Replace};
 
@@ -25,6 +25,10 @@ impl Wishes {
         let options = media::Options {
             transport: transport(asked, of),
             ice: ice(asked),
+            restart: match asked.flags.contains(Flag::KeepIce) {
+                true => IceRestart::Answered,
+                false => IceRestart::Wanted,
+            },
             rtcp_mux: rtcp_mux(asked),
             source: source(asked),
             peer_address: peer_address(asked),
@@ -196,6 +200,7 @@ const DONE: &[Flag] = &[
     Flag::NoTlsId,
     Flag::RecordCall,
     Flag::InjectDtmf,
+    Flag::KeepIce,
 ];
 
 /// Fields of a description that are always replaced, or left alone where nobody can tell.

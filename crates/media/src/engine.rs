@@ -231,8 +231,8 @@ impl Engine {
             &offer,
             &answer,
             (side, chosen),
-            interface.advertised,
-            port,
+            negotiation.options.restart,
+            (interface.advertised, port),
         )?;
         let answer = parse(&out)?;
         let wishes = Wish::all(&offer, &negotiation);
@@ -301,14 +301,6 @@ impl Engine {
         for worker in &self.workers {
             worker.send([Command::Inactivity { inactivity }]);
         }
-    }
-
-    /// What was agreed on with a side about its first medium; `None` if nothing was, as it passes
-    /// through, or was not answered yet.
-    #[must_use]
-    pub fn spoken(&self, session: u64, side: Side) -> Option<Spoken> {
-        let stream = self.sessions.get(&session)?.streams.first()?;
-        stream.facing[side as usize].spoken()
     }
 
     /// What came from both sides so far; `None` for an unknown session.
@@ -443,15 +435,6 @@ impl Side {
     }
 }
 
-/// What a side speaks with us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spoken {
-    /// RTP, with or without keys in the description.
-    Rtp,
-    /// WebRTC: DTLS-SRTP with ICE.
-    WebRtc,
-}
-
 /// Something the switch should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MediaEvent {
@@ -484,13 +467,6 @@ pub enum MediaEvent {
     },
     /// A recording has ended, well or badly.
     Recorded(Recorded),
-}
-
-/// Whether a description offers speech that we code, and not G.711, which every phone has: the
-/// other side may then be offered it, too, by [`crate::CodecChanges::with_g711`].
-#[must_use]
-pub fn lacks_g711(sdp: &[u8]) -> bool {
-    parse(sdp).is_ok_and(|description| codecs::lacks_g711(&description))
 }
 
 /// How many ports there are.

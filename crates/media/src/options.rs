@@ -12,6 +12,8 @@ pub struct Options {
     pub transport: Transport,
     /// Whether the other side is offered ICE.
     pub ice: Ice,
+    /// What new ICE credentials in this description mean.
+    pub restart: IceRestart,
     /// Whether RTP and RTCP share a port towards the other side (RFC 5761).
     pub rtcp_mux: RtcpMux,
     /// Whose packets are believed of the side that made this description.
@@ -38,6 +40,7 @@ impl Options {
         static RELAY: Options = Options {
             transport: Transport::AsOffered,
             ice: Ice::Remove,
+            restart: IceRestart::Wanted,
             rtcp_mux: RtcpMux::AsOffered,
             source: SourcePolicy::Learn,
             peer_address: None,
@@ -95,6 +98,17 @@ pub enum Ice {
     Full,
 }
 
+/// What new ICE credentials of an offerer mean (RFC 8445 §9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IceRestart {
+    /// It restarts ICE, and gets new ones of ours.
+    #[default]
+    Wanted,
+    /// It answers new ones of ours, which hold: its description went another way to it, and is
+    /// an offer to us alone.
+    Answered,
+}
+
 /// Whether RTP and RTCP share a port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RtcpMux {
@@ -134,15 +148,4 @@ pub struct CodecChanges {
     pub transcode: Vec<String>,
     /// Put first, in this order.
     pub offer: Vec<String>,
-}
-
-impl CodecChanges {
-    /// G.711 is offered after what the offerer has, and transcoded if it is taken.
-    #[must_use]
-    pub fn with_g711() -> Self {
-        Self {
-            transcode: ["PCMA", "PCMU"].map(str::to_owned).to_vec(),
-            ..Self::default()
-        }
-    }
 }

@@ -62,6 +62,8 @@ words! {
         RtcpMirror = "RTCP-mirror" | "mirror-RTCP",
         /// Trickled candidates are offered (RFC 8840).
         TrickleIce = "trickle-ICE",
+        /// New ICE credentials answer ours and restart nothing; of our own making.
+        KeepIce = "tandem-keep-ICE",
         /// Offered ICE is refused.
         RejectIce = "reject-ICE" | "ICE-reject",
         /// The description is a fragment with candidates.

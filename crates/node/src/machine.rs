@@ -18,7 +18,7 @@ pub(crate) struct SwitchMachine {
 
 /// What the host does for the switch.
 pub(crate) enum Effect {
-    Media(MediaRequest),
+    Media(Box<MediaRequest>),
     Record {
         call: model::CallId,
         session: u64,

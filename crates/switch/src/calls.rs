@@ -229,8 +229,7 @@ impl Switch {
                 op,
                 from,
                 sdp,
-                toward,
-                signalling,
+                ends,
             } => {
                 let request = MediaRequest {
                     call: key,
@@ -239,14 +238,13 @@ impl Switch {
                     op,
                     from,
                     sdp,
-                    toward,
-                    signalling,
+                    ends,
                     place: self.place_of(key),
                     tried: Vec::new(),
                     refusal: None,
                     why: None,
                 };
-                self.outputs.push_back(Output::Media(request));
+                self.outputs.push_back(Output::Media(Box::new(request)));
                 if op != call::MediaOp::Offer {
                     self.note_session(key, session);
                 }

@@ -17,6 +17,7 @@ mod ingress;
 mod invite;
 mod listeners;
 pub mod media_servers;
+mod media_terms;
 mod message;
 mod output;
 mod owner;
@@ -36,6 +37,7 @@ pub use defence::{
     REQUESTS_PER_S_MAX, SOURCES_MAX,
 };
 pub use listeners::{Listener, Listeners};
+pub use media_terms::{Carriage, Feedback, Ice, MediaTerms, Rtcp};
 pub use output::{CallChange, CallKey, Event, JournalEvent, MediaRequest, Opening, Output};
 pub use plan::gateway_uri;
 pub use switch::{Switch, SwitchConfig};

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use call::{MediaAsk, MediaOp, Side, Toward};
+use call::{MediaAsk, MediaEnds, MediaOp, Side};
 use clock::Time;
 use model::{AccountId, CallId, CarrierId, Cdr, CustomerId, GatewayId, MediaServerId, UserId};
 use sip::{Flow, Transmit, Transport};
@@ -33,7 +33,7 @@ pub enum Output {
         secure: bool,
     },
     /// Ask the media relay; answer with `handle_media`.
-    Media(MediaRequest),
+    Media(Box<MediaRequest>),
     /// Record what both sides of a session say, from now to its end.
     Record {
         /// The call, after which the file is called.
@@ -80,10 +80,8 @@ pub struct MediaRequest {
     pub from: Side,
     /// The description.
     pub sdp: Bytes,
-    /// Whom the answer is for.
-    pub toward: Toward,
-    /// Where the sender's signalling comes from.
-    pub signalling: IpAddr,
+    /// Who is at either end.
+    pub ends: MediaEnds,
     /// Where the media is to be served.
     pub place: Place,
     /// Media servers that did not serve it.

@@ -127,6 +127,25 @@ impl Browser {
         });
     }
 
+    /// Waits until the first packet of media has come.
+    ///
+    /// # Panics
+    /// If none does in time.
+    #[track_caller]
+    pub fn wait_for_media(&mut self) {
+        self.wait_for_any(&["media"]);
+    }
+
+    /// Waits until media comes again after it did not for a while; how long it did not.
+    ///
+    /// # Panics
+    /// If it does not in time.
+    #[track_caller]
+    pub fn wait_for_gap(&mut self) -> Duration {
+        let event = self.wait_for_any(&["gap"]);
+        Duration::from_millis(event["ms"].as_u64().unwrap_or(u64::MAX))
+    }
+
     #[track_caller]
     fn wait_for_any(&mut self, kinds: &[&str]) -> Value {
         self.wait_for(&format!("{kinds:?}"), |event| {

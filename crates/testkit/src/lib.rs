@@ -54,5 +54,5 @@ pub use rtpengine::Rtpengine;
 pub use s3_server::S3Server;
 pub use sipp::{SIPP_TONE_HZ, Sipp, SippCounts};
 pub use stream_peer::StreamPeer;
-pub use talkers::Talkers;
+pub use talkers::{Speech, Talkers};
 pub use wait::{PATIENCE, wait_for, wait_for_within};

@@ -1,6 +1,7 @@
 //! The media server under test: `tandem media` as a process of its own.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub struct MediaServer {
     udp: SocketAddr,
     tcp: SocketAddr,
     http: SocketAddr,
+    first_port: u16,
     directory: TempDir,
 }
 
@@ -29,13 +31,28 @@ impl MediaServer {
     /// # Errors
     /// If it cannot be started or ends at once.
     pub fn start(binary: impl AsRef<Path>, arguments: &[&str]) -> Result<Self> {
+        Self::start_at(Ipv4Addr::LOCALHOST, binary, arguments)
+    }
+
+    /// The same at another address.
+    ///
+    /// # Errors
+    /// As [`MediaServer::start`].
+    pub fn start_at(
+        address: Ipv4Addr,
+        binary: impl AsRef<Path>,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let directory = tempfile::tempdir().context("making a directory")?;
         let first = ports::run_of(RTP_PORT_COUNT).next_multiple_of(2);
         let mut command = Command::new(binary.as_ref());
         command
-            .args(["media", "--json", "--ng-udp", "127.0.0.1:0"])
+            .args(["media", "--json", "--ng-udp"])
+            .arg(format!("{address}:0"))
             .args(["--ng-tcp", "127.0.0.1:0", "--ng-http", "127.0.0.1:0"])
-            .args(["--rtp", "127.0.0.1", "--rtp-ports"])
+            .arg("--rtp")
+            .arg(address.to_string())
+            .arg("--rtp-ports")
             .arg(format!("{first}-{}", first + RTP_PORT_COUNT - 2))
             .args(arguments);
         let mut program = Program::start("tandem-media", &mut command, directory.path())?;
@@ -60,6 +77,7 @@ impl MediaServer {
             udp: address("udp")?,
             tcp: address("tcp")?,
             http: address("http")?,
+            first_port: first,
             program,
             directory,
         })
@@ -81,6 +99,23 @@ impl MediaServer {
     #[must_use]
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Where it is controlled, as a record of the platform says it.
+    #[must_use]
+    pub fn control(&self) -> String {
+        format!("udp:{}", self.udp)
+    }
+
+    /// The ports it relays media on.
+    #[must_use]
+    pub fn media_ports(&self) -> RangeInclusive<u16> {
+        self.first_port..=self.first_port + RTP_PORT_COUNT - 1
+    }
+
+    /// Crashes it.
+    pub fn kill_9(&mut self) {
+        self.program.kill_9();
     }
 
     /// A folder of its own.
@@ -137,5 +172,5 @@ impl MediaServer {
     }
 }
 
-/// Enough for some dozens of calls.
-const RTP_PORT_COUNT: u16 = 200;
+/// Enough for some dozens of calls: each takes four.
+const RTP_PORT_COUNT: u16 = 260;

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::rest::Rest;
+use crate::wait::wait_for;
 
 /// A gateway of a carrier that a test makes.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +98,42 @@ impl Rest {
         let route = json!({ "prefix": prefix, "carrier": carrier["id"] });
         self.create("/v1/routes", &route)?;
         Ok(carrier)
+    }
+
+    /// Makes a media server that is controlled there, with `more` fields, and waits until the
+    /// platform says that it is up.
+    ///
+    /// # Errors
+    /// If the platform refuses it.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    #[track_caller]
+    pub fn add_media_server(&self, name: &str, control: &str, more: &Value) -> Result<Value> {
+        let record = json!({ "name": name, "control": control });
+        let record = self.create("/v1/media-servers", &merged(record, more))?;
+        self.wait_for_media_server(name, "up");
+        Ok(record)
+    }
+
+    /// What the platform says of a media server; null if it does not know it.
+    #[must_use]
+    pub fn media_server(&self, name: &str) -> Value {
+        let all = self.list("/v1/media-server-health").unwrap_or_default();
+        let mut all = all.into_iter();
+        let found = all.find(|server| server["name"] == name);
+        found.unwrap_or(Value::Null)
+    }
+
+    /// Waits until the platform says so of a media server.
+    ///
+    /// # Panics
+    /// If it does not in time.
+    #[track_caller]
+    pub fn wait_for_media_server(&self, name: &str, state: &str) {
+        wait_for(&format!("{name} to be {state}"), || {
+            (self.media_server(name)["state"] == state).then_some(())
+        });
     }
 }
 

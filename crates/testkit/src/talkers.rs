@@ -1,6 +1,8 @@
 //! Many calls at once whose media is measured where it arrives: a caller and a callee of our own
 //! for each, sending a packet every 20 ms to wherever they were told last.
 
+mod voice;
+
 use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
@@ -12,8 +14,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::message::Message;
-use crate::peer::{Peer, session};
+use crate::peer::Peer;
 use crate::wait::{wait_for, wait_for_within};
+pub use voice::Speech;
+use voice::{Heard, Voice};
 
 /// Callers and callees; they stop with the value.
 #[derive(Debug)]
@@ -36,6 +40,7 @@ struct Lines {
 #[derive(Debug)]
 struct Line {
     media: UdpSocket,
+    voice: Voice,
     /// Where it was told to send to.
     target: Option<SocketAddr>,
     sequence: u16,
@@ -44,6 +49,10 @@ struct Line {
     packets: usize,
     /// The INVITE and the answer to it, of a caller.
     dialog: Option<(String, Option<Message>)>,
+    /// The CSeq of the last INVITE to it, and its answer: a repetition gets the same.
+    answered: Option<(String, String)>,
+    /// Whether it says nothing.
+    is_mute: bool,
     is_over: bool,
 }
 
@@ -104,10 +113,21 @@ impl Talkers {
     /// # Panics
     /// If they are not all answered and heard.
     pub fn call(&self, count: usize, number: &str) -> Result<()> {
+        self.call_in(Speech::Plain, count, number)
+    }
+
+    /// The same with callers that speak in this way.
+    ///
+    /// # Errors
+    /// If the socket refuses.
+    ///
+    /// # Panics
+    /// If they are not all answered and heard.
+    pub fn call_in(&self, speech: Speech, count: usize, number: &str) -> Result<()> {
         let before = lock(&self.lines).ends.len();
         for _ in 0..count {
-            let line = Line::new()?;
-            let offer = session(line.media.local_addr()?);
+            let line = Line::new(Voice::caller(speech)?)?;
+            let offer = line.voice.offer(line.media.local_addr()?);
             let uri = format!("sip:{number}@127.0.0.1");
             let invite = self.caller.request("INVITE", &uri, &[], &offer);
             let message = Message::parse(&invite).context("we built it")?;
@@ -182,6 +202,26 @@ impl Talkers {
         });
     }
 
+    /// Waits until so many packets have come to each end since gaps were measured anew.
+    ///
+    /// # Panics
+    /// If they do not in time.
+    #[track_caller]
+    pub fn wait_for_packets(&self, count: usize) {
+        wait_for("packets at all ends", || {
+            let lines = lock(&self.lines);
+            let all = lines.ends.values().all(|line| line.packets >= count);
+            all.then_some(())
+        });
+    }
+
+    /// From now on callees send nothing.
+    pub fn silence_callees(&self) {
+        for line in lock(&self.lines).ends.values_mut() {
+            line.is_mute |= line.dialog.is_none();
+        }
+    }
+
     /// The callers end all calls.
     ///
     /// # Errors
@@ -219,50 +259,73 @@ impl Drop for Talkers {
 }
 
 impl Line {
-    fn new() -> Result<Self> {
+    fn new(voice: Voice) -> Result<Self> {
         let media = UdpSocket::bind("127.0.0.1:0").context("a media socket")?;
         media.set_nonblocking(true).context("a media socket")?;
         Ok(Self {
             media,
+            voice,
             target: None,
-            sequence: 0,
+            sequence: FIRST_SEQUENCE,
             last: None,
             longest_gap: Duration::ZERO,
             packets: 0,
             dialog: None,
+            answered: None,
+            is_mute: false,
             is_over: false,
         })
     }
 
+    fn answer_to(&self, invite: &Message) -> Option<String> {
+        let (sequence, answer) = self.answered.as_ref()?;
+        (*sequence == sequence_of(invite)).then(|| answer.clone())
+    }
+
     fn send(&mut self) {
-        let Some(target) = self.target else { return };
+        let (Some(target), Ok(own)) = (self.target, self.media.local_addr()) else {
+            return;
+        };
+        if self.is_mute {
+            return;
+        }
         self.sequence = self.sequence.wrapping_add(1);
-        let mut packet = vec![0x80, 8];
+        let mut packet = vec![0x80, self.voice.payload_type()];
         packet.extend(self.sequence.to_be_bytes());
         packet.extend((u32::from(self.sequence) * 160).to_be_bytes());
-        packet.extend(u32::from(target.port()).to_be_bytes());
+        packet.extend(u32::from(own.port()).to_be_bytes());
         packet.extend([0xd5; 160]);
-        // Whoever is gone refuses; that is what is measured.
-        let _ = self.media.send_to(&packet, target);
+        if let Some(packet) = self.voice.protect(packet) {
+            // Whoever is gone refuses; that is what is measured.
+            let _ = self.media.send_to(&packet, target);
+        }
     }
 
     fn receive(&mut self) {
         let mut buffer = [0; 2_048];
         loop {
             match self.media.recv_from(&mut buffer) {
-                Ok((size, _)) if size > 12 => {
-                    let now = Instant::now();
-                    let gap = self.last.map_or(Duration::ZERO, |last| now - last);
-                    self.longest_gap = self.longest_gap.max(gap);
-                    self.last = Some(now);
-                    self.packets += 1;
+                Ok((size, _)) => {
+                    if self.voice.hear(&mut buffer[..size]) == Heard::Media {
+                        let now = Instant::now();
+                        let gap = self.last.map_or(Duration::ZERO, |last| now - last);
+                        self.longest_gap = self.longest_gap.max(gap);
+                        self.last = Some(now);
+                        self.packets += 1;
+                    }
                 }
-                Ok(_) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
                 // A refusal of an earlier packet.
                 Err(_) => {}
             }
         }
+    }
+
+    fn shake_hands(&mut self) {
+        let Some(target) = self.target else { return };
+        let media = &self.media;
+        // Lost ones are sent again.
+        self.voice.pump(|bytes| drop(media.send_to(bytes, target)));
     }
 }
 
@@ -273,6 +336,7 @@ impl Lines {
                 line.send();
             }
             line.receive();
+            line.shake_hands();
         }
     }
 }
@@ -283,15 +347,25 @@ fn handle(peer: &Peer, lines: &Mutex<Lines>, message: &Message) -> Result<()> {
     let mut lines = lock(lines);
     match (message.status(), message.method()) {
         (None, "INVITE") => {
+            let again = lines
+                .ends
+                .get(&call_id)
+                .and_then(|line| line.answer_to(message));
+            if let Some(answer) = again {
+                return peer.send(peer.response(message, "200 OK", "callee", &[], &answer));
+            }
             if !message.to_tag().is_empty() {
                 lines.reinvites += 1;
             }
             let line = match lines.ends.entry(call_id) {
                 std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-                std::collections::hash_map::Entry::Vacant(new) => new.insert(Line::new()?),
+                std::collections::hash_map::Entry::Vacant(new) => {
+                    new.insert(Line::new(Voice::callee()?)?)
+                }
             };
             line.target = media_of(message);
-            let answer = session(line.media.local_addr()?);
+            let answer = line.voice.answer(&message.body, line.media.local_addr()?)?;
+            line.answered = Some((sequence_of(message), answer.clone()));
             peer.send(peer.response(message, "200 OK", "callee", &[], &answer))
         }
         (Some(200), "INVITE") => {
@@ -299,6 +373,7 @@ fn handle(peer: &Peer, lines: &Mutex<Lines>, message: &Message) -> Result<()> {
                 return Ok(());
             };
             line.target = media_of(message);
+            line.voice.take(&message.body)?;
             let Some((invite, answer)) = &mut line.dialog else {
                 return Ok(());
             };
@@ -320,6 +395,10 @@ fn handle(peer: &Peer, lines: &Mutex<Lines>, message: &Message) -> Result<()> {
         (None, "OPTIONS") => peer.send(peer.response(message, "200 OK", "peer", &[], "")),
         _ => Ok(()),
     }
+}
+
+fn sequence_of(message: &Message) -> String {
+    message.header("CSeq").unwrap_or_default().to_owned()
 }
 
 fn bye(peer: &Peer, invite: &str, answer: &Message) -> Option<String> {
@@ -347,6 +426,9 @@ fn lock(lines: &Mutex<Lines>) -> MutexGuard<'_, Lines> {
     lines.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Sequence numbers roll over soon, as they do every 22 minutes: whoever relays a call from its
+/// middle on has missed that.
+const FIRST_SEQUENCE: u16 = 65_510;
 const PACKET: Duration = Duration::from_millis(20);
 const STEP: Duration = Duration::from_millis(3);
 const LOOK: Duration = Duration::from_millis(50);

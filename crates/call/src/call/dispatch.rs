@@ -1,14 +1,12 @@
 //! Where each input goes: to the step that waits for it.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use sip::{Flow, Message, Method};
 
 use super::{Call, MEDIA_WAIT};
 use crate::config::MediaMode;
 use crate::io::{
-    Ctx, Input, MediaAsk, MediaOp, Output, RefusedDial, RequestId, Side, Timer, Toward, Uac,
+    Ctx, Input, MediaAsk, MediaEnds, MediaOp, Output, RefusedDial, RequestId, Side, Timer, Uac,
 };
 use crate::leg::PairId;
 use crate::pending::{Asked, Pending, Purpose, Question, Wait};
@@ -197,13 +195,12 @@ impl Call {
         self.ask_relay(ctx, op, ends, from, sdp, then);
     }
 
-    /// Asks the relay; what comes next waits for its answer. `ends` are the address that the
-    /// describing side's signalling comes from, and the other side.
+    /// Asks the relay; what comes next waits for its answer.
     pub(crate) fn ask_relay(
         &mut self,
         ctx: &mut Ctx<'_>,
         op: MediaOp,
-        (signalling, toward): (IpAddr, Toward),
+        ends: MediaEnds,
         from: Side,
         sdp: &[u8],
         then: Wait,
@@ -213,7 +210,7 @@ impl Call {
             op,
             from,
             sdp,
-            ends: (signalling, toward),
+            ends,
         };
         if op == MediaOp::Answer && !self.session_open && self.reanchor.is_some() {
             self.rebuild(ctx, question, then);
@@ -226,15 +223,13 @@ impl Call {
     pub(crate) fn ask(&mut self, ctx: &mut Ctx<'_>, question: Question, then: Wait) {
         self.session_open = true;
         self.last_ask.0 = self.last_ask.0.wrapping_add(1);
-        let (signalling, toward) = question.ends;
         ctx.emit(Output::Media {
             ask: self.last_ask,
             session: self.session,
             op: question.op,
             from: question.from,
             sdp: question.sdp.clone(),
-            toward,
-            signalling,
+            ends: question.ends.clone(),
         });
         self.wait = Some(Box::new(Asked {
             ask: self.last_ask,

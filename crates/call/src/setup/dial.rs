@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use sip::{Destination, Dialog, Flow};
 
 use super::outcome::Failure;
 use super::{Branch, Upstream, attempt_ended};
 use crate::call::Call;
-use crate::io::{Ctx, MediaOp, Output, RefusedDial, RequestId, Side, Timer, Toward, Uac};
+use crate::io::{
+    Ctx, Given, MediaEnds, MediaOp, Output, RefusedDial, RequestId, Side, Timer, Toward, Uac,
+};
 use crate::pending::{Purpose, Wait};
 use crate::plan::{ATTEMPTS_MAX, Attempt, Plan};
 use crate::reason::Cause;
@@ -96,7 +99,8 @@ impl Call {
             return;
         };
         entry.flow = flow_of(target);
-        let toward = Toward::of(entry.flow);
+        let reached = entry.flow;
+        let toward = Toward::of(reached);
         let Some(offer) = setup.offer.clone() else {
             self.send_invite(ctx, branch, None);
             return;
@@ -115,7 +119,13 @@ impl Call {
         let signalling = flow.map_or(std::net::IpAddr::from([0; 4]), |f| {
             f.remote.ip().to_canonical()
         });
-        let ends = (signalling, toward);
+        let ends = MediaEnds {
+            signalling,
+            toward,
+            reached: Some(reached.remote.ip().to_canonical()),
+            known: Bytes::new(),
+            given: Given::InTurn,
+        };
         self.ask_relay(ctx, MediaOp::Offer, ends, from, &offer, then);
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use call::{Cause, Fact, Input, MediaOp, Phase, Side};
+use call::{Cause, Fact, Given, Input, MediaOp, Phase, Side};
 use sip::Method;
 
 use crate::peer::{ALICE_SDP, BOB_SDP, sdp, sdp_with};
@@ -244,4 +244,56 @@ fn the_echo_moves_too() {
     assert!(has_moved(&w));
     w.feed(Input::End(Cause::Operator));
     w.close(&Cause::Operator);
+}
+
+#[test]
+fn early_media_that_is_lost_is_not_waited_for_without_end() {
+    let mut w = World::new(to_bob());
+    let invite = w.sent(Method::Invite);
+    w.reply(&invite, 183, "bobtag", "", BOB_SDP);
+    w.told(INVITE, 183);
+    w.config.media_lost_max = Duration::from_secs(10);
+    lose(&mut w);
+    w.pass_s(9);
+    assert_eq!(w.call.phase(), Phase::Setup);
+    w.pass_s(2);
+    w.told(INVITE, 500);
+    assert_eq!(w.report().cause, Cause::MediaFailed);
+}
+
+#[test]
+fn who_answers_an_offer_of_ours_restarts_no_ice() {
+    let (mut w, _) = World::answered();
+    lose(&mut w);
+    let [to_alice, to_bob] = retold(&mut w);
+    w.reply(&to_bob, 200, "", "", BOB_SDP);
+    w.ack();
+    assert!(w.given.iter().all(|given| *given == Given::InTurn));
+    let alice = sdp_with("alice", "192.0.2.10", "a=ice-ufrag:anew\r\n");
+    w.reply(&to_alice, 200, "", "", &alice);
+    w.ack();
+    assert_eq!(
+        w.given[w.given.len() - 2..],
+        [Given::ToOurOffer, Given::InTurn]
+    );
+    assert!(has_moved(&w));
+    w.feed(Input::End(Cause::Operator));
+    w.close(&Cause::Operator);
+}
+
+#[test]
+fn who_waits_for_a_handshake_is_offered_to_begin_it() {
+    let mut w = World::new(to_bob());
+    let invite = w.sent(Method::Invite);
+    let passive = sdp_with("bob", "192.0.2.20", "a=setup:passive\r\n");
+    w.reply(&invite, 200, "bobtag", "", &passive);
+    w.ack();
+    let answer = w.told(INVITE, 200);
+    assert!(body(&answer).contains("a=setup:passive\r\n"));
+    w.alice.established(&answer);
+    let ack = w.alice.ack(1, "");
+    w.request(ack);
+    lose(&mut w);
+    let [to_alice, _] = retold(&mut w);
+    assert!(body(&to_alice.message).contains("a=setup:actpass\r\n"));
 }

@@ -51,6 +51,8 @@ pub(crate) struct World {
     pub(crate) cancels: Vec<(RequestId, String)>,
     pub(crate) facts: Vec<Fact>,
     pub(crate) media: Vec<(u64, MediaOp, Side, String)>,
+    /// How each of those descriptions was given.
+    pub(crate) given: Vec<call::Given>,
     /// Questions about redirections and transfers.
     pub(crate) asked: VecDeque<Output>,
     pub(crate) pracked: u32,
@@ -218,6 +220,7 @@ impl World {
             cancels: Vec::new(),
             facts: Vec::new(),
             media: Vec::new(),
+            given: Vec::new(),
             asked: VecDeque::new(),
             pracked: 0,
             unresolved: Vec::new(),
@@ -540,8 +543,9 @@ impl World {
                 op,
                 from,
                 sdp,
-                ..
+                ends,
             } => {
+                self.given.push(ends.given);
                 let sdp = String::from_utf8(sdp.to_vec()).unwrap();
                 self.media.push((session, op, from, sdp.clone()));
                 self.ask = ask;

@@ -21,15 +21,6 @@ pub(super) fn offer(description: &Description<'_>, options: &Options) -> Option<
     (!changes.is_empty()).then(|| sdp::recode(description, &changes))
 }
 
-/// Whether a description offers speech that we code, and not G.711, which every phone has.
-pub(super) fn lacks_g711(description: &Description<'_>) -> bool {
-    audio_media(description).any(|media| {
-        let coded: Vec<Codec> = media.codecs().filter_map(|codec| known(&codec)).collect();
-        let g711 = [Codec::Pcma, Codec::Pcmu];
-        !coded.is_empty() && !coded.iter().any(|codec| g711.contains(codec))
-    })
-}
-
 /// What follows from an answer.
 #[derive(Debug, Default)]
 pub(super) struct Answered {

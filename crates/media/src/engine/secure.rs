@@ -13,10 +13,9 @@ use std::sync::Arc;
 use rtp::srtp::{MasterKey, Suite};
 use sdp::Media;
 
-use super::Spoken;
 use crate::error::MediaError;
 use crate::full::security::{AgentKind, Credentials, Identity, Protection, Role, Security};
-use crate::options::{Feedback, Ice, Options, RtcpMux, Transport};
+use crate::options::{Feedback, Ice, IceRestart, Options, RtcpMux, Transport};
 
 pub(super) use read::{answered, chosen};
 pub(super) use write::{write_answer, write_offer};
@@ -167,14 +166,6 @@ impl Facing {
         self.agreed.take().is_some()
     }
 
-    pub(super) fn spoken(&self) -> Option<Spoken> {
-        let agreed = self.agreed?;
-        Some(match (agreed.carried, agreed.ice) {
-            (Carried::Dtls, Some(_)) => Spoken::WebRtc,
-            _ => Spoken::Rtp,
-        })
-    }
-
     /// Our key for a suite: the one that was named before, or a new one.
     fn key(&mut self, suite: Suite) -> Result<MasterKey, MediaError> {
         if let Some(known) = self.keys.iter().find(|key| key.suite() == suite) {
@@ -197,9 +188,13 @@ impl Facing {
 
     /// What our agent is named by: new names if the peer has changed its own, which restarts ICE
     /// (RFC 8445 §9).
-    fn credentials(&mut self, remote_ufrag: Option<&str>) -> Result<Credentials, MediaError> {
+    fn credentials(
+        &mut self,
+        remote_ufrag: Option<&str>,
+        restart: IceRestart,
+    ) -> Result<Credentials, MediaError> {
         let restarted = match (&self.remote_ufrag, remote_ufrag) {
-            (Some(known), Some(remote)) => known != remote,
+            (Some(known), Some(remote)) => restart == IceRestart::Wanted && known != remote,
             _ => false,
         };
         if let Some(remote) = remote_ufrag {

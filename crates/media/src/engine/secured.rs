@@ -10,6 +10,7 @@ use super::session::Offer;
 use super::{Engine, Negotiation, Side};
 use crate::error::MediaError;
 use crate::full::security::Security;
+use crate::options::IceRestart;
 use crate::worker::{Command, MediumId};
 
 /// What the worker is to do, once an answer is accepted.
@@ -92,7 +93,9 @@ impl Engine {
             let place = self.place(address, *port);
             let theirs = &mut facing[to as usize];
             let answerer = answered(answer, &answer_medium, *towards, theirs, place)?;
-            let choice = chosen(offered, &offered_medium, &mut facing[from as usize], place)?;
+            let restart = offer.options.restart;
+            let theirs = &mut facing[from as usize];
+            let choice = chosen(offered, &offered_medium, theirs, restart, place)?;
             write_answer(&mut edit, &offered_medium, &choice, place);
             if accepted == 1
                 && let Some(group) = bundle_of(offered, &offered_medium)
@@ -112,8 +115,8 @@ impl Engine {
         offer: &Description<'_>,
         answer: &Description<'_>,
         (side, index): (Side, usize),
-        address: IpAddr,
-        port: u16,
+        restart: IceRestart,
+        (address, port): (IpAddr, u16),
     ) -> Result<(Vec<u8>, Secured), MediaError> {
         let mut secured = Secured {
             securities: Vec::new(),
@@ -125,7 +128,7 @@ impl Engine {
             return Ok((answer.as_bytes().to_vec(), secured));
         };
         let place = self.place(address, port);
-        let choice = chosen(offer, &medium, &mut facing[side as usize], place)?;
+        let choice = chosen(offer, &medium, &mut facing[side as usize], restart, place)?;
         let mut edit = sdp::Edit::new(answer);
         write_answer(&mut edit, &medium, &choice, place);
         if let Some(group) = bundle_of(offer, &medium) {

@@ -355,13 +355,15 @@ fn a_key_pressed_from_above_is_heard() {
 fn opus_meets_g711_although_nobody_asked_for_it_and_still_does_when_asked_again() {
     let mut engine = Engine::new(config(), || {}).expect("an engine");
     let bridge = Options {
-        codecs: CodecChanges::with_g711(),
+        codecs: CodecChanges {
+            transcode: ["PCMA", "PCMU"].map(str::to_owned).to_vec(),
+            ..CodecChanges::default()
+        },
         ..Options::default()
     };
     let a = Phone::new(Way::Rtp, Codec::Opus, A_HZ);
     let b = Phone::new(Way::Rtp, Codec::Pcma, B_HZ);
     let [opus, pcma] = [&a, &b].map(|phone| phone.sdp(1, Setup::ActPass, ""));
-    assert!(media::lacks_g711(opus.as_bytes()) && !media::lacks_g711(pcma.as_bytes()));
     let codecs = |sdp: Vec<u8>| {
         let description = Description::parse(&sdp).expect("a description");
         let medium = description.medium(0).expect("a medium");

@@ -1,5 +1,7 @@
 //! Questions and answers in the words of `ng`.
 
+mod terms;
+
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -49,20 +51,16 @@ pub(super) fn negotiation(
             selection.from_tag(tag(*offerer)).to_tag(tag(answerer))
         }
     };
-    let toward = match request.toward.family {
+    let family = request.ends.toward.family;
+    let toward = match family {
         Family::V4 => options::Family::Ip4,
         Family::V6 => options::Family::Ip6,
     };
-    let echoes = matches!(ask, Ask::Echo);
-    let fits = |a: &IpAddr| a.is_ipv4() == (request.toward.family == Family::V4);
-    let mut asked = Options {
-        ice: Some(options::Ice::Remove),
-        received_from: Some(request.signalling).filter(|ip| !ip.is_unspecified()),
-        address_family: matches!(ask, Ask::Offer).then_some(toward),
-        media_address: server.public_address.filter(fits),
-        media_echo: echoes.then_some(options::MediaEcho::Backwards),
-        ..Options::default()
-    };
+    let fits = |a: &IpAddr| a.is_ipv4() == (family == Family::V4);
+    let mut asked = terms::options(request, ask);
+    asked.received_from = Some(request.ends.signalling).filter(|ip| !ip.is_unspecified());
+    asked.address_family = matches!(ask, Ask::Offer).then_some(toward);
+    asked.media_address = server.public_address.filter(fits);
     asked.replace.insert(Replace::Origin);
     let negotiation = Box::new(Negotiation {
         selection,
@@ -101,13 +99,16 @@ pub(super) fn said(reply: Reply) -> Said {
             Some(sdp) => Said::Description(sdp.into()),
             None => Said::Refused("an answer without a description".into()),
         },
-        Reply::Error { reason } if reason.to_ascii_lowercase().contains("unknown call") => {
-            Said::NoSession
-        }
+        Reply::Error { reason } if is_unknown(&reason) => Said::NoSession,
         Reply::Error { reason } => Said::Refused(reason),
         Reply::LoadLimit { message } => Said::Refused(message),
         Reply::Pong { .. } => Said::Refused("a pong instead of a description".into()),
     }
+}
+
+/// Whether a server says that it has no such session.
+pub(super) fn is_unknown(reason: &str) -> bool {
+    reason.to_ascii_lowercase().contains("unknown call")
 }
 
 /// rtpengine's own figures: its sessions, and when it was started.
@@ -144,6 +145,8 @@ fn leg(report: &CallReport, tag: &TagReport) -> CdrLegMedia {
         }
         let quality = medium.quality.unwrap_or_default();
         leg.lost += quality.lost;
+        let rtt_us = Some(quality.rtt_us).filter(|rtt_us| *rtt_us > 0);
+        leg.rtt_us = leg.rtt_us.or(rtt_us);
         if leg.jitter_us == 0 {
             leg.jitter_us = quality.jitter_us;
             leg.mos_centi = quality.mos_centi;
@@ -157,15 +160,13 @@ fn leg(report: &CallReport, tag: &TagReport) -> CdrLegMedia {
     leg
 }
 
-/// Round trips between a server and the peers of a session, with the peers' addresses.
-pub(super) fn delays(report: &CallReport) -> Vec<(IpAddr, u32)> {
-    let mut found = Vec::new();
-    for medium in report.tags.iter().flat_map(|tag| &tag.media) {
-        let peer = medium.streams.first().and_then(|s| s.endpoint);
-        let rtt_us = medium.quality.map_or(0, |quality| quality.rtt_us);
-        if let (Some(peer), true) = (peer, rtt_us > 0) {
-            found.push((peer.ip(), rtt_us));
-        }
-    }
-    found
+/// Round trips between a server and both sides of a session in microseconds, where it knows them.
+pub(super) fn delays(report: &CallReport) -> [Option<u32>; 2] {
+    TAGS.map(|tag| {
+        let media = report.tag(tag).map_or(&[][..], |tag| &tag.media);
+        let known = media.iter().filter_map(|medium| medium.quality);
+        known
+            .map(|quality| quality.rtt_us)
+            .find(|rtt_us| *rtt_us > 0)
+    })
 }

@@ -180,16 +180,3 @@ fn what_is_not_known_is_left_alone() {
         "96"
     );
 }
-
-#[test]
-fn g711_is_missed_only_beside_what_can_be_made_into_it() {
-    let lacks = |media: &str| {
-        let text = format!("{HEAD}{media}");
-        lacks_g711(&Description::parse(text.as_bytes()).expect("a description"))
-    };
-    assert!(lacks(OPUS));
-    assert!(lacks("m=audio 5000 RTP/AVP 9\r\n"));
-    assert!(!lacks(G711));
-    assert!(!lacks("m=audio 5000 RTP/AVP 18\r\n"));
-    assert!(!lacks("m=audio 0 RTP/AVP 9\r\n"));
-}

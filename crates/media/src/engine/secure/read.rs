@@ -12,7 +12,7 @@ use crate::full::security::{
     AgentKind, Credentials, DtlsTerms, Hash, IceTerms, Offerer, PeerFingerprint, Protection, Role,
     Security,
 };
-use crate::options::Feedback;
+use crate::options::{Feedback, IceRestart};
 
 /// What we have chosen of an offer.
 #[derive(Debug)]
@@ -34,6 +34,7 @@ pub(in crate::engine) fn chosen(
     description: &Description<'_>,
     offered: &Media<'_>,
     facing: &mut Facing,
+    restart: IceRestart,
     place: Place<'_>,
 ) -> Result<Choice, MediaError> {
     let carried = carried_as(offered);
@@ -78,7 +79,7 @@ pub(in crate::engine) fn chosen(
         }
     }
     if let Some(remote) = credentials(offered) {
-        let local = facing.credentials(Some(&remote.ufrag))?;
+        let local = facing.credentials(Some(&remote.ufrag), restart)?;
         choice.towards.ice = Some(AgentKind::Lite);
         choice.ice = Some(local.clone());
         choice.security.ice = Some(IceTerms {
@@ -136,7 +137,7 @@ pub(in crate::engine) fn answered(
         (Some(agent), Some(remote)) => {
             facing.remote_ufrag = Some(remote.ufrag.clone());
             security.ice = Some(IceTerms {
-                local: facing.credentials(None)?,
+                local: facing.credentials(None, IceRestart::Wanted)?,
                 remote,
                 agent,
                 remote_agent: agent_kind(description),

@@ -9,7 +9,7 @@ use super::read::Choice;
 use super::{Carried, Facing, Mux, OFFERED_SUITES, Place, Towards};
 use crate::error::MediaError;
 use crate::full::security::{AgentKind, Credentials, Role};
-use crate::options::Feedback;
+use crate::options::{Feedback, IceRestart};
 
 /// Writes what a side is offered into the description for it.
 pub(in crate::engine) fn write_offer(
@@ -38,7 +38,7 @@ pub(in crate::engine) fn write_offer(
         }
     }
     if let Some(agent) = towards.ice {
-        let credentials = facing.credentials(None)?;
+        let credentials = facing.credentials(None, IceRestart::Wanted)?;
         write_ice(edit, index, &credentials, agent, towards.mux, place);
     }
     Ok(())
