@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use media::Side;
+use media::{RecordingOptions, Side};
 use ng::Selection;
 use smallvec::SmallVec;
 
@@ -33,6 +33,8 @@ pub(crate) struct Call {
     pub(crate) delete_at: Option<Instant>,
     /// Whether branches that are answered are recorded.
     pub(crate) is_recorded: bool,
+    /// What its recordings are called; `None`: after the call.
+    pub(crate) recorded_as: Option<RecordingOptions>,
 }
 
 /// A session of the engine and whose it is.
@@ -119,6 +121,7 @@ impl Calls {
             branches: SmallVec::new(),
             delete_at: None,
             is_recorded: false,
+            recorded_as: None,
         });
         let party = |tag: &Option<String>| Party {
             tag: tag.as_deref().map(Box::from),

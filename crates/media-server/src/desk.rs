@@ -162,6 +162,7 @@ impl Desk {
             true => None,
             false => self.report(&selection.call_id).map(Box::new),
         };
+        let recordings = self.recordings(&sessions);
         let delay = deletion.delay_s.map(|s| Duration::from_secs(s.into()));
         let delay = delay.unwrap_or(self.config.delete_delay);
         let whole = self
@@ -177,6 +178,7 @@ impl Desk {
         }
         Success {
             report,
+            recordings,
             ..Success::default()
         }
         .into()

@@ -53,6 +53,9 @@ pub struct Success {
     pub last_frame: Option<u64>,
     /// The calls there are.
     pub calls: Option<Vec<String>>,
+    /// Files of a call's recordings on a server of ours, part by part; the last may still be
+    /// written.
+    pub recordings: Vec<String>,
     /// The figures of a call.
     pub report: Option<Box<CallReport>>,
     /// The figures of the server, in rtpengine's shape.
@@ -128,6 +131,7 @@ impl Reply {
                 duration_ms: from.number("duration"),
                 last_frame: from.number("last-frame-pos"),
                 calls: words(from, "calls"),
+                recordings: words(from, "tandem recordings").unwrap_or_default(),
                 report: CallReport::read(from).map(Box::new),
                 statistics: from
                     .value("statistics")
@@ -186,6 +190,10 @@ impl Success {
         }
         if let Some(calls) = &self.calls {
             to.push("calls", Value::texts(calls.iter().cloned()));
+        }
+        if !self.recordings.is_empty() {
+            let files = Value::texts(self.recordings.iter().cloned());
+            to.push("tandem recordings", files);
         }
         if let Some(report) = &self.report {
             report.write(to);

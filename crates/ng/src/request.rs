@@ -93,6 +93,8 @@ pub struct Recording {
     pub folder: Option<String>,
     /// How the file is named.
     pub pattern: Option<String>,
+    /// Which part of the call's recording it is, from 1; of our own making.
+    pub part: Option<u16>,
     /// What else is asked.
     pub options: Options,
 }

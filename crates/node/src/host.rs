@@ -22,6 +22,7 @@ use crate::media_options;
 use crate::media_servers::MediaLink;
 use crate::quality::Quality;
 use crate::recording::{self, Outcomes};
+use crate::remote_recording;
 use crate::uploads::{Uploaded, Uploads};
 use crate::visit::Visit;
 
@@ -81,14 +82,14 @@ impl SwitchHost {
     }
 
     fn media(&mut self, request: &MediaRequest) -> Result<Vec<u8>, u16> {
-        let options = media_options::of(&self.engine, request);
+        let options = media_options::of(request);
         let negotiation = Negotiation {
             from: side(request.from),
             sdp: &request.sdp,
-            signalling: Some(request.signalling),
+            signalling: Some(request.ends.signalling),
             options: &options,
         };
-        let toward = match request.toward.family {
+        let toward = match request.ends.toward.family {
             call::Family::V4 => AddressFamily::V4,
             call::Family::V6 => AddressFamily::V6,
         };
@@ -104,7 +105,7 @@ impl SwitchHost {
     }
 
     /// Media servers relay, where there are any; else we do. A session stays where it began.
-    fn ask_media(&mut self, now: Time, request: MediaRequest, machine: &mut SwitchMachine) {
+    fn ask_media(&mut self, now: Time, request: Box<MediaRequest>, machine: &mut SwitchMachine) {
         // An offer of our own making, for a caller that leaves it to us, only we can make.
         let ours = request.op == call::MediaOp::Echo && request.sdp.is_empty();
         let is_here = ours || self.engine.report(request.session).is_some();
@@ -134,12 +135,18 @@ impl SwitchHost {
     }
 
     fn record(&mut self, call: model::CallId, session: u64, part: u16) {
+        if self.remote.contains(&session) {
+            if !self.media_link.record(session, call.to_string(), part) {
+                tracing::error!(%call, "a call is not recorded: too many orders wait");
+                self.recordings.failed += 1;
+            }
+            return;
+        }
         let options = RecordingOptions {
             name: call.to_string(),
             first_part: part,
         };
         let started = self.engine.start_recording(session, &options);
-        // Also one that a media server has: it is not recorded there yet.
         if let Err(error) = started {
             tracing::error!(%call, %error, "a call is not recorded");
             self.recordings.failed += 1;
@@ -163,8 +170,19 @@ impl SwitchHost {
                 }
                 switch.handle_media(now, call, ask, answer);
             }
-            MediaOutput::Report { call, legs } => {
-                switch.handle_media_report(call, legs, Vec::new());
+            MediaOutput::Report {
+                call,
+                legs,
+                recordings,
+            } => {
+                let files = recordings.iter().map(ToString::to_string).collect();
+                switch.handle_media_report(call, legs, files);
+            }
+            MediaOutput::Silent { call } => switch.handle_media_silent(now, call),
+            MediaOutput::Recording(news) => {
+                remote_recording::log(&news);
+                remote_recording::count(&news, &mut self.recordings);
+                self.announce(now, || remote_recording::describe(&news));
             }
             MediaOutput::Lost { call, session } => switch.handle_media_lost(now, call, session),
             MediaOutput::Changed(change) => self.tell_media(now, &change),

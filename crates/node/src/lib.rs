@@ -21,6 +21,7 @@ mod options;
 mod platform;
 mod quality;
 mod recording;
+mod remote_recording;
 mod retention;
 mod signals;
 mod up;

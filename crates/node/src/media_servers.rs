@@ -29,9 +29,17 @@ const LOOKUP_AGAIN: Duration = Duration::from_secs(5);
 
 /// What the thread is asked.
 enum Order {
-    Configure(Vec<Arc<MediaServer>>),
+    Configure(Vec<Arc<MediaServer>>, Option<Duration>),
     Request(Box<MediaRequest>),
-    End { call: CallKey, session: u64 },
+    Record {
+        session: u64,
+        name: String,
+        part: u16,
+    },
+    End {
+        call: CallKey,
+        session: u64,
+    },
     Health(oneshot::Sender<Vec<MediaServerHealth>>),
     Explain(Place, oneshot::Sender<String>),
 }
@@ -69,16 +77,25 @@ impl MediaLink {
         Ok((Self { orders }, heard))
     }
 
-    /// Takes over the records.
-    pub(crate) fn configure(&self, records: &[Arc<MediaServer>]) {
-        if !self.order(Order::Configure(records.to_vec())) {
+    /// Takes over the records, and how long a side of a call may not be heard.
+    pub(crate) fn configure(&self, records: &[Arc<MediaServer>], inactivity: Option<Duration>) {
+        if !self.order(Order::Configure(records.to_vec(), inactivity)) {
             tracing::error!("the media servers' configuration was not taken over");
         }
     }
 
     /// Asks for a call; false if there is no room for the question.
-    pub(crate) fn request(&self, request: MediaRequest) -> bool {
-        self.order(Order::Request(Box::new(request)))
+    pub(crate) fn request(&self, request: Box<MediaRequest>) -> bool {
+        self.order(Order::Request(request))
+    }
+
+    /// A session is to be recorded; false if there is no room for the order.
+    pub(crate) fn record(&self, session: u64, name: String, part: u16) -> bool {
+        self.order(Order::Record {
+            session,
+            name,
+            part,
+        })
     }
 
     /// A session is over; whether its report will come.
@@ -167,15 +184,21 @@ impl Thread {
     fn carry_out(&mut self, order: Order, came: &mpsc::Sender<(MediaServerId, Came)>) {
         let now = self.clock.now();
         match order {
-            Order::Configure(records) => {
+            Order::Configure(records, inactivity) => {
                 self.open_sockets(&records, came);
+                self.servers.set_inactivity(inactivity);
                 self.servers.configure(now, &records);
             }
-            Order::Request(request) => self.servers.handle_request(now, *request),
+            Order::Request(request) => self.servers.handle_request(now, request),
+            Order::Record {
+                session,
+                name,
+                part,
+            } => self.servers.handle_record(now, session, name, part),
             Order::End { call, session } => self.servers.handle_end(now, call, session),
             // Whoever asked may have gone.
             Order::Health(reply) => drop(reply.send(self.servers.health())),
-            Order::Explain(place, reply) => drop(reply.send(self.servers.explain(&place))),
+            Order::Explain(place, reply) => drop(reply.send(self.servers.explain(now, &place))),
         }
     }
 

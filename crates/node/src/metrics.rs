@@ -300,6 +300,7 @@ fn media(out: &mut Page, host: &SwitchHost) {
         ("damaged", ended.damaged),
         ("repaired", ended.repaired),
         ("failed", ended.failed),
+        ("cut", ended.cut),
     ] {
         out.line(name, &[("outcome", outcome)], count);
     }

@@ -297,7 +297,8 @@ impl Platform for NodePlatform {
             let format = up::recording_format(&snapshot.settings);
             host.engine.set_recording_format(format);
             host.uploads.configure(&snapshot.settings.recording_store);
-            host.media_link.configure(&snapshot.media_servers);
+            host.media_link
+                .configure(&snapshot.media_servers, inactivity);
             machine.switch.configure(now, snapshot);
         }))
     }

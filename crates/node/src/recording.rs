@@ -18,6 +18,8 @@ pub(crate) struct Outcomes {
     pub(crate) damaged: u64,
     pub(crate) repaired: u64,
     pub(crate) failed: u64,
+    /// On media servers that were lost.
+    pub(crate) cut: u64,
 }
 
 impl Outcomes {

@@ -119,7 +119,8 @@ fn start_node(
     restore(&mut switch, &mut live, now)?;
     let (events, _) = broadcast::channel(EVENTS_MAX);
     let (media_link, media_said) = MediaLink::start(random()?, net.clock(), net.waker())?;
-    media_link.configure(&switch.snapshot().media_servers);
+    let inactivity = inactivity(&switch.snapshot().settings);
+    media_link.configure(&switch.snapshot().media_servers, inactivity);
     let media = (media_link.clone(), media_said);
     let uploads = start_uploads(data, &switch.snapshot().settings, &visitor)?;
     let host = SwitchHost::new(

@@ -11,13 +11,17 @@ mod choose;
 mod delays;
 mod exchange;
 mod pace;
+mod record;
 mod server;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod wire;
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ahash::RandomState;
 use bytes::Bytes;
@@ -30,7 +34,10 @@ pub use self::choose::{Candidate, Choice, Place, ZONE_TIE_US, choose};
 use self::delays::Delays;
 use self::exchange::{Exchange, Purpose};
 use self::pace::Pace;
+use self::record::Taped;
+pub use self::record::{RecordingNews, RemoteFile};
 use self::server::{PING_INTERVAL, REFUSED_AGAIN, Server, Turn};
+use self::watch::Watch;
 use crate::output::CallKey;
 
 /// The media servers.
@@ -44,7 +51,11 @@ pub struct MediaServers {
     timers: Wheel<Timer>,
     /// Sessions whose calls are still to be told that they are lost.
     lost: Pace,
+    /// What was last seen of sessions that are lost, until their calls give them up.
+    ended: HashMap<u64, Box<Session>, RandomState>,
     delays: Delays,
+    /// How long a side that should be heard may not be.
+    inactivity: Option<Duration>,
     outputs: VecDeque<MediaOutput>,
 }
 
@@ -75,7 +86,16 @@ pub enum MediaOutput {
         call: CallKey,
         /// The caller's and the callee's.
         legs: [CdrLegMedia; 2],
+        /// Files of its recording.
+        recordings: Vec<RemoteFile>,
     },
+    /// A side of a call that should be heard is not, for too long.
+    Silent {
+        /// Whose.
+        call: CallKey,
+    },
+    /// A recording has begun, ended or come to nothing.
+    Recording(RecordingNews),
     /// A session is lost, with whatever was asked about it.
     Lost {
         /// Whose.
@@ -118,10 +138,17 @@ pub enum MediaChange {
 struct Session {
     call: CallKey,
     server: MediaServerId,
+    /// Where its sides are, as far as it is known.
+    peers: [Option<IpAddr>; 2],
     /// Who made the last offer.
     offerer: Side,
     /// Whether the server has taken a description of it.
     established: bool,
+    /// Whether it has taken an answer.
+    is_answered: bool,
+    watch: Watch,
+    /// Its recording, if it is to be recorded.
+    taped: Option<Box<Taped>>,
 }
 
 /// What is waited for.
@@ -129,6 +156,8 @@ struct Session {
 enum Timer {
     Ping(MediaServerId),
     Exchange(u64),
+    /// A session is to be looked at.
+    Look(u64),
     /// The next lost sessions are to be told.
     Lost,
 }
@@ -142,11 +171,13 @@ impl MediaServers {
             prefix: seed,
             servers: HashMap::with_hasher(state.clone()),
             sessions: HashMap::with_hasher(state.clone()),
-            exchanges: HashMap::with_hasher(state),
+            exchanges: HashMap::with_hasher(state.clone()),
             last_cookie: 0,
             timers: Wheel::new(),
             lost: Pace::default(),
+            ended: HashMap::with_hasher(state),
             delays: Delays::default(),
+            inactivity: None,
             outputs: VecDeque::new(),
         }
     }
@@ -233,6 +264,7 @@ impl MediaServers {
             match timer {
                 Timer::Ping(server) => self.ping(now, server),
                 Timer::Exchange(cookie) => self.handle_silence(now, cookie),
+                Timer::Look(session) => self.look(now, session),
                 Timer::Lost => self.tell_lost(now),
             }
         }
@@ -259,8 +291,8 @@ impl MediaServers {
 
     /// Which server a call of this place would get, and why.
     #[must_use]
-    pub fn explain(&self, place: &Place) -> String {
-        self.choose(place, &[]).1
+    pub fn explain(&self, now: Time, place: &Place) -> String {
+        self.choose(now, place, &[]).1
     }
 
     fn ping(&mut self, now: Time, id: MediaServerId) {
@@ -371,10 +403,10 @@ impl MediaServers {
         if let Some(server) = self.servers.get_mut(&known.server) {
             server.sessions.remove(&session);
         }
-        self.outputs.push_back(MediaOutput::Lost {
-            call: known.call,
-            session,
-        });
+        let call = known.call;
+        // The call gives it up when it is told.
+        self.ended.insert(session, Box::new(known));
+        self.outputs.push_back(MediaOutput::Lost { call, session });
     }
 
     fn tell_if_drained(&mut self, id: MediaServerId) {

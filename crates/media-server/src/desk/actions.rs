@@ -15,6 +15,7 @@ use ng::{
 };
 
 use super::Desk;
+use crate::calls::Call;
 
 impl Desk {
     pub(super) fn record(&mut self, verb: RecordVerb, asked: &Recording) -> Reply {
@@ -23,18 +24,25 @@ impl Desk {
         };
         // Branches that answer later are recorded, too.
         call.is_recorded = verb == RecordVerb::Start;
-        let id = std::sync::Arc::clone(&call.id);
+        if let (RecordVerb::Start, Some(name)) = (verb, &asked.file) {
+            call.recorded_as = Some(RecordingOptions {
+                first_part: asked.part.unwrap_or(1),
+                ..RecordingOptions::first(name.as_str())
+            });
+        }
+        let options = recording_of(call);
         let sessions: Vec<u64> = call.branches.iter().map(|branch| branch.session).collect();
         let mut undone = Vec::new();
-        let named = [&asked.file, &asked.folder, &asked.pattern];
-        for (named, key) in named.into_iter().zip(["file", "dir", "pattern"]) {
+        let named = [&asked.folder, &asked.pattern];
+        for (named, key) in named.into_iter().zip(["dir", "pattern"]) {
             if named.is_some() {
                 undone.push(format!("recording-{key}"));
             }
         }
-        for session in sessions {
+        for session in &sessions {
+            let session = *session;
             let result = match verb {
-                RecordVerb::Start => self.start_recording(session, &id),
+                RecordVerb::Start => self.start_recording(session, &options),
                 RecordVerb::Stop => self.engine.stop_recording(session),
                 RecordVerb::Pause => self.engine.pause_recording(session),
             };
@@ -45,17 +53,32 @@ impl Desk {
                 Err(error) => return Reply::error(error.to_string()),
             }
         }
-        self.warned(Success::default(), &undone)
+        let success = Success {
+            recordings: self.recordings(&sessions),
+            ..Success::default()
+        };
+        self.warned(success, &undone)
+    }
+
+    /// The files of recordings of sessions, with their whole paths.
+    pub(super) fn recordings(&self, sessions: &[u64]) -> Vec<String> {
+        let dir = self.config.engine.recordings.as_deref();
+        let reports = sessions.iter().filter_map(|id| self.engine.report(*id));
+        let files = reports.flat_map(|report| report.recordings);
+        let whole = files.map(|file| match dir {
+            Some(dir) => dir.join(file).to_string_lossy().into_owned(),
+            None => file,
+        });
+        whole.collect()
     }
 
     /// Begins to record a session, or goes on after a pause.
     pub(super) fn start_recording(
         &mut self,
         session: u64,
-        call_id: &str,
+        options: &RecordingOptions,
     ) -> Result<(), MediaError> {
-        let options = RecordingOptions::first(call_id);
-        self.engine.start_recording(session, &options)?;
+        self.engine.start_recording(session, options)?;
         self.engine.resume_recording(session)
     }
 
@@ -164,6 +187,12 @@ impl Desk {
             _ => Ok(()),
         }
     }
+}
+
+/// What the recordings of a call are called.
+pub(super) fn recording_of(call: &Call) -> RecordingOptions {
+    let named = call.recorded_as.clone();
+    named.unwrap_or_else(|| RecordingOptions::first(&*call.id))
 }
 
 /// Reads what is to be played: a WAV file of at most [`FILE_BYTES_MAX`].

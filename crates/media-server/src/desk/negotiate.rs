@@ -7,6 +7,7 @@ use media::{AddressFamily, MediaError, Side};
 use ng::options::{Family, Switch};
 use ng::{Flag, Negotiation, Reply, State, Success};
 
+use super::actions::recording_of;
 use super::{Desk, unix_s};
 use crate::calls::Place;
 use crate::wishes::{Of, Wishes};
@@ -78,9 +79,11 @@ impl Desk {
 
     /// Begins to record a branch that was answered, if the call is to be recorded.
     fn record_if_wanted(&mut self, id: &str, session: u64) {
-        if self.calls.call(id).is_some_and(|call| call.is_recorded)
-            && let Err(error) = self.start_recording(session, id)
-        {
+        let call = self.calls.call(id).filter(|call| call.is_recorded);
+        let Some(options) = call.map(recording_of) else {
+            return;
+        };
+        if let Err(error) = self.start_recording(session, &options) {
             tracing::warn!(session, %error, "a call is not recorded");
         }
     }

@@ -20,6 +20,7 @@ fn what_a_server_writes_a_client_reads() {
         instance: 77,
     };
     let mut success = Success::sdp(b"v=0\r\n".to_vec());
+    success.recordings = vec!["/srv/a recording-1.wav".into()];
     success.warn("one");
     success.warn("two");
     assert_eq!(success.warning.as_deref(), Some("one; two"));

@@ -53,6 +53,7 @@ struct Fields {
     delay_s: Option<u32>,
     limit: Option<usize>,
     recording: [Option<String>; 3],
+    part: Option<u16>,
     unknown: Vec<String>,
 }
 
@@ -186,6 +187,8 @@ impl Fields {
             self.recording[1] = text();
         } else if is("recording-pattern") {
             self.recording[2] = text();
+        } else if is("tandem-recording-part") {
+            self.part = Some(u16::try_from(number()?).map_err(|_| invalid())?);
         } else {
             return Ok(false);
         }
@@ -298,6 +301,7 @@ impl Fields {
                 file,
                 folder,
                 pattern,
+                part: self.part,
                 options: self.options,
             }),
         ))

@@ -225,6 +225,7 @@ fn what_a_client_writes_a_server_reads() {
     let recording = Recording {
         selection: selection.clone(),
         file: Some("/r.wav".into()),
+        part: Some(2),
         ..Recording::default()
     };
     let selection = Box::new(selection);

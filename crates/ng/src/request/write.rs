@@ -65,6 +65,7 @@ impl Recording {
         to.push_some("recording-file", self.file.clone());
         to.push_some("recording-dir", self.folder.clone());
         to.push_some("recording-pattern", self.pattern.clone());
+        to.push_some("tandem-recording-part", self.part.map(i64::from));
         self.options.write(to);
     }
 }

@@ -9,8 +9,8 @@ use model::MediaServerId;
 use ng::{Command, Reply};
 
 use super::wire::{self, Said};
-use super::{MediaOutput, MediaServers, Timer};
-use crate::output::{CallKey, MediaRequest};
+use super::{MediaOutput, MediaServers, Session, Timer};
+use crate::output::MediaRequest;
 
 /// When a question is sent again, after the time before; then it is given up. Together they leave
 /// room for two more servers before the call gives up.
@@ -45,8 +45,12 @@ pub(super) enum Purpose {
     Ask(Box<MediaRequest>),
     /// The first half of an echo: what comes back is answered by ourselves.
     EchoAsk(Box<MediaRequest>),
+    /// How is a session doing?
+    Look(u64),
+    /// A session is to be recorded.
+    Record(u64),
     /// A session is over, and its figures are wanted.
-    Delete(CallKey),
+    Delete(Box<Session>),
     /// A session that nobody asks after any more.
     Farewell,
 }
@@ -64,7 +68,7 @@ impl MediaServers {
         let cookie = self.last_cookie;
         let bytes = wire::encode(command, cookie);
         let patience = match purpose {
-            Purpose::Ping | Purpose::Statistics => PING_PATIENCE,
+            Purpose::Ping | Purpose::Statistics | Purpose::Look(_) => PING_PATIENCE,
             _ => PATIENCE[0],
         };
         let timer = self.timers.insert(now + patience, Timer::Exchange(cookie));
@@ -94,7 +98,10 @@ impl MediaServers {
             return;
         };
         exchange.tries += 1;
-        let once = matches!(exchange.purpose, Purpose::Ping | Purpose::Statistics);
+        let once = matches!(
+            exchange.purpose,
+            Purpose::Ping | Purpose::Statistics | Purpose::Look(_)
+        );
         match PATIENCE.get(exchange.tries).filter(|_| !once) {
             Some(patience) => {
                 exchange.timer = self.timers.insert(now + *patience, Timer::Exchange(cookie));
@@ -125,14 +132,12 @@ impl MediaServers {
     /// No answer came.
     fn give_up(&mut self, now: Time, exchange: Exchange) {
         match exchange.purpose {
-            Purpose::Ping | Purpose::Statistics | Purpose::Farewell => {}
+            Purpose::Ping | Purpose::Statistics | Purpose::Look(_) | Purpose::Farewell => {}
+            Purpose::Record(session) => self.handle_taped(exchange.server, session, None),
             Purpose::Ask(request) | Purpose::EchoAsk(request) => {
                 self.not_served(now, exchange.server, request, NotServed::Silent);
             }
-            Purpose::Delete(call) => {
-                let legs = Default::default();
-                self.outputs.push_back(MediaOutput::Report { call, legs });
-            }
+            Purpose::Delete(known) => self.report(*known, None),
         }
     }
 
@@ -168,17 +173,14 @@ impl MediaServers {
                 Said::Description(offer) => self.answer_echo(now, id, request, &offer),
                 other => self.handle_said(now, id, request, other),
             },
-            Purpose::Delete(call) => {
-                let mut legs = Default::default();
-                if let Reply::Ok(success) = reply
-                    && let Some(report) = success.report
-                {
-                    legs = wire::legs(&report);
-                    for (peer, rtt_us) in wire::delays(&report) {
-                        self.delays.learn(id, peer, rtt_us);
-                    }
-                }
-                self.outputs.push_back(MediaOutput::Report { call, legs });
+            Purpose::Look(session) => self.handle_look(now, id, session, reply),
+            Purpose::Record(session) => self.handle_taped(id, session, Some(reply)),
+            Purpose::Delete(known) => {
+                let said = match reply {
+                    Reply::Ok(success) => Some(success),
+                    _ => None,
+                };
+                self.report(*known, said);
             }
             Purpose::Farewell => {}
         }

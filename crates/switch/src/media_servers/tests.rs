@@ -1,11 +1,13 @@
 //! The machine against servers that are played by hand.
 
+mod sessions;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use call::{Family, MediaAsk, MediaOp, Phone, Side, Toward};
+use call::{Family, Given, MediaAsk, MediaEnds, MediaOp, Phone, Side, Toward};
 use clock::Time;
 use model::{MediaServer, MediaServerId, MediaServerState};
 
@@ -21,6 +23,8 @@ enum Mood {
     Silent,
     /// Answers pings, and refuses all else.
     Refuses,
+    /// Answers pings, and knows nothing of any session.
+    Forgets,
     /// Its machine says that nobody listens.
     Gone,
 }
@@ -35,6 +39,8 @@ struct World {
     /// Commands each server got, pings and figures apart.
     asked: Vec<(MediaServerId, String)>,
     started: Time,
+    /// What has come of both sides of each session.
+    packets: [u64; 2],
 }
 
 fn id(n: u128) -> MediaServerId {
@@ -63,11 +69,16 @@ fn request(session: u64, op: MediaOp, from: Side) -> MediaRequest {
         op,
         from,
         sdp: Bytes::from_static(SDP.as_bytes()),
-        toward: Toward {
-            family: Family::V4,
-            phone: Phone::Sip,
+        ends: MediaEnds {
+            signalling: "192.0.2.9".parse().unwrap(),
+            toward: Toward {
+                family: Family::V4,
+                phone: Phone::Sip,
+            },
+            reached: None,
+            known: Bytes::new(),
+            given: Given::InTurn,
         },
-        signalling: "192.0.2.9".parse().unwrap(),
         place: Place::default(),
         tried: Vec::new(),
         refusal: None,
@@ -85,6 +96,7 @@ impl World {
             said: Vec::new(),
             asked: Vec::new(),
             started: Time::from_secs(900),
+            packets: [0; 2],
         };
         world.configure();
         world.pass(Duration::from_millis(10));
@@ -137,6 +149,7 @@ impl World {
             }
             (_, "ping") => ng::Reply::Pong { status: None },
             (Mood::Refuses, _) => ng::Reply::error("out of ports"),
+            (Mood::Forgets, "query") => ng::Reply::error("Unknown call-id"),
             (_, "offer" | "answer") => ng::Success::sdp(SDP.into()).into(),
             (_, "statistics") => {
                 let uptime_s = self.now.since(self.started).as_secs();
@@ -149,6 +162,12 @@ impl World {
                 self.servers.handle_datagram(self.now, server, &message);
                 return;
             }
+            (_, "query") => sessions::figures(self.packets),
+            (_, "start recording") => ng::Success {
+                recordings: vec!["/r/file.wav".into()],
+                ..ng::Success::default()
+            }
+            .into(),
             _ => ng::Reply::ok(),
         };
         let reply = reply.encode(frame.cookie, frame.encoding);
@@ -156,7 +175,7 @@ impl World {
     }
 
     fn ask(&mut self, request: MediaRequest) {
-        self.servers.handle_request(self.now, request);
+        self.servers.handle_request(self.now, Box::new(request));
         self.drain();
     }
 
