@@ -55,7 +55,7 @@ impl Baresip {
             Ok(control) => control,
             Err(log) => bail!("baresip ended:\n{log}"),
         };
-        let address = SocketAddr::from(([127, 0, 0, 1], ports.sip));
+        let address = options.sip_address(ports.sip);
         let mut phone = Self {
             options,
             address,

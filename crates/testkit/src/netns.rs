@@ -5,14 +5,18 @@
 
 use std::fs::{self, File};
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tempfile::TempDir;
+
+use crate::program::Program;
+use crate::wait::wait_for;
 
 /// A network; gone with its value.
 #[derive(Debug)]
@@ -40,8 +44,15 @@ pub fn cable(addresses: [Ipv4Addr; 2]) -> Result<[Host; 2]> {
         pass.display()
     ))?;
     let hosts = [(a, addresses[0]), (b, addresses[1])];
-    let hosts = hosts.map(|(namespace, address)| Host { namespace, address });
-    for Host { namespace, address } in &hosts {
+    let hosts = hosts.map(|(namespace, address)| Host {
+        namespace,
+        address,
+        _cable: None,
+    });
+    for Host {
+        namespace, address, ..
+    } in &hosts
+    {
         namespace.run("ethtool -K eth0 tx off")?;
         namespace.run(&format!("ip address add {address}/24 dev eth0"))?;
         namespace.run("ip link set lo up")?;
@@ -56,6 +67,8 @@ pub struct Host {
     namespace: Namespace,
     /// Its address, in a network of 24 bits.
     pub address: Ipv4Addr,
+    /// What holds its frames, if it is far.
+    _cable: Option<Program>,
 }
 
 impl Network {
@@ -96,7 +109,53 @@ impl Network {
         namespace.run(&format!("ip address add {address}/24 dev eth0"))?;
         namespace.run("ip link set lo up")?;
         namespace.run("ip link set eth0 up")?;
-        Ok(Host { namespace, address })
+        Ok(Host {
+            namespace,
+            address,
+            _cable: None,
+        })
+    }
+
+    /// One more host, so far from the others that whatever comes or goes takes `delay`.
+    ///
+    /// # Errors
+    /// If the kernel refuses, or there is no `clang`.
+    pub fn far_host(&mut self, address: Ipv4Addr, delay: Duration) -> Result<Host> {
+        let namespace = Namespace::new()?;
+        let (port, far) = (format!("port{}", self.hosts), format!("far{}", self.hosts));
+        self.hosts += 1;
+        let (switch, host) = (&self.switch, &namespace.name);
+        let program = self.slow_cable()?;
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &switch.name]).arg(program);
+        command
+            .args([&port, &far])
+            .arg(delay.as_millis().to_string());
+        let directory = self.directory.path();
+        let cable = Program::start(&format!("cable-{port}"), &mut command, directory)?;
+        wait_for("a slow cable", || {
+            cable.log().contains("ready").then_some(())
+        });
+        switch.run(&format!("ip link set {far} netns {host} name eth0"))?;
+        switch.run(&format!("ip link set {port} master bridge up"))?;
+        namespace.run(&format!("ip address add {address}/24 dev eth0"))?;
+        namespace.run("ip link set lo up")?;
+        namespace.run("ip link set eth0 up")?;
+        Ok(Host {
+            namespace,
+            address,
+            _cable: Some(cable),
+        })
+    }
+
+    /// The program that holds frames.
+    fn slow_cable(&self) -> Result<PathBuf> {
+        let directory = self.directory.path();
+        let (source, program) = (directory.join("cable.c"), directory.join("cable"));
+        fs::write(&source, SLOW_CABLE).context("writing a program")?;
+        let (from, to) = (source.display().to_string(), program.display().to_string());
+        run(&["clang", "-O2", &from, "-o", &to])?;
+        Ok(program)
     }
 }
 
@@ -192,6 +251,9 @@ fn run(command: &[&str]) -> Result<()> {
     );
     Ok(())
 }
+
+/// The kernels that tests run on have no netem.
+const SLOW_CABLE: &str = include_str!("netns/slow_cable.c");
 
 /// Lets everything pass. A virtual interface takes what XDP sends from its other end only if it
 /// has a program of its own.

@@ -7,7 +7,9 @@ use clock::Time;
 use model::MediaServerId;
 
 use super::exchange::{NotServed, Purpose};
+use super::record::Taped;
 use super::server::Health;
+use super::watch::Watch;
 use super::wire::{self, Ask, Said};
 use super::{Candidate, MediaOutput, MediaServers, Place, Session, call_id, choose};
 use crate::output::{CallKey, MediaRequest};
@@ -20,15 +22,14 @@ const DISCARD_PORT: u16 = 9;
 
 impl MediaServers {
     /// A call asks; [`MediaOutput::Answer`] or [`MediaOutput::Lost`] follows.
-    pub fn handle_request(&mut self, now: Time, request: MediaRequest) {
-        let request = Box::new(request);
+    pub fn handle_request(&mut self, now: Time, request: Box<MediaRequest>) {
         let Some(session) = self.sessions.get_mut(&request.session) else {
             if request.op == MediaOp::Answer {
                 // Nobody has the offer that it answers.
                 self.answer(&request, Err(500), None);
                 return;
             }
-            self.begin(now, request);
+            self.begin(now, request, None);
             return;
         };
         if request.op == MediaOp::Offer {
@@ -45,30 +46,41 @@ impl MediaServers {
 
     /// The session is over; [`MediaOutput::Report`] follows.
     pub fn handle_end(&mut self, now: Time, call: CallKey, session: u64) {
-        let known = self.sessions.remove(&session);
-        let id = known.map(|known| known.server);
-        let server = id.and_then(|id| self.servers.get_mut(&id));
-        match (id, server) {
-            (Some(id), Some(server)) if server.health != Health::Down => {
+        if let Some(lost) = self.ended.remove(&session) {
+            self.report(*lost, None);
+            return;
+        }
+        let Some(known) = self.sessions.remove(&session) else {
+            self.outputs.push_back(MediaOutput::Report {
+                call,
+                legs: Default::default(),
+                recordings: Vec::new(),
+            });
+            return;
+        };
+        let (id, name) = (known.server, call_id(self.prefix, session));
+        match self.servers.get_mut(&id) {
+            Some(server) if server.health != Health::Down => {
                 server.sessions.remove(&session);
-                let command = wire::deletion(&call_id(self.prefix, session));
-                self.exchange(now, id, command, Purpose::Delete(call));
+                let command = wire::deletion(&name);
+                self.exchange(now, id, command, Purpose::Delete(Box::new(known)));
                 self.tell_if_drained(id);
             }
-            (_, server) => {
+            server => {
                 if let Some(server) = server {
                     server.sessions.remove(&session);
-                    server.owe(call_id(self.prefix, session));
+                    server.owe(name);
                 }
-                let legs = Default::default();
-                self.outputs.push_back(MediaOutput::Report { call, legs });
+                self.report(known, None);
             }
         }
     }
 
     /// The first question of a session.
-    fn begin(&mut self, now: Time, mut request: Box<MediaRequest>) {
-        let (chosen, why) = self.choose(&request.place, &request.tried);
+    fn begin(&mut self, now: Time, mut request: Box<MediaRequest>, taped: Option<Box<Taped>>) {
+        let other = &mut request.place.peers[request.from.other() as usize];
+        *other = other.or(request.ends.reached);
+        let (chosen, why) = self.choose(now, &request.place, &request.tried);
         let server = chosen.and_then(|id| self.servers.get_mut(&id));
         let (Some(id), Some(server)) = (chosen, server) else {
             let status = request.refusal.unwrap_or(503);
@@ -76,11 +88,16 @@ impl MediaServers {
             return;
         };
         server.sessions.insert(request.session);
+        self.delays.handle_use(now, id, request.place.peers);
         let session = Session {
             call: request.call,
             server: id,
+            peers: request.place.peers,
             offerer: request.from,
             established: false,
+            is_answered: false,
+            watch: Watch::default(),
+            taped,
         };
         self.sessions.insert(request.session, session);
         request.why = Some(why);
@@ -89,6 +106,7 @@ impl MediaServers {
 
     pub(super) fn choose(
         &self,
+        now: Time,
         place: &Place,
         tried: &[MediaServerId],
     ) -> (Option<MediaServerId>, String) {
@@ -103,6 +121,8 @@ impl MediaServers {
                     sessions: server.sessions_total(),
                     load_permille: server.load_permille.unwrap_or(0),
                     added_us: self.delays.added_us(*id, place.peers),
+                    may_be_tried: server.says_status
+                        && self.delays.may_be_tried(now, *id, place.peers),
                     rtt_us: server.rtt_us.unwrap_or(u32::MAX),
                 };
                 (*id, candidate)
@@ -172,7 +192,11 @@ impl MediaServers {
             Said::Description(sdp) => {
                 if let Some(session) = self.sessions.get_mut(&request.session) {
                     session.established = true;
+                    session.is_answered |= request.op != MediaOp::Offer;
+                    session.watch.handle_description(now, &request);
                 }
+                self.watch(now, request.session);
+                self.tape(now, request.session);
                 let why = request.why.take();
                 self.answer(&request, Ok(sdp), why);
             }
@@ -209,7 +233,8 @@ impl MediaServers {
             }
             return;
         }
-        self.sessions.remove(&request.session);
+        let taped = self.sessions.remove(&request.session);
+        let taped = taped.and_then(|known| known.taped);
         if let Some(server) = self.servers.get_mut(&id) {
             server.sessions.remove(&request.session);
             server.owe(call_id(self.prefix, request.session));
@@ -224,7 +249,7 @@ impl MediaServers {
             self.answer(&request, Err(status), None);
             return;
         }
-        self.begin(now, request);
+        self.begin(now, request, taped);
     }
 
     fn answer(&mut self, request: &MediaRequest, answer: Result<Bytes, u16>, why: Option<String>) {

@@ -37,6 +37,8 @@ pub struct Candidate<'a> {
     /// What it adds to the way of the media between the two legs, as measured: round trips to
     /// either, added up, in microseconds. `None` if one of them is not known.
     pub added_us: Option<u32>,
+    /// Whether a call between the two may go there to find that out.
+    pub may_be_tried: bool,
     /// Its round trip to us, who are between the legs, in microseconds.
     pub rtt_us: u32,
 }
@@ -126,6 +128,25 @@ fn nearest_zones(candidates: &[Candidate<'_>], all: &mut Vec<usize>) -> Option<S
     }
     // Measured delays and our own round trips are not compared with each other.
     let measured = all.iter().any(|i| candidates[*i].added_us.is_some());
+    let known = |zone: &str| {
+        let mut servers = all.iter().map(|i| &candidates[*i]);
+        servers.any(|c| c.zone == zone && c.added_us.is_some())
+    };
+    // A server further from us than a measured one by more than that adds cannot add less: no
+    // side of a triangle is longer than the two others.
+    let reach = all.iter().filter_map(|i| {
+        let server = &candidates[*i];
+        Some(server.rtt_us.saturating_add(server.added_us?))
+    });
+    let reach = reach.min().unwrap_or(0);
+    let untried = |i: &usize| {
+        let server = &candidates[*i];
+        server.may_be_tried && !known(server.zone) && server.rtt_us < reach
+    };
+    if measured && all.iter().any(untried) {
+        *all = all.iter().copied().filter(untried).collect();
+        return Some("to find out how far it is from both legs".to_owned());
+    }
     let delay = |zone: &str| {
         let servers = all.iter().map(|i| &candidates[*i]);
         servers
@@ -175,6 +196,7 @@ mod tests {
             sessions,
             load_permille: 0,
             added_us: None,
+            may_be_tried: false,
             rtt_us: 1_000,
         }
     }
@@ -239,6 +261,28 @@ mod tests {
             "l1",
             "what is not measured is not believed near"
         );
+    }
+
+    #[test]
+    fn what_is_not_measured_is_tried_once_among_the_zones_that_are_wanted() {
+        let mut all = [
+            server("l1", "London", 9),
+            server("n1", "New York", 9),
+            server("t1", "Tokyo", 0),
+        ];
+        let both = place("", "London", "New York");
+        all[0].added_us = Some(80_000);
+        all[1].may_be_tried = true;
+        all[2].may_be_tried = true;
+        assert_eq!(chosen(&both, &all), "n1", "Tokyo is not tried");
+        all[1].rtt_us = 81_000;
+        assert_eq!(chosen(&both, &all), "l1", "too far to be worth a trial");
+        all[1].rtt_us = 80_999;
+        assert_eq!(chosen(&both, &all), "n1");
+        all[1].may_be_tried = false;
+        assert_eq!(chosen(&both, &all), "l1", "it was tried");
+        all[1].added_us = Some(10_000);
+        assert_eq!(chosen(&both, &all), "n1");
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub(super) struct Server {
     /// When it is asked next for its figures.
     next_figures: Time,
     /// One of ours says in each pong what others are asked for.
-    says_status: bool,
+    pub(super) says_status: bool,
 }
 
 impl Server {

@@ -1,6 +1,6 @@
 //! The files baresip reads at its start.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -56,6 +56,7 @@ pub struct PhoneOptions {
     server: Option<(SocketAddr, PhoneTransport)>,
     tone_hz: u32,
     encryption: Option<MediaEncryption>,
+    address: Ipv4Addr,
 }
 
 impl PhoneOptions {
@@ -69,6 +70,7 @@ impl PhoneOptions {
             server: None,
             tone_hz: 440,
             encryption: None,
+            address: Ipv4Addr::LOCALHOST,
         }
     }
 
@@ -93,11 +95,22 @@ impl PhoneOptions {
         self
     }
 
+    /// Where it is; on this machine's loopback if not said.
+    #[must_use]
+    pub fn address(mut self, address: Ipv4Addr) -> Self {
+        self.address = address;
+        self
+    }
+
     /// The tone it plays into its calls; 440 Hz if not said. A multiple of 20.
     #[must_use]
     pub fn tone_hz(mut self, frequency_hz: u32) -> Self {
         self.tone_hz = frequency_hz;
         self
+    }
+
+    pub(super) fn sip_address(&self, port: u16) -> SocketAddr {
+        SocketAddr::from((self.address, port))
     }
 
     pub(super) fn name(&self) -> &str {
@@ -153,8 +166,8 @@ pub(super) fn write(options: &PhoneOptions, directory: &Path) -> Result<Ports> {
     // buffer: baresip's takes a new source that begins at a lower sequence number for late.
     let config = format!(
         "poll_method epoll\n\
-         sip_listen 127.0.0.1:{sip}\n\
-         net_interface 127.0.0.1\n\
+         sip_listen {address}:{sip}\n\
+         net_interface {address}\n\
          audio_source aufile,{tone}\n\
          audio_alert aufile,{tone}\n\
          audio_channels 1\n\
@@ -172,6 +185,7 @@ pub(super) fn write(options: &PhoneOptions, directory: &Path) -> Result<Ports> {
          module_app ctrl_tcp.so\n\
          ctrl_tcp_listen 127.0.0.1:{control}\n\
          snd_path {directory}\n",
+        address = options.address,
         tone = tone.display(),
         rtp_last = rtp + RTP_PORT_COUNT - 1,
         directory = directory.display(),
