@@ -283,12 +283,6 @@ fn calls_with_keys_by_dtls_move() -> Result<()> {
 }
 
 #[test]
-fn calls_with_keys_by_dtls_move_between_stock_rtpengines() -> Result<()> {
-    let servers = [Rtpengine::with_ports(260)?, Rtpengine::with_ports(260)?];
-    calls_move(Speech::Dtls, 10, servers)
-}
-
-#[test]
 fn the_call_of_a_browser_moves() -> Result<()> {
     let mut dies = MediaServer::start(TANDEM, &[])?;
     let stays = MediaServer::start(TANDEM, &[])?;
