@@ -2,46 +2,46 @@
 //! panics, keeps no more contacts than it may, gives back what it saved, and is empty once time has
 //! passed.
 //!
-//! An input is a list of steps with a byte FF between them. The first byte of a step says what it
-//! is, the rest is a message or a number.
+//! An input is a list of steps.
+
+#[path = "steps.rs"]
+mod steps;
 
 use core::time::Duration;
 
 use bytes::Bytes;
 use clock::Time;
 use registrar::{Filter, Output, PingFailure, PingId, Policy, Record, Registrar, from_message};
-use sip::{ConnId, Flow, Framing, ListenerId, Message, Transport};
+use sip::{ConnId, Flow, Framing, Message};
+use steps::{World, number};
 
-const STEPS_MAX: usize = 32;
 const CONTACTS_MAX: u16 = 4;
 const AOR: &str = "alice@example.com";
 
 pub(crate) fn run(input: &[u8]) {
-    let mut world = World {
+    let world = Registered {
         registrar: Registrar::new(Policy::default(), 0, &KEY),
         now: Time::from_secs(1_000),
         pings: Vec::new(),
         saved: Vec::new(),
     };
-    let steps = input.split(|b| *b == 0xff).filter(|s| !s.is_empty());
-    for step in steps.take(STEPS_MAX) {
-        world.step(step);
-        world.drain();
-    }
-    world.end();
+    steps::run(world, input);
 }
 
-struct World {
+struct Registered {
     registrar: Registrar,
     now: Time,
     pings: Vec<PingId>,
     saved: Vec<Record>,
 }
 
-impl World {
-    fn step(&mut self, step: &[u8]) {
-        let (kind, rest) = (step[0], &step[1..]);
-        let number = rest.iter().fold(0, |n: u64, b| n << 8 | u64::from(*b));
+impl World for Registered {
+    fn now(&mut self) -> &mut Time {
+        &mut self.now
+    }
+
+    fn step(&mut self, kind: u8, rest: &[u8]) {
+        let number = number(rest);
         match kind % 8 {
             0 | 1 => self.register(kind, rest),
             2 => self.pass(Duration::from_millis(number % 4_000_000)),
@@ -55,6 +55,34 @@ impl World {
         }
     }
 
+    fn drain(&mut self) {
+        while let Some(output) = self.registrar.poll_output() {
+            match output {
+                Output::Ping(ping) => self.pings.push(ping.id),
+                Output::Datagram(_) | Output::Remove { .. } | Output::Event(_) => {}
+            }
+        }
+        let saved = &mut self.saved;
+        self.registrar
+            .save_changed(usize::MAX, |state| saved.push(state.to_record()));
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.registrar.poll_timeout()
+    }
+
+    fn handle_timeout(&mut self) {
+        self.registrar.handle_timeout(self.now);
+    }
+
+    fn end(mut self) {
+        let longest = Duration::from_secs(u64::from(u32::from(u16::MAX)));
+        self.pass(longest);
+        assert!(self.registrar.is_empty(), "nothing lasts for ever");
+    }
+}
+
+impl Registered {
     fn register(&mut self, kind: u8, bytes: &[u8]) {
         let Ok(message) = Message::parse(Bytes::copy_from_slice(bytes), Framing::Datagram) else {
             return;
@@ -103,50 +131,12 @@ impl World {
         let taken = other.restore(self.now, &self.saved[at as usize]);
         assert!(taken.is_ok(), "what it saved it can read");
     }
-
-    fn pass(&mut self, time: Duration) {
-        let end = self.now + time;
-        let mut rounds = 0;
-        while let Some(at) = self.registrar.poll_timeout().filter(|at| *at <= end) {
-            self.now = self.now.max(at);
-            self.registrar.handle_timeout(self.now);
-            self.drain();
-            rounds += 1;
-            assert!(rounds < ROUNDS_MAX, "time does not pass");
-        }
-        self.now = end;
-    }
-
-    fn drain(&mut self) {
-        while let Some(output) = self.registrar.poll_output() {
-            match output {
-                Output::Ping(ping) => self.pings.push(ping.id),
-                Output::Save(record) => self.saved.push(record),
-                Output::Datagram(_) | Output::Remove { .. } | Output::Event(_) => {}
-            }
-        }
-    }
-
-    fn end(mut self) {
-        let longest = Duration::from_secs(u64::from(u32::from(u16::MAX)));
-        self.pass(longest);
-        assert!(self.registrar.is_empty(), "nothing lasts for ever");
-    }
 }
 
+/// From one of four addresses, over UDP or one of two connections.
 fn flow(kind: u8) -> Flow {
-    let stream = kind & 0x80 != 0;
-    Flow {
-        transport: if stream {
-            Transport::Tcp
-        } else {
-            Transport::Udp
-        },
-        listener: ListenerId(u16::from(stream)),
-        conn: stream.then_some(ConnId(u64::from(kind >> 6 & 1))),
-        remote: ([192, 0, 2, kind & 0x30], 5060).into(),
-    }
+    let conn = (kind & 0x80 != 0).then_some(ConnId(u64::from(kind >> 6 & 1)));
+    steps::flow([192, 0, 2, kind & 0x30], conn)
 }
 
 const KEY: [u8; 32] = [7; 32];
-const ROUNDS_MAX: usize = 100_000;

@@ -2,9 +2,11 @@
 //! answers to what it sends, media, time. It never panics, and once everybody is silent and time
 //! has passed, nothing of a call is left.
 //!
-//! An input is a list of steps with a byte FF between them. The first byte of a step says what it
-//! is, the rest is a message or a number. `@` followed by `T` in a message stands for the tag of
+//! An input is a list of steps. `@` followed by `T` in a message stands for the tag of
 //! the switch's last answer, so that inputs reach into dialogs.
+
+#[path = "steps.rs"]
+mod steps;
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -15,25 +17,19 @@ use model::{
     Account, AccountId, Carrier, CarrierId, Customer, CustomerAuth, CustomerId, Gateway, GatewayId,
     LimitSpec, Rewrite, Route, RouteId, Settings, Snapshot,
 };
-use sip::{ConnId, Flow, Framing, ListenerId, Message, Method, Targets, Transport, Writer};
+use sip::{ConnId, Framing, ListenerId, Message, Method, Targets, Transport, Writer};
+use steps::{World, flow, number};
 use switch::{CallKey, Leftovers, Listener, Output, Switch, SwitchConfig};
 
-const STEPS_MAX: usize = 32;
 const CUSTOMER: [u8; 4] = [198, 51, 100, 7];
 const GATEWAY: [u8; 4] = [203, 0, 113, 7];
 const STRANGER: [u8; 4] = [192, 0, 2, 66];
 
 pub(crate) fn run(input: &[u8]) {
-    let mut world = World::new();
-    let steps = input.split(|b| *b == 0xff).filter(|s| !s.is_empty());
-    for step in steps.take(STEPS_MAX) {
-        world.step(step);
-        world.drain();
-    }
-    world.end();
+    steps::run(Switched::new(), input);
 }
 
-struct World {
+struct Switched {
     switch: Switch,
     now: Time,
     /// Requests of the switch that nobody has answered.
@@ -52,38 +48,13 @@ enum Relay {
     IsSilent,
 }
 
-impl World {
-    fn new() -> Self {
-        let mut switch = Switch::new(SwitchConfig {
-            node: "fuzz".into(),
-            product: "Tandem".into(),
-            seed: 7,
-            cluster_key: [1; 32],
-            sequence: 0,
-        });
-        for (id, transport) in [(0, Transport::Udp), (1, Transport::Tcp)] {
-            switch.set_listener(Listener {
-                id: ListenerId(id),
-                transport,
-                advertised: ([192, 0, 2, 1], 5060).into(),
-            });
-        }
-        let now = Time::from_secs(1_000);
-        switch.configure(now, Arc::new(snapshot()));
-        Self {
-            switch,
-            now,
-            asked: Vec::new(),
-            tag: b"none".to_vec(),
-            keys: Vec::new(),
-            session: None,
-            relay: Relay::Answers,
-        }
+impl World for Switched {
+    fn now(&mut self) -> &mut Time {
+        &mut self.now
     }
 
-    fn step(&mut self, step: &[u8]) {
-        let (kind, rest) = (step[0], &step[1..]);
-        let number = rest.iter().fold(0, |n: u64, b| n << 8 | u64::from(*b));
+    fn step(&mut self, kind: u8, rest: &[u8]) {
+        let number = number(rest);
         match kind {
             b'C' => self.receive(CUSTOMER, rest),
             b'G' => self.receive(GATEWAY, rest),
@@ -109,6 +80,82 @@ impl World {
                 }
             }
             _ => self.switch.handle_closed(self.now, ConnId(1)),
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.switch.poll_output() {
+            match output {
+                Output::Record { .. } => {}
+                Output::Transmit(transmit) => {
+                    self.keys.push(transmit.key);
+                    let message = Message::parse(transmit.bytes, Framing::Datagram);
+                    self.note(message.ok());
+                }
+                Output::Resolve { id, .. } => {
+                    self.switch
+                        .handle_resolved(self.now, id, &Targets::default());
+                }
+                Output::Media(request) => {
+                    self.session = Some(request.call);
+                    let answer = match self.relay {
+                        Relay::Answers => Ok(Bytes::from_static(SDP)),
+                        Relay::Refuses => Err(488),
+                        Relay::IsSilent => continue,
+                    };
+                    let (call, ask) = (request.call, request.ask);
+                    self.switch.handle_media(self.now, call, ask, answer);
+                }
+                Output::MediaEnd { call, .. } => {
+                    self.switch
+                        .handle_media_report(call, Default::default(), Vec::new());
+                }
+                Output::Journal(_) | Output::RemoveBinding { .. } | Output::Event(_) => {}
+            }
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.switch.poll_timeout()
+    }
+
+    fn handle_timeout(&mut self) {
+        self.switch.handle_timeout(self.now);
+    }
+
+    fn end(mut self) {
+        self.relay = Relay::Refuses;
+        self.pass(Duration::from_secs(2 * 86_400));
+        assert_eq!(self.switch.leftovers(), Leftovers::default());
+    }
+}
+
+impl Switched {
+    fn new() -> Self {
+        let mut switch = Switch::new(SwitchConfig {
+            node: "fuzz".into(),
+            product: "Tandem".into(),
+            seed: 7,
+            cluster_key: [1; 32],
+            sequence: 0,
+        });
+        for (id, transport) in [(0, Transport::Udp), (1, Transport::Tcp)] {
+            switch.set_listener(Listener {
+                id: ListenerId(id),
+                transport,
+                advertised: ([192, 0, 2, 1], 5060).into(),
+            });
+        }
+        let now = Time::from_secs(1_000);
+        switch.configure(now, Arc::new(snapshot()));
+        Self {
+            switch,
+            now,
+            asked: Vec::new(),
+            tag: b"none".to_vec(),
+            keys: Vec::new(),
+            session: None,
+            relay: Relay::Answers,
         }
     }
 
@@ -160,54 +207,6 @@ impl World {
         self.switch.handle_datagram(self.now, flow, &bytes);
     }
 
-    fn pass(&mut self, time: Duration) {
-        let end = self.now + time;
-        let mut rounds = 0;
-        while let Some(at) = self.switch.poll_timeout().filter(|at| *at <= end) {
-            self.now = self.now.max(at);
-            self.switch.handle_timeout(self.now);
-            self.drain();
-            rounds += 1;
-            assert!(rounds < ROUNDS_MAX, "time does not pass");
-        }
-        self.now = end;
-    }
-
-    fn drain(&mut self) {
-        while let Some(output) = self.switch.poll_output() {
-            match output {
-                Output::Record { .. } => {}
-                Output::Transmit(transmit) => {
-                    self.keys.push(transmit.key);
-                    let message = Message::parse(transmit.bytes, Framing::Datagram);
-                    self.note(message.ok());
-                }
-                Output::Resolve { id, .. } => {
-                    self.switch
-                        .handle_resolved(self.now, id, &Targets::default());
-                }
-                Output::Media(request) => {
-                    self.session = Some(request.call);
-                    let answer = match self.relay {
-                        Relay::Answers => Ok(Bytes::from_static(SDP)),
-                        Relay::Refuses => Err(488),
-                        Relay::IsSilent => continue,
-                    };
-                    let (call, ask) = (request.call, request.ask);
-                    self.switch.handle_media(self.now, call, ask, answer);
-                }
-                Output::MediaEnd { call, .. } => {
-                    self.switch
-                        .handle_media_report(call, Default::default(), Vec::new());
-                }
-                Output::Journal(_)
-                | Output::SaveBinding(_)
-                | Output::RemoveBinding { .. }
-                | Output::Event(_) => {}
-            }
-        }
-    }
-
     /// What the switch sends is a message, and says where dialogs are.
     fn note(&mut self, message: Option<Message>) {
         let Some(message) = message else { return };
@@ -229,29 +228,10 @@ impl World {
             .iter()
             .any(|m| branch(m) == branch(request) && m.method() == request.method())
     }
-
-    fn end(mut self) {
-        self.relay = Relay::Refuses;
-        self.pass(Duration::from_secs(2 * 86_400));
-        assert_eq!(self.switch.leftovers(), Leftovers::default());
-    }
 }
 
 fn memchr_pair(text: &[u8]) -> Option<usize> {
     text.windows(2).position(|pair| pair == b"@T")
-}
-
-fn flow(from: [u8; 4], conn: Option<ConnId>) -> Flow {
-    Flow {
-        transport: if conn.is_some() {
-            Transport::Tcp
-        } else {
-            Transport::Udp
-        },
-        listener: ListenerId(u16::from(conn.is_some())),
-        conn,
-        remote: (from, 5060).into(),
-    }
 }
 
 /// A customer at an address, and a gateway at another that takes all numbers.
@@ -336,4 +316,3 @@ fn gateway(carrier: CarrierId) -> Gateway {
 
 const SDP: &[u8] = b"v=0\r\no=- 1 1 IN IP4 203.0.113.7\r\ns=-\r\nc=IN IP4 203.0.113.7\r\n\
     t=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
-const ROUNDS_MAX: usize = 100_000;

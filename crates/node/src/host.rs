@@ -12,7 +12,7 @@ use model::CdrLegMedia;
 use net::Host;
 use serde_json::json;
 use store::journal::{Journal, JournalEntry, OpenCdr};
-use store::{BindingRecord, LiveStore};
+use store::{BindingState, LiveStore};
 use switch::media_servers::{MediaChange, MediaOutput, MediaServerChange};
 use switch::{CallChange, CallKey, Event, JournalEvent, MediaRequest, Opening, Switch};
 use tokio::sync::broadcast;
@@ -28,6 +28,8 @@ use crate::visit::Visit;
 
 /// Bits of a media session's number that are the key of its call.
 const CALL_BITS: u64 = (1 << 56) - 1;
+/// The most bindings that are saved at a time: some tenths of a millisecond.
+const BINDINGS_PER_ROUND: usize = 512;
 
 /// The host of the switch.
 pub(crate) struct SwitchHost {
@@ -108,7 +110,7 @@ impl SwitchHost {
     fn ask_media(&mut self, now: Time, request: Box<MediaRequest>, machine: &mut SwitchMachine) {
         // An offer of our own making, for a caller that leaves it to us, only we can make.
         let ours = request.op == call::MediaOp::Echo && request.sdp.is_empty();
-        let is_here = ours || self.engine.report(request.session).is_some();
+        let is_here = ours || self.engine.has(request.session);
         let has_servers = !machine.switch.snapshot().media_servers.is_empty();
         let (call, ask, session) = (request.call, request.ask, request.session);
         if is_here || !(has_servers || self.remote.contains(&session)) {
@@ -254,10 +256,26 @@ impl SwitchHost {
             self.heartbeats += 1;
             machine.switch.set_accepting(true);
         }
+        self.save_bindings(BINDINGS_PER_ROUND, &mut machine.switch);
         if let Err(error) = self.live.flush() {
             tracing::warn!(%error, "registrations could not be saved; they are tried again");
         }
         self.hear_of_media(now, machine);
+    }
+
+    /// Hands bindings that have changed to the store, if it has room for them.
+    fn save_bindings(&mut self, max: usize, switch: &mut Switch) {
+        if !self.live.has_room() {
+            return;
+        }
+        switch.save_bindings(max, |state| {
+            self.live.save(BindingState {
+                aor: state.aor,
+                key: &state.key,
+                expires_us: state.expires_us,
+                body: state.body,
+            });
+        });
     }
 
     fn tell(&mut self, now: Time, event: &Event, switch: &Switch) {
@@ -305,12 +323,7 @@ impl Host<SwitchMachine> for SwitchHost {
                 part,
             } => self.record(call, session, part),
             Effect::Journal(event) => self.append(machine, event),
-            Effect::SaveBinding(record) => self.live.save(BindingRecord {
-                aor: record.aor.into(),
-                key: record.key.to_vec(),
-                expires_us: record.expires_us,
-                body: record.body,
-            }),
+            Effect::SaveBindings => self.save_bindings(BINDINGS_PER_ROUND, &mut machine.switch),
             Effect::RemoveBinding { aor, key } => self.live.remove(&aor, &key),
             Effect::Event(event) => self.tell(now, &event, &machine.switch),
             Effect::Tick => self.tick(now, machine),
@@ -336,7 +349,8 @@ impl Host<SwitchMachine> for SwitchHost {
 
 impl SwitchHost {
     /// Brings everything to disk; the last thing before the process ends.
-    pub(crate) fn sync(&mut self) {
+    pub(crate) fn sync(&mut self, switch: &mut Switch) {
+        self.save_bindings(usize::MAX, switch);
         if let Err(error) = self.journal.write() {
             tracing::error!(%error, "the last CDRs could not be written");
         }

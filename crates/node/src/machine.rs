@@ -9,11 +9,17 @@ use switch::{Event, JournalEvent, MediaRequest, Switch};
 /// Between two signs of life in the journal; also how often bindings go to disk.
 const TICK: Duration = Duration::from_millis(500);
 
+/// So many bindings that have changed are saved without waiting for the next beat: while they are
+/// in the processor's cache, and in small portions.
+const CHANGED_BINDINGS: usize = 64;
+
 /// The switch with the beat of its node.
 pub(crate) struct SwitchMachine {
     pub(crate) switch: Switch,
     next_tick: Time,
     tick_due: bool,
+    /// Whether bindings may be saved in this round.
+    may_save: bool,
 }
 
 /// What the host does for the switch.
@@ -29,7 +35,8 @@ pub(crate) enum Effect {
         session: u64,
     },
     Journal(JournalEvent),
-    SaveBinding(registrar::Record),
+    /// Save some of the bindings that have changed.
+    SaveBindings,
     RemoveBinding {
         aor: Box<str>,
         key: [u8; 8],
@@ -44,6 +51,7 @@ impl SwitchMachine {
             switch,
             next_tick: now,
             tick_due: false,
+            may_save: true,
         }
     }
 }
@@ -89,7 +97,13 @@ impl Machine for SwitchMachine {
         if std::mem::take(&mut self.tick_due) {
             return Some(Output::Effect(Effect::Tick));
         }
-        Some(match self.switch.poll_output()? {
+        let Some(output) = self.switch.poll_output() else {
+            let is_time = self.may_save && self.switch.changed_bindings() >= CHANGED_BINDINGS;
+            // Once a round: the host may have no room for them.
+            self.may_save = !is_time;
+            return is_time.then_some(Output::Effect(Effect::SaveBindings));
+        };
+        Some(match output {
             switch::Output::Transmit(transmit) => Output::Transmit(transmit),
             switch::Output::Resolve {
                 id,
@@ -127,7 +141,6 @@ impl Machine for SwitchMachine {
                 Output::Effect(Effect::MediaEnd { call, session })
             }
             switch::Output::Journal(event) => Output::Effect(Effect::Journal(event)),
-            switch::Output::SaveBinding(record) => Output::Effect(Effect::SaveBinding(record)),
             switch::Output::RemoveBinding { aor, key } => {
                 Output::Effect(Effect::RemoveBinding { aor, key })
             }

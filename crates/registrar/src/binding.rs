@@ -84,6 +84,7 @@ pub(crate) struct Binding {
     pub(crate) agent: AgentKey,
     pub(crate) q_milli: u16,
     pub(crate) trust: Trust,
+    pub(crate) stored: Stored,
     /// Counts the OPTIONS sent, to tell their answers apart.
     pub(crate) serial: u8,
 }
@@ -95,6 +96,17 @@ pub(crate) enum Trust {
     Pending { failures: u8 },
     /// Its path is verified, proves itself, or need not be verified.
     Routable { failures: u8 },
+}
+
+/// What the store of bindings has of a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// Nothing yet.
+    Nothing,
+    /// An older state.
+    Older,
+    /// Its newest state.
+    Newest,
 }
 
 /// The next OPTIONS or keep-alive of a binding.
@@ -128,6 +140,7 @@ impl Binding {
             agent: AgentKey::NONE,
             q_milli: Q_MAX,
             trust: Trust::Routable { failures: 0 },
+            stored: Stored::Nothing,
             serial: 0,
         }
     }

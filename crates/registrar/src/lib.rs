@@ -3,7 +3,8 @@
 //!
 //! [`Registrar`] is a machine without sockets, clock or store. Its owner checks who sends a
 //! REGISTER, turns it into a [`Request`], and answers with what comes back. Then it drains
-//! [`Registrar::poll_output`]: OPTIONS to send, records to save, facts to tell.
+//! [`Registrar::poll_output`]: OPTIONS to send, facts to tell. Now and then it saves what has
+//! changed by [`Registrar::save_changed`].
 //!
 //! # Where a contact is reached
 //! Over the path its REGISTER took, whatever its URI says: back to the source address over UDP,
@@ -38,7 +39,7 @@ pub use message::from_message;
 pub use output::{Event, EventKind, Output, Ping, PingFailure, PingId, PingReason, Removal};
 pub use policy::{PING_TIMEOUT, Policy};
 pub use reach::Reach;
-pub use record::{Record, RecordError, Restored};
+pub use record::{Record, RecordError, Restored, State};
 pub use registrar::{FlowTimer, Gruus, Listed, Registered, Registrar, answers_ping};
 pub use request::{Contacts, Hops, NewContact, Replies, Request, Supported};
 pub use view::{BindingView, Filter, Standing};

@@ -4,7 +4,6 @@ use sip::{Flow, Transport};
 
 use crate::binding::BindingId;
 use crate::contact::Contact;
-use crate::record::Record;
 
 /// What the registrar wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,13 +13,11 @@ pub enum Output {
     Ping(Ping),
     /// Send an empty datagram, which holds a NAT mapping open.
     Datagram(Flow),
-    /// Save the newest state of a binding.
-    Save(Record),
     /// Forget a saved binding.
     Remove {
         /// Its address of record.
         aor: Box<str>,
-        /// Its key, as in [`Record`].
+        /// Its key, as in [`crate::Record`].
         key: [u8; 8],
     },
     /// Tell whoever wants to know.

@@ -6,7 +6,7 @@ use core::num::NonZeroU32;
 use clock::Time;
 use sip::{ConnId, Flow, ListenerId, Transport};
 
-use crate::binding::{Binding, BindingId, Q_MAX, TextParts, Texts, Trust};
+use crate::binding::{Binding, BindingId, Q_MAX, Stored, TextParts, Texts, Trust};
 use crate::output::Removal;
 use crate::policy;
 use crate::reach::PackedFlow;
@@ -22,6 +22,32 @@ pub struct Record {
     pub expires_us: u64,
     /// The rest, for [`crate::Registrar::restore`].
     pub body: Vec<u8>,
+}
+
+/// A binding to be saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State<'a> {
+    /// As in [`Record`].
+    pub aor: &'a str,
+    /// As in [`Record`].
+    pub key: [u8; 8],
+    /// As in [`Record`].
+    pub expires_us: u64,
+    /// As in [`Record`].
+    pub body: &'a [u8],
+}
+
+impl State<'_> {
+    /// The same to keep.
+    #[must_use]
+    pub fn to_record(&self) -> Record {
+        Record {
+            aor: self.aor.into(),
+            key: self.key,
+            expires_us: self.expires_us,
+            body: self.body.to_vec(),
+        }
+    }
 }
 
 /// What became of a saved binding.
@@ -50,13 +76,11 @@ pub enum RecordError {
     Full,
 }
 
-/// Writes a binding.
-pub(crate) fn encode(binding: &Binding, agent: &[u8]) -> Record {
+/// Writes a binding, its body into `body`, whatever was there.
+pub(crate) fn encode<'a>(binding: &'a Binding, agent: &[u8], body: &'a mut Vec<u8>) -> State<'a> {
     let flow = binding.flow.unpack();
     let texts = binding.texts().parts();
-    let fields = [texts.uri, texts.call_id, texts.instance, texts.path, agent];
-    let texts_len: usize = fields.iter().map(|field| field.len() + 2).sum();
-    let mut body = Vec::with_capacity(FIXED_MAX + texts_len);
+    body.clear();
     body.push(VERSION);
     body.push(match binding.trust {
         Trust::Pending { .. } => PENDING,
@@ -83,13 +107,13 @@ pub(crate) fn encode(binding: &Binding, agent: &[u8]) -> Record {
     body.extend_from_slice(&binding.reg_id.to_be_bytes());
     body.extend_from_slice(&binding.q_milli.to_be_bytes());
     body.extend_from_slice(&binding.rtt_us.map_or(0, NonZeroU32::get).to_be_bytes());
-    for field in fields {
+    for field in [texts.uri, texts.call_id, texts.instance, texts.path, agent] {
         let len = u16::try_from(field.len()).expect("the bounds of all texts are below 2^16");
         body.extend_from_slice(&len.to_be_bytes());
         body.extend_from_slice(field);
     }
-    Record {
-        aor: texts.aor.into(),
+    State {
+        aor: texts.aor,
         key: binding.id.bits().to_be_bytes(),
         expires_us: binding.expires.as_micros(),
         body,
@@ -136,6 +160,7 @@ pub(crate) fn decode(record: &Record) -> Result<(Binding, &[u8]), RecordError> {
     let id = BindingId::from_bits(u64::from_be_bytes(record.key));
     let mut binding = Binding::new(id, PackedFlow::from(&flow), texts, since);
     binding.expires = Time::from_micros(record.expires_us);
+    binding.stored = Stored::Newest;
     binding.trust = trust;
     binding.cseq = cseq;
     binding.reg_id = reg_id;
@@ -205,8 +230,6 @@ const ROUTABLE: u8 = 1;
 /// Bytes of an address.
 const V4_LEN: u8 = 4;
 const V6_LEN: u8 = 16;
-/// Bytes before the texts, at most.
-const FIXED_MAX: usize = 56;
 const TRANSPORTS: [Transport; 5] = [
     Transport::Udp,
     Transport::Tcp,

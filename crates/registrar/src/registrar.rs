@@ -7,12 +7,12 @@ use sip::{ConnId, Transport, Uri};
 use smallvec::SmallVec;
 
 use crate::agents::Agents;
-use crate::binding::{Binding, BindingId, Probe, Trust};
+use crate::binding::{Binding, BindingId, Probe, Stored, Trust};
 use crate::contact::Contact;
 use crate::gruu::{self, GruuKey};
 use crate::output::{Event, EventKind, Output, Removal};
 use crate::policy::{self, Policy};
-use crate::record::{self, Record, RecordError, Restored};
+use crate::record::{self, Record, RecordError, Restored, State};
 use crate::table::Table;
 
 mod listed;
@@ -36,6 +36,8 @@ pub struct Registrar {
     /// Carries slots; a binding has one timer at most.
     timers: Wheel<u32>,
     outputs: VecDeque<Output>,
+    /// Slots whose binding is not stored in its newest state; perhaps others too.
+    changed: VecDeque<u32>,
     last_id: BindingId,
 }
 
@@ -53,6 +55,7 @@ impl Registrar {
             agents: Agents::default(),
             timers: Wheel::new(),
             outputs: VecDeque::new(),
+            changed: VecDeque::new(),
             last_id: BindingId::from_bits(0),
         }
     }
@@ -151,6 +154,27 @@ impl Registrar {
     /// What it wants done next.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// Passes at most `max` bindings on whose newest state is not stored yet, each in that state.
+    pub fn save_changed(&mut self, max: usize, mut save: impl FnMut(State<'_>)) {
+        let mut body = Vec::new();
+        for slot in self.changed.drain(..max.min(self.changed.len())) {
+            // It may be vacant, or another's whose state was passed on a moment ago.
+            let binding = self.table.get_mut(slot);
+            let Some(binding) = binding.filter(|binding| binding.stored != Stored::Newest) else {
+                continue;
+            };
+            binding.stored = Stored::Newest;
+            let agent = self.agents.text(binding.agent);
+            save(record::encode(binding, agent, &mut body));
+        }
+    }
+
+    /// How many bindings [`Registrar::save_changed`] has to pass on, or a few more.
+    #[must_use]
+    pub fn changed(&self) -> usize {
+        self.changed.len()
     }
 
     /// When to call [`Registrar::handle_timeout`].
@@ -278,16 +302,30 @@ impl Registrar {
             self.timers.cancel(timer);
         }
         self.agents.release(binding.agent);
-        self.outputs.push_back(Output::Remove {
-            aor: binding.texts().aor().into(),
-            key: binding.id.bits().to_be_bytes(),
-        });
+        if binding.stored != Stored::Nothing {
+            self.outputs.push_back(Output::Remove {
+                aor: binding.texts().aor().into(),
+                key: binding.id.bits().to_be_bytes(),
+            });
+        }
     }
 
-    fn save(&mut self, slot: u32) {
-        let binding = &self.table[slot];
-        let record = record::encode(binding, self.agents.text(binding.agent));
-        self.outputs.push_back(Output::Save(record));
+    /// Notes that a binding has changed and is to be stored.
+    fn note_changed(&mut self, slot: u32) {
+        let binding = &mut self.table[slot];
+        if binding.stored == Stored::Newest {
+            binding.stored = Stored::Older;
+            self.list_changed(slot);
+        }
+    }
+
+    fn list_changed(&mut self, slot: u32) {
+        // Where nobody saves for long, those that are gone are taken out of the list.
+        if self.changed.len() > 2 * self.table.len() + CHANGED_SLACK {
+            self.changed = self.table.slots_not_stored().collect();
+        } else {
+            self.changed.push_back(slot);
+        }
     }
 
     fn tell(&mut self, slot: u32, kind: EventKind) {
@@ -316,6 +354,8 @@ fn is_newer_flow(a: &Binding, b: &Binding) -> bool {
             .eq_ignore_ascii_case(b.texts().instance())
 }
 
+/// How many more slots than bindings may be listed as changed.
+const CHANGED_SLACK: usize = 64;
 /// The low bits of an id, which name the shard.
 const SHARD_BITS: u32 = 8;
 

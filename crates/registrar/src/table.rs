@@ -8,7 +8,7 @@ use hashbrown::{HashMap, HashTable};
 use sip::{ConnId, Transport};
 use slab::Slab;
 
-use crate::binding::{Binding, BindingId, NIL};
+use crate::binding::{Binding, BindingId, NIL, Stored};
 use crate::reach::PackedFlow;
 
 /// All bindings. The bindings of an address of record are chained, and so are those of a
@@ -41,6 +41,15 @@ impl Table {
     /// All bindings, in the order of their slots.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Binding> {
         self.slots.iter().map(|(_, binding)| binding)
+    }
+
+    /// The bindings whose newest state is not stored.
+    pub(crate) fn slots_not_stored(&self) -> impl Iterator<Item = u32> {
+        let not_stored = |(_, binding): &(usize, &Binding)| binding.stored != Stored::Newest;
+        self.slots
+            .iter()
+            .filter(not_stored)
+            .map(|(slot, _)| slot as u32)
     }
 
     pub(crate) fn find(&self, id: BindingId) -> Option<u32> {

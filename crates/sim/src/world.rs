@@ -272,7 +272,7 @@ impl World {
                     self.tell(|_| format!("journal  {}", trace::entry(&event)));
                     self.ledger.journal.push((self.now, event));
                 }
-                Output::SaveBinding(_) | Output::RemoveBinding { .. } | Output::Event(_) => {}
+                Output::RemoveBinding { .. } | Output::Event(_) => {}
             }
         }
     }

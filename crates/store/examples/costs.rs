@@ -86,7 +86,7 @@ fn live(path: &Path) -> Result<(), StoreError> {
             .collect();
         let start = Instant::now();
         for (n, record) in fresh.into_iter().enumerate() {
-            log.save(record);
+            log.save((&record).into());
             if n % 3_000 == 0 {
                 log.flush()?;
             }

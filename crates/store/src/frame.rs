@@ -58,15 +58,29 @@ impl FrameReader {
     /// The next payload and where its frame begins; `None` at the end, or at what is no whole
     /// frame. May be called again when the file has grown.
     pub(crate) fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
-        if split(&self.chunk[self.used..]).is_none() {
+        let frame = self.next_frame()?;
+        Ok(frame.map(|(offset, frame)| (offset, &frame[HEADER_LEN..])))
+    }
+
+    /// The same with the frame's header before the payload.
+    pub(crate) fn next_frame(&mut self) -> io::Result<Option<(u64, &[u8])>> {
+        let mut len = self.whole_frame();
+        if len.is_none() {
             self.refill()?;
+            len = self.whole_frame();
         }
-        let start = self.used;
-        let Some((payload, frame_len)) = split(&self.chunk[start..]) else {
+        let Some(len) = len else {
             return Ok(None);
         };
-        self.used = start + frame_len;
-        Ok(Some((self.chunk_at + start as u64, payload)))
+        let start = self.used;
+        self.used = start + len;
+        let frame = &self.chunk[start..self.used];
+        Ok(Some((self.chunk_at + start as u64, frame)))
+    }
+
+    /// The length of the next frame, if it is whole in the chunk.
+    fn whole_frame(&self) -> Option<usize> {
+        split(&self.chunk[self.used..]).map(|(_, len)| len)
     }
 
     /// Where the next frame begins.

@@ -21,7 +21,7 @@ mod sqlite;
 
 pub use cdrs::{CdrCursor, CdrFilter, CdrStore, EXPORT_BATCH};
 pub use error::StoreError;
-pub use live::{BindingRecord, LiveLog, LiveStore};
+pub use live::{BindingRecord, BindingState, LiveLog, LiveStore};
 pub use records::{
     Actor, Bad, Inserted, Kind, Page, Record, Records, Reference, Resource, Stored, UniqueValue,
 };

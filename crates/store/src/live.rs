@@ -5,11 +5,16 @@ mod log;
 pub use self::log::LiveLog;
 use crate::StoreError;
 
-/// A store of bindings, owned by one thread. Saving and removing never block; they are
-/// gathered, and only the newest state of each binding goes out at a flush.
+/// A store of bindings, owned by one thread. Saving and removing never block; they are gathered
+/// and go out at a flush.
 pub trait LiveStore: Send {
+    /// Whether it can gather more now. While it cannot, because the store is slow or refuses, the
+    /// owner keeps to itself what has changed, and saves only the newest state of it later: so
+    /// what waits in memory is bounded.
+    fn has_room(&self) -> bool;
+
     /// Notes the newest state of a binding.
-    fn save(&mut self, record: BindingRecord);
+    fn save(&mut self, record: BindingState<'_>);
 
     /// Notes that a binding is gone; unknown ones are ignored.
     fn remove(&mut self, aor: &str, key: &[u8]);
@@ -27,7 +32,20 @@ pub trait LiveStore: Send {
     fn load_all(&mut self, now_us: u64) -> Result<Vec<BindingRecord>, StoreError>;
 }
 
-/// One binding as the store sees it.
+/// One binding as its owner hands it over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BindingState<'a> {
+    /// The address of record, `name@domain`.
+    pub aor: &'a str,
+    /// Which binding of that address it is.
+    pub key: &'a [u8],
+    /// When it expires; microseconds since the Unix epoch.
+    pub expires_us: u64,
+    /// What the registrar wrote.
+    pub body: &'a [u8],
+}
+
+/// One binding as it comes back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BindingRecord {
     /// The address of record, `name@domain`.
@@ -38,4 +56,15 @@ pub struct BindingRecord {
     pub expires_us: u64,
     /// What the registrar wrote.
     pub body: Vec<u8>,
+}
+
+impl<'a> From<&'a BindingRecord> for BindingState<'a> {
+    fn from(record: &'a BindingRecord) -> Self {
+        Self {
+            aor: &record.aor,
+            key: &record.key,
+            expires_us: record.expires_us,
+            body: &record.body,
+        }
+    }
 }

@@ -351,9 +351,6 @@ impl Switch {
                 self.outputs
                     .push_back(Output::Transmit(Transmit { to, bytes, key: 0 }));
             }
-            registrar::Output::Save(record) => {
-                self.outputs.push_back(Output::SaveBinding(record));
-            }
             registrar::Output::Remove { aor, key } => {
                 self.outputs.push_back(Output::RemoveBinding { aor, key });
             }

@@ -52,8 +52,6 @@ pub enum Output {
     },
     /// Write to the journal before anything that follows is sent.
     Journal(JournalEvent),
-    /// Save the newest state of a binding.
-    SaveBinding(registrar::Record),
     /// Forget a saved binding.
     RemoveBinding {
         /// Its address of record.

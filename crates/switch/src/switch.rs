@@ -210,6 +210,17 @@ impl Switch {
         let _ = self.registrar.restore(now, record);
     }
 
+    /// Passes at most `max` bindings on that have changed and are not saved yet.
+    pub fn save_bindings(&mut self, max: usize, save: impl FnMut(registrar::State<'_>)) {
+        self.registrar.save_changed(max, save);
+    }
+
+    /// How many bindings [`Switch::save_bindings`] has to pass on, or a few more.
+    #[must_use]
+    pub fn changed_bindings(&self) -> usize {
+        self.registrar.changed()
+    }
+
     /// The answer to [`Output::Media`].
     pub fn handle_media(
         &mut self,

@@ -49,7 +49,7 @@ impl Registrar {
         self.arm(slot);
         match before {
             Trust::Pending { .. } => {
-                self.save(slot);
+                self.note_changed(slot);
                 self.tell(slot, EventKind::Verified);
             }
             Trust::Routable { failures: 0 } => {}

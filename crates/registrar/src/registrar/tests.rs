@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::{Contact, Event, EventKind, Output, Registered, Registrar, Removal, SHARD_BITS};
 use crate::output::{Ping, PingReason};
-use crate::{Policy, RegisterError, from_message};
+use crate::{Policy, Record, RegisterError, from_message};
 
 mod flows;
 mod gruus;
@@ -93,6 +93,14 @@ impl Rig {
 
     fn outputs(&mut self) -> Vec<Output> {
         core::iter::from_fn(|| self.registrar.poll_output()).collect()
+    }
+
+    /// The bindings that have changed since this was asked last.
+    fn saved(&mut self) -> Vec<Record> {
+        let mut saved = Vec::new();
+        self.registrar
+            .save_changed(usize::MAX, |state| saved.push(state.to_record()));
+        saved
     }
 
     fn events(&mut self) -> Vec<EventKind> {

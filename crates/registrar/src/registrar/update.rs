@@ -45,8 +45,15 @@ impl Registrar {
             Contacts::List(contacts) => {
                 let steps = self.judge(request, contacts)?;
                 let path = joined(&request.path);
+                let several = steps.len() > 1;
                 for step in &steps {
-                    self.carry_out(now, request, step, &path);
+                    // An earlier contact of this request may have been the same.
+                    let known = if several {
+                        self.find_known(request, step.contact, &step.uri)
+                    } else {
+                        step.known
+                    };
+                    self.carry_out(now, request, step, &path, known);
                 }
             }
         }
@@ -220,9 +227,14 @@ impl Registrar {
         same.or_else(|| slots.iter().find(equivalent)).copied()
     }
 
-    fn carry_out(&mut self, now: Time, request: &Request<'_>, step: &Step<'_, '_>, path: &[u8]) {
-        // Looked for again: an earlier contact of this request may have been the same.
-        let known = self.find_known(request, step.contact, &step.uri);
+    fn carry_out(
+        &mut self,
+        now: Time,
+        request: &Request<'_>,
+        step: &Step<'_, '_>,
+        path: &[u8],
+        known: Option<u32>,
+    ) {
         match known {
             Some(slot) if step.expires_s == 0 => self.take_away(slot, Removal::Asked),
             None if step.expires_s == 0 => {}
@@ -240,7 +252,7 @@ impl Registrar {
         (binding.trust, binding.probe) = self.trust_anew(now, &binding);
         let slot = self.table.insert(binding);
         self.arm(slot);
-        self.save(slot);
+        self.list_changed(slot);
         self.tell(slot, EventKind::Registered);
     }
 
@@ -282,7 +294,7 @@ impl Registrar {
             self.table[slot].probe = probe;
         }
         self.arm(slot);
-        self.save(slot);
+        self.note_changed(slot);
         self.tell(slot, EventKind::Refreshed);
     }
 

@@ -7,8 +7,8 @@ use clock::Time;
 use model::{ApiToken, AuditEntry, CallId, Cdr, Settings, Snapshot, TokenId};
 
 use crate::{
-    Actor, Bad, BindingRecord, CdrCursor, CdrFilter, CdrStore, Inserted, Kind, LiveStore, Page,
-    Record, Records, StoreError, Stored,
+    Actor, Bad, BindingRecord, BindingState, CdrCursor, CdrFilter, CdrStore, Inserted, Kind,
+    LiveStore, Page, Record, Records, StoreError, Stored,
 };
 
 /// Wraps a store: a third of all calls fail before they reach it. Of those that can be repeated
@@ -193,7 +193,11 @@ impl<S: CdrStore> CdrStore for Faulty<S> {
 }
 
 impl<S: LiveStore> LiveStore for Faulty<S> {
-    fn save(&mut self, record: BindingRecord) {
+    fn has_room(&self) -> bool {
+        self.inner.has_room()
+    }
+
+    fn save(&mut self, record: BindingState<'_>) {
         self.inner.save(record);
     }
 

@@ -16,11 +16,11 @@ pub fn run<S: LiveStore>(open: impl Fn(&str) -> S) {
 fn the_newest_state_comes_back<S: LiveStore>(open: &dyn Fn() -> S) {
     let mut store = open();
     assert_eq!(load(&mut store, 0), []);
-    store.save(samples::binding(1, 10, b"old"));
+    store.save((&samples::binding(1, 10, b"old")).into());
     persist(|| store.flush()).unwrap();
-    store.save(samples::binding(1, 10, b"newer"));
-    store.save(samples::binding(1, 10, b"newest"));
-    store.save(samples::binding(2, 10, b""));
+    store.save((&samples::binding(1, 10, b"newer")).into());
+    store.save((&samples::binding(1, 10, b"newest")).into());
+    store.save((&samples::binding(2, 10, b"")).into());
     persist(|| store.sync()).unwrap();
     drop(store);
     let expected = [
@@ -34,13 +34,13 @@ fn the_newest_state_comes_back<S: LiveStore>(open: &dyn Fn() -> S) {
 fn what_was_removed_stays_away<S: LiveStore>(open: &dyn Fn() -> S) {
     let mut store = open();
     for n in 1..=4 {
-        store.save(samples::binding(n, 10, b""));
+        store.save((&samples::binding(n, 10, b"")).into());
     }
     remove(&mut store, 1);
     persist(|| store.sync()).unwrap();
     remove(&mut store, 2);
     remove(&mut store, 3);
-    store.save(samples::binding(3, 10, b"again"));
+    store.save((&samples::binding(3, 10, b"again")).into());
     remove(&mut store, 99);
     persist(|| store.sync()).unwrap();
     drop(store);
@@ -54,7 +54,7 @@ fn what_was_removed_stays_away<S: LiveStore>(open: &dyn Fn() -> S) {
 fn what_expired_stays_away<S: LiveStore>(open: &dyn Fn() -> S) {
     let mut store = open();
     for n in 1..=3 {
-        store.save(samples::binding(n, n * 10, b""));
+        store.save((&samples::binding(n, n * 10, b"")).into());
     }
     persist(|| store.sync()).unwrap();
     drop(store);
@@ -74,7 +74,7 @@ fn bindings_are_told_apart_by_both_names<S: LiveStore>(open: &dyn Fn() -> S) {
         named("ab", b"\xff\0"),
     ];
     let mut store = open();
-    all.iter().for_each(|record| store.save(record.clone()));
+    all.iter().for_each(|record| store.save(record.into()));
     store.remove("a", b"c");
     persist(|| store.sync()).unwrap();
     drop(store);
@@ -89,7 +89,7 @@ fn refreshes_do_not_add_up<S: LiveStore>(open: &dyn Fn() -> S) {
     let body = [7; 500];
     for round in 1..=100 {
         for n in 1..=100 {
-            store.save(samples::binding(n, round, &body));
+            store.save((&samples::binding(n, round, &body)).into());
         }
         persist(|| store.sync()).unwrap();
     }

@@ -1,39 +1,44 @@
 //! Bindings on the disk of one machine: an append-only log, written by a thread of its own.
 //!
-//! The owner's side only gathers: a save is a hash of the binding's name and an entry in a map,
-//! however large the log is. A flush hands the map over if the thread is idle, and else lets it
-//! gather on, so what is in memory is bounded by the number of bindings, not by the rate of
-//! their refreshes or the speed of the disk.
+//! The owner's side only gathers: a save is the bytes of the frame that will stand in the file,
+//! appended to a batch. A flush hands the batch over if the thread is idle, and else lets it
+//! gather on, up to a bound; beyond it the owner keeps its changes to itself.
 //!
 //! A killed process loses what it had not flushed; bindings are refreshed by their devices.
 
+mod batch;
 mod codec;
 mod file;
+mod names;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
+use self::batch::Batch;
 use self::codec::PAYLOAD_MAX;
 use self::file::LogFile;
-use super::{BindingRecord, LiveStore};
+use self::names::NameHasher;
+use super::{BindingRecord, BindingState, LiveStore};
 use crate::StoreError;
 
 /// Bindings in a log file; fills [`LiveStore`]. One process at a time.
 pub struct LiveLog {
     names: NameHasher,
-    /// What changed since the last batch was handed over.
+    /// What changed since the last batch was handed over; behind what that batch did not bring
+    /// to the file.
     pending: Batch,
+    /// The memory of a batch that was written, for the next.
+    spare: Batch,
     /// Whether the thread has a batch whose outcome was not taken yet.
     in_flight: bool,
+    /// Whether the last batch whose outcome is known was not stored.
+    failing: bool,
     /// Bindings that were too large to be stored since the last flush.
     oversized: usize,
     /// Present until dropped.
     work: Option<Sender<Work>>,
-    outcomes: Receiver<Result<(), Failure>>,
+    outcomes: Receiver<Outcome>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -51,7 +56,9 @@ impl LiveLog {
         Ok(Self {
             names,
             pending: Batch::default(),
+            spare: Batch::default(),
             in_flight: false,
+            failing: false,
             oversized: 0,
             work: Some(work),
             outcomes,
@@ -60,7 +67,8 @@ impl LiveLog {
     }
 
     fn hand_over(&mut self, durability: Durability) -> Result<(), StoreError> {
-        let batch = core::mem::take(&mut self.pending);
+        let spare = core::mem::take(&mut self.spare);
+        let batch = core::mem::replace(&mut self.pending, spare);
         let work = self.work.as_ref().ok_or_else(thread_died)?;
         work.send(Work::Write(batch, durability))
             .map_err(|_| thread_died())?;
@@ -68,17 +76,18 @@ impl LiveLog {
         Ok(())
     }
 
-    /// Takes what failed back, unless it changed again meanwhile.
-    fn settle(&mut self, outcome: Result<(), Failure>) -> Result<(), StoreError> {
+    /// Puts what was not stored before what has changed since.
+    fn settle(&mut self, outcome: Outcome) -> Result<(), StoreError> {
         self.in_flight = false;
-        let Err(Failure { batch, error }) = outcome else {
+        self.failing = outcome.error.is_some();
+        let mut batch = outcome.batch;
+        let Some(error) = outcome.error else {
+            batch.clear();
+            self.spare = batch;
             return Ok(());
         };
-        for (name, change) in batch {
-            if let Entry::Vacant(entry) = self.pending.entry(name) {
-                entry.insert(change);
-            }
-        }
+        batch.extend(&self.pending);
+        self.pending = batch;
         Err(error)
     }
 
@@ -101,25 +110,24 @@ impl LiveLog {
 }
 
 impl LiveStore for LiveLog {
-    fn save(&mut self, record: BindingRecord) {
+    fn has_room(&self) -> bool {
+        !self.failing && self.pending.bytes().len() < PENDING_BYTES_MAX
+    }
+
+    fn save(&mut self, record: BindingState<'_>) {
         if record.aor.len() + record.key.len() + record.body.len() > PAYLOAD_MAX {
             self.oversized += 1;
             return;
         }
-        let name = self.names.hash(&record.aor, &record.key);
-        self.pending.insert(name, Change::Save(record));
+        let name = self.names.hash(record.aor, record.key);
+        self.pending.save(name, &record);
     }
 
     fn remove(&mut self, aor: &str, key: &[u8]) {
         if aor.len() + key.len() > PAYLOAD_MAX {
             return;
         }
-        let name = self.names.hash(aor, key);
-        let gone = Change::Remove {
-            aor: aor.to_owned(),
-            key: key.to_vec(),
-        };
-        self.pending.insert(name, gone);
+        self.pending.remove(self.names.hash(aor, key), aor, key);
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
@@ -127,8 +135,13 @@ impl LiveStore for LiveLog {
             Ok(outcome) => self.settle(outcome),
             Err(_) => Ok(()),
         };
-        if !self.in_flight && !self.pending.is_empty() {
-            self.hand_over(Durability::Process)?;
+        if !self.in_flight {
+            if self.pending.is_empty() {
+                // A quiet time: memory is for others.
+                (self.pending, self.spare) = Default::default();
+            } else {
+                self.hand_over(Durability::Process)?;
+            }
         }
         earlier.and(self.report_oversized())
     }
@@ -162,39 +175,6 @@ impl Drop for LiveLog {
     }
 }
 
-/// The newest state of bindings that changed, by the hash of their names.
-type Batch = ByName<Change>;
-
-/// A map by the hashes of names, which need no hashing again.
-type ByName<V> = HashMap<u128, V, BuildHasherDefault<NameIsHash>>;
-
-/// The low half of a name's hash.
-#[derive(Default)]
-struct NameIsHash(u64);
-
-impl Hasher for NameIsHash {
-    fn write_u128(&mut self, name: u128) {
-        self.0 = name as u64;
-    }
-
-    /// Not used: names are numbers.
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-/// The newest state of a binding.
-enum Change {
-    Save(BindingRecord),
-    Remove { aor: String, key: Vec<u8> },
-}
-
 /// What a batch must survive before it counts as stored.
 #[derive(Clone, Copy)]
 enum Durability {
@@ -212,23 +192,18 @@ enum Work {
     },
 }
 
-/// A batch that was not stored, or perhaps in part.
-struct Failure {
+/// A batch that was written; with an error, one that was not, or perhaps in part.
+struct Outcome {
     batch: Batch,
-    error: StoreError,
+    error: Option<StoreError>,
 }
 
-fn run(mut file: LogFile, orders: &Receiver<Work>, report: &Sender<Result<(), Failure>>) {
+fn run(mut file: LogFile, orders: &Receiver<Work>, report: &Sender<Outcome>) {
     while let Ok(order) = orders.recv() {
         let heard = match order {
             Work::Write(batch, durability) => {
-                let outcome = file.write(&batch, durability);
-                report
-                    .send(outcome.map_err(|error| Failure {
-                        batch,
-                        error: error.into(),
-                    }))
-                    .is_ok()
+                let error = file.write(&batch, durability).err().map(StoreError::from);
+                report.send(Outcome { batch, error }).is_ok()
             }
             Work::Load { now_us, reply } => reply.send(file.load(now_us)).is_ok(),
         };
@@ -242,19 +217,8 @@ fn thread_died() -> StoreError {
     StoreError::Unavailable("the thread that stores bindings has died".into())
 }
 
-/// Names as 128 bits under a key of this process: nobody outside can make two collide.
-#[derive(Clone, Default)]
-struct NameHasher {
-    low: RandomState,
-    high: RandomState,
-}
-
-impl NameHasher {
-    fn hash(&self, aor: &str, key: &[u8]) -> u128 {
-        let name = (aor, key);
-        u128::from(self.high.hash_one(name)) << 64 | u128::from(self.low.hash_one(name))
-    }
-}
+/// Changes that wait for the thread, in bytes. Beyond it, owners keep theirs.
+const PENDING_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 
 #[cfg(test)]
 mod tests;

@@ -331,18 +331,68 @@ fn what_is_too_long_or_malformed_is_refused() {
 fn each_change_is_saved_and_each_end_forgotten() {
     let mut rig = Rig::new();
     rig.register("Contact: <sip:a@h>").unwrap();
-    let saved = rig.outputs();
-    let Some(Output::Save(record)) = saved.first() else {
-        panic!("{saved:?}");
-    };
+    let [record] = <[Record; 1]>::try_from(rig.saved()).expect("one binding");
     assert_eq!(&*record.aor, ALICE);
     assert_eq!(record.expires_us, (rig.now + HOUR).as_micros());
+    assert_eq!(rig.saved(), [], "nothing has changed since");
     let key = record.key;
+    rig.pass(Duration::from_secs(60));
+    for _ in 0..3 {
+        rig.register("Contact: <sip:a@h>").unwrap();
+    }
+    let [record] = <[Record; 1]>::try_from(rig.saved()).expect("its newest state alone");
+    assert_eq!(record.key, key);
+    assert_eq!(record.expires_us, (rig.now + HOUR).as_micros());
     rig.register("Contact: <sip:a@h>;expires=0").unwrap();
     assert!(rig.outputs().contains(&Output::Remove {
         aor: ALICE.into(),
         key,
     }));
+    assert_eq!(rig.saved(), []);
+}
+
+#[test]
+fn a_binding_that_ends_before_it_is_saved_leaves_nothing_behind() {
+    let mut rig = Rig::new();
+    rig.register("Contact: <sip:a@h>").unwrap();
+    rig.register("Contact: <sip:a@h>;expires=0").unwrap();
+    let removed = |output: &Output| matches!(output, Output::Remove { .. });
+    assert!(!rig.outputs().iter().any(removed));
+    // Its place is taken by another.
+    rig.register("Contact: <sip:b@h>").unwrap();
+    let [record] = <[Record; 1]>::try_from(rig.saved()).expect("one binding");
+    let mut registrar = Registrar::new(Policy::default(), 3, &[9; 32]);
+    registrar.restore(rig.now, &record).unwrap();
+    assert_eq!(
+        text(&registrar.view(rig.lookup()[0].binding).unwrap().uri),
+        "sip:b@h"
+    );
+}
+
+#[test]
+fn changes_are_saved_a_few_at_a_time_if_asked_so() {
+    let mut rig = Rig::new();
+    rig.register("Contact: <sip:a@h>, <sip:b@h>, <sip:c@h>")
+        .unwrap();
+    let mut saved = Vec::new();
+    rig.registrar.save_changed(2, |state| saved.push(state.key));
+    assert_eq!((saved.len(), rig.registrar.changed()), (2, 1));
+    rig.registrar.save_changed(2, |state| saved.push(state.key));
+    saved.sort_unstable();
+    saved.dedup();
+    assert_eq!((saved.len(), rig.registrar.changed()), (3, 0));
+}
+
+#[test]
+fn where_nobody_saves_the_list_of_changes_does_not_grow() {
+    let mut rig = Rig::new();
+    for _ in 0..1_000 {
+        rig.register("Contact: <sip:a@h>").unwrap();
+        rig.register("Contact: <sip:a@h>;expires=0").unwrap();
+    }
+    assert!(rig.registrar.changed() < 100, "{}", rig.registrar.changed());
+    rig.register("Contact: <sip:a@h>").unwrap();
+    assert_eq!(rig.saved().len(), 1);
 }
 
 #[test]

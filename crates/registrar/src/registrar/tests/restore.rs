@@ -3,17 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Record, RecordError, Restored};
+use crate::{RecordError, Restored};
 
 const CONTACT: &str = "User-Agent: Phone/1\nContact: <sip:a@10.0.0.1>;q=0.7";
-
-fn saved(outputs: &[Output]) -> Vec<Record> {
-    let record = |output: &Output| match output {
-        Output::Save(record) => Some(record.clone()),
-        _ => None,
-    };
-    outputs.iter().filter_map(record).collect()
-}
 
 fn restarted(policy: Policy) -> Registrar {
     Registrar::new(policy, 3, &[9; 32])
@@ -24,7 +16,7 @@ fn a_udp_binding_comes_back_as_it_was() {
     let mut rig = Rig::new();
     for from in ["203.0.113.5:41234", "[2001:db8::7]:5060"] {
         rig.register_from(udp(from), CONTACT).unwrap();
-        let record = saved(&rig.outputs()).remove(0);
+        let record = rig.saved().remove(0);
         let id = rig.lookup()[0].binding;
         let mut registrar = restarted(Policy::default());
         let restored = registrar.restore(rig.now, &record).unwrap();
@@ -40,7 +32,7 @@ fn a_udp_binding_comes_back_as_it_was() {
 fn a_restored_binding_expires_refreshes_and_keeps_its_order() {
     let mut rig = Rig::new();
     rig.register(CONTACT).unwrap();
-    let record = saved(&rig.outputs()).remove(0);
+    let record = rig.saved().remove(0);
     rig.registrar = restarted(Policy::default());
     rig.registrar.restore(rig.now, &record).unwrap();
     let old = rig.send(udp("192.0.2.1:5060"), 1, CONTACT);
@@ -55,7 +47,7 @@ fn a_restored_binding_expires_refreshes_and_keeps_its_order() {
 fn a_binding_on_a_connection_is_dropped_and_forgotten() {
     let mut rig = Rig::new();
     rig.register_from(tcp(1), CONTACT).unwrap();
-    let record = saved(&rig.outputs()).remove(0);
+    let record = rig.saved().remove(0);
     let mut registrar = restarted(Policy::default());
     assert_eq!(
         registrar.restore(rig.now, &record),
@@ -72,7 +64,7 @@ fn a_binding_behind_a_path_comes_back_whatever_its_transport() {
     let mut rig = Rig::new();
     rig.register_from(tcp(1), &format!("{CONTACT}\nPath: <sip:edge;lr>"))
         .unwrap();
-    let record = saved(&rig.outputs()).remove(0);
+    let record = rig.saved().remove(0);
     let mut registrar = restarted(Policy::default());
     registrar.restore(rig.now, &record).unwrap();
     let found = registrar.lookup(rig.now, ALICE);
@@ -84,7 +76,7 @@ fn a_binding_behind_a_path_comes_back_whatever_its_transport() {
 fn an_expired_binding_is_dropped() {
     let mut rig = Rig::new();
     rig.register(CONTACT).unwrap();
-    let record = saved(&rig.outputs()).remove(0);
+    let record = rig.saved().remove(0);
     let restored = restarted(Policy::default()).restore(rig.now + HOUR, &record);
     assert_eq!(restored, Ok(Restored::Dropped(Removal::Expired)));
 }
@@ -93,7 +85,7 @@ fn an_expired_binding_is_dropped() {
 fn a_pending_binding_is_verified_after_the_restart_and_not_before() {
     let mut rig = Rig::with(Policy::default());
     rig.register(CONTACT).unwrap();
-    let record = saved(&rig.outputs()).remove(0);
+    let record = rig.saved().remove(0);
     rig.registrar = restarted(Policy::default());
     rig.registrar.restore(rig.now, &record).unwrap();
     assert!(rig.lookup().is_empty());
@@ -117,7 +109,7 @@ fn after_a_restart_pings_start_spread_over_time() {
         for n in 0..3_000 {
             rig.register(&format!("Contact: <sip:{n}@h>")).unwrap();
         }
-        let records = saved(&rig.outputs());
+        let records = rig.saved();
         rig.registrar = restarted(policy);
         for record in &records {
             rig.registrar.restore(rig.now, record).unwrap();
@@ -137,7 +129,7 @@ fn after_a_restart_pings_start_spread_over_time() {
 fn new_ids_never_repeat_restored_ones_though_the_clock_went_back() {
     let mut rig = Rig::new();
     rig.register(CONTACT).unwrap();
-    let record = saved(&rig.outputs()).remove(0);
+    let record = rig.saved().remove(0);
     let id = rig.lookup()[0].binding;
     rig.registrar = restarted(Policy::default());
     rig.now = Time::from_secs(1);
@@ -150,7 +142,7 @@ fn new_ids_never_repeat_restored_ones_though_the_clock_went_back() {
 fn a_record_cut_anywhere_is_damaged() {
     let mut rig = Rig::new();
     rig.register(CONTACT).unwrap();
-    let record = saved(&rig.outputs()).remove(0);
+    let record = rig.saved().remove(0);
     for len in 0..record.body.len() {
         let mut cut = record.clone();
         cut.body.truncate(len);
@@ -176,7 +168,7 @@ proptest! {
     ) {
         let mut rig = Rig::new();
         rig.register(CONTACT).unwrap();
-        let good = saved(&rig.outputs()).remove(0);
+        let good = rig.saved().remove(0);
         let mut bent = good.clone();
         for (at, byte) in changed {
             let len = bent.body.len();

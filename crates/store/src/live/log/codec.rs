@@ -1,21 +1,27 @@
 //! Changes of bindings as bytes.
 
-use super::Change;
-use crate::live::BindingRecord;
+use crate::live::{BindingRecord, BindingState};
 
-/// Appends a change's bytes.
-pub(super) fn encode(change: &Change, out: &mut Vec<u8>) {
-    let (tag, aor, key) = match change {
-        Change::Save(record) => (SAVE, &record.aor, &record.key),
-        Change::Remove { aor, key } => (REMOVE, aor, key),
-    };
-    out.push(tag);
+/// What a payload says.
+pub(super) enum Change {
+    Save(BindingRecord),
+    Remove { aor: String, key: Vec<u8> },
+}
+
+/// Appends the bytes of a saved binding.
+pub(super) fn encode_saved(state: &BindingState<'_>, out: &mut Vec<u8>) {
+    out.push(SAVE);
+    put(state.aor.as_bytes(), out);
+    put(state.key, out);
+    out.extend_from_slice(&state.expires_us.to_le_bytes());
+    out.extend_from_slice(state.body);
+}
+
+/// Appends the bytes of a binding's end.
+pub(super) fn encode_removed(aor: &str, key: &[u8], out: &mut Vec<u8>) {
+    out.push(REMOVE);
     put(aor.as_bytes(), out);
     put(key, out);
-    if let Change::Save(record) = change {
-        out.extend_from_slice(&record.expires_us.to_le_bytes());
-        out.extend_from_slice(&record.body);
-    }
 }
 
 /// The change in a payload; `None` if it is none that this program writes.

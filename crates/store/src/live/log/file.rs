@@ -1,12 +1,15 @@
 //! The log file: frames at its end, an index of the newest frame of each binding, and
-//! compaction when more than half of it is out of date.
+//! compaction when three quarters of it are out of date.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{Batch, ByName, Change, Durability, NameHasher, codec};
+use super::Durability;
+use super::batch::{Batch, EntryKind};
+use super::codec::{self, Change};
+use super::names::{ByName, Name, NameHasher};
 use crate::StoreError;
 use crate::frame::{self, FrameReader};
 use crate::live::BindingRecord;
@@ -52,27 +55,20 @@ impl LogFile {
 
     /// Appends the changes of a batch, then compacts if that pays.
     pub(super) fn write(&mut self, batch: &Batch, durability: Durability) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        let mut frames = Vec::with_capacity(batch.len());
-        for (name, change) in batch {
-            let start = bytes.len();
-            frame::append(&mut bytes, |out| codec::encode(change, out));
-            frames.push((*name, change, start, bytes.len() - start));
-        }
         // A longer batch that failed may have left whole frames behind the end.
         if self.file.metadata()?.len() > self.end {
             self.file.set_len(self.end)?;
         }
-        self.file.write_all_at(&bytes, self.end)?;
-        for (name, change, start, len) in frames {
+        self.file.write_all_at(batch.bytes(), self.end)?;
+        for entry in batch.entries() {
             let slot = Slot {
-                offset: self.end + start as u64,
-                len: len as u32,
+                offset: self.end,
+                len: entry.len,
             };
-            self.point(name, matches!(change, Change::Save(_)).then_some(slot));
+            self.end += u64::from(entry.len);
+            self.point(entry.name, (entry.kind == EntryKind::Saved).then_some(slot));
         }
-        self.end += bytes.len() as u64;
-        if self.end > self.compact_beyond && self.live_bytes < self.end / 2 {
+        if self.end > self.compact_beyond && self.live_bytes < self.end / OUTDATED_FACTOR {
             // What was written stands in the log all the same, so this is not the batch's failure.
             if let Err(error) = self.compact() {
                 tracing::warn!(%error, "the log of bindings could not be compacted");
@@ -148,7 +144,7 @@ impl LogFile {
     }
 
     /// Notes where a binding stands now.
-    fn point(&mut self, name: u128, slot: Option<Slot>) {
+    fn point(&mut self, name: Name, slot: Option<Slot>) {
         let old = match slot {
             Some(slot) => {
                 self.live_bytes += u64::from(slot.len);
@@ -175,22 +171,14 @@ impl LogFile {
         let mut index = ByName::with_capacity_and_hasher(live.len(), Default::default());
         let mut live = live.into_iter().peekable();
         let mut reader = self.reader()?;
-        let mut bytes = Vec::new();
-        while let Some((offset, payload)) = reader.next()? {
+        while let Some((offset, frame)) = reader.next_frame()? {
             let Some((_, name)) = live.next_if(|(wanted, _)| *wanted == offset) else {
                 continue;
             };
-            bytes.clear();
-            frame::append(&mut bytes, |out| out.extend_from_slice(payload));
-            out.write_all(&bytes)?;
-            index.insert(
-                name,
-                Slot {
-                    offset: end,
-                    len: bytes.len() as u32,
-                },
-            );
-            end += bytes.len() as u64;
+            out.write_all(frame)?;
+            let len = frame.len() as u32;
+            index.insert(name, Slot { offset: end, len });
+            end += u64::from(len);
         }
         if live.next().is_some() {
             return Err(io::Error::other("the log of bindings is damaged"));
@@ -228,6 +216,8 @@ fn unreadable(path: &Path) -> StoreError {
 
 /// What a log begins with: the format and its version.
 const MAGIC: [u8; 8] = *b"TDMLIVE1";
+/// How many times longer than its live frames a log may become.
+const OUTDATED_FACTOR: u64 = 4;
 /// Smaller logs are left as they are.
 const COMPACT_MIN: u64 = 1_024 * 1_024;
 /// Compaction writes so much at once.

@@ -1,6 +1,6 @@
 use std::fs;
 
-use super::{Batch, Change, Failure, LiveLog};
+use super::{Batch, LiveLog, Outcome};
 use crate::conformance::{Faulty, live, samples};
 use crate::{LiveStore, StoreError};
 
@@ -25,7 +25,7 @@ fn a_log_cut_at_any_byte_brings_back_what_was_whole() {
     let mut lengths = Vec::new();
     let mut log = LiveLog::open(&path).unwrap();
     for n in 1..=4 {
-        log.save(samples::binding(n, 10, b"body"));
+        log.save((&samples::binding(n, 10, b"body")).into());
         log.sync().unwrap();
         lengths.push(fs::metadata(&path).unwrap().len());
     }
@@ -36,7 +36,7 @@ fn a_log_cut_at_any_byte_brings_back_what_was_whole() {
         let whole = lengths.iter().filter(|len| **len <= cut as u64).count();
         let mut log = LiveLog::open(&path).unwrap();
         assert_eq!(log.load_all(0).unwrap().len(), whole, "cut at {cut}");
-        log.save(samples::binding(9, 10, b"later"));
+        log.save((&samples::binding(9, 10, b"later")).into());
         log.sync().unwrap();
         drop(log);
         let mut log = LiveLog::open(&path).unwrap();
@@ -56,7 +56,7 @@ fn a_log_stays_within_a_few_times_what_lives_in_it() {
     let body = [1; 1_000];
     for round in 1..=50 {
         for n in 1..=100 {
-            log.save(samples::binding(n, round, &body));
+            log.save((&samples::binding(n, round, &body)).into());
         }
         log.sync().unwrap();
     }
@@ -71,7 +71,7 @@ fn a_log_stays_within_a_few_times_what_lives_in_it() {
 fn a_binding_that_is_too_large_is_reported_not_stored() {
     let dir = tempfile::tempdir().unwrap();
     let mut log = LiveLog::open(&dir.path().join("log")).unwrap();
-    log.save(samples::binding(1, 10, &vec![0; 1_000_000]));
+    log.save((&samples::binding(1, 10, &vec![0; 1_000_000])).into());
     assert!(matches!(log.flush(), Err(StoreError::Unavailable(_))));
     log.sync().unwrap();
     assert!(log.load_all(0).unwrap().is_empty());
@@ -89,22 +89,22 @@ fn a_foreign_file_is_refused() {
 }
 
 #[test]
-fn a_batch_that_failed_goes_out_again_unless_it_is_out_of_date() {
+fn a_batch_that_failed_goes_out_again_before_what_is_younger() {
     let dir = tempfile::tempdir().unwrap();
     let mut log = LiveLog::open(&dir.path().join("log")).unwrap();
     let mut batch = Batch::default();
     for n in 1..=3 {
         let record = samples::binding(n, 10, b"failed");
-        batch.insert(
-            log.names.hash(&record.aor, &record.key),
-            Change::Save(record),
-        );
+        let name = log.names.hash(&record.aor, &record.key);
+        batch.save(name, &(&record).into());
     }
-    log.save(samples::binding(2, 10, b"newer"));
+    log.save((&samples::binding(2, 10, b"newer")).into());
     log.remove("user-3@example.com", &3_u64.to_be_bytes());
-    let error = StoreError::Unavailable("full".into());
-    assert!(log.settle(Err(Failure { batch, error })).is_err());
+    let error = Some(StoreError::Unavailable("full".into()));
+    assert!(log.settle(Outcome { batch, error }).is_err());
+    assert!(!log.has_room(), "owners keep their changes meanwhile");
     log.sync().unwrap();
+    assert!(log.has_room());
     let mut loaded = log.load_all(0).unwrap();
     loaded.sort_by(|a, b| a.aor.cmp(&b.aor));
     assert_eq!(
@@ -114,4 +114,20 @@ fn a_batch_that_failed_goes_out_again_unless_it_is_out_of_date() {
             samples::binding(2, 10, b"newer")
         ]
     );
+}
+
+#[test]
+fn what_waits_is_bounded_and_goes_out_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = LiveLog::open(&dir.path().join("log")).unwrap();
+    let body = vec![1; 100_000];
+    let mut saved = 0;
+    while log.has_room() {
+        saved += 1;
+        log.save((&samples::binding(saved, 10, &body)).into());
+        assert!(saved < 1_000, "100 MB wait in memory");
+    }
+    log.sync().unwrap();
+    assert!(log.has_room());
+    assert_eq!(log.load_all(0).unwrap().len() as u64, saved);
 }
