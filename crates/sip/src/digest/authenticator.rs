@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use clock::Time;
 
-use super::hash::{Proof, is_same};
+use super::hash::{LastHalf, Proof, is_same};
 use super::nonce::{Age, Nonces};
 use super::replay::{Replays, Use};
 use super::{Algorithm, Credentials, Side};
@@ -56,6 +56,7 @@ pub struct Authenticator {
     behind_nonce: Vec<Box<str>>,
     nonces: Nonces,
     replays: Replays,
+    last_half: LastHalf,
 }
 
 /// The outcome of [`Authenticator::verify`].
@@ -113,6 +114,7 @@ impl Authenticator {
         Self {
             nonces: Nonces::new(&config.cluster_key, config.nonce_lifetime, config.seed),
             replays: Replays::new(config.replay_nonces_max, config.nonce_lifetime),
+            last_half: LastHalf::default(),
             before_nonce: format!(": Digest realm=\"{}\", nonce=\"", config.realm).into(),
             behind_nonce: config
                 .algorithms
@@ -200,7 +202,8 @@ impl Authenticator {
             method,
             uri: credentials.uri.0,
         };
-        let expected = proof.response(ha1.unwrap_or(&NOBODY[..hex_chars(algorithm)]));
+        let ha1_or_nobody = ha1.unwrap_or(&NOBODY[..hex_chars(algorithm)]);
+        let expected = proof.response_with(ha1_or_nobody, &self.last_half.of(&proof));
         let mut lower = [0; 64];
         let response = lower
             .get_mut(..credentials.response.0.len())

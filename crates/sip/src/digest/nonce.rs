@@ -1,7 +1,7 @@
 //! Nonces that carry their own proof, so that any node of a cluster can judge them.
 //!
 //! 30 bytes in base64url: the time of issue in milliseconds (6), a salt that no two nonces of a
-//! node share (6), and 18 bytes of HMAC-SHA256 under the cluster's key over both and the address
+//! node share (8), and SipHash-2-4 (16) under a key made of the cluster's, over both and the address
 //! the nonce was sent to. So credentials made with one prove that their sender receives what is
 //! sent to its address, which a forged datagram cannot.
 
@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use clock::Time;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use siphasher::sip128::SipHasher24;
 
 /// The characters of a nonce.
 pub(super) const NONCE_CHARS: usize = 40;
@@ -18,8 +19,8 @@ pub(super) const NONCE_CHARS: usize = 40;
 /// Issues and opens nonces.
 #[derive(Clone)]
 pub(super) struct Nonces {
-    /// Has taken in the key; cloning it saves hashing the key for each nonce.
-    keyed: Hmac<Sha256>,
+    /// Has taken in the key.
+    keyed: SipHasher24,
     lifetime: Duration,
     salt: u64,
 }
@@ -45,7 +46,7 @@ impl Nonces {
     /// `seed` makes the salts of this node differ from those of others.
     pub(super) fn new(cluster_key: &[u8; 32], lifetime: Duration, seed: u64) -> Self {
         Self {
-            keyed: Hmac::new_from_slice(cluster_key).expect("HMAC takes keys of any length"),
+            keyed: keyed(cluster_key),
             lifetime,
             salt: seed,
         }
@@ -56,9 +57,9 @@ impl Nonces {
         self.salt = self.salt.wrapping_add(1);
         let mut bytes = [0; BYTES];
         bytes[..6].copy_from_slice(&now.as_millis().to_be_bytes()[2..]);
-        bytes[6..SIGNED].copy_from_slice(&self.salt.to_be_bytes()[2..]);
+        bytes[6..SIGNED].copy_from_slice(&self.salt.to_be_bytes());
         let proof = self.sign(&bytes[..SIGNED], to);
-        bytes[SIGNED..].copy_from_slice(&proof[..BYTES - SIGNED]);
+        bytes[SIGNED..].copy_from_slice(&proof);
         encode(&bytes)
     }
 
@@ -67,7 +68,7 @@ impl Nonces {
     pub(super) fn open(&self, now: Time, nonce: &[u8], from: IpAddr) -> Option<Opened> {
         let bytes = decode(nonce)?;
         let proof = self.sign(&bytes[..SIGNED], from);
-        if !super::hash::is_same(&proof[..BYTES - SIGNED], &bytes[SIGNED..]) {
+        if !super::hash::is_same(&proof, &bytes[SIGNED..]) {
             return None;
         }
         let issued_ms = number(&bytes[..6]);
@@ -83,15 +84,26 @@ impl Nonces {
         })
     }
 
-    fn sign(&self, signed: &[u8], address: IpAddr) -> [u8; 32] {
-        let mut mac = self.keyed.clone();
-        mac.update(signed);
-        match address.to_canonical() {
-            IpAddr::V4(ip) => mac.update(&ip.octets()),
-            IpAddr::V6(ip) => mac.update(&ip.octets()),
-        }
-        mac.finalize().into_bytes().into()
+    fn sign(&self, signed: &[u8], address: IpAddr) -> [u8; 16] {
+        let address = match address {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        let mut message = [0; SIGNED + 16];
+        message[..SIGNED].copy_from_slice(signed);
+        message[SIGNED..].copy_from_slice(&address.octets());
+        self.keyed.hash(&message).as_bytes()
     }
+}
+
+/// Under a key of its own, which says nothing about the cluster's.
+fn keyed(cluster_key: &[u8; 32]) -> SipHasher24 {
+    let mac = Hmac::<Sha256>::new_from_slice(cluster_key);
+    let mut mac = mac.expect("HMAC takes keys of any length");
+    mac.update(b"nonces of digest authentication");
+    let key: [u8; 32] = mac.finalize().into_bytes().into();
+    let (key, _) = key.split_first_chunk().expect("32 bytes are more than 16");
+    SipHasher24::new_with_key(key)
 }
 
 fn number(bytes: &[u8]) -> u64 {
@@ -138,7 +150,7 @@ const NO_SEXTET: u8 = 64;
 
 const BYTES: usize = 30;
 /// How many of them the proof covers.
-const SIGNED: usize = 12;
+const SIGNED: usize = 14;
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 #[cfg(test)]
