@@ -9,6 +9,7 @@
 mod addresses;
 mod certificate;
 mod data;
+mod files;
 mod first_start;
 mod host;
 mod listeners;
@@ -29,6 +30,7 @@ mod uploads;
 mod visit;
 
 pub use ::media::{KernelPath, RecordingFormat};
+pub use files::files_max;
 pub use media::{MediaOptions, Ready, RtpInterface, media};
 pub use model::{AfterUpload, BucketAddressing, RecordingStore, Validate};
 pub use options::UpOptions;

@@ -83,6 +83,7 @@ pub enum Ready {
 /// # Errors
 /// A port, an address or a thread could not be had.
 pub fn media(options: MediaOptions) -> Result<()> {
+    crate::files::raise_limit();
     let (drain, ready) = (options.drain, options.ready);
     // It ends with the process, in the middle of a file if need be.
     let _uploads = start_uploads(&options)?;

@@ -27,7 +27,7 @@ use crate::retention::Retention;
 use crate::signals::Signals;
 use crate::uploads::{Keys, Uploaded, Uploads};
 use crate::visit::Visitor;
-use crate::{UpOptions, addresses, certificate, first_start, listeners};
+use crate::{UpOptions, addresses, certificate, files, first_start, listeners};
 
 /// Events that a slow watcher may be behind before it misses some.
 const EVENTS_MAX: usize = 4_096;
@@ -47,6 +47,7 @@ pub fn up(options: &UpOptions) -> Result<()> {
     let data = Data::open(&options.data)?;
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, data = %options.data.display(), "starting");
+    files::raise_limit();
     let now = net::Clock::start().now();
     let sqlite = Arc::new(Sqlite::open(&data.path("tandem.db")).context("tandem.db")?);
     let records: Arc<dyn Records> = sqlite.clone();
@@ -64,8 +65,8 @@ pub fn up(options: &UpOptions) -> Result<()> {
     let result = runtime.block_on(serve(options, &data, http, (records, cdrs), users, &node));
     drop(retention);
     node.net.stop();
-    if let Ok((_, mut host)) = node.sip.join() {
-        host.sync();
+    if let Ok((mut machine, mut host)) = node.sip.join() {
+        host.sync(&mut machine.switch);
     }
     drop(shipper);
     tracing::info!("stopped");

@@ -14,12 +14,11 @@ pub(super) fn check(ports: &PortFlags) -> Vec<Finding> {
             .parse()
             .ok()
     };
-    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let mut findings = vec![
         buffer("rmem_max", buffer_bytes("rmem_max")),
         buffer("wmem_max", buffer_bytes("wmem_max")),
     ];
-    findings.push(files(open_files(&limits), files_wanted(ports)));
+    findings.push(files(node::files_max(), files_wanted(ports)));
     findings
 }
 
@@ -49,28 +48,24 @@ fn files(limit: Option<u64>, wanted: u64) -> Finding {
         Some(limit) if limit >= wanted => {
             Finding::ok("files", format!("{limit} open files are allowed"))
         }
-        Some(limit) => Finding::warn(
-            "files",
-            format!(
-                "{limit} open files are allowed; all RTP ports and many connections need {wanted}"
-            ),
-            format!("ulimit -n {wanted}, or LimitNOFILE={wanted} in the systemd unit"),
-        ),
+        Some(limit) => {
+            let calls = limit.saturating_sub(OWN_FILES) / FILES_PER_CALL;
+            Finding::warn(
+                "files",
+                format!(
+                    "{limit} open files are allowed, the limit of {calls} calls with media here, \
+                     or twice as many where RTP and RTCP share a port; all RTP ports and many \
+                     connections need {wanted}"
+                ),
+                format!("ulimit -Hn {wanted}, or LimitNOFILE={wanted} in the systemd unit"),
+            )
+        }
         None => Finding::warn(
             "files",
             "the limit of open files cannot be read",
-            "look with `ulimit -n`",
+            "look with `ulimit -Hn`",
         ),
     }
-}
-
-/// The soft limit in /proc/self/limits, see proc_pid_limits(5); the platform raises its own to
-/// the hard one, which is therefore what counts.
-fn open_files(limits: &str) -> Option<u64> {
-    let line = limits
-        .lines()
-        .find(|line| line.starts_with("Max open files"))?;
-    line.split_whitespace().nth(4)?.parse().ok()
 }
 
 /// A file for each RTP port, and room for connections.
@@ -81,6 +76,10 @@ fn files_wanted(ports: &PortFlags) -> u64 {
 
 /// What the platform asks for each UDP socket, see `net`.
 const BUFFER_BYTES: u64 = 8 * 1024 * 1024;
+/// A port for RTP and one for RTCP, towards each side.
+const FILES_PER_CALL: u64 = 4;
+/// Stores, listeners and the like.
+const OWN_FILES: u64 = 100;
 /// Connections of phones that are to have room.
 const CONNECTION_FILES: u64 = 20_000;
 
@@ -90,11 +89,16 @@ mod tests {
     use crate::doctor::Level;
 
     #[test]
-    fn the_hard_limit_of_open_files_is_read() {
-        let limits = "Limit                     Soft Limit           Hard Limit           Units\n\
-                      Max open files            1024                 524288               files\n";
-        assert_eq!(open_files(limits), Some(524_288));
-        assert_eq!(open_files(""), None);
+    fn a_limit_of_files_says_how_many_calls_it_allows() {
+        assert_eq!(files(Some(50_000), 30_000).level, Level::Ok);
+        let finding = files(Some(20_000), 30_000);
+        assert_eq!(finding.level, Level::Warn);
+        assert!(
+            finding.message.contains("4975 calls"),
+            "{}",
+            finding.message
+        );
+        assert!(finding.advice.contains("LimitNOFILE=30000"));
     }
 
     #[test]
