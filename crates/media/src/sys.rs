@@ -5,6 +5,5 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod bpf;
-pub(crate) mod epoll;
 pub(crate) mod interfaces;
 pub(crate) mod mmsg;

@@ -17,6 +17,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
+use os::{Alarm, EVENTS_MAX, Epoll, Trigger};
 
 use crate::channel::Path;
 use crate::config::AddressFamily;
@@ -24,7 +25,6 @@ use crate::counters::{DropReason, WorkerCounters};
 use crate::engine::{MediaEvent, Side};
 use crate::full::Boxes;
 use crate::kernel::Flows;
-use crate::sys::epoll::{Alarm, EVENTS, Epoll};
 use crate::sys::mmsg::{self, BATCH, RecvBatch};
 use full::Alarms;
 pub(crate) use full::MediumId;
@@ -73,7 +73,7 @@ struct Worker {
 impl Worker {
     fn new(setup: Setup) -> io::Result<Self> {
         let epoll = Epoll::new()?;
-        epoll.add(&setup.alarm, ALARM)?;
+        epoll.add(&setup.alarm, ALARM, Trigger::Edge)?;
         let start = Instant::now();
         let pace = Pace::new(setup.tick);
         let sessions = Sessions::new(setup.learn_window, setup.inactivity);
@@ -92,10 +92,10 @@ impl Worker {
     }
 
     fn run(mut self) {
-        let mut ready = Vec::with_capacity(EVENTS);
+        let mut ready = Vec::with_capacity(EVENTS_MAX);
         loop {
             // What was not reported or not read because there was too much must not wait on top.
-            let behind = ready.len() == EVENTS || !self.unread.is_empty();
+            let behind = ready.len() == EVENTS_MAX || !self.unread.is_empty();
             if !behind && let Some(tick) = self.pace.tick() {
                 thread::sleep(tick);
             }

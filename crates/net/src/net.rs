@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
+use os::Epoll;
 use sip::{ListenerId, Transport};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -16,7 +17,6 @@ use crate::drive::{Clock, Command, Parts, Shard, Waker};
 use crate::listener::{ListenError, ListenerSpec, ListenerStatus, open_stream, open_udp};
 use crate::resolve::{Resolver, ResolverConfig};
 use crate::stream::{Acceptor, Admission, Connections, Context, StreamLimits};
-use crate::sys::epoll::Epoll;
 use crate::tls::{Identity, Tls, TlsConfig, TlsError};
 use crate::udp::UdpListener;
 

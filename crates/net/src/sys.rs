@@ -3,7 +3,6 @@
 //! This is the only module of the crate that may contain `unsafe`.
 #![allow(unsafe_code)]
 
-pub(crate) mod epoll;
 pub(crate) mod icmp;
 pub(crate) mod mmsg;
 pub(crate) mod option;

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
+use os::wait_writable;
 use sip::{Flow, ListenerId, Transport};
 
 use crate::counters::{Counters, DropReason};
 use crate::drive::TransmitError;
-use crate::sys::epoll::wait_writable;
 use crate::sys::icmp;
 use crate::sys::mmsg::{self, Datagram, RecvBatch};
 

@@ -6,10 +6,11 @@
 
 use std::io;
 use std::mem::{self, MaybeUninit};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
 
+use os::socket_address;
 use socket2::{SockAddr, SockRef};
 
 /// Room for [`BATCH`] packets, and what the last receive put there.
@@ -100,7 +101,7 @@ impl RecvBatch {
             let (header, name) = unsafe { (header.assume_init_ref(), name.assume_init_ref()) };
             self.received.push(Slot {
                 len: (header.msg_len as usize).min(SLOT_BYTES),
-                from: address_of(name),
+                from: socket_address(name),
                 oversized: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             });
         }
@@ -188,26 +189,6 @@ fn none_if_idle(error: io::Error) -> io::Result<usize> {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(0),
         _ => Err(error),
-    }
-}
-
-fn address_of(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
-    match i32::from(name.ss_family) {
-        libc::AF_INET => {
-            // SAFETY: the family says that the storage holds a sockaddr_in, which is smaller than
-            // it and no more strictly aligned.
-            let v4 = unsafe { &*ptr::from_ref(name).cast::<libc::sockaddr_in>() };
-            let ip = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
-            Some(SocketAddrV4::new(ip, u16::from_be(v4.sin_port)).into())
-        }
-        libc::AF_INET6 => {
-            // SAFETY: as above, with a sockaddr_in6.
-            let v6 = unsafe { &*ptr::from_ref(name).cast::<libc::sockaddr_in6>() };
-            let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
-            let port = u16::from_be(v6.sin6_port);
-            Some(SocketAddrV6::new(ip, port, 0, v6.sin6_scope_id).into())
-        }
-        _ => None,
     }
 }
 

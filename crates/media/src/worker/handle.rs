@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, unbounded};
+use os::Alarm;
 use slab::Slab;
 
 use super::{Command, Setup};
@@ -12,7 +13,6 @@ use crate::config::EngineConfig;
 use crate::counters::WorkerCounters;
 use crate::engine::MediaEvent;
 use crate::kernel::Flows;
-use crate::sys::epoll::Alarm;
 
 /// A running worker. Dropped without [`Handle::stop`], its thread goes on.
 pub(crate) struct Handle {

@@ -8,6 +8,7 @@ use std::{io, process, thread};
 
 use clock::Time;
 use crossbeam_channel::{Receiver, Sender};
+use os::{Epoll, Trigger};
 use sip::{ListenerId, Targets};
 use tokio::sync::mpsc;
 
@@ -17,7 +18,6 @@ use super::{Clock, Host, Input, Machine, Waker};
 use crate::counters::Counters;
 use crate::resolve::{ResolveError, Resolver};
 use crate::stream::{Connections, StreamEvent};
-use crate::sys::epoll::Epoll;
 use crate::sys::mmsg::RecvBatch;
 use crate::udp::{Outcome, UdpListener};
 
@@ -63,7 +63,9 @@ pub(crate) enum Command {
 
 impl Shard {
     pub(crate) fn new(parts: Parts) -> io::Result<Self> {
-        parts.poll.add(parts.waker.event(), WAKER_TOKEN)?;
+        parts
+            .poll
+            .add(parts.waker.alarm(), WAKER_TOKEN, Trigger::Level)?;
         Ok(Self {
             parts,
             udp: UdpTable::default(),
@@ -178,7 +180,11 @@ impl Shard {
             match command {
                 Command::Add(id, listener) => {
                     let token = u64::from(id.0) + 1;
-                    match self.parts.poll.add(listener.socket(), token) {
+                    match self
+                        .parts
+                        .poll
+                        .add(listener.socket(), token, Trigger::Level)
+                    {
                         Ok(()) => self.udp.insert(id, listener),
                         // Out of kernel memory or of the user's epoll watches.
                         Err(error) => tracing::error!(listener = id.0, %error, "cannot watch"),

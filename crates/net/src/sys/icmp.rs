@@ -6,7 +6,7 @@ use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 
-use super::mmsg::address_of;
+use os::socket_address;
 
 /// One report of the error queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(crate) fn next_report(socket: &impl AsFd) -> io::Result<Option<Report>> {
         };
     }
     Ok(Some(Report {
-        remote: address_of(&name),
+        remote: socket_address(&name),
         errno: errno_of(&header),
     }))
 }

@@ -5,10 +5,11 @@
 
 use std::io;
 use std::mem::{self, MaybeUninit};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 
 use bytes::Bytes;
+use os::socket_address;
 use socket2::SockAddr;
 
 /// Room for [`BATCH`] datagrams of any length, and what the last receive put there.
@@ -103,7 +104,7 @@ impl RecvBatch {
         for (header, name) in headers.iter().zip(&names).take(count) {
             self.received.push(Slot {
                 len: (header.msg_len as usize).min(MAX_DATAGRAM_BYTES),
-                remote: address_of(name),
+                remote: socket_address(name),
                 truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             });
         }
@@ -173,27 +174,6 @@ pub(crate) fn send(socket: &impl AsFd, datagrams: &[Datagram]) -> io::Result<usi
         return Err(io::Error::last_os_error());
     }
     Ok(sent as usize)
-}
-
-/// The IP address and port in a socket name, if it is one.
-pub(super) fn address_of(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
-    match i32::from(name.ss_family) {
-        libc::AF_INET => {
-            // SAFETY: the family says that the storage holds a sockaddr_in, which is smaller than
-            // it and no more strictly aligned.
-            let v4 = unsafe { &*(&raw const *name).cast::<libc::sockaddr_in>() };
-            let ip = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
-            Some(SocketAddrV4::new(ip, u16::from_be(v4.sin_port)).into())
-        }
-        libc::AF_INET6 => {
-            // SAFETY: as above, with a sockaddr_in6.
-            let v6 = unsafe { &*(&raw const *name).cast::<libc::sockaddr_in6>() };
-            let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
-            let port = u16::from_be(v6.sin6_port);
-            Some(SocketAddrV6::new(ip, port, 0, v6.sin6_scope_id).into())
-        }
-        _ => None,
-    }
 }
 
 fn drops_of(header: &libc::msghdr) -> Option<u32> {

@@ -20,6 +20,7 @@ pub(crate) struct Package {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Layer {
     Pure,
+    System,
     Adapter,
     Role,
     Panel,
@@ -116,6 +117,7 @@ const TABLE: &[(Layer, &[&str])] = &[
             "call",
         ],
     ),
+    (Layer::System, &["os"]),
     (Layer::Adapter, &["store", "net", "media"]),
     (
         Layer::Role,
