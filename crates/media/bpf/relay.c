@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 //
-// Relays plain RTP over IPv4 before the network stack sees it: as XDP, or at the ingress of tc.
+// Relays plain RTP before the network stack sees it, as XDP or at the ingress of tc: from IPv4 to
+// IPv4 and from IPv6 to IPv6.
 //
 // A packet is relayed here only if it is exactly what its flow expects: from the pinned source,
 // to the port of a flow, RTP version 2 with a negotiated payload type, of the SSRC that user
 // space saw, within the sequence. Whatever else comes goes up the stack to the socket and is
 // judged there. So nothing is dropped here, and no rule of the relay exists twice.
 //
-// `struct key`, `struct flow` and `struct slot` are mirrored by src/sys/bpf.rs.
+// `struct key`, `struct key6`, `struct flow` and `struct slot` are mirrored by src/sys/bpf.rs.
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/pkt_cls.h>
 #include <linux/udp.h>
 
@@ -37,14 +39,23 @@ struct key {
     __be16 peer_port;
 };
 
+// The same over IPv6.
+struct key6 {
+    __be32 local_ip[4];
+    __be32 peer_ip[4];
+    __be16 local_port;
+    __be16 peer_port;
+};
+
 // What becomes of it. The part below `found_ns` is written here alone.
 struct flow {
     // Payload types, a bit each: relayed; with timestamps of the flow's clock; telephone events.
     __u64 relayed[2];
     __u64 timed[2];
     __u64 events[2];
-    __be32 source_ip;
-    __be32 destination_ip;
+    // Of IPv4 the first word.
+    __be32 source_ip[4];
+    __be32 destination_ip[4];
     __be16 source_port;
     __be16 destination_port;
     // Of the statistics of this flow, and of the flow in the other direction.
@@ -92,6 +103,14 @@ struct {
 } flows SEC(".maps");
 
 struct {
+    uint(type, BPF_MAP_TYPE_HASH);
+    __typeof__(struct key6) *key;
+    __typeof__(struct flow) *value;
+    uint(max_entries, 65536);
+    uint(map_flags, BPF_F_NO_PREALLOC);
+} flows6 SEC(".maps");
+
+struct {
     uint(type, BPF_MAP_TYPE_ARRAY);
     __typeof__(__u32) *key;
     __typeof__(struct slot) *value;
@@ -122,6 +141,26 @@ struct packet {
     struct rtp rtp;
 };
 
+struct packet6 {
+    struct ipv6hdr ip;
+    struct udphdr udp;
+    struct rtp rtp;
+};
+
+// What the rest needs to know of a packet of either kind.
+struct arrival {
+    void *context;
+    const struct ethhdr *ethernet;
+    const struct rtp *rtp;
+    __u64 now_ns;
+    __u32 interface;
+    __u32 family;
+    // Of the IP packet, and of what UDP carries.
+    __u32 ip_bytes;
+    __u32 bytes;
+    int is_xdp;
+};
+
 // How long a way is believed: a change of routes or neighbours takes effect after that.
 #define WAY_NS 1000000000ULL
 // For ways that name no MTU.
@@ -131,11 +170,7 @@ struct packet {
 #define MAX_MISORDER 100
 #define TTL 64
 #define AF_INET 2
-
-static inline_always struct ethhdr *ethernet(const struct packet *p)
-{
-    return (struct ethhdr *)p - 1;
-}
+#define AF_INET6 10
 
 static inline_always __u16 swap16(__u16 x) { return __builtin_bswap16(x); }
 static inline_always __u32 swap32(__u32 x) { return __builtin_bswap32(x); }
@@ -156,28 +191,44 @@ static inline_always __u16 fold(__u32 sum)
 
 static inline_always __u32 halves(__u32 x) { return (x & 0xffff) + (x >> 16); }
 
+// RFC 5761 §4 tells RTCP on the same port from it.
+static inline_always int is_rtp(const struct rtp *rtp)
+{
+    return rtp->first >> 6 == 2 && !(rtp->second >= 192 && rtp->second <= 223);
+}
+
 // Whether the frame is a whole UDP datagram that holds RTP: no options, no fragment.
-static inline_always int is_rtp(const struct packet *p, __u32 frame_bytes)
+static inline_always int fits(const struct packet *p, __u32 frame_bytes)
 {
     __u32 ip_bytes = swap16(p->ip.tot_len);
 
-    return ethernet(p)->h_proto == swap16(ETH_P_IP) && p->ip.version == 4 && p->ip.ihl == 5 &&
-           p->ip.protocol == IPPROTO_UDP && !(p->ip.frag_off & swap16(0x3fff)) &&
-           ip_bytes >= sizeof(*p) && ip_bytes + ETH_HLEN <= frame_bytes &&
-           swap16(p->udp.len) + sizeof(p->ip) == ip_bytes && p->rtp.first >> 6 == 2 &&
-           // RTCP on the same port (RFC 5761 §4).
-           !(p->rtp.second >= 192 && p->rtp.second <= 223);
+    return p->ip.version == 4 && p->ip.ihl == 5 && p->ip.protocol == IPPROTO_UDP &&
+           !(p->ip.frag_off & swap16(0x3fff)) && ip_bytes >= sizeof(*p) &&
+           ip_bytes + ETH_HLEN <= frame_bytes &&
+           swap16(p->udp.len) + sizeof(p->ip) == ip_bytes && is_rtp(&p->rtp);
+}
+
+// The same: no extension header, and a checksum, which IPv6 demands.
+static inline_always int fits6(const struct packet6 *p, __u32 frame_bytes)
+{
+    __u32 udp_bytes = swap16(p->ip.payload_len);
+
+    return p->ip.version == 6 && p->ip.nexthdr == IPPROTO_UDP &&
+           udp_bytes >= sizeof(p->udp) + sizeof(p->rtp) &&
+           udp_bytes + sizeof(p->ip) + ETH_HLEN <= frame_bytes &&
+           swap16(p->udp.len) == udp_bytes && p->udp.check && is_rtp(&p->rtp);
 }
 
 // Counts a packet as `rtp::Reception` does; 0 if that is a matter for user space.
 static inline_always int count(struct slot *slot, const struct flow *flow,
-                               const struct packet *p, __u64 now_ns)
+                               const struct arrival *arrival)
 {
-    __u8 payload_type = p->rtp.second & 0x7f;
+    const struct rtp *rtp = arrival->rtp;
+    __u8 payload_type = rtp->second & 0x7f;
     __u32 highest = slot->highest;
-    __u16 ahead = swap16(p->rtp.sequence) - (__u16)highest;
+    __u16 ahead = swap16(rtp->sequence) - (__u16)highest;
 
-    if (p->rtp.ssrc != slot->ssrc)
+    if (rtp->ssrc != slot->ssrc)
         return 0;
     if (ahead < MAX_DROPOUT)
         slot->highest = highest + ahead;
@@ -186,8 +237,8 @@ static inline_always int count(struct slot *slot, const struct flow *flow,
 
     if (has(flow->timed, payload_type)) {
         // The low 32 bits are right even where the product has wrapped.
-        __u32 arrival = (now_ns >> 10) * flow->clock >> 20;
-        __u32 transit = arrival - swap32(p->rtp.timestamp);
+        __u32 came = (arrival->now_ns >> 10) * flow->clock >> 20;
+        __u32 transit = came - swap32(rtp->timestamp);
         if (slot->has_transit) {
             __s32 step = transit - slot->transit;
             __u32 d = step < 0 ? -step : step;
@@ -204,32 +255,33 @@ static inline_always int count(struct slot *slot, const struct flow *flow,
         __sync_fetch_and_add(&slot->events, 1);
     else
         slot->payload_type = payload_type;
-    slot->heard_ns = now_ns;
+    slot->heard_ns = arrival->now_ns;
     __sync_fetch_and_add(&slot->packets, 1);
-    __sync_fetch_and_add(&slot->bytes, swap16(p->udp.len) - sizeof(p->udp));
+    __sync_fetch_and_add(&slot->bytes, arrival->bytes);
     return 1;
 }
 
 // Finds the way to the flow's destination; 0 if user space has to send.
-static inline_always int find_way(void *context, __u32 ingress, struct flow *flow,
-                                  struct slot *slot, const struct packet *p, __u64 now_ns)
+static inline_always int find_way(struct flow *flow, struct slot *slot,
+                                  const struct arrival *arrival)
 {
     struct bpf_fib_lookup fib = {};
     long result;
 
-    slot->came_by = ingress;
-    __builtin_memcpy(slot->came_from, ethernet(p)->h_source, ETH_ALEN);
-    __builtin_memcpy(slot->came_to, ethernet(p)->h_dest, ETH_ALEN);
+    slot->came_by = arrival->interface;
+    __builtin_memcpy(slot->came_from, arrival->ethernet->h_source, ETH_ALEN);
+    __builtin_memcpy(slot->came_to, arrival->ethernet->h_dest, ETH_ALEN);
 
-    fib.family = AF_INET;
+    fib.family = arrival->family;
     fib.l4_protocol = IPPROTO_UDP;
     fib.sport = flow->source_port;
     fib.dport = flow->destination_port;
-    fib.tot_len = swap16(p->ip.tot_len);
-    fib.ipv4_src = flow->source_ip;
-    fib.ipv4_dst = flow->destination_ip;
-    fib.ifindex = ingress;
-    result = bpf_fib_lookup(context, &fib, sizeof(fib), 0);
+    fib.tot_len = arrival->ip_bytes;
+    // The first word of either is that of IPv4.
+    __builtin_memcpy(fib.ipv6_src, flow->source_ip, sizeof(fib.ipv6_src));
+    __builtin_memcpy(fib.ipv6_dst, flow->destination_ip, sizeof(fib.ipv6_dst));
+    fib.ifindex = arrival->interface;
+    result = bpf_fib_lookup(arrival->context, &fib, sizeof(fib), 0);
     if (result == BPF_FIB_LKUP_RET_SUCCESS) {
         flow->interface = fib.ifindex;
         flow->mtu = fib.mtu_result;
@@ -249,59 +301,119 @@ static inline_always int find_way(void *context, __u32 ingress, struct flow *flo
     } else {
         return 0;
     }
-    flow->found_ns = now_ns;
+    flow->found_ns = arrival->now_ns;
     return 1;
 }
 
-// The flow of a packet that may be relayed, with its way found and the packet counted.
-static inline_always struct flow *flow_of(void *context, __u32 ingress, const struct packet *p,
-                                          __u32 frame_bytes, int is_xdp)
+// Whether a packet of a flow is to be relayed here: its way is found then, and it is counted.
+static inline_always int admit(struct flow *flow, struct arrival *arrival)
+{
+    __u32 index;
+    struct slot *slot;
+
+    if (!has(flow->relayed, arrival->rtp->second & 0x7f))
+        return 0;
+    index = flow->slot;
+    slot = bpf_map_lookup_elem(&slots, &index);
+    if (!slot)
+        return 0;
+    arrival->now_ns = bpf_ktime_get_ns();
+    if (!flow->found_ns || arrival->now_ns - flow->found_ns > WAY_NS) {
+        if (!find_way(flow, slot, arrival))
+            return 0;
+    }
+    if (arrival->ip_bytes > flow->mtu)
+        return 0;
+    if (arrival->is_xdp && flow->interface != arrival->interface) {
+        index = flow->interface;
+        if (!bpf_map_lookup_elem(&attached, &index))
+            return 0;
+    }
+    return count(slot, flow, arrival);
+}
+
+static inline_always struct flow *flow_of(const struct packet *p, struct arrival *arrival,
+                                          __u32 frame_bytes)
 {
     struct key key = {};
     struct flow *flow;
-    struct slot *slot;
-    __u32 index;
-    __u64 now_ns;
 
-    if (!is_rtp(p, frame_bytes))
+    if (!fits(p, frame_bytes))
         return 0;
     key.local_ip = p->ip.daddr;
     key.peer_ip = p->ip.saddr;
     key.local_port = p->udp.dest;
     key.peer_port = p->udp.source;
     flow = bpf_map_lookup_elem(&flows, &key);
-    if (!flow || !has(flow->relayed, p->rtp.second & 0x7f))
+    if (!flow)
         return 0;
-    index = flow->slot;
-    slot = bpf_map_lookup_elem(&slots, &index);
-    if (!slot)
+    arrival->ethernet = (const struct ethhdr *)p - 1;
+    arrival->rtp = &p->rtp;
+    arrival->family = AF_INET;
+    arrival->ip_bytes = swap16(p->ip.tot_len);
+    arrival->bytes = swap16(p->udp.len) - sizeof(p->udp);
+    return admit(flow, arrival) ? flow : 0;
+}
+
+static inline_always struct flow *flow_of6(const struct packet6 *p, struct arrival *arrival,
+                                           __u32 frame_bytes)
+{
+    struct key6 key = {};
+    struct flow *flow;
+
+    if (!fits6(p, frame_bytes))
         return 0;
-    now_ns = bpf_ktime_get_ns();
-    if (!flow->found_ns || now_ns - flow->found_ns > WAY_NS) {
-        if (!find_way(context, ingress, flow, slot, p, now_ns))
-            return 0;
-    }
-    if (swap16(p->ip.tot_len) > flow->mtu)
+    __builtin_memcpy(key.local_ip, &p->ip.daddr, sizeof(key.local_ip));
+    __builtin_memcpy(key.peer_ip, &p->ip.saddr, sizeof(key.peer_ip));
+    key.local_port = p->udp.dest;
+    key.peer_port = p->udp.source;
+    flow = bpf_map_lookup_elem(&flows6, &key);
+    if (!flow)
         return 0;
-    if (is_xdp && flow->interface != ingress) {
-        index = flow->interface;
-        if (!bpf_map_lookup_elem(&attached, &index))
-            return 0;
-    }
-    return count(slot, flow, p, now_ns) ? flow : 0;
+    arrival->ethernet = (const struct ethhdr *)p - 1;
+    arrival->rtp = &p->rtp;
+    arrival->family = AF_INET6;
+    arrival->ip_bytes = swap16(p->ip.payload_len) + sizeof(p->ip);
+    arrival->bytes = swap16(p->udp.len) - sizeof(p->udp);
+    return admit(flow, arrival) ? flow : 0;
 }
 
 // By how much the addresses differ in a checksum.
 static inline_always __u32 address_difference(const struct packet *p, const struct flow *flow)
 {
-    return halves(~p->ip.saddr) + halves(~p->ip.daddr) + halves(flow->source_ip) +
-           halves(flow->destination_ip);
+    return halves(~p->ip.saddr) + halves(~p->ip.daddr) + halves(flow->source_ip[0]) +
+           halves(flow->destination_ip[0]);
 }
 
-static inline_always __u32 port_difference(const struct packet *p, const struct flow *flow)
+static inline_always __u32 address_difference6(const struct packet6 *p, const struct flow *flow)
 {
-    return (__u16)~p->udp.source + (__u16)~p->udp.dest + flow->source_port +
-           flow->destination_port;
+    const __be32 *from = p->ip.saddr.in6_u.u6_addr32;
+    const __be32 *to = p->ip.daddr.in6_u.u6_addr32;
+    __u32 sum = 0;
+
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        sum += halves(~from[i]) + halves(~to[i]) + halves(flow->source_ip[i]) +
+               halves(flow->destination_ip[i]);
+    return sum;
+}
+
+static inline_always __u32 port_difference(const struct udphdr *udp, const struct flow *flow)
+{
+    return (__u16)~udp->source + (__u16)~udp->dest + flow->source_port + flow->destination_port;
+}
+
+// A checksum that differs by so much; never 0, which says that there is none.
+static inline_always __u16 changed(__u16 check, __u32 difference)
+{
+    check = ~fold((__u16)~check + difference);
+    return check ? check : 0xffff;
+}
+
+static inline_always void rewrite_ethernet(struct ethhdr *ethernet, const struct flow *flow)
+{
+    __builtin_memcpy(ethernet->h_dest, flow->to, ETH_ALEN);
+    __builtin_memcpy(ethernet->h_source, flow->from, ETH_ALEN);
 }
 
 // Makes the packet one that we send: everything but the checksum of UDP.
@@ -309,71 +421,149 @@ static inline_always void rewrite(struct packet *p, const struct flow *flow)
 {
     __u32 sum;
 
-    __builtin_memcpy(ethernet(p)->h_dest, flow->to, ETH_ALEN);
-    __builtin_memcpy(ethernet(p)->h_source, flow->from, ETH_ALEN);
+    rewrite_ethernet((struct ethhdr *)p - 1, flow);
     p->ip.tos = 0;
     p->ip.id = 0;
     p->ip.frag_off = swap16(0x4000);
     p->ip.ttl = TTL;
-    p->ip.saddr = flow->source_ip;
-    p->ip.daddr = flow->destination_ip;
+    p->ip.saddr = flow->source_ip[0];
+    p->ip.daddr = flow->destination_ip[0];
     sum = swap16(0x4500) + p->ip.tot_len + p->ip.frag_off + swap16(TTL << 8 | IPPROTO_UDP) +
-          halves(flow->source_ip) + halves(flow->destination_ip);
+          halves(flow->source_ip[0]) + halves(flow->destination_ip[0]);
     p->ip.check = ~fold(sum);
     p->udp.source = flow->source_port;
     p->udp.dest = flow->destination_port;
 }
 
-SEC("xdp")
-int relay_xdp(struct xdp_md *context)
+// The same, with no traffic class and no flow label.
+static inline_always void rewrite6(struct packet6 *p, const struct flow *flow)
 {
-    void *end = (void *)(long)context->data_end;
+    rewrite_ethernet((struct ethhdr *)p - 1, flow);
+    *(__be32 *)&p->ip = swap32(6U << 28);
+    p->ip.hop_limit = TTL;
+    __builtin_memcpy(&p->ip.saddr, flow->source_ip, sizeof(p->ip.saddr));
+    __builtin_memcpy(&p->ip.daddr, flow->destination_ip, sizeof(p->ip.daddr));
+    p->udp.source = flow->source_port;
+    p->udp.dest = flow->destination_port;
+}
+
+static inline_always struct flow *xdp4(struct xdp_md *context, struct arrival *arrival)
+{
     struct packet *p = (void *)(long)context->data + ETH_HLEN;
     struct flow *flow;
 
-    if ((void *)(p + 1) > end)
+    if ((void *)(p + 1) > (void *)(long)context->data_end)
+        return 0;
+    flow = flow_of(p, arrival, context->data_end - context->data);
+    if (!flow)
+        return 0;
+    if (p->udp.check)
+        p->udp.check =
+            changed(p->udp.check, address_difference(p, flow) + port_difference(&p->udp, flow));
+    rewrite(p, flow);
+    return flow;
+}
+
+static inline_always struct flow *xdp6(struct xdp_md *context, struct arrival *arrival)
+{
+    struct packet6 *p = (void *)(long)context->data + ETH_HLEN;
+    struct flow *flow;
+
+    if ((void *)(p + 1) > (void *)(long)context->data_end)
+        return 0;
+    flow = flow_of6(p, arrival, context->data_end - context->data);
+    if (!flow)
+        return 0;
+    p->udp.check =
+        changed(p->udp.check, address_difference6(p, flow) + port_difference(&p->udp, flow));
+    rewrite6(p, flow);
+    return flow;
+}
+
+SEC("xdp")
+int relay_xdp(struct xdp_md *context)
+{
+    struct ethhdr *ethernet = (void *)(long)context->data;
+    struct arrival arrival = {};
+    struct flow *flow = 0;
+
+    if ((void *)(ethernet + 1) > (void *)(long)context->data_end)
         return XDP_PASS;
-    flow = flow_of(context, context->ingress_ifindex, p, context->data_end - context->data, 1);
+    arrival.context = context;
+    arrival.interface = context->ingress_ifindex;
+    arrival.is_xdp = 1;
+    if (ethernet->h_proto == swap16(ETH_P_IP))
+        flow = xdp4(context, &arrival);
+    else if (ethernet->h_proto == swap16(ETH_P_IPV6))
+        flow = xdp6(context, &arrival);
     if (!flow)
         return XDP_PASS;
-    // A checksum of 0 says that there is none.
-    if (p->udp.check) {
-        __u32 sum = (__u16)~p->udp.check + address_difference(p, flow) + port_difference(p, flow);
-        __u16 check = ~fold(sum);
-        p->udp.check = check ? check : 0xffff;
-    }
-    rewrite(p, flow);
     if (flow->interface == context->ingress_ifindex)
         return XDP_TX;
+    return bpf_redirect(flow->interface, 0);
+}
+
+// By the helper, for the checksum may be one that a device is to complete.
+static inline_always void change_checksum(struct __sk_buff *context, __u32 offset,
+                                          __u32 addresses, __u32 ports)
+{
+    bpf_l4_csum_replace(context, offset, 0, addresses, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
+    bpf_l4_csum_replace(context, offset, 0, ports, BPF_F_MARK_MANGLED_0);
+}
+
+static inline_always int tc4(struct __sk_buff *context, struct arrival *arrival)
+{
+    struct packet *p = (void *)(long)context->data + ETH_HLEN;
+    struct flow *flow;
+
+    if ((void *)(p + 1) > (void *)(long)context->data_end)
+        return TC_ACT_UNSPEC;
+    flow = flow_of(p, arrival, context->len);
+    if (!flow)
+        return TC_ACT_UNSPEC;
+    change_checksum(context, ETH_HLEN + __builtin_offsetof(struct packet, udp.check),
+                    address_difference(p, flow), port_difference(&p->udp, flow));
+    p = (void *)(long)context->data + ETH_HLEN;
+    if ((void *)(p + 1) > (void *)(long)context->data_end)
+        return TC_ACT_SHOT;
+    rewrite(p, flow);
+    return bpf_redirect(flow->interface, 0);
+}
+
+static inline_always int tc6(struct __sk_buff *context, struct arrival *arrival)
+{
+    struct packet6 *p = (void *)(long)context->data + ETH_HLEN;
+    struct flow *flow;
+
+    if ((void *)(p + 1) > (void *)(long)context->data_end)
+        return TC_ACT_UNSPEC;
+    flow = flow_of6(p, arrival, context->len);
+    if (!flow)
+        return TC_ACT_UNSPEC;
+    change_checksum(context, ETH_HLEN + __builtin_offsetof(struct packet6, udp.check),
+                    address_difference6(p, flow), port_difference(&p->udp, flow));
+    p = (void *)(long)context->data + ETH_HLEN;
+    if ((void *)(p + 1) > (void *)(long)context->data_end)
+        return TC_ACT_SHOT;
+    rewrite6(p, flow);
     return bpf_redirect(flow->interface, 0);
 }
 
 SEC("classifier")
 int relay_tc(struct __sk_buff *context)
 {
-    void *end = (void *)(long)context->data_end;
-    struct packet *p = (void *)(long)context->data + ETH_HLEN;
-    const __u32 check = ETH_HLEN + __builtin_offsetof(struct packet, udp.check);
-    struct flow *flow;
-    __u32 addresses, ports;
+    struct arrival arrival = {};
 
     // Several datagrams in one, or a frame of a VLAN, are not what the flow is about.
-    if ((void *)(p + 1) > end || context->gso_size || context->vlan_present)
+    if (context->gso_size || context->vlan_present)
         return TC_ACT_UNSPEC;
-    flow = flow_of(context, context->ingress_ifindex, p, context->len, 0);
-    if (!flow)
-        return TC_ACT_UNSPEC;
-    // By the helper, for the checksum may be one that a device is to complete.
-    addresses = address_difference(p, flow);
-    ports = port_difference(p, flow);
-    bpf_l4_csum_replace(context, check, 0, addresses, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
-    bpf_l4_csum_replace(context, check, 0, ports, BPF_F_MARK_MANGLED_0);
-    end = (void *)(long)context->data_end;
-    p = (void *)(long)context->data + ETH_HLEN;
-    if ((void *)(p + 1) > end)
-        return TC_ACT_SHOT;
-    rewrite(p, flow);
-    return bpf_redirect(flow->interface, 0);
+    arrival.context = context;
+    arrival.interface = context->ingress_ifindex;
+    if (context->protocol == swap16(ETH_P_IP))
+        return tc4(context, &arrival);
+    if (context->protocol == swap16(ETH_P_IPV6))
+        return tc6(context, &arrival);
+    return TC_ACT_UNSPEC;
 }
 
 // bpf_fib_lookup is offered to programs under the GPL only.

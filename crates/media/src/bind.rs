@@ -70,4 +70,4 @@ pub(crate) fn socket(
 /// How many pairs are tried: each costs system calls on the switch's thread.
 const ATTEMPTS: usize = 16;
 /// RTCP leaves the receive buffer as the kernel made it.
-const RTCP_BUFFER_BYTES: usize = 0;
+pub(crate) const RTCP_BUFFER_BYTES: usize = 0;

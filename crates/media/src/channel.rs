@@ -167,6 +167,11 @@ impl Channel {
         self.ends[side as usize].sockets[family as usize] = Some(socket);
     }
 
+    /// Closes the sockets that face a side.
+    pub(crate) fn close(&mut self, side: Side) {
+        self.ends[side as usize].sockets = [None, None];
+    }
+
     /// Takes the outcome of a negotiation.
     pub(crate) fn negotiate(&mut self, side: Side, terms: Terms, learn_until_us: u64) {
         self.reconsider();

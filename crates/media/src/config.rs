@@ -35,7 +35,7 @@ pub struct EngineConfig {
     /// Receive buffer asked of the kernel for each socket, in bytes. What it granted is in
     /// [`crate::Engine::receive_buffer_bytes`].
     pub receive_buffer_bytes: usize,
-    /// Whether plain RTP over IPv4 is relayed by a program in the kernel.
+    /// Whether plain RTP is relayed by a program in the kernel.
     pub kernel: KernelPath,
     /// Where recordings are kept; `None`: there are none.
     pub recordings: Option<PathBuf>,
@@ -74,7 +74,7 @@ impl EngineConfig {
     }
 }
 
-/// Whether plain RTP over IPv4 is relayed by a program in the kernel.
+/// Whether plain RTP is relayed by a program in the kernel.
 ///
 /// Where it cannot be, one line of the log says why and user space relays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,25 +2,29 @@
 
 mod act;
 mod codecs;
+mod echo;
+mod event;
 mod late_echo;
 mod negotiate;
 mod record;
+mod rtcp;
 mod secure;
 mod secured;
 mod session;
+mod start;
 mod terms;
 mod transcoding;
+mod usage;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use audio::Key;
 use crossbeam_channel::{Receiver, bounded};
 
-use crate::bind;
 use crate::channel::Role;
 use crate::config::{AddressFamily, EngineConfig};
 use crate::counters::Counters;
@@ -30,12 +34,14 @@ use crate::full::{Place, Stage};
 use crate::kernel::Kernel;
 use crate::options::Options;
 use crate::ports::Ports;
-use crate::recording::{Recorded, Recorder};
+use crate::recording::Recorder;
 use crate::report::{MediumReport, SessionReport};
 use crate::worker::{Command, Handle, MediumId};
+pub use event::MediaEvent;
 use negotiate::{Spot, parse};
 use session::{Offer, Session};
 use terms::Wish;
+pub use usage::PortUsage;
 
 /// Relays the media of sessions. Owned by one thread; packets are handled by workers of its own,
 /// which end when it is dropped.
@@ -65,7 +71,7 @@ impl Engine {
         config: EngineConfig,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
-        let receive_buffer_bytes = check(&config)?;
+        let receive_buffer_bytes = start::check(&config)?;
         let (events_in, events) = bounded(MAX_EVENTS);
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(wake);
         let kernel = Kernel::start(&config);
@@ -177,74 +183,6 @@ impl Engine {
         result
     }
 
-    /// Answers an offer ourselves, or makes one if the description is empty: each packet goes back
-    /// to where it came from. Repeated calls keep the ports. `negotiation.from` is the side whose figures [`Engine::report`] fills.
-    ///
-    /// # Errors
-    /// See [`MediaError`]; the session is as it was before.
-    pub fn echo(
-        &mut self,
-        session: u64,
-        negotiation: Negotiation<'_>,
-    ) -> Result<Vec<u8>, MediaError> {
-        if negotiation.sdp.is_empty() {
-            return self.offer_echo(session, &negotiation);
-        }
-        let offer = parse(negotiation.sdp)?;
-        let side = negotiation.from;
-        let fallback = self.any_family();
-        let family = self.family_towards(&offer, negotiation.signalling, fallback);
-        let interface = self.interface(None, family)?;
-        let ours = |version, port| {
-            sdp::echo_answer(
-                &offer,
-                sdp::Session {
-                    id: session,
-                    version,
-                    address: interface.advertised,
-                },
-                sdp::LocalMedia {
-                    rtp: SocketAddr::new(interface.advertised, port),
-                },
-            )
-            .map_err(|_| MediaError::NothingToEcho)
-        };
-        let version = self.sessions.get(&session).map_or(0, |s| s.version + 1);
-        let mut relayed = vec![false; offer.media_count()];
-        let chosen = accepted(&ours(version, PROBE_PORT)?)?;
-        relayed[chosen] = true;
-        let spot = Spot {
-            side,
-            family,
-            interface: None,
-        };
-        let is_new = !self.sessions.contains_key(&session);
-        let ports = self.ensure(session, Role::Echo, &relayed, spot)?;
-        if is_new {
-            self.install_echo(session, chosen);
-        }
-        let port = ports[chosen].ok_or(MediaError::NothingToEcho)?;
-        let out = ours(version, port)?;
-        let answer = parse(&out)?;
-        let (out, mut secured) = self.secure_echo(
-            session,
-            &offer,
-            &answer,
-            (side, chosen),
-            negotiation.options.restart,
-            (interface.advertised, port),
-        )?;
-        let answer = parse(&out)?;
-        let wishes = Wish::all(&offer, &negotiation);
-        self.keep_agreed(session, &mut secured);
-        self.apply(session, side, &offer, &answer, &wishes, None);
-        self.secure(session, secured);
-        if let Some(session) = self.sessions.get_mut(&session) {
-            session.version = version;
-        }
-        Ok(out)
-    }
-
     /// Has a side hear a key, in the form that was negotiated: as an event or as tones. Whether
     /// it will: only media that is transcoded can be given keys, and only the 16 of a telephone.
     pub fn press_key(&mut self, session: u64, to: Side, key: char, duration_ms: u32) -> bool {
@@ -303,6 +241,12 @@ impl Engine {
         }
     }
 
+    /// Whether a session is open here.
+    #[must_use]
+    pub fn has(&self, session: u64) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
     /// What came from both sides so far; `None` for an unknown session.
     #[must_use]
     pub fn report(&self, session: u64) -> Option<SessionReport> {
@@ -348,22 +292,6 @@ impl Engine {
             worker.counters().add_to(&mut total);
         }
         total
-    }
-
-    /// Ports in use, free and resting, over all families that have an interface.
-    #[must_use]
-    pub fn ports(&self) -> PortUsage {
-        let now = Instant::now();
-        let mut usage = PortUsage::default();
-        for family in [AddressFamily::V4, AddressFamily::V6] {
-            if self.config.interface(family).is_some() {
-                let ports = &self.ports[family as usize];
-                usage.used += 2 * ports.used();
-                usage.free += 2 * ports.free(now);
-                usage.quarantined += 2 * ports.resting(now);
-            }
-        }
-        usage
     }
 
     /// Sessions open.
@@ -435,51 +363,6 @@ impl Side {
     }
 }
 
-/// Something the switch should know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MediaEvent {
-    /// A side that should send was silent for the configured time. Said once per silence: it is
-    /// said again only after the side was heard or negotiated anew.
-    Silent {
-        /// The session.
-        session: u64,
-        /// Who is silent.
-        side: Side,
-    },
-    /// A side has pressed a key, in whatever form. Said of media that is transcoded, when the
-    /// key is released.
-    Key {
-        /// The session.
-        session: u64,
-        /// Who pressed it.
-        side: Side,
-        /// `0` to `9`, `*`, `#`, `A` to `D`.
-        key: char,
-        /// For how long.
-        duration_ms: u32,
-    },
-    /// What was played to a side is over. Not said of what was stopped or replaced.
-    Played {
-        /// The session.
-        session: u64,
-        /// Who heard it.
-        side: Side,
-    },
-    /// A recording has ended, well or badly.
-    Recorded(Recorded),
-}
-
-/// How many ports there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PortUsage {
-    /// Bound by sessions.
-    pub used: usize,
-    /// Free to be bound now.
-    pub free: usize,
-    /// Resting after use.
-    pub quarantined: usize,
-}
-
 /// The family that a description's first open medium asks for; `None` if it names none, or is no
 /// description.
 #[must_use]
@@ -487,55 +370,7 @@ pub fn family_of(sdp: &[u8]) -> Option<AddressFamily> {
     terms::family_of(&parse(sdp).ok()?)
 }
 
-/// Checks a configuration and that its addresses can be bound; the receive buffer granted.
-fn check(config: &EngineConfig) -> Result<usize, StartError> {
-    if config.v4.is_none() && config.v6.is_none() {
-        return Err(StartError::Misuse("no address"));
-    }
-    if config
-        .v4
-        .is_some_and(|v4| !v4.bind.is_ipv4() || !v4.advertised.is_ipv4())
-        || config
-            .v6
-            .is_some_and(|v6| !v6.bind.is_ipv6() || !v6.advertised.is_ipv6())
-    {
-        return Err(StartError::Misuse("an address of the wrong family"));
-    }
-    if config.named.len() > NAMED_MAX {
-        return Err(StartError::Misuse("too many named interfaces"));
-    }
-    if config.workers == 0 {
-        return Err(StartError::Misuse("no worker"));
-    }
-    if Ports::new(&config.ports, config.quarantine).free(Instant::now()) == 0 {
-        return Err(StartError::Misuse("the range holds no pair of ports"));
-    }
-    let mut granted = 0;
-    let named = config.named.iter();
-    let named = named.flat_map(|named| named.v4.into_iter().chain(named.v6));
-    for interface in config.v4.into_iter().chain(config.v6).chain(named) {
-        let address = interface.bind;
-        granted = bind::socket(address, 0, config.receive_buffer_bytes)
-            .and_then(|socket| socket2::SockRef::from(&socket).recv_buffer_size())
-            .map_err(|source| StartError::Bind { address, source })?;
-    }
-    Ok(granted)
-}
-
-/// Which medium a description of ours accepts.
-fn accepted(bytes: &[u8]) -> Result<usize, MediaError> {
-    let description = parse(bytes)?;
-    let accepted = description.media().find(|media| !media.is_rejected());
-    accepted
-        .map(|media| media.index())
-        .ok_or(MediaError::NothingToEcho)
-}
-
 /// Events that wait for the switch. Beyond, workers keep them and say them later.
 const MAX_EVENTS: usize = 4_096;
 /// In how many ways one offer is made; the oldest is forgotten.
 const WAYS_MAX: usize = 4;
-/// Interfaces by name.
-const NAMED_MAX: usize = 64;
-/// Any port but 0, which would refuse a medium.
-const PROBE_PORT: u16 = 9;

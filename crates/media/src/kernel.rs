@@ -9,18 +9,19 @@ mod attach;
 mod flows;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use aya::maps::{HashMap, Map, MapData};
 use aya::{Ebpf, EbpfLoader};
 
-use crate::config::{EngineConfig, KernelPath};
+use crate::config::{EngineConfig, Interface, KernelPath};
 use crate::sys::bpf::Slots;
 use crate::sys::interfaces;
 use attach::Hook;
-pub(crate) use flows::{Direction, Flows, SlotId};
+pub(crate) use flows::{Direction, FlowKey, Flows, SlotId};
+use flows::{Local, Maps};
 
 /// A program that runs. Ends with the value.
 pub(crate) struct Kernel {
@@ -28,8 +29,7 @@ pub(crate) struct Kernel {
     ebpf: Ebpf,
     hook: Hook,
     interface: String,
-    /// Our media address.
-    local: Ipv4Addr,
+    local: Local,
     slots: Arc<Slots>,
 }
 
@@ -56,16 +56,7 @@ impl Kernel {
 
     fn try_start(config: &EngineConfig) -> Result<Self, Unavailable> {
         let object = OBJECT.ok_or_else(|| Unavailable::new("built without clang"))?;
-        let local = local_address(config)?;
-        let owner = interfaces::owner(local.into()).map_err(Unavailable::new)?;
-        let interface = owner.ok_or_else(|| {
-            Unavailable::new(format_args!("no interface of this host has {local}"))
-        })?;
-        if local.is_loopback() && config.kernel == KernelPath::Auto {
-            return Err(Unavailable::new(format_args!(
-                "{local} is for this host alone"
-            )));
-        }
+        let (interface, local) = local(config)?;
         let mut ebpf = EbpfLoader::new()
             .load(object)
             .map_err(Unavailable::of_kernel)?;
@@ -92,17 +83,25 @@ impl Kernel {
     }
 
     fn try_flows(&self, worker: usize, workers: usize) -> Result<Flows, Unavailable> {
-        let Some(Map::HashMap(data)) = self.ebpf.map("flows") else {
+        let maps = Maps {
+            v4: HashMap::try_from(self.map_of_flows("flows")?).map_err(Unavailable::new)?,
+            v6: HashMap::try_from(self.map_of_flows("flows6")?).map_err(Unavailable::new)?,
+        };
+        let share = self.slots.count() / workers;
+        let first = worker * share;
+        let own = first as u32..(first + share) as u32;
+        Ok(Flows::new(maps, Arc::clone(&self.slots), own, self.local))
+    }
+
+    /// One more way to a map of the program.
+    fn map_of_flows(&self, name: &str) -> Result<Map, Unavailable> {
+        let Some(Map::HashMap(data)) = self.ebpf.map(name) else {
             return Err(no_map());
         };
         let fd = data.fd().as_fd().try_clone_to_owned();
         let fd = fd.map_err(Unavailable::new)?;
         let map = MapData::from_fd(fd).map_err(Unavailable::new)?;
-        let map = HashMap::try_from(Map::HashMap(map)).map_err(Unavailable::new)?;
-        let share = self.slots.count() / workers;
-        let first = worker * share;
-        let own = first as u32..(first + share) as u32;
-        Ok(Flows::new(map, Arc::clone(&self.slots), own, self.local))
+        Ok(Map::HashMap(map))
     }
 }
 
@@ -143,18 +142,42 @@ fn no_map() -> Unavailable {
     Unavailable::new("the compiled program lacks a map")
 }
 
-/// The address that packets come to.
-fn local_address(config: &EngineConfig) -> Result<Ipv4Addr, Unavailable> {
-    let interface = config
-        .v4
-        .ok_or_else(|| Unavailable::new("media has no IPv4 address"))?;
-    let bound = match interface.bind.is_unspecified() {
+/// The interface that packets come to, and our media addresses on it: that of IPv4, and of IPv6
+/// if it is there too.
+fn local(config: &EngineConfig) -> Result<(String, Local), Unavailable> {
+    let interfaces = [config.v4, config.v6].into_iter().flatten();
+    let addresses: Vec<IpAddr> = interfaces.map(address_of).collect();
+    let owner = |address: &IpAddr| interfaces::owner(*address).ok().flatten();
+    let mut owned = addresses.iter().filter_map(|a| Some((owner(a)?, *a)));
+    let (interface, first) = owned.next().ok_or_else(|| {
+        let names: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+        let names = names.join(" or ");
+        Unavailable::new(format_args!("no interface of this host has {names}"))
+    })?;
+    if first.is_loopback() && config.kernel == KernelPath::Auto {
+        return Err(Unavailable::new(format_args!(
+            "{first} is for this host alone"
+        )));
+    }
+    let mut local = Local::default();
+    for address in addresses {
+        if owner(&address).as_ref() != Some(&interface) {
+            tracing::info!("media of {address} is relayed in user space: it is not on {interface}");
+            continue;
+        }
+        match address {
+            IpAddr::V4(v4) => local.v4 = Some(v4),
+            IpAddr::V6(v6) => local.v6 = Some(v6),
+        }
+    }
+    Ok((interface, local))
+}
+
+/// What packets for us are sent to.
+fn address_of(interface: Interface) -> IpAddr {
+    match interface.bind.is_unspecified() {
         true => interface.advertised,
         false => interface.bind,
-    };
-    match bound {
-        IpAddr::V4(local) => Ok(local),
-        IpAddr::V6(_) => Err(Unavailable::new("media has no IPv4 address")),
     }
 }
 

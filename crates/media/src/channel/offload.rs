@@ -8,8 +8,7 @@ use std::net::SocketAddr;
 
 use super::{Channel, End, Kind, Path, Role};
 use crate::engine::Side;
-use crate::kernel::{Direction, Flows};
-use crate::sys::bpf::Key;
+use crate::kernel::{Direction, FlowKey, Flows};
 use crate::tally::Absorbed;
 
 /// Who relays a channel.
@@ -28,7 +27,7 @@ pub(super) enum Relayer {
 #[derive(Debug)]
 pub(super) struct Flown {
     /// Its flows, by the side that sends.
-    keys: [Key; 2],
+    keys: [FlowKey; 2],
     /// Where the sides were when the flows were made.
     pinned: [Option<SocketAddr>; 2],
 }
@@ -121,8 +120,8 @@ impl Channel {
             slot.seed(seed);
         }
         let refused = |error| tracing::warn!(%error, "the kernel takes no more media flows");
-        flows.insert(a, flow_a).map_err(refused).ok()?;
-        if let Err(error) = flows.insert(b, flow_b) {
+        flows.insert(&a, flow_a).map_err(refused).ok()?;
+        if let Err(error) = flows.insert(&b, flow_b) {
             refused(error);
             flows.remove(&a);
             return None;

@@ -167,6 +167,7 @@ impl Engine {
         }
         for (index, pair) in bound {
             session.streams[index].ports[side as usize][family as usize] = Some(pair.port);
+            session.streams[index].is_rtcp_closed[side as usize] = false;
             for (part, socket) in [(RTP, pair.rtp), (RTCP, pair.rtcp)] {
                 commands.push(Command::Bind {
                     channel: channel_id(slot, index, part),
@@ -225,6 +226,7 @@ impl Engine {
         let slot = session.slot;
         let mut commands = Vec::with_capacity(4 * offers.len() + 1);
         let mut expected = [false; 2];
+        let mut sharing = Vec::with_capacity(2 * offers.len());
         for (index, (stream, offered)) in session.streams.iter_mut().zip(offers).enumerate() {
             let answered = answers.and_then(|answers| answers.get(index));
             let formats =
@@ -242,6 +244,10 @@ impl Engine {
                 if !terminated && !shared {
                     rtp.rtcp = RtcpPort::Own;
                 }
+                // What the echo answers is not ours to see here.
+                let is_agreed = !terminated || stream.facing[side as usize].shares_port();
+                let shares = rtp.rtcp == RtcpPort::Shared && is_agreed && answers.is_some();
+                sharing.push((index, side, shares));
                 let rtcp = wish.rtcp_terms(formats);
                 for (part, terms) in [(RTP, rtp), (RTCP, rtcp)] {
                     let channel = channel_id(slot, index, part);
@@ -265,6 +271,12 @@ impl Engine {
             sides: expected,
         });
         self.workers[session.worker].send(commands);
+        for (index, side, shares) in sharing {
+            match shares {
+                true => self.close_rtcp(id, index, side),
+                false => self.reopen_rtcp(id, index, side),
+            }
+        }
         self.renew_actions(id);
     }
 
@@ -320,7 +332,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Description<'_>, MediaError> {
     Ok(description)
 }
 
-fn channel_id(slot: usize, stream: usize, part: usize) -> ChannelId {
+pub(super) fn channel_id(slot: usize, stream: usize, part: usize) -> ChannelId {
     ChannelId {
         slot,
         index: 2 * stream + part,
@@ -338,4 +350,4 @@ fn unspecified(family: AddressFamily) -> IpAddr {
 const MAX_MEDIA: usize = 8;
 /// The parts of a medium.
 const RTP: usize = 0;
-const RTCP: usize = 1;
+pub(super) const RTCP: usize = 1;

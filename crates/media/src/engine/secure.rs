@@ -161,6 +161,11 @@ impl Facing {
         self.agreed.is_some()
     }
 
+    /// Whether RTP and RTCP share our port: it was agreed on.
+    pub(crate) fn shares_port(&self) -> bool {
+        self.agreed.is_some_and(|agreed| agreed.mux != Mux::No)
+    }
+
     /// The medium passes through again; whether anything was agreed on before.
     pub(super) fn forget_agreed(&mut self) -> bool {
         self.agreed.take().is_some()

@@ -48,6 +48,8 @@ pub(crate) struct Session {
 pub(crate) struct Stream {
     /// The RTP port facing each side, by family; RTCP is one above.
     pub(crate) ports: [[Option<u16>; 2]; 2],
+    /// Whether the port of RTCP facing each side is closed, for RTP has it on its own.
+    pub(crate) is_rtcp_closed: [bool; 2],
     pub(crate) stats: [Arc<StreamStats>; 2],
     /// What each side wanted when last negotiated.
     pub(crate) wishes: [Option<Wish>; 2],
@@ -156,6 +158,7 @@ impl Stream {
     pub(crate) fn new() -> Self {
         Self {
             ports: [[None; 2]; 2],
+            is_rtcp_closed: [false; 2],
             stats: [Arc::default(), Arc::default()],
             wishes: [None, None],
             facing: [Facing::default(), Facing::default()],

@@ -1,23 +1,44 @@
 //! The flows of one worker.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::ops::Range;
 use std::sync::Arc;
 
 use aya::maps::{HashMap, MapData, MapError};
 
 use crate::formats::{Format, Formats};
-use crate::sys::bpf::{Flow, Key, SlotReading, Slots};
+use crate::sys::bpf::{Flow, Key, Key6, SlotReading, Slots};
 
 /// Makes and ends the flows of one worker, and gives out the slots they count in.
 #[derive(Debug)]
 pub(crate) struct Flows {
-    map: HashMap<MapData, Key, Flow>,
+    maps: Maps,
     slots: Arc<Slots>,
     /// Given back, and never given out yet.
     returned: Vec<SlotId>,
     fresh: Range<u32>,
-    local: Ipv4Addr,
+    local: Local,
+}
+
+/// The program's maps of flows.
+#[derive(Debug)]
+pub(super) struct Maps {
+    pub(super) v4: HashMap<MapData, Key, Flow>,
+    pub(super) v6: HashMap<MapData, Key6, Flow>,
+}
+
+/// Our media addresses on the interface that the program is attached to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Local {
+    pub(super) v4: Option<Ipv4Addr>,
+    pub(super) v6: Option<Ipv6Addr>,
+}
+
+/// Whose packets a flow is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum FlowKey {
+    V4(Key),
+    V6(Key6),
 }
 
 /// One direction of a channel, as user space would relay it.
@@ -43,14 +64,9 @@ pub(crate) struct SlotId {
 }
 
 impl Flows {
-    pub(super) fn new(
-        map: HashMap<MapData, Key, Flow>,
-        slots: Arc<Slots>,
-        fresh: Range<u32>,
-        local: Ipv4Addr,
-    ) -> Self {
+    pub(super) fn new(maps: Maps, slots: Arc<Slots>, fresh: Range<u32>, local: Local) -> Self {
         Self {
-            map,
+            maps,
             slots,
             returned: Vec::new(),
             fresh,
@@ -77,57 +93,118 @@ impl Flows {
 
     /// The flow of a direction, counted in `slots`: its own and that of the other direction.
     /// `None` if the program cannot relay it.
-    pub(crate) fn plan(&self, direction: &Direction, slots: [&SlotId; 2]) -> Option<(Key, Flow)> {
-        let local = self.resolve(direction.local)?;
-        let source = self.resolve(direction.source)?;
-        let (SocketAddr::V4(peer), SocketAddr::V4(destination)) =
-            (direction.peer, direction.destination)
-        else {
-            return None;
-        };
-        // What stays on this host never comes by the interface.
-        if *destination.ip() == self.local || destination.ip().is_loopback() {
-            return None;
-        }
-        let key = Key {
-            local_ip: local.ip().octets(),
-            peer_ip: peer.ip().octets(),
-            local_port: local.port().to_be_bytes(),
-            peer_port: peer.port().to_be_bytes(),
-        };
+    pub(crate) fn plan(
+        &self,
+        direction: &Direction,
+        slots: [&SlotId; 2],
+    ) -> Option<(FlowKey, Flow)> {
         let mut flow = Flow {
-            source_ip: source.ip().octets(),
-            destination_ip: destination.ip().octets(),
-            source_port: source.port().to_be_bytes(),
-            destination_port: destination.port().to_be_bytes(),
             slot: slots[0].index,
             opposite_slot: slots[1].index,
             ..Flow::default()
+        };
+        let key = match (direction.peer, direction.destination) {
+            (SocketAddr::V4(peer), SocketAddr::V4(destination)) => {
+                self.plan_v4(direction, [peer, destination], &mut flow)?
+            }
+            (SocketAddr::V6(peer), SocketAddr::V6(destination)) => {
+                self.plan_v6(direction, [peer, destination], &mut flow)?
+            }
+            // The program changes addresses, not headers.
+            _ => return None,
         };
         allow(&mut flow, direction);
         Some((key, flow))
     }
 
-    /// Lets the kernel relay from now on.
-    pub(crate) fn insert(&mut self, key: Key, flow: Flow) -> Result<(), MapError> {
-        self.map.insert(key, flow, 0)
+    fn plan_v4(
+        &self,
+        direction: &Direction,
+        [peer, destination]: [SocketAddrV4; 2],
+        flow: &mut Flow,
+    ) -> Option<FlowKey> {
+        let local = self.local.resolve_v4(direction.local)?;
+        let source = self.local.resolve_v4(direction.source)?;
+        // What stays on this host never comes by the interface.
+        if Some(*destination.ip()) == self.local.v4 || destination.ip().is_loopback() {
+            return None;
+        }
+        flow.source_ip[..4].copy_from_slice(&source.ip().octets());
+        flow.destination_ip[..4].copy_from_slice(&destination.ip().octets());
+        flow.source_port = source.port().to_be_bytes();
+        flow.destination_port = destination.port().to_be_bytes();
+        Some(FlowKey::V4(Key {
+            local_ip: local.ip().octets(),
+            peer_ip: peer.ip().octets(),
+            local_port: local.port().to_be_bytes(),
+            peer_port: peer.port().to_be_bytes(),
+        }))
     }
 
-    /// Takes a flow back; packets that come from now on go to the socket.
-    pub(crate) fn remove(&mut self, key: &Key) {
-        if let Err(error) = self.map.remove(key) {
-            tracing::warn!(%error, "a media flow cannot be taken back from the kernel");
+    fn plan_v6(
+        &self,
+        direction: &Direction,
+        [peer, destination]: [SocketAddrV6; 2],
+        flow: &mut Flow,
+    ) -> Option<FlowKey> {
+        let local = self.local.resolve_v6(direction.local)?;
+        let source = self.local.resolve_v6(direction.source)?;
+        let stays = Some(*destination.ip()) == self.local.v6 || destination.ip().is_loopback();
+        // An address of the link says nothing without the interface.
+        let of_link = |address: &SocketAddrV6| address.ip().is_unicast_link_local();
+        if stays || of_link(&peer) || of_link(&destination) {
+            return None;
+        }
+        flow.source_ip = source.ip().octets();
+        flow.destination_ip = destination.ip().octets();
+        flow.source_port = source.port().to_be_bytes();
+        flow.destination_port = destination.port().to_be_bytes();
+        Some(FlowKey::V6(Key6 {
+            local_ip: local.ip().octets(),
+            peer_ip: peer.ip().octets(),
+            local_port: local.port().to_be_bytes(),
+            peer_port: peer.port().to_be_bytes(),
+        }))
+    }
+
+    /// Lets the kernel relay from now on.
+    pub(crate) fn insert(&mut self, key: &FlowKey, flow: Flow) -> Result<(), MapError> {
+        match key {
+            FlowKey::V4(key) => self.maps.v4.insert(key, flow, 0),
+            FlowKey::V6(key) => self.maps.v6.insert(key, flow, 0),
         }
     }
 
-    /// The address in packets of a socket that may be bound to all.
-    fn resolve(&self, address: SocketAddr) -> Option<SocketAddrV4> {
-        match address {
-            SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
-                Some(SocketAddrV4::new(self.local, v4.port()))
+    /// Takes a flow back; packets that come from now on go to the socket.
+    pub(crate) fn remove(&mut self, key: &FlowKey) {
+        let removed = match key {
+            FlowKey::V4(key) => self.maps.v4.remove(key),
+            FlowKey::V6(key) => self.maps.v6.remove(key),
+        };
+        if let Err(error) = removed {
+            tracing::warn!(%error, "a media flow cannot be taken back from the kernel");
+        }
+    }
+}
+
+impl Local {
+    /// The address in packets of a socket that may be bound to all; `None` if the program does
+    /// not see them.
+    fn resolve_v4(&self, address: SocketAddr) -> Option<SocketAddrV4> {
+        match (address, self.v4?) {
+            (SocketAddr::V4(v4), local) if v4.ip().is_unspecified() || *v4.ip() == local => {
+                Some(SocketAddrV4::new(local, v4.port()))
             }
-            SocketAddr::V4(v4) if *v4.ip() == self.local => Some(v4),
-            SocketAddr::V4(_) | SocketAddr::V6(_) => None,
+            _ => None,
+        }
+    }
+
+    fn resolve_v6(&self, address: SocketAddr) -> Option<SocketAddrV6> {
+        match (address, self.v6?) {
+            (SocketAddr::V6(v6), local) if v6.ip().is_unspecified() || *v6.ip() == local => {
+                Some(SocketAddrV6::new(local, v6.port(), 0, 0))
+            }
+            _ => None,
         }
     }
 }

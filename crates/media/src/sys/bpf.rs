@@ -17,6 +17,16 @@ pub(crate) struct Key {
     pub(crate) peer_port: [u8; 2],
 }
 
+/// The same over IPv6.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key6 {
+    pub(crate) local_ip: [u8; 16],
+    pub(crate) peer_ip: [u8; 16],
+    pub(crate) local_port: [u8; 2],
+    pub(crate) peer_port: [u8; 2],
+}
+
 /// What becomes of it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,8 +35,9 @@ pub(crate) struct Flow {
     pub(crate) relayed: [u64; 2],
     pub(crate) timed: [u64; 2],
     pub(crate) events: [u64; 2],
-    pub(crate) source_ip: [u8; 4],
-    pub(crate) destination_ip: [u8; 4],
+    /// Of IPv4 the first four bytes.
+    pub(crate) source_ip: [u8; 16],
+    pub(crate) destination_ip: [u8; 16],
     pub(crate) source_port: [u8; 2],
     pub(crate) destination_port: [u8; 2],
     pub(crate) slot: u32,
@@ -51,7 +62,9 @@ pub(crate) struct Way {
 
 // SAFETY: made of integers alone, without padding: 4 + 4 + 2 + 2 bytes.
 unsafe impl aya::Pod for Key {}
-// SAFETY: made of integers alone, without padding: 48 bytes, 24 of them, and a way.
+// SAFETY: made of integers alone, without padding: 16 + 16 + 2 + 2 bytes.
+unsafe impl aya::Pod for Key6 {}
+// SAFETY: made of integers alone, without padding: 48 bytes, 48 of them, and a way.
 unsafe impl aya::Pod for Flow {}
 
 /// Statistics of one direction, as the program writes them.
@@ -177,5 +190,6 @@ impl Drop for Slots {
     }
 }
 
-const _: () = assert!(size_of::<Key>() == 12 && size_of::<Flow>() == 104);
+const _: () = assert!(size_of::<Key>() == 12 && size_of::<Key6>() == 36);
+const _: () = assert!(size_of::<Flow>() == 128);
 const _: () = assert!(size_of::<Slot>() == 128);

@@ -5,6 +5,7 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use audio::Key;
+use os::{Epoll, Trigger};
 
 use super::{MediumId, Token};
 use crate::channel::{Channel, Path, Terms};
@@ -12,7 +13,6 @@ use crate::config::AddressFamily;
 use crate::engine::{MediaEvent, Side};
 use crate::full::security::Security;
 use crate::full::{Boxes, Full, Part, Place, Stage};
-use crate::sys::epoll::Epoll;
 use crate::tally::StreamStats;
 
 /// Names a channel of a worker.
@@ -56,6 +56,8 @@ pub(crate) enum Command {
         family: AddressFamily,
         socket: UdpSocket,
     },
+    /// No socket of a channel faces a side any more.
+    Unbind { channel: ChannelId, side: Side },
     /// The outcome of a negotiation for one side of a channel.
     Negotiate {
         channel: ChannelId,
@@ -97,7 +99,9 @@ impl Command {
             | Self::Extend { slot, .. }
             | Self::Expect { slot, .. }
             | Self::Close { slot } => Some(*slot),
-            Self::Bind { channel, .. } | Self::Negotiate { channel, .. } => Some(channel.slot),
+            Self::Bind { channel, .. }
+            | Self::Unbind { channel, .. }
+            | Self::Negotiate { channel, .. } => Some(channel.slot),
             Self::Stage { medium, .. }
             | Self::Secure { medium, .. }
             | Self::Press { medium, .. } => Some(medium.slot),
@@ -202,8 +206,13 @@ impl Sessions {
                         side,
                         family,
                     };
-                    epoll.add(&socket, token.to_u64())?;
+                    epoll.add(&socket, token.to_u64(), Trigger::Edge)?;
                     open.open(side, family, socket);
+                }
+            }
+            Command::Unbind { channel, side } => {
+                if let Some((_, channel)) = self.channel(channel) {
+                    channel.close(side);
                 }
             }
             Command::Negotiate {

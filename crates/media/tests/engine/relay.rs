@@ -1,9 +1,11 @@
 //! What flows in an ordinary call, and what is said of it.
 
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use media::{AddressFamily, DropReason, Engine, EngineConfig, MediaEvent, Side};
+use testkit::wait_for;
 
 use crate::peer::{
     Call, EVENT, Peer, RTCP, SESSION, config, from, receive, rtcp_address, rtp_address,
@@ -86,6 +88,39 @@ fn rtcp_multiplexed_with_rtp_stays_on_its_port() {
         .expect("sending");
     call.a.say(call.towards_b, "after");
     assert_eq!(call.b.hear().0, "after");
+}
+
+#[test]
+fn a_shared_port_leaves_that_of_rtcp_closed_until_it_is_wanted() {
+    let mut engine = Engine::new(config(), || {}).expect("an engine");
+    let (mut a, mut b) = (Peer::new("127.0.0.1"), Peer::new("127.0.0.1"));
+    let shared = |peer: &Peer| peer.sdp() + "a=rtcp-mux\r\n";
+    let mut negotiate = |a: &str, b: &str| {
+        let offer = engine.offer(SESSION, from(Side::A, a), AddressFamily::V4);
+        let answer = engine.answer(SESSION, from(Side::B, b));
+        (offer.expect("an offer"), answer.expect("an answer"))
+    };
+    let (offer, answer) = negotiate(&shared(&a), &shared(&b));
+    let (towards_a, towards_b) = (rtp_address(&offer), rtp_address(&answer));
+    let one_above = |address: SocketAddr| SocketAddr::new(address.ip(), address.port() + 1);
+    for address in [towards_a, towards_b] {
+        wait_for("the port of RTCP to be free", || {
+            UdpSocket::bind(one_above(address)).ok()
+        });
+    }
+    a.say(towards_b, "a");
+    assert_eq!(b.hear(), ("a".into(), towards_a));
+    b.say(towards_a, "b");
+    assert_eq!(a.hear(), ("b".into(), towards_b));
+    a.rtp.send_to(&RTCP, towards_b).expect("sending");
+    assert_eq!(receive(&b.rtp), (RTCP.to_vec(), towards_a));
+    // B wants it apart from now on.
+    let (_, answer) = negotiate(&shared(&a), &b.sdp());
+    assert_eq!(rtp_address(&answer), towards_b);
+    a.rtcp
+        .send_to(&RTCP, one_above(towards_b))
+        .expect("sending");
+    assert_eq!(receive(&b.rtcp), (RTCP.to_vec(), one_above(towards_a)));
 }
 
 #[test]

@@ -6,5 +6,6 @@
 mod flow;
 mod odd;
 mod recording;
+mod six;
 mod stage;
 mod statistics;

@@ -1,6 +1,6 @@
 //! The hosts of a test, a call between two of them, and the engine on the third.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use media::{
@@ -21,6 +21,8 @@ pub(crate) struct Stage {
     pub(crate) stranger: Phone,
     /// Of A, B and the stranger.
     pub(crate) phones: [Host; 3],
+    /// Of A and B.
+    families: [AddressFamily; 2],
     _network: Network,
 }
 
@@ -36,7 +38,12 @@ pub(crate) const PCMA: u8 = 8;
 pub(crate) const EVENT: u8 = 101;
 /// Both hooks; every test runs on each.
 pub(crate) const HOOKS: [KernelPath; 2] = [KernelPath::Xdp, KernelPath::Tc];
-const SERVER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
+
+/// Addresses of host number `last` in both families.
+fn addresses(last: u8) -> (Ipv4Addr, Ipv6Addr) {
+    let v6 = Ipv6Addr::new(0xfd99, 0, 0, 0, 0, 0, 0, last.into());
+    (Ipv4Addr::new(10, 99, 0, last), v6)
+}
 
 impl Stage {
     /// An answered call that the kernel relays; `None`, with the reason printed, where the
@@ -54,6 +61,15 @@ impl Stage {
 
     /// The same with another configuration.
     pub(crate) fn with(hook: KernelPath, change: impl FnOnce(&mut EngineConfig)) -> Option<Self> {
+        Self::between([AddressFamily::V4; 2], hook, change)
+    }
+
+    /// The same between phones of these families.
+    pub(crate) fn between(
+        families: [AddressFamily; 2],
+        hook: KernelPath,
+        change: impl FnOnce(&mut EngineConfig),
+    ) -> Option<Self> {
         let mut network = match Network::new() {
             Ok(network) => network,
             Err(error) if std::env::var_os("CI").is_none() => {
@@ -63,17 +79,25 @@ impl Stage {
             Err(error) => panic!("no network of its own: {error:#}"),
         };
         let mut host = |last| {
-            let address = Ipv4Addr::new(10, 99, 0, last);
-            network.host(address).expect("a host")
+            let (v4, v6) = addresses(last);
+            let host = network.host(v4).expect("a host");
+            // Used at once, without asking whether somebody else has it.
+            let add = format!("ip address add {v6}/64 dev eth0 nodad");
+            host.run(&add).expect("an address");
+            host
         };
         let server = host(1);
         let hosts = [host(2), host(3), host(4)];
         server
             .run("sysctl -q -w net.ipv4.conf.all.forwarding=0")
             .expect("a setting");
-        let [a, b, stranger] = [&hosts[0], &hosts[1], &hosts[2]].map(Phone::on);
+        let [of_a, of_b] = families;
+        let phone = |host: usize, family| Phone::at(&hosts[host], address(family, host as u8 + 2));
+        let [a, b, stranger] = [phone(0, of_a), phone(1, of_b), phone(2, of_a)];
         let mut config = EngineConfig::new(20_000..=20_999);
-        config.v4 = Some(Interface::same(SERVER.into()));
+        let (v4, v6) = addresses(1);
+        config.v4 = Some(Interface::same(v4.into()));
+        config.v6 = Some(Interface::same(v6.into()));
         config.kernel = hook;
         change(&mut config);
         let engine = server.enter(|| Engine::new(config, || {}));
@@ -86,6 +110,7 @@ impl Stage {
             server,
             stranger,
             phones: hosts,
+            families,
             _network: network,
         };
         (stage.towards_b, stage.towards_a) = stage.negotiate(SESSION, "sendrecv");
@@ -101,8 +126,9 @@ impl Stage {
     /// Offer by A and answer by B, whose media goes in a direction; where A and B send to.
     pub(crate) fn negotiate(&mut self, session: u64, direction: &str) -> (SocketAddr, SocketAddr) {
         let (a, b) = (self.a.sdp("sendrecv"), self.b.sdp(direction));
+        let toward = self.families[1];
         let (offer, answer) = self.engine(|engine| {
-            let offer = engine.offer(session, from(Side::A, &a), AddressFamily::V4);
+            let offer = engine.offer(session, from(Side::A, &a), toward);
             let answer = engine.answer(session, from(Side::B, &b));
             (offer.expect("an offer"), answer.expect("an answer"))
         });
@@ -142,8 +168,13 @@ impl Stage {
 }
 
 impl Phone {
+    /// Over IPv4.
     pub(crate) fn on(host: &Host) -> Self {
-        let socket = host.enter(|| UdpSocket::bind((host.address, 0)));
+        Self::at(host, host.address.into())
+    }
+
+    fn at(host: &Host, address: IpAddr) -> Self {
+        let socket = host.enter(|| UdpSocket::bind((address, 0)));
         let rtp = socket.expect("a free port");
         rtp.set_read_timeout(Some(Duration::from_secs(5)))
             .expect("a timeout");
@@ -161,8 +192,9 @@ impl Phone {
 
     pub(crate) fn sdp(&self, direction: &str) -> String {
         let (ip, port) = (self.address().ip(), self.address().port());
+        let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
         format!(
-            "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
+            "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n\
              m=audio {port} RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\n\
              a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
         )
@@ -195,6 +227,14 @@ impl Phone {
         let parsed = rtp::Packet::parse(&buffer[..len]).expect("RTP");
         let text = String::from_utf8(parsed.payload.to_vec()).expect("text");
         (text, from)
+    }
+}
+
+fn address(family: AddressFamily, last: u8) -> IpAddr {
+    let (v4, v6) = addresses(last);
+    match family {
+        AddressFamily::V4 => v4.into(),
+        AddressFamily::V6 => v6.into(),
     }
 }
 

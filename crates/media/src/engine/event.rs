@@ -1,0 +1,38 @@
+//! What the engine tells.
+
+use super::Side;
+use crate::recording::Recorded;
+
+/// Something the switch should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MediaEvent {
+    /// A side that should send was silent for the configured time. Said once per silence: it is
+    /// said again only after the side was heard or negotiated anew.
+    Silent {
+        /// The session.
+        session: u64,
+        /// Who is silent.
+        side: Side,
+    },
+    /// A side has pressed a key, in whatever form. Said of media that is transcoded, when the
+    /// key is released.
+    Key {
+        /// The session.
+        session: u64,
+        /// Who pressed it.
+        side: Side,
+        /// `0` to `9`, `*`, `#`, `A` to `D`.
+        key: char,
+        /// For how long.
+        duration_ms: u32,
+    },
+    /// What was played to a side is over. Not said of what was stopped or replaced.
+    Played {
+        /// The session.
+        session: u64,
+        /// Who heard it.
+        side: Side,
+    },
+    /// A recording has ended, well or badly.
+    Recorded(Recorded),
+}
