@@ -105,7 +105,7 @@ fn run(scenario: Scenario, effort: &Effort) -> Result<Table> {
         Scenario::Memory => scenario::memory::run(effort),
         Scenario::Soak => scenario::soak::run(effort),
         Scenario::Media => scenario::media::run(effort),
-        Scenario::Srtp => scenario::srtp::run(effort),
+        Scenario::Srtp => scenario::media::run_srtp(effort),
         Scenario::Transcode => scenario::transcode::run(effort),
         Scenario::Ng => scenario::ng::run(effort),
         Scenario::Kernel => scenario::kernel::run(effort),

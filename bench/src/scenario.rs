@@ -8,7 +8,6 @@ pub(crate) mod ng;
 pub(crate) mod register;
 pub(crate) mod relay;
 pub(crate) mod soak;
-pub(crate) mod srtp;
 pub(crate) mod transcode;
 
 use std::time::Duration;
@@ -43,7 +42,21 @@ pub(crate) struct Effort {
     pub(crate) settle: Duration,
 }
 
+impl Effort {
+    /// For loads of audio, which settle at once and have many points.
+    fn for_media(&self) -> Self {
+        Self {
+            warm_up: self.warm_up.min(MEDIA_WARM_UP),
+            window: self.window.min(MEDIA_WINDOW),
+            ..*self
+        }
+    }
+}
+
 /// Microseconds of processor time per unit.
 fn us_per_unit(cpu: Duration, units: u64) -> f64 {
     cpu.as_secs_f64() * 1e6 / (units.max(1) as f64)
 }
+
+const MEDIA_WARM_UP: Duration = Duration::from_secs(1);
+const MEDIA_WINDOW: Duration = Duration::from_secs(4);

@@ -32,6 +32,27 @@ pub(crate) fn softirq() -> Duration {
     pids.filter(is_softirq).map(by_thread).sum()
 }
 
+/// Frames that the interfaces of this thread's network have dropped, coming and going.
+pub(crate) fn dropped_by_links() -> u64 {
+    let text = fs::read_to_string("/proc/thread-self/net/dev").unwrap_or_default();
+    let dropped = |line: &str| {
+        let (_, figures) = line.split_once(':')?;
+        let figures: Vec<u64> = figures
+            .split_whitespace()
+            .filter_map(|figure| figure.parse().ok())
+            .collect();
+        Some(figures.get(RX_DROPPED)? + figures.get(TX_DROPPED)?)
+    };
+    text.lines().filter_map(dropped).sum()
+}
+
+/// Datagrams that the open UDP sockets of this thread's network have dropped.
+pub(crate) fn dropped_by_sockets() -> u64 {
+    let text = fs::read_to_string("/proc/thread-self/net/udp").unwrap_or_default();
+    let dropped = |line: &str| line.split_whitespace().last()?.parse::<u64>().ok();
+    text.lines().skip(1).filter_map(dropped).sum()
+}
+
 /// How many files a process may have open here at most.
 pub(crate) fn files_max() -> usize {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
@@ -101,6 +122,9 @@ fn stat_field(pid: u32, field: usize) -> Option<u64> {
     rest.split(' ').nth(field)?.parse().ok()
 }
 
+/// Columns of /proc/net/dev.
+const RX_DROPPED: usize = 3;
+const TX_DROPPED: usize = 11;
 const USER_TICKS: usize = 11;
 const SYSTEM_TICKS: usize = 12;
 /// Linux reports in hundredths of a second on every common architecture.

@@ -1,7 +1,7 @@
 //! UDP in batches: recvmmsg and sendmmsg on one non-blocking IPv4 socket.
 #![expect(
     unsafe_code,
-    reason = "recvmmsg, sendmmsg and ppoll have no safe form in std"
+    reason = "recvmmsg, sendmmsg, ppoll and forced buffers have no safe form in std"
 )]
 
 use std::io;
@@ -23,10 +23,7 @@ pub(crate) fn open(address: SocketAddrV4) -> Result<(Sender, Receiver)> {
 pub(crate) fn bind(address: SocketAddrV4) -> Result<UdpSocket> {
     let socket =
         Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).context("opening a socket")?;
-    // The kernel gives as much of it as it allows.
-    socket
-        .set_recv_buffer_size(BUFFER_BYTES)
-        .context("asking for a receive buffer")?;
+    receive_buffer(&socket).context("asking for a receive buffer")?;
     socket
         .set_send_buffer_size(BUFFER_BYTES)
         .context("asking for a send buffer")?;
@@ -37,6 +34,26 @@ pub(crate) fn bind(address: SocketAddrV4) -> Result<UdpSocket> {
         .bind(&address.into())
         .with_context(|| format!("binding {address}"))?;
     Ok(socket.into())
+}
+
+/// Asks for a large receive buffer: the generator must lose nothing while it is kept waiting for
+/// the processor. Without the right to it the kernel gives as much as it allows.
+fn receive_buffer(socket: &Socket) -> io::Result<()> {
+    let bytes = BUFFER_BYTES as libc::c_int;
+    // SAFETY: the option's value is an integer that lives through the call.
+    let forced = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVBUFFORCE,
+            (&raw const bytes).cast(),
+            size_of_val(&bytes) as libc::socklen_t,
+        )
+    };
+    if forced == 0 {
+        return Ok(());
+    }
+    socket.set_recv_buffer_size(BUFFER_BYTES)
 }
 
 /// The two halves of a socket.

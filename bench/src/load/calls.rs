@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use rtp::srtp::MasterKey;
+use rtp::srtp::{MasterKey, Suite};
 
 use crate::load::batch::{self, Receiver, Sender};
 use crate::load::latency::Latencies;
@@ -69,11 +69,18 @@ impl CallPlan {
         match &self.keys {
             None => [uac::session(caller, from), uac::session(callee, to)],
             Some([ours, theirs]) => [
-                uac::encrypted_session(caller, from, "RTP/SAVP", ours),
-                uac::encrypted_session(callee, to, "RTP/AVP", theirs),
+                uac::encrypted_session(caller, from, "RTP/SAVP", 1, ours),
+                uac::encrypted_session(callee, to, "RTP/AVP", offered_tag(theirs), theirs),
             ],
         }
     }
+}
+
+/// By which tag the platform offers a suite: it offers all of them, in this order.
+fn offered_tag(key: &MasterKey) -> u32 {
+    let offered = (1..).zip(Suite::ALL);
+    let mut tags = offered.filter(|(_, suite)| *suite == key.suite());
+    tags.next().map_or(1, |(tag, _)| tag)
 }
 
 /// What has become of the calls.

@@ -149,6 +149,18 @@ pub(crate) fn text(out: &mut Vec<u8>, arguments: std::fmt::Arguments<'_>) {
         .expect("writing to memory does not fail");
 }
 
+/// The tag of the first `a=crypto` line of a session description that names a suite.
+pub(crate) fn crypto_tag(sdp: &[u8], suite: &str) -> Option<u32> {
+    let lines = sdp.split(|&byte| byte == b'\n');
+    let mut tags = lines.filter_map(|line| {
+        let line = str::from_utf8(line).ok()?.trim_end();
+        let mut words = line.strip_prefix("a=crypto:")?.split(' ');
+        let tag = words.next()?.parse().ok()?;
+        (words.next()? == suite).then_some(tag)
+    });
+    tags.next()
+}
+
 fn number(digits: &[u8]) -> Option<u16> {
     str::from_utf8(digits).ok()?.parse().ok()
 }

@@ -177,17 +177,24 @@ impl CallerTexts {
     }
 }
 
-/// The same with media encrypted by a key of the description (RFC 4568), in this profile.
+/// The same with media encrypted by a key of the description (RFC 4568), in this profile, named
+/// by a tag: in an answer, by that of the offer.
 pub(crate) fn encrypted_session(
     ip: std::net::Ipv4Addr,
     port: u16,
     profile: &str,
+    tag: u32,
     key: &MasterKey,
 ) -> String {
     let material = STANDARD.encode(key.material());
     let suite = key.suite().name();
     let session = session(ip, port).replace("RTP/AVP", profile);
-    format!("{session}a=crypto:1 {suite} inline:{material}\r\n")
+    format!("{session}a=crypto:{tag} {suite} inline:{material}\r\n")
+}
+
+/// The same with RTCP on the port of RTP.
+pub(crate) fn multiplexed_session(ip: std::net::Ipv4Addr, port: u16) -> String {
+    session(ip, port) + "a=rtcp-mux\r\n"
 }
 
 /// A session description of the size phones send: an INVITE with it has about 1,000 bytes.

@@ -122,7 +122,7 @@ fn connect(engine: &mut Engine, number: u64, caller: &str, callee: &str) -> Resu
     let session = |phone: &str| -> Result<String> {
         let phone: SocketAddrV4 = phone.parse().context("a media address")?;
         let ip: Ipv4Addr = *phone.ip();
-        Ok(uac::session(ip, phone.port()))
+        Ok(uac::multiplexed_session(ip, phone.port()))
     };
     let (caller, callee) = (session(caller)?, session(callee)?);
     let from = |from, sdp| Negotiation {

@@ -21,10 +21,16 @@ use crate::scenario::{Effort, Side};
 use crate::table::{Row, Series, Table};
 use crate::usage;
 
-/// The same points as in user space, then tc, then as many calls as a server is to hold.
+/// The points of the goal, then flat out by either hook, then as many calls as a server is to
+/// hold.
 pub(crate) fn run(effort: &Effort) -> Result<Table> {
+    let effort = &effort.for_media();
     let mut rows = Vec::new();
-    for &calls in effort.media_calls {
+    for &calls in effort
+        .media_calls
+        .iter()
+        .filter(|calls| **calls != PLAIN_ONLY)
+    {
         rows.push(row(Point::new(calls, Rate::Telephone, "xdp"), effort)?);
     }
     let most = effort.media_calls.iter().copied().max().unwrap_or(1);
@@ -32,13 +38,19 @@ pub(crate) fn run(effort: &Effort) -> Result<Table> {
     rows.push(row(Point::new(flat, Rate::FlatOut, "xdp"), effort)?);
     rows.push(row(Point::new(flat, Rate::FlatOut, "tc"), effort)?);
     let full = Effort {
+        runs: 1,
         sides: &[Side::Ours],
         warm_up: effort.warm_up.max(LEARNING),
         ..*effort
     };
-    // Four sockets each, and a few other files.
-    let calls = effort.kernel_calls.min((usage::files_max() - 100) / 4);
-    rows.push(row(Point::new(calls, Rate::FlatOut, "xdp"), &full)?);
+    // Two sockets each, for RTP and RTCP share a port, and a few other files.
+    let calls = effort.kernel_calls.min((usage::files_max() - 100) / 2);
+    let mut row = row(Point::new(calls, Rate::FlatOut, "xdp"), &full)?;
+    if calls < effort.kernel_calls {
+        let files = usage::files_max();
+        row.remarks += &format!("; ends at {calls} calls: {files} files may be open");
+    }
+    rows.push(row);
     Ok(Table {
         title: "Media: relaying G.711 in the kernel, over veth pairs".to_owned(),
         peer: format!(
@@ -72,6 +84,11 @@ fn row(point: Point, effort: &Effort) -> Result<Row> {
     for run in 0..effort.runs {
         let baseline = measure_straight(point, effort)?;
         straight.push(baseline.us_per_packet);
+        ensure!(
+            baseline.lost == 0 || rate == Rate::FlatOut,
+            "the generator alone loses {} packets: this machine is too busy",
+            baseline.lost
+        );
         for &side in effort.sides {
             let (relayed, own_us) = match side {
                 Side::Peer => measure_rtpengine(point, effort)?,
@@ -140,7 +157,7 @@ fn measure_straight(point: Point, effort: &Effort) -> Result<Relayed> {
 fn measure_rtpengine(point: Point, effort: &Effort) -> Result<(Relayed, f64)> {
     let stage = Stage::new()?;
     let mut rtpengine = Rtpengine::start_on(&stage.relay)?;
-    let relays = (0..point.calls).map(|number| rtpengine.call_of(number, stage.phones));
+    let relays = (0..point.calls).map(|number| rtpengine.client().call_of(number, stage.phones));
     let load = stage.load(relays.collect::<Result<Vec<_>>>()?)?;
     let pid = rtpengine.pid();
     stage.measure(load, pid, point, effort)
@@ -205,13 +222,47 @@ impl Stage {
         effort: &Effort,
     ) -> Result<(Relayed, f64)> {
         let mut own = Vec::new();
+        let before = Drops::of(self);
         let relayed = relay::measure(load, point.rate, effort, || {
             own.push(usage::on_processor(pid));
             total()
         })?;
+        if relayed.lost > 0 {
+            eprintln!("dropped since the start: {}", Drops::of(self).since(before));
+        }
         let own = own[1].saturating_sub(own[0]);
         let packets = relayed.packets_per_s * effort.window.as_secs_f64();
         Ok((relayed, own.as_secs_f64() * 1e6 / packets.max(1.0)))
+    }
+}
+
+/// Where packets were lost: by cables that were full, or sockets nobody read in time.
+#[derive(Clone, Copy)]
+struct Drops {
+    cable: u64,
+    phones: u64,
+    relay: u64,
+}
+
+impl Drops {
+    fn of(stage: &Stage) -> Self {
+        let [phones, relay] = [&stage.host, &stage.relay];
+        let cable = |host: &Host| host.enter(usage::dropped_by_links);
+        let sockets = |host: &Host| host.enter(usage::dropped_by_sockets);
+        Self {
+            cable: cable(phones) + cable(relay),
+            phones: sockets(phones),
+            relay: sockets(relay),
+        }
+    }
+
+    fn since(self, before: Self) -> String {
+        format!(
+            "{} by the cable, {} by the phones' sockets, {} by the relay's",
+            self.cable.saturating_sub(before.cable),
+            self.phones.saturating_sub(before.phones),
+            self.relay.saturating_sub(before.relay)
+        )
     }
 }
 
@@ -232,6 +283,8 @@ const PHONES: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 2);
 const CALLEES: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 3);
 const RELAY: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 1);
 const FLAT_OUT_CALLS: usize = 500;
+/// A point of user space alone.
+const PLAIN_ONLY: usize = 200;
 /// The engine looks at what the kernel counts four times a second.
 const SWEEP: Duration = Duration::from_millis(500);
 /// Until ten thousand calls are in the kernel.

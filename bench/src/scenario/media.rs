@@ -1,45 +1,68 @@
-//! Processor time of a relayed packet, in user space.
+//! Processor time of a relayed packet, in user space: as it came, and encrypted anew.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
-use std::time::Duration;
+use anyhow::{Context, Result};
+use rtp::srtp::{MasterKey, Suite};
 
-use anyhow::{Result, ensure};
-use testkit::ports;
-
-use crate::load::batch;
-use crate::load::calls::{CallLoad, CallPlan, Pace};
-use crate::load::rtp::{Rate, RtpLoad};
-use crate::load::voice::Alaw;
-use crate::peers::rtpengine::{self, Rtpengine};
-use crate::peers::tandem::{Media, Tandem};
+use crate::load::rtp::{End, Rate};
+use crate::load::voice::{Alaw, Encrypted};
+use crate::peers::ng::NgClient;
+use crate::peers::rtpengine;
 use crate::scenario::relay::{self, Relayed};
 use crate::scenario::{Effort, Side};
 use crate::table::{Row, Series, Table};
-use crate::usage;
 
 /// G.711 calls, both directions, 50 packets per second each, and then as fast as it goes.
 pub(crate) fn run(effort: &Effort) -> Result<Table> {
-    let mut rows = Vec::new();
-    for &calls in effort.media_calls {
-        rows.push(row(calls, Rate::Telephone, effort)?);
-    }
-    let calls = effort.media_calls.iter().copied().max().unwrap_or(1);
-    rows.push(row(calls.min(FLAT_OUT_CALLS), Rate::FlatOut, effort)?);
+    table(effort, "Media: relaying G.711 in user space", measure_plain)
+}
+
+/// The same with SRTP on both sides, each with a suite and keys of its own: a server has to
+/// decrypt and to encrypt each packet.
+pub(crate) fn run_srtp(effort: &Effort) -> Result<Table> {
+    table(
+        effort,
+        "Media: SRTP on both sides, in user space",
+        measure_encrypted,
+    )
+}
+
+type Measure = fn(Side, Point, &Effort) -> Result<Relayed>;
+
+#[derive(Clone, Copy)]
+struct Point {
+    calls: usize,
+    rate: Rate,
+}
+
+fn table(effort: &Effort, title: &str, measure: Measure) -> Result<Table> {
+    let effort = &effort.for_media();
+    let telephone = |calls: &usize| Point {
+        calls: *calls,
+        rate: Rate::Telephone,
+    };
+    let mut points: Vec<Point> = effort.media_calls.iter().map(telephone).collect();
+    let most = effort.media_calls.iter().copied().max().unwrap_or(1);
+    points.push(Point {
+        calls: most.min(FLAT_OUT_CALLS),
+        rate: Rate::FlatOut,
+    });
+    let rows = points.into_iter().map(|point| row(point, effort, measure));
     Ok(Table {
-        title: "Media: relaying G.711 in user space".to_owned(),
+        title: title.to_owned(),
         peer: format!("rtpengine {}", rtpengine::OPTIONS.join(" ")),
-        rows,
+        rows: rows.collect::<Result<_>>()?,
     })
 }
 
-fn row(calls: usize, rate: Rate, effort: &Effort) -> Result<Row> {
+fn row(point: Point, effort: &Effort, measure: Measure) -> Result<Row> {
+    let Point { calls, rate } = point;
     let mut cpu = [Series::default(), Series::default()];
     let mut lost = [0, 0];
     let mut speed = [Series::default(), Series::default()];
     let mut delay = [(0, 0), (0, 0)];
     for run in 0..effort.runs {
         for &side in effort.sides {
-            let relayed = measure(side, calls, rate, effort)?;
+            let relayed = measure(side, point, effort)?;
             eprintln!(
                 "media, {calls} calls, {rate:?}, run {}: {side:?} {relayed:?}",
                 run + 1
@@ -59,7 +82,9 @@ fn row(calls: usize, rate: Rate, effort: &Effort) -> Result<Row> {
     match rate {
         Rate::Telephone => {
             let [(p50, p99), (o50, o99)] = delay;
-            remarks += &format!("; delay p50/p99: peer {p50}/{p99} us, ours {o50}/{o99} us");
+            if p99 > 0 || o99 > 0 {
+                remarks += &format!("; delay p50/p99: peer {p50}/{p99} us, ours {o50}/{o99} us");
+            }
         }
         Rate::FlatOut => {
             let [peer, ours] = speed.map(|series| series.median());
@@ -74,66 +99,49 @@ fn row(calls: usize, rate: Rate, effort: &Effort) -> Result<Row> {
     })
 }
 
-fn measure(side: Side, calls: usize, rate: Rate, effort: &Effort) -> Result<Relayed> {
-    let media_ports = (ports::one(), ports::one());
+fn measure_plain(side: Side, point: Point, effort: &Effort) -> Result<Relayed> {
+    let Point { calls, rate } = point;
+    let mut ssrc = 0;
+    let voice = |_| {
+        ssrc += 1;
+        Alaw::new(ssrc)
+    };
     match side {
-        Side::Peer => {
-            let mut rtpengine = Rtpengine::start()?;
-            let relays = (0..calls).map(|number| rtpengine.call(number, media_ports));
-            let (callers, callees): (Vec<u16>, Vec<u16>) =
-                relays.collect::<Result<Vec<_>>>()?.into_iter().unzip();
-            let load = load([Ipv4Addr::LOCALHOST; 2], media_ports, [&callers, &callees])?;
-            let pid = rtpengine.pid();
-            relay::measure(load, rate, effort, || usage::cpu(pid))
-        }
-        Side::Ours => {
-            let callee = SocketAddrV4::new(Ipv4Addr::LOCALHOST, ports::one());
-            let tandem = Tandem::start()?;
-            let plan = CallPlan {
-                talk: None,
-                media_ports,
-                ..CallPlan::new(tandem.address, callee)
-            };
-            tandem.route_calls(plan.caller, callee, Media::Relay)?;
-            let mut signalling = CallLoad::new(plan)?;
-            let pace = Pace::Open {
-                per_second: SET_UP_PER_S,
-            };
-            signalling.run_until_begun(pace, calls as u64);
-            signalling.run_for(Pace::Stopped, LAST_ANSWERS);
-            let (callers, callees) = (&signalling.audio_ports, signalling.callee_audio_ports());
-            ensure!(
-                callers.len() == calls && callees.len() == calls,
-                "{} of {calls} calls are up: {:?}",
-                callers.len(),
-                signalling.counts()
-            );
-            // A party's audio comes from where its session description says.
-            let phones = [*plan.caller.ip(), *callee.ip()];
-            let load = load(phones, media_ports, [callers, callees])?;
-            let pid = tandem.pid();
-            let result = relay::measure(load, rate, effort, || usage::cpu(pid))?;
-            signalling.hang_up(SET_UP_PER_S);
-            Ok(result)
-        }
+        Side::Peer => relay::measure_rtpengine(calls, rate, effort, NgClient::call, voice),
+        Side::Ours => relay::measure_platform(calls, rate, effort, None, voice),
     }
 }
 
-/// A load between the phones at two addresses, through a relay on loopback.
-fn load(phones: [Ipv4Addr; 2], ports: (u16, u16), relays: [&[u16]; 2]) -> Result<RtpLoad<Alaw>> {
-    let sockets = [
-        batch::open(SocketAddrV4::new(phones[0], ports.0))?,
-        batch::open(SocketAddrV4::new(phones[1], ports.1))?,
-    ];
-    let relay = |port: &u16| SocketAddrV4::new(Ipv4Addr::LOCALHOST, *port);
-    let relays = relays.map(|ports| ports.iter().map(relay).collect::<Vec<_>>());
+fn measure_encrypted(side: Side, point: Point, effort: &Effort) -> Result<Relayed> {
+    let Point { calls, rate } = point;
+    let keys = keys()?;
     let mut ssrc = 0;
-    Ok(RtpLoad::new(sockets, [&relays[0], &relays[1]], |_, _| {
+    let voice = |end| {
         ssrc += 1;
-        Alaw::new(ssrc)
-    }))
+        let key = match end {
+            End::Caller => &keys[0],
+            End::Callee => &keys[1],
+        };
+        Encrypted::new(Alaw::new(ssrc), key)
+    };
+    match side {
+        Side::Peer => {
+            let set_up = |client: &mut NgClient, number, media_ports| {
+                client.encrypted_call(number, media_ports, &keys)
+            };
+            relay::measure_rtpengine(calls, rate, effort, set_up, voice)
+        }
+        Side::Ours => relay::measure_platform(calls, rate, effort, Some(keys), voice),
+    }
 }
 
-const SET_UP_PER_S: u32 = 200;
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// Of callers and callees. The two suites cost the same.
+fn keys() -> Result<[MasterKey; 2]> {
+    let key = |suite: Suite, byte| MasterKey::new(suite, &vec![byte; suite.material_bytes()]);
+    Ok([
+        key(Suite::AesCm128HmacSha1_80, 1).context("a key for callers")?,
+        key(Suite::AesCm128HmacSha1_32, 2).context("a key for callees")?,
+    ])
+}
+
 const FLAT_OUT_CALLS: usize = 500;

@@ -43,8 +43,9 @@ pub(crate) fn run(effort: &Effort) -> Result<Table> {
 fn measure(side: Side, calls: usize) -> Result<[f64; 3]> {
     match side {
         Side::Peer => {
-            let rtpengine = Rtpengine::start()?;
-            hold(&mut rtpengine.client()?, rtpengine.pid(), calls)
+            let mut rtpengine = Rtpengine::start()?;
+            let pid = rtpengine.pid();
+            hold(rtpengine.client(), pid, calls)
         }
         Side::Ours => {
             let mut server = MediaServer::start()?;

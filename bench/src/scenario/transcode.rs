@@ -64,8 +64,9 @@ fn row(calls: usize, effort: &Effort) -> Result<Row> {
 fn measure(side: Side, calls: usize, effort: &Effort) -> Result<Relayed> {
     match side {
         Side::Peer => {
-            let rtpengine = Rtpengine::start()?;
-            through(&mut rtpengine.client()?, rtpengine.pid(), calls, effort)
+            let mut rtpengine = Rtpengine::start()?;
+            let pid = rtpengine.pid();
+            through(rtpengine.client(), pid, calls, effort)
         }
         Side::Ours => {
             let mut server = MediaServer::start()?;
