@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use sip::{ListenerId, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::sys::option::{self, Family};
+use crate::sys::option::{self, Family, LongDatagrams};
 
 /// One socket to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,6 +144,9 @@ pub(crate) fn open_udp(spec: &ListenerSpec) -> Result<(UdpSocket, ListenerStatus
             SocketAddr::V6(_) => Family::V6,
         };
         option::report_icmp(&socket, family)?;
+        if family == Family::V4 {
+            option::set_long_datagrams(&socket, LongDatagrams::Refused)?;
+        }
         socket.bind(&spec.bind.into())?;
         let receive_buffer_bytes = Some(socket.recv_buffer_size()?);
         let send_buffer_bytes = Some(socket.send_buffer_size()?);

@@ -11,6 +11,7 @@ use crate::counters::{Counters, DropReason};
 use crate::drive::TransmitError;
 use crate::sys::icmp;
 use crate::sys::mmsg::{self, Datagram, RecvBatch};
+use crate::sys::option::{self, LongDatagrams};
 
 /// A UDP listener.
 #[derive(Debug)]
@@ -150,6 +151,17 @@ impl UdpListener {
                         break;
                     }
                 }
+                Err(error) if is_too_long(&error) && self.send_in_fragments(first) => {
+                    let (sent, unsent) = rest.split_at(1);
+                    counters.count_sent(Transport::Udp, 1);
+                    self.remember(sent);
+                    rest = unsent;
+                }
+                Err(error) if is_too_long(&error) => {
+                    counters.count_dropped(DropReason::SendFailed, 1);
+                    failed(first.key, TransmitError::TooLarge);
+                    rest = &rest[1..];
+                }
                 // An error about an earlier datagram shows up at the next call: then the queue
                 // has a report, and this datagram is tried again.
                 Err(_) if self.handle_reports(&mut failed) > 0 => {}
@@ -162,6 +174,16 @@ impl UdpListener {
         }
         self.outgoing = outgoing;
         self.outgoing.clear();
+    }
+
+    /// Sends a datagram that is longer than its path takes; whether that was possible. Few are.
+    fn send_in_fragments(&self, datagram: &Datagram) -> bool {
+        let set = |long| option::set_long_datagrams(&self.socket, long).is_ok();
+        let sent = set(LongDatagrams::Fragmented)
+            && mmsg::send(&self.socket, std::slice::from_ref(datagram)).is_ok();
+        // On IPv6 there is nothing to set back, and nothing that helps.
+        set(LongDatagrams::Refused);
+        sent
     }
 
     /// Keeps in mind who wants to know of which destination.
@@ -182,6 +204,10 @@ impl UdpListener {
             remote,
         }
     }
+}
+
+fn is_too_long(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EMSGSIZE)
 }
 
 /// How long a full send buffer is waited for, in ms. What is left then is dropped, counted and

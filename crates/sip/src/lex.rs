@@ -174,19 +174,17 @@ impl<'a> Params<'a> {
     #[must_use]
     pub fn find(self, name: &str) -> Option<Option<&'a [u8]>> {
         let mut rest = self.0;
-        if rest.is_empty() {
-            return None;
-        }
-        if find_either(rest, b'"', b'<').is_some() {
-            return self
-                .iter()
-                .find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
-                .map(|(_, v)| v);
-        }
-        // Nothing is quoted, so each semicolon divides.
         loop {
             let end = find(rest, b';').unwrap_or(rest.len());
-            if let Some(value) = named(trim(&rest[..end]), name.as_bytes()) {
+            let one = &rest[..end];
+            if find_either(one, b'"', b'<').is_some() {
+                // A semicolon in quotes does not divide.
+                return Self(rest)
+                    .iter()
+                    .find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
+                    .map(|(_, v)| v);
+            }
+            if let Some(value) = named(trim(one), name.as_bytes()) {
                 return Some(value);
             }
             rest = rest.get(end + 1..)?;
@@ -209,7 +207,9 @@ impl<'a> Params<'a> {
 /// The value of one parameter, if it has this name.
 fn named<'a>(one: &'a [u8], name: &[u8]) -> Option<Option<&'a [u8]>> {
     let (head, tail) = one.split_at_checked(name.len())?;
-    if !head.eq_ignore_ascii_case(name) {
+    // Most are told apart by their first letter.
+    let same_start = head.first().map(|b| b | 0x20) == name.first().map(|b| b | 0x20);
+    if !same_start || !head.eq_ignore_ascii_case(name) {
         return None;
     }
     match trim(tail) {

@@ -226,17 +226,23 @@ fn version(text: &[u8]) -> Result<(), ParseError> {
 
 fn field(raw: &[u8], start: usize, end: usize) -> Result<Field, ParseError> {
     let line = &raw[start..end];
-    let name_len = line.iter().position(|b| !is_token(*b)).unwrap_or(end);
-    let (name, behind) = line
-        .split_at_checked(name_len)
-        .filter(|(name, _)| !name.is_empty())
-        .ok_or(ParseError::Header)?;
+    let colon = find(line, b':').ok_or(ParseError::Header)?;
+    let mut written = &line[..colon];
     // White space may stand before the colon.
-    let spaces = behind.iter().take_while(|b| is_lws(**b)).count();
-    let colon = name_len + spaces;
-    if line.get(colon) != Some(&b':') {
+    while let [rest @ .., last] = written {
+        if !is_lws(*last) {
+            break;
+        }
+        written = rest;
+    }
+    let name = HeaderName::from_bytes(written);
+    // A name that is known has the right characters.
+    let fits =
+        name != HeaderName::Other || !written.is_empty() && written.iter().all(|b| is_token(*b));
+    if !fits {
         return Err(ParseError::Header);
     }
+    let name_len = written.len();
     let value = trim(&line[colon + 1..]);
     let value_start = if value.is_empty() {
         end
@@ -244,7 +250,7 @@ fn field(raw: &[u8], start: usize, end: usize) -> Result<Field, ParseError> {
         start + (value.as_ptr() as usize - line.as_ptr() as usize)
     };
     Ok(Field {
-        name: HeaderName::from_bytes(name),
+        name,
         start: start as u16,
         name_len: name_len as u16,
         value_start: value_start as u16,

@@ -4,32 +4,40 @@
 //! `memchr`, spends more on choosing its instructions than on searching so little.
 
 /// Where the first `wanted` stands.
+#[inline]
 pub(crate) fn find(text: &[u8], wanted: u8) -> Option<usize> {
-    let (chunks, rest) = text.as_chunks::<8>();
     let pattern = repeated(wanted);
-    for (at, chunk) in chunks.iter().enumerate() {
-        let zeros = zero_bytes(u64::from_le_bytes(*chunk) ^ pattern);
-        if zeros != 0 {
-            return Some(at * 8 + first_of(zeros));
-        }
-    }
-    let at = rest.iter().position(|b| *b == wanted)?;
-    Some(text.len() - rest.len() + at)
+    find_by(text, |eight| zero_bytes(eight ^ pattern), |b| b == wanted)
 }
 
 /// Where the first of two bytes stands.
+#[inline]
 pub(crate) fn find_either(text: &[u8], a: u8, b: u8) -> Option<usize> {
-    let (chunks, rest) = text.as_chunks::<8>();
     let (pattern_a, pattern_b) = (repeated(a), repeated(b));
+    let hits = |eight| zero_bytes(eight ^ pattern_a) | zero_bytes(eight ^ pattern_b);
+    find_by(text, hits, |c| c == a || c == b)
+}
+
+/// Where the first byte stands that `is_hit`; `hits` has the high bit of each such byte set, and
+/// perhaps of some above the lowest.
+#[inline(always)]
+fn find_by(text: &[u8], hits: impl Fn(u64) -> u64, is_hit: impl Fn(u8) -> bool) -> Option<usize> {
+    let Some(last) = text.last_chunk::<8>() else {
+        return text.iter().position(|b| is_hit(*b));
+    };
+    let (chunks, rest) = text.as_chunks::<8>();
     for (at, chunk) in chunks.iter().enumerate() {
-        let chunk = u64::from_le_bytes(*chunk);
-        let zeros = zero_bytes(chunk ^ pattern_a) | zero_bytes(chunk ^ pattern_b);
-        if zeros != 0 {
-            return Some(at * 8 + first_of(zeros));
+        let found = hits(u64::from_le_bytes(*chunk));
+        if found != 0 {
+            return Some(at * 8 + first_of(found));
         }
     }
-    let at = rest.iter().position(|c| *c == a || *c == b)?;
-    Some(text.len() - rest.len() + at)
+    if rest.is_empty() {
+        return None;
+    }
+    // The last eight once more: those seen before are no hits.
+    let found = hits(u64::from_le_bytes(*last));
+    (found != 0).then(|| text.len() - 8 + first_of(found))
 }
 
 const fn repeated(b: u8) -> u64 {

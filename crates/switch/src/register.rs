@@ -137,7 +137,7 @@ impl Switch {
     ) -> Option<(UserId, String, u16)> {
         let to = message.to().ok()?;
         let uri = Uri::parse(to.uri).ok()?;
-        let name = uri.user_unescaped();
+        let name = uri.user_decoded();
         let domain = self.routes.domain();
         let ours = uri.host.eq_ignore_ascii_case(domain.as_bytes())
             || uri.host_ip().is_some()

@@ -38,6 +38,31 @@ fn datagrams_of_all_lengths_go_both_ways() {
 }
 
 #[test]
+fn what_is_longer_than_the_path_takes_goes_in_fragments() {
+    let hosts = match testkit::cable([[10, 97, 0, 1], [10, 97, 0, 2]].map(Into::into)) {
+        Ok(hosts) => hosts,
+        Err(error) if std::env::var_os("CI").is_none() => {
+            eprintln!("skipped: {error:#}");
+            return;
+        }
+        Err(error) => panic!("no hosts of its own: {error:#}"),
+    };
+    let [here, there] = &hosts;
+    let peer = there.enter(|| peer("10.97.0.2:0"));
+    let remote = peer.local_addr().unwrap();
+    here.enter(|| {
+        let node = Node::start(Config::default());
+        node.listen(1, Transport::Udp, "10.97.0.1:0");
+        let mut buffer = vec![0; 65_536];
+        for length in [1_472, 1_473, 4_000, 10] {
+            node.send(Transport::Udp, remote, "", &vec![b'x'; length], 7);
+            let (count, _) = peer.recv_from(&mut buffer).unwrap();
+            assert_eq!(count, length);
+        }
+    });
+}
+
+#[test]
 fn a_burst_is_received_whole_and_in_order() {
     let (node, local) = Node::listening(Config::default(), Transport::Udp);
     let peer = peer("127.0.0.1:0");

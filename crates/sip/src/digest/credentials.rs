@@ -115,7 +115,10 @@ const KNOWN: [&str; 10] = [
 ];
 
 fn known(name: &[u8]) -> Option<usize> {
-    KNOWN
-        .iter()
-        .position(|k| name.eq_ignore_ascii_case(k.as_bytes()))
+    let letter = |text: &[u8]| text.first().map(|b| b | 0x20);
+    KNOWN.iter().position(|k| {
+        k.len() == name.len()
+            && letter(k.as_bytes()) == letter(name)
+            && name.eq_ignore_ascii_case(k.as_bytes())
+    })
 }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::lex::{is_lws, is_token};
-use crate::scan::find;
+use crate::scan::{find, find_either};
 
 /// The most parameters of one challenge or credentials; more is malformed.
 const PARAMS_MAX: usize = 32;
@@ -120,8 +120,7 @@ impl<'a> Items<'a> {
         let mut at = 0;
         loop {
             let rest = inner.get(at..).ok_or(ParamError::Form)?;
-            let special = rest.iter().position(|b| matches!(b, b'"' | b'\\'));
-            at += special.ok_or(ParamError::Form)?;
+            at += find_either(rest, b'"', b'\\').ok_or(ParamError::Form)?;
             if inner[at] == b'"' {
                 break;
             }
