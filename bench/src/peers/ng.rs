@@ -71,7 +71,7 @@ impl NgClient {
     }
 
     /// The same with media encrypted on both sides, by keys of the descriptions. The suites
-    /// differ, lest a server hands the keys through and leaves the packets as they are.
+    /// differ, lest the server hands the keys through and leaves the packets as they are.
     pub(crate) fn encrypted_call(
         &mut self,
         number: usize,
@@ -89,7 +89,15 @@ impl NgClient {
         let to_callee = self.offer(number, &offer, &[("transport-protocol", "RTP/SAVP")])?;
         let tag = message::crypto_tag(&to_callee, keys[1].suite().name());
         let tag = tag.context("the callee's suite is not offered")?;
-        let to_caller = self.answer(number, &session(media_ports.1, tag, &keys[1]))?;
+        let answer = session(media_ports.1, tag, &keys[1]);
+        let to_caller = self.answer(number, &answer)?;
+        // rtpengine does so where both suites are one.
+        let key = |line: &str| line.split("inline:").nth(1).map(str::to_owned);
+        let key = answer.lines().find_map(key).context("no key")?;
+        ensure!(
+            !String::from_utf8_lossy(&to_caller).contains(&key),
+            "the callee's key is handed through: nothing is encrypted anew"
+        );
         Ok((port(&to_caller)?, port(&to_callee)?))
     }
 
