@@ -43,8 +43,10 @@ pub(crate) fn run(effort: &Effort) -> Result<Table> {
         warm_up: effort.warm_up.max(LEARNING),
         ..*effort
     };
-    // Two sockets each, for RTP and RTCP share a port, and a few other files.
-    let calls = effort.kernel_calls.min((usage::files_max() - 100) / 2);
+    // Two sockets each, for RTP and RTCP share a port; other files, and sockets about to be closed.
+    let calls = effort
+        .kernel_calls
+        .min((usage::files_max() - OTHER_FILES) / 2);
     let mut row = row(Point::new(calls, Rate::FlatOut, "xdp"), &full)?;
     if calls < effort.kernel_calls {
         let files = usage::files_max();
@@ -84,11 +86,12 @@ fn row(point: Point, effort: &Effort) -> Result<Row> {
     for run in 0..effort.runs {
         let baseline = measure_straight(point, effort)?;
         straight.push(baseline.us_per_packet);
-        ensure!(
-            baseline.lost == 0 || rate == Rate::FlatOut,
-            "the generator alone loses {} packets: this machine is too busy",
-            baseline.lost
-        );
+        if baseline.lost > 0 {
+            eprintln!(
+                "the generator alone loses {}: the machine is busy",
+                baseline.lost
+            );
+        }
         for &side in effort.sides {
             let (relayed, own_us) = match side {
                 Side::Peer => measure_rtpengine(point, effort)?,
@@ -283,6 +286,7 @@ const PHONES: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 2);
 const CALLEES: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 3);
 const RELAY: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 1);
 const FLAT_OUT_CALLS: usize = 500;
+const OTHER_FILES: usize = 1_000;
 /// A point of user space alone.
 const PLAIN_ONLY: usize = 200;
 /// The engine looks at what the kernel counts four times a second.

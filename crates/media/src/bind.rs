@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Instant;
 
+use os::{LongDatagrams, set_long_datagrams};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::{AddressFamily, Interface};
@@ -59,6 +60,9 @@ pub(crate) fn socket(
     let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
+    }
+    if address.is_ipv4() {
+        set_long_datagrams(&socket, LongDatagrams::Refused)?;
     }
     if receive_buffer_bytes > 0 {
         socket.set_recv_buffer_size(receive_buffer_bytes)?;

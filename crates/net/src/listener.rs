@@ -3,10 +3,11 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
+use os::{LongDatagrams, set_long_datagrams};
 use sip::{ListenerId, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::sys::option::{self, Family, LongDatagrams};
+use crate::sys::option::{self, Family};
 
 /// One socket to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +146,7 @@ pub(crate) fn open_udp(spec: &ListenerSpec) -> Result<(UdpSocket, ListenerStatus
         };
         option::report_icmp(&socket, family)?;
         if family == Family::V4 {
-            option::set_long_datagrams(&socket, LongDatagrams::Refused)?;
+            set_long_datagrams(&socket, LongDatagrams::Refused)?;
         }
         socket.bind(&spec.bind.into())?;
         let receive_buffer_bytes = Some(socket.recv_buffer_size()?);

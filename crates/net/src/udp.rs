@@ -4,14 +4,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
-use os::wait_writable;
+use os::{LongDatagrams, is_too_long, set_long_datagrams, wait_writable};
 use sip::{Flow, ListenerId, Transport};
 
 use crate::counters::{Counters, DropReason};
 use crate::drive::TransmitError;
 use crate::sys::icmp;
 use crate::sys::mmsg::{self, Datagram, RecvBatch};
-use crate::sys::option::{self, LongDatagrams};
 
 /// A UDP listener.
 #[derive(Debug)]
@@ -178,7 +177,7 @@ impl UdpListener {
 
     /// Sends a datagram that is longer than its path takes; whether that was possible. Few are.
     fn send_in_fragments(&self, datagram: &Datagram) -> bool {
-        let set = |long| option::set_long_datagrams(&self.socket, long).is_ok();
+        let set = |long| set_long_datagrams(&self.socket, long).is_ok();
         let sent = set(LongDatagrams::Fragmented)
             && mmsg::send(&self.socket, std::slice::from_ref(datagram)).is_ok();
         // On IPv6 there is nothing to set back, and nothing that helps.
@@ -204,10 +203,6 @@ impl UdpListener {
             remote,
         }
     }
-}
-
-fn is_too_long(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EMSGSIZE)
 }
 
 /// How long a full send buffer is waited for, in ms. What is left then is dropped, counted and

@@ -4,6 +4,8 @@
 
 mod address;
 mod epoll;
+mod fragments;
 
 pub use address::socket_address;
 pub use epoll::{Alarm, EVENTS_MAX, Epoll, Trigger, wait_writable};
+pub use fragments::{LongDatagrams, is_too_long, set_long_datagrams};

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
 
-use os::socket_address;
+use os::{LongDatagrams, is_too_long, set_long_datagrams, socket_address};
 use socket2::{SockAddr, SockRef};
 
 /// Room for [`BATCH`] packets, and what the last receive put there.
@@ -145,8 +145,24 @@ pub(crate) struct ReceivedMut<'a> {
 }
 
 /// Sends `packets`, at most [`BATCH`] of them, to one address without blocking; how many the
-/// kernel took.
+/// kernel took. A socket makes fragments from the first packet on that needs them.
 pub(crate) fn send(socket: &impl AsFd, to: &SockAddr, packets: &[&[u8]]) -> io::Result<usize> {
+    let mut sent = 0;
+    while sent < packets.len() {
+        match send_whole(socket, to, &packets[sent..]) {
+            Ok(count) => sent += count,
+            Err(error) if is_too_long(&error) => {
+                set_long_datagrams(socket, LongDatagrams::Fragmented)?;
+                sent += send_whole(socket, to, &packets[sent..])?;
+            }
+            Err(error) if sent == 0 => return Err(error),
+            Err(_) => break,
+        }
+    }
+    Ok(sent)
+}
+
+fn send_whole(socket: &impl AsFd, to: &SockAddr, packets: &[&[u8]]) -> io::Result<usize> {
     if let [packet] = packets {
         // The usual case at telephone rates, with fewer headers for the kernel to copy.
         return SockRef::from(socket)

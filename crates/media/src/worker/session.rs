@@ -200,15 +200,12 @@ impl Sessions {
                 family,
                 socket,
             } => {
-                if let Some((_, open)) = self.channel(channel) {
-                    let token = Token {
-                        channel,
-                        side,
-                        family,
-                    };
-                    epoll.add(&socket, token.to_u64(), Trigger::Edge)?;
-                    open.open(side, family, socket);
-                }
+                let token = Token {
+                    channel,
+                    side,
+                    family,
+                };
+                self.bind(token, socket, epoll)?;
             }
             Command::Unbind { channel, side } => {
                 if let Some((_, channel)) = self.channel(channel) {
@@ -258,6 +255,15 @@ impl Sessions {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn bind(&mut self, token: Token, socket: UdpSocket, epoll: &Epoll) -> io::Result<()> {
+        let Some((_, channel)) = self.channel(token.channel) else {
+            return Ok(());
+        };
+        epoll.add(&socket, token.to_u64(), Trigger::Edge)?;
+        channel.open(token.side, token.family, socket);
         Ok(())
     }
 

@@ -17,28 +17,6 @@ pub(crate) fn report_icmp(socket: &impl AsFd, family: Family) -> io::Result<()> 
     }
 }
 
-/// Says what becomes of datagrams that are longer than their path takes; IPv4 only, see ip(7).
-///
-/// To a socket that makes fragments the kernel gives each packet an identifier that no other
-/// packet to that destination has, whether it is a fragment or not. That takes a look at a table
-/// that all processors share: a tenth of what the kernel does for a message.
-pub(crate) fn set_long_datagrams(socket: &impl AsFd, long: LongDatagrams) -> io::Result<()> {
-    let value = match long {
-        LongDatagrams::Refused => libc::IP_PMTUDISC_DO,
-        LongDatagrams::Fragmented => libc::IP_PMTUDISC_WANT,
-    };
-    set_int(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, value)
-}
-
-/// What becomes of datagrams that are longer than their path takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LongDatagrams {
-    /// The kernel refuses them with EMSGSIZE.
-    Refused,
-    /// The kernel makes fragments.
-    Fragmented,
-}
-
 /// A socket's address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
