@@ -194,7 +194,8 @@ pub(crate) fn encrypted_session(
 
 /// The same with RTCP on the port of RTP.
 pub(crate) fn multiplexed_session(ip: std::net::Ipv4Addr, port: u16) -> String {
-    session(ip, port) + "a=rtcp-mux\r\n"
+    let apart = format!("a=rtcp:{}\r\n", port + 1);
+    session(ip, port).replace(&apart, "a=rtcp-mux\r\n")
 }
 
 /// A session description of the size phones send: an INVITE with it has about 1,000 bytes.

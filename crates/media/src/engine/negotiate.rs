@@ -246,7 +246,10 @@ impl Engine {
                 }
                 // What the echo answers is not ours to see here.
                 let is_agreed = !terminated || stream.facing[side as usize].shares_port();
-                let shares = rtp.rtcp == RtcpPort::Shared && is_agreed && answers.is_some();
+                let shares = rtp.rtcp == RtcpPort::Shared
+                    && is_agreed
+                    && answers.is_some()
+                    && wish.needs_one_port();
                 sharing.push((index, side, shares));
                 let rtcp = wish.rtcp_terms(formats);
                 for (part, terms) in [(RTP, rtp), (RTCP, rtcp)] {

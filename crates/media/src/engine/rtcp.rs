@@ -2,7 +2,8 @@
 //!
 //! They are bound with those of RTP, for whether a peer shares is known only from its answer, and
 //! closed then: a call takes half as many files. Their numbers stay ours, so that they can be
-//! opened again when a later negotiation wants them.
+//! opened again when a later negotiation wants them. A peer that has named a port for RTCP, in
+//! case it would not be shared, may be one that goes on to use it: for such they stay.
 
 use crate::bind;
 use crate::config::AddressFamily;

@@ -26,6 +26,9 @@ pub(crate) struct Wish {
     pub(crate) name: Box<str>,
     pub(crate) proto: Box<str>,
     rtcp_port: RtcpPort,
+    /// Whether its author names a port of its own for RTCP, which it may send from whatever was
+    /// agreed on.
+    names_rtcp: bool,
     xr: Xr,
     /// Names of payload types as far as they are known.
     codecs: Vec<(u8, String)>,
@@ -48,6 +51,7 @@ impl Wish {
         };
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into();
         let kind = kind_of(media);
+        let rtp_port = media.rtp_address().ok().map(|address| address.port());
         let direction = media.direction();
         let codecs = media.codecs().map(|codec| {
             let name = String::from_utf8_lossy(codec.name).into_owned();
@@ -67,6 +71,9 @@ impl Wish {
                 true => RtcpPort::Shared,
                 false => RtcpPort::Own,
             },
+            names_rtcp: media
+                .rtcp_attribute()
+                .is_some_and(|(port, _)| port != DISCARD_PORT && Some(port) != rtp_port),
             xr: xr(media.attribute(XR).or(session_xr)),
             codecs: codecs.take(MAX_CODECS).collect(),
         }
@@ -98,6 +105,11 @@ impl Wish {
     /// Whether its author takes RTCP by the port of RTP.
     pub(crate) fn shares_port(&self) -> bool {
         self.rtcp_port == RtcpPort::Shared
+    }
+
+    /// Whether nothing but RTP's own port will see RTCP of its author, if sharing is agreed on.
+    pub(crate) fn needs_one_port(&self) -> bool {
+        self.shares_port() && !self.names_rtcp
     }
 
     /// The terms of the RTP or UDPTL channel.
@@ -172,5 +184,7 @@ fn xr(attribute: Option<&[u8]>) -> Xr {
 
 /// The attribute that asks for extended reports.
 const XR: &str = "rtcp-xr";
+/// What stands where there is no port (RFC 8839 §4.3.2).
+const DISCARD_PORT: u16 = 9;
 /// Codec names kept of one medium; those beyond are reported by number.
 const MAX_CODECS: usize = 32;

@@ -94,7 +94,11 @@ fn rtcp_multiplexed_with_rtp_stays_on_its_port() {
 fn a_shared_port_leaves_that_of_rtcp_closed_until_it_is_wanted() {
     let mut engine = Engine::new(config(), || {}).expect("an engine");
     let (mut a, mut b) = (Peer::new("127.0.0.1"), Peer::new("127.0.0.1"));
-    let shared = |peer: &Peer| peer.sdp() + "a=rtcp-mux\r\n";
+    let shared = |peer: &Peer| {
+        let rtcp = peer.rtcp.local_addr().expect("a bound socket").port();
+        let apart = format!("a=rtcp:{rtcp}\r\n");
+        peer.sdp().replace(&apart, "a=rtcp-mux\r\n")
+    };
     let mut negotiate = |a: &str, b: &str| {
         let offer = engine.offer(SESSION, from(Side::A, a), AddressFamily::V4);
         let answer = engine.answer(SESSION, from(Side::B, b));
