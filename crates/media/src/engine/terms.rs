@@ -184,7 +184,7 @@ fn xr(attribute: Option<&[u8]>) -> Xr {
 
 /// The attribute that asks for extended reports.
 const XR: &str = "rtcp-xr";
-/// What stands where there is no port (RFC 8839 §4.3.2).
+/// What stands where there is no port yet: discard (RFC 863).
 const DISCARD_PORT: u16 = 9;
 /// Codec names kept of one medium; those beyond are reported by number.
 const MAX_CODECS: usize = 32;

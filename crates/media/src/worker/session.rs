@@ -207,20 +207,14 @@ impl Sessions {
                 };
                 self.bind(token, socket, epoll)?;
             }
-            Command::Unbind { channel, side } => {
-                if let Some((_, channel)) = self.channel(channel) {
-                    channel.close(side);
-                }
-            }
+            Command::Unbind { channel, side } => self.change(channel, |c| c.close(side)),
             Command::Negotiate {
                 channel,
                 side,
                 terms,
             } => {
                 let learn_until_us = now_us + self.learn_window_us;
-                if let Some((_, channel)) = self.channel(channel) {
-                    channel.negotiate(side, terms, learn_until_us);
-                }
+                self.change(channel, |c| c.negotiate(side, terms, learn_until_us));
             }
             Command::Stage {
                 medium,
@@ -256,6 +250,12 @@ impl Sessions {
             }
         }
         Ok(())
+    }
+
+    fn change(&mut self, id: ChannelId, change: impl FnOnce(&mut Channel)) {
+        if let Some((_, channel)) = self.channel(id) {
+            change(channel);
+        }
     }
 
     fn bind(&mut self, token: Token, socket: UdpSocket, epoll: &Epoll) -> io::Result<()> {

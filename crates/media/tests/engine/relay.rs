@@ -118,8 +118,8 @@ fn a_shared_port_leaves_that_of_rtcp_closed_until_it_is_wanted() {
     assert_eq!(a.hear(), ("b".into(), towards_b));
     a.rtp.send_to(&RTCP, towards_b).expect("sending");
     assert_eq!(receive(&b.rtp), (RTCP.to_vec(), towards_a));
-    // B wants it apart from now on.
-    let (_, answer) = negotiate(&shared(&a), &b.sdp());
+    // From now on they want it apart.
+    let (_, answer) = negotiate(&a.sdp(), &b.sdp());
     assert_eq!(rtp_address(&answer), towards_b);
     a.rtcp
         .send_to(&RTCP, one_above(towards_b))

@@ -364,7 +364,7 @@ fn a_binding_that_ends_before_it_is_saved_leaves_nothing_behind() {
     let mut registrar = Registrar::new(Policy::default(), 3, &[9; 32]);
     registrar.restore(rig.now, &record).unwrap();
     assert_eq!(
-        text(&registrar.view(rig.lookup()[0].binding).unwrap().uri),
+        text(registrar.view(rig.lookup()[0].binding).unwrap().uri),
         "sip:b@h"
     );
 }
