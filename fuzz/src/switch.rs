@@ -308,6 +308,7 @@ fn gateway(carrier: CarrierId) -> Gateway {
             username: "us".into(),
             password: "secret".into(),
         }),
+        registration: None,
         inbound: true,
         enabled: true,
         limits: LimitSpec::default(),

@@ -80,6 +80,9 @@ pub struct Gateway {
     /// How we answer its 401 and 407; `None` lets them fail.
     #[serde(default)]
     pub auth: Option<OutboundAuth>,
+    /// How we register there; `None` if we do not.
+    #[serde(default)]
+    pub registration: Option<GatewayRegistration>,
     /// Whether calls from its address to our numbers are accepted.
     #[serde(default = "crate::validate::enabled")]
     pub inbound: bool,
@@ -114,7 +117,48 @@ impl Validate for Gateway {
         if let Some(auth) = &self.auth {
             checks.nested("auth", auth);
         }
+        if let Some(registration) = &self.registration {
+            checks.nested("registration", registration);
+            checks.require(
+                registration.user.is_some() || self.auth.is_some(),
+                "registration.user",
+                "a user is needed where auth names none",
+            );
+        }
         checks.nested("limits", &self.limits);
+        checks.done()
+    }
+}
+
+/// Our registration at a gateway (RFC 3261 §10.2), for carriers that send calls to whoever has
+/// registered, and take calls from nobody else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GatewayRegistration {
+    /// The user of the address of record, and of our Contact; `None` for the user name of `auth`.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The domain of the address of record; `None` for the host of the gateway.
+    #[serde(default)]
+    pub domain: Option<String>,
+    /// How long a registration is asked to last, in seconds.
+    #[serde(default = "hour")]
+    pub expiry_s: u32,
+}
+
+impl Validate for GatewayRegistration {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut checks = Checks::default();
+        if let Some(user) = &self.user {
+            checks.require(
+                (1..=128).contains(&user.len()) && !user.contains(char::is_control),
+                "user",
+                "1 to 128 bytes are accepted, without control characters",
+            );
+        }
+        if let Some(domain) = &self.domain {
+            checks.host("domain", domain);
+        }
+        checks.range("expiry_s", self.expiry_s.into(), 60..=86_400);
         checks.done()
     }
 }
@@ -170,6 +214,10 @@ pub enum TransportSpec {
     Ws,
     /// WebSocket over TLS.
     Wss,
+}
+
+fn hour() -> u32 {
+    3_600
 }
 
 fn one() -> u16 {

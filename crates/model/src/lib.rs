@@ -22,7 +22,7 @@ mod validate;
 
 pub use account::{Account, LimitSpec};
 pub use audit::AuditEntry;
-pub use carrier::{Carrier, Gateway, OutboundAuth, TransportSpec};
+pub use carrier::{Carrier, Gateway, GatewayRegistration, OutboundAuth, TransportSpec};
 pub use cdr::{Cdr, CdrLegMedia, CdrOutcome, EndedBy};
 pub use customer::{Customer, CustomerAuth};
 pub use id::{
@@ -30,8 +30,8 @@ pub use id::{
     NumberId, RouteId, TokenId, UserId,
 };
 pub use live::{
-    CallState, CallView, GatewayHealth, LegView, MediaServerHealth, MediaServerState,
-    RegistrationView,
+    CallState, CallView, GatewayHealth, GatewayRegistrationState, GatewayRegistrationView, LegView,
+    MediaServerHealth, MediaServerState, RegistrationView,
 };
 pub use media_server::MediaServer;
 pub use number::{Number, NumberTarget};

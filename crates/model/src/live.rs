@@ -93,6 +93,47 @@ pub struct GatewayHealth {
     pub last_failure: String,
     /// Calls in progress through it.
     pub channels: u32,
+    /// How our registration there is; `None` if we do not register.
+    pub registration: Option<GatewayRegistrationView>,
+}
+
+/// How our registration at a gateway is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GatewayRegistrationView {
+    /// Whether the carrier knows where we are, as far as we know.
+    pub state: GatewayRegistrationState,
+    /// The address of record, `sip:user@domain`.
+    pub aor: String,
+    /// Until when it is registered; microseconds since the Unix epoch.
+    pub expires_us: Option<u64>,
+    /// When the next REGISTER goes out; microseconds since the Unix epoch.
+    pub next_us: Option<u64>,
+    /// The last failure in words, empty if none or if it was overcome.
+    pub last_failure: String,
+}
+
+/// Whether we are registered at a gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum GatewayRegistrationState {
+    /// We are.
+    Registered,
+    /// We have not been answered yet.
+    Trying,
+    /// We are not, and try again.
+    Failed,
+}
+
+impl GatewayRegistrationState {
+    /// Its name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Trying => "trying",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// How a media server is, as this node sees it.

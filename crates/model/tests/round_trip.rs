@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use model::{
     Account, AccountId, AfterUpload, ApiToken, BucketAddressing, CallId, Carrier, CarrierId, Cdr,
     CdrLegMedia, CdrOutcome, Customer, CustomerAuth, CustomerId, Device, DeviceId, DigestOffer,
-    DigestSecret, EndedBy, Forking, Gateway, GatewayId, IdError, KeepAlive, LimitSpec, MediaMode,
+    DigestSecret, EndedBy, Forking, Gateway, GatewayId, GatewayRegistration, IdError, KeepAlive, LimitSpec, MediaMode,
     Number, NumberId, NumberTarget, OutboundAuth, Overflow, RecordingFormat, RecordingStore,
     Rewrite, Role, Route, RouteId, Settings, TokenId, TransportSpec, User, UserId,
 };
@@ -169,6 +169,11 @@ proptest! {
             ping_interval_s,
             no_answer_timeout_ms,
             auth: port.map(|_| OutboundAuth { username, password }),
+            registration: port.map(|_| GatewayRegistration {
+                user: None,
+                domain: Some("example.com".into()),
+                expiry_s: 300,
+            }),
             inbound: false,
             enabled: true,
             limits,

@@ -439,15 +439,20 @@ fn log(event: &Event, switch: &Switch) {
             tracing::debug!(aor = %told.aor, transport = told.transport.param_name(), "{change}");
         }
         Event::Gateway { id, up, reason } => {
-            let gateways = &switch.snapshot().gateways;
-            let name = gateways
-                .iter()
-                .find(|g| g.id == *id)
-                .map_or("", |g| g.name.as_str());
+            let name = switch.gateway_name(*id);
             if *up {
                 tracing::info!(gateway = %id, name, "gateway up");
             } else {
                 tracing::warn!(gateway = %id, name, %reason, "gateway down");
+            }
+        }
+        Event::GatewayRegistration { id, failure } => {
+            let name = switch.gateway_name(*id);
+            match failure {
+                None => tracing::info!(gateway = %id, name, "registered at the gateway"),
+                Some(why) => {
+                    tracing::warn!(gateway = %id, name, %why, "not registered at the gateway");
+                }
             }
         }
         Event::Banned {
@@ -474,6 +479,8 @@ fn name_of(event: &Event) -> &'static str {
         },
         Event::Gateway { up: true, .. } => "gateway.up",
         Event::Gateway { up: false, .. } => "gateway.down",
+        Event::GatewayRegistration { failure: None, .. } => "gateway.registered",
+        Event::GatewayRegistration { .. } => "gateway.unregistered",
         Event::Banned { .. } => "ban.added",
     }
 }
@@ -502,6 +509,12 @@ fn describe(event: &Event) -> (&'static str, serde_json::Value) {
             ("registrations", data)
         }
         Event::Gateway { id, reason, .. } => ("gateways", json!({ "id": id, "reason": reason })),
+        Event::GatewayRegistration { id, failure } => {
+            let reason = failure
+                .as_ref()
+                .map_or_else(String::new, ToString::to_string);
+            ("gateways", json!({ "id": id, "reason": reason }))
+        }
         Event::Banned {
             address,
             reason,

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use clock::Time;
 use limits::{EntityId, EntityKind, LimitKind};
 use media::DropReason as MediaDrop;
-use model::{MediaServerHealth, MediaServerState};
+use model::{GatewayRegistrationState, MediaServerHealth, MediaServerState};
 use net::{DropReason, Net};
 use sip::Transport;
 use switch::{BUCKETS_MS, Histogram, METHODS, Switch};
@@ -207,6 +207,15 @@ fn calls(out: &mut Page, now: Time, switch: &Switch) {
         let id = health.gateway.to_string();
         if let Some(up) = health.up {
             out.line(name, &[("gateway", &id)], u8::from(up));
+        }
+    }
+    let name = "tandem_gateway_registered";
+    out.head(name, "gauge", "Whether we are registered at the gateway");
+    for health in switch.gateway_health(now) {
+        let id = health.gateway.to_string();
+        if let Some(registration) = health.registration {
+            let registered = registration.state == GatewayRegistrationState::Registered;
+            out.line(name, &[("gateway", &id)], u8::from(registered));
         }
     }
 }

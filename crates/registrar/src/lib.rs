@@ -1,5 +1,6 @@
 //! Bindings, their order and expiry, and who pings whom: the registrar of RFC 3261 §10.3 with
-//! Path (RFC 3327), outbound (RFC 5626) and GRUU (RFC 5627).
+//! Path (RFC 3327), outbound (RFC 5626) and GRUU (RFC 5627); and our own registrations at
+//! carriers ([`Upstream`]).
 //!
 //! [`Registrar`] is a machine without sockets, clock or store. Its owner checks who sends a
 //! REGISTER, turns it into a [`Request`], and answers with what comes back. Then it drains
@@ -30,6 +31,7 @@ mod record;
 mod registrar;
 mod request;
 mod table;
+mod upstream;
 mod view;
 
 pub use contact::Contact;
@@ -42,6 +44,7 @@ pub use reach::Reach;
 pub use record::{Record, RecordError, Restored, State};
 pub use registrar::{FlowTimer, Gruus, Listed, Registered, Registrar, answers_ping};
 pub use request::{Contacts, Hops, NewContact, Replies, Request, Supported};
+pub use upstream::{Dice, Upstream, UpstreamFailure, UpstreamId, UpstreamOutput, UpstreamStep};
 pub use view::{BindingView, Filter, Standing};
 
 pub use binding::BindingId;

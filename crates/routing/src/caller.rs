@@ -15,8 +15,9 @@ pub struct Source {
     pub address: SocketAddr,
     /// Whom its digest proved it to be, if it had a valid one.
     pub identity: Option<Identity>,
-    /// The gateway whose host name resolves to that address, if the platform has looked it up.
-    /// Gateways given by IP address are found by the table itself.
+    /// The gateway whose host name resolves to that address, if the platform has looked it up, or
+    /// whose registration of ours the request was sent to. Other gateways given by IP address are
+    /// found by the table itself.
     pub gateway: Option<GatewayId>,
 }
 

@@ -178,7 +178,8 @@ impl Table {
         self.customer_at(source.ip()).is_some() || self.gateway_at(source, None).is_some()
     }
 
-    /// The gateway at an address; `resolved` is one that is known to be there by its name.
+    /// The gateway at an address; `resolved` is one that is known to be there by its name, or
+    /// by a registration of ours.
     pub(crate) fn gateway_at(
         &self,
         address: SocketAddr,
@@ -188,7 +189,7 @@ impl Table {
         let by_address = self.gateway_addresses.get(&ip).into_iter().flatten();
         let by_name = resolved.and_then(|id| self.gateway(id));
         let by_name = by_name.filter(|gateway| gateway.enabled && gateway.inbound);
-        let mut all = by_address.chain(by_name);
+        let mut all = by_name.into_iter().chain(by_address);
         let same_port = |g: &&Arc<Gateway>| g.port.unwrap_or(SIP_PORT) == address.port();
         match all.clone().find(same_port) {
             Some(gateway) => Some((gateway, GatewayMatch::AddressAndPort)),

@@ -212,6 +212,7 @@ fn gateways(dice: &mut Dice) -> Vec<Arc<Gateway>> {
             username: "tandem".into(),
             password: PASSWORD.into(),
         }),
+        registration: None,
         inbound: true,
         enabled: true,
         limits: limits(dice, 2),

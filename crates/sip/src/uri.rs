@@ -250,6 +250,22 @@ pub fn parse_ip(host: &[u8]) -> Option<IpAddr> {
     }
 }
 
+/// A user part with what may not stand in one escaped (RFC 3261 §25.1).
+#[must_use]
+pub fn escape_user(user: &str) -> String {
+    use core::fmt::Write as _;
+    let mut out = String::with_capacity(user.len());
+    for byte in user.bytes() {
+        let plain = byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
+        if plain {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
 /// `%` escapes resolved; broken ones are kept.
 #[must_use]
 pub fn unescape(s: &[u8]) -> Vec<u8> {
@@ -443,5 +459,11 @@ mod tests {
         let long = format!("sip:a@b{}", ";x=1".repeat(COMPARED_PARAMS_MAX + 1));
         assert!(uri(&long).is_equivalent(&uri(&long)));
         assert!(!uri(&long).is_equivalent(&uri("sip:a@b")));
+    }
+
+    #[test]
+    fn a_user_part_cannot_break_out_of_its_uri() {
+        assert_eq!(escape_user("alice"), "alice");
+        assert_eq!(escape_user("+44 20>;x@y\r\n"), "+44%2020%3E;x%40y%0D%0A");
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use call::{Call, Ctx, Fact, Hop, Input, Output as CallOutput, RequestId, Respond, Uac};
 use clock::{Time, TimerKey};
+use registrar::UpstreamFailure;
 use sip::transaction::{ClientId, ServerId};
 use sip::{Flow, Message, Method, Transmit};
 use smallvec::SmallVec;
@@ -410,6 +411,10 @@ impl Switch {
                 let (gateway, sent) = (*gateway, *sent);
                 self.gateway_answered(now, gateway, sent, message.status());
             }
+            Some(Owner::Upstream { id }) if is_final => {
+                let id = *id;
+                self.upstream_answered(now, id, &message);
+            }
             Some(Owner::Message { server }) if is_final => {
                 let server = *server;
                 self.message_answered(now, server, message.status());
@@ -432,6 +437,7 @@ impl Switch {
             Some(Owner::GatewayPing { gateway, .. }) => {
                 self.gateway_silent(now, gateway);
             }
+            Some(Owner::Upstream { id }) => self.upstream_next(now, id, UpstreamFailure::Silent),
             Some(Owner::Message { server }) => self.message_answered(now, server, 408),
             None => {}
         }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use call::{Input, RefusedDial, RequestId, Side, Uac, Why};
 use clock::Time;
 use model::GatewayId;
-use registrar::PingId;
+use registrar::{PingId, UpstreamId};
 use routing::Failure;
 use sip::{Destination, ListenerId, Replaces, Target, Targets, Transport, Uri};
 
@@ -36,6 +36,8 @@ pub(crate) enum Question {
     BindingPing { ping: PingId, bytes: Bytes },
     /// An OPTIONS to a gateway.
     GatewayPing { gateway: GatewayId, bytes: Bytes },
+    /// Our REGISTER at a carrier.
+    Upstream { id: UpstreamId },
     /// Which addresses a gateway's calls may come from.
     GatewayAddress { gateway: GatewayId },
 }
@@ -268,6 +270,7 @@ impl Switch {
                 self.send_request(now, to, &bytes, Owner::GatewayPing { gateway, sent: now });
             }
             (Question::GatewayPing { gateway, .. }, None) => self.gateway_silent(now, gateway),
+            (Question::Upstream { id }, _) => self.upstream_found(now, id, found),
         }
     }
 

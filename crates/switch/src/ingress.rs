@@ -203,6 +203,10 @@ impl Switch {
                 quiet = false;
                 self.handle_registrar(now, output);
             }
+            while let Some(output) = self.upstream.poll_output() {
+                quiet = false;
+                self.handle_upstream(now, output);
+            }
             while let Some(event) = self.health.poll_output(now) {
                 quiet = false;
                 self.handle_health(now, event);

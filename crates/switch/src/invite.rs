@@ -3,7 +3,7 @@
 use call::{Call, CallFacts, Ctx, Reach, Trust};
 use clock::Time;
 use limits::EntityId;
-use model::CallId;
+use model::{CallId, GatewayId};
 use routing::{Caller, Decision, Domain, Identity, Request, Service, Source, Step, Target};
 use sip::digest::Side;
 use sip::transaction::ServerId;
@@ -48,7 +48,7 @@ impl Switch {
             self.refuse(now, server, flow, &message, 400, "Missing Contact");
             return;
         }
-        let Some(texts) = Texts::of(&message) else {
+        let Some(mut texts) = Texts::of(&message) else {
             self.refuse(now, server, flow, &message, 400, "Malformed URI");
             return;
         };
@@ -61,8 +61,14 @@ impl Switch {
             self.refuse(now, server, flow, &message, 400, "Malformed Replaces");
             return;
         }
+        let line = self.registered_line(flow, &message, &mut texts);
         let mut steps: Vec<Step> = Vec::new();
-        let decision = self.decide(now, flow, identity, &texts, &mut steps);
+        let from = Origin {
+            flow,
+            identity,
+            line,
+        };
+        let decision = self.decide(now, from, &texts, &mut steps);
         let invitation = Invitation {
             server,
             flow,
@@ -201,17 +207,17 @@ impl Switch {
     pub(crate) fn decide(
         &mut self,
         now: Time,
-        flow: Flow,
-        identity: Option<Identity>,
+        from: Origin,
         texts: &Texts,
         steps: &mut Vec<Step>,
     ) -> Decision {
         let random = (u64::from(self.random.bits()) << 32) | u64::from(self.random.bits());
+        let address = from.flow.remote;
         let request = Request {
             source: Source {
-                address: flow.remote,
-                identity,
-                gateway: self.gateway_by_name(flow.remote.ip()),
+                address,
+                identity: from.identity,
+                gateway: from.line.or_else(|| self.gateway_by_name(address.ip())),
             },
             called: &texts.called,
             caller: &texts.caller,
@@ -246,13 +252,17 @@ impl Switch {
             Caller::Customer(customer) => Some(Identity::Customer(customer.id)),
             Caller::Carrier { .. } | Caller::Unknown => None,
         };
-        let flow = entry.facts.source;
+        let from = Origin {
+            flow: entry.facts.source,
+            identity,
+            line: None,
+        };
         let texts = Texts {
             called: called.to_owned(),
             caller: caller.to_owned(),
             caller_host: String::new(),
         };
-        let decision = self.decide(now, flow, identity, &texts, &mut Vec::new());
+        let decision = self.decide(now, from, &texts, &mut Vec::new());
         match decision.target {
             Target::Challenge | Target::Refuse(_) | Target::Service(_) => None,
             _ => Some(decision),
@@ -323,6 +333,15 @@ impl Invitation {
         facts.is_private = source.private;
         facts
     }
+}
+
+/// Where a request comes from, as far as it is known before routing.
+pub(crate) struct Origin {
+    pub(crate) flow: Flow,
+    /// Whom its digest proved it to be.
+    pub(crate) identity: Option<Identity>,
+    /// The gateway whose registration of ours it was sent to.
+    pub(crate) line: Option<GatewayId>,
 }
 
 /// The texts of a request that routing looks at.

@@ -28,6 +28,7 @@ mod refuse;
 mod register;
 mod stop;
 mod switch;
+mod upstream;
 mod views;
 
 pub use call::MediaAsk;

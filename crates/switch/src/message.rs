@@ -9,7 +9,7 @@ use sip::transaction::ServerId;
 use sip::{Destination, Flow, HeaderName, Message, Writer};
 
 use crate::Switch;
-use crate::invite::Texts;
+use crate::invite::{Origin, Texts};
 use crate::owner::Owner;
 
 impl Switch {
@@ -31,11 +31,17 @@ impl Switch {
             self.refuse(now, server, flow, message, 483, "");
             return;
         }
-        let Some(texts) = Texts::of(message) else {
+        let Some(mut texts) = Texts::of(message) else {
             self.refuse(now, server, flow, message, 400, "Malformed URI");
             return;
         };
-        let decision = self.decide(now, flow, identity, &texts, &mut Vec::new());
+        let line = self.registered_line(flow, message, &mut texts);
+        let from = Origin {
+            flow,
+            identity,
+            line,
+        };
+        let decision = self.decide(now, from, &texts, &mut Vec::new());
         let user = match decision.target {
             Target::User(user) => user,
             Target::Challenge => {

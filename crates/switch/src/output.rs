@@ -6,6 +6,7 @@ use bytes::Bytes;
 use call::{MediaAsk, MediaEnds, MediaOp, Side};
 use clock::Time;
 use model::{AccountId, CallId, CarrierId, Cdr, CustomerId, GatewayId, MediaServerId, UserId};
+use registrar::UpstreamFailure;
 use sip::{Flow, Transmit, Transport};
 
 use crate::media_servers::Place;
@@ -153,6 +154,13 @@ pub enum Event {
         up: bool,
         /// Why.
         reason: String,
+    },
+    /// We registered at a gateway, or could not.
+    GatewayRegistration {
+        /// Which.
+        id: GatewayId,
+        /// Why we could not.
+        failure: Option<UpstreamFailure>,
     },
     /// A source was banned.
     Banned {

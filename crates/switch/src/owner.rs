@@ -3,7 +3,7 @@
 use call::RequestId;
 use clock::Time;
 use model::GatewayId;
-use registrar::PingId;
+use registrar::{PingId, UpstreamId};
 use sip::transaction::ServerId;
 
 use crate::output::CallKey;
@@ -17,6 +17,8 @@ pub(crate) enum Owner {
     BindingPing { ping: PingId, sent: Time },
     /// The OPTIONS to a gateway.
     GatewayPing { gateway: GatewayId, sent: Time },
+    /// Our REGISTER at a carrier.
+    Upstream { id: UpstreamId },
     /// A MESSAGE outside of dialogs, and the request it came with.
     Message { server: ServerId },
 }

@@ -8,6 +8,7 @@ use clock::Time;
 use model::{Carrier, Forking, Gateway, TransportSpec, User};
 use registrar::Reach;
 use routing::{Caller, Target};
+use sip::uri::escape_user;
 use sip::{Destination, HeaderName, Message};
 
 use crate::Switch;
@@ -316,31 +317,5 @@ fn bracketed(host: &str) -> String {
         format!("[{host}]")
     } else {
         host.to_owned()
-    }
-}
-
-/// A user part with what may not stand in one escaped (RFC 3261 §25.1).
-pub(crate) fn escape_user(user: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(user.len());
-    for byte in user.bytes() {
-        let plain = byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
-        if plain {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_user_part_cannot_break_out_of_its_uri() {
-        assert_eq!(escape_user("alice"), "alice");
-        assert_eq!(escape_user("+44 20>;x@y\r\n"), "+44%2020%3E;x%40y%0D%0A");
     }
 }

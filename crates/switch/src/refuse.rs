@@ -10,7 +10,6 @@ use sip::{Flow, HeaderName, Message, Uri, Writer};
 use crate::Switch;
 use crate::dial::limit_text;
 use crate::invite::Invitation;
-use crate::plan;
 
 /// Option tags we understand in Require (RFC 3261 §8.2.2.3).
 const UNDERSTOOD: [&str; 5] = ["100rel", "timer", "replaces", "path", "outbound"];
@@ -87,7 +86,7 @@ impl Switch {
             w.header("Reason", cause.header().as_bytes());
             match &peer {
                 Some(peer) => {
-                    let user = plan::escape_user(&texts.called);
+                    let user = sip::uri::escape_user(&texts.called);
                     w.header_fmt("Contact", format_args!("<sip:{user}@{peer};{OVERFLOWED}>"));
                 }
                 None => {

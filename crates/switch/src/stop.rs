@@ -7,7 +7,8 @@ use crate::Switch;
 
 impl Switch {
     /// From now on new calls get 503, and each call in progress ends on both sides: by BYE if it
-    /// was answered, else by 503 and CANCEL. [`Switch::has_parted`] says when all is said.
+    /// was answered, else by 503 and CANCEL. [`Switch::has_parted`] says when all is said. Carriers
+    /// are told that we can no longer be called; nobody waits for their answers.
     pub fn stop_all(&mut self, now: Time) {
         self.stopping = true;
         self.accepting = false;
@@ -16,6 +17,7 @@ impl Switch {
         for key in keys {
             self.feed(now, key, Input::End(Cause::Stopping));
         }
+        self.upstream.leave_all(now);
         self.pump(now);
     }
 

@@ -12,7 +12,7 @@ use clock::{Time, Wheel};
 use hashbrown::HashMap;
 use limits::Limits;
 use model::{DigestOffer, GatewayId, Settings, Snapshot};
-use registrar::{Policy, Registrar};
+use registrar::{Policy, Registrar, Upstream};
 use routing::{Health, Step, Table, Trace as _};
 use sip::digest::{Algorithm, Authenticator, AuthenticatorConfig};
 use sip::transaction::{ClientId, Listener as SentBy, ServerId, TransactionConfig, Transactions};
@@ -25,6 +25,7 @@ use crate::dial::Question;
 use crate::listeners::{Listener, Listeners};
 use crate::output::{CallKey, Output};
 use crate::owner::Owner;
+use crate::upstream::UpstreamTargets;
 
 /// What a switch is made of.
 #[derive(Clone, Debug)]
@@ -50,6 +51,9 @@ pub struct Switch {
     pub(crate) limits: Limits,
     pub(crate) transactions: Transactions,
     pub(crate) registrar: Registrar,
+    /// Our own registrations, and where their requests go.
+    pub(crate) upstream: Upstream,
+    pub(crate) upstream_targets: UpstreamTargets,
     pub(crate) authenticator: Authenticator,
     pub(crate) defence: Defence,
     pub(crate) counters: Counters,
@@ -105,6 +109,8 @@ impl Switch {
             limits: Limits::new(),
             transactions: Transactions::new(transactions),
             registrar: Registrar::new(Policy::default(), 0, &config.cluster_key),
+            upstream: Upstream::default(),
+            upstream_targets: UpstreamTargets::default(),
             authenticator: authenticator(&snapshot.settings, config.cluster_key, seed),
             defence: Defence::new(seed),
             counters: Counters::default(),
@@ -144,6 +150,7 @@ impl Switch {
         self.limits.configure_all(routing::limits_of(&snapshot));
         self.health
             .configure(now, snapshot.gateways.iter().map(|g| &**g));
+        self.upstream.configure(now, snapshot.gateways.iter());
         self.registrar.set_policy(Policy::from(&snapshot.settings));
         if !same_realm {
             self.authenticator = authenticator(&snapshot.settings, self.cluster_key, self.seed);
@@ -273,6 +280,7 @@ impl Switch {
     pub fn handle_timeout(&mut self, now: Time) {
         self.transactions.handle_timeout(now);
         self.registrar.handle_timeout(now);
+        self.upstream.handle_timeout(now);
         self.ring_alarms(now);
         self.look_up_gateways(now);
         self.pump(now);
@@ -285,6 +293,7 @@ impl Switch {
         [
             self.transactions.poll_timeout(),
             self.registrar.poll_timeout(),
+            self.upstream.poll_timeout(),
             self.alarms.next_timeout(),
             self.health.poll_timeout(),
             lookup,

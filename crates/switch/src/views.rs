@@ -146,6 +146,14 @@ impl Switch {
         removed
     }
 
+    /// What people call a gateway; empty for one that is gone.
+    #[must_use]
+    pub fn gateway_name(&self, id: model::GatewayId) -> &str {
+        let gateways = &self.snapshot.gateways;
+        let found = gateways.iter().find(|g| g.id == id);
+        found.map_or("", |g| g.name.as_str())
+    }
+
     /// How every gateway is.
     #[must_use]
     pub fn gateway_health(&self, now: Time) -> Vec<GatewayHealth> {
@@ -165,6 +173,7 @@ impl Switch {
                         .and_then(|s| s.last_failure)
                         .map_or_else(String::new, |f| f.to_string()),
                     channels: self.limits.usage(now, entity).map_or(0, |u| u.channels),
+                    registration: self.upstream.view(now, g.id),
                 }
             })
             .collect()

@@ -34,7 +34,9 @@ pub(crate) fn run(global: &Global, command: GatewayCommand) -> Result<(), Failur
                 ("UP", "up"),
                 ("RTT", "rtt_us"),
                 ("CHANNELS", "channels"),
+                ("REGISTRATION", "registration.state"),
                 ("LAST FAILURE", "last_failure"),
+                ("REGISTRATION FAILURE", "registration.last_failure"),
             ];
             output::list(global, &items, &columns)
         }
@@ -79,6 +81,22 @@ pub(crate) struct GatewayFields {
     #[arg(long)]
     #[serde(skip)]
     password: Option<String>,
+    /// Whether we register there; true is implied by the other --register flags
+    #[arg(long)]
+    #[serde(skip)]
+    register: Option<bool>,
+    /// The user we register as, if it is not the digest user name
+    #[arg(long, value_name = "USER")]
+    #[serde(skip)]
+    register_user: Option<String>,
+    /// The domain we register in, if it is not the host
+    #[arg(long, value_name = "DOMAIN")]
+    #[serde(skip)]
+    register_domain: Option<String>,
+    /// How long a registration is asked to last; 3600 by default
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip)]
+    register_expiry_s: Option<u32>,
     /// Whether calls from it are accepted
     #[arg(long)]
     inbound: Option<bool>,
@@ -100,6 +118,22 @@ impl Fields for GatewayFields {
         let given: Map<String, Value> = given.collect();
         if !given.is_empty() {
             body.insert("auth".into(), Value::Object(given));
+        }
+        if self.register == Some(false) {
+            body.insert("registration".into(), Value::Null);
+            return;
+        }
+        let mut registration = Map::new();
+        let mut put = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                registration.insert(name.to_owned(), value);
+            }
+        };
+        put("user", self.register_user.as_ref().map(|v| json!(v)));
+        put("domain", self.register_domain.as_ref().map(|v| json!(v)));
+        put("expiry_s", self.register_expiry_s.map(|v| json!(v)));
+        if self.register == Some(true) || !registration.is_empty() {
+            body.insert("registration".into(), Value::Object(registration));
         }
     }
 }

@@ -488,6 +488,7 @@ fn gateway() -> Gateway {
         ping_interval_s: 0,
         no_answer_timeout_ms: 0,
         auth: None,
+        registration: None,
         inbound: true,
         enabled: true,
         limits: LimitSpec::default(),

@@ -16,6 +16,7 @@ fn gateway(id: u128, priority: u16, weight: u16) -> Arc<Gateway> {
         ping_interval_s: 0,
         no_answer_timeout_ms: 0,
         auth: None,
+        registration: None,
         inbound: false,
         enabled: true,
         limits: LimitSpec::default(),

@@ -100,6 +100,7 @@ fn gateway(id: u128, carrier: u128, host: &str, priority: u16) -> Arc<Gateway> {
         ping_interval_s: 0,
         no_answer_timeout_ms: 0,
         auth: None,
+        registration: None,
         inbound: true,
         enabled: true,
         limits: LimitSpec::default(),

@@ -25,6 +25,7 @@ fn gateway(ping_interval_s: u16) -> Gateway {
         ping_interval_s,
         no_answer_timeout_ms: 0,
         auth: None,
+        registration: None,
         inbound: true,
         enabled: true,
         limits: LimitSpec::default(),

@@ -129,6 +129,7 @@ pub fn gateway(n: u64, carrier: CarrierId) -> Gateway {
         ping_interval_s: 30,
         no_answer_timeout_ms: 0,
         auth: None,
+        registration: None,
         inbound: true,
         enabled: true,
         limits: LimitSpec::default(),
