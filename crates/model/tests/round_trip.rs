@@ -6,9 +6,9 @@ use ipnet::IpNet;
 use model::{
     Account, AccountId, AfterUpload, ApiToken, BucketAddressing, CallId, Carrier, CarrierId, Cdr,
     CdrLegMedia, CdrOutcome, Customer, CustomerAuth, CustomerId, Device, DeviceId, DigestOffer,
-    DigestSecret, EndedBy, Forking, Gateway, GatewayId, GatewayRegistration, IdError, KeepAlive, LimitSpec, MediaMode,
-    Number, NumberId, NumberTarget, OutboundAuth, Overflow, RecordingFormat, RecordingStore,
-    Rewrite, Role, Route, RouteId, Settings, TokenId, TransportSpec, User, UserId,
+    DigestSecret, EndedBy, Forking, Gateway, GatewayId, GatewayRegistration, IdError, KeepAlive,
+    LimitSpec, MediaMode, Number, NumberId, NumberTarget, OutboundAuth, Overflow, RecordingFormat,
+    RecordingStore, Rewrite, Role, Route, RouteId, Settings, TokenId, TransportSpec, User, UserId,
 };
 use proptest::prelude::*;
 use serde::Serialize;

@@ -53,6 +53,9 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
         ("Gateway", "port", range(1, 65_535)),
         ("Gateway", "priority", range(0, 65_535)),
         ("Gateway", "weight", range(0, 65_535)),
+        ("GatewayRegistration", "domain", host()),
+        ("GatewayRegistration", "expiry_s", range(60, 86_400)),
+        ("GatewayRegistration", "user", secret_text("")),
         ("LimitSpec", "channels", range(0, 100_000_000)),
         ("LimitSpec", "cps", range(0, 1_000_000)),
         ("ListenerSpec", "address", listener()),
@@ -247,13 +250,14 @@ fn networks() -> Value {
 }
 
 /// What is sent, and whose unknown fields are refused.
-const CLOSED: [&str; 18] = [
+const CLOSED: [&str; 19] = [
     "Account",
     "Carrier",
     "Customer",
     "CustomerAuth",
     "Device",
     "Gateway",
+    "GatewayRegistration",
     "LimitSpec",
     "MediaServer",
     "Number",
