@@ -5,7 +5,7 @@ DATA ?= ./data
 BENCH_ARGS ?=
 FUZZ_SECONDS ?= 60
 
-BUILD_NEEDS := build-essential clang cmake
+BUILD_NEEDS := build-essential clang cmake libssl-dev pkg-config
 TEST_PEERS := baresip-core chromium ethtool iproute2 sip-tester kamailio opus-tools procps openssl rtpengine-daemon
 BENCH_PEERS := ethtool iproute2 kamailio rtpengine-daemon util-linux
 
@@ -16,12 +16,12 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Build and start a complete phone system that keeps its data in ./data
-	@{ command -v cc && command -v cmake; } >/dev/null || tests/install-peers $(BUILD_NEEDS)
+	@{ command -v cc && command -v cmake && pkg-config --exists openssl; } >/dev/null || tests/install-peers $(BUILD_NEEDS)
 	$(CARGO) build --release --package tandem
 	exec target/release/tandem up --data $(DATA)
 
 install: ## Put `tandem` on the PATH, into cargo's bin directory
-	@command -v cc >/dev/null || tests/install-peers $(BUILD_NEEDS)
+	@{ command -v cc && pkg-config --exists openssl; } >/dev/null || tests/install-peers $(BUILD_NEEDS)
 	$(CARGO) install --locked --path crates/tandem
 
 test: ## Install the test peers, then run every check and test

@@ -56,3 +56,8 @@ fn keys_in_the_descriptions_of_both_sides() -> Result<()> {
     let encryption = MediaEncryption::SdesIfPossible;
     a_call_between(Some(MediaEncryption::Sdes), Some(encryption))
 }
+
+#[test]
+fn dtls_with_a_phone_whose_certificate_is_rsa() -> Result<()> {
+    a_call_between(Some(MediaEncryption::Dtls), None)
+}

@@ -168,7 +168,8 @@ impl End {
         let handshake = match &mut port.handshake {
             Some(handshake) => handshake,
             none if terms.role == Role::Server && handshake::is_client_hello(bytes) => {
-                none.insert(Handshake::new(terms, now.instant()))
+                let begun = Handshake::accept(terms, bytes, now.instant());
+                none.insert(begun.ok_or(DropReason::Dtls)?)
             }
             None => return Err(DropReason::Dtls),
         };
@@ -208,7 +209,8 @@ impl End {
             let state = &mut ports[port as usize];
             let begins = terms.role == Role::Client && state.retry_us <= now.us;
             if state.handshake.is_none() && state.keys.is_none() && begins {
-                state.handshake = Some(Handshake::new(terms, now.instant()));
+                state.handshake = Handshake::connect(terms);
+                state.retry_us = now.us + RETRY_US;
             } else if state.due_us(now).is_none_or(|due_us| due_us > now.us) {
                 continue;
             }

@@ -1,29 +1,48 @@
 //! The DTLS handshake of one port (RFC 5764), and the keys that come of it.
+//!
+//! Two libraries share the work. A peer that begins and knows DTLS 1.3, which browsers do, gets
+//! it; everybody else gets DTLS 1.2 of the library that takes certificates of any kind. It is
+//! decided by the first packet, or before it: no peer tries a second time after a refusal.
+
+mod hello;
+mod version12;
+mod version13;
 
 use std::fmt;
 use std::time::Instant;
 
-use dimpl::{Dtls, Output, SrtpProfile};
 use rtp::srtp::{MasterKey, Suite};
 
 use super::keys::Keys;
 use super::security::{DtlsTerms, Role};
+pub(super) use hello::is_client_hello;
+pub(crate) use version12::Context;
+use version12::{Cookie, Version12};
+use version13::Version13;
 
 /// A handshake under way, or the connection that it has become.
 pub(super) struct Handshake {
-    dtls: Dtls,
-    role: Role,
-    /// Whether the certificate was the announced one. No key is taken before.
-    verified: bool,
-    due: Option<Instant>,
+    version: Version,
+    /// What the peer's ClientHello is known by, as long as nothing else came of it. Anybody can
+    /// forge one; another is given its chance until one was followed up.
+    hello: Option<hello::Random>,
+    /// How many ClientHellos are still let in.
+    chances: u32,
+    /// The same for all of them.
+    cookie: Cookie,
+}
+
+enum Version {
+    V12(Box<Version12>),
+    V13(Box<Version13>),
 }
 
 impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handshake")
-            .field("role", &self.role)
-            .field("verified", &self.verified)
-            .finish_non_exhaustive()
+        f.write_str(match self.version {
+            Version::V12(_) => "Handshake 1.2",
+            Version::V13(_) => "Handshake 1.3",
+        })
     }
 }
 
@@ -45,30 +64,41 @@ pub(super) fn is_dtls(bytes: &[u8]) -> bool {
     matches!(bytes, [20..=63, ..])
 }
 
-/// Whether a packet can begin a handshake: it has a ClientHello, or a part of one.
-pub(super) fn is_client_hello(bytes: &[u8]) -> bool {
-    bytes.first() == Some(&HANDSHAKE_RECORD) && bytes.get(RECORD_BYTES) == Some(&CLIENT_HELLO)
-}
-
 impl Handshake {
-    pub(super) fn new(terms: &DtlsTerms, now: Instant) -> Self {
-        let identity = &terms.identity;
-        let (config, certificate) = (identity.config.clone(), identity.certificate.clone());
-        let mut dtls = Dtls::new_auto(config, certificate, now);
-        if terms.role == Role::Client {
-            dtls.set_active(true);
-        }
-        Self {
-            dtls,
-            role: terms.role,
-            verified: false,
-            due: None,
-        }
+    /// One that the peer begins, with a packet that has its ClientHello. `None` if the library
+    /// refuses to begin.
+    pub(super) fn accept(terms: &DtlsTerms, client_hello: &[u8], now: Instant) -> Option<Self> {
+        let mut cookie = Cookie::default();
+        getrandom::fill(&mut cookie).ok()?;
+        Some(Self {
+            version: Version::for_client(terms, client_hello, cookie, now)?,
+            hello: hello::random(client_hello),
+            chances: CHANCES,
+            cookie,
+        })
+    }
+
+    /// One that we begin, at the next [`Handshake::handle_timeout`]. `None` as above.
+    ///
+    /// In DTLS 1.2 always: whether the peer's certificate is one for the other library cannot be
+    /// known before it is too late.
+    pub(super) fn connect(terms: &DtlsTerms) -> Option<Self> {
+        let cookie = Cookie::default();
+        let version12 = Version12::new(terms, cookie)?;
+        Some(Self {
+            version: Version::V12(Box::new(version12)),
+            hello: None,
+            chances: 0,
+            cookie,
+        })
     }
 
     /// When [`Handshake::handle_timeout`] is due.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.due
+        match &self.version {
+            Version::V12(version12) => version12.poll_timeout(),
+            Version::V13(version13) => version13.poll_timeout(),
+        }
     }
 
     /// Takes a packet of the peer; `send` gets what leaves for it.
@@ -79,13 +109,11 @@ impl Handshake {
         now: Instant,
         send: impl FnMut(&[u8]),
     ) -> Step {
-        let taken = self.dtls.handle_timeout(now);
-        let taken = taken.and_then(|()| self.dtls.handle_packet(bytes));
-        let step = self.drain(terms, send);
-        if taken.is_err() && matches!(step, Step::Going) {
-            return Step::Failed;
+        self.give_chance(terms, bytes, now);
+        match &mut self.version {
+            Version::V12(version12) => version12.handle_packet(bytes, now, send),
+            Version::V13(version13) => version13.handle_packet(terms, bytes, now, send),
         }
-        step
     }
 
     /// Goes on after a while.
@@ -95,53 +123,48 @@ impl Handshake {
         now: Instant,
         send: impl FnMut(&[u8]),
     ) -> Step {
-        let taken = self.dtls.handle_timeout(now);
-        let step = self.drain(terms, send);
-        if taken.is_err() && matches!(step, Step::Going) {
-            return Step::Failed;
+        match &mut self.version {
+            Version::V12(version12) => version12.handle_timeout(now, send),
+            Version::V13(version13) => version13.handle_timeout(terms, now, send),
         }
-        step
     }
 
-    fn drain(&mut self, terms: &DtlsTerms, mut send: impl FnMut(&[u8])) -> Step {
-        let mut room = [0; RECORD_ROOM_BYTES];
-        let mut step = Step::Going;
-        // Each poll takes something off; the bound only keeps a fault of ours from being endless.
-        for _ in 0..POLLS_MAX {
-            match self.dtls.poll_output(&mut room) {
-                Output::Packet(bytes) => send(bytes),
-                Output::PeerCert(certificate) => {
-                    self.verified = terms.fingerprint.matches(certificate);
-                    if !self.verified {
-                        return Step::Stranger;
-                    }
-                }
-                Output::KeyingMaterial(material, profile) if self.verified => {
-                    match keys(&material, profile, self.role) {
-                        Some(keys) => step = Step::Keyed(Box::new(keys)),
-                        None => return Step::Failed,
-                    }
-                }
-                Output::Timeout(due) => {
-                    self.due = Some(due);
-                    return step;
-                }
-                Output::BufferTooSmall { .. } => return Step::Failed,
-                _ => {}
-            }
+    /// Begins anew for another ClientHello, if none was followed up yet.
+    fn give_chance(&mut self, terms: &DtlsTerms, bytes: &[u8], now: Instant) {
+        let Some(known) = self.hello else {
+            return;
+        };
+        self.hello = hello::random(bytes);
+        if self.hello.is_none_or(|random| random == known) || self.chances == 0 {
+            return;
         }
-        step
+        // The other library tells ClientHellos apart by itself, with cookies.
+        if matches!(self.version, Version::V13(_)) && hello::may_offer_version_13(bytes) {
+            return;
+        }
+        if let Some(version) = Version::for_client(terms, bytes, self.cookie, now) {
+            self.version = version;
+            self.chances -= 1;
+        }
+    }
+}
+
+impl Version {
+    fn for_client(
+        terms: &DtlsTerms,
+        client_hello: &[u8],
+        cookie: Cookie,
+        now: Instant,
+    ) -> Option<Self> {
+        Some(match hello::may_offer_version_13(client_hello) {
+            true => Self::V13(Box::new(Version13::new(terms, now))),
+            false => Self::V12(Box::new(Version12::new(terms, cookie)?)),
+        })
     }
 }
 
 /// The keys of both directions: the client's, the server's, then the salts (RFC 5764 §4.2).
-fn keys(material: &[u8], profile: SrtpProfile, role: Role) -> Option<Keys> {
-    let suite = match profile {
-        SrtpProfile::AES128_CM_SHA1_80 => Suite::AesCm128HmacSha1_80,
-        SrtpProfile::AEAD_AES_128_GCM => Suite::AeadAes128Gcm,
-        SrtpProfile::AEAD_AES_256_GCM => Suite::AeadAes256Gcm,
-        _ => return None,
-    };
+fn keys(material: &[u8], suite: Suite, role: Role) -> Option<Keys> {
     let (client_key, rest) = material.split_at_checked(suite.key_bytes())?;
     let (server_key, rest) = rest.split_at_checked(suite.key_bytes())?;
     let (client_salt, server_salt) = rest.split_at_checked(suite.salt_bytes())?;
@@ -153,10 +176,5 @@ fn keys(material: &[u8], profile: SrtpProfile, role: Role) -> Option<Keys> {
     })
 }
 
-const HANDSHAKE_RECORD: u8 = 22;
-const CLIENT_HELLO: u8 = 1;
-/// Before the content of a record.
-const RECORD_BYTES: usize = 13;
-/// More than the largest datagram that is made.
-const RECORD_ROOM_BYTES: usize = 2_048;
-const POLLS_MAX: usize = 256;
+/// ClientHellos that a handshake is begun anew for.
+const CHANCES: u32 = 16;

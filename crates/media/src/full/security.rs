@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use rtp::srtp::MasterKey;
 
+use super::handshake::Context;
+
 /// How media of one side is protected, and how its address is found out.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Security {
@@ -109,6 +111,8 @@ impl PeerFingerprint {
 pub(crate) struct Identity {
     pub(crate) certificate: dimpl::DtlsCertificate,
     pub(crate) config: Arc<dimpl::Config>,
+    /// The same for DTLS 1.2.
+    pub(crate) context: Context,
     /// As in `a=fingerprint`: `sha-256 4A:AD:...`.
     pub(crate) fingerprint: String,
 }
@@ -125,6 +129,7 @@ impl Identity {
         let digits = Hash::Sha256.of(&certificate);
         let digits: Vec<String> = digits.as_ref().iter().map(|b| format!("{b:02X}")).collect();
         let config = dimpl::Config::builder().build().ok()?;
+        let context = Context::new(&certificate, &key.serialize_der()).ok()?;
         Some(Self {
             fingerprint: format!("sha-256 {}", digits.join(":")),
             certificate: dimpl::DtlsCertificate {
@@ -132,6 +137,7 @@ impl Identity {
                 private_key: key.serialize_der(),
             },
             config: Arc::new(config),
+            context,
         })
     }
 }

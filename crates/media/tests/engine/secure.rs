@@ -13,13 +13,14 @@ use sdp::{Description, Profile, Setup};
 use crate::peer::{SESSION, config};
 use crate::secure_peer::{SecurePeer, Way};
 
-const WAYS: [Way; 6] = [
+const WAYS: [Way; 7] = [
     Way::Rtp,
     Way::Sdes(Suite::AesCm128HmacSha1_80),
     Way::Sdes(Suite::AesCm128HmacSha1_32),
     Way::Sdes(Suite::AeadAes128Gcm),
     Way::Sdes(Suite::AeadAes256Gcm),
     Way::Dtls,
+    Way::DtlsRsa,
 ];
 
 /// What offers media in a way.
@@ -28,7 +29,7 @@ pub(crate) fn options(way: Way) -> Options {
         transport: match way {
             Way::Rtp => Transport::Rtp(Feedback::Without),
             Way::Sdes(_) => Transport::Sdes(Feedback::Without),
-            Way::Dtls => Transport::Dtls(Feedback::Without),
+            Way::Dtls | Way::DtlsRsa => Transport::Dtls(Feedback::Without),
         },
         ..Options::default()
     }
@@ -63,10 +64,10 @@ impl Call {
         let mut engine = Engine::new(config(), || {}).expect("an engine");
         let [mut a, mut b] = ways.map(SecurePeer::new);
         let answer = negotiate(&mut engine, &mut a, &mut b, Setup::ActPass);
-        if a.way == Way::Dtls {
+        if a.way.shakes_hands() {
             a.shake_hands(Setup::Active);
         }
-        if b.way == Way::Dtls {
+        if b.way.shakes_hands() {
             b.shake_hands(Setup::Active);
         }
         Self {
@@ -128,7 +129,7 @@ fn every_way_is_carried_to_every_other() {
             let expected = match from {
                 Way::Rtp => Profile::Rtp,
                 Way::Sdes(_) => Profile::Srtp,
-                Way::Dtls => Profile::DtlsSrtp,
+                Way::Dtls | Way::DtlsRsa => Profile::DtlsSrtp,
             };
             assert_eq!(profile, expected, "{from:?} to {to:?}");
         }
@@ -143,7 +144,7 @@ fn the_echo_answers_in_kind() {
         let offer = a.sdp(3, Setup::ActPass);
         let answer = engine.echo(SESSION, negotiation(Side::A, &offer, Options::relay()));
         a.take(&answer.expect("an answer"));
-        if way == Way::Dtls {
+        if way.shakes_hands() {
             a.shake_hands(Setup::Active);
         }
         for text in ["one", "two"] {
@@ -222,7 +223,7 @@ fn of_phones_that_were_offered_different_ways_each_may_answer() {
         }
         let [plain, web] = phones;
         let mut b = if winner == 0 { plain } else { web };
-        if b.way == Way::Dtls {
+        if b.way.shakes_hands() {
             b.shake_hands(Setup::Active);
         }
         let mut call = Call {
@@ -296,22 +297,24 @@ fn a_new_description_keeps_our_keys_and_takes_theirs() {
 
 #[test]
 fn an_agreed_handshake_is_not_repeated_and_may_be_begun_by_us() {
-    let mut engine = Engine::new(config(), || {}).expect("an engine");
-    let (mut a, mut b) = (SecurePeer::new(Way::Dtls), SecurePeer::new(Way::Rtp));
-    let answer = negotiate(&mut engine, &mut a, &mut b, Setup::Passive);
-    assert!(answer.contains("a=setup:active"), "{answer}");
-    a.shake_hands(Setup::Passive);
-    let mut call = Call {
-        engine,
-        a,
-        b,
-        answer,
-    };
-    call.talks();
-    let Call { engine, a, b, .. } = &mut call;
-    let again = negotiate(engine, a, b, Setup::ActPass);
-    assert!(again.contains("a=setup:active"), "{again}");
-    call.talks();
+    for way in [Way::Dtls, Way::DtlsRsa] {
+        let mut engine = Engine::new(config(), || {}).expect("an engine");
+        let (mut a, mut b) = (SecurePeer::new(way), SecurePeer::new(Way::Rtp));
+        let answer = negotiate(&mut engine, &mut a, &mut b, Setup::Passive);
+        assert!(answer.contains("a=setup:active"), "{answer}");
+        a.shake_hands(Setup::Passive);
+        let mut call = Call {
+            engine,
+            a,
+            b,
+            answer,
+        };
+        call.talks();
+        let Call { engine, a, b, .. } = &mut call;
+        let again = negotiate(engine, a, b, Setup::ActPass);
+        assert!(again.contains("a=setup:active"), "{again}");
+        call.talks();
+    }
 }
 
 #[test]
@@ -361,31 +364,48 @@ fn rubbish_ends_nothing_and_is_counted_by_reason() {
 
 #[test]
 fn a_forged_client_hello_of_the_peers_own_address_does_not_stop_its_handshake() {
-    let mut engine = Engine::new(config(), || {}).expect("an engine");
-    let (mut a, mut b) = (SecurePeer::new(Way::Dtls), SecurePeer::new(Way::Rtp));
-    let answer = negotiate(&mut engine, &mut a, &mut b, Setup::ActPass);
     // The header of a ClientHello, and nothing that could follow it.
-    let mut forged = vec![22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 52, 1, 0, 0, 40];
-    forged.extend([0, 0, 0, 0, 0, 0, 0, 40]);
-    forged.extend([0xff; 40]);
-    for _ in 0..5 {
-        a.send(&forged);
+    let mut nonsense = vec![22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 52, 1, 0, 0, 40];
+    nonsense.extend([0, 0, 0, 0, 0, 0, 0, 40]);
+    nonsense.extend([0xff; 40]);
+    // One of DTLS 1.2 as it should be: X25519, ECDSA with SHA-256, a profile for SRTP.
+    let mut good = vec![22, 254, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 92, 1, 0, 0, 80];
+    good.extend([0, 0, 0, 0, 0, 0, 0, 80, 254, 253]);
+    good.extend([9; 32]);
+    good.extend([0, 0, 0, 2, 0xc0, 0x2b, 1, 0, 0, 36]);
+    good.extend([0, 10, 0, 4, 0, 2, 0, 29, 0, 13, 0, 6, 0, 4, 4, 3, 4, 1]);
+    good.extend([0, 14, 0, 5, 0, 2, 0, 1, 0, 0, 23, 0, 0, 255, 1, 0, 1, 0]);
+    for way in [Way::Dtls, Way::DtlsRsa] {
+        for forged in [&nonsense, &good] {
+            let mut engine = Engine::new(config(), || {}).expect("an engine");
+            let (mut a, mut b) = (SecurePeer::new(way), SecurePeer::new(Way::Rtp));
+            let answer = negotiate(&mut engine, &mut a, &mut b, Setup::ActPass);
+            for _ in 0..5 {
+                a.send(forged);
+            }
+            a.shake_hands(Setup::Active);
+            let mut call = Call {
+                engine,
+                a,
+                b,
+                answer,
+            };
+            call.talks();
+        }
     }
-    a.shake_hands(Setup::Active);
-    let mut call = Call {
-        engine,
-        a,
-        b,
-        answer,
-    };
-    call.talks();
 }
 
 #[test]
 fn a_certificate_that_was_not_announced_gets_no_keys() {
+    [Way::Dtls, Way::DtlsRsa]
+        .into_iter()
+        .for_each(a_liar_gets_no_keys);
+}
+
+fn a_liar_gets_no_keys(way: Way) {
     let mut engine = Engine::new(config(), || {}).expect("an engine");
-    let (mut a, mut b) = (SecurePeer::new(Way::Dtls), SecurePeer::new(Way::Rtp));
-    let mut liar = SecurePeer::new(Way::Dtls);
+    let (mut a, mut b) = (SecurePeer::new(way), SecurePeer::new(Way::Rtp));
+    let mut liar = SecurePeer::new(way);
     std::mem::swap(&mut a.socket, &mut liar.socket);
     // A is at the address of the description, with another certificate than it says.
     let offer = liar.sdp(1, Setup::ActPass);

@@ -1,5 +1,7 @@
 //! A phone that speaks RTP in one of the ways there are, with keys of its own.
 
+mod rsa;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +18,14 @@ pub(crate) enum Way {
     Rtp,
     Sdes(Suite),
     Dtls,
+    /// With an RSA certificate and DTLS 1.2, as many phones have.
+    DtlsRsa,
+}
+
+impl Way {
+    pub(crate) fn shakes_hands(self) -> bool {
+        matches!(self, Self::Dtls | Self::DtlsRsa)
+    }
 }
 
 /// A phone with one audio stream.
@@ -44,14 +54,18 @@ impl SecurePeer {
                 material[0] = port as u8;
                 MasterKey::new(suite, &material)
             }
-            Way::Rtp | Way::Dtls => None,
+            Way::Rtp | Way::Dtls | Way::DtlsRsa => None,
         };
         Self {
             way,
             socket,
             engine: None,
             key,
-            certificate: (way == Way::Dtls).then(certificate),
+            certificate: match way {
+                Way::Dtls => Some(certificate()),
+                Way::DtlsRsa => Some(rsa::certificate()),
+                Way::Rtp | Way::Sdes(_) => None,
+            },
             protector: None,
             unprotector: None,
             dtls: None,
@@ -85,7 +99,7 @@ impl SecurePeer {
                 let line = format!("a=crypto:{tag} {name} inline:{key}\r\n");
                 ("RTP/SAVP", line)
             }
-            Way::Dtls => {
+            Way::Dtls | Way::DtlsRsa => {
                 let certificate = self.certificate.as_ref().expect("a certificate");
                 let lines = format!(
                     "a=fingerprint:sha-256 {}\r\na=setup:{}\r\n",
@@ -120,6 +134,9 @@ impl SecurePeer {
 
     /// Makes keys with the engine, beginning if `active`.
     pub(crate) fn shake_hands(&mut self, setup: Setup) {
+        if self.way == Way::DtlsRsa {
+            return self.shake_hands_with_rsa(setup);
+        }
         let certificate = self.certificate.clone().expect("a certificate");
         let config = dimpl::Config::builder().build().expect("a configuration");
         let mut dtls = Dtls::new_auto(Arc::new(config), certificate, Instant::now());
@@ -138,7 +155,12 @@ impl SecurePeer {
                         self.socket.send_to(bytes, engine).expect("sending");
                     }
                     Output::KeyingMaterial(material, profile) => {
-                        self.use_keys(&material, profile, setup);
+                        let suite = match profile {
+                            SrtpProfile::AES128_CM_SHA1_80 => Suite::AesCm128HmacSha1_80,
+                            SrtpProfile::AEAD_AES_128_GCM => Suite::AeadAes128Gcm,
+                            _ => Suite::AeadAes256Gcm,
+                        };
+                        self.use_keys(&material, suite, setup);
                     }
                     Output::Timeout(_) => break,
                     _ => {}
@@ -261,12 +283,7 @@ impl SecurePeer {
         self.send(&room[..len]);
     }
 
-    fn use_keys(&mut self, material: &[u8], profile: SrtpProfile, setup: Setup) {
-        let suite = match profile {
-            SrtpProfile::AES128_CM_SHA1_80 => Suite::AesCm128HmacSha1_80,
-            SrtpProfile::AEAD_AES_128_GCM => Suite::AeadAes128Gcm,
-            _ => Suite::AeadAes256Gcm,
-        };
+    fn use_keys(&mut self, material: &[u8], suite: Suite, setup: Setup) {
         let (key, salt) = (suite.key_bytes(), suite.salt_bytes());
         let part = |of: usize| {
             let (keys, salts) = material.split_at(2 * key);
