@@ -39,7 +39,7 @@ use crate::report::{MediumReport, SessionReport};
 use crate::worker::{Command, Handle, MediumId};
 pub use event::MediaEvent;
 use negotiate::{Spot, parse};
-use session::{Offer, Session};
+use session::{Offer, Session, Way};
 use terms::Wish;
 pub use usage::PortUsage;
 
@@ -139,14 +139,17 @@ impl Engine {
                 offer.from == negotiation.from && offer.description == negotiation.sdp
             });
             let mut ways = again.map(|offer| offer.ways).unwrap_or_default();
-            ways.retain(|known| *known != towards);
+            let way = Way {
+                towards,
+                shown: recoded,
+                options,
+            };
+            ways.retain(|known| *known != way);
             ways.truncate(WAYS_MAX - 1);
-            ways.insert(0, towards);
+            ways.insert(0, way);
             session.offer = Some(Offer {
                 from: negotiation.from,
                 description: negotiation.sdp.to_vec(),
-                shown: recoded,
-                options,
                 wishes,
                 ways,
                 family,
@@ -373,4 +376,4 @@ pub fn family_of(sdp: &[u8]) -> Option<AddressFamily> {
 /// Events that wait for the switch. Beyond, workers keep them and say them later.
 const MAX_EVENTS: usize = 4_096;
 /// In how many ways one offer is made; the oldest is forgotten.
-const WAYS_MAX: usize = 4;
+const WAYS_MAX: usize = 8;

@@ -62,6 +62,20 @@ pub(super) fn answer(
     out
 }
 
+/// Whether all speech codecs of an answer are of an offer.
+pub(super) fn are_of(answer: &Description<'_>, offer: &Description<'_>) -> bool {
+    audio_media(answer).all(|answered| {
+        let offered = offer.medium(answered.index());
+        answered
+            .codecs()
+            .filter(|codec| !is_supplement(codec))
+            .all(|codec| {
+                let mut known = offered.iter().flat_map(Media::codecs);
+                known.any(|known| known.same_encoding(&codec))
+            })
+    })
+}
+
 /// Sides A and B of a plan whose sides are offerer and answerer.
 pub(super) fn by_side(plan: [DirectionPlan; 2], offerer: super::Side) -> Plan {
     let [offerers, answerers] = plan;

@@ -51,8 +51,6 @@ impl Engine {
             session.offer = Some(Offer {
                 from: side.other(),
                 description: out.clone(),
-                shown: None,
-                options: Options::default(),
                 wishes,
                 ways: Vec::new(),
                 family,

@@ -7,7 +7,7 @@ use sdp::{Description, Edit};
 
 use super::codecs;
 use super::secure::Facing;
-use super::session::{Offer, Session, Stream};
+use super::session::{Offer, Session, Stream, Way};
 use super::terms::{self, Wish};
 use super::{Engine, Negotiation, Side};
 use crate::bind::{self, Pair};
@@ -45,12 +45,13 @@ impl Engine {
         };
         let ports = self.ensure(session, Role::Relay, &relayed, spot)?;
         let address = self.address_at(spot, negotiation.options)?;
-        let shown = offer.shown.as_deref().map(parse).transpose()?;
-        let codecs = codecs::answer(&offered, shown.as_ref(), answer, &offer.options);
+        let way = way_of(offer, &offered, answer)?;
+        let shown = way.shown.as_deref().map(parse).transpose()?;
+        let codecs = codecs::answer(&offered, shown.as_ref(), answer, &way.options);
         let recoded = codecs.recoded.as_deref().map(parse).transpose()?;
         let ours = recoded.as_ref().unwrap_or(answer);
         let (out, mut secured) =
-            self.rewrite_answer(session, offer, &offered, ours, &ports, address)?;
+            self.rewrite_answer(session, (offer.from, way), &offered, ours, &ports, address)?;
         let shown = shown.as_ref().unwrap_or(&offered);
         let descriptions = [&offered, ours, shown, answer];
         self.transcode(session, offer.from, codecs.plans, descriptions)?;
@@ -333,6 +334,38 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Description<'_>, MediaError> {
         return Err(MediaError::TooManySections(MAX_MEDIA));
     }
     Ok(description)
+}
+
+/// In which of the ways that an offer was made an answer has come: a medium is answered in the
+/// profile it was offered in (RFC 3264 §6.1), and with codecs that it was offered. If none fits,
+/// or several do, the last is meant.
+fn way_of<'o>(
+    offer: &'o Offer,
+    offered: &Description<'_>,
+    answer: &Description<'_>,
+) -> Result<&'o Way, MediaError> {
+    let mut chosen = None;
+    for way in offer.ways.iter().filter(|way| fits(way, offered, answer)) {
+        let shown = way.shown.as_deref().map(parse).transpose()?;
+        if codecs::are_of(answer, shown.as_ref().unwrap_or(offered)) {
+            chosen = Some(way);
+            break;
+        }
+        chosen = chosen.or(Some(way));
+    }
+    chosen.or(offer.ways.first()).ok_or(MediaError::NoOffer)
+}
+
+/// Whether each medium was answered in the profile that it was offered in.
+fn fits(way: &Way, offered: &Description<'_>, answer: &Description<'_>) -> bool {
+    let mut media = way.towards.iter().enumerate();
+    media.all(|(index, towards)| {
+        let media = offered.medium(index).zip(answer.medium(index));
+        media.is_none_or(|(offered, answered)| match towards {
+            Some(towards) => towards.is_answered_by(&answered),
+            None => answered.proto().eq_ignore_ascii_case(offered.proto()),
+        })
+    })
 }
 
 pub(super) fn channel_id(slot: usize, stream: usize, part: usize) -> ChannelId {

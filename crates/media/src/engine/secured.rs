@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use sdp::{Description, Media};
 
 use super::secure::{Facing, Place, Towards, answered, chosen, write_answer, write_offer};
-use super::session::Offer;
+use super::session::Way;
 use super::{Engine, Negotiation, Side};
 use crate::error::MediaError;
 use crate::full::security::Security;
@@ -55,7 +55,7 @@ impl Engine {
     pub(super) fn rewrite_answer(
         &self,
         session: u64,
-        offer: &Offer,
+        (from, way): (Side, &Way),
         offered: &Description<'_>,
         answer: &Description<'_>,
         ports: &[Option<u16>],
@@ -66,9 +66,9 @@ impl Engine {
             facings: self.facings(session),
         };
         let mut edit = self.relay_edit(answer, ports, address)?;
-        let (from, to) = (offer.from, offer.from.other());
+        let to = from.other();
         let accepted = ports.iter().flatten().count();
-        for (index, towards) in way_of(offer, offered, answer).iter().enumerate() {
+        for (index, towards) in way.towards.iter().enumerate() {
             let media = offered.medium(index).zip(answer.medium(index));
             let facing = secured.facings.get_mut(index);
             if towards.is_none() {
@@ -180,26 +180,6 @@ impl Engine {
             rtp: SocketAddr::new(address, port),
         }
     }
-}
-
-/// In which of the ways that an offer was made an answer has come: a medium is answered in the
-/// profile it was offered in (RFC 3264 §6.1). If none fits, the last is meant.
-fn way_of<'o>(
-    offer: &'o Offer,
-    offered: &Description<'_>,
-    answer: &Description<'_>,
-) -> &'o [Option<Towards>] {
-    let fits = |way: &&Vec<Option<Towards>>| {
-        way.iter().enumerate().all(|(index, towards)| {
-            let media = offered.medium(index).zip(answer.medium(index));
-            media.is_none_or(|(offered, answered)| match towards {
-                Some(towards) => towards.is_answered_by(&answered),
-                None => answered.proto().eq_ignore_ascii_case(offered.proto()),
-            })
-        })
-    };
-    let way = offer.ways.iter().find(fits).or(offer.ways.first());
-    way.map_or(&[], Vec::as_slice)
 }
 
 /// The group of an offer that has a medium in it, with that medium alone (RFC 8843 §7.3).

@@ -72,15 +72,22 @@ pub(crate) struct Transcoding {
 pub(crate) struct Offer {
     pub(crate) from: Side,
     pub(crate) description: Vec<u8>,
-    /// With the codecs that the other side was shown, if they are others.
-    pub(crate) shown: Option<Vec<u8>>,
-    pub(crate) options: Options,
     pub(crate) wishes: Vec<Wish>,
-    /// What the phones on the other side were offered: of each medium, in one way for each kind
-    /// of phone. `None` for a medium that passes through.
-    pub(crate) ways: Vec<Vec<Option<Towards>>>,
+    /// What the phones on the other side were offered, in one way for each kind of phone, the
+    /// last first.
+    pub(crate) ways: Vec<Way>,
     /// The family the answer goes out in.
     pub(crate) family: AddressFamily,
+}
+
+/// In which terms an offer was made.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// Of each medium; `None` for one that passes through.
+    pub(crate) towards: Vec<Option<Towards>>,
+    /// With the codecs that the phone was shown, if they are others.
+    pub(crate) shown: Option<Vec<u8>>,
+    pub(crate) options: Options,
 }
 
 impl Session {

@@ -168,7 +168,7 @@ pub(crate) fn call(
     assert_eq!(only_codec(&answer, a.codec), a.payload_type);
     a.peer.take(&answer);
     for phone in [&mut a, &mut b] {
-        if phone.peer.way == Way::Dtls {
+        if phone.peer.way.shakes_hands() {
             phone.peer.shake_hands(Setup::Active);
         }
         phone
@@ -432,3 +432,45 @@ pub(crate) const B_HZ: f64 = 1_020.0;
 const TENTHS: usize = 4;
 /// A busy machine takes some.
 const STEPS_MAX: u32 = 1_500;
+
+#[test]
+fn of_phones_that_were_offered_different_codecs_each_may_answer() {
+    for last in [Options::default(), only(Codec::Pcmu, Way::Rtp, 20)] {
+        let mut engine = Engine::new(config(), || {}).expect("an engine");
+        let a = Phone::new(Way::Rtp, Codec::Pcma, A_HZ);
+        let mut b = Phone::new(Way::Rtp, Codec::G722, B_HZ);
+        let offer = a.sdp(1, Setup::ActPass, "");
+        let first = only(Codec::G722, Way::Rtp, 20);
+        let offers = [&first, &last].map(|wanted| {
+            let offered = negotiation(Side::A, &offer, wanted);
+            let offered = engine.offer(1, offered, AddressFamily::V4);
+            offered.expect("an offer")
+        });
+        b.peer.take(&offers[0]);
+        b.payload_type = only_codec(&offers[0], Codec::G722);
+        let answer = b.sdp(1, Setup::Active, "");
+        let answer = engine.answer(1, negotiation(Side::B, &answer, Options::relay()));
+        let answer = answer.expect("an answer");
+        assert_eq!(only_codec(&answer, Codec::Pcma), a.payload_type);
+        let mut calls = [Call {
+            phones: [a, b],
+            packet_ms: 20,
+        }];
+        calls[0].phones[0].peer.take(&answer);
+        for phone in &calls[0].phones {
+            phone
+                .peer
+                .socket
+                .set_nonblocking(true)
+                .expect("no blocking");
+        }
+        pace(
+            &mut calls,
+            |call, _| call.phones.iter_mut().for_each(Phone::talk),
+            |calls, _| {
+                let [a, b] = &calls[0].phones;
+                a.tenths_of(B_HZ) >= TENTHS && b.tenths_of(A_HZ) >= TENTHS
+            },
+        );
+    }
+}

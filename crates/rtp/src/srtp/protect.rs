@@ -5,7 +5,8 @@ use super::stream::{INDEX_MAX, Streams};
 use super::{MasterKey, SrtpError, payload_start, rtcp_ssrc, sequence_and_ssrc};
 
 /// Protects the packets of one direction. They may come out of order, as a relay gets them; no
-/// index is ever used twice, so a packet that repeats one is refused.
+/// index is ever used twice, so a packet that repeats one is refused. A source that begins anew
+/// at a lower sequence number gets other numbers, which go on where the old ones ended.
 #[derive(Debug)]
 pub struct Protector {
     master: MasterKey,
@@ -49,16 +50,20 @@ impl Protector {
         let start = payload_start(packet)?;
         let (sequence, ssrc) = sequence_and_ssrc(packet)?;
         let mut stream = self.streams.of(ssrc);
-        let index = stream.guess(sequence).first;
+        let Some((sent, index)) = stream.outgoing(sequence) else {
+            // It is known, so there is room for it.
+            self.streams.keep(stream);
+            return Err(SrtpError::Replayed);
+        };
         if index > INDEX_MAX {
             return Err(SrtpError::Exhausted);
-        }
-        if !stream.is_new(index) {
-            return Err(SrtpError::Replayed);
         }
         stream.record(index);
         if !self.streams.keep(stream) {
             return Err(SrtpError::TooManySources);
+        }
+        if let Some(field) = buffer.get_mut(SEQUENCE) {
+            field.copy_from_slice(&sent.to_be_bytes());
         }
         self.ciphers.rtp.seal_rtp(buffer, start, len, (ssrc, index))
     }
@@ -79,5 +84,7 @@ impl Protector {
     }
 }
 
+/// Where the sequence number stands.
+const SEQUENCE: std::ops::Range<usize> = 2..4;
 /// The index of SRTCP has 31 bits.
 const RTCP_INDEX_MAX: u32 = (1 << 31) - 1;

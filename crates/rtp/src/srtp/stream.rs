@@ -12,6 +12,10 @@ pub(super) struct Stream {
     /// Whether a packet under this key was seen. Before, `highest` is what was known of the
     /// source under an earlier key, if anything was.
     confirmed: bool,
+    /// Added to the sequence numbers of what is sent: see [`Stream::outgoing`].
+    offset: u16,
+    /// What would follow the last packet to be sent, if that one was refused.
+    refused: Option<u16>,
 }
 
 /// What index a packet may have, best first.
@@ -30,6 +34,8 @@ impl Stream {
             highest: 0,
             seen: 0,
             confirmed: false,
+            offset: 0,
+            refused: None,
         }
     }
 
@@ -79,6 +85,29 @@ impl Stream {
             first,
             second: second.filter(|second| *second != first),
         }
+    }
+
+    /// The sequence number and the index that a packet is sent with; `None` if it repeats another
+    /// or comes too late.
+    ///
+    /// A source that begins anew at a lower number, as phones do after a transfer or a restart,
+    /// would be refused until it has caught up. Its second packet in a row shows what it is
+    /// (RFC 3550 appendix A.1), and from then on its numbers go on where the old ones ended.
+    pub(super) fn outgoing(&mut self, sequence: u16) -> Option<(u16, u64)> {
+        let sent = sequence.wrapping_add(self.offset);
+        let index = self.guess(sent).first;
+        if self.is_new(index) {
+            self.refused = None;
+            return Some((sent, index));
+        }
+        if self.refused.replace(sequence.wrapping_add(1)) != Some(sequence) {
+            return None;
+        }
+        self.refused = None;
+        let index = self.highest + 1;
+        let sent = index as u16;
+        self.offset = sent.wrapping_sub(sequence);
+        Some((sent, index))
     }
 
     /// Whether an index was not seen yet and is not too old to tell.

@@ -249,6 +249,56 @@ fn a_new_key_is_taken_up_whether_the_counter_goes_on_or_begins_anew() {
 }
 
 #[test]
+fn a_source_that_begins_anew_at_a_lower_number_is_heard_from_its_second_packet_on() {
+    for suite in Suite::ALL {
+        for (last, first) in [(40_000, 100), (10, 2), (65_535, 30_000), (100, 60_000)] {
+            let key = master(suite);
+            let mut protector = Protector::new(&key);
+            let mut unprotector = Unprotector::new(&key);
+            for sequence in last - 10..=last {
+                let sealed = protected(&mut protector, &packet(sequence, b"old"));
+                assert!(unprotected(&mut unprotector, &sealed).is_ok());
+            }
+            let mut sent = Vec::new();
+            for sequence in first..first + 40 {
+                let mut buffer = packet(sequence, b"new");
+                let len = buffer.len();
+                buffer.resize(len + OVERHEAD_BYTES_MAX, 0);
+                let Ok(len) = protector.protect_rtp(&mut buffer, len) else {
+                    assert_eq!(sequence, first, "only the first is lost");
+                    continue;
+                };
+                let heard = unprotected(&mut unprotector, &buffer[..len]).expect("authentic");
+                assert!(heard.ends_with(b"new"));
+                sent.push(u16::from_be_bytes([heard[2], heard[3]]));
+            }
+            assert!(sent.len() >= 39);
+            let ahead = |pair: &[u16]| pair[1] == pair[0].wrapping_add(1);
+            assert!(sent.windows(2).all(ahead), "{sent:?}");
+        }
+    }
+}
+
+#[test]
+fn packets_that_come_late_or_twice_are_no_new_beginning() {
+    let mut protector = Protector::new(&master(Suite::AesCm128HmacSha1_80));
+    let mut protect = |sequence: u16| {
+        let mut buffer = packet(sequence, b"x");
+        let len = buffer.len();
+        buffer.resize(len + OVERHEAD_BYTES_MAX, 0);
+        let sealed = protector.protect_rtp(&mut buffer, len);
+        sealed.map(|_| u16::from_be_bytes([buffer[2], buffer[3]]))
+    };
+    for sequence in 1_000..1_010 {
+        assert_eq!(protect(sequence), Ok(sequence));
+        assert_eq!(protect(sequence), Err(SrtpError::Replayed), "twice");
+    }
+    assert_eq!(protect(200), Err(SrtpError::Replayed), "very late");
+    assert_eq!(protect(1_010), Ok(1_010));
+    assert_eq!(protect(201), Err(SrtpError::Replayed), "very late");
+}
+
+#[test]
 fn no_index_is_used_twice_and_sources_are_bounded() {
     let mut protector = Protector::new(&master(Suite::AeadAes128Gcm));
     let mut buffer = [0; 64];
