@@ -86,7 +86,7 @@ impl World for Switched {
     fn drain(&mut self) {
         while let Some(output) = self.switch.poll_output() {
             match output {
-                Output::Record { .. } => {}
+                Output::Record { .. } | Output::Candidates { .. } => {}
                 Output::Transmit(transmit) => {
                     self.keys.push(transmit.key);
                     let message = Message::parse(transmit.bytes, Framing::Datagram);

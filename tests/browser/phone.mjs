@@ -5,7 +5,8 @@
 // Commands come on standard input, one object a line: {"do": "call", "to": URI},
 // {"do": "answer"}, {"do": "hang up"}. Events go to standard output the same way, each with a
 // "kind"; "tone" says what frequency is heard, each time it changes; "media" that the first packet
-// has come, and "gap" for how long none came, when one comes again.
+// has come, and "gap" for how long none came, when one comes again. With "trickle" no description
+// has candidates: they follow by INFO (RFC 8840) once the call is answered.
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
@@ -59,7 +60,7 @@ for await (const line of createInterface({ input: process.stdin })) {
 await context.close();
 
 // Runs on the page.
-function phone({ url, uri, password }) {
+function phone({ url, uri, password, trickle }) {
     const media = { mediaConstraints: { audio: true, video: false } };
     const agent = new JsSIP.UA({
         sockets: [new JsSIP.WebSocketInterface(url)],
@@ -79,6 +80,9 @@ function phone({ url, uri, password }) {
             listen(session.connection);
         }
         session.on('confirmed', () => window.say({ kind: 'established' }));
+        if (trickle) {
+            holdBack(session);
+        }
         session.on('ended', ({ cause }) => window.say({ kind: 'closed', why: cause }));
         session.on('failed', ({ cause }) => window.say({ kind: 'closed', why: cause }));
         if (event.originator === 'remote') {
@@ -105,6 +109,38 @@ function phone({ url, uri, password }) {
             }
             [packets, last] = [received, now];
         }, 20);
+    }
+
+    // Takes the candidates out of what the session says, and sends them after the answer.
+    function holdBack(session) {
+        const held = [];
+        session.on('sdp', (description) => {
+            if (description.originator === 'local') {
+                const lines = description.sdp.split('\r\n');
+                const isCandidate = (line) =>
+                    line.startsWith('a=candidate:') || line === 'a=end-of-candidates';
+                held.push(...lines.filter((line) => /^a=(ice-ufrag|mid|candidate):/.test(line)));
+                description.sdp = lines.filter((line) => !isCandidate(line)).join('\r\n');
+            }
+        });
+        session.on('confirmed', () => {
+            const [ufrag] = held.filter((line) => line.startsWith('a=ice-ufrag:'));
+            const rest = held.filter((line) => line !== ufrag);
+            const fragment = [ufrag, 'm=audio 9 RTP/AVP 0', ...rest, 'a=end-of-candidates', ''];
+            const count = rest.filter((line) => line.startsWith('a=candidate:')).length;
+            session.sendRequest('INFO', {
+                body: fragment.join('\r\n'),
+                extraHeaders: [
+                    'Info-Package: trickle-ice',
+                    'Content-Type: application/trickle-ice-sdpfrag',
+                ],
+                eventHandlers: {
+                    onSuccessResponse: () => window.say({ kind: 'trickled', count }),
+                    onErrorResponse: ({ status_code: status }) =>
+                        window.say({ kind: 'error', why: `INFO: ${status}` }),
+                },
+            });
+        });
     }
 
     // Says which frequency is the loudest, each time it changes.

@@ -4,7 +4,7 @@ use sip::{Dialog, HeaderName, Message, Writer};
 
 use crate::call::{Call, CallFacts, Phase};
 use crate::challenge::Access;
-use crate::headers::ALLOW;
+use crate::headers::{self, ALLOW};
 use crate::io::{Ctx, Fact, MediaOp, Output, RefusedDial, Respond, Side, Timer, Uas};
 use crate::leg::{Leg, NO_BRANCH, Pair, PairId};
 use crate::pending::Wait;
@@ -77,6 +77,7 @@ impl Call {
             branch: NO_BRANCH,
         });
         self.phase = Phase::Answered;
+        headers::announce_candidates(&mut w, sdp);
         let bytes = w.finish_with(b"application/sdp", sdp);
         ctx.emit(Output::Fact(Fact::Answered { token: None }));
         ctx.emit(Output::Respond {

@@ -3,6 +3,7 @@
 //! Headers that belong to a hop or a dialog are written anew; all others cross unchanged, byte
 //! for byte, unknown ones included. Identities cross as RFC 3325 §5 to §7 has it.
 
+use memchr::memmem;
 use sip::{HeaderName, Message, Writer, lex};
 
 /// The methods we understand inside and outside dialogs.
@@ -110,6 +111,7 @@ fn asks_privacy(value: &[u8]) -> bool {
 /// Ends a message with the description, or with whatever other body the source has.
 pub(crate) fn finish(mut w: Writer, source: &Message, sdp: Option<&[u8]>) -> bytes::Bytes {
     if let Some(sdp) = sdp {
+        announce_candidates(&mut w, sdp);
         let kind = source.header(HeaderName::ContentType);
         return match kind.zip(source.multipart_with_sdp(sdp)) {
             Some((kind, body)) => w.finish_with(kind, &body),
@@ -125,5 +127,13 @@ pub(crate) fn finish(mut w: Writer, source: &Message, sdp: Option<&[u8]>) -> byt
             w.header_fmt("Content-Length", format_args!("{}", source.body().len()));
             w.finish_raw(source.body())
         }
+    }
+}
+
+/// Says that candidates may come by INFO, if a description of ours says that they may come
+/// (RFC 8840 §10).
+pub(crate) fn announce_candidates(w: &mut Writer, sdp: &[u8]) {
+    if memmem::find(sdp, b"a=ice-options:trickle").is_some() {
+        w.header("Recv-Info", b"trickle-ice");
     }
 }

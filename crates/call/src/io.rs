@@ -397,6 +397,15 @@ pub enum Output {
         /// Who is at either end.
         ends: MediaEnds,
     },
+    /// A side has named more addresses of its ICE agent, for the media relay.
+    Candidates {
+        /// Which session.
+        session: u64,
+        /// Who.
+        from: Side,
+        /// The body, of type `application/trickle-ice-sdpfrag`.
+        fragment: Bytes,
+    },
     /// The media session is no longer needed.
     MediaEnd {
         /// Which.

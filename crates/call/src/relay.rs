@@ -3,6 +3,7 @@
 
 mod offer;
 mod prack;
+mod trickle;
 
 use sip::{Flow, Message, Method, Writer};
 
@@ -51,6 +52,10 @@ impl Call {
                 self.handle_offer(ctx, (pair, side), uas, flow, message);
             }
             Method::Prack => self.handle_prack(ctx, (pair, side), uas, flow, message),
+            Method::Info if self.takes_candidates(&message) => {
+                self.take_candidates(ctx, side, &message);
+                self.respond(ctx, uas, flow, &message, 200);
+            }
             Method::Info if self.is_with_application(pair) => {
                 self.answer_info(ctx, uas, flow, &message);
             }

@@ -250,9 +250,13 @@ impl Desk {
     /// What happened in the engine.
     pub(crate) fn handle_media_events(&mut self) {
         while let Some(event) = self.engine.poll_event() {
-            // Nobody has asked for the rest: ng has no events.
-            if let MediaEvent::Silent { session, side } = event {
-                self.handle_silent(session, side);
+            match event {
+                MediaEvent::Silent { session, side } => self.handle_silent(session, side),
+                MediaEvent::ConsentLost { session, side } => {
+                    tracing::info!(session, ?side, "a side has not answered for 30 s");
+                }
+                // Nobody has asked for the rest: ng has no events.
+                _ => {}
             }
         }
     }

@@ -29,6 +29,7 @@ impl Wishes {
                 true => IceRestart::Answered,
                 false => IceRestart::Wanted,
             },
+            own_ice: own_ice(asked),
             rtcp_mux: rtcp_mux(asked),
             source: source(asked),
             peer_address: peer_address(asked),
@@ -88,6 +89,16 @@ fn ice(asked: &Options) -> media::Ice {
         ) => media::Ice::Lite,
         (Some(Ice::Force | Ice::Optional | Ice::ForceRelay), _) => media::Ice::Full,
         (Some(Ice::Remove | Ice::Default) | None, _) => media::Ice::Remove,
+    }
+}
+
+/// Towards the author of the description.
+fn own_ice(asked: &Options) -> Option<media::IceAgent> {
+    use ng::options::IceLite;
+    match (ice(asked), asked.ice_lite) {
+        (media::Ice::Remove, _) => None,
+        (_, Some(IceLite::Backward | IceLite::Both)) => Some(media::IceAgent::Lite),
+        _ => Some(media::IceAgent::Full),
     }
 }
 
@@ -177,6 +188,8 @@ fn undone_values(asked: &Options) -> Vec<String> {
 
 /// Flags that are honoured, or ask for what is always so.
 const DONE: &[Flag] = &[
+    Flag::TrickleIce,
+    Flag::Fragment,
     Flag::TrustAddress,
     Flag::SipSourceAddress,
     Flag::Symmetric,

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::options::IceAgent;
 use crate::recording::RecordingFormat;
 
 /// How an [`crate::Engine`] is set up. [`EngineConfig::new`] gives everything but the addresses.
@@ -37,6 +38,8 @@ pub struct EngineConfig {
     pub receive_buffer_bytes: usize,
     /// Whether plain RTP is relayed by a program in the kernel.
     pub kernel: KernelPath,
+    /// What peers that speak ICE find in us, where nobody says otherwise.
+    pub ice_agent: IceAgent,
     /// Where recordings are kept; `None`: there are none.
     pub recordings: Option<PathBuf>,
     /// What their files are.
@@ -59,6 +62,7 @@ impl EngineConfig {
             tick: Duration::from_millis(1),
             receive_buffer_bytes: 128 * 1024,
             kernel: KernelPath::Auto,
+            ice_agent: IceAgent::Lite,
             recordings: None,
             recording_format: RecordingFormat::default(),
         }

@@ -14,6 +14,7 @@ mod session;
 mod start;
 mod terms;
 mod transcoding;
+mod trickle;
 mod usage;
 
 use std::collections::HashMap;

@@ -89,6 +89,25 @@ impl Full {
         self.pump(side, channels, now, boxes);
     }
 
+    /// Takes addresses of a side's ICE agent that were named after its description.
+    pub(crate) fn add_candidates(
+        &mut self,
+        side: Side,
+        candidates: &[(Part, SocketAddr)],
+        channels: &mut Channels,
+        now_us: u64,
+        boxes: &mut Boxes,
+    ) {
+        self.ends[side as usize].add_candidates(candidates, now_us);
+        self.pump(side, channels, boxes.now(now_us), boxes);
+    }
+
+    /// The sides that have lost their consent to be sent to since this was asked last.
+    pub(crate) fn take_consent_lost(&mut self) -> impl Iterator<Item = Side> + '_ {
+        let sides = [Side::A, Side::B].into_iter();
+        sides.filter(move |side| self.ends[*side as usize].take_consent_lost())
+    }
+
     /// The port that a packet of `from` leaves by.
     pub(crate) fn exit_port(channels: &Channels, from: Side, part: Part) -> Part {
         let rtp = &channels[Part::Rtp as usize];
@@ -192,7 +211,7 @@ impl Full {
     }
 
     /// Does what is due of checks and handshakes.
-    fn pump(&mut self, side: Side, channels: &Channels, now: Now, boxes: &mut Boxes) {
+    fn pump(&mut self, side: Side, channels: &mut Channels, now: Now, boxes: &mut Boxes) {
         let Boxes { out, refused, .. } = boxes;
         self.ends[side as usize].pump(side, channels, now, out, |reason| refused.push(reason));
     }
@@ -220,7 +239,12 @@ impl Full {
     }
 
     /// Calls whatever has its time come.
-    pub(crate) fn handle_timeout(&mut self, channels: &Channels, now_us: u64, boxes: &mut Boxes) {
+    pub(crate) fn handle_timeout(
+        &mut self,
+        channels: &mut Channels,
+        now_us: u64,
+        boxes: &mut Boxes,
+    ) {
         for side in [Side::A, Side::B] {
             self.pump(side, channels, boxes.now(now_us), boxes);
         }

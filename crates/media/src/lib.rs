@@ -35,7 +35,7 @@ pub use counters::{Counters, DropReason};
 pub use engine::{Engine, MediaEvent, Negotiation, PortUsage, Side, family_of};
 pub use error::{MediaError, StartError};
 pub use options::{
-    CodecChanges, Feedback, Ice, IceRestart, Options, RtcpMux, SourcePolicy, Transport,
+    CodecChanges, Feedback, Ice, IceAgent, IceRestart, Options, RtcpMux, SourcePolicy, Transport,
 };
 pub use recording::{
     Recorded, RecordingFormat, RecordingOptions, RecordingOutcome, recording_length_ms,

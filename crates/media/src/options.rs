@@ -14,6 +14,9 @@ pub struct Options {
     pub ice: Ice,
     /// What new ICE credentials in this description mean.
     pub restart: IceRestart,
+    /// What the author of this description finds in us if it speaks ICE; `None`: what
+    /// [`crate::EngineConfig::ice_agent`] says.
+    pub own_ice: Option<IceAgent>,
     /// Whether RTP and RTCP share a port towards the other side (RFC 5761).
     pub rtcp_mux: RtcpMux,
     /// Whose packets are believed of the side that made this description.
@@ -41,6 +44,7 @@ impl Options {
             transport: Transport::AsOffered,
             ice: Ice::Remove,
             restart: IceRestart::Wanted,
+            own_ice: None,
             rtcp_mux: RtcpMux::AsOffered,
             source: SourcePolicy::Learn,
             peer_address: None,
@@ -107,6 +111,25 @@ pub enum IceRestart {
     /// It answers new ones of ours, which hold: its description went another way to it, and is
     /// an offer to us alone.
     Answered,
+}
+
+/// What an ICE agent does of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IceAgent {
+    /// It answers checks (RFC 8445 §2.5).
+    #[default]
+    Lite,
+    /// It checks the peer's addresses, too, and asks for its consent all the time (RFC 7675).
+    Full,
+}
+
+impl From<IceAgent> for Ice {
+    fn from(agent: IceAgent) -> Self {
+        match agent {
+            IceAgent::Lite => Self::Lite,
+            IceAgent::Full => Self::Full,
+        }
+    }
 }
 
 /// Whether RTP and RTCP share a port.

@@ -84,7 +84,7 @@ impl SwitchHost {
     }
 
     fn media(&mut self, request: &MediaRequest) -> Result<Vec<u8>, u16> {
-        let options = media_options::of(request);
+        let options = media_options::of(request, self.engine.ice_agent());
         let negotiation = Negotiation {
             from: side(request.from),
             sdp: &request.sdp,
@@ -121,6 +121,13 @@ impl SwitchHost {
         self.remote.insert(session);
         if !self.media_link.request(request) {
             machine.switch.handle_media(now, call, ask, Err(503));
+        }
+    }
+
+    /// Media servers are asked for no ICE, so only we can use them.
+    fn trickle(&mut self, session: u64, from: call::Side, fragment: &[u8]) {
+        if let Err(error) = self.engine.trickle(session, side(from), fragment) {
+            tracing::debug!(session, %error, "candidates of a peer");
         }
     }
 
@@ -220,6 +227,21 @@ impl SwitchHost {
         });
     }
 
+    fn tell_consent_lost(&mut self, now: Time, call: CallKey, side: Side, switch: &Switch) {
+        let Some(call) = switch.call_id(call) else {
+            return;
+        };
+        let side = match side {
+            Side::A => "caller",
+            Side::B => "callee",
+        };
+        tracing::info!(%call, side, "sends no media any more to a side that has not answered for 30 s");
+        self.announce(now, || {
+            let data = json!({ "call": call, "side": side });
+            ("media", "media.consent_lost", data)
+        });
+    }
+
     fn append(&mut self, machine: &mut SwitchMachine, event: JournalEvent) {
         let entry = match event {
             JournalEvent::Opened(opening) => JournalEntry::Opened(open_cdr(*opening)),
@@ -239,6 +261,10 @@ impl SwitchHost {
                 MediaEvent::Silent { session, .. } => machine
                     .switch
                     .handle_media_silent(now, CallKey(session & CALL_BITS)),
+                MediaEvent::ConsentLost { session, side } => {
+                    let call = CallKey(session & CALL_BITS);
+                    self.tell_consent_lost(now, call, side, &machine.switch);
+                }
                 // Who hears it has heard it: the other side.
                 MediaEvent::Key { .. } | MediaEvent::Played { .. } => {}
                 MediaEvent::Recorded(recorded) => {
@@ -316,6 +342,11 @@ impl Host<SwitchMachine> for SwitchHost {
     fn handle_effect(&mut self, now: Time, effect: Effect, machine: &mut SwitchMachine) {
         match effect {
             Effect::Media(request) => self.ask_media(now, request, machine),
+            Effect::Candidates {
+                session,
+                from,
+                fragment,
+            } => self.trickle(session, from, &fragment),
             Effect::MediaEnd { call, session } => self.end_media(call, session, machine),
             Effect::Record {
                 call,

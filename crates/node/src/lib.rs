@@ -29,7 +29,7 @@ mod up;
 mod uploads;
 mod visit;
 
-pub use ::media::{KernelPath, RecordingFormat};
+pub use ::media::{IceAgent, KernelPath, RecordingFormat};
 pub use files::files_max;
 pub use media::{MediaOptions, Ready, RtpInterface, media};
 pub use model::{AfterUpload, BucketAddressing, RecordingStore, Validate};

@@ -30,6 +30,11 @@ pub(crate) enum Effect {
         session: u64,
         part: u16,
     },
+    Candidates {
+        session: u64,
+        from: call::Side,
+        fragment: bytes::Bytes,
+    },
     MediaEnd {
         call: switch::CallKey,
         session: u64,
@@ -136,6 +141,15 @@ impl Machine for SwitchMachine {
                 call,
                 session,
                 part,
+            }),
+            switch::Output::Candidates {
+                session,
+                from,
+                fragment,
+            } => Output::Effect(Effect::Candidates {
+                session,
+                from,
+                fragment,
             }),
             switch::Output::MediaEnd { call, session } => {
                 Output::Effect(Effect::MediaEnd { call, session })

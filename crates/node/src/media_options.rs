@@ -1,11 +1,11 @@
 //! What a call wants of the relay, in the words of the embedded one.
 
 use call::Given;
-use media::{CodecChanges, Feedback, Ice, IceRestart, Options, RtcpMux, Transport};
+use media::{CodecChanges, Feedback, Ice, IceAgent, IceRestart, Options, RtcpMux, Transport};
 use switch::{Carriage, MediaRequest, MediaTerms, Rtcp};
 
-/// The options of a request.
-pub(crate) fn of(request: &MediaRequest) -> Options {
+/// The options of a request; `agent` is what ICE is spoken by.
+pub(crate) fn of(request: &MediaRequest, agent: IceAgent) -> Options {
     let terms = MediaTerms::of(request);
     let restart = match terms.given {
         Given::InTurn => IceRestart::Wanted,
@@ -21,7 +21,7 @@ pub(crate) fn of(request: &MediaRequest) -> Options {
         transport: transport(terms.carriage),
         ice: match terms.ice {
             switch::Ice::None => Ice::Remove,
-            switch::Ice::Lite => Ice::Lite,
+            switch::Ice::Lite => agent.into(),
         },
         rtcp_mux: match terms.rtcp {
             Rtcp::AsOffered => RtcpMux::AsOffered,

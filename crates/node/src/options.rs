@@ -26,6 +26,8 @@ pub struct UpOptions {
     pub rtp_ports: (u16, u16),
     /// Whether plain RTP is relayed in the kernel.
     pub kernel: media::KernelPath,
+    /// What peers that speak ICE find in us.
+    pub ice_agent: media::IceAgent,
     /// The domain of addresses of record, for a first start.
     pub domain: Option<String>,
     /// Print one line of JSON when ready, in place of text for people.

@@ -203,6 +203,7 @@ fn start_engine(options: &UpOptions, settings: &model::Settings, net: &Net) -> R
     }
     config.inactivity = inactivity(settings);
     config.kernel = options.kernel;
+    config.ice_agent = options.ice_agent;
     let waker = net.waker();
     Engine::new(config, move || waker.wake()).context("the media engine did not start")
 }

@@ -250,6 +250,15 @@ impl Switch {
                     self.note_session(key, session);
                 }
             }
+            CallOutput::Candidates {
+                session,
+                from,
+                fragment,
+            } => self.outputs.push_back(Output::Candidates {
+                session,
+                from,
+                fragment,
+            }),
             CallOutput::MediaEnd { session } => {
                 if let Some(entry) = self.calls.entry_mut(key) {
                     entry.facts.sessions_open += 1;

@@ -44,6 +44,15 @@ pub enum Output {
         /// Which session of the call it is that is recorded, from 1.
         part: u16,
     },
+    /// A side has named more addresses of its ICE agent.
+    Candidates {
+        /// The session.
+        session: u64,
+        /// Who.
+        from: Side,
+        /// The body, of type `application/trickle-ice-sdpfrag`.
+        fragment: Bytes,
+    },
     /// A media session is over: report what was received, by `handle_media_report`.
     MediaEnd {
         /// The call.

@@ -94,6 +94,12 @@ impl Switch {
             .and_then(|(_, e)| view(e))
     }
 
+    /// The id of the call with this key.
+    #[must_use]
+    pub fn call_id(&self, key: crate::CallKey) -> Option<CallId> {
+        self.calls.entry(key).map(|entry| entry.facts.id)
+    }
+
     /// How many calls are in progress.
     #[must_use]
     pub fn call_count(&self) -> usize {

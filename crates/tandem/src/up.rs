@@ -18,6 +18,9 @@ pub(crate) struct UpFlags {
     /// Whether plain RTP is relayed in the kernel, where that is possible
     #[arg(long, value_enum, default_value_t = Kernel::Auto)]
     kernel: Kernel,
+    /// What browsers and others that speak ICE find here
+    #[arg(long, value_enum, default_value_t = Ice::Lite)]
+    ice: Ice,
     /// Prints one line of JSON with every address, user and token when the platform is ready
     #[arg(long)]
     json: bool,
@@ -53,6 +56,24 @@ impl From<Kernel> for node::KernelPath {
     }
 }
 
+/// What an ICE agent does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ice {
+    /// Answers the peer's checks
+    Lite,
+    /// Checks the peer's addresses, too, and stops sending to one that does not answer
+    Full,
+}
+
+impl From<Ice> for node::IceAgent {
+    fn from(ice: Ice) -> Self {
+        match ice {
+            Ice::Lite => Self::Lite,
+            Ice::Full => Self::Full,
+        }
+    }
+}
+
 /// Runs the platform; returns when it has stopped.
 pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
     log::start(flags.log_format, &flags.log_level)?;
@@ -68,6 +89,7 @@ pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
         http_port: ports.http_port,
         rtp_ports: ports.rtp_ports,
         kernel: flags.kernel.into(),
+        ice_agent: flags.ice.into(),
         domain: flags.domain.clone(),
         json: flags.json,
     };

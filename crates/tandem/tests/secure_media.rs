@@ -12,22 +12,30 @@ fn phone(
     encryption: Option<MediaEncryption>,
     tone_hz: u32,
 ) -> Result<Baresip> {
-    let ready = platform.ready();
-    let mut options = PhoneOptions::new(name, &ready.domain)
-        .password(&ready.user(name).password)
-        .server(ready.sip.udp, PhoneTransport::Udp)
-        .tone_hz(tone_hz);
+    let mut options = plain_phone(platform, name, tone_hz);
     if let Some(encryption) = encryption {
         options = options.encryption(encryption);
     }
     Baresip::register(options)
 }
 
+fn plain_phone(platform: &Platform, name: &str, tone_hz: u32) -> PhoneOptions {
+    let ready = platform.ready();
+    PhoneOptions::new(name, &ready.domain)
+        .password(&ready.user(name).password)
+        .server(ready.sip.udp, PhoneTransport::Udp)
+        .tone_hz(tone_hz)
+}
+
 /// Alice calls bob; each hears the other.
 fn a_call_between(caller: Option<MediaEncryption>, callee: Option<MediaEncryption>) -> Result<()> {
     let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
-    let mut alice = phone(&platform, "alice", caller, ALICE_HZ)?;
-    let mut bob = phone(&platform, "bob", callee, BOB_HZ)?;
+    let alice = phone(&platform, "alice", caller, ALICE_HZ)?;
+    let bob = phone(&platform, "bob", callee, BOB_HZ)?;
+    they_hear_each_other(&platform, alice, bob)
+}
+
+fn they_hear_each_other(platform: &Platform, mut alice: Baresip, mut bob: Baresip) -> Result<()> {
     wait_for("two routable registrations", || {
         let registrations = platform.rest().list("/v1/registrations").ok()?;
         let routable = registrations.iter().filter(|r| r["routable"] == true);

@@ -39,6 +39,32 @@ impl Browser {
         wss: SocketAddr,
         tone_hz: u32,
     ) -> Result<Self> {
+        let candidates = Candidates::Described;
+        Self::open([user, domain, password], wss, tone_hz, candidates)
+    }
+
+    /// The same for one whose descriptions name no candidates: they follow by INFO once a call is
+    /// answered (RFC 8840).
+    ///
+    /// # Errors
+    /// As [`Self::register`].
+    pub fn register_trickling(
+        user: &str,
+        domain: &str,
+        password: &str,
+        wss: SocketAddr,
+        tone_hz: u32,
+    ) -> Result<Self> {
+        let candidates = Candidates::Trickled;
+        Self::open([user, domain, password], wss, tone_hz, candidates)
+    }
+
+    fn open(
+        [user, domain, password]: [&str; 3],
+        wss: SocketAddr,
+        tone_hz: u32,
+        candidates: Candidates,
+    ) -> Result<Self> {
         let home = prepare()?;
         let directory = tempfile::tempdir().context("a directory for the browser")?;
         let tone = directory.path().join("tone.wav");
@@ -48,6 +74,7 @@ impl Browser {
             "uri": format!("sip:{user}@{domain}"),
             "password": password,
             "tone": tone,
+            "trickle": candidates == Candidates::Trickled,
             "directory": directory.path().join("profile"),
         });
         let mut command = Command::new("node");
@@ -112,6 +139,13 @@ impl Browser {
         self.wait_for_any(&["closed"]);
     }
 
+    /// Waits until its candidates were taken; how many there were.
+    #[track_caller]
+    pub fn wait_for_trickled(&mut self) -> u64 {
+        let event = self.wait_for_any(&["trickled"]);
+        event["count"].as_u64().unwrap_or_default()
+    }
+
     /// Waits until this tone is heard in the call.
     ///
     /// # Panics
@@ -174,6 +208,13 @@ impl Browser {
     fn tell(&mut self, command: &Value) -> Result<()> {
         writeln!(self.commands, "{command}").context("telling the browser")
     }
+}
+
+/// When a phone names its candidates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Candidates {
+    Described,
+    Trickled,
 }
 
 /// Where the script lies with all it needs, which npm brings there the first time. Tests that run

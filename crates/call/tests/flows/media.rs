@@ -4,7 +4,7 @@ use call::{Cause, EndedBy, Input, MediaOp, Phase, Side};
 use sip::{HeaderName, Method};
 
 use crate::peer::{ALICE_SDP, BOB_SDP, sdp};
-use crate::world::{INVITE, Relay, World, body, config, header, to_bob};
+use crate::world::{INVITE, Relay, World, body, config, header, text, to_bob};
 
 fn slow() -> World {
     let trust = call::Trust::Untrusted;
@@ -286,4 +286,36 @@ fn an_echo_the_relay_refuses() {
     let mut w = World::begin_echo("", ALICE_SDP, Relay::Refuses(503));
     w.told(INVITE, 503);
     w.close(&Cause::MediaFailed);
+}
+
+#[test]
+fn candidates_by_info_are_for_the_relay_and_announced_where_they_may_come() {
+    let trickles = format!("{BOB_SDP}a=ice-options:trickle\r\n");
+    let mut w = World::new(to_bob());
+    let invite = w.sent(Method::Invite);
+    w.reply(&invite, 200, "bobtag", "", &trickles);
+    w.ack();
+    let answer = w.told(INVITE, 200);
+    let announces = |message: &sip::Message| text(message).contains("Recv-Info: trickle-ice");
+    assert!(announces(&answer) && !announces(&invite.message));
+    w.alice.established(&answer);
+    let ack = w.alice.ack(1, "");
+    w.request(ack);
+    let fragment = "a=ice-ufrag:8hhY\r\nm=audio 9 RTP/AVP 0\r\na=end-of-candidates\r\n";
+    let kind = "Info-Package: trickle-ice\r\nContent-Type: application/trickle-ice-sdpfrag\r\n";
+    let info = w.alice.request("INFO", kind, fragment);
+    let uas = w.request(info);
+    w.told(uas, 200);
+    assert_eq!(w.candidates, [(Side::A, fragment.to_owned())]);
+    let other = w.alice.request("INFO", "Content-Type: text/plain\r\n", "x");
+    w.request(other);
+    let carried = w.sent(Method::Info);
+    assert_eq!(
+        body(&carried.message),
+        "x",
+        "all else is for the other side"
+    );
+    w.reply(&carried, 200, "", "", "");
+    w.feed(Input::End(Cause::Operator));
+    w.close(&Cause::Operator);
 }

@@ -53,6 +53,8 @@ pub(crate) struct World {
     pub(crate) media: Vec<(u64, MediaOp, Side, String)>,
     /// How each of those descriptions was given.
     pub(crate) given: Vec<call::Given>,
+    /// What sides named for their ICE agents.
+    pub(crate) candidates: Vec<(Side, String)>,
     /// Questions about redirections and transfers.
     pub(crate) asked: VecDeque<Output>,
     pub(crate) pracked: u32,
@@ -221,6 +223,7 @@ impl World {
             facts: Vec::new(),
             media: Vec::new(),
             given: Vec::new(),
+            candidates: Vec::new(),
             asked: VecDeque::new(),
             pracked: 0,
             unresolved: Vec::new(),
@@ -558,6 +561,10 @@ impl World {
             Output::Fact(fact) => self.facts.push(fact),
             Output::Pracked { .. } => self.pracked += 1,
             Output::Redirected { .. } | Output::Transfer { .. } => self.asked.push_back(output),
+            Output::Candidates { from, fragment, .. } => {
+                let fragment = String::from_utf8(fragment.to_vec()).unwrap();
+                self.candidates.push((from, fragment));
+            }
             Output::Acknowledged { .. } | Output::MediaEnd { .. } | Output::Gone => {}
         }
     }

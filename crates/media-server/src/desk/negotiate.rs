@@ -19,6 +19,9 @@ impl Desk {
             .calls
             .call(id)
             .and_then(|c| c.place_of_offer(&asked.selection));
+        if asked.options.flags.contains(Flag::Fragment) {
+            return self.trickle(asked, known);
+        }
         let place = match known {
             Some(place) => place,
             None => match self.refusal() {
@@ -47,6 +50,22 @@ impl Desk {
                 }
                 self.failed(asked, &error)
             }
+        }
+    }
+
+    /// Candidates that come after the description, from the author of it.
+    fn trickle(&mut self, asked: &Negotiation, place: Option<Place>) -> Reply {
+        let call = self.calls.call(&asked.selection.call_id);
+        let found = call.zip(place).and_then(|(call, place)| {
+            let branch = call.branches.get(place.branch)?;
+            Some((branch.session, place.side))
+        });
+        let Some((session, side)) = found else {
+            return Reply::error("Unknown call-id");
+        };
+        match self.engine.trickle(session, side, &asked.sdp) {
+            Ok(()) => Reply::Ok(Box::default()),
+            Err(error) => self.failed(asked, &error),
         }
     }
 

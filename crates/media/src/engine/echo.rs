@@ -63,8 +63,8 @@ impl Engine {
             &offer,
             &answer,
             (side, chosen),
-            negotiation.options.restart,
-            (interface.advertised, port),
+            SocketAddr::new(interface.advertised, port),
+            negotiation.options,
         )?;
         let answer = parse(&out)?;
         let wishes = Wish::all(&offer, &negotiation);

@@ -26,6 +26,14 @@ pub enum MediaEvent {
         /// For how long.
         duration_ms: u32,
     },
+    /// A side has not answered our questions for its consent for half a minute (RFC 7675), and is
+    /// sent nothing any more until it does.
+    ConsentLost {
+        /// The session.
+        session: u64,
+        /// Who.
+        side: Side,
+    },
     /// What was played to a side is over. Not said of what was stopped or replaced.
     Played {
         /// The session.

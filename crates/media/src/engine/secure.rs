@@ -11,7 +11,7 @@ mod write;
 use std::sync::Arc;
 
 use rtp::srtp::{MasterKey, Suite};
-use sdp::Media;
+use sdp::{Fragment, Media, Trickled};
 
 use crate::error::MediaError;
 use crate::full::security::{AgentKind, Credentials, Identity, Protection, Role, Security};
@@ -30,6 +30,8 @@ pub(crate) struct Facing {
     ice: Option<Credentials>,
     /// What the peer's was named by when last negotiated.
     remote_ufrag: Option<String>,
+    /// What the medium is named by in bundles and fragments.
+    mid: Option<Box<[u8]>>,
     /// Who began the handshake.
     role: Option<Role>,
     /// What was agreed on; `None` as long as the medium passes through.
@@ -70,6 +72,8 @@ pub(super) struct Place<'a> {
     pub(super) identity: &'a Arc<Identity>,
     /// Where the side reaches our RTP; RTCP is one port above.
     pub(super) rtp: std::net::SocketAddr,
+    /// What an offerer that speaks ICE finds in us.
+    pub(super) agent: AgentKind,
 }
 
 impl Towards {
@@ -164,6 +168,19 @@ impl Facing {
     /// Whether RTP and RTCP share our port: it was agreed on.
     pub(crate) fn shares_port(&self) -> bool {
         self.agreed.is_some_and(|agreed| agreed.mux != Mux::No)
+    }
+
+    /// Whether candidates that come after the description are of this medium.
+    pub(super) fn is_trickled(&self, fragment: &Fragment<'_>, medium: &Trickled<'_>) -> bool {
+        let same_agent = match (fragment.ufrag, &self.remote_ufrag) {
+            (Some(ufrag), Some(remote)) => ufrag == remote.as_bytes(),
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        let same_medium = medium
+            .mid
+            .is_none_or(|mid| self.mid.as_deref() == Some(mid));
+        same_agent && same_medium && self.agreed.is_some_and(|agreed| agreed.ice.is_some())
     }
 
     /// The medium passes through again; whether anything was agreed on before.

@@ -9,8 +9,8 @@ use super::secure::{Facing, Place, Towards, answered, chosen, write_answer, writ
 use super::session::Way;
 use super::{Engine, Negotiation, Side};
 use crate::error::MediaError;
-use crate::full::security::Security;
-use crate::options::IceRestart;
+use crate::full::security::{AgentKind, Security};
+use crate::options::{IceAgent, Options};
 use crate::worker::{Command, MediumId};
 
 /// What the worker is to do, once an answer is accepted.
@@ -40,7 +40,7 @@ impl Engine {
             let both = [&facing[from as usize], &facing[to as usize]];
             let towards = Towards::wanted(&media, negotiation.options, both);
             if let (Some(towards), Some(port)) = (towards, port) {
-                let place = self.place(address, *port);
+                let place = self.place(address, *port, negotiation.options);
                 let facing = &mut facing[to as usize];
                 write_offer(&mut edit, &media, towards, facing, place)?;
             }
@@ -90,10 +90,10 @@ impl Engine {
             else {
                 continue;
             };
-            let place = self.place(address, *port);
+            let place = self.place(address, *port, &way.options);
             let theirs = &mut facing[to as usize];
             let answerer = answered(answer, &answer_medium, *towards, theirs, place)?;
-            let restart = offer.options.restart;
+            let restart = way.options.restart;
             let theirs = &mut facing[from as usize];
             let choice = chosen(offered, &offered_medium, theirs, restart, place)?;
             write_answer(&mut edit, &offered_medium, &choice, place);
@@ -115,8 +115,8 @@ impl Engine {
         offer: &Description<'_>,
         answer: &Description<'_>,
         (side, index): (Side, usize),
-        restart: IceRestart,
-        (address, port): (IpAddr, u16),
+        rtp: SocketAddr,
+        options: &Options,
     ) -> Result<(Vec<u8>, Secured), MediaError> {
         let mut secured = Secured {
             securities: Vec::new(),
@@ -127,8 +127,9 @@ impl Engine {
         let (Some(medium), Some(facing)) = (medium, facing) else {
             return Ok((answer.as_bytes().to_vec(), secured));
         };
-        let place = self.place(address, port);
-        let choice = chosen(offer, &medium, &mut facing[side as usize], restart, place)?;
+        let place = self.place(rtp.ip(), rtp.port(), options);
+        let facing = &mut facing[side as usize];
+        let choice = chosen(offer, &medium, facing, options.restart, place)?;
         let mut edit = sdp::Edit::new(answer);
         write_answer(&mut edit, &medium, &choice, place);
         if let Some(group) = bundle_of(offer, &medium) {
@@ -139,8 +140,8 @@ impl Engine {
     }
 
     /// Has the worker do what was settled. It has the terms already.
-    pub(super) fn secure(&mut self, session: u64, secured: Secured) {
-        let Some(session) = self.sessions.get(&session) else {
+    pub(super) fn secure(&mut self, id: u64, secured: Secured) {
+        let Some(session) = self.sessions.get(&id) else {
             return;
         };
         let commands = secured.securities.into_iter();
@@ -153,6 +154,7 @@ impl Engine {
             security: Box::new(security),
         });
         self.workers[session.worker].send(commands);
+        self.trickle_early(id);
     }
 
     fn facings(&self, session: u64) -> Vec<[Facing; 2]> {
@@ -174,8 +176,13 @@ impl Engine {
         }
     }
 
-    fn place(&self, address: IpAddr, port: u16) -> Place<'_> {
+    fn place(&self, address: IpAddr, port: u16, options: &Options) -> Place<'_> {
+        let agent = options.own_ice.unwrap_or(self.config.ice_agent);
         Place {
+            agent: match agent {
+                IceAgent::Lite => AgentKind::Lite,
+                IceAgent::Full => AgentKind::Full,
+            },
             identity: &self.identity,
             rtp: SocketAddr::new(address, port),
         }

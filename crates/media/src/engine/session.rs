@@ -41,6 +41,8 @@ pub(crate) struct Session {
     pub(crate) gate: Option<Arc<Gate>>,
     /// What each side hears in place of the other.
     pub(crate) playing: [Option<Arc<Mutex<Playing>>>; 2],
+    /// Fragments with candidates that came before what they belong to was settled, by whom.
+    pub(crate) early: Vec<(Side, Box<[u8]>)>,
 }
 
 /// One medium, by its place among the `m=` lines.
@@ -104,6 +106,7 @@ impl Session {
             recordings: Vec::new(),
             gate: None,
             playing: [None, None],
+            early: Vec::new(),
         }
     }
 

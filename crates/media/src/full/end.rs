@@ -19,6 +19,8 @@ use crate::source::Steering;
 pub(super) struct End {
     guard: Guard,
     ice: Option<Box<Agent>>,
+    /// The peer has not said for long that it wants our packets, and nobody was told yet.
+    consent_lost: bool,
 }
 
 /// How its packets are protected.
@@ -103,6 +105,18 @@ impl End {
         }
     }
 
+    /// Takes addresses of the peer that were named after its description.
+    pub(super) fn add_candidates(&mut self, candidates: &[(Part, SocketAddr)], now_us: u64) {
+        if let Some(agent) = &mut self.ice {
+            agent.add_candidates(candidates, now_us);
+        }
+    }
+
+    /// Whether the peer has lost its consent since this was asked last.
+    pub(super) fn take_consent_lost(&mut self) -> bool {
+        std::mem::take(&mut self.consent_lost)
+    }
+
     /// Has the channels follow what ICE has found out.
     pub(super) fn steer(&self, channels: &mut Channels, side: Side) {
         for part in [Part::Rtp, Part::Rtcp] {
@@ -182,11 +196,15 @@ impl End {
     pub(super) fn pump(
         &mut self,
         side: Side,
-        channels: &Channels,
+        channels: &mut Channels,
         now: Now,
         out: &mut Outbox,
         mut count: impl FnMut(DropReason),
     ) {
+        if self.ice.as_mut().is_some_and(|agent| agent.expire(now.us)) {
+            self.consent_lost = true;
+            self.steer(channels, side);
+        }
         if let Some(agent) = &mut self.ice {
             let mut room = [0; super::stun::MESSAGE_BYTES_MAX];
             while let Some((port, to, len)) = agent.poll_transmit(now.us, &mut room) {

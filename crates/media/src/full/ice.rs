@@ -6,13 +6,21 @@
 //! answered from there: a check that somebody recorded and plays again from elsewhere diverts
 //! nothing.
 //!
+//! A full agent asks for consent all the time (RFC 7675): a peer that has not answered for half a
+//! minute gets no more media. A lite one only gives it, by answering.
+//!
 //! Deviations from RFC 8445: no frozen pairs, as there is one stream and one local candidate; the
-//! first valid pair is nominated, as all lead to the same port of ours; no consent checks
-//! (RFC 7675), as silence of the peer is watched on the media itself.
+//! first valid pair is nominated, as all lead to the same port of ours. From RFC 7675 §5.1: a peer
+//! that is back after its consent has run out needs no restart, as a check of ours that it answers
+//! proves the same.
+
+mod consent;
 
 use std::net::SocketAddr;
 
 use super::Part;
+use consent::{Asking, Consent};
+
 use super::security::{AgentKind, Credentials, IceTerms, Offerer};
 use super::stun::{Claim, Class, Message, Transaction, Writer};
 use crate::counters::DropReason;
@@ -37,6 +45,8 @@ struct Port {
     nominated: bool,
     /// At most [`CHECKS_MAX`].
     checks: Vec<Check>,
+    /// Of the peer at the selected address; `None` where it is not asked for.
+    consent: Option<Consent>,
 }
 
 /// A check of ours that waits for its answer.
@@ -102,6 +112,21 @@ impl Agent {
         self.begin(now_us);
     }
 
+    /// Checks addresses that the peer has named after its description; a lite agent waits for
+    /// the peer's own checks from there.
+    pub(super) fn add_candidates(&mut self, candidates: &[(Part, SocketAddr)], now_us: u64) {
+        for (part, address) in candidates {
+            let known = &mut self.terms.candidates[*part as usize];
+            if known.contains(address) || known.len() == CHECKS_MAX {
+                continue;
+            }
+            known.push(*address);
+            if self.terms.agent == AgentKind::Full {
+                self.ports[*part as usize].check(*address, Purpose::Prove, now_us);
+            }
+        }
+    }
+
     /// Whether a packet from an address is the peer's.
     pub(super) fn knows(&self, port: Part, from: SocketAddr) -> bool {
         self.ports[port as usize].valid.contains(&from)
@@ -136,7 +161,9 @@ impl Agent {
     /// When [`Agent::poll_transmit`] has something to say.
     pub(super) fn poll_timeout(&self) -> Option<u64> {
         let checks = self.ports.iter().flat_map(|port| &port.checks);
-        checks.map(|check| check.due_us).min()
+        let consents = self.ports.iter().flat_map(|port| &port.consent);
+        let due = checks.map(|check| check.due_us);
+        due.chain(consents.map(|consent| consent.due_us)).min()
     }
 
     /// Writes the next check that is due into `room`: by which port, where to, and its length.
@@ -146,6 +173,9 @@ impl Agent {
         room: &mut [u8],
     ) -> Option<(Part, SocketAddr, usize)> {
         for part in [Part::Rtp, Part::Rtcp] {
+            if let Some(found) = self.ask_consent(part, now_us, room) {
+                return Some(found);
+            }
             let checks = &mut self.ports[part as usize].checks;
             checks.retain(|check| check.tries < TRIES_MAX || check.due_us > now_us);
             let Some(check) = checks.iter_mut().find(|check| check.due_us <= now_us) else {
@@ -165,6 +195,51 @@ impl Agent {
             return Some((part, check.to, writer.finish(password)));
         }
         None
+    }
+
+    /// Takes the consent to send by a port that has run out: nothing goes there any more. Whether
+    /// it has.
+    pub(super) fn expire(&mut self, now_us: u64) -> bool {
+        let mut expired = false;
+        for port in &mut self.ports {
+            let ended = port.consent.take_if(|consent| consent.is_over(now_us));
+            if let Some(consent) = ended {
+                port.valid.retain(|valid| *valid != consent.from);
+                port.selected = None;
+                port.nominated = false;
+                expired = true;
+            }
+        }
+        expired
+    }
+
+    /// Writes the next question for consent, if it is due.
+    fn ask_consent(
+        &mut self,
+        part: Part,
+        now_us: u64,
+        room: &mut [u8],
+    ) -> Option<(Part, SocketAddr, usize)> {
+        let port = &mut self.ports[part as usize];
+        let selected = port
+            .selected
+            .filter(|_| self.terms.agent == AgentKind::Full)?;
+        let consent = port
+            .consent
+            .take()
+            .filter(|consent| consent.from == selected);
+        let consent = port
+            .consent
+            .insert(consent.unwrap_or_else(|| Consent::new(selected, now_us)));
+        let Asking::Now(transaction) = consent.ask(now_us) else {
+            return None;
+        };
+        let Credentials { ufrag, password } = &self.terms.remote;
+        let writer = Writer::new(room, Class::Request, transaction)
+            .username([ufrag, &self.terms.local.ufrag])
+            .priority(PEER_REFLEXIVE_PRIORITY)
+            .claim(self.part);
+        Some((part, selected, writer.finish(password)))
     }
 
     /// Looks for paths as far as that is ours to do.
@@ -238,6 +313,17 @@ impl Agent {
     ) -> Result<(), DropReason> {
         let controls = matches!(self.part, Claim::Controlling(_));
         let port = &mut self.ports[port as usize];
+        if let Some(consent) = &mut port.consent
+            && consent.has_asked(from, &message.transaction)
+        {
+            if !message.is_authentic(&self.terms.remote.password) {
+                return Err(DropReason::Stun);
+            }
+            if message.class == Class::Success {
+                consent.grant(now_us);
+            }
+            return Ok(());
+        }
         let asked = |check: &Check| check.transaction == message.transaction && check.to == from;
         let found = port.checks.iter().position(asked);
         let found = found.ok_or(DropReason::Stun)?;

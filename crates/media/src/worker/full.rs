@@ -113,10 +113,15 @@ impl Worker {
                 continue;
             };
             if medium.full.disarm(due_us) {
-                let channels = &*medium.channels;
-                medium
-                    .full
-                    .handle_timeout(channels, now_us, &mut self.boxes);
+                let Medium {
+                    session,
+                    channels,
+                    full,
+                } = medium;
+                full.handle_timeout(channels, now_us, &mut self.boxes);
+                for side in full.take_consent_lost() {
+                    self.boxes.out.report(session.lost_consent(side));
+                }
                 self.flush(id, now_us);
             }
         }

@@ -1,7 +1,7 @@
 //! The sessions of one worker, and what the engine tells it about them.
 
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use audio::Key;
@@ -83,6 +83,12 @@ pub(crate) enum Command {
         key: Key,
         duration_ms: u32,
     },
+    /// Addresses of a side's ICE agent.
+    Trickle {
+        medium: MediumId,
+        side: Side,
+        candidates: Vec<(Part, SocketAddr)>,
+    },
     /// Which of the sides A and B should send from now on.
     Expect { slot: usize, sides: [bool; 2] },
     /// The end of a session; its slot is free.
@@ -104,7 +110,8 @@ impl Command {
             | Self::Negotiate { channel, .. } => Some(channel.slot),
             Self::Stage { medium, .. }
             | Self::Secure { medium, .. }
-            | Self::Press { medium, .. } => Some(medium.slot),
+            | Self::Press { medium, .. }
+            | Self::Trickle { medium, .. } => Some(medium.slot),
             Self::Inactivity { .. } => None,
         }
     }
@@ -114,7 +121,8 @@ impl Command {
         match self {
             Self::Stage { medium, .. }
             | Self::Secure { medium, .. }
-            | Self::Press { medium, .. } => Some(*medium),
+            | Self::Press { medium, .. }
+            | Self::Trickle { medium, .. } => Some(*medium),
             _ => None,
         }
     }
@@ -216,22 +224,33 @@ impl Sessions {
                 let learn_until_us = now_us + self.learn_window_us;
                 self.change(channel, |c| c.negotiate(side, terms, learn_until_us));
             }
+            Command::Expect { slot, sides } => {
+                if let Some(entry) = self.entry(slot) {
+                    entry.session.expect(sides, now_us);
+                }
+            }
+            command => self.handle_full(command, now_us, boxes),
+        }
+        Ok(())
+    }
+
+    /// Carries out a command for the full path of a medium.
+    fn handle_full(&mut self, command: Command, now_us: u64, boxes: &mut Boxes) {
+        match command {
             Command::Stage {
                 medium,
                 place,
                 stage,
             } => self.set_full(medium, |full, _| full.set_stage(place, stage, now_us)),
+            // Most media never need it.
             Command::Secure {
                 medium,
                 side,
                 security,
-            } => {
-                // Most media never need it.
-                if !security.is_plain() || self.medium(medium).is_some() {
-                    self.set_full(medium, |full, channels| {
-                        full.secure(side, *security, channels, now_us, boxes);
-                    });
-                }
+            } if !security.is_plain() || self.medium(medium).is_some() => {
+                self.set_full(medium, |full, channels| {
+                    full.secure(side, *security, channels, now_us, boxes);
+                });
             }
             Command::Press {
                 medium,
@@ -243,13 +262,18 @@ impl Sessions {
                     medium.full.press(to, key, duration_ms, now_us);
                 }
             }
-            Command::Expect { slot, sides } => {
-                if let Some(entry) = self.entry(slot) {
-                    entry.session.expect(sides, now_us);
+            Command::Trickle {
+                medium,
+                side,
+                candidates,
+            } => {
+                if let Some(medium) = self.medium(medium) {
+                    let Medium { channels, full, .. } = medium;
+                    full.add_candidates(side, &candidates, channels, now_us, boxes);
                 }
             }
+            _ => {}
         }
-        Ok(())
     }
 
     fn change(&mut self, id: ChannelId, change: impl FnOnce(&mut Channel)) {
@@ -393,6 +417,14 @@ impl Session {
             watched: expected,
             expected,
         });
+    }
+
+    /// What is said when a side does not want our packets any more.
+    pub(super) fn lost_consent(&self, side: Side) -> MediaEvent {
+        MediaEvent::ConsentLost {
+            session: self.id,
+            side,
+        }
     }
 
     /// A side has sent something that was let in, RTCP included: a phone that suppresses silence

@@ -17,3 +17,4 @@ mod reports;
 mod secure;
 mod secure_peer;
 mod transcode;
+mod trickle;

@@ -80,18 +80,19 @@ pub(in crate::engine) fn chosen(
     }
     if let Some(remote) = credentials(offered) {
         let local = facing.credentials(Some(&remote.ufrag), restart)?;
-        choice.towards.ice = Some(AgentKind::Lite);
+        choice.towards.ice = Some(place.agent);
         choice.ice = Some(local.clone());
         choice.security.ice = Some(IceTerms {
             local,
             remote,
-            agent: AgentKind::Lite,
+            agent: place.agent,
             remote_agent: agent_kind(description),
             offerer: Offerer::Peer,
             candidates: candidates(offered),
         });
     }
     facing.forget_unused(&choice.security);
+    facing.mid = offered.attribute("mid").map(|mid| mid.trim_ascii().into());
     facing.role = choice.role;
     facing.agreed = Some(choice.towards);
     Ok(choice)
@@ -148,6 +149,7 @@ pub(in crate::engine) fn answered(
         // A peer that knows no ICE is reached as described.
         _ => agreed.ice = None,
     }
+    facing.mid = answer.attribute("mid").map(|mid| mid.trim_ascii().into());
     if offered.carried != Carried::Opportunistic {
         // Of several phones that were offered keys to take up, another may yet do so.
         facing.forget_unused(&security);

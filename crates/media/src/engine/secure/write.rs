@@ -109,6 +109,8 @@ fn write_ice(
     let Credentials { ufrag, password } = credentials;
     edit.add(index, format!("ice-ufrag:{ufrag}"));
     edit.add(index, format!("ice-pwd:{password}"));
+    // Ours are all in the description; the peer may name its own later (RFC 8838 §4.1).
+    edit.add(index, "ice-options:trickle");
     let (ip, port) = (place.rtp.ip(), place.rtp.port());
     edit.add(
         index,

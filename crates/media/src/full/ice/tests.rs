@@ -209,3 +209,101 @@ fn checks_are_given_up_and_bounded() {
     assert_eq!(sent, CHECKS_MAX * TRIES_MAX as usize);
     assert_eq!(agent.poll_timeout(), None);
 }
+
+/// Two full agents that have found each other; the first is controlled, and has nothing more to
+/// check.
+fn connected() -> [Agent; 2] {
+    let full = [AgentKind::Full; 2];
+    let mut agents = [
+        agent(["a", "b"], full, Offerer::Peer, &[PEER]),
+        agent(["b", "a"], full, Offerer::We, &[OURS]),
+    ];
+    run(&mut agents, [address(OURS), address(PEER)]);
+    agents
+}
+
+#[test]
+fn consent_that_is_given_holds_and_one_that_is_not_runs_out() {
+    let mut agents = connected();
+    let mut room = [0; 1_024];
+    let mut questions = 0;
+    let mut expired_us = None;
+    for time_us in (1_000_000..120_000_000).step_by(100_000) {
+        if agents[0].expire(time_us) {
+            expired_us = Some(time_us);
+        }
+        while let Some((port, to, len)) = agents[0].poll_transmit(time_us, &mut room) {
+            assert_eq!(to, address(PEER));
+            questions += 1;
+            let question = room[..len].to_vec();
+            // The peer falls silent after a minute.
+            if time_us < 60_000_000 {
+                let answered =
+                    agents[1].handle_packet(port, address(OURS), &question, time_us, &mut room);
+                let len = answered.expect("taken").response.expect("an answer");
+                let answer = room[..len].to_vec();
+                let taken =
+                    agents[0].handle_packet(port, address(PEER), &answer, time_us, &mut room);
+                assert_eq!(taken, Ok(Handled::default()));
+            }
+        }
+    }
+    let expired_us = expired_us.expect("it runs out");
+    assert!(
+        (84_000_000..91_000_000).contains(&expired_us),
+        "{expired_us}"
+    );
+    assert!((12..25).contains(&questions), "{questions}");
+    assert_eq!(agents[0].selected(Part::Rtp), None);
+    assert!(!agents[0].knows(Part::Rtp, address(PEER)));
+    assert_eq!(agents[0].poll_timeout(), None, "nothing is asked any more");
+    // The peer is back: its check is answered, and ours to it proves the path again.
+    run(&mut agents, [address(OURS), address(PEER)]);
+    let request = check(["a", "b"], 9, false);
+    let handled = agents[0].handle_packet(Part::Rtp, address(PEER), &request, 0, &mut room);
+    assert!(handled.expect("taken").response.is_some());
+    run(&mut agents, [address(OURS), address(PEER)]);
+    assert_eq!(agents[0].selected(Part::Rtp), Some(address(PEER)));
+}
+
+#[test]
+fn nobody_else_can_give_consent() {
+    let mut agents = connected();
+    let mut room = [0; 1_024];
+    for time_us in (1_000_000..40_000_000).step_by(100_000) {
+        agents[0].expire(time_us);
+        while let Some((port, _, _)) = agents[0].poll_transmit(time_us, &mut room) {
+            let question = Message::parse(&room).map(|message| message.transaction);
+            let transaction: Transaction = room[8..20].try_into().expect("12 bytes");
+            assert!(question.is_none_or(|question| question == transaction));
+            for (from, password) in [(PEER, "a guess"), (ELSEWHERE, "the password of b")] {
+                let len = Writer::new(&mut room, Class::Success, transaction)
+                    .mapped_address(address(OURS))
+                    .finish(password);
+                let forged = room[..len].to_vec();
+                let taken =
+                    agents[0].handle_packet(port, address(from), &forged, time_us, &mut room);
+                assert_eq!(taken, Err(DropReason::Stun));
+            }
+        }
+    }
+    assert_eq!(agents[0].selected(Part::Rtp), None);
+}
+
+#[test]
+fn candidates_that_come_later_are_checked_by_a_full_agent_alone() {
+    for (kind, checks) in [(AgentKind::Full, 2), (AgentKind::Lite, 0)] {
+        let kinds = [kind, AgentKind::Full];
+        let mut agent = agent(["a", "b"], kinds, Offerer::Peer, &[]);
+        let mut room = [0; 1_024];
+        assert_eq!(agent.poll_transmit(0, &mut room), None);
+        let later = [PEER, ELSEWHERE, PEER].map(|to| (Part::Rtp, address(to)));
+        agent.add_candidates(&later, 0);
+        agent.add_candidates(&later, 0);
+        let mut sent = Vec::new();
+        while let Some((_, to, _)) = agent.poll_transmit(0, &mut room) {
+            sent.push(to);
+        }
+        assert_eq!(sent.len(), checks);
+    }
+}

@@ -129,7 +129,7 @@ impl Bench {
         while self.now_us < end_us {
             self.now_us += 1_000;
             self.full
-                .handle_timeout(&self.channels, self.now_us, &mut self.boxes);
+                .handle_timeout(&mut self.channels, self.now_us, &mut self.boxes);
             self.collect();
         }
     }
