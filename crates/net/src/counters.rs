@@ -13,6 +13,7 @@ pub struct Counters {
     opened: [AtomicU64; TRANSPORTS],
     closed: [AtomicU64; TRANSPORTS],
     dropped: [AtomicU64; DropReason::ALL.len()],
+    stun_answered: AtomicU64,
 }
 
 impl Counters {
@@ -47,6 +48,16 @@ impl Counters {
     #[must_use]
     pub fn dropped(&self, reason: DropReason) -> u64 {
         self.dropped[reason as usize].load(Ordering::Relaxed)
+    }
+
+    /// STUN requests that were answered.
+    #[must_use]
+    pub fn stun_answered(&self) -> u64 {
+        self.stun_answered.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_stun_answered(&self) {
+        self.stun_answered.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_received(&self, transport: Transport, n: u64) {
@@ -97,11 +108,13 @@ pub enum DropReason {
     Handshake,
     /// Resolutions refused because too many were under way.
     ResolverBusy,
+    /// STUN packets on a SIP port that are no requests, or broken.
+    Stun,
 }
 
 impl DropReason {
     /// All reasons, in the order of their declaration.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Truncated,
         Self::ReceiveBufferFull,
         Self::SendBufferFull,
@@ -114,6 +127,7 @@ impl DropReason {
         Self::TooManyFromSource,
         Self::Handshake,
         Self::ResolverBusy,
+        Self::Stun,
     ];
 
     /// As a metric label: `write_queue_full`.
@@ -132,6 +146,7 @@ impl DropReason {
             Self::TooManyFromSource => "too_many_from_source",
             Self::Handshake => "handshake",
             Self::ResolverBusy => "resolver_busy",
+            Self::Stun => "stun",
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod listener;
 pub mod net;
 pub mod resolve;
 mod stream;
+mod stun;
 mod sys;
 pub mod tls;
 mod udp;

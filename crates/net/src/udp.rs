@@ -9,6 +9,7 @@ use sip::{Flow, ListenerId, Transport};
 
 use crate::counters::{Counters, DropReason};
 use crate::drive::TransmitError;
+use crate::stun::{self, Verdict};
 use crate::sys::icmp;
 use crate::sys::mmsg::{self, Datagram, RecvBatch};
 
@@ -83,7 +84,18 @@ impl UdpListener {
                 counters.count_dropped(DropReason::Truncated, 1);
                 continue;
             }
-            handle(self.flow(remote), received.bytes);
+            match stun::judge(received.bytes, remote) {
+                Verdict::Sip => handle(self.flow(remote), received.bytes),
+                Verdict::Answer(bytes) => {
+                    counters.count_stun_answered();
+                    self.outgoing.push(Datagram {
+                        remote,
+                        bytes,
+                        key: 0,
+                    });
+                }
+                Verdict::Drop => counters.count_dropped(DropReason::Stun, 1),
+            }
         }
         match summary.count {
             0 => Outcome::Nothing,
@@ -122,6 +134,11 @@ impl UdpListener {
     /// Keeps a datagram for [`UdpListener::flush`].
     pub(crate) fn push(&mut self, datagram: Datagram) {
         self.outgoing.push(datagram);
+    }
+
+    /// Whether anything waits to be sent.
+    pub(crate) fn has_outgoing(&self) -> bool {
+        !self.outgoing.is_empty()
     }
 
     /// Sends what was pushed. `failed` gets the key of each datagram that could not be sent.

@@ -135,6 +135,12 @@ fn refused(out: &mut Page, switch: &Switch, net: &Net) {
             net.counters().dropped(reason),
         );
     }
+    out.one(
+        "tandem_sip_stun_answered_total",
+        "counter",
+        "STUN requests on SIP ports answered",
+        net.counters().stun_answered(),
+    );
     let name = "tandem_sip_parse_errors_total";
     out.head(name, "counter", "Bytes that were no message");
     for (reason, count) in &counters.malformed {

@@ -79,5 +79,8 @@ pub(crate) const RESTORE_SPREAD: Duration = Duration::from_secs(30);
 /// What Flow-Timer (RFC 5626 §5.4) promises to connections: silence is not taken for death
 /// before, in seconds.
 pub(crate) const FLOW_TIMER_S: u32 = 120;
+/// The same over UDP, where a client asks by STUN: what NATs keep a mapping for at least in the
+/// field, and the default of RFC 5626 §4.4.1.
+pub(crate) const FLOW_TIMER_UDP_S: u32 = 29;
 /// Retry-After of a 503 for want of room, in seconds.
 pub(crate) const FULL_RETRY_AFTER_S: u32 = 60;

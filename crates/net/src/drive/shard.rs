@@ -237,6 +237,11 @@ impl Shard {
                 }
             }
         }
+        // Nothing but answers to STUN waits before the machine has been asked.
+        if listener.has_outgoing() {
+            let round = &mut self.round;
+            listener.flush(&self.parts.counters, |key, error| round.fail(key, error));
+        }
         count
     }
 

@@ -106,3 +106,32 @@ fn a_port_without_a_listener_is_reported() {
     node.send(Transport::Udp, remote, "", b"anybody there?", 11);
     assert_eq!(node.next(), Seen::Failed(11, TransmitError::Refused));
 }
+
+#[test]
+fn stun_is_answered_with_the_address_it_came_from_and_sip_goes_on_beside_it() {
+    let cookie = [0x21, 0x12, 0xa4, 0x42];
+    for bind in ["127.0.0.1:0", "[::1]:0"] {
+        let node = Node::start(Config::default());
+        let local = node.listen(1, Transport::Udp, bind);
+        let peer = peer(bind);
+        let request = [&[0, 1, 0, 0][..], &cookie, &[7; 12]].concat();
+        peer.send_to(&request, local).unwrap();
+        let mut buffer = [0; 128];
+        let (count, from) = peer.recv_from(&mut buffer).unwrap();
+        assert_eq!(from, local);
+        assert_eq!(buffer[..2], [1, 1]);
+        assert_eq!(buffer[4..20], request[4..20]);
+        let port = peer.local_addr().unwrap().port();
+        let mapped = u16::from_be_bytes([buffer[26], buffer[27]]) ^ 0x2112;
+        assert_eq!(mapped, port);
+        assert_eq!(count, if local.is_ipv4() { 32 } else { 44 });
+        // Answers and broken ones get nothing; what comes after them does.
+        peer.send_to(&buffer[..count], local).unwrap();
+        peer.send_to(&request[..12], local).unwrap();
+        peer.send_to(b"SIP", local).unwrap();
+        assert_eq!(node.next_message().1, b"SIP".as_slice());
+        let counters = node.net.counters();
+        assert_eq!(counters.dropped(DropReason::Stun), 2);
+        assert_eq!(counters.stun_answered(), 1);
+    }
+}

@@ -148,12 +148,12 @@ impl Registrar {
     }
 }
 
-/// Over UDP a confirmed flow would promise answers to STUN keep-alives (RFC 5626 §5.4), which
-/// our UDP sockets do not give; such a client keeps its binding alive as without outbound.
 fn flow_timer(request: &Request<'_>) -> Option<FlowTimer> {
     match (request.hops, request.flow.transport) {
         (Hops::Proxied, _) => Some(FlowTimer::Edge),
-        (Hops::Direct, Transport::Udp) => None,
+        (Hops::Direct, Transport::Udp) => {
+            Some(FlowTimer::Seconds(policy::FLOW_TIMER_UDP_S))
+        }
         (Hops::Direct, _) => Some(FlowTimer::Seconds(policy::FLOW_TIMER_S)),
     }
 }
