@@ -22,15 +22,17 @@ mod platform;
 mod problem;
 mod resource;
 mod secret;
+mod secure;
 mod server;
 mod throttle;
 
 pub use control::Control;
 pub use platform::{
-    Ban, CallFilter, CallSource, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus, Platform,
-    PlatformError, PlatformEvent, Readiness, Recording, RegistrationFilter, Reply, RouteQuery,
-    SimulatedTarget, Simulation, SimulationOutcome,
+    Ban, CallFilter, CallSource, ClientCertificates, LimitUsage, LimitedKind, ListenerSpec,
+    ListenerStatus, Platform, PlatformError, PlatformEvent, Readiness, Recording,
+    RegistrationFilter, Reply, RouteQuery, SimulatedTarget, Simulation, SimulationOutcome,
 };
 pub use problem::Problem;
 pub use secret::{digest_secret, generate_password, generate_token, token_hash};
-pub use server::{router, serve};
+pub use secure::SecureSocket;
+pub use server::{Sockets, router, serve};

@@ -294,6 +294,22 @@ pub struct ListenerSpec {
     /// The local `address:port` (IPv6 in brackets).
     #[schema(value_type = String)]
     pub address: SocketAddr,
+    /// Whether clients are asked for a certificate; of TLS and WSS alone.
+    #[serde(default)]
+    pub client_certificates: ClientCertificates,
+}
+
+/// Whether those who connect to a socket are asked for a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientCertificates {
+    /// They are not.
+    #[default]
+    Unasked,
+    /// They are, and may have none; one of no known authority is refused.
+    Asked,
+    /// They are, and have to have one.
+    Demanded,
 }
 
 /// A socket that is open for SIP.
@@ -319,6 +335,8 @@ pub struct ListenerStatus {
     pub send_buffer_bytes: u64,
     /// Open connections; 0 for UDP.
     pub connections: u32,
+    /// Whether clients are asked for a certificate.
+    pub client_certificates: ClientCertificates,
 }
 
 /// A source whose packets are dropped.

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn_with_state, map_request, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use model::{Account, Carrier, Customer, Device, Gateway, MediaServer, Number, Route, User};
@@ -16,33 +17,72 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::api;
 use crate::extract::BODY_MAX_BYTES;
+use crate::secure::{SecureSocket, Secured, Source, name_source};
 use crate::{Control, Problem, auth, events, idempotency, openapi, problem, resource};
 
-/// Serves the API on a socket until `stop` is ready, then finishes what is being answered, for
-/// at most five seconds.
+/// Where the API is served.
+#[derive(Debug)]
+pub struct Sockets {
+    /// Over plain HTTP.
+    pub plain: TcpListener,
+    /// Over TLS, if it is wanted.
+    pub secure: Option<SecureSocket>,
+}
+
+impl From<TcpListener> for Sockets {
+    fn from(plain: TcpListener) -> Self {
+        Self {
+            plain,
+            secure: None,
+        }
+    }
+}
+
+/// Serves the API until `stop` is ready, then finishes what is being answered, for at most five
+/// seconds.
 ///
 /// # Errors
-/// If the socket fails for good.
+/// If a socket fails for good.
 pub async fn serve(
-    listener: TcpListener,
+    sockets: impl Into<Sockets>,
     control: Control,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    let Sockets { plain, secure } = sockets.into();
+    let secure = secure.map(Secured::new).transpose()?;
     let pump = tokio::spawn(events::pump(control.clone()));
-    let service = router(control.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let mut stopping = control.stopping();
-    let stopped = control.clone();
-    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
+    let stopped = {
+        let control = control.clone();
+        move || {
+            let mut stopping = control.stopping();
+            async move {
+                // The sender lives in `control`, which the caller of this holds.
+                let _ = stopping.wait_for(|stopping| *stopping).await;
+            }
+        }
+    };
+    let service = router(control.clone());
+    let over_tls = service
+        .clone()
+        .into_make_service_with_connect_info::<Source>();
+    let service = service.into_make_service_with_connect_info::<SocketAddr>();
+    let plain = axum::serve(plain, service).with_graceful_shutdown(stopped());
+    let secure = async {
+        match secure {
+            Some(secure) => {
+                let server = axum::serve(secure, over_tls);
+                server.with_graceful_shutdown(stopped()).await
+            }
+            None => Ok(()),
+        }
+    };
+    let overdue = async {
         stop.await;
-        stopped.stop();
-    });
-    let overdue = async move {
-        // The sender lives in `control`, which this function holds.
-        let _ = stopping.wait_for(|stopping| *stopping).await;
+        control.stop();
         tokio::time::sleep(STOP_TIME).await;
     };
     let result = tokio::select! {
-        result = server.into_future() => result,
+        result = async { tokio::try_join!(plain.into_future(), secure) } => result.map(|_| ()),
         () = overdue => Ok(()),
     };
     pump.abort();
@@ -69,6 +109,7 @@ pub fn router(control: Control) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .layer(from_fn_with_state(with(), auth::throttle))
+        .layer(map_request(name_source::<Body>))
         .layer(map_response(harden))
         .with_state(control)
 }

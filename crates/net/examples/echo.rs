@@ -81,6 +81,7 @@ fn open(port: u16) -> Result<(Net, Shard, SocketAddr), Box<dyn std::error::Error
         transport: Transport::Udp,
         bind: SocketAddr::from(([127, 0, 0, 1], port)),
         advertised: None,
+        clients: net::ClientCertificates::Unasked,
     })?;
     Ok((net, shard, status.local))
 }

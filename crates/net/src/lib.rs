@@ -24,5 +24,8 @@ pub use drive::{
 pub use listener::{Advertised, ListenError, ListenerSpec, ListenerStatus, UDP_BUFFER_BYTES};
 pub use net::{Config, Net, OpenError};
 pub use resolve::{ResolveError, ResolverConfig};
+pub use rustls::pki_types::CertificateDer;
 pub use stream::StreamLimits;
-pub use tls::{Identity, TlsConfig, TlsError, Trust};
+pub use tls::{
+    Certificates, ClientCertificates, Identity, TlsConfig, TlsError, Trust, certificates_from_pem,
+};

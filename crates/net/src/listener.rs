@@ -7,6 +7,8 @@ use os::{LongDatagrams, set_long_datagrams};
 use sip::{ListenerId, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::tls::ClientCertificates;
+
 use crate::sys::option::{self, Family};
 
 /// One socket to listen on.
@@ -21,6 +23,8 @@ pub struct ListenerSpec {
     pub bind: SocketAddr,
     /// What we write about it into Via, Contact and Record-Route; `None`: the bound address.
     pub advertised: Option<Advertised>,
+    /// Whether clients are asked for a certificate; of TLS and WSS alone.
+    pub clients: ClientCertificates,
 }
 
 /// An address as others see it, behind a NAT or by name.
@@ -92,6 +96,9 @@ pub enum ListenError {
     /// A TLS or WSS listener was asked for, and there is no certificate to show.
     #[error("{0} needs a certificate, and none is configured")]
     NoCertificate(Transport),
+    /// Clients were to be asked for certificates, and no authority of theirs is known.
+    #[error("{0} is to ask clients for certificates, and no authority of theirs is configured")]
+    NoClientRoots(Transport),
     /// The thread that owns the sockets has ended or does not answer.
     #[error("the thread that owns the sockets does not answer")]
     ShardGone,

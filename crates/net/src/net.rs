@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 use os::Epoll;
+use rustls::ServerConfig;
 use sip::{ListenerId, Transport};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -17,7 +18,7 @@ use crate::drive::{Clock, Command, Parts, Shard, Waker};
 use crate::listener::{ListenError, ListenerSpec, ListenerStatus, open_stream, open_udp};
 use crate::resolve::{Resolver, ResolverConfig};
 use crate::stream::{Acceptor, Admission, Connections, Context, StreamLimits};
-use crate::tls::{Identity, Tls, TlsConfig, TlsError};
+use crate::tls::{Certificates, Tls, TlsConfig, TlsError};
 use crate::udp::UdpListener;
 
 /// What a [`Net`] is opened with.
@@ -189,12 +190,22 @@ impl Net {
         self.0.waker.clone()
     }
 
-    /// Shows another certificate from the next TLS handshake on. Open connections go on.
+    /// Shows other certificates, and judges those of clients by others, from the next TLS
+    /// handshake on. Open connections go on.
     ///
     /// # Errors
-    /// If certificate and key do not fit together; then the old one stays.
-    pub fn replace_certificate(&self, identity: Identity) -> Result<(), TlsError> {
-        self.0.context.tls.replace(identity)
+    /// If a certificate and its key do not fit together; then all stays as it was.
+    pub fn replace_certificates(&self, certificates: Certificates) -> Result<(), TlsError> {
+        self.0.context.tls.replace(certificates)
+    }
+
+    /// A set-up of TLS for another protocol than SIP, such as `http/1.1`, that shows the same
+    /// certificates, replaced ones included.
+    ///
+    /// # Errors
+    /// If the library refuses.
+    pub fn tls_server(&self, protocol: &str) -> Result<Arc<ServerConfig>, TlsError> {
+        self.0.context.tls.other_server(protocol.as_bytes())
     }
 
     /// Ends [`Shard::run`] after its current round.
@@ -225,9 +236,12 @@ impl Net {
         if spec.transport.is_secure() && !context.tls.can_listen() {
             return Err(ListenError::NoCertificate(spec.transport));
         }
+        if spec.transport.is_secure() && context.tls.server(spec.clients).is_none() {
+            return Err(ListenError::NoClientRoots(spec.transport));
+        }
         let runtime = self.0.runtime.as_ref().ok_or(ListenError::ShardGone)?;
         let (socket, status) = open_stream(spec)?;
-        let acceptor = Acceptor::start(runtime.handle(), context, socket, spec.id, spec.transport)
+        let acceptor = Acceptor::start(runtime.handle(), context, socket, spec)
             .map_err(|source| ListenError::from_io(spec, source))?;
         Ok(Listener {
             status,

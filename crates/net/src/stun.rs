@@ -192,7 +192,12 @@ mod tests {
             changed[at] = byte;
             assert_eq!(judged(&changed), Verdict::Drop, "byte {at}");
         }
-        for sip in [&b"OPTIONS sip:a SIP/2.0\r\n\r\n"[..], b"\r\n\r\n", b"", &[0; 100]] {
+        for sip in [
+            &b"OPTIONS sip:a SIP/2.0\r\n\r\n"[..],
+            b"\r\n\r\n",
+            b"",
+            &[0; 100],
+        ] {
             assert_eq!(judged(sip), Verdict::Sip);
         }
     }

@@ -1,24 +1,55 @@
 //! Certificates: ours, which can be replaced while running, and whose we believe.
+//!
+//! Of several of ours the one is shown whose name the client asks for (RFC 6066 §3).
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{
+    ClientHello, ParsedCertificate, ResolvesServerCert, VerifierBuilderError, WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use x509_parser::extensions::GeneralName;
 
 /// What TLS and WSS are set up with.
 #[derive(Debug, Default)]
 pub struct TlsConfig {
-    /// What we show to those who connect to us; without it TLS and WSS cannot be listened on.
-    pub identity: Option<Identity>,
+    /// Towards those who connect to us.
+    pub server: Certificates,
     /// What we show to those we connect to, if they ask.
     pub client_identity: Option<Identity>,
     /// Whom we believe when we connect.
     pub trust: Trust,
+}
+
+/// What those who connect to us are shown, and by what they are judged if they show anything.
+#[derive(Debug, Default)]
+pub struct Certificates {
+    /// Shown to who asks for no name, or for one that none of the others has; without it TLS and
+    /// WSS cannot be listened on.
+    pub identity: Option<Identity>,
+    /// Each is shown to who asks for a name of its own (RFC 6066 §3), the first that fits.
+    pub by_name: Vec<Identity>,
+    /// The authorities of clients; empty: no client can be asked for a certificate.
+    pub client_roots: Vec<CertificateDer<'static>>,
+}
+
+/// Whether those who connect to a listener are asked for a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// They are not.
+    #[default]
+    Unasked,
+    /// They are, and may have none; one that is not of a known authority is refused.
+    Asked,
+    /// They are, and have to have one.
+    Demanded,
 }
 
 /// A certificate chain with its private key.
@@ -46,6 +77,9 @@ pub enum TlsError {
     /// There is no certificate in the chain.
     #[error("the certificate chain is empty")]
     EmptyChain,
+    /// No authority in it can judge the certificates of clients.
+    #[error("unusable authorities of clients: {0}")]
+    Clients(#[from] VerifierBuilderError),
     /// Key and certificate do not fit together, or are of an unknown kind.
     #[error("unusable certificate or key: {0}")]
     Unusable(#[from] rustls::Error),
@@ -70,6 +104,14 @@ impl Identity {
     }
 }
 
+/// The certificates in a PEM text, such as the authorities of clients.
+///
+/// # Errors
+/// If it is no PEM.
+pub fn certificates_from_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    certificates(pem)
+}
+
 impl Trust {
     /// The roots in a PEM text, such as the system's bundle.
     ///
@@ -92,38 +134,101 @@ impl Default for Trust {
 pub(crate) struct Tls {
     shown: Arc<Shown>,
     /// For accepted connections.
-    pub(crate) server: Arc<ServerConfig>,
+    servers: RwLock<Servers>,
     /// For outgoing connections.
     pub(crate) client: Arc<ClientConfig>,
+}
+
+/// The set-ups for accepted connections, by what clients are asked.
+#[derive(Debug)]
+struct Servers {
+    unasked: Arc<ServerConfig>,
+    /// Asked and demanded; `None` without authorities.
+    asked: Option<[Arc<ServerConfig>; 2]>,
 }
 
 impl Tls {
     pub(crate) fn new(config: TlsConfig) -> Result<Self, TlsError> {
         let shown = Arc::new(Shown::default());
-        if let Some(identity) = config.identity {
-            shown.replace(identity.certified()?);
-        }
-        let server = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_cert_resolver(shown.clone());
+        let servers = Servers::new(&shown, &config.server.client_roots)?;
+        shown.replace(config.server)?;
         Ok(Self {
             shown,
-            server: Arc::new(server),
+            servers: RwLock::new(servers),
             client: Arc::new(client_config(config.trust, config.client_identity)?),
         })
     }
 
-    /// Shows another certificate from the next handshake on.
-    pub(crate) fn replace(&self, identity: Identity) -> Result<(), TlsError> {
-        self.shown.replace(identity.certified()?);
+    /// Shows other certificates, and judges clients by others, from the next handshake on.
+    pub(crate) fn replace(&self, certificates: Certificates) -> Result<(), TlsError> {
+        let servers = Servers::new(&self.shown, &certificates.client_roots)?;
+        self.shown.replace(certificates)?;
+        *self.servers.write().unwrap_or_else(PoisonError::into_inner) = servers;
         Ok(())
     }
 
     /// Whether there is a certificate to show.
     pub(crate) fn can_listen(&self) -> bool {
-        self.shown.current().is_some()
+        self.shown.can_serve()
     }
+
+    /// The set-up of a handshake; `None` if clients are to be asked and nobody could be believed.
+    pub(crate) fn server(&self, clients: ClientCertificates) -> Option<Arc<ServerConfig>> {
+        let servers = self.servers.read().unwrap_or_else(PoisonError::into_inner);
+        match (clients, &servers.asked) {
+            (ClientCertificates::Unasked, _) => Some(servers.unasked.clone()),
+            (ClientCertificates::Asked, Some([asked, _])) => Some(asked.clone()),
+            (ClientCertificates::Demanded, Some([_, demanded])) => Some(demanded.clone()),
+            (_, None) => None,
+        }
+    }
+
+    /// The set-up of a protocol other than SIP, with the same certificates: they change with ours.
+    pub(crate) fn other_server(&self, protocol: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
+        let mut config = server_config(&self.shown, None)?;
+        config.alpn_protocols = vec![protocol.to_vec()];
+        Ok(Arc::new(config))
+    }
+}
+
+impl Servers {
+    fn new(shown: &Arc<Shown>, client_roots: &[CertificateDer<'static>]) -> Result<Self, TlsError> {
+        let asked = match client_roots {
+            [] => None,
+            client_roots => {
+                let mut roots = RootCertStore::empty();
+                for root in client_roots {
+                    roots.add(root.clone())?;
+                }
+                let roots = Arc::new(roots);
+                let verifier =
+                    || WebPkiClientVerifier::builder_with_provider(roots.clone(), provider());
+                let asked = verifier().allow_unauthenticated().build()?;
+                let demanded = verifier().build()?;
+                Some([
+                    Arc::new(server_config(shown, Some(asked))?),
+                    Arc::new(server_config(shown, Some(demanded))?),
+                ])
+            }
+        };
+        Ok(Self {
+            unasked: Arc::new(server_config(shown, None)?),
+            asked,
+        })
+    }
+}
+
+fn server_config(
+    shown: &Arc<Shown>,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+) -> Result<ServerConfig, TlsError> {
+    let builder =
+        ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let builder = match clients {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    Ok(builder.with_cert_resolver(shown.clone()))
 }
 
 fn client_config(trust: Trust, identity: Option<Identity>) -> Result<ClientConfig, TlsError> {
@@ -156,27 +261,77 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-/// The certificate shown in handshakes; locked once per handshake.
+/// The certificates shown in handshakes; locked once per handshake.
 #[derive(Debug, Default)]
-struct Shown(RwLock<Option<Arc<CertifiedKey>>>);
+struct Shown(RwLock<Identities>);
+
+#[derive(Debug, Default)]
+struct Identities {
+    usual: Option<Arc<CertifiedKey>>,
+    by_name: Vec<Arc<CertifiedKey>>,
+}
 
 impl Shown {
-    fn replace(&self, certified: CertifiedKey) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(certified));
+    /// All of them, or none if one cannot be used.
+    fn replace(&self, certificates: Certificates) -> Result<(), TlsError> {
+        let certified = |identity: Identity| identity.certified().map(Arc::new);
+        let identities = Identities {
+            usual: certificates.identity.map(certified).transpose()?,
+            by_name: certificates
+                .by_name
+                .into_iter()
+                .map(certified)
+                .collect::<Result<_, _>>()?,
+        };
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = identities;
+        Ok(())
     }
 
-    fn current(&self) -> Option<Arc<CertifiedKey>> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    fn can_serve(&self) -> bool {
+        let identities = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        identities.usual.is_some()
     }
 }
 
 impl ResolvesServerCert for Shown {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.current()
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let identities = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let name = hello.server_name();
+        let name = name.and_then(|name| ServerName::try_from(name).ok());
+        let is_named = |key: &&Arc<CertifiedKey>| {
+            let known = name.as_ref().zip(key.cert.first());
+            known.is_some_and(|(name, certificate)| is_for(certificate, name))
+        };
+        let usual = identities.usual.as_ref();
+        let found = usual.into_iter().chain(&identities.by_name).find(is_named);
+        found.or(usual).cloned()
     }
+}
+
+/// Whether a certificate is for a name, wildcards included.
+fn is_for(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
+    let parsed = ParsedCertificate::try_from(certificate);
+    parsed.is_ok_and(|parsed| verify_server_name(&parsed, name).is_ok())
+}
+
+/// Whom a client's certificate, verified by its handshake, is for: its first name of a domain, of
+/// a URI or of a mailbox, else the common name; `None` if it showed none, or one without a name.
+pub(crate) fn client_name(connection: &rustls::ServerConnection) -> Option<String> {
+    let certificate = connection.peer_certificates()?.first()?;
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let names = parsed.subject_alternative_name().ok().flatten();
+    let mut names = names.iter().flat_map(|names| &names.value.general_names);
+    let named = names.find_map(|name| match name {
+        GeneralName::DNSName(name) | GeneralName::URI(name) | GeneralName::RFC822Name(name) => {
+            Some((*name).to_owned())
+        }
+        _ => None,
+    });
+    let common = || {
+        let mut names = parsed.subject().iter_common_name();
+        names.next()?.as_str().ok().map(str::to_owned)
+    };
+    named.or_else(common)
 }
 
 /// Believes every certificate, though the peer must still hold its key.

@@ -3,18 +3,19 @@
 //!
 //! `tls/self-signed.json` holds the one we made. While that is the one in use, it is made anew
 //! when domain or addresses change and before it expires; any other belongs to the operator and
-//! is never touched.
+//! is never touched. Beside it stand the operator's further pairs, each in a directory of its own,
+//! and in `clients.pem` the authorities whose certificates clients may show.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clock::Time;
-use net::{Identity, Net, TlsConfig, Trust};
+use net::{Certificates, Identity, Net, TlsConfig, Trust};
 use rcgen::{CertificateParams, DnType, KeyPair, SerialNumber};
 use serde::{Deserialize, Serialize};
 use store::Records;
@@ -32,6 +33,8 @@ const BACKDATED: Duration = Duration::from_secs(DAY_S);
 /// How long before its end it is made anew.
 const REMAINING_MIN: Duration = Duration::from_secs(30 * DAY_S);
 const DAY_S: u64 = 86_400;
+/// Certificates beside the usual one. All are looked at in each handshake that asks for a name.
+const BY_NAME_MAX: usize = 256;
 
 /// A certificate that we made.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,12 +50,12 @@ struct SelfSigned {
 
 /// The TLS set-up: our certificate, made if there is none, and the system's roots.
 pub(crate) fn tls(data: &Data, options: &UpOptions, domain: &str, now: Time) -> Result<TlsConfig> {
-    let identity = identity(data, options, domain, now)?;
+    let server = certificates(data, options, domain, now)?;
     let roots = fs::read(SYSTEM_ROOTS)
         .ok()
         .and_then(|pem| Trust::from_pem(&pem).ok());
     Ok(TlsConfig {
-        identity: Some(identity),
+        server,
         client_identity: None,
         trust: roots.unwrap_or_default(),
     })
@@ -66,9 +69,54 @@ pub(crate) fn read_again(
     records: &Arc<dyn Records>,
 ) -> Result<()> {
     let domain = records.settings()?.record.domain;
-    let identity = identity(data, options, &domain, net.clock().now())?;
-    net.replace_certificate(identity)
-        .context("the certificate cannot be used")
+    let certificates = certificates(data, options, &domain, net.clock().now())?;
+    net.replace_certificates(certificates)
+        .context("a certificate cannot be used")
+}
+
+/// All that is in the directory `tls`.
+fn certificates(data: &Data, options: &UpOptions, domain: &str, now: Time) -> Result<Certificates> {
+    Ok(Certificates {
+        identity: Some(identity(data, options, domain, now)?),
+        by_name: by_name(&data.path("tls"))?,
+        client_roots: client_roots(&data.path("tls/clients.pem"))?,
+    })
+}
+
+/// The operator's further certificates: a directory for each, read in the order of their names.
+fn by_name(tls: &Path) -> Result<Vec<Identity>> {
+    let entries = fs::read_dir(tls).context("cannot read the tls directory")?;
+    let mut pairs: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.is_dir())
+        .collect();
+    pairs.sort();
+    anyhow::ensure!(
+        pairs.len() <= BY_NAME_MAX,
+        "the tls directory has more than {BY_NAME_MAX} further certificates"
+    );
+    let read = |pair: &PathBuf, name: &str| {
+        let path = pair.join(name);
+        fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let identities = pairs.iter().map(|pair| {
+        let chain = read(pair, "certificate.pem")?;
+        let key = read(pair, "key.pem")?;
+        let shown = pair.display();
+        Identity::from_pem(&chain, &key).with_context(|| format!("the pair in {shown}"))
+    });
+    identities.collect()
+}
+
+/// The authorities of clients, if there is a file of them.
+fn client_roots(path: &Path) -> Result<Vec<net::CertificateDer<'static>>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let pem = fs::read(path).context("cannot read tls/clients.pem")?;
+    let roots = net::certificates_from_pem(&pem).context("tls/clients.pem")?;
+    anyhow::ensure!(!roots.is_empty(), "tls/clients.pem has no certificate");
+    Ok(roots)
 }
 
 fn identity(data: &Data, options: &UpOptions, domain: &str, now: Time) -> Result<Identity> {

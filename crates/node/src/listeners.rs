@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::Result;
+use control::ClientCertificates;
 use model::TransportSpec;
 use net::{Advertised, ListenerSpec, ListenerStatus, Net};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,8 @@ pub(crate) struct Added {
     pub(crate) id: u16,
     pub(crate) transport: TransportSpec,
     pub(crate) address: SocketAddr,
+    #[serde(default)]
+    pub(crate) client_certificates: ClientCertificates,
 }
 
 /// The listeners of a start: five of the bound family, and five of the other one, if all
@@ -70,7 +73,10 @@ pub(crate) fn other_family(options: &UpOptions) -> Option<IpAddr> {
 pub(crate) fn added(data: &Data, options: &UpOptions) -> Vec<ListenerSpec> {
     let kept: Vec<Added> = data.read("listeners.json").unwrap_or_default();
     kept.into_iter()
-        .map(|a| spec(options, ListenerId(a.id), transport(a.transport), a.address))
+        .map(|a| ListenerSpec {
+            clients: clients(a.client_certificates),
+            ..spec(options, ListenerId(a.id), transport(a.transport), a.address)
+        })
         .collect()
 }
 
@@ -90,6 +96,7 @@ pub(crate) fn spec(
         transport,
         bind,
         advertised,
+        clients: net::ClientCertificates::Unasked,
     }
 }
 
@@ -121,6 +128,7 @@ pub(crate) fn keep(data: &Data, net: &Net) -> Result<()> {
             id: l.spec.id.0,
             transport: transport_spec(l.spec.transport),
             address: l.local,
+            client_certificates: clients_spec(l.spec.clients),
         })
         .collect();
     data.write("listeners.json", &all)
@@ -143,5 +151,21 @@ pub(crate) const fn transport_spec(transport: Transport) -> TransportSpec {
         Transport::Tls => TransportSpec::Tls,
         Transport::Ws => TransportSpec::Ws,
         Transport::Wss => TransportSpec::Wss,
+    }
+}
+
+pub(crate) const fn clients(wanted: ClientCertificates) -> net::ClientCertificates {
+    match wanted {
+        ClientCertificates::Unasked => net::ClientCertificates::Unasked,
+        ClientCertificates::Asked => net::ClientCertificates::Asked,
+        ClientCertificates::Demanded => net::ClientCertificates::Demanded,
+    }
+}
+
+pub(crate) const fn clients_spec(clients: net::ClientCertificates) -> ClientCertificates {
+    match clients {
+        net::ClientCertificates::Unasked => ClientCertificates::Unasked,
+        net::ClientCertificates::Asked => ClientCertificates::Asked,
+        net::ClientCertificates::Demanded => ClientCertificates::Demanded,
     }
 }

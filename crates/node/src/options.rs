@@ -22,6 +22,8 @@ pub struct UpOptions {
     pub wss_port: u16,
     /// The API.
     pub http_port: u16,
+    /// The API over TLS; `None`: not served.
+    pub https_port: Option<u16>,
     /// RTP and RTCP, both ends included.
     pub rtp_ports: (u16, u16),
     /// Whether plain RTP is relayed in the kernel.

@@ -219,8 +219,10 @@ impl Platform for NodePlatform {
                 .find(|id| !used.contains(id))
                 .ok_or_else(|| refused("address", "no listener number is free"))?;
             let transport = listeners::transport(spec.transport);
-            let wanted =
-                listeners::spec(&self.options, sip::ListenerId(id), transport, spec.address);
+            let wanted = net::ListenerSpec {
+                clients: listeners::clients(spec.client_certificates),
+                ..listeners::spec(&self.options, sip::ListenerId(id), transport, spec.address)
+            };
             let net = self.net.clone();
             let opened = tokio::task::spawn_blocking(move || net.add_listener(&wanted))
                 .await
@@ -325,6 +327,7 @@ impl NodePlatform {
             send_buffer_asked_bytes: asked,
             send_buffer_bytes: status.send_buffer_bytes.unwrap_or(0) as u64,
             connections: self.net.counters().connections(status.spec.transport) as u32,
+            client_certificates: listeners::clients_spec(status.spec.clients),
         }
     }
 

@@ -43,7 +43,9 @@ const UPLOADS_LOOK: Duration = Duration::from_secs(60);
 /// Something it needs could not be had: a port, the data directory, a certificate.
 pub fn up(options: &UpOptions) -> Result<()> {
     // First, so that a second platform on this machine ends before it has touched anything.
-    let http = api_socket(options)?;
+    let http = api_socket(options, options.http_port)?;
+    let https = options.https_port;
+    let https = https.map(|port| api_socket(options, port)).transpose()?;
     let data = Data::open(&options.data)?;
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, data = %options.data.display(), "starting");
@@ -62,7 +64,14 @@ pub fn up(options: &UpOptions) -> Result<()> {
     let shipper = ship(&data, &cdrs)?;
     let clock = node.net.clone();
     let retention = Retention::start(records.clone(), cdrs.clone(), move || clock.clock().now())?;
-    let result = runtime.block_on(serve(options, &data, http, (records, cdrs), users, &node));
+    let result = runtime.block_on(serve(
+        options,
+        &data,
+        (http, https),
+        (records, cdrs),
+        users,
+        &node,
+    ));
     drop(retention);
     node.net.stop();
     if let Ok((mut machine, mut host)) = node.sip.join() {
@@ -73,8 +82,8 @@ pub fn up(options: &UpOptions) -> Result<()> {
     result
 }
 
-fn api_socket(options: &UpOptions) -> Result<std::net::TcpListener> {
-    let http = SocketAddr::new(options.bind, options.http_port);
+fn api_socket(options: &UpOptions, port: u16) -> Result<std::net::TcpListener> {
+    let http = SocketAddr::new(options.bind, port);
     let bind = || {
         let socket = std::net::TcpListener::bind(http)?;
         socket.set_nonblocking(true)?;
@@ -289,7 +298,7 @@ fn announce(visitor: &Visitor, status: &net::ListenerStatus) -> Result<()> {
 async fn serve(
     options: &UpOptions,
     data: &Data,
-    http: std::net::TcpListener,
+    (http, https): (std::net::TcpListener, Option<std::net::TcpListener>),
     (records, cdrs): (Arc<dyn Records>, Arc<dyn CdrStore>),
     users: FirstUsers,
     node: &Node,
@@ -303,6 +312,13 @@ async fn serve(
         options.bind
     };
     let url = format!("http://{}", SocketAddr::new(host, port));
+    let secure = https
+        .map(|https| secure_socket(https, &node.net))
+        .transpose()?;
+    let secure_url = secure.as_ref().map(|secure| {
+        let port = secure.listener.local_addr().map_or(0, |local| local.port());
+        format!("https://{}", SocketAddr::new(host, port))
+    });
     let now = node.net.clock().now();
     let admin = first_start::admin(data, &records, &url, now)?;
     let domain = records.settings()?.record.domain;
@@ -318,7 +334,8 @@ async fn serve(
     let control = Control::new(records.clone(), cdrs, Arc::new(platform));
     // The first visit waits for the switch to have taken all listeners.
     node.visitor.ask(|_, _, _| ()).await?;
-    print_ready(options, node, &admin, &users, &domain);
+    let apis = (&admin, secure_url.as_deref());
+    print_ready(options, node, apis, &users, &domain);
     tracing::info!(api = %url, "ready");
     let (net, data, options) = (node.net.clone(), data.clone(), options.clone());
     let stop = signals.stop(node.visitor.clone(), move || match certificate::read_again(
@@ -327,13 +344,31 @@ async fn serve(
         Ok(()) => tracing::info!("the certificate was read again"),
         Err(error) => tracing::error!(error = format!("{error:#}"), "the certificate stays"),
     });
-    control::serve(socket, control, stop)
+    let sockets = control::Sockets {
+        plain: socket,
+        secure,
+    };
+    control::serve(sockets, control, stop)
         .await
         .context("the API")?;
     Ok(())
 }
 
-fn print_ready(options: &UpOptions, node: &Node, admin: &Admin, users: &FirstUsers, domain: &str) {
+/// A socket of the API that shows the certificates of SIP over TLS.
+fn secure_socket(socket: std::net::TcpListener, net: &Net) -> Result<control::SecureSocket> {
+    Ok(control::SecureSocket {
+        listener: tokio::net::TcpListener::from_std(socket).context("the API's socket")?,
+        tls: net.tls_server("http/1.1").context("TLS for the API")?,
+    })
+}
+
+fn print_ready(
+    options: &UpOptions,
+    node: &Node,
+    (admin, https): (&Admin, Option<&str>),
+    users: &FirstUsers,
+    domain: &str,
+) {
     let mut sip = serde_json::Map::new();
     for status in node.net.listeners() {
         let name = status.spec.transport.param_name();
@@ -344,6 +379,7 @@ fn print_ready(options: &UpOptions, node: &Node, admin: &Admin, users: &FirstUse
         let line = json!({
             "sip": sip,
             "http": admin.http,
+            "https": https,
             "users": users.known,
             "domain": domain,
             "token": admin.token,
@@ -360,7 +396,9 @@ fn print_ready(options: &UpOptions, node: &Node, admin: &Admin, users: &FirstUse
         );
     }
     let program = program();
-    println!("  API      {}", admin.http);
+    for url in [Some(admin.http.as_str()), https].into_iter().flatten() {
+        println!("  API      {url}");
+    }
     println!("  domain   {domain}\n");
     for user in &users.known {
         println!("  user {:<8} password {}", user.name, user.password);

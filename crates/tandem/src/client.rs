@@ -10,6 +10,7 @@ use ureq::http::{HeaderMap, Request};
 
 use crate::failure::Failure;
 use crate::global::Global;
+use crate::trust;
 
 /// A platform that can be asked.
 pub(crate) struct Client {
@@ -60,6 +61,10 @@ impl Client {
             .timeout_connect(Some(CONNECT_TIME))
             .timeout_recv_response(Some(RESPONSE_TIME))
             .max_redirects(0)
+            .tls_config(match base.starts_with("https:") {
+                true => trust::tls(global.ca.as_deref())?,
+                false => ureq::tls::TlsConfig::default(),
+            })
             .build();
         Ok(Self {
             agent: config.new_agent(),

@@ -31,6 +31,16 @@ pub(crate) struct Global {
     )]
     pub(crate) token: Option<String>,
 
+    /// The authority of the API's certificate, in PEM; by default those of this machine
+    #[arg(
+        long,
+        env = "TANDEM_CA",
+        value_name = "FILE",
+        global = true,
+        help_heading = "Global"
+    )]
+    pub(crate) ca: Option<PathBuf>,
+
     /// The data directory of a platform on this machine
     #[arg(
         long,

@@ -20,6 +20,10 @@ pub(crate) enum ListenerCommand {
         transport: String,
         /// The local address:port
         address: String,
+        /// Whether clients are asked for a certificate of an authority in `tls/clients.pem`, or
+        /// have to have one; of tls and wss alone
+        #[arg(long, value_parser = ["unasked", "asked", "demanded"], default_value = "unasked")]
+        client_certificates: String,
     },
     /// Closes one
     Remove {
@@ -49,8 +53,16 @@ pub(crate) fn run(global: &Global, command: ListenerCommand) -> Result<(), Failu
                 &columns,
             )
         }
-        ListenerCommand::Add { transport, address } => {
-            let body = json!({ "transport": transport, "address": address });
+        ListenerCommand::Add {
+            transport,
+            address,
+            client_certificates,
+        } => {
+            let body = json!({
+                "transport": transport,
+                "address": address,
+                "client_certificates": client_certificates,
+            });
             output::object(global, &client.create("/v1/listeners", &body)?.body)
         }
         ListenerCommand::Remove { listener } => {

@@ -45,6 +45,7 @@ mod registration;
 mod route;
 mod settings;
 mod token;
+mod trust;
 mod up;
 mod user;
 mod user_import;

@@ -28,6 +28,9 @@ pub(crate) struct PortFlags {
     /// The API
     #[arg(long, default_value_t = 8080, value_name = "PORT")]
     pub(crate) http_port: u16,
+    /// The API over TLS, with the certificate of SIP; not served without a port
+    #[arg(long, value_name = "PORT")]
+    pub(crate) https_port: Option<u16>,
     /// RTP and RTCP
     #[arg(long, default_value = "20000-29999", value_name = "FIRST-LAST", value_parser = range)]
     pub(crate) rtp_ports: (u16, u16),

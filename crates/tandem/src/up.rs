@@ -87,6 +87,7 @@ pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
         ws_port: ports.ws_port,
         wss_port: ports.wss_port,
         http_port: ports.http_port,
+        https_port: ports.https_port,
         rtp_ports: ports.rtp_ports,
         kernel: flags.kernel.into(),
         ice_agent: flags.ice.into(),

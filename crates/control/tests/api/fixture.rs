@@ -384,6 +384,7 @@ impl Platform for Node {
                 send_buffer_asked_bytes: 0,
                 send_buffer_bytes: 0,
                 connections: 0,
+                client_certificates: spec.client_certificates,
             };
             state.listeners.push(status.clone());
             Ok(status)

@@ -5,17 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use rustls::ServerConfig;
 use sip::{Flow, ListenerId, Transport};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::admission::Permit;
 use super::session::Session;
 use super::{Context, bytes, connect, link, websocket};
 use crate::counters::DropReason;
+use crate::listener::ListenerSpec;
+use crate::tls::{self, ClientCertificates};
 
 /// One listening socket of a stream transport. Dropping it ends the listening and closes what it
 /// accepted.
@@ -32,8 +36,7 @@ impl Acceptor {
         runtime: &Handle,
         context: Arc<Context>,
         socket: StdListener,
-        id: ListenerId,
-        transport: Transport,
+        spec: &ListenerSpec,
     ) -> std::io::Result<Self> {
         let (open, watched) = watch::channel(());
         let (ending, ended) = bounded(0);
@@ -41,8 +44,9 @@ impl Acceptor {
         let socket = TcpListener::from_std(socket)?;
         let listening = Listening {
             context,
-            id,
-            transport,
+            id: spec.id,
+            transport: spec.transport,
+            clients: spec.clients,
             open: watched,
         };
         runtime.spawn(listening.run(socket, ending));
@@ -66,6 +70,7 @@ struct Listening {
     context: Arc<Context>,
     id: ListenerId,
     transport: Transport,
+    clients: ClientCertificates,
     open: watch::Receiver<()>,
 }
 
@@ -114,13 +119,16 @@ impl Listening {
         };
         let session = Session::new(context.clone(), flow, inbox, self.open, permit);
         let patience = context.limits.handshake_timeout;
-        let tls = TlsAcceptor::from(context.tls.server.clone());
+        let tls = Handshake {
+            server: context.tls.server(self.clients),
+            remote,
+        };
         let link = Some(link);
         match self.transport {
             Transport::Udp => {}
             Transport::Tcp => bytes::run(session, stream, link).await,
             Transport::Tls => match timeout(patience, tls.accept(stream)).await {
-                Ok(Ok(stream)) => bytes::run(session, stream, link).await,
+                Ok(Some(stream)) => bytes::run(session, stream, link).await,
                 _ => context.counters.count_dropped(DropReason::Handshake, 1),
             },
             Transport::Ws => {
@@ -132,7 +140,7 @@ impl Listening {
             }
             Transport::Wss => {
                 let handshake = async {
-                    let stream = tls.accept(stream).await.ok()?;
+                    let stream = tls.accept(stream).await?;
                     websocket::accept(stream, &context).await.ok()
                 };
                 match timeout(patience, handshake).await {
@@ -141,6 +149,27 @@ impl Listening {
                 }
             }
         }
+    }
+}
+
+/// How a connection becomes one of TLS.
+struct Handshake {
+    /// `None` if clients are to be judged and nobody can be.
+    server: Option<Arc<ServerConfig>>,
+    remote: SocketAddr,
+}
+
+impl Handshake {
+    async fn accept(self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+        let remote = self.remote;
+        let accepted = TlsAcceptor::from(self.server?).accept(stream).await;
+        let stream = accepted
+            .inspect_err(|error| tracing::debug!(peer = %remote, %error, "no TLS handshake"))
+            .ok()?;
+        if let Some(name) = tls::client_name(stream.get_ref().1) {
+            tracing::debug!(peer = %remote, name, "a client has shown its certificate");
+        }
+        Some(stream)
     }
 }
 

@@ -205,6 +205,7 @@ pub(crate) fn spec(id: u16, transport: Transport, bind: &str) -> ListenerSpec {
         transport,
         bind: bind.parse().unwrap(),
         advertised: None,
+        clients: net::ClientCertificates::Unasked,
     }
 }
 

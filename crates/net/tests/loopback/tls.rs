@@ -1,10 +1,14 @@
 //! TLS and WSS between two nodes: names, trust, and a certificate replaced while in use.
 
-use net::{CloseReason, Config, DropReason, Identity, TlsConfig, TransmitError, Trust};
+use net::{
+    Certificates, ClientCertificates, CloseReason, Config, DropReason, Identity, ListenError,
+    TlsConfig, TransmitError, Trust, certificates_from_pem,
+};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::CertificateDer;
 use sip::Transport::{Tls, Wss};
 
-use crate::support::{Node, Seen, connect, read_to_end, request, write};
+use crate::support::{Node, Seen, connect, read_to_end, request, spec, write};
 
 /// A certificate authority of its own.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -23,6 +27,10 @@ impl Authority {
         Identity::from_pem(certificate.pem().as_bytes(), key.serialize_pem().as_bytes()).unwrap()
     }
 
+    fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        certificates_from_pem(self.0.pem().as_bytes()).unwrap()
+    }
+
     fn trust(&self) -> Trust {
         Trust::from_pem(self.0.pem().as_bytes()).unwrap()
     }
@@ -31,7 +39,10 @@ impl Authority {
 fn config(identity: Option<Identity>, trust: Trust) -> Config {
     Config {
         tls: TlsConfig {
-            identity,
+            server: Certificates {
+                identity,
+                ..Certificates::default()
+            },
             client_identity: None,
             trust,
         },
@@ -93,7 +104,10 @@ fn a_certificate_is_replaced_without_dropping_a_connection() {
 
     server
         .net
-        .replace_certificate(authority.issue("new.example.com"))
+        .replace_certificates(Certificates {
+            identity: Some(authority.issue("new.example.com")),
+            ..Certificates::default()
+        })
         .unwrap();
     client.send(Tls, remote, "new.example.com", &request(2), 0);
     assert_ne!(client.next_opened().conn, old.conn);
@@ -136,4 +150,97 @@ fn a_key_of_another_certificate_is_refused() {
     let identity = Identity::from_pem(pem.as_bytes(), other.serialize_pem().as_bytes()).unwrap();
     assert!(net::Net::open(config(Some(identity), Trust::default())).is_err());
     assert!(Identity::from_pem(b"", b"").is_err());
+}
+
+#[test]
+fn who_asks_for_a_name_is_shown_its_certificate() {
+    let authority = Authority::new();
+    let certificates = Certificates {
+        identity: Some(authority.issue("sip.example.com")),
+        by_name: vec![
+            authority.issue("sip.example.net"),
+            authority.issue("*.example.org"),
+        ],
+        ..Certificates::default()
+    };
+    let config_of = |server, trust| Config {
+        tls: TlsConfig {
+            server,
+            client_identity: None,
+            trust,
+        },
+        ..Config::default()
+    };
+    let (server, remote) = Node::listening(config_of(certificates, Trust::default()), Tls);
+    let client = Node::start(config(None, authority.trust()));
+    client.listen(1, sip::Transport::Udp, "127.0.0.1:0");
+    for name in ["sip.example.net", "any.example.org", "sip.example.com"] {
+        client.send(Tls, remote, name, &request(1), 0);
+        client.next_opened();
+        server.next_opened();
+        assert_eq!(server.next_message().1, request(1), "{name}");
+    }
+    client.send(Tls, remote, "other.example", b"x", 5);
+    assert_eq!(client.next(), Seen::Failed(5, TransmitError::Tls));
+}
+
+#[test]
+fn a_listener_that_demands_a_certificate_lets_nobody_in_without_one_of_its_authority() {
+    let (ours, clients, others) = (Authority::new(), Authority::new(), Authority::new());
+    for demand in [ClientCertificates::Asked, ClientCertificates::Demanded] {
+        let server = Node::start(Config {
+            tls: TlsConfig {
+                server: Certificates {
+                    identity: Some(ours.issue("sip.example.com")),
+                    client_roots: clients.certificates(),
+                    ..Certificates::default()
+                },
+                ..TlsConfig::default()
+            },
+            ..Config::default()
+        });
+        let spec = net::ListenerSpec {
+            clients: demand,
+            ..spec(1, Tls, "127.0.0.1:0")
+        };
+        let remote = server.net.add_listener(&spec).unwrap().local;
+        for (authority, welcome) in [
+            (Some(&clients), true),
+            (Some(&others), false),
+            (None, demand == ClientCertificates::Asked),
+        ] {
+            let client = Node::start(Config {
+                tls: TlsConfig {
+                    client_identity: authority.map(|a| a.issue("gateway.example.net")),
+                    trust: ours.trust(),
+                    ..TlsConfig::default()
+                },
+                ..Config::default()
+            });
+            client.listen(1, sip::Transport::Udp, "127.0.0.1:0");
+            let dropped = server.net.counters().dropped(DropReason::Handshake);
+            client.send(Tls, remote, "sip.example.com", &request(3), 7);
+            if welcome {
+                server.next_opened();
+                assert_eq!(server.next_message().1, request(3));
+                drop(client);
+                server.next_closed();
+            } else {
+                server.await_dropped(DropReason::Handshake, dropped + 1);
+                assert_eq!(server.try_next(), None);
+            }
+        }
+    }
+}
+
+#[test]
+fn without_authorities_nobody_can_be_asked_for_a_certificate() {
+    let identity = Authority::new().issue("sip.example.com");
+    let server = Node::start(config(Some(identity), Trust::default()));
+    let spec = net::ListenerSpec {
+        clients: ClientCertificates::Demanded,
+        ..spec(1, Tls, "127.0.0.1:0")
+    };
+    let refused = server.net.add_listener(&spec);
+    assert!(matches!(refused, Err(ListenError::NoClientRoots(Tls))));
 }

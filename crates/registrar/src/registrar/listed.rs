@@ -151,9 +151,7 @@ impl Registrar {
 fn flow_timer(request: &Request<'_>) -> Option<FlowTimer> {
     match (request.hops, request.flow.transport) {
         (Hops::Proxied, _) => Some(FlowTimer::Edge),
-        (Hops::Direct, Transport::Udp) => {
-            Some(FlowTimer::Seconds(policy::FLOW_TIMER_UDP_S))
-        }
+        (Hops::Direct, Transport::Udp) => Some(FlowTimer::Seconds(policy::FLOW_TIMER_UDP_S)),
         (Hops::Direct, _) => Some(FlowTimer::Seconds(policy::FLOW_TIMER_S)),
     }
 }
