@@ -108,6 +108,7 @@ const TABLE: &[(Layer, &[&str])] = &[
             "sdp",
             "rtp",
             "ng",
+            "hep",
             "audio",
             "model",
             "routing",
