@@ -86,7 +86,7 @@ impl World for Switched {
     fn drain(&mut self) {
         while let Some(output) = self.switch.poll_output() {
             match output {
-                Output::Record { .. } | Output::Candidates { .. } => {}
+                Output::Record { .. } | Output::Candidates { .. } | Output::Press { .. } => {}
                 Output::Transmit(transmit) => {
                     self.keys.push(transmit.key);
                     let message = Message::parse(transmit.bytes, Framing::Datagram);
@@ -249,6 +249,7 @@ fn snapshot() -> Snapshot {
             id: account,
             name: "a".into(),
             enabled: true,
+            music_on_hold: None,
             limits,
         })],
         customers: vec![Arc::new(Customer {
@@ -274,6 +275,7 @@ fn snapshot() -> Snapshot {
             media_zone: None,
             enabled: true,
             record: false,
+            dtmf: model::DtmfMode::default(),
             limits,
         })],
         gateways: vec![Arc::new(gateway(carrier))],

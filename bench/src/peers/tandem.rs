@@ -119,6 +119,7 @@ fn user(number: usize, account: AccountId, domain: &str) -> User {
         forking: Forking::Parallel,
         ring_timeout_s: 0,
         record: false,
+        dtmf: model::DtmfMode::default(),
         limits: LimitSpec::default(),
     }
 }

@@ -6,11 +6,12 @@
 //! last second has needed. So it follows the jitter, and a sender whose clock runs faster or
 //! slower than ours is followed, too.
 
+mod ear;
 mod voice;
 
 use crate::conceal::ms;
 use crate::jitter::{JitterBuffer, Pushed, Taken};
-use crate::{Codec, CodecError};
+use crate::{Codec, CodecError, Key, KeyEdge};
 use voice::{Played, Voice};
 
 /// Decodes one peer's stream.
@@ -120,6 +121,23 @@ impl Playout {
         self.voice.pull(count, out);
         self.watch_surplus(count);
         Pulled::Samples
+    }
+
+    /// Has keys looked for among the sound of what comes.
+    pub fn listen(&mut self) {
+        self.voice.listen();
+    }
+
+    /// What was found since this was asked last, edge by edge. A key is found when its packets are
+    /// decoded, at the latest when their samples are pulled.
+    pub fn poll_key(&mut self) -> Option<KeyEdge> {
+        self.voice.ear_mut()?.poll()
+    }
+
+    /// The key that is held down, if one is.
+    #[must_use]
+    pub fn held_key(&self) -> Option<Key> {
+        self.voice.ear()?.held()
     }
 
     /// Whether the peer is silent and nothing of it waits.

@@ -6,6 +6,7 @@ use crate::call::{Call, CallFacts, Phase};
 use crate::challenge::Access;
 use crate::headers::{self, ALLOW};
 use crate::io::{Ctx, Fact, MediaOp, Output, RefusedDial, Respond, Side, Timer, Uas};
+use crate::keys::{DTMF, DTMF_RELAY};
 use crate::leg::{Leg, NO_BRANCH, Pair, PairId};
 use crate::pending::Wait;
 use crate::plan::Plan;
@@ -56,6 +57,7 @@ impl Call {
             return;
         };
         let mut leg = Leg::new(dialog, *flow, *reach, self.trust);
+        leg.keys = self.keys;
         leg.access.clone_from(access);
         leg.learn(invite);
         leg.received = invite.sdp().unwrap_or_default().into();
@@ -105,8 +107,10 @@ impl Call {
         flow: sip::Flow,
         info: &Message,
     ) {
-        let understood =
-            info.body().is_empty() || DIGITS.iter().any(|kind| info.has_content_type(kind));
+        let understood = info.body().is_empty()
+            || [DTMF_RELAY, DTMF]
+                .iter()
+                .any(|kind| info.has_content_type(kind));
         let status = if understood { 200 } else { 415 };
         self.respond(ctx, uas, flow, info, status);
     }
@@ -139,6 +143,3 @@ impl Call {
         }
     }
 }
-
-/// Bodies of INFO that carry digits.
-const DIGITS: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];

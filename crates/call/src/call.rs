@@ -16,7 +16,7 @@ use crate::config::MediaMode;
 use crate::ending;
 use crate::ending::Parting;
 use crate::headers::Trust;
-use crate::io::{Ctx, Hop, Input, MediaAsk, Output, RequestId, Respond, Side, Timer, Uas};
+use crate::io::{Ctx, Hop, Input, Keys, MediaAsk, Output, RequestId, Respond, Side, Timer, Uas};
 use crate::leg::{Leg, Pair, PairId, Reach};
 use crate::pending::{Asked, Pending, Purpose};
 use crate::plan::{Credentials, Plan};
@@ -43,6 +43,8 @@ pub struct CallFacts {
     pub reach: Reach,
     /// Whether the caller is trusted.
     pub trust: Trust,
+    /// How the caller gives and takes keys.
+    pub keys: Keys,
     /// How we answer the caller's challenges, where it is a gateway.
     pub credentials: Option<Arc<Credentials>>,
 }
@@ -65,6 +67,8 @@ pub struct Call {
     pub(crate) random: Random,
     pub(crate) phase: Phase,
     pub(crate) trust: Trust,
+    /// How the caller gives and takes keys.
+    pub(crate) keys: Keys,
     pub(crate) media: MediaMode,
     /// The media session; a new one after the legs were joined anew.
     pub(crate) session: u64,
@@ -113,6 +117,9 @@ impl Call {
             invite,
             plan,
         )));
+        if let Some(setup) = &mut call.setup {
+            setup.keys = facts.keys;
+        }
         call.begin_setup(ctx);
         call.tidy(ctx);
         call
@@ -124,6 +131,7 @@ impl Call {
             random: Random::new(facts.seed),
             phase: Phase::Setup,
             trust: facts.trust,
+            keys: facts.keys,
             media,
             session: facts.key,
             last_session: 0,

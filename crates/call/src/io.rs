@@ -9,6 +9,7 @@ use clock::Time;
 use sip::{Destination, Flow, Message, Method};
 
 use crate::config::Config;
+use crate::keys::Press;
 use crate::leg::{Leg, PairId};
 use crate::plan::Plan;
 use crate::reason::{Cause, Why};
@@ -81,15 +82,21 @@ pub struct Toward {
     pub family: Family,
     /// What it is.
     pub phone: Phone,
+    /// How it gives and takes keys.
+    pub keys: Keys,
+    /// How the author of the description does.
+    pub author_keys: Keys,
 }
 
 impl Toward {
-    /// A phone that is reached by a flow.
+    /// A phone that is reached by a flow, and whose keys and whose author's travel so.
     #[must_use]
-    pub const fn of(flow: Flow) -> Self {
+    pub const fn of(flow: Flow, keys: Keys, author_keys: Keys) -> Self {
         Self {
             family: Family::of(flow.remote.ip().to_canonical()),
             phone: Phone::of(flow),
+            keys,
+            author_keys,
         }
     }
 }
@@ -118,6 +125,18 @@ pub enum Given {
     /// In answer to an offer of ours, while its media moved: new ICE credentials in it are no
     /// restart of the peer's (RFC 8445 §9).
     ToOurOffer,
+}
+
+/// How a party gives and takes the keys of a telephone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// As telephone events (RFC 4733), or tones where they are not negotiated.
+    #[default]
+    Events,
+    /// As tones.
+    Tones,
+    /// By INFO.
+    Messages,
 }
 
 /// What a phone is.
@@ -217,6 +236,15 @@ pub enum Input {
     MediaLost {
         /// Which.
         session: u64,
+    },
+    /// The media relay has heard a key.
+    Key {
+        /// In which session.
+        session: u64,
+        /// Of whom.
+        from: Side,
+        /// Which.
+        press: Press,
     },
     /// A leg that another call has released takes the place of the one that referred to it.
     Adopt {
@@ -405,6 +433,15 @@ pub enum Output {
         from: Side,
         /// The body, of type `application/trickle-ice-sdpfrag`.
         fragment: Bytes,
+    },
+    /// Have a side of a media session hear a key.
+    Press {
+        /// Which session.
+        session: u64,
+        /// Who hears it.
+        to: Side,
+        /// Which.
+        press: Press,
     },
     /// The media session is no longer needed.
     MediaEnd {

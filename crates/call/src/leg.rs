@@ -7,7 +7,7 @@ use sip::{Destination, Dialog, Flow, HeaderName, Message, lex};
 use crate::challenge::{Access, Way};
 use crate::config::Config;
 use crate::headers::Trust;
-use crate::io::{Family, Hop, Phone, Side, Toward, Uas};
+use crate::io::{Family, Hop, Keys, Phone, Side, Toward, Uas};
 
 /// Two legs that are joined; the early dialogs of one INVITE have a pair each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,6 +93,7 @@ pub struct Leg {
     pub(crate) reach: Reach,
     pub(crate) role: Role,
     pub(crate) trust: Trust,
+    pub(crate) keys: Keys,
     /// The last description the peer sent; empty if none.
     pub(crate) received: Box<[u8]>,
     /// The last description we sent; empty if none.
@@ -137,6 +138,7 @@ impl Leg {
             },
             role: Role::Callee,
             trust,
+            keys: Keys::Events,
             received: Box::default(),
             sent: Box::default(),
             takes_update: false,
@@ -227,10 +229,12 @@ impl Leg {
     }
 
     /// What the relay needs to know of the peer.
-    pub(crate) fn toward(&self) -> Toward {
+    pub(crate) fn toward(&self, author_keys: Keys) -> Toward {
         Toward {
             family: self.family(),
             phone: Phone::of(self.flow),
+            keys: self.keys,
+            author_keys,
         }
     }
 

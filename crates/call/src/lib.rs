@@ -17,6 +17,7 @@ mod config;
 mod ending;
 mod headers;
 mod io;
+mod keys;
 mod leg;
 mod pending;
 mod plan;
@@ -33,9 +34,10 @@ pub use call::{Call, CallFacts, Phase};
 pub use config::{Config, MediaMode};
 pub use headers::Trust;
 pub use io::{
-    Ctx, EndReport, Fact, Family, Given, Hop, Input, MediaAsk, MediaEnds, MediaOp, Output, Phone,
-    RefusedDial, RequestId, Respond, Side, Timer, Toward, Uac, Uas,
+    Ctx, EndReport, Fact, Family, Given, Hop, Input, Keys, MediaAsk, MediaEnds, MediaOp, Output,
+    Phone, RefusedDial, RequestId, Respond, Side, Timer, Toward, Uac, Uas,
 };
+pub use keys::Press;
 pub use leg::{Leg, Pair, PairId, Reach};
 pub use plan::{ATTEMPTS_MAX, Attempt, Credentials, Plan, Redirects, Yields};
 pub use random::Random;

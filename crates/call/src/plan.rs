@@ -7,6 +7,7 @@ use sip::Destination;
 
 use crate::config::MediaMode;
 use crate::headers::Trust;
+use crate::io::Keys;
 
 /// The most attempts of one call; what would go beyond is left out.
 pub const ATTEMPTS_MAX: usize = 64;
@@ -38,6 +39,8 @@ pub struct Attempt {
     pub identity: Box<[u8]>,
     /// Whether it may see identities marked as private (RFC 3325 §7).
     pub trust: Trust,
+    /// How it gives and takes keys.
+    pub keys: Keys,
     /// Route values to preload (Path), as a comma list.
     pub routes: Box<[u8]>,
     /// Where to send, if known; else the URI is resolved.

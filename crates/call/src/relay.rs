@@ -59,6 +59,7 @@ impl Call {
             Method::Info if self.is_with_application(pair) => {
                 self.answer_info(ctx, uas, flow, &message);
             }
+            Method::Info if self.take_key(ctx, (pair, side), uas, flow, &message) => {}
             Method::Info | Method::Message | Method::Notify => {
                 let relayed = Relayed {
                     pair,

@@ -17,10 +17,10 @@ use crate::call::{Call, Phase};
 use crate::challenge::Access;
 use crate::headers;
 use crate::io::{
-    Ctx, Fact, Family, Given, MediaEnds, Output, Phone, RequestId, Respond, Side, Timer, Toward,
-    Uas,
+    Ctx, Fact, Family, Given, Keys, MediaEnds, Output, Phone, RequestId, Respond, Side, Timer,
+    Toward, Uas,
 };
-use crate::leg::{Leg, PairId, Reach, session_expires};
+use crate::leg::{PairId, Reach, session_expires};
 use crate::pending::Purpose;
 use crate::plan::{ATTEMPTS_MAX, Attempt, Plan};
 use crate::reason::Cause;
@@ -46,6 +46,8 @@ pub(crate) struct Setup {
     offer: Option<Box<[u8]>>,
     /// What the relay made of it, for one family.
     relayed_offers: Vec<(Toward, Bytes)>,
+    /// How the one who waits gives and takes keys.
+    pub(crate) keys: Keys,
     /// The best failure so far.
     best: Option<(u16, outcome::Failure)>,
     redirects: u8,
@@ -137,6 +139,7 @@ impl Setup {
             branches: Vec::new(),
             offer,
             relayed_offers: Vec::new(),
+            keys: Keys::Events,
             best: None,
             redirects: 0,
             rang: false,
@@ -158,6 +161,12 @@ impl Setup {
     /// Whether the caller made the offer.
     pub(crate) const fn has_offer(&self) -> bool {
         self.offer.is_some()
+    }
+
+    /// The phone of a branch, for the relay.
+    fn toward(&self, branch: usize) -> Toward {
+        let entry = &self.branches[branch];
+        Toward::of(entry.flow, self.attempts[entry.attempt].keys, self.keys)
     }
 
     /// The owner's name for the attempt of a branch.
@@ -209,7 +218,9 @@ impl Call {
 
     /// For the relay: the ends of a description of this side.
     pub(crate) fn media_ends(&self, pair: Option<PairId>, from: Side) -> MediaEnds {
-        let here = pair.and_then(|p| self.leg(p, from)).map(|l| l.flow);
+        let author = pair.and_then(|p| self.leg(p, from));
+        let here = author.map(|l| l.flow);
+        let author_keys = author.map_or(self.keys, |l| l.keys);
         let there = pair.and_then(|p| self.leg(p, from.other()));
         let upstream = match self.setup.as_ref().map(|s| &s.upstream) {
             Some(Upstream::Caller { flow, .. }) => Some(*flow),
@@ -221,8 +232,10 @@ impl Call {
             || Toward {
                 family: signalling.map_or(Family::V4, Family::of),
                 phone: Phone::Sip,
+                keys: Keys::Events,
+                author_keys,
             },
-            Leg::toward,
+            |leg| leg.toward(author_keys),
         );
         MediaEnds {
             signalling: signalling.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),

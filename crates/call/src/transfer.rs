@@ -138,7 +138,8 @@ impl Call {
                     .leg(pair, kept)
                     .map(|l| active(&l.received))
                     .unwrap_or_default();
-                let setup = Setup::of_transfer(kept, plan, &offer, self.attempts_before);
+                let mut setup = Setup::of_transfer(kept, plan, &offer, self.attempts_before);
+                setup.keys = self.leg(pair, kept).map(|l| l.keys).unwrap_or_default();
                 self.setup = Some(Box::new(setup));
                 self.begin_setup(ctx);
             }

@@ -90,6 +90,7 @@ fn answered(config: &Config, key: u64) -> Call {
         seed: key,
         reach: Reach::Flow,
         trust: Trust::Untrusted,
+        keys: call::Keys::Events,
         credentials: None,
     };
     let flow = flow();
@@ -180,6 +181,7 @@ fn plan(flow: Flow) -> Plan {
             from: (*b"\"Alice Example\" <sip:alice@example.com>").into(),
             identity: Box::default(),
             trust: Trust::Untrusted,
+            keys: call::Keys::Events,
             routes: Box::default(),
             destination: Some(Destination::Flow(flow)),
             credentials: None,

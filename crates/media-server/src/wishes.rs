@@ -41,6 +41,9 @@ impl Wishes {
                 Of::Offer => asked.ptime_ms,
                 Of::Answer => None,
             },
+            // `ng` has no words for them.
+            own_keys: media::KeyForm::Events,
+            keys: media::KeyForm::Events,
         };
         undone.extend(undone_flags(asked));
         undone.extend(undone_values(asked));

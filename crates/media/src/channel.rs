@@ -14,7 +14,7 @@ use socket2::SockAddr;
 
 use crate::config::AddressFamily;
 use crate::counters::DropReason;
-use crate::engine::Side;
+use crate::engine::{MediaEvent, SeenReport, Side};
 use crate::formats::{Format, Formats};
 use crate::options::SourcePolicy;
 use crate::quality;
@@ -315,6 +315,33 @@ impl Channel {
     pub(crate) fn xr(&self, side: Side) -> Xr {
         let terms = self.ends[side as usize].terms.as_ref();
         terms.map_or(Xr::Unwanted, |terms| terms.xr)
+    }
+
+    /// RTCP that came from a side; `None` if it is not known where from.
+    pub(crate) fn seen(&self, session: u64, side: Side, bytes: &[u8]) -> Option<MediaEvent> {
+        let peer = self.destination(side)?;
+        Some(MediaEvent::Rtcp(SeenReport {
+            session,
+            from: peer,
+            to: self.local(side, peer)?,
+            bytes: bytes.to_vec(),
+        }))
+    }
+
+    /// RTCP of our own for a side.
+    pub(crate) fn said(&self, session: u64, side: Side, bytes: &[u8]) -> Option<MediaEvent> {
+        let peer = self.destination(side)?;
+        Some(MediaEvent::Rtcp(SeenReport {
+            session,
+            from: self.local(side, peer)?,
+            to: peer,
+            bytes: bytes.to_vec(),
+        }))
+    }
+
+    /// Our address towards a peer of a side.
+    fn local(&self, side: Side, peer: SocketAddr) -> Option<SocketAddr> {
+        self.socket(side, peer.into())?.local_addr().ok()
     }
 
     /// A report of our own went to a side: its answer will name it, and speak of our clock.

@@ -21,6 +21,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use audio::Key;
@@ -38,7 +39,7 @@ use crate::ports::Ports;
 use crate::recording::Recorder;
 use crate::report::{MediumReport, SessionReport};
 use crate::worker::{Command, Handle, MediumId};
-pub use event::MediaEvent;
+pub use event::{MediaEvent, SeenReport, Telling};
 use negotiate::{Spot, parse};
 use session::{Offer, Session, Way};
 use terms::Wish;
@@ -60,6 +61,8 @@ pub struct Engine {
     _kernel: Option<Kernel>,
     /// `None` without a directory for recordings.
     recorder: Option<Recorder>,
+    /// Shared with the workers.
+    tells_rtcp: Arc<AtomicBool>,
 }
 
 impl Engine {
@@ -76,12 +79,13 @@ impl Engine {
         let (events_in, events) = bounded(MAX_EVENTS);
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(wake);
         let kernel = Kernel::start(&config);
+        let tells_rtcp = Arc::<AtomicBool>::default();
         let workers = (0..config.workers)
             .map(|index| {
                 let flows = kernel
                     .as_ref()
                     .and_then(|kernel| kernel.flows(index, config.workers));
-                Handle::start(index, &config, &events_in, &wake, flows)
+                Handle::start(index, &config, &events_in, &wake, (flows, &tells_rtcp))
             })
             .collect::<Result<_, _>>()?;
         let ports = || Ports::new(&config.ports, config.quarantine);
@@ -96,6 +100,7 @@ impl Engine {
             receive_buffer_bytes,
             identity: Arc::new(Identity::new().ok_or(StartError::Certificate)?),
             config,
+            tells_rtcp,
             _kernel: kernel,
         })
     }
@@ -282,10 +287,28 @@ impl Engine {
         Some(report)
     }
 
+    /// From now on RTCP is told by [`MediaEvent::Rtcp`], or not.
+    pub fn tell_rtcp(&self, telling: Telling) {
+        let on = telling == Telling::All;
+        self.tells_rtcp.store(on, Ordering::Relaxed);
+    }
+
     /// The next thing that happened, if any.
     pub fn poll_event(&mut self) -> Option<MediaEvent> {
         let recorded = || self.recorder.as_ref()?.poll().map(MediaEvent::Recorded);
-        self.events.try_recv().ok().or_else(recorded)
+        let mut event = self.events.try_recv().ok().or_else(recorded)?;
+        if let MediaEvent::Rtcp(seen) = &mut event {
+            // Sockets that are bound to any address do not know which it was.
+            for address in [&mut seen.from, &mut seen.to] {
+                let family = AddressFamily::from(*address);
+                if address.ip().is_unspecified()
+                    && let Some(interface) = self.config.interface(family)
+                {
+                    address.set_ip(interface.advertised);
+                }
+            }
+        }
+        Some(event)
     }
 
     /// What the workers counted.
@@ -296,6 +319,13 @@ impl Engine {
             worker.counters().add_to(&mut total);
         }
         total
+    }
+
+    /// What descriptions say that our address of a family is.
+    #[must_use]
+    pub fn advertised(&self, family: AddressFamily) -> Option<IpAddr> {
+        let interface = self.config.interface(family);
+        interface.map(|interface| interface.advertised)
     }
 
     /// Sessions open.

@@ -20,6 +20,8 @@ mod stun;
 
 use std::mem;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use audio::Key;
@@ -34,8 +36,9 @@ use crate::counters::DropReason;
 use crate::engine::Side;
 
 /// The full path of one medium.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Full {
+    session: u64,
     ends: [End; 2],
     /// In the order of their places.
     stages: Vec<(Place, Box<dyn Stage>)>,
@@ -58,6 +61,17 @@ pub(crate) struct Input<'a> {
 pub(crate) type Channels = [Channel];
 
 impl Full {
+    /// Of a medium of this session.
+    pub(crate) fn new(session: u64) -> Self {
+        Self {
+            session,
+            ends: [End::default(), End::default()],
+            stages: Vec::new(),
+            reports: Reports::default(),
+            armed_us: None,
+        }
+    }
+
     /// Puts a stage in its place, or empties the place.
     pub(crate) fn set_stage(&mut self, place: Place, stage: Option<Box<dyn Stage>>, now_us: u64) {
         self.stages.retain(|(taken, _)| *taken != place);
@@ -161,7 +175,14 @@ impl Full {
         };
         match part {
             Part::Rtp => self.reports.handle_rtp(side, packet.bytes),
-            Part::Rtcp => self.reports.handle_rtcp(side, packet.bytes, now_us),
+            Part::Rtcp => {
+                self.reports.handle_rtcp(side, packet.bytes, now_us);
+                if boxes.tells_rtcp()
+                    && let Some(seen) = channel.seen(self.session, side, packet.bytes)
+                {
+                    boxes.out.report(seen);
+                }
+            }
         }
         if channel.is_opaque() {
             boxes.out.push(packet);
@@ -265,7 +286,8 @@ impl Full {
         {
             // What was played may be over.
             self.reports.update(&self.stages, now_us);
-            self.reports.handle_timeout(channels, now_us, boxes);
+            self.reports
+                .handle_timeout(self.session, channels, now_us, boxes);
         }
     }
 
@@ -341,10 +363,12 @@ pub(crate) struct Boxes {
     epoch_unix_us: u64,
     /// The room of a report in the making.
     report: Vec<u8>,
+    /// Whether RTCP is told.
+    tells_rtcp: Arc<AtomicBool>,
 }
 
 impl Boxes {
-    pub(crate) fn new(epoch: Instant) -> Self {
+    pub(crate) fn new(epoch: Instant, tells_rtcp: Arc<AtomicBool>) -> Self {
         Self {
             out: Outbox::default(),
             spare: Outbox::default(),
@@ -353,12 +377,17 @@ impl Boxes {
             epoch,
             epoch_unix_us: unix_us().saturating_sub(epoch.elapsed().as_micros() as u64),
             report: Vec::new(),
+            tells_rtcp,
         }
     }
 
     /// How many packets found no room since this was asked last.
     pub(crate) fn take_overflowed(&mut self) -> u64 {
         mem::take(&mut self.overflowed) + self.out.take_overflowed()
+    }
+
+    fn tells_rtcp(&self) -> bool {
+        self.tells_rtcp.load(Relaxed)
     }
 
     /// The wall clock in NTP format.

@@ -32,10 +32,13 @@ pub use actions::{AUDIO_MAX_S, Audio, Barrier, DigitForm, Passage, PlayOptions, 
 pub use audio::{Key, Sine, Tone};
 pub use config::{AddressFamily, EngineConfig, Interface, KernelPath, NamedInterface};
 pub use counters::{Counters, DropReason};
-pub use engine::{Engine, MediaEvent, Negotiation, PortUsage, Side, family_of};
+pub use engine::{
+    Engine, MediaEvent, Negotiation, PortUsage, SeenReport, Side, Telling, family_of,
+};
 pub use error::{MediaError, StartError};
 pub use options::{
-    CodecChanges, Feedback, Ice, IceAgent, IceRestart, Options, RtcpMux, SourcePolicy, Transport,
+    CodecChanges, Feedback, Ice, IceAgent, IceRestart, KeyForm, Options, RtcpMux, SourcePolicy,
+    Transport,
 };
 pub use recording::{
     Recorded, RecordingFormat, RecordingOptions, RecordingOutcome, recording_length_ms,

@@ -34,6 +34,10 @@ pub struct Options {
     pub codecs: CodecChanges,
     /// The packet time offered to the other side in milliseconds; `None`: as it came.
     pub ptime_ms: Option<u8>,
+    /// In what form the author of the description gives and takes keys.
+    pub own_keys: KeyForm,
+    /// In what form the other side does. Where the two differ, keys are converted.
+    pub keys: KeyForm,
 }
 
 impl Options {
@@ -59,9 +63,29 @@ impl Options {
                 offer: Vec::new(),
             },
             ptime_ms: None,
+            own_keys: KeyForm::Events,
+            keys: KeyForm::Events,
         };
         &RELAY
     }
+
+    /// Whether keys have to be made into another form.
+    pub(crate) fn converts_keys(&self) -> bool {
+        self.own_keys != self.keys
+    }
+}
+
+/// In what form a side gives and takes the keys of a telephone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyForm {
+    /// As telephone events (RFC 4733), or as tones where they were not negotiated.
+    #[default]
+    Events,
+    /// As tones among the speech.
+    Tones,
+    /// By messages of the signalling: the media has none. What the other side presses is told by
+    /// [`crate::MediaEvent::Key`].
+    Messages,
 }
 
 /// What media travels in.

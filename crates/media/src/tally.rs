@@ -20,6 +20,8 @@ pub(crate) struct StreamStats {
     jitter_us: AtomicU32,
     telephone_events: AtomicU64,
     payload_type: AtomicU8,
+    /// Of the last packet.
+    timestamp: AtomicU32,
     pub(crate) quality: Quality,
     /// Where the kernel counts what it relays: not among the above but for `lost`, `jitter_us`
     /// and `payload_type`, which the worker keeps up with.
@@ -49,6 +51,11 @@ impl StreamStats {
             telephone_events: self.telephone_events.load(Relaxed) + kernel.events,
             payload_type: self.payload_type.load(Relaxed),
         }
+    }
+
+    /// The timestamp of the last packet that user space has seen.
+    pub(crate) fn timestamp(&self) -> u32 {
+        self.timestamp.load(Relaxed)
     }
 
     /// Takes the next sample of quality.
@@ -112,6 +119,7 @@ impl Tally {
             Format::Event | Format::Unknown => 0,
         };
         self.packets += 1;
+        self.shared.timestamp.store(header.timestamp, Relaxed);
         self.vote(header.payload_type, 1);
         self.bytes += bytes as u64;
         self.update_reception(header, clock_rate_hz, now_us);

@@ -15,7 +15,7 @@ use crate::engine::{MediaEvent, Side};
 use crate::full::{Outbox, Packet, Part, Stage};
 pub(crate) use direction::Origin;
 use direction::{Direction, Pressed};
-pub(crate) use plan::{DirectionPlan, EventFormat, Plan};
+pub(crate) use plan::{DirectionPlan, EventFormat, KeysIn, KeysOut, Plan};
 
 /// Transcodes one medium, both ways.
 #[derive(Debug)]

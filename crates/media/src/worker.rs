@@ -13,6 +13,7 @@ mod session;
 use std::io;
 use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,8 @@ struct Setup {
     tick: Duration,
     /// Of the kernel path, if there is one.
     flows: Option<Flows>,
+    /// Whether RTCP is told.
+    tells_rtcp: Arc<AtomicBool>,
 }
 
 /// Starts a worker's thread. It ends when the sender of commands is gone and the alarm rings.
@@ -76,13 +79,14 @@ impl Worker {
         epoll.add(&setup.alarm, ALARM, Trigger::Edge)?;
         let start = Instant::now();
         let pace = Pace::new(setup.tick);
+        let boxes = Boxes::new(start, Arc::clone(&setup.tells_rtcp));
         let sessions = Sessions::new(setup.learn_window, setup.inactivity);
         Ok(Self {
             setup,
             epoll,
             sessions,
             batch: RecvBatch::new(),
-            boxes: Boxes::new(start),
+            boxes,
             alarms: Alarms::default(),
             pace,
             unread: Vec::new(),
@@ -225,6 +229,15 @@ impl Worker {
             return Some(count);
         }
         session.heard(token.side, now_us);
+        if self.setup.tells_rtcp.load(Relaxed) {
+            let reports = passed[..pass_count].iter().filter(|b| rtp::is_rtcp(b));
+            let seen = reports.filter_map(|bytes| channel.seen(session.id(), token.side, bytes));
+            // What finds no room is not told.
+            let told = seen.filter(|seen| self.setup.events.try_send(seen.clone()).is_ok());
+            if told.count() > 0 {
+                (self.setup.wake)();
+            }
+        }
         match channel.route(token.side) {
             Ok((socket, to)) => {
                 counters.count_relayed(pass_count as u64, pass_bytes);

@@ -16,6 +16,10 @@ pub struct Account {
     /// Whether its calls and registrations are accepted.
     #[serde(default = "crate::validate::enabled")]
     pub enabled: bool,
+    /// A WAV file that who is put on hold in its calls hears, on the server; `None`: as the
+    /// platform is set.
+    #[serde(default)]
+    pub music_on_hold: Option<String>,
     /// What all its calls together may use.
     #[serde(default)]
     pub limits: LimitSpec,
@@ -25,6 +29,7 @@ impl Validate for Account {
     fn validate(&self) -> Vec<FieldError> {
         let mut checks = Checks::default();
         checks.name("name", &self.name);
+        checks.path("music_on_hold", self.music_on_hold.as_deref());
         checks.nested("limits", &self.limits);
         checks.done()
     }

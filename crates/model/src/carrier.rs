@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::validate::Checks;
-use crate::{AccountId, CarrierId, FieldError, GatewayId, LimitSpec, MediaMode, Rewrite, Validate};
+use crate::{
+    AccountId, CarrierId, DtmfMode, FieldError, GatewayId, LimitSpec, MediaMode, Rewrite, Validate,
+};
 
 /// Somebody we send calls to, through one or several gateways.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -31,6 +33,9 @@ pub struct Carrier {
     /// Whether the calls it takes and sends are recorded.
     #[serde(default)]
     pub record: bool,
+    /// In what form it gives and takes keys.
+    #[serde(default)]
+    pub dtmf: DtmfMode,
     /// What calls to it may use.
     #[serde(default)]
     pub limits: LimitSpec,

@@ -9,6 +9,7 @@ mod carrier;
 mod cdr;
 mod customer;
 mod id;
+mod keys;
 mod live;
 mod media_server;
 mod number;
@@ -29,6 +30,7 @@ pub use id::{
     AccountId, CallId, CarrierId, CdrId, CustomerId, DeviceId, GatewayId, IdError, MediaServerId,
     NumberId, RouteId, TokenId, UserId,
 };
+pub use keys::DtmfMode;
 pub use live::{
     CallState, CallView, GatewayHealth, GatewayRegistrationState, GatewayRegistrationView, LegView,
     MediaServerHealth, MediaServerState, RegistrationView,
@@ -37,7 +39,7 @@ pub use media_server::MediaServer;
 pub use number::{Number, NumberTarget};
 pub use recording::{AfterUpload, BucketAddressing, RecordingFormat, RecordingStore};
 pub use route::{Rewrite, Route};
-pub use settings::{DigestOffer, KeepAlive, MediaMode, Overflow, Settings};
+pub use settings::{DigestOffer, HepTransport, KeepAlive, MediaMode, Overflow, Settings};
 pub use snapshot::Snapshot;
 pub use token::{ApiToken, Role};
 pub use user::{Device, DigestSecret, Forking, User};

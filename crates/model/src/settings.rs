@@ -47,12 +47,23 @@ pub struct Settings {
     pub keep_alive_interval_s: u16,
     /// Whether a new UDP binding is verified by OPTIONS before calls go to it.
     pub verify_bindings: bool,
+    /// A WAV file that who is put on hold hears, on the server; `None`: nothing.
+    pub music_on_hold: Option<String>,
     /// For how many days CDRs are kept; 0 for ever.
     pub cdr_retention_days: u16,
     /// What the files of recordings are.
     pub recording_format: RecordingFormat,
     /// Where finished recordings are taken.
     pub recording_store: RecordingStore,
+    /// Where a HEP collector (Homer) is told of messages, RTCP and the quality of calls, as
+    /// `host:port`; `None` tells nobody.
+    pub hep_collector: Option<String>,
+    /// What carries that.
+    pub hep_transport: HepTransport,
+    /// The number of this server in what it tells.
+    pub hep_node_id: u32,
+    /// Whether the collector is told of SIP messages, too.
+    pub hep_sip: bool,
 }
 
 impl Default for Settings {
@@ -79,9 +90,14 @@ impl Default for Settings {
             keep_alive: KeepAlive::Options,
             keep_alive_interval_s: 30,
             verify_bindings: true,
+            music_on_hold: None,
             cdr_retention_days: 0,
             recording_format: RecordingFormat::default(),
             recording_store: RecordingStore::default(),
+            hep_collector: None,
+            hep_transport: HepTransport::Udp,
+            hep_node_id: 1,
+            hep_sip: true,
         }
     }
 }
@@ -123,6 +139,10 @@ impl Validate for Settings {
             1..=36_500,
             "keeps them for ever",
         );
+        checks.path("music_on_hold", self.music_on_hold.as_deref());
+        if let Some(collector) = &self.hep_collector {
+            checks.host_and_port("hep_collector", collector);
+        }
         self.check_session_timers(&mut checks);
         self.check_registrations(&mut checks);
         checks.done()
@@ -204,6 +224,17 @@ pub enum MediaMode {
     Relay,
     /// Directly between the parties; SDP passes unchanged.
     Bypass,
+}
+
+/// What carries what a HEP collector is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HepTransport {
+    /// UDP: nothing is sent again.
+    #[default]
+    Udp,
+    /// TCP.
+    Tcp,
 }
 
 /// How the NAT mapping of a UDP contact is held open.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::validate::Checks;
-use crate::{AccountId, DeviceId, FieldError, LimitSpec, UserId, Validate};
+use crate::{AccountId, DeviceId, DtmfMode, FieldError, LimitSpec, UserId, Validate};
 
 /// Somebody who registers devices and is called by name (`sip:name@domain`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -38,6 +38,9 @@ pub struct User {
     /// Whether the calls it makes and takes are recorded.
     #[serde(default)]
     pub record: bool,
+    /// In what form its phones give and take keys.
+    #[serde(default)]
+    pub dtmf: DtmfMode,
     /// What its calls may use.
     #[serde(default)]
     pub limits: LimitSpec,

@@ -119,11 +119,31 @@ impl Checks {
 
     /// `host:port`, IPv6 in brackets.
     pub(crate) fn host_port_required(&mut self, field: &str, value: &str) {
-        let (_, port) = value.rsplit_once(':').unwrap_or_default();
         self.require(
-            is_host_port(value) && !port.is_empty() && is_digits(port),
+            has_port(value),
             field,
             "udp:host:port is accepted, an IPv6 address in brackets",
+        );
+    }
+
+    /// A host with a port.
+    pub(crate) fn host_and_port(&mut self, field: &str, value: &str) {
+        self.require(
+            has_port(value),
+            field,
+            "host:port is accepted, an IPv6 address in brackets",
+        );
+    }
+
+    /// The path of a file on the server, if there is one.
+    pub(crate) fn path(&mut self, field: &str, value: Option<&str>) {
+        let fits = |path: &str| {
+            path.starts_with('/') && path.len() <= 1_024 && !path.contains(char::is_control)
+        };
+        self.require(
+            value.is_none_or(fits),
+            field,
+            "a path that begins with / is accepted, of 1,024 bytes at most",
         );
     }
 
@@ -198,6 +218,12 @@ fn is_host_name(value: &str) -> bool {
     name.len() <= 253
         && name.split('.').all(label)
         && !name.rsplit('.').next().is_some_and(is_digits)
+}
+
+/// Whether it is a host with a port.
+fn has_port(value: &str) -> bool {
+    let (_, port) = value.rsplit_once(':').unwrap_or_default();
+    is_host_port(value) && !port.is_empty() && is_digits(port)
 }
 
 fn is_host_port(value: &str) -> bool {

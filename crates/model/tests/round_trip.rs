@@ -41,7 +41,13 @@ proptest! {
 
     #[test]
     fn accounts(id in any::<u128>(), name in ".*", enabled: bool, limits in limits()) {
-        survives(&Account { id: AccountId::from_bits(id), name, enabled, limits })?;
+        survives(&Account {
+            id: AccountId::from_bits(id),
+            music_on_hold: enabled.then(|| name.clone()),
+            name,
+            enabled,
+            limits,
+        })?;
     }
 
     #[test]
@@ -66,6 +72,7 @@ proptest! {
             forking: if sequential { Forking::Sequential } else { Forking::Parallel },
             ring_timeout_s,
             record: enabled,
+            dtmf: if enabled { model::DtmfMode::Info } else { model::DtmfMode::Rfc4733 },
             limits,
         })?;
     }
@@ -143,7 +150,7 @@ proptest! {
             enabled: true,
         })?;
         let (media, media_zone, enabled, record) = (None, None, true, true);
-        survives(&Carrier { id: carrier, account, name, rewrite, media, media_zone, enabled, record, limits })?;
+        survives(&Carrier { id: carrier, account, name, rewrite, media, media_zone, enabled, record, dtmf: model::DtmfMode::Inband, limits })?;
     }
 
     #[test]
@@ -210,6 +217,7 @@ proptest! {
             keep_alive: if flag { KeepAlive::Options } else { KeepAlive::Empty },
             keep_alive_interval_s: short[3],
             verify_bindings: flag,
+            music_on_hold: flag.then(|| "/music.wav".to_owned()),
             cdr_retention_days: short[4],
             recording_format: if flag { RecordingFormat::Wav } else { RecordingFormat::Opus },
             recording_store: RecordingStore {
@@ -220,6 +228,10 @@ proptest! {
                 prefix,
                 after_upload: if flag { AfterUpload::Keep } else { AfterUpload::Delete },
             },
+            hep_collector: flag.then(|| "h:9060".to_owned()),
+            hep_transport: if flag { model::HepTransport::Tcp } else { model::HepTransport::Udp },
+            hep_node_id: seconds[0],
+            hep_sip: flag,
         })?;
     }
 

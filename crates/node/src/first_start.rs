@@ -63,6 +63,7 @@ pub(crate) fn prepare(
         id: AccountId::from_parts(now.as_millis(), random()?),
         name: "Default".into(),
         enabled: true,
+        music_on_hold: None,
         limits: LimitSpec::default(),
     };
     records.create(&actor, account.clone())?;
@@ -81,6 +82,7 @@ pub(crate) fn prepare(
             forking: Forking::Parallel,
             ring_timeout_s: 0,
             record: false,
+            dtmf: model::DtmfMode::default(),
             limits: LimitSpec::default(),
         };
         records.create(&actor, user)?;

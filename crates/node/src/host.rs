@@ -1,12 +1,14 @@
 //! What the switch has around it on its own thread: journal, media, bindings on disk, watchers.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 
 use clock::Time;
 use control::PlatformEvent;
 use crossbeam_channel::Receiver;
 use media::{
     AddressFamily, Engine, LegReport, MediaError, MediaEvent, Negotiation, RecordingOptions, Side,
+    Telling,
 };
 use model::CdrLegMedia;
 use net::Host;
@@ -17,9 +19,11 @@ use switch::media_servers::{MediaChange, MediaOutput, MediaServerChange};
 use switch::{CallChange, CallKey, Event, JournalEvent, MediaRequest, Opening, Switch};
 use tokio::sync::broadcast;
 
+use crate::hep::HepLink;
 use crate::machine::{Effect, SwitchMachine};
 use crate::media_options;
 use crate::media_servers::MediaLink;
+use crate::music::{Music, Shelf};
 use crate::quality::Quality;
 use crate::recording::{self, Outcomes};
 use crate::remote_recording;
@@ -53,6 +57,9 @@ pub(crate) struct SwitchHost {
     pub(crate) entries_lost: u64,
     /// Signs of life among the entries of the journal.
     pub(crate) heartbeats: u64,
+    /// Who is told of reports and quality.
+    pub(crate) hep: HepLink,
+    music: Music,
 }
 
 impl SwitchHost {
@@ -63,7 +70,7 @@ impl SwitchHost {
         (media_link, media_said): (MediaLink, Receiver<MediaOutput>),
         uploads: Uploads,
         visits: Receiver<Visit>,
-        events: broadcast::Sender<PlatformEvent>,
+        (events, hep): (broadcast::Sender<PlatformEvent>, HepLink),
     ) -> Self {
         Self {
             journal,
@@ -80,7 +87,19 @@ impl SwitchHost {
             uploads,
             entries_lost: 0,
             heartbeats: 0,
+            hep,
+            music: Music::default(),
         }
+    }
+
+    /// Takes over settings, and the files that they and the accounts name.
+    pub(crate) fn configure(&mut self, settings: &model::Settings, shelf: Shelf) {
+        self.hep.configure(settings);
+        self.engine.tell_rtcp(match self.hep.is_on() {
+            true => Telling::All,
+            false => Telling::Nothing,
+        });
+        self.music.stock(shelf);
     }
 
     fn media(&mut self, request: &MediaRequest) -> Result<Vec<u8>, u16> {
@@ -114,7 +133,12 @@ impl SwitchHost {
         let has_servers = !machine.switch.snapshot().media_servers.is_empty();
         let (call, ask, session) = (request.call, request.ask, request.session);
         if is_here || !(has_servers || self.remote.contains(&session)) {
-            let answer = self.media(&request).map(Into::into);
+            let answer = self.media(&request).map(|sdp| {
+                let texts = machine.switch.texts_of(call);
+                let path = texts.and_then(|(_, path)| path);
+                self.music.handle(&mut self.engine, &request, path, sdp)
+            });
+            let answer = answer.map(Into::into);
             machine.switch.handle_media(now, call, ask, answer);
             return;
         }
@@ -131,16 +155,49 @@ impl SwitchHost {
         }
     }
 
-    fn end_media(&mut self, call: CallKey, session: u64, machine: &mut SwitchMachine) {
+    fn end_media(&mut self, now: Time, call: CallKey, session: u64, machine: &mut SwitchMachine) {
         if self.remote.remove(&session) && self.media_link.end(call, session) {
             return;
         }
+        let ends = self.ends(session);
         let report = self.engine.delete(session).unwrap_or_default();
+        self.music.forget(session);
         self.quality.record(&report);
         let legs = [leg(&report.a), leg(&report.b)];
+        self.tell_quality(now, call, &legs, ends, machine);
         machine
             .switch
             .handle_media_report(call, legs, report.recordings);
+    }
+
+    /// Where the media of each party comes from, and where it goes.
+    fn ends(&self, session: u64) -> [(SocketAddr, SocketAddr); 2] {
+        let unknown = SocketAddr::from(([0; 4], 0));
+        let media = self.engine.media(session).unwrap_or_default();
+        let Some(first) = media.into_iter().next() else {
+            return [(unknown, unknown); 2];
+        };
+        first.legs.map(|leg| {
+            let peer = leg.described.unwrap_or(unknown);
+            let ip = self.engine.advertised(peer.into());
+            let port = leg.local_port.unwrap_or(0);
+            (peer, SocketAddr::new(ip.unwrap_or(unknown.ip()), port))
+        })
+    }
+
+    fn tell_quality(
+        &self,
+        now: Time,
+        call: CallKey,
+        legs: &[CdrLegMedia; 2],
+        ends: [(SocketAddr, SocketAddr); 2],
+        machine: &SwitchMachine,
+    ) {
+        if self.hep.is_on()
+            && let Some((sip_call_id, _)) = machine.switch.texts_of(call)
+        {
+            self.hep.quality(legs, ends, sip_call_id, now.as_micros());
+        }
     }
 
     fn record(&mut self, call: model::CallId, session: u64, part: u16) {
@@ -184,6 +241,10 @@ impl SwitchHost {
                 legs,
                 recordings,
             } => {
+                let unknown = SocketAddr::from(([0; 4], 0));
+                let ends = [(unknown, unknown); 2];
+                self.tell_quality(now, call, &legs, ends, machine);
+                let switch = &mut machine.switch;
                 let files = recordings.iter().map(ToString::to_string).collect();
                 switch.handle_media_report(call, legs, files);
             }
@@ -242,6 +303,15 @@ impl SwitchHost {
         });
     }
 
+    /// Has a side hear a key that came by a message.
+    fn press(&mut self, session: u64, to: call::Side, press: call::Press) {
+        let call::Press { key, duration_ms } = press;
+        if !self.engine.press_key(session, side(to), key, duration_ms) {
+            // Media servers, and codecs that we do not code.
+            tracing::debug!(session, "a key by INFO is not heard by the other side");
+        }
+    }
+
     fn append(&mut self, machine: &mut SwitchMachine, event: JournalEvent) {
         let entry = match event {
             JournalEvent::Opened(opening) => JournalEntry::Opened(open_cdr(*opening)),
@@ -265,8 +335,25 @@ impl SwitchHost {
                     let call = CallKey(session & CALL_BITS);
                     self.tell_consent_lost(now, call, side, &machine.switch);
                 }
-                // Who hears it has heard it: the other side.
-                MediaEvent::Key { .. } | MediaEvent::Played { .. } => {}
+                MediaEvent::Key {
+                    session,
+                    side,
+                    key,
+                    duration_ms,
+                } => {
+                    let call = CallKey(session & CALL_BITS);
+                    let press = call::Press { key, duration_ms };
+                    let from = (session, side_of_call(side));
+                    machine.switch.handle_key(now, call, from, press);
+                }
+                // Who hears it has heard it.
+                MediaEvent::Played { .. } => {}
+                MediaEvent::Rtcp(seen) => {
+                    let call = CallKey(seen.session & CALL_BITS);
+                    if let Some((sip_call_id, _)) = machine.switch.texts_of(call) {
+                        self.hep.rtcp(seen, sip_call_id, now.as_micros());
+                    }
+                }
                 MediaEvent::Recorded(recorded) => {
                     recording::log(&recorded);
                     self.recordings.record(&recorded.outcome);
@@ -347,7 +434,8 @@ impl Host<SwitchMachine> for SwitchHost {
                 from,
                 fragment,
             } => self.trickle(session, from, &fragment),
-            Effect::MediaEnd { call, session } => self.end_media(call, session, machine),
+            Effect::Press { session, to, press } => self.press(session, to, press),
+            Effect::MediaEnd { call, session } => self.end_media(now, call, session, machine),
             Effect::Record {
                 call,
                 session,
@@ -395,6 +483,13 @@ pub(crate) fn side(side: call::Side) -> Side {
     match side {
         call::Side::A => Side::A,
         call::Side::B => Side::B,
+    }
+}
+
+fn side_of_call(side: Side) -> call::Side {
+    match side {
+        Side::A => call::Side::A,
+        Side::B => call::Side::B,
     }
 }
 

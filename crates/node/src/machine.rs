@@ -1,10 +1,15 @@
 //! The switch as a machine of the drive loop.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use bytes::Bytes;
 use clock::Time;
 use net::{Input, Machine, Output, ResolveQuery, Security};
+use sip::{Flow, ListenerId, Transmit};
 use switch::{Event, JournalEvent, MediaRequest, Switch};
+
+use crate::hep::HepLink;
 
 /// Between two signs of life in the journal; also how often bindings go to disk.
 const TICK: Duration = Duration::from_millis(500);
@@ -20,6 +25,9 @@ pub(crate) struct SwitchMachine {
     tick_due: bool,
     /// Whether bindings may be saved in this round.
     may_save: bool,
+    /// Who is told of messages.
+    hep: HepLink,
+    now: Time,
 }
 
 /// What the host does for the switch.
@@ -34,6 +42,11 @@ pub(crate) enum Effect {
         session: u64,
         from: call::Side,
         fragment: bytes::Bytes,
+    },
+    Press {
+        session: u64,
+        to: call::Side,
+        press: call::Press,
     },
     MediaEnd {
         call: switch::CallKey,
@@ -51,13 +64,49 @@ pub(crate) enum Effect {
 }
 
 impl SwitchMachine {
-    pub(crate) const fn new(switch: Switch, now: Time) -> Self {
+    pub(crate) const fn new(switch: Switch, now: Time, hep: HepLink) -> Self {
         Self {
             switch,
             next_tick: now,
             tick_due: false,
             may_save: true,
+            hep,
+            now,
         }
+    }
+
+    /// Tells of a message that came.
+    fn tell_received(&self, flow: Flow, bytes: &[u8]) {
+        // Line ends alone keep a connection alive.
+        if self.hep.wants_sip() && bytes.iter().any(|byte| !byte.is_ascii_whitespace()) {
+            let ours = self.ours(flow.listener, flow.remote);
+            let ends = (flow.remote, ours);
+            let bytes = Bytes::copy_from_slice(bytes);
+            let at_us = self.now.as_micros();
+            self.hep.sip(flow.transport, ends, bytes, at_us);
+        }
+    }
+
+    /// Tells of a message that leaves.
+    fn tell_sent(&self, transmit: &Transmit) {
+        if self.hep.wants_sip() && transmit.bytes.iter().any(|b| !b.is_ascii_whitespace()) {
+            let to = transmit.to.remote();
+            let ends = (self.ours(transmit.to.listener(), to), to);
+            let bytes = transmit.bytes.clone();
+            let at_us = self.now.as_micros();
+            self.hep.sip(transmit.to.transport(), ends, bytes, at_us);
+        }
+    }
+
+    fn ours(&self, listener: ListenerId, peer: SocketAddr) -> SocketAddr {
+        let unknown = SocketAddr::new(
+            match peer {
+                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            },
+            0,
+        );
+        self.switch.listener_address(listener).unwrap_or(unknown)
     }
 }
 
@@ -65,6 +114,12 @@ impl Machine for SwitchMachine {
     type Effect = Effect;
 
     fn handle_input(&mut self, now: Time, input: Input<'_>) {
+        self.now = now;
+        match &input {
+            Input::Datagram { flow, bytes } => self.tell_received(*flow, bytes),
+            Input::Message { flow, bytes } => self.tell_received(*flow, bytes),
+            _ => {}
+        }
         match input {
             Input::Datagram { flow, bytes } => self.switch.handle_datagram(now, flow, bytes),
             Input::Message { flow, bytes } => self.switch.handle_stream_message(now, flow, bytes),
@@ -83,6 +138,7 @@ impl Machine for SwitchMachine {
     }
 
     fn handle_timeout(&mut self, now: Time) {
+        self.now = now;
         if now >= self.next_tick {
             self.next_tick = now + TICK;
             self.tick_due = true;
@@ -109,7 +165,10 @@ impl Machine for SwitchMachine {
             return is_time.then_some(Output::Effect(Effect::SaveBindings));
         };
         Some(match output {
-            switch::Output::Transmit(transmit) => Output::Transmit(transmit),
+            switch::Output::Transmit(transmit) => {
+                self.tell_sent(&transmit);
+                Output::Transmit(transmit)
+            }
             switch::Output::Resolve {
                 id,
                 host,
@@ -151,6 +210,9 @@ impl Machine for SwitchMachine {
                 from,
                 fragment,
             }),
+            switch::Output::Press { session, to, press } => {
+                Output::Effect(Effect::Press { session, to, press })
+            }
             switch::Output::MediaEnd { call, session } => {
                 Output::Effect(Effect::MediaEnd { call, session })
             }

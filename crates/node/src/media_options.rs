@@ -1,7 +1,9 @@
 //! What a call wants of the relay, in the words of the embedded one.
 
 use call::Given;
-use media::{CodecChanges, Feedback, Ice, IceAgent, IceRestart, Options, RtcpMux, Transport};
+use media::{
+    CodecChanges, Feedback, Ice, IceAgent, IceRestart, KeyForm, Options, RtcpMux, Transport,
+};
 use switch::{Carriage, MediaRequest, MediaTerms, Rtcp};
 
 /// The options of a request; `agent` is what ICE is spoken by.
@@ -34,7 +36,17 @@ pub(crate) fn of(request: &MediaRequest, agent: IceAgent) -> Options {
             ..CodecChanges::default()
         },
         restart,
+        own_keys: form(request.ends.toward.author_keys),
+        keys: form(request.ends.toward.keys),
         ..Options::default()
+    }
+}
+
+fn form(keys: call::Keys) -> KeyForm {
+    match keys {
+        call::Keys::Events => KeyForm::Events,
+        call::Keys::Tones => KeyForm::Tones,
+        call::Keys::Messages => KeyForm::Messages,
     }
 }
 

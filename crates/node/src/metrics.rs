@@ -66,6 +66,16 @@ pub(crate) fn text(now: Time, switch: &Switch, host: &SwitchHost, net: &Net) -> 
         "Entries there was no room for",
         host.entries_lost,
     );
+    let (sent, dropped) = host.hep.counts();
+    let name = "tandem_hep_packets_total";
+    out.one(name, "counter", "Packets sent to the HEP collector", sent);
+    let name = "tandem_hep_dropped_total";
+    out.one(
+        name,
+        "counter",
+        "What the HEP collector was not told: it was not reached, or too much waited",
+        dropped,
+    );
     out.0
 }
 

@@ -19,6 +19,7 @@ use tokio::sync::broadcast;
 use crate::UpOptions;
 use crate::data::Data;
 use crate::media_servers::MediaLink;
+use crate::music::Shelf;
 use crate::recording;
 use crate::visit::Visitor;
 use crate::{listeners, metrics, up};
@@ -293,16 +294,23 @@ impl Platform for NodePlatform {
 
     fn apply(&self, snapshot: Snapshot) -> Reply<'_, ()> {
         let snapshot = Arc::new(snapshot);
-        Box::pin(self.visitor.ask(move |now, machine, host| {
-            let inactivity = up::inactivity(&snapshot.settings);
-            host.engine.set_inactivity(inactivity);
-            let format = up::recording_format(&snapshot.settings);
-            host.engine.set_recording_format(format);
-            host.uploads.configure(&snapshot.settings.recording_store);
-            host.media_link
-                .configure(&snapshot.media_servers, inactivity);
-            machine.switch.configure(now, snapshot);
-        }))
+        Box::pin(async move {
+            let read = Arc::clone(&snapshot);
+            let shelf = tokio::task::spawn_blocking(move || Shelf::read(&read)).await;
+            let shelf = shelf.map_err(|error| PlatformError::Unavailable(error.to_string()))?;
+            let apply = self.visitor.ask(move |now, machine, host| {
+                let inactivity = up::inactivity(&snapshot.settings);
+                host.engine.set_inactivity(inactivity);
+                let format = up::recording_format(&snapshot.settings);
+                host.engine.set_recording_format(format);
+                host.uploads.configure(&snapshot.settings.recording_store);
+                host.configure(&snapshot.settings, shelf);
+                host.media_link
+                    .configure(&snapshot.media_servers, inactivity);
+                machine.switch.configure(now, snapshot);
+            });
+            apply.await
+        })
     }
 
     fn subscribe(&self) -> broadcast::Receiver<PlatformEvent> {

@@ -19,9 +19,11 @@ use tokio::sync::broadcast;
 
 use crate::data::{Admin, Data};
 use crate::first_start::FirstUsers;
+use crate::hep::HepLink;
 use crate::host::SwitchHost;
 use crate::machine::SwitchMachine;
 use crate::media_servers::MediaLink;
+use crate::music::Shelf;
 use crate::platform::NodePlatform;
 use crate::retention::Retention;
 use crate::signals::Signals;
@@ -133,16 +135,20 @@ fn start_node(
     media_link.configure(&switch.snapshot().media_servers, inactivity);
     let media = (media_link.clone(), media_said);
     let uploads = start_uploads(data, &switch.snapshot().settings, &visitor)?;
-    let host = SwitchHost::new(
+    let hep = HepLink::start(node_name())?;
+    let shelf = Shelf::read(switch.snapshot());
+    let mut host = SwitchHost::new(
         journal,
         engine,
         Box::new(live),
         media,
         uploads,
         visits,
-        events.clone(),
+        (events.clone(), hep.clone()),
     );
-    let sip = spawn(shard, switch, host, now)?;
+    host.configure(&switch.snapshot().settings, shelf);
+    let machine = SwitchMachine::new(switch, now, hep);
+    let sip = spawn(shard, machine, host)?;
     open_listeners(options, data, &net, &visitor)?;
     Ok(Node {
         media_link,
@@ -155,12 +161,11 @@ fn start_node(
 
 fn spawn(
     shard: Shard,
-    switch: Switch,
+    machine: SwitchMachine,
     host: SwitchHost,
-    now: Time,
 ) -> Result<JoinHandle<(SwitchMachine, SwitchHost)>> {
     shard
-        .spawn(SwitchMachine::new(switch, now), host)
+        .spawn(machine, host)
         .context("no thread for the switch")
 }
 

@@ -50,6 +50,7 @@ pub(crate) fn snapshot(dice: &mut Dice) -> Snapshot {
             id: account,
             name: "acme".into(),
             enabled: true,
+            music_on_hold: None,
             limits: limits(dice, 4),
         })],
         users: users(dice, account),
@@ -129,6 +130,7 @@ fn users(dice: &mut Dice, account: AccountId) -> Vec<Arc<User>> {
         forking: dice.pick(&[Forking::Parallel, Forking::Sequential]),
         ring_timeout_s: 0,
         record: dice.pick(&[false, true]),
+        dtmf: model::DtmfMode::default(),
         limits: limits(dice, 2),
     };
     USERS
@@ -189,6 +191,7 @@ fn carrier(dice: &mut Dice, id: u128) -> Arc<Carrier> {
         media_zone: None,
         enabled: true,
         record: false,
+        dtmf: model::DtmfMode::default(),
         limits: limits(dice, 3),
     })
 }

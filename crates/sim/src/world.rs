@@ -255,7 +255,7 @@ impl World {
                         None => self.tell(|_| format!("relay says nothing to  {call:?}")),
                     }
                 }
-                Output::Record { .. } | Output::Candidates { .. } => {}
+                Output::Record { .. } | Output::Candidates { .. } | Output::Press { .. } => {}
                 Output::MediaEnd { call, session } => {
                     self.tell(|_| format!("switch -> relay  {call:?} end"));
                     if !self.relay.end(call, session) {

@@ -146,6 +146,7 @@ fn switch(users: usize) -> Switch {
             id: account,
             name: "acme".into(),
             enabled: true,
+            music_on_hold: None,
             limits: LimitSpec::default(),
         })],
         users: (0..users)
@@ -165,6 +166,7 @@ fn switch(users: usize) -> Switch {
                     forking: Forking::Parallel,
                     ring_timeout_s: 0,
                     record: false,
+                    dtmf: model::DtmfMode::default(),
                     limits: LimitSpec::default(),
                 })
             })

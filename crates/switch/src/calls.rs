@@ -259,6 +259,9 @@ impl Switch {
                 from,
                 fragment,
             }),
+            CallOutput::Press { session, to, press } => {
+                self.outputs.push_back(Output::Press { session, to, press });
+            }
             CallOutput::MediaEnd { session } => {
                 if let Some(entry) = self.calls.entry_mut(key) {
                     entry.facts.sessions_open += 1;

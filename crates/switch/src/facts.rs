@@ -139,7 +139,8 @@ impl Facts {
         &self.texts[usize::from(self.ends[0])..usize::from(self.ends[1])]
     }
 
-    fn sip_call_id(&self) -> &str {
+    /// The caller's Call-ID.
+    pub(crate) fn sip_call_id(&self) -> &str {
         &self.texts[usize::from(self.ends[1])..usize::from(self.ends[2])]
     }
 

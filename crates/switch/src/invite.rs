@@ -136,6 +136,7 @@ impl Switch {
             seed,
             reach,
             trust,
+            keys: self.keys_of_caller(&decision.caller),
             credentials,
         };
         let planned = {

@@ -53,6 +53,15 @@ pub enum Output {
         /// The body, of type `application/trickle-ice-sdpfrag`.
         fragment: Bytes,
     },
+    /// Have a side of a session hear a key.
+    Press {
+        /// The session.
+        session: u64,
+        /// Who hears it.
+        to: Side,
+        /// Which.
+        press: call::Press,
+    },
     /// A media session is over: report what was received, by `handle_media_report`.
     MediaEnd {
         /// The call.

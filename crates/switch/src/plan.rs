@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use call::{Attempt, Credentials, MediaMode, Plan, Redirects, Trust, Yields};
+use call::{Attempt, Credentials, Keys, MediaMode, Plan, Redirects, Trust, Yields};
 use clock::Time;
-use model::{Carrier, Forking, Gateway, TransportSpec, User};
+use model::{Carrier, DtmfMode, Forking, Gateway, TransportSpec, User};
 use registrar::Reach;
 use routing::{Caller, Target};
 use sip::uri::escape_user;
@@ -110,6 +110,7 @@ impl Switch {
                     from: from.clone(),
                     identity: self.identity_value(caller, source),
                     trust: Trust::Untrusted,
+                    keys: self.keys_of(user.dtmf),
                     routes: contact.path,
                     destination,
                     credentials: None,
@@ -134,6 +135,7 @@ impl Switch {
             from: self.caller_value(source, source.caller, domain),
             identity: Box::default(),
             trust: Trust::Trusted,
+            keys: Keys::Events,
             routes: Box::default(),
             destination: None,
             credentials: None,
@@ -173,6 +175,7 @@ impl Switch {
             from: self.caller_value(source, &outbound.caller, from_host),
             identity: self.identity_value(caller, source),
             trust: Trust::Trusted,
+            keys: self.keys_of(outbound.carrier.dtmf),
             routes: Box::default(),
             destination: None,
             credentials: credentials_of(gateway),
@@ -223,6 +226,25 @@ impl Switch {
         format!("<sip:{shown}@{}>", self.routes.domain())
             .into_bytes()
             .into()
+    }
+
+    /// How a caller gives and takes keys.
+    pub(crate) fn keys_of_caller(&self, caller: &Caller) -> Keys {
+        match caller {
+            Caller::User(user) => self.keys_of(user.dtmf),
+            Caller::Carrier { carrier, .. } => self.keys_of(carrier.dtmf),
+            Caller::Customer(_) | Caller::Unknown => Keys::Events,
+        }
+    }
+
+    /// Media servers convert no keys: there they pass as they come, INFO too.
+    fn keys_of(&self, mode: DtmfMode) -> Keys {
+        match mode {
+            _ if !self.snapshot.media_servers.is_empty() => Keys::Events,
+            DtmfMode::Rfc4733 => Keys::Events,
+            DtmfMode::Inband => Keys::Tones,
+            DtmfMode::Info => Keys::Messages,
+        }
     }
 
     fn media_mode(&self, target: &Target, caller: &Caller) -> MediaMode {

@@ -182,6 +182,14 @@ impl Switch {
         }
     }
 
+    /// What peers are told that a listener's address is.
+    #[must_use]
+    pub fn listener_address(&self, id: sip::ListenerId) -> Option<std::net::SocketAddr> {
+        let mut all = self.listeners.all().iter();
+        all.find(|listener| listener.id == id)
+            .map(|listener| listener.advertised)
+    }
+
     /// Adds a listener, or changes it.
     pub fn set_listener(&mut self, listener: Listener) {
         self.listeners.set(listener);
@@ -263,6 +271,35 @@ impl Switch {
         recordings: Vec<String>,
     ) {
         self.note_media(call, legs, recordings);
+    }
+
+    /// The relay has heard a key in a session of a call.
+    pub fn handle_key(
+        &mut self,
+        now: Time,
+        call: CallKey,
+        (session, from): (u64, call::Side),
+        press: call::Press,
+    ) {
+        let key = Input::Key {
+            session,
+            from,
+            press,
+        };
+        self.feed(now, call, key);
+        self.pump(now);
+    }
+
+    /// The caller's Call-ID of a call, and where music for who is put on hold in it is, as its
+    /// account or the platform has it.
+    #[must_use]
+    pub fn texts_of(&self, call: CallKey) -> Option<(&str, Option<&str>)> {
+        let facts = &self.calls.entry(call)?.facts;
+        let mut accounts = self.snapshot.accounts.iter();
+        let account = accounts.find(|account| Some(account.id) == facts.account);
+        let music = account.and_then(|account| account.music_on_hold.as_deref());
+        let music = music.or(self.snapshot.settings.music_on_hold.as_deref());
+        Some((facts.sip_call_id(), music))
     }
 
     /// No media came from a side of a call for too long.

@@ -41,6 +41,7 @@ fn switch(sender: Sender) -> Switch {
         id: account,
         name: "a".into(),
         enabled: true,
+        music_on_hold: None,
         limits: LimitSpec::default(),
     }));
     if sender == Sender::Customer {

@@ -15,6 +15,9 @@ pub(crate) struct AccountFields {
     /// Whether its calls and registrations are accepted
     #[arg(long)]
     enabled: Option<bool>,
+    /// A WAV file on the server that who is put on hold hears
+    #[arg(long, value_name = "PATH")]
+    music_on_hold: Option<String>,
     #[command(flatten)]
     limits: LimitFlags,
 }

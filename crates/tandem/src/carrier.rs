@@ -28,6 +28,9 @@ pub(crate) struct CarrierFields {
     /// Whether its calls are recorded
     #[arg(long)]
     record: Option<bool>,
+    /// In what form it gives and takes keys
+    #[arg(long, value_parser = ["rfc4733", "info", "inband"])]
+    dtmf: Option<String>,
     #[command(flatten)]
     rewrite: RewriteFlags,
     #[command(flatten)]

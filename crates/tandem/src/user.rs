@@ -60,6 +60,9 @@ pub(crate) struct UserFields {
     /// Whether its calls are recorded
     #[arg(long)]
     record: Option<bool>,
+    /// In what form its phones give and take keys
+    #[arg(long, value_parser = ["rfc4733", "info", "inband"])]
+    dtmf: Option<String>,
     #[command(flatten)]
     limits: LimitFlags,
 }

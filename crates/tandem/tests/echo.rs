@@ -64,7 +64,7 @@ fn the_echo_offers_where_the_caller_does_not_and_takes_digits() -> Result<()> {
         call.media.send_to(&packet(sequence), call.echo).ok()?;
         let mut heard = [0; 512];
         let size = call.media.recv(&mut heard).ok()?;
-        (heard[8..size] == packet(1)[8..]).then_some(())
+        (heard[12..size] == packet(1)[12..]).then_some(())
     });
     let kind = "Content-Type: application/dtmf-relay";
     let digit = "Signal=5\r\nDuration=160\r\n";

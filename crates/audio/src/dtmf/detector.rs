@@ -18,6 +18,10 @@ pub struct DtmfDetector {
     /// The key that is held down, since which sample, and how many blocks did not have it.
     held: Option<(Key, u64)>,
     missed: u32,
+    /// Samples that are missing since the last block.
+    hole: usize,
+    /// Blocks that may yet sound wrong, as a decoder finds its way after a hole.
+    grace: u32,
     position: u64,
 }
 
@@ -51,6 +55,8 @@ impl DtmfDetector {
             last: None,
             held: None,
             missed: 0,
+            hole: 0,
+            grace: 0,
             position: 0,
         }
     }
@@ -67,12 +73,35 @@ impl DtmfDetector {
             self.position += now.len() as u64;
             samples = later;
             if self.filled == self.block {
+                self.hole = 0;
                 let heard = self.judge();
                 if let Some(edge) = self.step(heard) {
                     found(edge);
                 }
             }
         }
+    }
+
+    /// So many samples are missing, and what was in them is not known. A key that is held down
+    /// goes on through a short hole, and is up after a long one.
+    pub fn miss(&mut self, count: usize) -> Option<KeyEdge> {
+        // Blocks on both sides of a hole have nothing in common.
+        self.filters.iter_mut().for_each(|filter| {
+            filter.take();
+        });
+        self.energy = 0.0;
+        self.filled = 0;
+        self.last = None;
+        self.grace = GRACE;
+        self.position = self.position.saturating_add(count as u64);
+        self.hole = self.hole.saturating_add(count);
+        let (key, since) = self.held?;
+        if self.hole < self.sample_rate_hz as usize * HOLE_MAX_MS / 1_000 {
+            return None;
+        }
+        self.held = None;
+        let until = self.position.saturating_sub(self.hole as u64);
+        Some(self.up(key, since, until))
     }
 
     /// The key that is held down, if one is.
@@ -117,7 +146,11 @@ impl DtmfDetector {
         let before = core::mem::replace(&mut self.last, heard);
         match self.held {
             Some((key, _)) if heard == Some(key) => {
-                self.missed = 0;
+                (self.missed, self.grace) = (0, 0);
+                None
+            }
+            Some(_) if self.grace > 0 => {
+                self.grace -= 1;
                 None
             }
             Some((key, since)) => {
@@ -126,13 +159,8 @@ impl DtmfDetector {
                     return None;
                 }
                 self.held = None;
-                let until = self.position - u64::from(self.missed) * self.block as u64;
-                let samples = until.saturating_sub(since);
-                let duration_ms = samples * 1_000 / u64::from(self.sample_rate_hz);
-                Some(KeyEdge::Up {
-                    key,
-                    duration_ms: u32::try_from(duration_ms).unwrap_or(u32::MAX),
-                })
+                let missed = u64::from(self.missed) * self.block as u64;
+                Some(self.up(key, since, self.position.saturating_sub(missed)))
             }
             None => {
                 let key = heard.filter(|_| heard == before)?;
@@ -140,6 +168,15 @@ impl DtmfDetector {
                 self.missed = 0;
                 Some(KeyEdge::Down(key))
             }
+        }
+    }
+
+    fn up(&self, key: Key, since: u64, until: u64) -> KeyEdge {
+        let samples = until.saturating_sub(since);
+        let duration_ms = samples * 1_000 / u64::from(self.sample_rate_hz);
+        KeyEdge::Up {
+            key,
+            duration_ms: u32::try_from(duration_ms).unwrap_or(u32::MAX),
         }
     }
 }
@@ -189,6 +226,10 @@ fn loudest(powers: &[f32]) -> (usize, f32) {
 const BLOCK_US: usize = 12_750;
 /// Blocks without a key before it counts as up.
 const MISSES: u32 = 2;
+/// Blocks after a hole that do not end a key.
+const GRACE: u32 = 4;
+/// A key is held through a hole that is shorter: two lost packets, or three.
+const HOLE_MAX_MS: usize = 70;
 /// Peak of the softer tone: about -36 dBm0.
 const LEAST_AMPLITUDE: f32 = 360.0;
 /// How much louder a column may be, as power: 8 dB; and a row: 6 dB.

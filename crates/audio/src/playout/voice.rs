@@ -1,5 +1,6 @@
 //! What is heard: packets decoded, gaps filled, silence kept alive.
 
+use super::ear::Ear;
 use super::{Incoming, PlayoutFigures};
 use crate::conceal::{Concealer, ms, pitch};
 use crate::jitter::Held;
@@ -14,6 +15,8 @@ pub(super) struct Voice {
     /// With the payload type it is for.
     decoder: Option<(u8, Decoder)>,
     concealer: Concealer,
+    /// `None` if nobody wants to know of keys.
+    ear: Option<Ear>,
     /// While the peer describes its silence instead of sending it.
     noise: Option<ComfortNoise>,
     /// Samples made and not pulled yet.
@@ -41,6 +44,7 @@ impl Voice {
             formats,
             decoder: None,
             concealer: Concealer::new(sample_rate_hz),
+            ear: None,
             noise: None,
             ready: Vec::new(),
             packet_samples: ms(sample_rate_hz, 20),
@@ -68,6 +72,18 @@ impl Voice {
         Played::InTime
     }
 
+    pub(super) fn listen(&mut self) {
+        self.ear = Some(Ear::new(self.sample_rate_hz));
+    }
+
+    pub(super) fn ear(&self) -> Option<&Ear> {
+        self.ear.as_ref()
+    }
+
+    pub(super) fn ear_mut(&mut self) -> Option<&mut Ear> {
+        self.ear.as_mut()
+    }
+
     /// A packet is missing. What was put out while nothing was there has taken its place.
     pub(super) fn fill_gap(&mut self, next: Option<&Held>) {
         self.figures.concealed_packets += 1;
@@ -75,6 +91,7 @@ impl Voice {
             self.starved = self.starved.saturating_sub(self.packet_samples);
             return;
         }
+        self.miss(self.packet_samples);
         let own = self.decoder.as_ref().map(|(payload_type, _)| *payload_type);
         let next = next.filter(|held| own == Some(held.payload_type));
         let next = next.map(|held| held.payload.as_slice());
@@ -96,6 +113,7 @@ impl Voice {
             self.figures.underruns += 1;
         }
         self.starved += count;
+        self.miss(count);
         match &mut self.noise {
             Some(noise) => noise.generate(count, &mut self.ready),
             None => self.conceal(count, None),
@@ -116,6 +134,7 @@ impl Voice {
 
     /// The talk spurt is over.
     pub(super) fn rest(&mut self) {
+        self.miss(self.sample_rate_hz as usize);
         self.ready.clear();
         self.starved = 0;
         self.noise = None;
@@ -124,6 +143,7 @@ impl Voice {
 
     /// Another source begins.
     pub(super) fn restart(&mut self) {
+        self.miss(self.sample_rate_hz as usize);
         self.decoder = None;
         self.concealer = Concealer::new(self.sample_rate_hz);
     }
@@ -156,6 +176,9 @@ impl Voice {
             self.figures.malformed += 1;
             return Played::InTime;
         }
+        if let Some(ear) = &mut self.ear {
+            ear.hear(&self.ready[start..]);
+        }
         let starved = core::mem::take(&mut self.starved);
         let silent = self.noise.take().is_some();
         self.packet_samples = (self.ready.len() - start).max(1);
@@ -167,6 +190,12 @@ impl Voice {
             Played::TooLate
         } else {
             Played::InTime
+        }
+    }
+
+    fn miss(&mut self, count: usize) {
+        if let Some(ear) = &mut self.ear {
+            ear.miss(count);
         }
     }
 

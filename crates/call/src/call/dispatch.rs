@@ -30,6 +30,11 @@ impl Call {
             Input::Routed(plan) => self.handle_routed(ctx, plan),
             Input::Media(ask, answer) => self.handle_media(ctx, ask, answer),
             Input::MediaLost { session } => self.handle_media_lost(ctx, session),
+            Input::Key {
+                session,
+                from,
+                press,
+            } => self.handle_key(ctx, session, from, press),
             Input::Adopt { leg, token } => self.take_over(ctx, *leg, token),
             Input::End(cause) => self.end(ctx, cause),
         }

@@ -9,7 +9,7 @@ use crate::call::{Call, Phase};
 use crate::challenge::Access;
 use crate::ending::dialog_name;
 use crate::headers::{self, ALLOW, Trust};
-use crate::io::{Ctx, Fact, Output, Respond, Side, Timer, Toward};
+use crate::io::{Ctx, Fact, Output, Respond, Side, Timer};
 use crate::leg::{Leg, NO_BRANCH, PairId, Reach, Role};
 use crate::pending::{Pending, Purpose, Wait};
 use crate::reason::Cause;
@@ -233,11 +233,12 @@ impl Setup {
         leg.invite_seq = entry.dialog.local_seq;
         leg.token = Some(attempt.token);
         leg.access = entry.access(attempt);
+        leg.keys = attempt.keys;
         leg.authorization = entry
             .authorization
             .as_ref()
             .map(|(a, _)| a.as_slice().into());
-        if let Some(sdp) = self.relayed_offer(Toward::of(entry.flow)) {
+        if let Some(sdp) = self.relayed_offer(self.toward(branch)) {
             leg.sent = sdp.to_vec().into();
         }
         leg

@@ -8,9 +8,7 @@ use sip::{Destination, Dialog, Flow};
 use super::outcome::Failure;
 use super::{Branch, Upstream, attempt_ended};
 use crate::call::Call;
-use crate::io::{
-    Ctx, Given, MediaEnds, MediaOp, Output, RefusedDial, RequestId, Side, Timer, Toward, Uac,
-};
+use crate::io::{Ctx, Given, MediaEnds, MediaOp, Output, RefusedDial, RequestId, Side, Timer, Uac};
 use crate::pending::{Purpose, Wait};
 use crate::plan::{ATTEMPTS_MAX, Attempt, Plan};
 use crate::reason::Cause;
@@ -100,7 +98,7 @@ impl Call {
         };
         entry.flow = flow_of(target);
         let reached = entry.flow;
-        let toward = Toward::of(reached);
+        let toward = setup.toward(branch);
         let Some(offer) = setup.offer.clone() else {
             self.send_invite(ctx, branch, None);
             return;

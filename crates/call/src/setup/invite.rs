@@ -18,7 +18,7 @@ impl Call {
         let trust = self.trust;
         let Some(setup) = &mut self.setup else { return };
         if let Some(sdp) = sdp {
-            let toward = Toward::of(setup.branches[branch].flow);
+            let toward = setup.toward(branch);
             if setup.relayed_offer(toward).is_none() {
                 let sdp = Bytes::copy_from_slice(sdp);
                 setup.relayed_offers.push((toward, sdp));

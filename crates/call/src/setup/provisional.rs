@@ -280,6 +280,7 @@ impl Call {
         };
         let dialog = Dialog::of_callee(invite, tag).ok()?;
         let mut leg = Leg::new(dialog, *flow, *reach, self.trust);
+        leg.keys = self.keys;
         leg.access.clone_from(access);
         leg.learn(invite);
         leg.received = setup.offer.clone().unwrap_or_default();

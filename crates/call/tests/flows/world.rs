@@ -92,6 +92,7 @@ pub(crate) fn attempt(stage: u16, token: u32, user: &str) -> Attempt {
         from: (*b"\"Alice\" <sip:alice@example.com>").into(),
         identity: Box::default(),
         trust: Trust::Untrusted,
+        keys: call::Keys::Events,
         routes: Box::default(),
         destination: None,
         credentials: None,
@@ -198,6 +199,7 @@ impl World {
             seed: 42,
             reach: Reach::Target,
             trust,
+            keys: call::Keys::Events,
             credentials: None,
         };
         let now = Time::from_secs(1_000_000);
@@ -565,7 +567,10 @@ impl World {
                 let fragment = String::from_utf8(fragment.to_vec()).unwrap();
                 self.candidates.push((from, fragment));
             }
-            Output::Acknowledged { .. } | Output::MediaEnd { .. } | Output::Gone => {}
+            Output::Press { .. }
+            | Output::Acknowledged { .. }
+            | Output::MediaEnd { .. }
+            | Output::Gone => {}
         }
     }
 

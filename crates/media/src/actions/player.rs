@@ -50,6 +50,7 @@ pub(crate) struct Target {
     pub(crate) event: Option<u8>,
     pub(crate) ssrc: u32,
     pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
 }
 
 #[derive(Debug)]
@@ -182,7 +183,7 @@ impl Playing {
                 marker: true,
                 payload_type: target.payload_type,
                 sequence: target.sequence,
-                timestamp: target.ssrc,
+                timestamp: target.timestamp,
                 ssrc: target.ssrc,
             },
             target,

@@ -142,7 +142,7 @@ impl Session {
     /// Payload types of RFC 4733 that a side sends.
     fn events(&self, stream: usize, side: Side) -> Vec<u8> {
         if let Some(transcoding) = &self.streams[stream].transcoding {
-            let events = transcoding.plan.directions[side as usize].events.iter();
+            let events = transcoding.plan.directions[side as usize].events().iter();
             return events.map(|event| event.payload_type).collect();
         }
         let named = self.named(stream, side).into_iter();
@@ -189,9 +189,19 @@ impl Session {
                 .filter(|_| codec.clock_rate_hz() == 8_000),
             ssrc: u32::from_be_bytes([a, b, c, d]),
             sequence: u16::from_be_bytes([e, f]),
+            timestamp: match self.streams[stream].transcoding {
+                Some(_) => u32::from_be_bytes([d, c, b, a]),
+                None => self.streams[stream].stats[side.other() as usize]
+                    .timestamp()
+                    .wrapping_add(codec.clock_rate_hz() / FRAMES_PER_S),
+            },
         })
     }
 }
+
+/// Phones that hear another source may still drop what seems to come from the past: so what is
+/// played begins a frame after what the other side has said last.
+const FRAMES_PER_S: u32 = 50;
 
 /// The name of RFC 4733 in SDP.
 const EVENT: &str = "telephone-event";

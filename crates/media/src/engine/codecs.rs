@@ -7,8 +7,8 @@
 use audio::{Codec, Fec, Incoming, OpusOptions};
 use sdp::{Description, Format, Kind, Media, Recode};
 
-use crate::options::{CodecChanges, Options};
-use crate::transcode::{DirectionPlan, EventFormat, Plan};
+use crate::options::{CodecChanges, KeyForm, Options};
+use crate::transcode::{DirectionPlan, EventFormat, KeysIn, KeysOut, Plan};
 
 /// The offer as the other side is shown it; `None`: with the codecs that it came with.
 pub(super) fn offer(description: &Description<'_>, options: &Options) -> Option<Vec<u8>> {
@@ -109,12 +109,15 @@ impl Pairing {
             .ptime_ms
             .is_some_and(|ptime_ms| u32::from(ptime_ms) != offerer_ms);
         let mut common = offer.codecs().filter(|codec| codec.same_encoding(&theirs));
-        if !masks(&asked.codecs, &theirs) && !retimed && common.next().is_some() {
+        let converted = asked.converts_keys();
+        if !masks(&asked.codecs, &theirs) && !retimed && !converted && common.next().is_some() {
             return None;
         }
         let first = offerers_codec(offer, &theirs, &asked.codecs)?;
         let first_known = self::known(&first)?;
-        let first_event = event_for(offer, first_known);
+        let first_event =
+            event_for(offer, first_known).filter(|_| asked.own_keys == KeyForm::Events);
+        let event = event_for(answer, known).filter(|_| asked.keys == KeyForm::Events);
 
         let answerer_ms = answer.ptime_ms().map(u32::from);
         let answerer_ms = answerer_ms
@@ -122,20 +125,20 @@ impl Pairing {
             .unwrap_or(USUAL_MS);
         let to_answerer = DirectionPlan {
             incoming: incoming(offer, offer),
-            events: events(offer),
+            keys_in: keys_in(offer, asked.own_keys),
             codec: known,
             payload_type: theirs.payload_type,
             packet_ms: known.packet_ms(answerer_ms),
-            event: event_for(answer, known),
+            keys_out: keys_out(event, asked.keys),
             opus: opus_options(&theirs, Some(first_known)),
         };
         let to_offerer = DirectionPlan {
             incoming: incoming(answer, shown),
-            events: events(answer),
+            keys_in: keys_in(answer, asked.keys),
             codec: first_known,
             payload_type: first.payload_type,
             packet_ms: first_known.packet_ms(offerer_ms),
-            event: first_event,
+            keys_out: keys_out(first_event, asked.own_keys),
             opus: opus_options(&first, Some(known)),
         };
         let mut formats = vec![new_format(&first)];
@@ -171,7 +174,7 @@ fn offerers_codec<'d>(
 
 /// The formats of an offered medium for the other side; `None` if they are those it has.
 fn show(media: &Media<'_>, options: &Options) -> Option<Recode> {
-    let changes = &options.codecs;
+    let changes = &with_keys(options);
     let mut kept: Vec<u8> = Vec::new();
     let mut before = 0;
     for payload_type in payload_types(media) {
@@ -323,6 +326,38 @@ fn events(media: &Media<'_>) -> Vec<EventFormat> {
     codecs.map(format).take(FORMATS_MAX).collect()
 }
 
+/// How the author of a description gives keys.
+fn keys_in(media: &Media<'_>, form: KeyForm) -> KeysIn {
+    let events = events(media);
+    match form {
+        KeyForm::Events if !events.is_empty() => KeysIn::Events(events),
+        KeyForm::Events | KeyForm::Tones => KeysIn::Tones,
+        KeyForm::Messages => KeysIn::Elsewhere,
+    }
+}
+
+/// How a side takes keys that may take `event`.
+fn keys_out(event: Option<EventFormat>, form: KeyForm) -> KeysOut {
+    match (form, event) {
+        (KeyForm::Events, Some(event)) => KeysOut::Events(event),
+        (KeyForm::Events | KeyForm::Tones, _) => KeysOut::Tones,
+        (KeyForm::Messages, _) => KeysOut::Told,
+    }
+}
+
+/// The changes that are asked for, and those that the forms of keys bring: who takes none is
+/// offered no telephone events, and who takes them is although the offerer has none.
+fn with_keys(options: &Options) -> CodecChanges {
+    let mut changes = options.codecs.clone();
+    if options.converts_keys() {
+        match options.keys {
+            KeyForm::Events => changes.transcode.push(EVENT.to_owned()),
+            KeyForm::Tones | KeyForm::Messages => changes.mask.push(EVENT.to_owned()),
+        }
+    }
+    changes
+}
+
 /// The events that go with a codec: those of its clock, else any.
 fn event_for(media: &Media<'_>, codec: Codec) -> Option<EventFormat> {
     let events = events(media);
@@ -404,9 +439,13 @@ fn plain_name(name: &str) -> &str {
 }
 
 fn asks(options: &Options) -> bool {
-    options.ptime_ms.is_some() || options.codecs != CodecChanges::default()
+    options.ptime_ms.is_some()
+        || options.codecs != CodecChanges::default()
+        || options.converts_keys()
 }
 
+/// The name of RFC 4733 in SDP.
+const EVENT: &str = "telephone-event";
 /// What is said of Opus that we send or receive.
 const OPUS_FMTP: &str = "minptime=10;useinbandfec=1";
 /// Packet time where nothing is said of it.

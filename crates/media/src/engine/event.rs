@@ -1,5 +1,7 @@
 //! What the engine tells.
 
+use std::net::SocketAddr;
+
 use super::Side;
 use crate::recording::Recorded;
 
@@ -43,4 +45,29 @@ pub enum MediaEvent {
     },
     /// A recording has ended, well or badly.
     Recorded(Recorded),
+    /// RTCP was seen: of a peer, or of our own. Said while [`super::Engine::tell_rtcp`] asks for
+    /// it.
+    Rtcp(SeenReport),
+}
+
+/// A datagram of RTCP, in the clear where we have the keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenReport {
+    /// The session.
+    pub session: u64,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// To whom.
+    pub to: SocketAddr,
+    /// What it says.
+    pub bytes: Vec<u8>,
+}
+
+/// What of RTCP is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telling {
+    /// Everything.
+    All,
+    /// Nothing.
+    Nothing,
 }

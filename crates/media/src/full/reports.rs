@@ -109,7 +109,13 @@ impl Reports {
     }
 
     /// Puts the reports whose time has come into the outbox.
-    pub(super) fn handle_timeout(&mut self, channels: &Channels, now_us: u64, boxes: &mut Boxes) {
+    pub(super) fn handle_timeout(
+        &mut self,
+        session: u64,
+        channels: &Channels,
+        now_us: u64,
+        boxes: &mut Boxes,
+    ) {
         let channel = &channels[Part::Rtp as usize];
         let ntp = boxes.ntp(now_us);
         for side in [Side::A, Side::B] {
@@ -137,6 +143,12 @@ impl Reports {
                     room.get_mut(..report.len())?.copy_from_slice(&report);
                     Some(report.len())
                 });
+            }
+            if made != Reported::Nothing
+                && boxes.tells_rtcp()
+                && let Some(said) = channel.said(session, side, &report)
+            {
+                boxes.out.report(said);
             }
             boxes.report = report;
         }

@@ -1,10 +1,10 @@
 //! One direction of a transcoded medium: from packets of one side to packets for the other.
 
-use audio::{CodecError, DtmfDetector, Encoder, Key, KeyEdge, Playout, Pulled, ToneGenerator};
+use audio::{CodecError, Encoder, Key, KeyEdge, Playout, Pulled, ToneGenerator};
 use rtp::{Header, TelephoneEvent};
 
 use super::keys::{Beat, Hold, Keys, Place};
-use super::plan::{DirectionPlan, EventFormat};
+use super::plan::{DirectionPlan, EventFormat, KeysIn, KeysOut};
 
 /// What comes from one side, made into what the other gets.
 #[derive(Debug)]
@@ -14,8 +14,6 @@ pub(super) struct Direction {
     /// The source that is heard.
     ssrc: Option<u32>,
     heard_event: Option<HeardEvent>,
-    /// Listens for keys among the tones, if they come in no other form.
-    detector: Option<DtmfDetector>,
     keys: Keys,
     /// The key that is made as tones now.
     tone: Option<ToneGenerator>,
@@ -58,12 +56,14 @@ struct HeardEvent {
 impl Direction {
     pub(super) fn new(plan: DirectionPlan, origin: Origin) -> Result<Self, CodecError> {
         let rate_hz = plan.sample_rate_hz();
-        let listens = plan.events.is_empty();
+        let mut playout = Playout::new(rate_hz, plan.incoming.clone())?;
+        if plan.keys_in == KeysIn::Tones {
+            playout.listen();
+        }
         Ok(Self {
-            playout: Playout::new(rate_hz, plan.incoming.clone())?,
+            playout,
             ssrc: None,
             heard_event: None,
-            detector: listens.then(|| DtmfDetector::new(rate_hz)),
             keys: Keys::default(),
             tone: None,
             encoder: Encoder::new(plan.codec, rate_hz, plan.opus)?,
@@ -155,16 +155,16 @@ impl Direction {
         let pulled = self.playout.pull(count, due_us, &mut self.samples);
         self.listen(found);
         self.expire_event(due_us);
-        match (self.keys.step(self.plan.packet_ms), self.plan.event) {
-            (Some(beat), Some(format)) => self.send_event(beat, format, send),
-            (Some(beat), None) => {
+        match (self.keys.step(self.plan.packet_ms), self.plan.keys_out) {
+            (Some(beat), KeysOut::Events(format)) => self.send_event(beat, format, send),
+            (Some(beat), KeysOut::Tones) => {
                 self.sound(beat, count);
                 self.send_samples(send);
             }
-            (None, _) if pulled == Pulled::Nothing || self.hides_tones() => {
+            _ if pulled == Pulled::Nothing || self.hides_tones() => {
                 self.sender.marker = true;
             }
-            (None, _) => self.send_samples(send),
+            _ => self.send_samples(send),
         }
     }
 
@@ -186,8 +186,10 @@ impl Direction {
             if let Some(before) = self.heard_event.take().filter(|heard| !heard.ended) {
                 self.keys.release(before.duration_ms);
             }
-            let hold = Hold::UntilReleased;
-            self.keys.press(event.event, event.volume_dbm0, hold);
+            if self.plan.keys_out != KeysOut::Told {
+                let hold = Hold::UntilReleased;
+                self.keys.press(event.event, event.volume_dbm0, hold);
+            }
         }
         let ended = known.is_some_and(|heard| heard.ended);
         self.heard_event = Some(HeardEvent {
@@ -215,31 +217,31 @@ impl Direction {
         }
     }
 
-    /// Looks for keys in the samples at hand.
+    /// Takes the keys that were found in what is played now.
     fn listen(&mut self, found: &mut impl FnMut(Pressed)) {
-        let Some(detector) = &mut self.detector else {
-            return;
-        };
-        let keys = &mut self.keys;
-        let passes = self.plan.event.is_none();
-        detector.push(&self.samples, |edge| match edge {
-            // Tones reach the other side as they are.
-            KeyEdge::Down(_) if passes => {}
-            KeyEdge::Down(key) => keys.press(key.event(), KEY_VOLUME_DBM0, Hold::UntilReleased),
-            KeyEdge::Up { key, duration_ms } => {
-                if !passes {
-                    keys.release(duration_ms);
+        // Tones reach the other side as they are, if at all.
+        let made = matches!(self.plan.keys_out, KeysOut::Events(_));
+        while let Some(edge) = self.playout.poll_key() {
+            match edge {
+                KeyEdge::Down(key) if made => {
+                    self.keys
+                        .press(key.event(), KEY_VOLUME_DBM0, Hold::UntilReleased);
                 }
-                let key = key.to_char();
-                found(Pressed { key, duration_ms });
+                KeyEdge::Down(_) => {}
+                KeyEdge::Up { key, duration_ms } => {
+                    if made {
+                        self.keys.release(duration_ms);
+                    }
+                    let key = key.to_char();
+                    found(Pressed { key, duration_ms });
+                }
             }
-        });
+        }
     }
 
-    /// Whether the samples at hand are a key that the other side gets as an event.
+    /// Whether the samples at hand are a key that the other side gets in another form.
     fn hides_tones(&self) -> bool {
-        let detector = self.detector.as_ref();
-        self.plan.event.is_some() && detector.is_some_and(|detector| detector.held().is_some())
+        self.plan.keys_out != KeysOut::Tones && self.playout.held_key().is_some()
     }
 
     /// Puts a key in the place of the samples.

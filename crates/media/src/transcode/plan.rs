@@ -13,16 +13,38 @@ pub(crate) struct Plan {
 pub(crate) struct DirectionPlan {
     /// Speech and comfort noise that may come, by payload type.
     pub(crate) incoming: Vec<(u8, Incoming)>,
-    /// Telephone events that may come.
-    pub(crate) events: Vec<EventFormat>,
+    /// In what form keys come.
+    pub(crate) keys_in: KeysIn,
     /// What leaves.
     pub(crate) codec: Codec,
     pub(crate) payload_type: u8,
     /// Its packet time, one that the codec has.
     pub(crate) packet_ms: u32,
-    /// How keys leave; `None`: as tones.
-    pub(crate) event: Option<EventFormat>,
+    /// How keys leave.
+    pub(crate) keys_out: KeysOut,
     pub(crate) opus: OpusOptions,
+}
+
+/// In what form keys come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum KeysIn {
+    /// As telephone events.
+    Events(Vec<EventFormat>),
+    /// As tones: they are listened for.
+    Tones,
+    /// Not with media at all.
+    Elsewhere,
+}
+
+/// In what form keys leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeysOut {
+    /// As telephone events.
+    Events(EventFormat),
+    /// As tones.
+    Tones,
+    /// Not with media: they are only told to the switch.
+    Told,
 }
 
 /// RFC 4733 events on a payload type.
@@ -43,9 +65,17 @@ impl DirectionPlan {
         best_hz.min(self.codec.sample_rate_hz())
     }
 
+    /// Telephone events that may come.
+    pub(crate) fn events(&self) -> &[EventFormat] {
+        match &self.keys_in {
+            KeysIn::Events(events) => events,
+            KeysIn::Tones | KeysIn::Elsewhere => &[],
+        }
+    }
+
     /// Which events a payload type carries, if it does.
     pub(crate) fn event_format(&self, payload_type: u8) -> Option<EventFormat> {
-        let mut events = self.events.iter();
+        let mut events = self.events().iter();
         events
             .find(|format| format.payload_type == payload_type)
             .copied()

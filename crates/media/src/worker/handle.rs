@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, unbounded};
@@ -34,7 +35,7 @@ impl Handle {
         config: &EngineConfig,
         events: &Sender<MediaEvent>,
         wake: &Arc<dyn Fn() + Send + Sync>,
-        flows: Option<Flows>,
+        (flows, tells_rtcp): (Option<Flows>, &Arc<AtomicBool>),
     ) -> io::Result<Self> {
         let (commands_in, commands) = unbounded();
         let alarm = Arc::new(Alarm::new()?);
@@ -49,6 +50,7 @@ impl Handle {
             inactivity: config.inactivity,
             tick: config.tick,
             flows,
+            tells_rtcp: Arc::clone(tells_rtcp),
         };
         let thread = super::spawn(index, setup)?;
         Ok(Self {

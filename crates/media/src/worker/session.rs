@@ -341,7 +341,8 @@ impl Sessions {
         if entry.full.len() <= id.stream {
             entry.full.resize_with(id.stream + 1, || None);
         }
-        let full = entry.full[id.stream].get_or_insert_default();
+        let session = entry.session.id;
+        let full = entry.full[id.stream].get_or_insert_with(|| Box::new(Full::new(session)));
         change(full, channels);
         let path = if full.is_idle() {
             Path::Plain
@@ -410,6 +411,11 @@ impl Sessions {
 }
 
 impl Session {
+    /// Which it is.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
     /// Takes note of which sides should send from now on.
     fn expect(&mut self, sides: [bool; 2], now_us: u64) {
         self.activity = sides.map(|expected| Activity {

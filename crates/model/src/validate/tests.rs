@@ -319,6 +319,7 @@ fn a_carrier_and_a_route_judge_their_rewriting() {
         media_zone: None,
         enabled: true,
         record: false,
+        dtmf: crate::DtmfMode::default(),
         limits: LimitSpec::default(),
     };
     assert_eq!(
@@ -415,6 +416,7 @@ fn account() -> Account {
         id: AccountId::from_bits(1),
         name: "main".into(),
         enabled: true,
+        music_on_hold: None,
         limits: LimitSpec::default(),
     }
 }
@@ -432,6 +434,7 @@ fn user() -> User {
         forking: Forking::Parallel,
         ring_timeout_s: 0,
         record: false,
+        dtmf: crate::DtmfMode::default(),
         limits: LimitSpec::default(),
     }
 }

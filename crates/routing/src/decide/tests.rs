@@ -31,6 +31,7 @@ fn user(id: UserId, account: AccountId, name: &str) -> Arc<User> {
         forking: Forking::Parallel,
         ring_timeout_s: 0,
         record: false,
+        dtmf: model::DtmfMode::default(),
         limits: LimitSpec::default(),
     })
 }
@@ -83,6 +84,7 @@ fn carrier(id: u128, account: Option<AccountId>) -> Arc<Carrier> {
         media_zone: None,
         enabled: true,
         record: false,
+        dtmf: model::DtmfMode::default(),
         limits: LimitSpec::default(),
     })
 }
@@ -126,6 +128,7 @@ fn account(id: AccountId, name: &str) -> Arc<Account> {
         id,
         name: name.into(),
         enabled: true,
+        music_on_hold: None,
         limits: LimitSpec::default(),
     })
 }

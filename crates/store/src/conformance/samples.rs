@@ -26,6 +26,7 @@ pub fn account(n: u64) -> Account {
         id: AccountId::from_parts(n, 0),
         name: format!("account {n}"),
         enabled: true,
+        music_on_hold: None,
         limits: LimitSpec {
             cps: Some(10),
             channels: None,
@@ -48,6 +49,7 @@ pub fn user(n: u64, account: AccountId) -> User {
         forking: Forking::Parallel,
         ring_timeout_s: 0,
         record: false,
+        dtmf: model::DtmfMode::default(),
         limits: LimitSpec::default(),
     }
 }
@@ -110,6 +112,7 @@ pub fn carrier(n: u64) -> Carrier {
         media_zone: None,
         enabled: true,
         record: false,
+        dtmf: model::DtmfMode::default(),
         limits: LimitSpec::default(),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use call::{Family, Given, MediaAsk, MediaEnds, MediaOp, Phone, Side, Toward};
+use call::{Family, Given, Keys, MediaAsk, MediaEnds, MediaOp, Phone, Side, Toward};
 use clock::Time;
 use model::{MediaServer, MediaServerId, MediaServerState};
 
@@ -74,6 +74,8 @@ fn request(session: u64, op: MediaOp, from: Side) -> MediaRequest {
             toward: Toward {
                 family: Family::V4,
                 phone: Phone::Sip,
+                keys: Keys::Events,
+                author_keys: Keys::Events,
             },
             reached: None,
             known: Bytes::new(),

@@ -40,6 +40,8 @@ fn terms(op: MediaOp, told: &str, known: &str, phone: Phone) -> MediaTerms {
             toward: Toward {
                 family: Family::V4,
                 phone,
+                keys: call::Keys::Events,
+                author_keys: call::Keys::Events,
             },
             reached: None,
             known: whole(known),

@@ -36,6 +36,7 @@ pub(crate) fn snapshot(revision: u64) -> Snapshot {
         id: AccountId::from_parts(1, 1),
         name: "a".into(),
         enabled: true,
+        music_on_hold: None,
         limits: LimitSpec::default(),
     }));
     snapshot

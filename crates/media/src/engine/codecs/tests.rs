@@ -116,20 +116,74 @@ fn opus_and_g711_are_joined_with_each_its_own_numbers_and_events() {
         (Codec::Pcma, 8)
     );
     assert_eq!(to_answerer.incoming, [(111, Incoming::Codec(Codec::Opus))]);
-    assert_eq!(to_answerer.event, None, "keys become tones");
+    assert_eq!(to_answerer.keys_out, KeysOut::Tones, "keys become tones");
     assert_eq!(
         (to_offerer.codec, to_offerer.payload_type),
         (Codec::Opus, 111)
     );
-    assert_eq!(
-        to_offerer.event.map(|event| event.clock_rate_hz),
-        Some(48_000)
-    );
+    let events = EventFormat {
+        payload_type: 101,
+        clock_rate_hz: 48_000,
+    };
+    assert_eq!(to_offerer.keys_out, KeysOut::Events(events));
     assert_eq!(
         (to_offerer.opus.fec, to_offerer.opus.bitrate_bps),
         (Fec::On, 16_000)
     );
     assert_eq!(to_answerer.sample_rate_hz(), 8_000);
+}
+
+const WITH_EVENTS: &str = "m=audio 4000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n\
+    a=fmtp:101 0-16\r\n";
+const BARE: &str = "m=audio 5000 RTP/AVP 8\r\n";
+
+fn keys(own_keys: KeyForm, keys: KeyForm) -> Options {
+    Options {
+        own_keys,
+        keys,
+        ..Options::default()
+    }
+}
+
+#[test]
+fn who_takes_no_events_is_offered_none_and_gets_keys_in_its_own_form() {
+    for (form, out) in [
+        (KeyForm::Tones, KeysOut::Tones),
+        (KeyForm::Messages, KeysOut::Told),
+    ] {
+        let options = keys(KeyForm::Events, form);
+        assert_eq!(shown(WITH_EVENTS, &options), "8");
+        let (text, plan) = answered(WITH_EVENTS, BARE, &options);
+        assert!(text.contains("a=rtpmap:101 telephone-event/8000"), "{text}");
+        let [to_answerer, to_offerer] = plan.expect("keys are made into another form");
+        assert_eq!(to_answerer.keys_out, out);
+        assert!(matches!(to_answerer.keys_in, KeysIn::Events(_)));
+        assert!(matches!(to_offerer.keys_out, KeysOut::Events(_)));
+        let listens = to_offerer.keys_in == KeysIn::Tones;
+        assert_eq!(listens, form == KeyForm::Tones);
+    }
+}
+
+#[test]
+fn who_takes_events_is_offered_them_although_the_offerer_has_none() {
+    let options = keys(KeyForm::Messages, KeyForm::Events);
+    let offer = "m=audio 4000 RTP/AVP 8\r\n";
+    assert_eq!(shown(offer, &options), "8 96");
+    let answer = "m=audio 5000 RTP/AVP 8 96\r\na=rtpmap:96 telephone-event/8000\r\n";
+    let (text, plan) = answered(offer, answer, &options);
+    assert!(!text.contains("telephone-event"), "{text}");
+    let [to_answerer, to_offerer] = plan.expect("keys are made into another form");
+    assert!(matches!(to_answerer.keys_out, KeysOut::Events(_)));
+    assert_eq!(to_answerer.keys_in, KeysIn::Elsewhere);
+    assert_eq!(to_offerer.keys_out, KeysOut::Told);
+}
+
+#[test]
+fn keys_of_one_form_pass_as_they_are() {
+    for form in [KeyForm::Events, KeyForm::Tones, KeyForm::Messages] {
+        let options = keys(form, form);
+        assert_eq!(answered(WITH_EVENTS, WITH_EVENTS, &options).1, None);
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::channel::{Kind, Role, RtcpPort, Terms};
 use crate::formats::Formats;
 use crate::full::{Full, Input};
 use crate::options::SourcePolicy;
-use crate::transcode::{DirectionPlan, Origin, Plan, Transcoder};
+use crate::transcode::{DirectionPlan, KeysIn, KeysOut, Origin, Plan, Transcoder};
 
 const ALAW: u8 = 8;
 const OPUS: u8 = 111;
@@ -58,11 +58,11 @@ impl Bench {
         }
         let direction = |from, to, payload_type| DirectionPlan {
             incoming: vec![(ALAW, Incoming::Codec(from)), (OPUS, Incoming::Codec(from))],
-            events: Vec::new(),
+            keys_in: KeysIn::Tones,
             codec: to,
             payload_type,
             packet_ms: 20,
-            event: None,
+            keys_out: KeysOut::Tones,
             opus: OpusOptions::default(),
         };
         let plan = Plan {
@@ -77,13 +77,13 @@ impl Bench {
             timestamp: 1,
         });
         let transcoder = Transcoder::new(1, plan, origins).expect("codecs");
-        let mut full = Full::default();
+        let mut full = Full::new(1);
         let now_us = 1_000_000;
         full.set_stage(Place::Transcode, Some(Box::new(transcoder)), now_us);
         Self {
             full,
             channels,
-            boxes: Boxes::new(std::time::Instant::now()),
+            boxes: Boxes::new(std::time::Instant::now(), Arc::default()),
             now_us,
             sequence: 0,
             reports: [Vec::new(), Vec::new()],

@@ -1,0 +1,258 @@
+//! Music on hold: what a party hears while the other has put it on hold.
+//!
+//! Files are read off the switch's thread, when the configuration that names them is applied. A
+//! holder that sends nothing at all (`inactive`) would have the held party's phone expect nothing
+//! either; so the held one is told `sendonly`, and its `recvonly` becomes `inactive` again for the
+//! holder.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use call::MediaOp;
+use media::{Audio, Engine, PlayOptions, Prompt, Side, Times};
+use model::Snapshot;
+use sdp::{Description, Direction, Edit, Media};
+use switch::MediaRequest;
+
+use crate::host::side;
+
+/// The files of a configuration.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shelf(Arc<HashMap<String, Audio>>);
+
+/// Who hears what.
+#[derive(Debug, Default)]
+pub(crate) struct Music {
+    shelf: Shelf,
+    /// Sides that music is played to, by session.
+    playing: HashSet<(u64, Side)>,
+    /// Offers that an answer may come for, where there is music: who made them, and what.
+    offers: HashMap<u64, (Side, Bytes)>,
+}
+
+impl Shelf {
+    /// Reads the files that a configuration names. One that cannot be read is left out, with a
+    /// line in the log: whoever is put on hold there hears nothing.
+    pub(crate) fn read(snapshot: &Snapshot) -> Self {
+        let mut files = HashMap::new();
+        for path in paths(snapshot) {
+            if files.len() == FILES_MAX {
+                tracing::error!(path, "music on hold is not read: {FILES_MAX} files are");
+                break;
+            }
+            if files.contains_key(path) {
+                continue;
+            }
+            match read(Path::new(path)) {
+                Ok(audio) => {
+                    files.insert(path.to_owned(), audio);
+                }
+                Err(error) => tracing::error!(path, error, "no music on hold"),
+            }
+        }
+        Self(Arc::new(files))
+    }
+}
+
+impl Music {
+    /// Calls that are put on hold from now on hear these.
+    pub(crate) fn stock(&mut self, shelf: Shelf) {
+        self.shelf = shelf;
+    }
+
+    /// Takes what the engine has made of a description, and returns what the other side gets.
+    /// `path` is where the call's music is.
+    pub(crate) fn handle(
+        &mut self,
+        engine: &mut Engine,
+        request: &MediaRequest,
+        path: Option<&str>,
+        sdp: Vec<u8>,
+    ) -> Vec<u8> {
+        let session = request.session;
+        let path = path.filter(|path| self.shelf.0.contains_key(*path));
+        match request.op {
+            MediaOp::Offer if path.is_some() || self.offers.contains_key(&session) => {
+                let offer = (side(request.from), request.sdp.clone());
+                self.offers.insert(session, offer);
+                if path.is_some() {
+                    offer_music(sdp)
+                } else {
+                    sdp
+                }
+            }
+            MediaOp::Answer => {
+                let Some((offerer, offer)) = self.offers.get(&session).cloned() else {
+                    return sdp;
+                };
+                let descriptions: [&[u8]; 2] = match offerer {
+                    Side::A => [&offer, &request.sdp],
+                    Side::B => [&request.sdp, &offer],
+                };
+                self.settle(engine, session, path, descriptions);
+                answer_holder(sdp, &offer)
+            }
+            MediaOp::Offer | MediaOp::Echo => sdp,
+        }
+    }
+
+    /// Plays to whom is on hold, and stops playing to whom no longer is. `descriptions` are what
+    /// A and B have said last.
+    fn settle(
+        &mut self,
+        engine: &mut Engine,
+        session: u64,
+        path: Option<&str>,
+        descriptions: [&[u8]; 2],
+    ) {
+        for side in [Side::A, Side::B] {
+            let own = descriptions[side as usize];
+            let other = descriptions[side.other() as usize];
+            let file = path.and_then(|path| self.shelf.0.get(path));
+            let file = file.filter(|_| is_on_hold(own, other));
+            let on = self.playing.contains(&(session, side));
+            match file {
+                Some(audio) if !on => {
+                    let prompt = Prompt::Audio(audio.clone());
+                    let options = PlayOptions {
+                        times: Times::Forever,
+                        duration: None,
+                    };
+                    match engine.play(session, side, prompt, options) {
+                        Ok(()) => {
+                            self.playing.insert((session, side));
+                        }
+                        Err(error) => {
+                            tracing::debug!(session, %error, "no music for who is on hold");
+                        }
+                    }
+                }
+                None if on => {
+                    self.playing.remove(&(session, side));
+                    // One that is gone plays nothing.
+                    let _ = engine.stop_playing(session, side);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A session has ended.
+    pub(crate) fn forget(&mut self, session: u64) {
+        self.offers.remove(&session);
+        for side in [Side::A, Side::B] {
+            self.playing.remove(&(session, side));
+        }
+    }
+}
+
+/// An offer as the one who is put on hold gets it: the holder may say that it sends nothing, but
+/// there is music.
+fn offer_music(sdp: Vec<u8>) -> Vec<u8> {
+    redirect(sdp, Direction::Inactive, Direction::SendOnly)
+}
+
+/// The answer as the holder gets it, which offered `inactive` (RFC 3264 §6.1).
+fn answer_holder(sdp: Vec<u8>, offered: &[u8]) -> Vec<u8> {
+    let was_inactive = Description::parse(offered)
+        .is_ok_and(|offer| audio(&offer).any(|media| media.direction() == Direction::Inactive));
+    if was_inactive {
+        redirect(sdp, Direction::RecvOnly, Direction::Inactive)
+    } else {
+        sdp
+    }
+}
+
+/// Whether the other side takes no media, and this one does.
+fn is_on_hold(own: &[u8], other: &[u8]) -> bool {
+    let [Ok(own), Ok(other)] = [own, other].map(Description::parse) else {
+        return false;
+    };
+    let takes = |media: Media<'_>| media.direction().receives() && !media.is_nowhere();
+    audio(&own).any(takes) && !audio(&other).any(takes)
+}
+
+fn redirect(sdp: Vec<u8>, from: Direction, to: Direction) -> Vec<u8> {
+    let Ok(description) = Description::parse(&sdp) else {
+        return sdp;
+    };
+    let mut edit = Edit::new(&description);
+    let mut changed = false;
+    for media in audio(&description).filter(|media| media.direction() == from) {
+        edit.direction(media.index(), to);
+        changed = true;
+    }
+    if changed { edit.finish() } else { sdp.clone() }
+}
+
+fn audio<'d>(description: &'d Description<'d>) -> impl Iterator<Item = Media<'d>> {
+    let media = description.media();
+    media.filter(|media| media.kind() == sdp::Kind::Audio && !media.is_rejected())
+}
+
+fn paths(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
+    let accounts = snapshot.accounts.iter();
+    let accounts = accounts.filter_map(|account| account.music_on_hold.as_deref());
+    snapshot
+        .settings
+        .music_on_hold
+        .as_deref()
+        .into_iter()
+        .chain(accounts)
+}
+
+fn read(path: &Path) -> Result<Audio, String> {
+    let size = path.metadata().map_err(|error| error.to_string())?.len();
+    if size > FILE_BYTES_MAX {
+        return Err(format!("{size} bytes are more than {FILE_BYTES_MAX}"));
+    }
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    Audio::from_wav(&bytes).map_err(|error| error.to_string())
+}
+
+/// Files of one configuration; the rest is not read.
+const FILES_MAX: usize = 64;
+/// Ten minutes in stereo at 48 kHz, more than is ever played.
+const FILE_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sdp(direction: &str) -> Vec<u8> {
+        format!(
+            "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+             m=audio 4000 RTP/AVP 8\r\na={direction}\r\n"
+        )
+        .into_bytes()
+    }
+
+    #[test]
+    fn on_hold_is_who_takes_media_from_one_who_takes_none() {
+        for (own, other, held) in [
+            ("recvonly", "sendonly", true),
+            ("recvonly", "inactive", true),
+            ("sendrecv", "sendrecv", false),
+            ("sendonly", "recvonly", false),
+            ("inactive", "inactive", false),
+            ("sendonly", "sendonly", false),
+        ] {
+            assert_eq!(is_on_hold(&sdp(own), &sdp(other)), held, "{own} {other}");
+        }
+        let nowhere = String::from_utf8(sdp("sendrecv")).expect("text");
+        let nowhere = nowhere.replace("c=IN IP4 192.0.2.1", "c=IN IP4 0.0.0.0");
+        assert!(is_on_hold(&sdp("sendrecv"), nowhere.as_bytes()), "RFC 2543");
+    }
+
+    #[test]
+    fn a_holder_that_is_inactive_stays_so_to_itself() {
+        assert_eq!(offer_music(sdp("inactive")), sdp("sendonly"));
+        assert_eq!(offer_music(sdp("sendonly")), sdp("sendonly"));
+        let answer = answer_holder(sdp("recvonly"), &sdp("inactive"));
+        assert_eq!(answer, sdp("inactive"));
+        let answer = answer_holder(sdp("recvonly"), &sdp("sendonly"));
+        assert_eq!(answer, sdp("recvonly"));
+    }
+}
