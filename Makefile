@@ -6,7 +6,7 @@ BENCH_ARGS ?=
 FUZZ_SECONDS ?= 60
 
 BUILD_NEEDS := build-essential clang cmake libssl-dev pkg-config
-TEST_PEERS := baresip-core chromium ethtool iproute2 sip-tester kamailio opus-tools procps openssl rtpengine-daemon
+TEST_PEERS := baresip-core chromium ethtool iproute2 sip-tester kamailio opus-tools procps openssl python3-venv rtpengine-daemon
 BENCH_PEERS := ethtool iproute2 kamailio rtpengine-daemon util-linux
 
 .DEFAULT_GOAL := help
@@ -28,6 +28,7 @@ test: ## Install the test peers, then run every check and test
 	@tests/install-peers $(BUILD_NEEDS) $(TEST_PEERS)
 	@command -v npm >/dev/null || tests/install-peers nodejs npm
 	@CARGO="$(CARGO)" tests/install-s3-server
+	@tests/install-schemathesis
 	$(CARGO) xtask ci
 
 bench: ## Measure beside Kamailio and rtpengine; BENCH_ARGS="call --quick" chooses

@@ -116,7 +116,7 @@ pub(crate) fn finish<R: Serialize + DeserializeOwned>(
 }
 
 /// Takes 30.0 for 30: JSON has one kind of number, and JSON Schema calls both integers.
-fn write_whole_numbers(value: &mut Value) {
+pub(crate) fn write_whole_numbers(value: &mut Value) {
     match value {
         Value::Number(number) if number.is_f64() => {
             let whole = number.as_f64().filter(|n| n.fract() == 0.0);

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
-use crate::{Problem, problem};
+use crate::{Problem, draft, problem};
 
 /// A JSON body of type `T`.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -28,8 +28,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             .await
             .map_err(|e| unreadable(&e))?;
         let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut json)
-            .map_err(|e| unknown_fields::<T>(&bytes, &e).unwrap_or_else(|| misfit(&e)))?;
+        let value = match serde_path_to_error::deserialize(&mut json) {
+            Ok(value) => value,
+            Err(error) => {
+                let whole = with_whole_numbers(&bytes).map(Self);
+                let why = || unknown_fields::<T>(&bytes, &error).unwrap_or_else(|| misfit(&error));
+                return whole.ok_or_else(why);
+            }
+        };
         json.end().map_err(|e| {
             Problem::new(
                 &problem::MALFORMED,
@@ -75,6 +81,13 @@ where
             .map_err(|e| Problem::not_found(format!("there is no {text}: {e}")))?;
         Ok(Self(id))
     }
+}
+
+/// A body as a `T`, its 30.0 taken for 30.
+fn with_whole_numbers<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let mut value: Value = serde_json::from_slice(bytes).ok()?;
+    draft::write_whole_numbers(&mut value);
+    serde_json::from_value(value).ok()
 }
 
 /// All fields of a body that a `T` does not have, if `first` complains about one.

@@ -82,6 +82,7 @@ fn document() -> Value {
     refuse_everywhere(&mut document);
     bounds::say(&mut document);
     fields::say(&mut document);
+    describe_changes(&mut document);
     document
 }
 
@@ -178,6 +179,25 @@ fn item<R: Resource>(name: &str) -> Value {
     })
 }
 
+/// A change of a record needs none of its fields.
+fn describe_changes(document: &mut Value) {
+    let schemas = document["components"]["schemas"].as_object().cloned();
+    let schemas = schemas.unwrap_or_default();
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    for (_, operations) in paths {
+        let Some(body) = operations.pointer_mut(CHANGE) else {
+            continue;
+        };
+        let reference = body["schema"]["$ref"].as_str().unwrap_or_default();
+        let name = reference.rsplit('/').next().unwrap_or_default();
+        let mut change = schemas.get(name).cloned().unwrap_or_default();
+        if let Some(change) = change.as_object_mut() {
+            change.remove("required");
+        }
+        body["schema"] = change;
+    }
+}
+
 fn add_schema<T: ToSchema>(document: &mut Value) {
     let mut schemas = vec![(T::name().into_owned(), <T as PartialSchema>::schema())];
     T::schemas(&mut schemas);
@@ -207,8 +227,8 @@ fn hide(schema: &mut Value, secret: &str) {
 
 fn password() -> Value {
     json!({
-        "type": "string", "writeOnly": true,
-        "description": "Never shown again. Left out, it stays; for a new digest secret one is made and shown once.",
+        "type": "string",
+        "description": "Shown only in the answer to the request that made it. Left out, it stays; for a new digest secret one is made and shown once.",
     })
 }
 
@@ -264,6 +284,8 @@ fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
+/// Where an operation on a record says what a change of it is.
+const CHANGE: &str = "/patch/requestBody/content/application~1merge-patch+json";
 const DESCRIPTION: &str = "The management API of Tandem. Times are integers in microseconds since \
 the Unix epoch. Lists come in pages: give `next_cursor` as `cursor` for the next. Changes need \
 If-Match with the ETag of the object as it was read. Every refusal is a problem (RFC 9457).";

@@ -174,6 +174,7 @@ pub struct OutboundAuth {
     /// The digest user name.
     pub username: String,
     /// The password in clear: digest towards any realm needs it.
+    #[serde(default)]
     pub password: String,
 }
 

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use testkit::{Platform, PlatformOptions, S3Server, wait_for};
+use testkit::{Platform, PlatformOptions, Program, S3Server, wait_for};
 
 fn platform() -> Result<Platform> {
     Platform::start(env!("CARGO_BIN_EXE_tandem"))
@@ -105,6 +106,14 @@ fn a_store_that_is_away_gets_the_file_when_it_comes() -> Result<()> {
     Ok(())
 }
 
+/// Somebody who watches what becomes of recordings.
+fn watch(platform: &Platform) -> Result<Program> {
+    let mut follow = Command::new(platform.binary());
+    follow.arg("--data").arg(platform.data());
+    follow.args(["event", "follow", "--topics", "recordings"]);
+    Program::start("events", &mut follow, &platform.data())
+}
+
 #[test]
 fn wrong_keys_are_said_and_right_ones_need_no_restart() -> Result<()> {
     let server = S3Server::start()?;
@@ -125,8 +134,12 @@ fn wrong_keys_are_said_and_right_ones_need_no_restart() -> Result<()> {
     says("403 SignatureDoesNotMatch");
     assert!(recordings(&platform).join("call_1-1.wav").exists());
     assert_eq!(server.object("calls/call_1-1.wav"), None);
+    let watch = watch(&platform)?;
+    let hears = |words: &str| wait_for(words, || watch.log().contains(words).then_some(()));
+    hears("recording.upload_failed");
     write_keys(&platform, &server.keys())?;
     wait_for("the object", || server.object("calls/call_1-1.wav"));
+    hears("recording.uploaded");
     // No key and no signature is in the log.
     let log = platform.program().log();
     assert!(

@@ -90,8 +90,9 @@ async fn update(
     control: &Control,
     caller: Caller,
     expected: u64,
-    body: Value,
+    mut body: Value,
 ) -> Result<Response, Problem> {
+    draft::write_whole_numbers(&mut body);
     let settings: Settings = draft::parse(&body)?;
     draft::refuse_unknown(&body, &settings)?;
     let complaints = settings.validate();

@@ -36,9 +36,16 @@ fn describe(path: &str, parameter: &mut Value) {
     let name = parameter["name"].as_str().unwrap_or_default().to_owned();
     let schema = &mut parameter["schema"];
     match name.as_str() {
+        "limit" if path == EXPORT => schema["minimum"] = json!(0),
         "limit" if schema["type"] == "integer" => {
             schema["minimum"] = json!(1);
             schema["maximum"] = json!(LIMIT_MAX);
+        }
+        // Unsigned: beyond what a signed number of 64 bits holds is in the far future.
+        "from_us" | "to_us" => {
+            if let Some(schema) = schema.as_object_mut() {
+                schema.remove("format");
+            }
         }
         "Idempotency-Key" => schema["pattern"] = json!("^[!-~]{1,128}$"),
         // Lists of records compare texts, whatever they are.
@@ -53,13 +60,10 @@ fn describe(path: &str, parameter: &mut Value) {
     }
 }
 
+/// It is no page: it brings as many as are wanted.
+const EXPORT: &str = "/v1/cdrs/export.csv";
 /// Lists whose parameters are identifiers where they are called so.
-const TYPED: [&str; 4] = [
-    "/v1/calls",
-    "/v1/cdrs",
-    "/v1/cdrs/export.csv",
-    "/v1/registrations",
-];
+const TYPED: [&str; 4] = ["/v1/calls", "/v1/cdrs", EXPORT, "/v1/registrations"];
 
 const IDENTIFIERS: [(&str, &str); 11] = [
     ("AccountId", AccountId::PREFIX),
