@@ -110,6 +110,11 @@ fn settings() -> Vec<(&'static str, &'static str, Value)> {
         ("Settings", "contacts_max", range(1, 100)),
         ("Settings", "domain", host()),
         ("Settings", "gateway_timeout_ms", range(200, 60_000)),
+        (
+            "Settings",
+            "hep_node_id",
+            json!({ "format": null, "maximum": u32::MAX }),
+        ),
         ("Settings", "keep_alive_interval_s", zero_or(5, 3_600)),
         ("Settings", "media_timeout_s", zero_or(5, 86_400)),
         ("Settings", "registration_default_s", range(1, 604_800)),
