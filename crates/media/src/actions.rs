@@ -15,7 +15,7 @@ pub(crate) use player::{PlayerStage, Playing, Target};
 /// What is kept from passing on, of what one side sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Barrier {
-    /// All its RTP, DTMF included.
+    /// All its RTP but telephone events, which have a barrier of their own.
     Media,
     /// RFC 4733 packets.
     Dtmf,
@@ -47,6 +47,37 @@ pub enum Prompt {
         /// In what form.
         form: DigitForm,
     },
+    /// One key, pressed in a way of its own.
+    Press(Press),
+}
+
+/// How a key is pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Press {
+    /// Which.
+    pub key: Key,
+    /// In what form.
+    pub form: DigitForm,
+    /// For how long.
+    pub duration: Duration,
+    /// How long nothing follows.
+    pub pause: Duration,
+    /// How loud, in dB below the most there is (RFC 4733 §2.3.3).
+    pub volume_dbm0: u8,
+}
+
+impl Press {
+    /// For 100 ms, and as long nothing: twice what ITU-T Q.24 asks for.
+    #[must_use]
+    pub fn new(key: Key, form: DigitForm) -> Self {
+        Self {
+            key,
+            form,
+            duration: Duration::from_millis(100),
+            pause: Duration::from_millis(100),
+            volume_dbm0: 10,
+        }
+    }
 }
 
 /// In what form keys are played.
@@ -66,6 +97,12 @@ pub struct Audio {
 }
 
 impl Audio {
+    /// How long it is in milliseconds.
+    #[must_use]
+    pub fn duration_ms(&self) -> u64 {
+        self.samples.len() as u64 * 1_000 / u64::from(self.sample_rate_hz)
+    }
+
     /// From a WAV file's bytes; of several channels the mean. Longer than [`AUDIO_MAX_S`] is cut
     /// off.
     ///

@@ -16,7 +16,7 @@ use crate::config::AddressFamily;
 use crate::counters::DropReason;
 use crate::engine::{MediaEvent, SeenReport, Side};
 use crate::formats::{Format, Formats};
-use crate::options::SourcePolicy;
+use crate::options::{SourcePolicy, Way};
 use crate::quality;
 use crate::source::{Source, Steering};
 use crate::tally::{StreamStats, Tally};
@@ -25,11 +25,14 @@ use offload::Relayer;
 /// A channel of a session: the RTP or the RTCP ports of one medium.
 #[derive(Debug)]
 pub(crate) struct Channel {
-    role: Role,
+    /// By the side that packets come from.
+    ways: [Way; 2],
     kind: Kind,
     ends: [End; 2],
     path: Path,
     relayer: Relayer,
+    /// The traffic class of what is sent; 0: none. The kernel's program sets none.
+    traffic_class: u8,
 }
 
 /// Which way packets take through the worker.
@@ -41,13 +44,29 @@ pub(crate) enum Path {
     Full,
 }
 
-/// What is done with packets.
+/// What a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// They go to the other side.
+    /// Packets go to the other side.
     Relay,
     /// They go back.
     Echo,
+    /// Those of A go nowhere but to whom they are copied; there is no B.
+    Sink,
+    /// Copies of what others send go to B; there is no A.
+    Copy,
+}
+
+impl Role {
+    /// The ways of packets, as long as nothing else is asked.
+    pub(crate) fn ways(self) -> [Way; 2] {
+        match self {
+            Self::Relay => [Way::Across; 2],
+            Self::Echo => [Way::Back; 2],
+            Self::Sink => [Way::Nowhere; 2],
+            Self::Copy => [Way::Across, Way::Nowhere],
+        }
+    }
 }
 
 /// What packets are expected.
@@ -122,13 +141,14 @@ pub(crate) enum Passed {
 
 impl Channel {
     /// Without sockets and closed to both sides. `stats` are those of sides A and B.
-    pub(crate) fn new(role: Role, stats: [Arc<StreamStats>; 2]) -> Self {
+    pub(crate) fn new(ways: [Way; 2], stats: [Arc<StreamStats>; 2]) -> Self {
         Self {
-            role,
+            ways,
             kind: Kind::Rtp,
             ends: stats.map(End::new),
             path: Path::Plain,
             relayer: Relayer::default(),
+            traffic_class: 0,
         }
     }
 
@@ -148,12 +168,15 @@ impl Channel {
         self.kind == Kind::Opaque
     }
 
-    /// The side that packets which came from `side` go to.
+    /// Sends what the sides send other ways from now on.
+    pub(crate) fn turn(&mut self, ways: [Way; 2]) {
+        self.reconsider();
+        self.ways = ways;
+    }
+
+    /// The side that packets which came from `side` go to, if they go anywhere.
     pub(crate) fn destination_side(&self, side: Side) -> Side {
-        match self.role {
-            Role::Relay => side.other(),
-            Role::Echo => side,
-        }
+        self.ways[side as usize].destination(side)
     }
 
     /// By which port a side takes RTCP.
@@ -164,7 +187,23 @@ impl Channel {
 
     /// Where a side may send to from now on.
     pub(crate) fn open(&mut self, side: Side, family: AddressFamily, socket: UdpSocket) {
+        if self.traffic_class != 0 {
+            mark(&socket, family, self.traffic_class);
+        }
         self.ends[side as usize].sockets[family as usize] = Some(socket);
+    }
+
+    /// Marks what is sent with a traffic class from now on.
+    pub(crate) fn classify(&mut self, traffic_class: u8) {
+        self.reconsider();
+        self.traffic_class = traffic_class;
+        for end in &self.ends {
+            for family in [AddressFamily::V4, AddressFamily::V6] {
+                if let Some(socket) = &end.sockets[family as usize] {
+                    mark(socket, family, traffic_class);
+                }
+            }
+        }
     }
 
     /// Closes the sockets that face a side.
@@ -246,20 +285,43 @@ impl Channel {
     /// # Errors
     /// Why they go nowhere.
     pub(crate) fn route(&self, side: Side) -> Result<(&UdpSocket, &SockAddr), DropReason> {
-        let end = &self.ends[self.destination_side(side) as usize];
+        if self.ways[side as usize] == Way::Nowhere {
+            return Err(DropReason::Discarded);
+        }
+        self.route_to(self.destination_side(side))
+    }
+
+    /// Where packets for `side` go.
+    ///
+    /// # Errors
+    /// Why they go nowhere.
+    pub(crate) fn route_to(&self, side: Side) -> Result<(&UdpSocket, &SockAddr), DropReason> {
+        let end = &self.ends[side as usize];
         let terms = end.terms.as_ref().ok_or(DropReason::NoDestination)?;
         if !terms.receives && self.kind != Kind::Rtcp {
             return Err(DropReason::Held);
         }
-        self.way(side)
+        self.way_to(side)
     }
 
-    /// The same for reports, which flow while a side is on hold (RFC 3264 §5.1).
+    /// Where reports that came from `side` go: they flow while the other is on hold
+    /// (RFC 3264 §5.1).
     ///
     /// # Errors
     /// Why they go nowhere.
     pub(crate) fn way(&self, side: Side) -> Result<(&UdpSocket, &SockAddr), DropReason> {
-        let end = &self.ends[self.destination_side(side) as usize];
+        if self.ways[side as usize] == Way::Nowhere {
+            return Err(DropReason::Discarded);
+        }
+        self.way_to(self.destination_side(side))
+    }
+
+    /// The same for reports for `side`.
+    ///
+    /// # Errors
+    /// Why they go nowhere.
+    pub(crate) fn way_to(&self, side: Side) -> Result<(&UdpSocket, &SockAddr), DropReason> {
+        let end = &self.ends[side as usize];
         let (family, address) = end.destination.as_ref().ok_or(DropReason::NoDestination)?;
         let socket = end.sockets[*family as usize].as_ref();
         Ok((socket.ok_or(DropReason::NoDestination)?, address))
@@ -292,11 +354,9 @@ impl Channel {
 
     /// Learns from reports that pass. Encrypted ones say nothing.
     fn observe(&self, side: Side, bytes: &[u8], now_us: u64) {
-        let facing = match self.role {
-            Role::Relay => side.other(),
-            Role::Echo => side,
-        };
+        let facing = self.destination_side(side);
         let [from, toward] = [side, facing].map(|side| self.ends[side as usize].tally.stats());
+        from.note_rtcp(bytes.len(), now_us);
         quality::observe(bytes, &from.quality, &toward.quality, now_us);
     }
 
@@ -403,6 +463,18 @@ impl End {
         let usable = |address: &SocketAddr| address.port() != 0 && !address.ip().is_unspecified();
         let destination = self.source.destination().filter(usable);
         self.destination = destination.map(|address| (address.into(), address.into()));
+    }
+}
+
+fn mark(socket: &UdpSocket, family: AddressFamily, traffic_class: u8) {
+    let socket = socket2::SockRef::from(socket);
+    let marked = match family {
+        AddressFamily::V4 => socket.set_tos_v4(traffic_class.into()),
+        AddressFamily::V6 => socket.set_tclass_v6(traffic_class.into()),
+    };
+    if let Err(error) = marked {
+        // It goes without: the network may treat it worse.
+        tracing::debug!(%error, "a media socket cannot be marked");
     }
 }
 

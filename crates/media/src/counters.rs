@@ -91,6 +91,8 @@ pub enum DropReason {
     NoDestination,
     /// The other side is on hold.
     Held,
+    /// It was asked for that what its sender sends goes nowhere.
+    Discarded,
     /// The kernel refused to send it.
     SendFailed,
     /// More packets were made of one round than a worker keeps.
@@ -111,7 +113,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Each reason once, in the order of declaration.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::UnknownSource,
         Self::NotRtp,
         Self::Truncated,
@@ -119,6 +121,7 @@ impl DropReason {
         Self::PayloadType,
         Self::NoDestination,
         Self::Held,
+        Self::Discarded,
         Self::SendFailed,
         Self::Overflow,
         Self::NotAuthentic,
@@ -140,6 +143,7 @@ impl DropReason {
             Self::PayloadType => "payload_type",
             Self::NoDestination => "no_destination",
             Self::Held => "held",
+            Self::Discarded => "discarded",
             Self::SendFailed => "send_failed",
             Self::Overflow => "overflow",
             Self::NotAuthentic => "not_authentic",

@@ -6,12 +6,14 @@ mod echo;
 mod event;
 mod late_echo;
 mod negotiate;
+mod publish;
 mod record;
 mod rtcp;
 mod secure;
 mod secured;
 mod session;
 mod start;
+mod subscribe;
 mod terms;
 mod transcoding;
 mod trickle;
@@ -42,6 +44,7 @@ use crate::worker::{Command, Handle, MediumId};
 pub use event::{MediaEvent, SeenReport, Telling};
 use negotiate::{Spot, parse};
 use session::{Offer, Session, Way};
+pub use subscribe::Participant;
 use terms::Wish;
 pub use usage::PortUsage;
 
@@ -131,7 +134,7 @@ impl Engine {
             family: to,
             interface: interfaces[facing as usize],
         };
-        let ports = self.ensure(session, Role::Relay, &relayed, spot)?;
+        let ports = self.ensure(session, self.role_between(session), &relayed, spot)?;
         let address = self.address_at(spot, negotiation.options)?;
         let options = self.with_codec_of(session, facing, negotiation.options);
         let recoded = codecs::offer(&description, &options);
@@ -265,11 +268,23 @@ impl Engine {
     /// What is known of each medium of a session; `None` for an unknown one.
     #[must_use]
     pub fn media(&self, session: u64) -> Option<Vec<MediumReport>> {
-        self.sessions.get(&session).map(Session::media)
+        let session = self.sessions.get(&session)?;
+        let mut media = session.media(self.workers[session.worker].epoch());
+        for medium in &mut media {
+            for side in [Side::A, Side::B] {
+                let leg = &mut medium.legs[side as usize];
+                let family = leg.described.map(AddressFamily::from);
+                let named = session.interfaces[side as usize];
+                let interface = family.and_then(|family| self.interface(named, family).ok());
+                leg.local_address = interface.map(|interface| interface.bind);
+            }
+        }
+        Some(media)
     }
 
     /// Ends a session: its ports go to rest. The last report; `None` for an unknown session.
     pub fn delete(&mut self, session: u64) -> Option<SessionReport> {
+        self.stop_copies(session);
         let session = self.sessions.remove(&session)?;
         let now = Instant::now();
         for ports in session.streams.iter().flat_map(|stream| stream.ports) {

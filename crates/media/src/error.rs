@@ -42,6 +42,15 @@ pub enum MediaError {
     /// The session is unknown.
     #[error("no such session")]
     NoSession,
+    /// Whoever is to be copied has settled no media yet, or none that can be copied.
+    #[error("there is no media to subscribe to, or not yet")]
+    NotNegotiated,
+    /// What is to be copied is protected from end to end.
+    #[error("the media is encrypted end to end")]
+    EndToEnd,
+    /// Media of several workers was asked for at once.
+    #[error("these participants cannot be subscribed to at once: subscribe to each alone")]
+    Apart,
     /// The session has no voice that can be handled here, or not yet.
     #[error("no audio of a known codec")]
     NoAudio,

@@ -34,6 +34,7 @@ pub(crate) use stage::{Leaves, Outbox, Packet, Part, Place, Raw, Stage};
 use crate::channel::{Channel, Passed, RtcpPort};
 use crate::counters::DropReason;
 use crate::engine::Side;
+use crate::worker::MediumId;
 
 /// The full path of one medium.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub(crate) struct Full {
     reports: Reports,
     /// The alarm that is set for it; `None`: none.
     armed_us: Option<u64>,
+    /// To whom what comes from sides A and B is copied, in the clear and as it came.
+    copies: [Vec<MediumId>; 2],
 }
 
 /// A packet as it came from the network.
@@ -69,6 +72,7 @@ impl Full {
             stages: Vec::new(),
             reports: Reports::default(),
             armed_us: None,
+            copies: [Vec::new(), Vec::new()],
         }
     }
 
@@ -84,7 +88,24 @@ impl Full {
 
     /// Whether nothing asks for the full path any more.
     pub(crate) fn is_idle(&self) -> bool {
-        self.stages.is_empty() && self.ends.iter().all(End::is_plain)
+        self.stages.is_empty()
+            && self.ends.iter().all(End::is_plain)
+            && self.copies.iter().all(Vec::is_empty)
+    }
+
+    /// Copies what comes from a side to these media from now on.
+    pub(crate) fn set_copies(&mut self, from: Side, to: Vec<MediumId>) {
+        self.copies[from as usize] = to;
+    }
+
+    /// One of those that what comes from a side is copied to, counted from 0.
+    pub(crate) fn copy(&self, from: Side, index: usize) -> Option<MediumId> {
+        self.copies[from as usize].get(index).copied()
+    }
+
+    /// Takes the copy of a packet of another medium, as if side A had sent it.
+    pub(crate) fn handle_copy(&mut self, packet: Packet<'_>, now_us: u64, boxes: &mut Boxes) {
+        self.forward(0, packet, now_us, boxes);
     }
 
     /// Takes what a negotiation settled for a side.
@@ -122,10 +143,20 @@ impl Full {
         sides.filter(move |side| self.ends[*side as usize].take_consent_lost())
     }
 
-    /// The port that a packet of `from` leaves by.
-    pub(crate) fn exit_port(channels: &Channels, from: Side, part: Part) -> Part {
-        let rtp = &channels[Part::Rtp as usize];
-        match rtp.rtcp_port(rtp.destination_side(from)) {
+    /// The side that media leaves for, and what it is.
+    pub(crate) fn destination(channels: &Channels, leaves: Leaves) -> Option<(Side, Part)> {
+        match leaves {
+            Leaves::Media { from, part } => {
+                Some((channels[Part::Rtp as usize].destination_side(from), part))
+            }
+            Leaves::To(to, part) => Some((to, part)),
+            Leaves::Raw(_) => None,
+        }
+    }
+
+    /// The port that a packet for `to` leaves by.
+    pub(crate) fn exit_port(channels: &Channels, to: Side, part: Part) -> Part {
+        match channels[Part::Rtp as usize].rtcp_port(to) {
             RtcpPort::Shared => Part::Rtp,
             RtcpPort::Own => part,
         }
@@ -186,9 +217,12 @@ impl Full {
         }
         if channel.is_opaque() {
             boxes.out.push(packet);
-        } else {
-            self.forward(0, packet, now_us, boxes);
+            return Ok(passed);
         }
+        if !self.copies[side as usize].is_empty() {
+            boxes.copies.push(packet);
+        }
+        self.forward(0, packet, now_us, boxes);
         Ok(passed)
     }
 
@@ -244,11 +278,10 @@ impl Full {
             return;
         }
         for index in 0..boxes.out.len() {
-            let Leaves::Media { from, part } = boxes.out.leaves(index) else {
+            let Some((side, part)) = Self::destination(channels, boxes.out.leaves(index)) else {
                 continue;
             };
-            let side = channels[Part::Rtp as usize].destination_side(from);
-            let port = Self::exit_port(channels, from, part);
+            let port = Self::exit_port(channels, side, part);
             let end = &mut self.ends[side as usize];
             let sealed = boxes
                 .out
@@ -333,9 +366,13 @@ impl Full {
     /// Hands what a stage made to the stages from `first` on. At most as deep as there are places.
     fn drain(&mut self, first: usize, mut made: Outbox, now_us: u64, boxes: &mut Boxes) {
         for index in 0..made.len() {
-            if let Leaves::Media { from, part } = made.leaves(index) {
-                let bytes = made.bytes(index);
-                self.forward(first, Packet { from, part, bytes }, now_us, boxes);
+            let bytes = made.bytes(index);
+            match made.leaves(index) {
+                Leaves::Media { from, part } => {
+                    self.forward(first, Packet { from, part, bytes }, now_us, boxes);
+                }
+                leaves @ Leaves::To(..) => boxes.out.push_as(leaves, bytes),
+                Leaves::Raw(_) => {}
             }
         }
         for event in made.drain_events() {
@@ -351,6 +388,8 @@ impl Full {
 pub(crate) struct Boxes {
     /// What leaves.
     pub(crate) out: Outbox,
+    /// What is copied to other media.
+    pub(crate) copies: Outbox,
     /// What a stage makes for the next.
     spare: Outbox,
     overflowed: u64,
@@ -371,6 +410,7 @@ impl Boxes {
     pub(crate) fn new(epoch: Instant, tells_rtcp: Arc<AtomicBool>) -> Self {
         Self {
             out: Outbox::default(),
+            copies: Outbox::default(),
             spare: Outbox::default(),
             overflowed: 0,
             refused: Vec::new(),
@@ -383,7 +423,7 @@ impl Boxes {
 
     /// How many packets found no room since this was asked last.
     pub(crate) fn take_overflowed(&mut self) -> u64 {
-        mem::take(&mut self.overflowed) + self.out.take_overflowed()
+        mem::take(&mut self.overflowed) + self.out.take_overflowed() + self.copies.take_overflowed()
     }
 
     fn tells_rtcp(&self) -> bool {

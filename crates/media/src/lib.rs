@@ -28,20 +28,24 @@ mod tally;
 mod transcode;
 mod worker;
 
-pub use actions::{AUDIO_MAX_S, Audio, Barrier, DigitForm, Passage, PlayOptions, Prompt, Times};
+pub use actions::{
+    AUDIO_MAX_S, Audio, Barrier, DigitForm, Passage, PlayOptions, Press, Prompt, Times,
+};
 pub use audio::{Key, Sine, Tone};
 pub use config::{AddressFamily, EngineConfig, Interface, KernelPath, NamedInterface};
 pub use counters::{Counters, DropReason};
 pub use engine::{
-    Engine, MediaEvent, Negotiation, PortUsage, SeenReport, Side, Telling, family_of,
+    Engine, MediaEvent, Negotiation, Participant, PortUsage, SeenReport, Side, Telling, family_of,
 };
 pub use error::{MediaError, StartError};
 pub use options::{
     CodecChanges, Feedback, Ice, IceAgent, IceRestart, KeyForm, Options, RtcpMux, SourcePolicy,
-    Transport,
+    Transport, Way,
 };
 pub use recording::{
     Recorded, RecordingFormat, RecordingOptions, RecordingOutcome, recording_length_ms,
 };
-pub use report::{LegReport, MediumLeg, MediumReport, PeerReport, SessionReport};
+pub use report::{
+    LegReport, MediumLeg, MediumReport, PeerReport, ProtectionReport, RtcpReport, SessionReport,
+};
 pub use rtp::Slice;

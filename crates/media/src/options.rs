@@ -5,6 +5,8 @@
 
 use std::net::IpAddr;
 
+use crate::engine::Side;
+
 /// Options of one [`crate::Negotiation`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -34,6 +36,8 @@ pub struct Options {
     pub codecs: CodecChanges,
     /// The packet time offered to the other side in milliseconds; `None`: as it came.
     pub ptime_ms: Option<u8>,
+    /// The packet time that the offerer is answered with in milliseconds; `None`: its own.
+    pub ptime_reverse_ms: Option<u8>,
     /// In what form the author of the description gives and takes keys.
     pub own_keys: KeyForm,
     /// In what form the other side does. Where the two differ, keys are converted.
@@ -61,8 +65,10 @@ impl Options {
                 mask: Vec::new(),
                 transcode: Vec::new(),
                 offer: Vec::new(),
+                set: Vec::new(),
             },
             ptime_ms: None,
+            ptime_reverse_ms: None,
             own_keys: KeyForm::Events,
             keys: KeyForm::Events,
         };
@@ -170,6 +176,28 @@ pub enum RtcpMux {
     Demux,
 }
 
+/// Where what a side sends goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Way {
+    /// To the other side.
+    #[default]
+    Across,
+    /// Back to itself.
+    Back,
+    /// Nowhere.
+    Nowhere,
+}
+
+impl Way {
+    /// The side that hears what `from` sends, if anybody does.
+    pub(crate) fn destination(self, from: Side) -> Side {
+        match self {
+            Self::Back => from,
+            Self::Across | Self::Nowhere => from.other(),
+        }
+    }
+}
+
 /// Whose packets are believed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SourcePolicy {
@@ -195,4 +223,7 @@ pub struct CodecChanges {
     pub transcode: Vec<String>,
     /// Put first, in this order.
     pub offer: Vec<String>,
+    /// How codecs are encoded where that is not negotiated, as `opus/48000/2/32000`: the last is the
+    /// bit rate.
+    pub set: Vec<String>,
 }

@@ -2,7 +2,8 @@
 
 use rtp::Slice;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::SystemTime;
 
 /// Both legs of a session.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,10 +32,53 @@ pub struct MediumLeg {
     pub protocol: String,
     /// Our RTP port that faces it.
     pub local_port: Option<u16>,
+    /// The address of that port.
+    pub local_address: Option<IpAddr>,
+    /// Whether it says that it sends, and that it receives.
+    pub sends: bool,
+    /// As said of `sends`.
+    pub receives: bool,
     /// Where it said that it wants RTP.
     pub described: Option<SocketAddr>,
     /// What came from it.
     pub received: LegReport,
+    /// The source that sends now; `None` before its first packet.
+    pub ssrc: Option<u32>,
+    /// When its last packet came.
+    pub last_packet: Option<SystemTime>,
+    /// What came from it of RTCP.
+    pub rtcp: RtcpReport,
+    /// How its media is protected.
+    pub protection: ProtectionReport,
+    /// Whether it takes RTCP by the port of RTP.
+    pub shares_port: bool,
+    /// Whether it speaks ICE with us.
+    pub speaks_ice: bool,
+    /// Whether the kernel relays what comes from it, or has.
+    pub in_kernel: bool,
+}
+
+/// RTCP of one side of a medium.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RtcpReport {
+    /// Datagrams received.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// When the last came.
+    pub last_packet: Option<SystemTime>,
+}
+
+/// How media of one side is protected between it and us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProtectionReport {
+    /// It is not, or not with keys of ours.
+    #[default]
+    None,
+    /// With keys of the descriptions, by the suite of this name.
+    Sdes(&'static str),
+    /// With keys of a handshake.
+    Dtls,
 }
 
 /// What was received from one side, over all its RTP streams.

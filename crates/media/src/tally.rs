@@ -20,6 +20,13 @@ pub(crate) struct StreamStats {
     jitter_us: AtomicU32,
     telephone_events: AtomicU64,
     payload_type: AtomicU8,
+    /// The source that sends now; 0 before the first packet, and for one that is 0.
+    ssrc: AtomicU32,
+    /// When the last packet came, in the time of the worker; 0: never.
+    last_us: AtomicU64,
+    rtcp_packets: AtomicU64,
+    rtcp_bytes: AtomicU64,
+    rtcp_last_us: AtomicU64,
     /// Of the last packet.
     timestamp: AtomicU32,
     pub(crate) quality: Quality,
@@ -40,6 +47,18 @@ pub(crate) struct StreamReading {
     pub(crate) payload_type: u8,
 }
 
+/// What else came, and when.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Arrivals {
+    /// `None` before the first packet.
+    pub(crate) ssrc: Option<u32>,
+    /// In the time of the worker; 0: never.
+    pub(crate) last_us: u64,
+    pub(crate) rtcp_packets: u64,
+    pub(crate) rtcp_bytes: u64,
+    pub(crate) rtcp_last_us: u64,
+}
+
 impl StreamStats {
     pub(crate) fn read(&self) -> StreamReading {
         let kernel = self.slot.get().map(SlotId::read).unwrap_or_default();
@@ -51,6 +70,36 @@ impl StreamStats {
             telephone_events: self.telephone_events.load(Relaxed) + kernel.events,
             payload_type: self.payload_type.load(Relaxed),
         }
+    }
+
+    pub(crate) fn arrivals(&self) -> Arrivals {
+        let last_us = self.last_us.load(Relaxed);
+        Arrivals {
+            ssrc: (last_us > 0).then(|| self.ssrc.load(Relaxed)),
+            last_us,
+            rtcp_packets: self.rtcp_packets.load(Relaxed),
+            rtcp_bytes: self.rtcp_bytes.load(Relaxed),
+            rtcp_last_us: self.rtcp_last_us.load(Relaxed),
+        }
+    }
+
+    /// Packets have come.
+    pub(crate) fn note_heard(&self, now_us: u64) {
+        self.last_us.store(now_us, Relaxed);
+    }
+
+    /// Reports have come.
+    pub(crate) fn note_rtcp(&self, bytes: usize, now_us: u64) {
+        let packets = self.rtcp_packets.load(Relaxed) + 1;
+        let bytes = self.rtcp_bytes.load(Relaxed) + bytes as u64;
+        self.rtcp_packets.store(packets, Relaxed);
+        self.rtcp_bytes.store(bytes, Relaxed);
+        self.rtcp_last_us.store(now_us, Relaxed);
+    }
+
+    /// Whether the kernel relays it, or has.
+    pub(crate) fn was_in_kernel(&self) -> bool {
+        self.slot.get().is_some()
     }
 
     /// The timestamp of the last packet that user space has seen.
@@ -126,6 +175,8 @@ impl Tally {
         if format == Format::Event {
             self.telephone_events += 1;
         }
+        self.shared.ssrc.store(header.ssrc, Relaxed);
+        self.shared.note_heard(now_us);
         self.publish();
     }
 

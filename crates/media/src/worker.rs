@@ -44,6 +44,8 @@ struct Setup {
     learn_window: Duration,
     inactivity: Option<Duration>,
     tick: Duration,
+    /// What times count from.
+    start: Instant,
     /// Of the kernel path, if there is one.
     flows: Option<Flows>,
     /// Whether RTCP is told.
@@ -77,7 +79,7 @@ impl Worker {
     fn new(setup: Setup) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         epoll.add(&setup.alarm, ALARM, Trigger::Edge)?;
-        let start = Instant::now();
+        let start = setup.start;
         let pace = Pace::new(setup.tick);
         let boxes = Boxes::new(start, Arc::clone(&setup.tells_rtcp));
         let sessions = Sessions::new(setup.learn_window, setup.inactivity);

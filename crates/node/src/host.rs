@@ -509,6 +509,8 @@ fn status_of(error: &MediaError) -> u16 {
         | MediaError::NoRandomness => 503,
         MediaError::NoAudio | MediaError::NoSession | MediaError::NoRecordings => 500,
         MediaError::OtherKind | MediaError::UnknownInterface(_) => 500,
+        // Only media servers are asked for copies.
+        MediaError::NotNegotiated | MediaError::EndToEnd | MediaError::Apart => 500,
     }
 }
 

@@ -1,5 +1,9 @@
 //! The few descriptions a platform says by itself: the echo application's, a refusal, a hold.
 
+mod copy;
+
+pub use copy::{Copied, Keys, copy_offer, receiving};
+
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 

@@ -25,7 +25,10 @@ mod media;
 mod offer_answer;
 
 pub use address::{Connection, Host, Origin};
-pub use build::{LocalMedia, Session, echo_answer, echo_offer, hold_offer, rejecting_answer};
+pub use build::{
+    Copied, Keys, LocalMedia, Session, copy_offer, echo_answer, echo_offer, hold_offer, receiving,
+    rejecting_answer,
+};
 pub use codec::Codec;
 pub use crypto::Crypto;
 pub use description::{Description, MAX_BYTES, MAX_LINES, MAX_MEDIA};

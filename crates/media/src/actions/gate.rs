@@ -91,13 +91,11 @@ impl Stage for GateStage {
         let Some(second) = packet.bytes.get(1).filter(|_| packet.part == Part::Rtp) else {
             return out.push(packet);
         };
-        if holds(Barrier::Media) {
-            return;
-        }
         let payload_type = second & 0x7f;
         let is_event = self.events[packet.from as usize].contains(&payload_type);
         match is_event {
             true if holds(Barrier::Dtmf) => {}
+            false if holds(Barrier::Media) => {}
             false if holds(Barrier::Voice) => self.silence(packet, payload_type, out),
             _ => out.push(packet),
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use audio::{Codec, Encoder, Key, OpusOptions, ToneGenerator};
 use rtp::{Header, TelephoneEvent};
 
-use super::{DigitForm, PlayOptions, Prompt, Times};
+use super::{DigitForm, PlayOptions, Press, Prompt, Times};
 use crate::engine::{MediaEvent, Side};
 use crate::full::{Outbox, Packet, Part, Stage};
 
@@ -20,8 +20,8 @@ pub(crate) struct PlayerStage {
     /// By the side that hears it. Shared with the stage that takes this one's place when
     /// something changes for the other side; locked once in 20 ms.
     playing: [Option<Arc<Mutex<Playing>>>; 2],
-    /// What the packets of this stage pretend to come from to reach a side.
-    from: [Side; 2],
+    /// Who hears what sides A and B send.
+    hearers: [Side; 2],
 }
 
 /// What one side hears.
@@ -39,6 +39,18 @@ pub(crate) struct Playing {
     over: bool,
     samples: Vec<i16>,
     payload: Vec<u8>,
+    /// How keys are pressed.
+    pace: KeyPace,
+}
+
+/// How keys are pressed, in frames.
+#[derive(Clone, Copy, Debug)]
+struct KeyPace {
+    /// How long each sounds.
+    sound: u32,
+    /// How long a key takes with the silence after it.
+    whole: u32,
+    volume_dbm0: u8,
 }
 
 /// What a side takes.
@@ -77,24 +89,24 @@ enum Source {
 }
 
 impl PlayerStage {
-    /// `from` says, by the side that is to hear it, whose packets reach that side.
+    /// `hearers` says who hears what sides A and B send.
     pub(crate) fn new(
         session: u64,
         playing: [Option<Arc<Mutex<Playing>>>; 2],
-        from: [Side; 2],
+        hearers: [Side; 2],
     ) -> Self {
         Self {
             session,
             playing,
-            from,
+            hearers,
         }
     }
 }
 
 impl Stage for PlayerStage {
     fn handle_packet(&mut self, packet: Packet<'_>, _now_us: u64, out: &mut Outbox) {
-        let hears = self.from.iter().position(|from| *from == packet.from);
-        let replaced = hears.is_some_and(|side| is_on(self.playing[side].as_ref()));
+        let hearer = self.hearers[packet.from as usize];
+        let replaced = is_on(self.playing[hearer as usize].as_ref());
         if packet.part == Part::Rtcp || !replaced {
             out.push(packet);
         }
@@ -115,7 +127,7 @@ impl Stage for PlayerStage {
             if playing.over {
                 continue;
             }
-            playing.play(now_us, self.from[side as usize], out);
+            playing.play(now_us, side, out);
             if playing.over {
                 out.report(MediaEvent::Played {
                     session: self.session,
@@ -146,6 +158,7 @@ impl Playing {
             Codec::Pcma | Codec::Pcmu => 8_000,
             Codec::G722 | Codec::Opus => 16_000,
         };
+        let mut pace = KeyPace::USUAL;
         let source = match prompt {
             Prompt::Audio(audio) => {
                 sample_rate_hz = audio.sample_rate_hz;
@@ -155,20 +168,11 @@ impl Playing {
                 }
             }
             Prompt::Tone(tone) => Source::Tone(Box::new(ToneGenerator::new(&tone, sample_rate_hz))),
-            Prompt::Digits { keys, form } => match (form, target.event) {
-                (DigitForm::Events, Some(_)) => Source::Events {
-                    keys,
-                    at: 0,
-                    frame: 0,
-                    start: 0,
-                },
-                _ => Source::Tones {
-                    keys,
-                    at: 0,
-                    frame: 0,
-                    tone: None,
-                },
-            },
+            Prompt::Digits { keys, form } => Source::keys(keys, form, target),
+            Prompt::Press(press) => {
+                pace = KeyPace::of(&press);
+                Source::keys(vec![press.key], press.form, target)
+            }
         };
         let again = match options.times {
             Times::Exactly(times) => Some(times.saturating_sub(1)),
@@ -191,18 +195,19 @@ impl Playing {
             over: false,
             samples: Vec::new(),
             payload: Vec::new(),
+            pace,
         })
     }
 
     /// Makes the frames that are due.
-    fn play(&mut self, now_us: u64, from: Side, out: &mut Outbox) {
+    fn play(&mut self, now_us: u64, to: Side, out: &mut Outbox) {
         if now_us.saturating_sub(self.next_us) > BEHIND_US {
             // The first frame, or the machine slept: what was missed is not made up for.
             self.next_us = now_us;
         }
         while self.next_us <= now_us && !self.over {
             self.next_us += FRAME_US;
-            self.frame(from, out);
+            self.frame(to, out);
             self.header.timestamp = self.header.timestamp.wrapping_add(self.ticks());
             if let Some(left_us) = &mut self.left_us {
                 *left_us = left_us.saturating_sub(FRAME_US);
@@ -211,9 +216,9 @@ impl Playing {
         }
     }
 
-    fn frame(&mut self, from: Side, out: &mut Outbox) {
+    fn frame(&mut self, to: Side, out: &mut Outbox) {
         if let Source::Events { .. } = self.source {
-            return self.event(from, out);
+            return self.event(to, out);
         }
         let count = self.encoder.sample_rate_hz() as usize / FRAMES_PER_S;
         self.samples.clear();
@@ -226,7 +231,7 @@ impl Playing {
             .is_ok()
         {
             let payload = std::mem::take(&mut self.payload);
-            self.send(&payload, from, out);
+            self.send(&payload, to, out);
             self.payload = payload;
         }
     }
@@ -253,13 +258,14 @@ impl Playing {
                     self.over = true;
                     return;
                 };
-                if *frame < KEY_FRAMES {
+                if *frame < self.pace.sound {
                     let rate_hz = self.encoder.sample_rate_hz();
-                    let make = || Box::new(ToneGenerator::new(&key.tone(), rate_hz));
+                    let sounding = self.pace.tone(*key);
+                    let make = || Box::new(ToneGenerator::new(&sounding, rate_hz));
                     tone.get_or_insert_with(make).fill(&mut self.samples);
                 }
                 *frame += 1;
-                if *frame == 2 * KEY_FRAMES {
+                if *frame == self.pace.whole {
                     (*frame, *tone) = (0, None);
                     *at += 1;
                     if *at == keys.len() {
@@ -274,8 +280,13 @@ impl Playing {
 
     /// One frame of a key as events: reports while it lasts, its end three times (RFC 4733
     /// §2.5.1.4), silence of the same length.
-    fn event(&mut self, from: Side, out: &mut Outbox) {
+    fn event(&mut self, to: Side, out: &mut Outbox) {
         let ticks = self.ticks();
+        let KeyPace {
+            sound,
+            whole,
+            volume_dbm0,
+        } = self.pace;
         let now = self.header.timestamp;
         let Source::Events {
             keys,
@@ -295,7 +306,7 @@ impl Playing {
         }
         let (number, start) = (*frame, *start);
         *frame += 1;
-        if *frame == 2 * KEY_FRAMES {
+        if *frame == whole {
             *frame = 0;
             *at += 1;
             if *at == keys.len() {
@@ -303,30 +314,30 @@ impl Playing {
                 self.over = !again(&mut self.again);
             }
         }
-        if number > KEY_FRAMES {
+        if number > sound {
             return;
         }
-        let end = number == KEY_FRAMES;
+        let end = number == sound;
         let event = TelephoneEvent {
             event: key.event(),
             end,
-            volume_dbm0: 10,
-            duration: u16::try_from(ticks * (number + 1).min(KEY_FRAMES)).unwrap_or(u16::MAX),
+            volume_dbm0,
+            duration: u16::try_from(ticks * (number + 1).min(sound)).unwrap_or(u16::MAX),
         };
         let voice = self.header.payload_type;
         self.header.timestamp = start;
         self.header.marker = number == 0;
         self.header.payload_type = self.target.event.unwrap_or(voice);
         for _ in 0..if end { 3 } else { 1 } {
-            self.send(&event.encode(), from, out);
+            self.send(&event.encode(), to, out);
         }
         self.header.payload_type = voice;
         self.header.timestamp = now;
     }
 
-    fn send(&mut self, payload: &[u8], from: Side, out: &mut Outbox) {
+    fn send(&mut self, payload: &[u8], to: Side, out: &mut Outbox) {
         let header = self.header.encode();
-        out.push_with(from, Part::Rtp, |room| {
+        out.push_played(to, |room| {
             let (head, rest) = room.split_at_mut(header.len());
             head.copy_from_slice(&header);
             rest.get_mut(..payload.len())?.copy_from_slice(payload);
@@ -339,6 +350,59 @@ impl Playing {
     /// Of the timestamp, in a frame.
     fn ticks(&self) -> u32 {
         self.target.codec.clock_rate_hz() / FRAMES_PER_S as u32
+    }
+}
+
+impl Source {
+    fn keys(keys: Vec<Key>, form: DigitForm, target: Target) -> Self {
+        let (at, frame) = (0, 0);
+        match (form, target.event) {
+            (DigitForm::Events, Some(_)) => Self::Events {
+                keys,
+                at,
+                frame,
+                start: 0,
+            },
+            _ => Self::Tones {
+                keys,
+                at,
+                frame,
+                tone: None,
+            },
+        }
+    }
+}
+
+impl KeyPace {
+    const USUAL: Self = Self {
+        sound: KEY_FRAMES,
+        whole: 2 * KEY_FRAMES,
+        volume_dbm0: 10,
+    };
+
+    fn of(press: &Press) -> Self {
+        let frames = |time: Duration| {
+            let frames = micros(time).div_ceil(FRAME_US).max(1);
+            u32::try_from(frames).unwrap_or(u32::MAX / 4)
+        };
+        let sound = frames(press.duration);
+        Self {
+            sound,
+            // The end of an event takes a frame of the silence.
+            whole: sound + frames(press.pause),
+            volume_dbm0: press.volume_dbm0,
+        }
+    }
+
+    /// A key as loud as is asked.
+    fn tone(self, key: Key) -> audio::Tone {
+        let mut tone = key.tone();
+        if self.volume_dbm0 != Self::USUAL.volume_dbm0 {
+            for sine in &mut tone.sines {
+                sine.level_dbm0 += KEY_DBM0 - f64::from(self.volume_dbm0);
+            }
+        }
+        tone
     }
 }
 
@@ -362,5 +426,7 @@ const FRAME_US: u64 = 20_000;
 const FRAMES_PER_S: usize = 50;
 /// Frames of a key, and of the silence after it: 100 ms, twice what ITU-T Q.24 asks for.
 const KEY_FRAMES: u32 = 5;
+/// The mean level of [`Key::tone`], in dB below the most there is.
+const KEY_DBM0: f64 = 8.0;
 /// Frames that are late by more than this are left out.
 const BEHIND_US: u64 = 100_000;

@@ -6,9 +6,10 @@
 
 use std::net::SocketAddr;
 
-use super::{Channel, End, Kind, Path, Role};
+use super::{Channel, End, Kind, Path};
 use crate::engine::Side;
 use crate::kernel::{Direction, FlowKey, Flows};
+use crate::options::Way;
 use crate::tally::Absorbed;
 
 /// Who relays a channel.
@@ -80,6 +81,7 @@ impl Channel {
             let absorbed = end.tally.absorb();
             if absorbed.packets > 0 {
                 end.source.heard(now_us);
+                end.tally.stats().note_heard(now_us);
             }
             absorbed
         })
@@ -99,7 +101,8 @@ impl Channel {
                 && end.source.pinned().is_some()
                 && end.destination.is_some()
         };
-        self.role == Role::Relay
+        self.ways == [Way::Across; 2]
+            && self.traffic_class == 0
             && self.kind == Kind::Rtp
             && self.path == Path::Plain
             && self.ends.iter().all(is_settled)

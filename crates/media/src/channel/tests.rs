@@ -15,7 +15,7 @@ fn channel(kind: Kind) -> Channel {
     let description = sdp::Description::parse(sdp).expect("a description");
     let mut formats = Formats::none();
     formats.allow(&description.medium(0).expect("a medium"));
-    let mut channel = Channel::new(Role::Relay, [Arc::default(), Arc::default()]);
+    let mut channel = Channel::new(Role::Relay.ways(), [Arc::default(), Arc::default()]);
     let terms = Terms {
         kind,
         described: Some(address(PEER)),

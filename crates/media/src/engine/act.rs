@@ -9,9 +9,10 @@ use super::{Engine, MediaError, Side};
 use crate::actions::{
     Barrier, GateStage, Passage, PlayOptions, PlayerStage, Playing, Prompt, Target,
 };
-use crate::channel::Role;
 use crate::full::{Place, Stage};
+use crate::options::Way;
 use crate::recording::Codecs;
+use crate::worker::Command;
 
 impl Engine {
     /// Closes or opens a barrier for what a side sends. It holds for the session's voice, over
@@ -79,17 +80,55 @@ impl Engine {
         Ok(())
     }
 
+    /// Sends what sides A and B send other ways from now on, over negotiations: back, or nowhere.
+    ///
+    /// # Errors
+    /// [`MediaError::NoSession`].
+    pub fn set_ways(&mut self, session: u64, ways: [Way; 2]) -> Result<(), MediaError> {
+        let found = self.sessions.get_mut(&session);
+        let found = found.ok_or(MediaError::NoSession)?;
+        if found.ways == ways {
+            return Ok(());
+        }
+        found.ways = ways;
+        let slot = found.slot;
+        self.workers[found.worker].send([Command::Turn { slot, ways }]);
+        if let Some(stream) = found.voice().filter(|_| found.is_played_to()) {
+            self.install_player(session, stream);
+        }
+        Ok(())
+    }
+
+    /// Marks what is sent to both sides with a traffic class (RFC 2474), 0 for none, from now on.
+    ///
+    /// # Errors
+    /// [`MediaError::NoSession`].
+    pub fn set_traffic_class(&mut self, session: u64, traffic_class: u8) -> Result<(), MediaError> {
+        let found = self.sessions.get_mut(&session);
+        let found = found.ok_or(MediaError::NoSession)?;
+        if found.traffic_class != traffic_class {
+            found.traffic_class = traffic_class;
+            let slot = found.slot;
+            self.workers[found.worker].send([Command::Classify {
+                slot,
+                traffic_class,
+            }]);
+        }
+        Ok(())
+    }
+
     fn install_player(&self, session: u64, stream: usize) {
         let Some(found) = self.sessions.get(&session) else {
             return;
         };
-        let from = match found.role {
-            Role::Relay => [Side::B, Side::A],
-            Role::Echo => [Side::A, Side::B],
-        };
+        let hearers = [Side::A, Side::B].map(|side| found.ways[side as usize].destination(side));
         let stage: Option<Box<dyn Stage>> = match &found.playing {
             [None, None] => None,
-            playing => Some(Box::new(PlayerStage::new(session, playing.clone(), from))),
+            playing => Some(Box::new(PlayerStage::new(
+                session,
+                playing.clone(),
+                hearers,
+            ))),
         };
         self.set_stage(session, stream, Place::Play, stage);
     }
@@ -114,6 +153,11 @@ impl Session {
     pub(super) fn voice(&self) -> Option<usize> {
         (0..self.streams.len())
             .find(|stream| self.codecs(*stream).iter().any(|codecs| !codecs.is_empty()))
+    }
+
+    /// Whether anything is played to a side.
+    fn is_played_to(&self) -> bool {
+        self.playing.iter().any(Option::is_some)
     }
 
     /// What each side sends, by payload type: the numbers are the receiver's, and only if it

@@ -104,10 +104,12 @@ impl Pairing {
     ) -> Option<Self> {
         let theirs = answer.codecs().find(|codec| !is_supplement(codec))?;
         let known = known(&theirs)?;
-        let offerer_ms = packet_ms(offer);
-        let retimed = asked
-            .ptime_ms
-            .is_some_and(|ptime_ms| u32::from(ptime_ms) != offerer_ms);
+        let offered_ms = packet_ms(offer);
+        let offerer_ms = asked.ptime_reverse_ms.map_or(offered_ms, clamped_ms);
+        let retimed = [asked.ptime_ms, asked.ptime_reverse_ms]
+            .into_iter()
+            .flatten()
+            .any(|ptime_ms| u32::from(ptime_ms) != offered_ms);
         let mut common = offer.codecs().filter(|codec| codec.same_encoding(&theirs));
         let converted = asked.converts_keys();
         if !masks(&asked.codecs, &theirs) && !retimed && !converted && common.next().is_some() {
@@ -130,7 +132,7 @@ impl Pairing {
             payload_type: theirs.payload_type,
             packet_ms: known.packet_ms(answerer_ms),
             keys_out: keys_out(event, asked.keys),
-            opus: opus_options(&theirs, Some(first_known)),
+            opus: opus_options(&theirs, first_known, &asked.codecs),
         };
         let to_offerer = DirectionPlan {
             incoming: incoming(answer, shown),
@@ -139,7 +141,7 @@ impl Pairing {
             payload_type: first.payload_type,
             packet_ms: first_known.packet_ms(offerer_ms),
             keys_out: keys_out(first_event, asked.own_keys),
-            opus: opus_options(&first, Some(known)),
+            opus: opus_options(&first, known, &asked.codecs),
         };
         let mut formats = vec![new_format(&first)];
         let event = first_event.and_then(|event| offer.codec(event.payload_type));
@@ -221,9 +223,7 @@ fn show(media: &Media<'_>, options: &Options) -> Option<Recode> {
             .iter()
             .zip(order)
             .all(|(format, pt)| *format == Format::Kept(pt));
-    let ptime_ms = options
-        .ptime_ms
-        .map(|ms| u32::from(ms).clamp(PTIME_MIN_MS, PTIME_MAX_MS));
+    let ptime_ms = options.ptime_ms.map(clamped_ms);
     if same && ptime_ms.is_none() {
         return None;
     }
@@ -369,12 +369,13 @@ fn event_for(media: &Media<'_>, codec: Codec) -> Option<EventFormat> {
 }
 
 /// What the receiver of Opus asks for (RFC 7587 §6.1), and what the other codec makes use of.
-fn opus_options(receiver: &sdp::Codec<'_>, source: Option<Codec>) -> OpusOptions {
-    let bitrate_bps = match source.map(Codec::sample_rate_hz) {
-        Some(8_000) => NARROW_BPS,
-        Some(16_000) => WIDE_BPS,
+fn opus_options(receiver: &sdp::Codec<'_>, source: Codec, changes: &CodecChanges) -> OpusOptions {
+    let usual_bps = match source.sample_rate_hz() {
+        8_000 => NARROW_BPS,
+        16_000 => WIDE_BPS,
         _ => FULL_BPS,
     };
+    let bitrate_bps = asked_bps(changes, receiver).unwrap_or(usual_bps);
     let most_bps = fmtp_number(receiver, b"maxaveragebitrate").unwrap_or(bitrate_bps);
     OpusOptions {
         bitrate_bps: bitrate_bps.min(most_bps),
@@ -384,6 +385,19 @@ fn opus_options(receiver: &sdp::Codec<'_>, source: Option<Codec>) -> OpusOptions
         },
         ..OpusOptions::default()
     }
+}
+
+/// The bit rate that is asked for a codec: `opus/48000/2/32000`.
+fn asked_bps(changes: &CodecChanges, codec: &sdp::Codec<'_>) -> Option<u32> {
+    let mut named = changes.set.iter().chain(&changes.transcode);
+    named.find_map(|name| {
+        let bps = name.split('/').nth(3)?.parse().ok()?;
+        is_named(name, codec.name).then_some(bps)
+    })
+}
+
+fn clamped_ms(ptime_ms: u8) -> u32 {
+    u32::from(ptime_ms).clamp(PTIME_MIN_MS, PTIME_MAX_MS)
 }
 
 fn fmtp_number(codec: &sdp::Codec<'_>, name: &[u8]) -> Option<u32> {
@@ -440,6 +454,7 @@ fn plain_name(name: &str) -> &str {
 
 fn asks(options: &Options) -> bool {
     options.ptime_ms.is_some()
+        || options.ptime_reverse_ms.is_some()
         || options.codecs != CodecChanges::default()
         || options.converts_keys()
 }

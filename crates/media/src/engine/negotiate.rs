@@ -43,7 +43,8 @@ impl Engine {
             family: offer.family,
             interface: known.and_then(|known| known.interfaces[offer.from as usize]),
         };
-        let ports = self.ensure(session, Role::Relay, &relayed, spot)?;
+        let role = self.role_between(session);
+        let ports = self.ensure(session, role, &relayed, spot)?;
         let address = self.address_at(spot, negotiation.options)?;
         let way = way_of(offer, &offered, answer)?;
         let shown = way.shown.as_deref().map(parse).transpose()?;
@@ -67,7 +68,22 @@ impl Engine {
             answers,
         );
         self.secure(session, secured);
+        if role == Role::Copy {
+            self.start_copies(session, answer);
+        } else if let Some(known) = self.sessions.get_mut(&session) {
+            known.said[offer.from as usize] = Some(offer.description.as_slice().into());
+            known.said[negotiation.from as usize] = Some(negotiation.sdp.into());
+        }
         Ok(out)
+    }
+
+    /// What a session is for that two sides negotiate.
+    pub(super) fn role_between(&self, session: u64) -> Role {
+        let known = self.sessions.get(&session);
+        match known.map(|known| known.role) {
+            Some(Role::Copy) => Role::Copy,
+            _ => Role::Relay,
+        }
     }
 
     /// Which interfaces face the sides from this offer on.
@@ -108,6 +124,10 @@ impl Engine {
         let known = self.sessions.get(&session);
         if known.is_some_and(|known| known.role != role) {
             return Err(MediaError::OtherKind);
+        }
+        if self.has_no_ports(session, spot) {
+            let ports = relayed.iter().map(|relayed| relayed.then_some(NO_PORT));
+            return Ok(ports.collect());
         }
         let now = Instant::now();
         let mut bound: Vec<(usize, Pair)> = Vec::new();
@@ -161,7 +181,9 @@ impl Engine {
             let stream = Stream::new();
             // What RTCP says is said of the stream.
             for _ in [RTP, RTCP] {
-                let channel = Box::new(Channel::new(role, stream.stats.clone()));
+                let mut channel = Channel::new(session.ways, stream.stats.clone());
+                channel.classify(session.traffic_class);
+                let channel = Box::new(channel);
                 commands.push(Command::Extend { slot, channel });
             }
             session.streams.push(stream);
@@ -269,6 +291,10 @@ impl Engine {
             expected[offerer as usize] |= offered.will_send_to(answered);
             expected[offerer.other() as usize] |=
                 answers.is_some() && answered.will_send_to(offered);
+        }
+        if session.role == Role::Copy {
+            // Nothing comes of a subscriber, and what is copied to it is watched where it comes in.
+            expected = [false; 2];
         }
         commands.push(Command::Expect {
             slot,
@@ -384,6 +410,8 @@ fn unspecified(family: AddressFamily) -> IpAddr {
 
 /// Media of one description; more are refused as a whole.
 const MAX_MEDIA: usize = 8;
+/// Any port but 0, for a side that is not there.
+const NO_PORT: u16 = 9;
 /// The parts of a medium.
 const RTP: usize = 0;
 pub(super) const RTCP: usize = 1;

@@ -16,6 +16,7 @@ use sdp::{Fragment, Media, Trickled};
 use crate::error::MediaError;
 use crate::full::security::{AgentKind, Credentials, Identity, Protection, Role, Security};
 use crate::options::{Feedback, Ice, IceRestart, Options, RtcpMux, Transport};
+use crate::report::ProtectionReport;
 
 pub(super) use read::{answered, chosen};
 pub(super) use write::{write_answer, write_offer};
@@ -36,6 +37,8 @@ pub(crate) struct Facing {
     role: Option<Role>,
     /// What was agreed on; `None` as long as the medium passes through.
     agreed: Option<Towards>,
+    /// The suite of the keys in use; `None` where there are none in descriptions.
+    suite: Option<Suite>,
 }
 
 /// What one side is offered, or has been answered with.
@@ -188,6 +191,31 @@ impl Facing {
         self.agreed.take().is_some()
     }
 
+    /// What was agreed on to carry media; `None` as long as it passes through.
+    pub(super) fn transport(&self) -> Option<Transport> {
+        let agreed = self.agreed?;
+        Some(match agreed.carried {
+            Carried::Rtp => Transport::AsOffered,
+            Carried::Opportunistic => Transport::Opportunistic,
+            Carried::Sdes => Transport::Sdes(agreed.feedback),
+            Carried::Dtls => Transport::Dtls(agreed.feedback),
+        })
+    }
+
+    /// How media is protected.
+    pub(super) fn protection(&self) -> ProtectionReport {
+        match (self.agreed.map(|agreed| agreed.carried), self.suite) {
+            (Some(Carried::Dtls), _) => ProtectionReport::Dtls,
+            (Some(_), Some(suite)) => ProtectionReport::Sdes(suite.name()),
+            _ => ProtectionReport::None,
+        }
+    }
+
+    /// Whether ICE was agreed on.
+    pub(super) fn speaks_ice(&self) -> bool {
+        self.agreed.is_some_and(|agreed| agreed.ice.is_some())
+    }
+
     /// Our key for a suite: the one that was named before, or a new one.
     fn key(&mut self, suite: Suite) -> Result<MasterKey, MediaError> {
         if let Some(known) = self.keys.iter().find(|key| key.suite() == suite) {
@@ -206,6 +234,14 @@ impl Facing {
         if !matches!(security.protection, Protection::Sdes { .. }) {
             self.keys.clear();
         }
+    }
+
+    /// Takes note of what protects media from now on.
+    fn note(&mut self, security: &Security) {
+        self.suite = match &security.protection {
+            Protection::Sdes { outbound, .. } => Some(outbound.suite()),
+            Protection::Plain | Protection::Dtls(_) => None,
+        };
     }
 
     /// What our agent is named by: new names if the peer has changed its own, which restarts ICE

@@ -139,6 +139,37 @@ impl Engine {
         Ok((edit.finish(), secured))
     }
 
+    /// The answer to whoever publishes, in the terms of its offer.
+    pub(super) fn secure_sink(
+        &self,
+        session: u64,
+        offer: &Description<'_>,
+        answer: &Description<'_>,
+        (side, address): (Side, IpAddr),
+        ports: &[Option<u16>],
+        options: &Options,
+    ) -> Result<(Vec<u8>, Secured), MediaError> {
+        let mut secured = Secured {
+            securities: Vec::new(),
+            facings: self.facings(session),
+        };
+        let mut edit = sdp::Edit::new(answer);
+        let media = offer.media().zip(ports).zip(&mut secured.facings);
+        for ((medium, port), facing) in media {
+            let Some(port) = port.filter(|_| medium.profile().is_rtp()) else {
+                continue;
+            };
+            let place = self.place(address, port, options);
+            let facing = &mut facing[side as usize];
+            let choice = chosen(offer, &medium, facing, options.restart, place)?;
+            write_answer(&mut edit, &medium, &choice, place);
+            secured
+                .securities
+                .push((medium.index(), side, choice.security));
+        }
+        Ok((edit.finish(), secured))
+    }
+
     /// Has the worker do what was settled. It has the terms already.
     pub(super) fn secure(&mut self, id: u64, secured: Secured) {
         let Some(session) = self.sessions.get(&id) else {

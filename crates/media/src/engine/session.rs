@@ -1,6 +1,7 @@
 //! What the engine knows of a session.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::Side;
 use super::secure::{Facing, Towards};
@@ -12,12 +13,13 @@ use crate::actions::{Gate, Playing};
 use crate::channel::Role;
 use crate::config::AddressFamily;
 use crate::formats::Formats;
-use crate::options::Options;
+use crate::options::{self, Options};
 use crate::quality::CodecNote;
 use crate::recording::Running;
-use crate::report::{LegReport, MediumLeg, MediumReport, PeerReport, SessionReport};
+use crate::report::{LegReport, MediumLeg, MediumReport, PeerReport, RtcpReport, SessionReport};
 use crate::tally::StreamStats;
 use crate::transcode::Plan;
+use crate::worker::MediumId;
 
 /// A session, on the switch's thread.
 #[derive(Debug)]
@@ -26,6 +28,10 @@ pub(crate) struct Session {
     pub(crate) worker: usize,
     pub(crate) slot: usize,
     pub(crate) role: Role,
+    /// Where what sides A and B send goes.
+    pub(crate) ways: [options::Way; 2],
+    /// The traffic class of what is sent.
+    pub(crate) traffic_class: u8,
     pub(crate) streams: Vec<Stream>,
     /// Which named interface faces each side.
     pub(crate) interfaces: [Option<u8>; 2],
@@ -41,8 +47,32 @@ pub(crate) struct Session {
     pub(crate) gate: Option<Arc<Gate>>,
     /// What each side hears in place of the other.
     pub(crate) playing: [Option<Arc<Mutex<Playing>>>; 2],
+    /// What each side said last that was settled.
+    pub(crate) said: [Option<Box<[u8]>>; 2],
+    /// Who gets copies of what is sent here.
+    pub(crate) listeners: Vec<Listener>,
+    /// Of a subscription: what it hears, by medium.
+    pub(crate) sources: Vec<Source>,
     /// Fragments with candidates that came before what they belong to was settled, by whom.
     pub(crate) early: Vec<(Side, Box<[u8]>)>,
+}
+
+/// A medium of a subscription that copies go to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listener {
+    pub(crate) subscription: u64,
+    /// Whose packets, and of which medium.
+    pub(crate) side: Side,
+    pub(crate) stream: usize,
+    pub(crate) to: MediumId,
+}
+
+/// What a medium of a subscription is a copy of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source {
+    pub(crate) session: u64,
+    pub(crate) side: Side,
+    pub(crate) stream: usize,
 }
 
 /// One medium, by its place among the `m=` lines.
@@ -98,6 +128,8 @@ impl Session {
             worker,
             slot,
             role,
+            ways: role.ways(),
+            traffic_class: 0,
             streams: Vec::new(),
             interfaces: [None; 2],
             offer: None,
@@ -106,6 +138,9 @@ impl Session {
             recordings: Vec::new(),
             gate: None,
             playing: [None, None],
+            said: [None, None],
+            listeners: Vec::new(),
+            sources: Vec::new(),
             early: Vec::new(),
         }
     }
@@ -124,10 +159,10 @@ impl Session {
         report
     }
 
-    /// Medium by medium.
-    pub(crate) fn media(&self) -> Vec<MediumReport> {
+    /// Medium by medium; the worker's times count from `epoch`.
+    pub(crate) fn media(&self, epoch: Instant) -> Vec<MediumReport> {
         let streams = self.streams.iter();
-        let legs = |stream: &Stream| [Side::A, Side::B].map(|side| stream.leg(side));
+        let legs = |stream: &Stream| [Side::A, Side::B].map(|side| stream.leg(side, epoch));
         streams
             .map(|stream| MediumReport { legs: legs(stream) })
             .collect()
@@ -194,15 +229,32 @@ impl Stream {
         }
     }
 
-    fn leg(&self, side: Side) -> MediumLeg {
+    fn leg(&self, side: Side, epoch: Instant) -> MediumLeg {
+        let stats = &self.stats[side as usize];
+        let arrivals = stats.arrivals();
+        let facing = &self.facing[side as usize];
         let wish = self.wishes[side as usize].as_ref();
         let text = |text: &str| text.to_owned();
         MediumLeg {
             kind: wish.map_or_else(String::new, |wish| text(&wish.name)),
             protocol: wish.map_or_else(String::new, |wish| text(&wish.proto)),
             local_port: self.ports[side as usize].into_iter().flatten().next(),
+            local_address: None,
+            sends: wish.is_some_and(Wish::sends),
+            receives: wish.is_some_and(Wish::receives),
             described: wish.and_then(Wish::described),
             received: self.received(side),
+            ssrc: arrivals.ssrc,
+            last_packet: moment(epoch, arrivals.last_us),
+            rtcp: RtcpReport {
+                packets: arrivals.rtcp_packets,
+                bytes: arrivals.rtcp_bytes,
+                last_packet: moment(epoch, arrivals.rtcp_last_us),
+            },
+            protection: facing.protection(),
+            shares_port: wish.is_some_and(Wish::shares_port),
+            speaks_ice: facing.speaks_ice(),
+            in_kernel: stats.was_in_kernel(),
         }
     }
 
@@ -243,6 +295,12 @@ impl Stream {
         let known = names.find(|name| !name.is_empty());
         known.map_or_else(|| format!("pt {payload_type}"), str::to_owned)
     }
+}
+
+/// A time of a worker's as the clock on the wall has it; `None` for never.
+fn moment(epoch: Instant, us: u64) -> Option<SystemTime> {
+    let since = epoch.elapsed().saturating_sub(Duration::from_micros(us));
+    SystemTime::now().checked_sub(since).filter(|_| us > 0)
 }
 
 /// Codecs remembered of one medium; those beyond are taken for G.711.

@@ -97,6 +97,16 @@ impl Wish {
         self.rtp
     }
 
+    /// Whether its author sends.
+    pub(crate) fn sends(&self) -> bool {
+        self.sends
+    }
+
+    /// Whether its author takes media.
+    pub(crate) fn receives(&self) -> bool {
+        self.receives
+    }
+
     /// Whether a packet is to be expected from its author, given what the other side wants.
     pub(crate) fn will_send_to(&self, other: &Self) -> bool {
         self.sends && other.receives

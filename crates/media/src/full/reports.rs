@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use rtp::{Bursts, Findings, GMIN, Header, Reported, Reporter, VoipMetrics};
 
-use super::{Boxes, Channels, Leaves, Part, Place, Stage};
+use super::{Boxes, Channels, Full, Leaves, Part, Place, Stage};
 use crate::channel::{Channel, Xr};
 use crate::engine::Side;
 use crate::formats::Format;
@@ -80,14 +80,10 @@ impl Reports {
         }
         let channel = &channels[Part::Rtp as usize];
         for index in 0..boxes.out.len() {
-            let Leaves::Media {
-                from,
-                part: Part::Rtp,
-            } = boxes.out.leaves(index)
-            else {
+            let leaves = boxes.out.leaves(index);
+            let Some((side, Part::Rtp)) = Full::destination(channels, leaves) else {
                 continue;
             };
-            let side = channel.destination_side(from);
             let bytes = boxes.out.bytes(index);
             let (Some(end), Ok(packet)) =
                 (&mut self.ends[side as usize], rtp::Packet::parse(bytes))
@@ -137,12 +133,7 @@ impl Reports {
                 channel.note_own_report(side, ntp, clock_rate_hz, now_us);
             }
             if made != Reported::Nothing {
-                // Who is heard by a side is whoever hears it.
-                let from = channel.destination_side(side);
-                boxes.out.push_with(from, Part::Rtcp, |room| {
-                    room.get_mut(..report.len())?.copy_from_slice(&report);
-                    Some(report.len())
-                });
+                boxes.out.push_as(Leaves::To(side, Part::Rtcp), &report);
             }
             if made != Reported::Nothing
                 && boxes.tells_rtcp()

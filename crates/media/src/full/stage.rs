@@ -93,6 +93,8 @@ pub(crate) enum Leaves {
         from: Side,
         part: Part,
     },
+    /// As media for a side, whatever becomes of what others send.
+    To(Side, Part),
     /// As it is.
     Raw(Raw),
 }
@@ -109,8 +111,13 @@ pub(crate) struct Raw {
 impl Outbox {
     /// Sends a packet on as it is. One too long, or beyond [`OUTBOX_MAX`], is dropped and counted.
     pub(crate) fn push(&mut self, packet: Packet<'_>) {
-        self.push_with(packet.from, packet.part, |room| {
-            let bytes = packet.bytes;
+        let Packet { from, part, bytes } = packet;
+        self.push_as(Leaves::Media { from, part }, bytes);
+    }
+
+    /// Sends bytes on as they are.
+    pub(super) fn push_as(&mut self, leaves: Leaves, bytes: &[u8]) {
+        self.push_leaving(leaves, |room| {
             room.get_mut(..bytes.len())?.copy_from_slice(bytes);
             Some(bytes.len())
         });
@@ -125,6 +132,11 @@ impl Outbox {
         write: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) {
         self.push_leaving(Leaves::Media { from, part }, write);
+    }
+
+    /// The same for RTP of our own, for one side.
+    pub(crate) fn push_played(&mut self, to: Side, write: impl FnOnce(&mut [u8]) -> Option<usize>) {
+        self.push_leaving(Leaves::To(to, Part::Rtp), write);
     }
 
     /// The same for what is no media.

@@ -65,6 +65,12 @@ impl DirectionPlan {
         best_hz.min(self.codec.sample_rate_hz())
     }
 
+    /// Whether a payload type is one of those that may come.
+    pub(crate) fn may_come(&self, payload_type: u8) -> bool {
+        let mut speech = self.incoming.iter();
+        speech.any(|(known, _)| *known == payload_type) || self.event_format(payload_type).is_some()
+    }
+
     /// Telephone events that may come.
     pub(crate) fn events(&self) -> &[EventFormat] {
         match &self.keys_in {

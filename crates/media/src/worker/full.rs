@@ -2,12 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::mem;
 
 use super::session::Medium;
 use super::{Token, Worker};
 use crate::channel::Passed;
 use crate::counters::{DropReason, WorkerCounters};
-use crate::full::{Boxes, Full, Input, Leaves, Outbox, Part, Raw};
+use crate::engine::Side;
+use crate::full::{Boxes, Channels, Full, Input, Leaves, Outbox, Packet, Part, Raw};
 use crate::sys::mmsg::{self, BATCH};
 
 /// When media on the full path want to be called, earliest first. An alarm that was overtaken by
@@ -136,7 +138,7 @@ impl Worker {
         let counters = &self.setup.counters;
         if let Some(medium) = self.sessions.medium(id) {
             medium.full.seal(medium.channels, now_us, &mut self.boxes);
-            send(&medium, &self.boxes.out, counters);
+            send(medium.channels, &self.boxes.out, counters);
             self.alarms.set(id, medium.full, now_us, &self.boxes);
         }
         for reason in self.boxes.refused.drain(..) {
@@ -148,21 +150,60 @@ impl Worker {
             counters.count_dropped(DropReason::Overflow, overflowed);
         }
         self.wake_for(said);
+        if self.boxes.copies.len() > 0 {
+            self.deliver_copies(id, now_us);
+        }
+    }
+
+    /// Hands on what was copied of a medium. A medium that copies go to is copied no further.
+    fn deliver_copies(&mut self, source: MediumId, now_us: u64) {
+        let mut copies = mem::take(&mut self.boxes.copies);
+        for from in [Side::A, Side::B] {
+            for index in 0.. {
+                let medium = self.sessions.medium(source);
+                let Some(to) = medium.and_then(|medium| medium.full.copy(from, index)) else {
+                    break;
+                };
+                self.copy_to(to, from, &copies, now_us);
+            }
+        }
+        copies.clear();
+        self.boxes.copies = copies;
+    }
+
+    fn copy_to(&mut self, to: MediumId, source: Side, copies: &Outbox, now_us: u64) {
+        let packets = (0..copies.len()).filter_map(|index| match copies.leaves(index) {
+            Leaves::Media { from, part } if from == source => Some(Packet {
+                from: Side::A,
+                part,
+                bytes: copies.bytes(index),
+            }),
+            _ => None,
+        });
+        if let Some(medium) = self.sessions.medium(to) {
+            for packet in packets {
+                medium.full.handle_copy(packet, now_us, &mut self.boxes);
+            }
+            self.flush(to, now_us);
+        } else if let Some(channels) = self.sessions.channels_of(to) {
+            packets.for_each(|packet| self.boxes.out.push(packet));
+            send(channels, &self.boxes.out, &self.setup.counters);
+            self.boxes.out.clear();
+        }
     }
 }
 
 /// Sends what is in the outbox, media in a row to one side by one call.
-fn send(medium: &Medium<'_>, out: &Outbox, counters: &WorkerCounters) {
+fn send(channels: &Channels, out: &Outbox, counters: &WorkerCounters) {
     let mut next = 0;
     while next < out.len() {
         let leaves = out.leaves(next);
-        let (from, part) = match leaves {
-            Leaves::Media { from, part } => (from, part),
-            Leaves::Raw(raw) => {
-                send_raw(medium, raw, out.bytes(next), counters);
-                next += 1;
-                continue;
-            }
+        if let Leaves::Raw(raw) = leaves {
+            send_raw(channels, raw, out.bytes(next), counters);
+        }
+        let Some((to, part)) = Full::destination(channels, leaves) else {
+            next += 1;
+            continue;
         };
         let mut batch: [&[u8]; BATCH] = [&[]; BATCH];
         let (mut count, mut bytes) = (0, 0);
@@ -175,13 +216,15 @@ fn send(medium: &Medium<'_>, out: &Outbox, counters: &WorkerCounters) {
                 bytes += packet.len() as u64;
             }
         }
-        let port = Full::exit_port(medium.channels, from, part);
-        let channel = &medium.channels[port as usize];
-        let way = match part {
-            Part::Rtp => channel.route(from),
-            Part::Rtcp => channel.way(from),
+        let port = Full::exit_port(channels, to, part);
+        let channel = &channels[port as usize];
+        let route = match (leaves, part) {
+            (Leaves::Media { from, .. }, Part::Rtp) => channel.route(from),
+            (Leaves::Media { from, .. }, Part::Rtcp) => channel.way(from),
+            (_, Part::Rtp) => channel.route_to(to),
+            (_, Part::Rtcp) => channel.way_to(to),
         };
-        match way {
+        match route {
             _ if count == 0 => {}
             Ok((socket, to)) => {
                 counters.count_relayed(count as u64, bytes);
@@ -196,9 +239,9 @@ fn send(medium: &Medium<'_>, out: &Outbox, counters: &WorkerCounters) {
 }
 
 /// Sends what is no media.
-fn send_raw(medium: &Medium<'_>, raw: Raw, bytes: &[u8], counters: &WorkerCounters) {
+fn send_raw(channels: &Channels, raw: Raw, bytes: &[u8], counters: &WorkerCounters) {
     let Raw { side, port, to } = raw;
-    let socket = medium.channels[port as usize].socket(side, to.into());
+    let socket = channels[port as usize].socket(side, to.into());
     let sent = socket.is_some_and(|socket| socket.send_to(bytes, to).is_ok());
     if !sent {
         counters.count_dropped(DropReason::SendFailed, 1);

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use crossbeam_channel::{Sender, unbounded};
 use os::Alarm;
@@ -24,6 +25,8 @@ pub(crate) struct Handle {
     counters: Arc<WorkerCounters>,
     /// `None` once joined.
     thread: Option<JoinHandle<()>>,
+    /// What its times count from.
+    start: Instant,
     /// Slots taken, with their sessions.
     slots: Slab<u64>,
 }
@@ -40,7 +43,9 @@ impl Handle {
         let (commands_in, commands) = unbounded();
         let alarm = Arc::new(Alarm::new()?);
         let counters = Arc::new(WorkerCounters::default());
+        let start = Instant::now();
         let setup = Setup {
+            start,
             commands,
             alarm: Arc::clone(&alarm),
             counters: Arc::clone(&counters),
@@ -58,6 +63,7 @@ impl Handle {
             alarm,
             counters,
             thread: Some(thread),
+            start,
             slots: Slab::new(),
         })
     }
@@ -89,6 +95,11 @@ impl Handle {
         if sent {
             self.alarm.ring();
         }
+    }
+
+    /// What its times count from.
+    pub(crate) fn epoch(&self) -> Instant {
+        self.start
     }
 
     /// What it has counted.

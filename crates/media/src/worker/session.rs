@@ -13,6 +13,7 @@ use crate::config::AddressFamily;
 use crate::engine::{MediaEvent, Side};
 use crate::full::security::Security;
 use crate::full::{Boxes, Full, Part, Place, Stage};
+use crate::options::Way;
 use crate::tally::StreamStats;
 
 /// Names a channel of a worker.
@@ -76,6 +77,16 @@ pub(crate) enum Command {
         side: Side,
         security: Box<Security>,
     },
+    /// To whom what comes from a side of a medium is copied from now on, all on this worker.
+    Copy {
+        medium: MediumId,
+        from: Side,
+        to: Vec<MediumId>,
+    },
+    /// The traffic class of what a session sends.
+    Classify { slot: usize, traffic_class: u8 },
+    /// Other ways for what sides A and B of a session send.
+    Turn { slot: usize, ways: [Way; 2] },
     /// A key for side `to` of a medium on the full path.
     Press {
         medium: MediumId,
@@ -104,12 +115,15 @@ impl Command {
             Self::Open { slot, .. }
             | Self::Extend { slot, .. }
             | Self::Expect { slot, .. }
+            | Self::Turn { slot, .. }
+            | Self::Classify { slot, .. }
             | Self::Close { slot } => Some(*slot),
             Self::Bind { channel, .. }
             | Self::Unbind { channel, .. }
             | Self::Negotiate { channel, .. } => Some(channel.slot),
             Self::Stage { medium, .. }
             | Self::Secure { medium, .. }
+            | Self::Copy { medium, .. }
             | Self::Press { medium, .. }
             | Self::Trickle { medium, .. } => Some(medium.slot),
             Self::Inactivity { .. } => None,
@@ -196,6 +210,15 @@ impl Sessions {
             Command::Close { slot } => {
                 self.slots.get_mut(slot).map(Option::take);
             }
+            Command::Classify {
+                slot,
+                traffic_class,
+            } => {
+                self.each_channel_of(slot, |_, channel| channel.classify(traffic_class));
+            }
+            Command::Turn { slot, ways } => {
+                self.each_channel_of(slot, |_, channel| channel.turn(ways));
+            }
             Command::Inactivity { inactivity } => self.inactivity_us = micros(inactivity),
             Command::Extend { slot, channel } => {
                 if let Some(entry) = self.entry(slot) {
@@ -234,9 +257,12 @@ impl Sessions {
         Ok(())
     }
 
-    /// Carries out a command for the full path of a medium.
+    /// Carries out what is about the full path of a medium.
     fn handle_full(&mut self, command: Command, now_us: u64, boxes: &mut Boxes) {
         match command {
+            Command::Copy { medium, from, to } => {
+                self.set_full(medium, |full, _| full.set_copies(from, to));
+            }
             Command::Stage {
                 medium,
                 place,
@@ -327,6 +353,13 @@ impl Sessions {
             channels: entry.channels.get_mut(first..first + 2)?,
             full: entry.full.get_mut(id.stream)?.as_deref_mut()?,
         })
+    }
+
+    /// The RTP and RTCP channels of a medium, whichever path it takes.
+    pub(super) fn channels_of(&self, id: MediumId) -> Option<&[Channel]> {
+        let entry = self.slots.get(id.slot)?.as_ref()?;
+        let first = 2 * id.stream;
+        entry.channels.get(first..first + 2)
     }
 
     /// Changes what a medium needs of the full path, which it takes as long as it needs any.

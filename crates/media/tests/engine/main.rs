@@ -16,5 +16,6 @@ mod relay;
 mod reports;
 mod secure;
 mod secure_peer;
+mod subscribe;
 mod transcode;
 mod trickle;

@@ -92,6 +92,7 @@ pub(in crate::engine) fn chosen(
         });
     }
     facing.forget_unused(&choice.security);
+    facing.note(&choice.security);
     facing.mid = offered.attribute("mid").map(|mid| mid.trim_ascii().into());
     facing.role = choice.role;
     facing.agreed = Some(choice.towards);
@@ -154,6 +155,7 @@ pub(in crate::engine) fn answered(
         // Of several phones that were offered keys to take up, another may yet do so.
         facing.forget_unused(&security);
     }
+    facing.note(&security);
     facing.agreed = Some(agreed);
     Ok(security)
 }

@@ -32,7 +32,7 @@ impl Bench {
     /// `xr` is asked for by B.
     fn new(xr: Xr) -> Self {
         let stats = [Arc::default(), Arc::default()];
-        let channel = || Channel::new(Role::Relay, stats.clone());
+        let channel = || Channel::new(Role::Relay.ways(), stats.clone());
         let mut channels = [channel(), channel()];
         let sdp = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
             m=audio 4000 RTP/AVP 8 111\r\na=rtpmap:111 opus/48000/2\r\n";

@@ -1,0 +1,122 @@
+//! Copies of what a participant sends, in whatever way it and its subscribers carry media.
+
+use media::{AddressFamily, Engine, MediaError, Options, Participant, Side};
+use rtp::srtp::Suite;
+use sdp::Setup;
+
+use crate::peer::{Call, SESSION, config, rtp_address};
+use crate::secure::{negotiation, options, tag};
+use crate::secure_peer::{SecurePeer, Way};
+
+const SUBSCRIPTION: u64 = 100;
+const A: Participant = Participant {
+    session: SESSION,
+    side: Side::A,
+};
+const WAYS: [Way; 3] = [Way::Rtp, Way::Sdes(Suite::AesCm128HmacSha1_80), Way::Dtls];
+
+/// A call whose caller carries media in a way, to a phone that speaks plain RTP.
+fn call(engine: &mut Engine, way: Way) -> [SecurePeer; 2] {
+    let [mut a, mut b] = [way, Way::Rtp].map(SecurePeer::new);
+    let plain = options(Way::Rtp);
+    let offer = a.sdp(9, Setup::ActPass);
+    let offer = engine.offer(
+        SESSION,
+        negotiation(Side::A, &offer, &plain),
+        AddressFamily::V4,
+    );
+    b.take(&offer.expect("an offer"));
+    let answer = b.sdp(1, Setup::Active);
+    let answer = engine.answer(SESSION, negotiation(Side::B, &answer, Options::relay()));
+    a.take(&answer.expect("an answer"));
+    if way == Way::Dtls {
+        a.shake_hands(Setup::Active);
+    }
+    [a, b]
+}
+
+fn subscriber(engine: &mut Engine, number: u64, way: Way) -> SecurePeer {
+    let mut peer = SecurePeer::new(way);
+    let offer = engine.subscribe(number, &[A], &options(way), AddressFamily::V4);
+    peer.take(&offer.expect("an offer"));
+    let answer = peer.sdp(tag(way), Setup::Active);
+    let answer = negotiation(Side::B, &answer, Options::relay());
+    engine.answer(number, answer).expect("it fits");
+    if way == Way::Dtls {
+        peer.shake_hands(Setup::Active);
+    }
+    peer
+}
+
+#[test]
+fn whatever_way_media_comes_it_is_copied_in_every_other() {
+    for from in WAYS {
+        let mut engine = Engine::new(config(), || {}).expect("an engine");
+        let [mut a, mut b] = call(&mut engine, from);
+        let mut subscribers: Vec<SecurePeer> = (SUBSCRIPTION..)
+            .zip(WAYS)
+            .map(|(number, way)| subscriber(&mut engine, number, way))
+            .collect();
+        for text in ["one", "two"] {
+            a.say(text);
+            assert_eq!(b.hear(), text);
+            for subscriber in &mut subscribers {
+                assert_eq!(subscriber.hear(), text, "{from:?} to {:?}", subscriber.way);
+            }
+        }
+        engine.delete(SUBSCRIPTION);
+        a.say("three");
+        for subscriber in &mut subscribers[1..] {
+            assert_eq!(subscriber.hear(), "three");
+        }
+        engine.delete(SESSION);
+    }
+}
+
+#[test]
+fn protected_media_is_offered_protected_unless_something_else_is_asked() {
+    let mut engine = Engine::new(config(), || {}).expect("an engine");
+    call(&mut engine, Way::Sdes(Suite::AesCm128HmacSha1_80));
+    let plain = Options::default();
+    let offer = engine.subscribe(SUBSCRIPTION, &[A], &plain, AddressFamily::V4);
+    let offer = String::from_utf8(offer.expect("an offer")).expect("text");
+    assert!(offer.contains(" RTP/SAVP 8\r\n"), "{offer}");
+    assert!(offer.contains("a=crypto:1 "), "{offer}");
+    assert!(offer.contains("a=sendonly\r\n"), "{offer}");
+}
+
+#[test]
+fn a_medium_without_subscribers_is_relayed_as_before() {
+    let mut call = Call::new();
+    let options = Options::default();
+    let a = call
+        .engine
+        .subscribe(SUBSCRIPTION, &[A], &options, AddressFamily::V4);
+    assert_eq!(call.engine.sessions(), 2);
+    let from = rtp_address(&a.expect("an offer"));
+    assert!(from.ip().is_loopback());
+    // Not answered: nothing is copied yet.
+    call.a.say(call.towards_b, "hello");
+    assert_eq!(call.b.hear().0, "hello");
+    call.engine.delete(SUBSCRIPTION);
+    call.a.say(call.towards_b, "again");
+    assert_eq!(call.b.hear().0, "again");
+}
+
+#[test]
+fn nobody_subscribes_to_what_is_not_there() {
+    let mut engine = Engine::new(config(), || {}).expect("an engine");
+    let options = Options::default();
+    let mut subscribe =
+        |to: &[Participant]| engine.subscribe(SUBSCRIPTION, to, &options, AddressFamily::V4);
+    assert!(matches!(subscribe(&[A]), Err(MediaError::NoSession)));
+    assert!(matches!(subscribe(&[]), Err(MediaError::NoSession)));
+    let offer = SecurePeer::new(Way::Rtp).sdp(1, Setup::ActPass);
+    let offer = negotiation(Side::A, &offer, Options::relay());
+    engine
+        .offer(SESSION, offer, AddressFamily::V4)
+        .expect("an offer");
+    let early = engine.subscribe(SUBSCRIPTION, &[A], &options, AddressFamily::V4);
+    assert!(matches!(early, Err(MediaError::NotNegotiated)), "{early:?}");
+    assert_eq!(engine.sessions(), 1);
+}
