@@ -9,9 +9,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use media::{RecordingOptions, Side};
+use media::{RecordingOptions, Side, Way};
 use ng::Selection;
 use smallvec::SmallVec;
+
+use crate::lines::Mids;
 
 /// All calls.
 #[derive(Debug, Default)]
@@ -29,10 +31,18 @@ pub(crate) struct Call {
     pub(crate) created_s: u64,
     pub(crate) last_signal_s: u64,
     pub(crate) branches: SmallVec<[Branch; 1]>,
+    /// Who hears copies of what participants send.
+    pub(crate) subscriptions: Vec<Subscription>,
     /// When it ends, once it was deleted with a delay.
     pub(crate) delete_at: Option<Instant>,
     /// Whether branches that are answered are recorded.
     pub(crate) is_recorded: bool,
+    /// Whether branches that are answered have DTMF blocked.
+    pub(crate) is_dtmf_blocked: bool,
+    /// Of all that is sent.
+    pub(crate) traffic_class: u8,
+    /// Whether all its media is dropped.
+    pub(crate) is_dropped: bool,
     /// What its recordings are called; `None`: after the call.
     pub(crate) recorded_as: Option<RecordingOptions>,
 }
@@ -43,6 +53,10 @@ pub(crate) struct Branch {
     pub(crate) session: u64,
     pub(crate) via_branch: Option<Box<str>>,
     pub(crate) parties: [Party; 2],
+    /// Where what sides A and B send goes.
+    pub(crate) ways: [Way; 2],
+    /// Whose names the media of the open offer have.
+    pub(crate) mids: Mids,
     /// Who made the open offer.
     pub(crate) offerer: Side,
     /// Packets that had come when it was last looked at, and when that changed.
@@ -50,6 +64,16 @@ pub(crate) struct Branch {
     pub(crate) heard: Instant,
     /// Packets that had come of each side when it was last found silent.
     pub(crate) silent: [Option<u64>; 2],
+}
+
+/// A session of the engine that copies go to.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    pub(crate) session: u64,
+    pub(crate) tag: Box<str>,
+    /// Whom it hears, as sessions and sides.
+    pub(crate) sources: Vec<(u64, Side)>,
+    pub(crate) created_s: u64,
 }
 
 /// One side of a branch.
@@ -119,8 +143,12 @@ impl Calls {
             created_s: now_s,
             last_signal_s: now_s,
             branches: SmallVec::new(),
+            subscriptions: Vec::new(),
             delete_at: None,
             is_recorded: false,
+            is_dtmf_blocked: false,
+            traffic_class: 0,
+            is_dropped: false,
             recorded_as: None,
         });
         let party = |tag: &Option<String>| Party {
@@ -132,6 +160,8 @@ impl Calls {
             session,
             via_branch: selection.via_branch.as_deref().map(Box::from),
             parties: [party(&selection.from_tag), party(&selection.to_tag)],
+            ways: [Way::Across; 2],
+            mids: Mids::Theirs,
             offerer: Side::A,
             packets: 0,
             heard: now,
@@ -143,18 +173,63 @@ impl Calls {
         }
     }
 
-    /// Takes branches out of a call; the call with its last. Their sessions are the caller's to end.
-    pub(crate) fn remove(&mut self, id: &str, sessions: &[u64]) {
-        for session in sessions {
-            self.by_session.remove(session);
+    /// Opens a subscription to participants of a call, or changes the one of this tag; its session,
+    /// and whether it is new.
+    pub(crate) fn open_subscription(
+        &mut self,
+        id: &str,
+        tag: &str,
+        sources: Vec<(u64, Side)>,
+        now_s: u64,
+    ) -> (u64, bool) {
+        let Some(call) = self.by_id.get_mut(id) else {
+            return (0, false);
+        };
+        let mut subscriptions = call.subscriptions.iter_mut();
+        if let Some(known) = subscriptions.find(|known| *known.tag == *tag) {
+            known.sources = sources;
+            return (known.session, false);
         }
+        self.last_session += 1;
+        let session = self.last_session;
+        self.by_session.insert(session, Arc::clone(&call.id));
+        call.subscriptions.push(Subscription {
+            session,
+            tag: tag.into(),
+            sources,
+            created_s: now_s,
+        });
+        (session, true)
+    }
+
+    /// Takes branches and subscriptions out of a call; the call with its last branch. Their sessions
+    /// are the caller's to end, and so are the subscriptions that have nobody left to hear: they
+    /// are returned.
+    pub(crate) fn remove(&mut self, id: &str, sessions: &[u64]) -> Vec<u64> {
+        let mut orphans = Vec::new();
         if let Some(call) = self.by_id.get_mut(id) {
             call.branches
                 .retain(|branch| !sessions.contains(&branch.session));
+            let branches = &call.branches;
+            call.subscriptions.retain(|subscription| {
+                if sessions.contains(&subscription.session) {
+                    return false;
+                }
+                let mut sources = subscription.sources.iter();
+                let hears = sources.any(|(heard, _)| branches.iter().any(|b| b.session == *heard));
+                if !hears {
+                    orphans.push(subscription.session);
+                }
+                hears
+            });
             if call.branches.is_empty() {
                 self.by_id.remove(id);
             }
         }
+        for session in sessions.iter().chain(&orphans) {
+            self.by_session.remove(session);
+        }
+        orphans
     }
 }
 
@@ -211,16 +286,51 @@ impl Call {
                 && from.is_none_or(|from| branch.side_of(from).is_some())
                 && to.is_none_or(|to| branch.side_of(to).is_some())
         });
-        meant.map(|branch| branch.session).collect()
+        let meant: Vec<u64> = meant.map(|branch| branch.session).collect();
+        let subscription = from.filter(|_| meant.is_empty());
+        let subscription = subscription.and_then(|from| self.subscription(from));
+        match subscription {
+            Some(subscription) => vec![subscription.session],
+            None => meant,
+        }
     }
 
-    /// The participants that a selection means, as sessions and sides.
-    pub(crate) fn participants(&self, selection: &Selection) -> Vec<(u64, Side)> {
+    /// The subscription of a tag.
+    pub(crate) fn subscription(&self, tag: &str) -> Option<&Subscription> {
+        let mut subscriptions = self.subscriptions.iter();
+        subscriptions.find(|subscription| *subscription.tag == *tag)
+    }
+
+    /// The tags of those that hear copies of what a participant sends.
+    pub(crate) fn subscribers(&self, session: u64, side: Side) -> Vec<String> {
+        let all = self.subscriptions.iter();
+        let hearing = all.filter(|known| known.sources.contains(&(session, side)));
+        hearing.map(|known| known.tag.to_string()).collect()
+    }
+
+    /// The tags of participants.
+    pub(crate) fn tags(&self, participants: &[(u64, Side)]) -> Vec<String> {
+        let tag = |(session, side): &(u64, Side)| {
+            let branch = self.branches.iter().find(|b| b.session == *session)?;
+            branch.party(*side).tag.as_deref().map(str::to_owned)
+        };
+        participants.iter().filter_map(tag).collect()
+    }
+
+    /// The participants that a selection means and that are wanted, as sessions and sides.
+    pub(crate) fn participants(
+        &self,
+        selection: &Selection,
+        wanted: impl Fn(&Branch, Side) -> bool,
+    ) -> Vec<(u64, Side)> {
         let every = self
             .branches
             .iter()
             .flat_map(|b| [(b, Side::A), (b, Side::B)]);
         let meant = every.filter(|(branch, side)| {
+            if !wanted(branch, *side) {
+                return false;
+            }
             let party = branch.party(*side);
             if let Some(label) = &selection.label {
                 return party.label.as_deref() == Some(label.as_str());
@@ -283,7 +393,7 @@ impl Branch {
 }
 
 impl Party {
-    fn is(&self, tag: &str) -> bool {
+    pub(crate) fn is(&self, tag: &str) -> bool {
         let mut tags = self.tag.iter().chain(&self.aliases);
         tags.any(|known| **known == *tag)
     }

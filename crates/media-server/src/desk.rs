@@ -4,6 +4,8 @@
 mod actions;
 mod figures;
 mod negotiate;
+mod subscriptions;
+mod ways;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -130,12 +132,17 @@ impl Desk {
             Command::PlayMedia(playback) => self.play(playback),
             Command::StopMedia(selection) => self.stop_playing(selection),
             Command::PlayDtmf(tone) => self.play_digit(tone),
-            Command::Publish(_)
-            | Command::SubscribeRequest(_)
-            | Command::SubscribeAnswer(_)
-            | Command::Unsubscribe(_) => {
-                let name = request.command.name();
-                Reply::error(format!("\"{name}\" is not supported here"))
+            Command::Publish(negotiation) => self.publish(negotiation, now),
+            Command::SubscribeRequest(negotiation) => self.subscribe(negotiation),
+            Command::SubscribeAnswer(negotiation) => self.subscribed(negotiation),
+            Command::Unsubscribe(selection) => self.unsubscribe(selection),
+            Command::Drain => {
+                self.drain();
+                self.say_state()
+            }
+            Command::Resume => {
+                self.resume();
+                self.say_state()
             }
         }
     }
@@ -165,10 +172,10 @@ impl Desk {
         let recordings = self.recordings(&sessions);
         let delay = deletion.delay_s.map(|s| Duration::from_secs(s.into()));
         let delay = delay.unwrap_or(self.config.delete_delay);
-        let whole = self
-            .calls
-            .call(&selection.call_id)
-            .is_some_and(|c| c.branches.len() == sessions.len());
+        let whole = self.calls.call(&selection.call_id).is_some_and(|call| {
+            let mut branches = call.branches.iter();
+            branches.all(|branch| sessions.contains(&branch.session))
+        });
         match self.calls.call_mut(&selection.call_id) {
             Some(call) if whole && !delay.is_zero() => call.delete_at = Some(now + delay),
             _ => {
@@ -213,12 +220,23 @@ impl Desk {
         .into()
     }
 
+    fn say_state(&self) -> Reply {
+        Success {
+            status: Some(Box::new(self.status())),
+            ..Success::default()
+        }
+        .into()
+    }
+
     /// Ends sessions of a call.
     fn end(&mut self, call_id: &str, sessions: &[u64]) {
+        // Subscribers go before those they hear.
+        for subscription in self.calls.remove(call_id, sessions) {
+            self.engine.delete(subscription);
+        }
         for session in sessions {
             self.engine.delete(*session);
         }
-        self.calls.remove(call_id, sessions);
         if self.state == State::Draining && self.calls.sessions() == 0 {
             self.state = State::Drained;
             tracing::info!("drained: no session is left");

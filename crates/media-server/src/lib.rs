@@ -11,6 +11,7 @@ mod cookies;
 mod desk;
 mod error;
 mod gate;
+mod lines;
 mod listen;
 mod server;
 mod tally;

@@ -166,12 +166,14 @@ fn place(command: &Command) -> usize {
         Command::SubscribeRequest(_) => 20,
         Command::SubscribeAnswer(_) => 21,
         Command::Unsubscribe(_) => 22,
+        Command::Drain => 23,
+        Command::Resume => 24,
     }
 }
 
 const OFFER: usize = 1;
-/// As rtpengine counts them.
-const NAMES: [&str; 23] = [
+/// As rtpengine counts them; the last two are ours.
+const NAMES: [&str; 25] = [
     "pingcount",
     "offercount",
     "answercount",
@@ -195,6 +197,8 @@ const NAMES: [&str; 23] = [
     "subreqcount",
     "subanscount",
     "unsubcount",
+    "draincount",
+    "resumecount",
 ];
 /// Proxies counted apart; those beyond are in the totals alone.
 const PROXIES_MAX: usize = 64;

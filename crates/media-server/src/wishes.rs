@@ -36,11 +36,9 @@ impl Wishes {
             own_interface: asked.from_interface.clone(),
             interface: asked.to_interface.clone(),
             media_address: asked.media_address,
-            codecs: codecs(asked, &mut undone),
-            ptime_ms: match of {
-                Of::Offer => asked.ptime_ms,
-                Of::Answer => None,
-            },
+            codecs: codecs(asked),
+            ptime_ms: asked.ptime_ms.filter(|_| of == Of::Offer),
+            ptime_reverse_ms: asked.ptime_reverse_ms.filter(|_| of == Of::Offer),
             // `ng` has no words for them.
             own_keys: media::KeyForm::Events,
             keys: media::KeyForm::Events,
@@ -130,24 +128,18 @@ fn source(asked: &Options) -> SourcePolicy {
     }
 }
 
-fn codecs(asked: &Options, undone: &mut Vec<String>) -> CodecChanges {
-    let list = |rule| asked.codecs.list(rule).to_vec();
-    for rule in [CodecRule::Ignore, CodecRule::Set] {
-        if !asked.codecs.list(rule).is_empty() {
-            undone.push(format!("codec-{}", rule.name()));
-        }
-    }
-    let mut mask = list(CodecRule::Mask);
-    mask.extend(list(CodecRule::Consume));
-    let mut except = list(CodecRule::Except);
-    let accept = list(CodecRule::Accept);
-    except.extend(accept);
+fn codecs(asked: &Options) -> CodecChanges {
+    let list = |rules: &[CodecRule]| {
+        let lists = rules.iter().flat_map(|rule| asked.codecs.list(*rule));
+        lists.cloned().collect::<Vec<String>>()
+    };
     CodecChanges {
-        strip: list(CodecRule::Strip),
-        except,
-        mask,
-        transcode: list(CodecRule::Transcode),
-        offer: list(CodecRule::Offer),
+        strip: list(&[CodecRule::Strip, CodecRule::Ignore]),
+        except: list(&[CodecRule::Except, CodecRule::Accept]),
+        mask: list(&[CodecRule::Mask, CodecRule::Consume]),
+        transcode: list(&[CodecRule::Transcode]),
+        offer: list(&[CodecRule::Offer]),
+        set: list(&[CodecRule::Set]),
     }
 }
 
@@ -165,20 +157,40 @@ fn undone_values(asked: &Options) -> Vec<String> {
             undone.push(name.to_owned());
         }
     };
-    check(asked.media_echo.is_some(), "media echo");
-    check(asked.drop_traffic.is_some(), "drop-traffic");
     check(!asked.t38.is_empty(), "T.38");
     check(!asked.remove_media.is_empty(), "sdp-media-remove");
-    check(asked.tos.is_some(), "TOS");
+    check(asked.metadata.is_some(), "metadata");
     check(
         asked.delay_buffer_ms.is_some_and(|ms| ms > 0),
         "delay-buffer",
     );
-    check(asked.ptime_reverse_ms.is_some(), "ptime-reverse");
     check(
         matches!(asked.ice, Some(Ice::ForceRelay | Ice::Optional)),
         "ICE beside the peer's own candidates",
     );
+    check(asked.ice == Some(Ice::Default), "ICE=default");
+    // As the server of handshakes we are passive wherever the peer lets us.
+    check(asked.dtls == Some(Dtls::Active), "DTLS=active");
+    let fingerprint = asked.dtls_fingerprint.as_deref();
+    check(
+        fingerprint.is_some_and(|hash| !hash.eq_ignore_ascii_case(OUR_HASH)),
+        "DTLS-fingerprint",
+    );
+    let sdes = &asked.sdes;
+    let lists = [&sdes.no, &sdes.only, &sdes.order, &sdes.offerer_preference];
+    check(
+        lists.into_iter().any(|list| !list.is_empty()),
+        "SDES with a choice of suites",
+    );
+    for flag in sdes.flags.iter().filter(|flag| !SDES_DONE.contains(flag)) {
+        check(true, &format!("SDES-{}", flag.name()));
+    }
+    for word in [Osrtp::OfferLegacy, Osrtp::AcceptLegacy] {
+        check(
+            asked.osrtp.contains(word),
+            &format!("OSRTP-{}", word.name()),
+        );
+    }
     check(
         asked
             .bundle
@@ -216,8 +228,26 @@ const DONE: &[Flag] = &[
     Flag::NoTlsId,
     Flag::RecordCall,
     Flag::InjectDtmf,
+    Flag::BlockDtmf,
+    Flag::SingleCodec,
+    Flag::AllowTranscoding,
+    Flag::Inactive,
+    Flag::GenerateMid,
+    Flag::NoRtcpAttribute,
+    Flag::FullRtcpAttribute,
     Flag::KeepIce,
 ];
+
+/// What is said of keys that is honoured, or always so here.
+const SDES_DONE: &[SdesFlag] = &[
+    SdesFlag::Off,
+    SdesFlag::EncryptedSrtp,
+    SdesFlag::EncryptedSrtcp,
+    SdesFlag::AuthenticatedSrtp,
+    SdesFlag::Pad,
+];
+/// Of our certificate.
+const OUR_HASH: &str = "SHA-256";
 
 /// Fields of a description that are always replaced, or left alone where nobody can tell.
 const REPLACED: &[Replace] = &[Replace::Origin, Replace::SessionConnection];

@@ -42,8 +42,8 @@ pub use flag::{Flag, Replace};
 pub use frame::{Encoding, Frame, body_of, stream_length};
 pub use options::Options;
 pub use reply::{
-    CallReport, Counts, Endpoint, MediumReport, Quality, Reply, Ssrc, StreamReport, Success,
-    TagReport,
+    CallReport, Counts, Endpoint, MediumReport, MosSample, Quality, Reply, Ssrc, StreamReport,
+    Success, TagReport,
 };
 pub use request::{
     Command, Deletion, Gate, GateVerb, MediaFile, Negotiation, Playback, RecordVerb, Recording,

@@ -1,5 +1,6 @@
 //! What a request asks of a description or a call, beyond its command.
 
+mod attributes;
 mod codecs;
 pub(crate) mod read;
 mod sdes;
@@ -10,6 +11,7 @@ use std::net::IpAddr;
 use crate::flag::{Flag, Replace};
 use crate::word::{Set, words};
 
+pub use attributes::{AttributeChange, AttributePlace, Attributes};
 pub use codecs::{CodecRule, Codecs};
 pub use sdes::{Sdes, SdesFlag};
 
@@ -56,8 +58,10 @@ pub struct Options {
     pub ptime_ms: Option<u8>,
     /// The packet time towards the sender in milliseconds.
     pub ptime_reverse_ms: Option<u8>,
-    /// The traffic class of packets that are sent.
-    pub tos: Option<u8>,
+    /// The traffic class of packets that are sent; below 0: as before, above 255: the usual one.
+    pub tos: Option<i16>,
+    /// Attributes that are changed.
+    pub attributes: Attributes,
     /// Whether the call is recorded from now on.
     pub record_call: Option<Switch>,
     /// Kept with the recording.

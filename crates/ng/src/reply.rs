@@ -7,7 +7,7 @@ use crate::frame::{Encoding, Frame};
 use crate::status::Status;
 use crate::value::{Dictionary, Value};
 pub use report::{
-    CallReport, Counts, Endpoint, MediumReport, Quality, Ssrc, StreamReport, TagReport,
+    CallReport, Counts, Endpoint, MediumReport, MosSample, Quality, Ssrc, StreamReport, TagReport,
 };
 
 /// A reply.

@@ -56,6 +56,10 @@ pub enum Command {
     SubscribeAnswer(Box<Negotiation>),
     /// The copy is no longer wanted.
     Unsubscribe(Box<Selection>),
+    /// No new sessions are to be taken; only servers of ours know it.
+    Drain,
+    /// New sessions are to be taken again; only servers of ours know it.
+    Resume,
 }
 
 /// A description and what is asked of it. A subscription has none.
@@ -221,6 +225,8 @@ impl Command {
             Self::SubscribeRequest(_) => "subscribe request",
             Self::SubscribeAnswer(_) => "subscribe answer",
             Self::Unsubscribe(_) => "unsubscribe",
+            Self::Drain => "drain",
+            Self::Resume => "resume",
         }
     }
 }

@@ -42,6 +42,10 @@ enum Question {
     },
     /// What the server has counted
     Statistics,
+    /// Has it take no new calls; those it has go on
+    Drain,
+    /// Has it take new calls again
+    Resume,
 }
 
 /// Asks and prints the answer as JSON.
@@ -55,6 +59,8 @@ pub(crate) fn run(flags: &NgFlags) -> Result<(), Failure> {
             ..ng::Deletion::default()
         })),
         Question::Statistics => Command::Statistics,
+        Question::Drain => Command::Drain,
+        Question::Resume => Command::Resume,
     };
     let answer = ask(flags.at, &Request::new(command))?;
     let text = serde_json::to_string_pretty(&answer);

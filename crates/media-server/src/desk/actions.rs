@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use media::{
-    Audio, Barrier, DigitForm, Key, MediaError, Passage, PlayOptions, Prompt, RecordingOptions,
-    Side, Times,
+    Audio, Barrier, DigitForm, Key, MediaError, Passage, PlayOptions, Press, Prompt,
+    RecordingOptions, Side, Times,
 };
 use ng::{
     Flag, Gate, GateVerb, MediaFile, Playback, RecordVerb, Recording, Reply, Selection, Success,
@@ -15,7 +15,7 @@ use ng::{
 };
 
 use super::Desk;
-use crate::calls::Call;
+use crate::calls::{Branch, Call};
 
 impl Desk {
     pub(super) fn record(&mut self, verb: RecordVerb, asked: &Recording) -> Reply {
@@ -85,10 +85,10 @@ impl Desk {
     pub(super) fn gate(&mut self, verb: GateVerb, asked: &Gate) -> Reply {
         let mut selection = asked.selection.clone();
         if !asked.options.flags.contains(Flag::Directional) {
-            // Proxies always send one; it counts only if they say so.
-            selection.from_tag = None;
+            // Proxies always send tags; they count only if they say so.
+            (selection.from_tag, selection.to_tag) = (None, None);
         }
-        let undone = selection.to_tag.take().map(|_| "to-tag".to_owned());
+        let to_tag = selection.to_tag.take();
         let barrier = match verb {
             GateVerb::BlockDtmf | GateVerb::UnblockDtmf => Barrier::Dtmf,
             GateVerb::BlockMedia | GateVerb::UnblockMedia => Barrier::Media,
@@ -100,13 +100,14 @@ impl Desk {
                 Passage::Open
             }
         };
-        let done = self.each(&selection, |desk, session, side| {
+        let towards = |branch: &Branch, side: Side| {
+            let other = branch.party(side.other());
+            to_tag.as_deref().is_none_or(|to| other.is(to))
+        };
+        let done = self.each_where(&selection, towards, |desk, session, side| {
             desk.engine.set_barrier(session, side, barrier, passage)
         });
-        match done {
-            Ok(()) => self.warned(Success::default(), undone.as_slice()),
-            Err(reply) => reply,
-        }
+        done.map_or_else(|reply| reply, |()| Reply::ok())
     }
 
     pub(super) fn play(&mut self, asked: &Playback) -> Reply {
@@ -132,8 +133,12 @@ impl Desk {
             let prompt = Prompt::Audio(audio.clone());
             desk.engine.play(session, side, prompt, options)
         });
+        let success = Success {
+            duration_ms: Some(audio.duration_ms()),
+            ..Success::default()
+        };
         match done {
-            Ok(()) => self.warned(Success::default(), undone.as_slice()),
+            Ok(()) => self.warned(success, undone.as_slice()),
             Err(reply) => reply,
         }
     }
@@ -151,10 +156,13 @@ impl Desk {
             return Reply::error("invalid value for code");
         };
         let done = self.each(&asked.selection, |desk, session, side| {
-            let prompt = Prompt::Digits {
-                keys: vec![key],
+            let prompt = Prompt::Press(Press {
+                key,
                 form: DigitForm::Events,
-            };
+                duration: Duration::from_millis(asked.duration_ms.into()),
+                pause: Duration::from_millis(asked.pause_ms.into()),
+                volume_dbm0: asked.volume_db,
+            });
             desk.engine
                 .play(session, side.other(), prompt, PlayOptions::once())
         });
@@ -166,13 +174,23 @@ impl Desk {
     fn each(
         &mut self,
         selection: &Selection,
+        act: impl FnMut(&mut Self, u64, Side) -> Result<(), MediaError>,
+    ) -> Result<(), Reply> {
+        self.each_where(selection, |_, _| true, act)
+    }
+
+    /// The same to those among them that are wanted.
+    fn each_where(
+        &mut self,
+        selection: &Selection,
+        wanted: impl Fn(&Branch, Side) -> bool,
         mut act: impl FnMut(&mut Self, u64, Side) -> Result<(), MediaError>,
     ) -> Result<(), Reply> {
         let call = self.calls.call(&selection.call_id);
         let Some(call) = call else {
             return Err(Reply::error(UNKNOWN_CALL));
         };
-        let meant = call.participants(selection);
+        let meant = call.participants(selection, wanted);
         let mut last = None;
         let mut done = 0;
         for (session, side) in meant {

@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use media::{AddressFamily, MediaError, Side};
+use media::{AddressFamily, Barrier, MediaError, Passage, Side};
 use ng::options::{Family, Switch};
 use ng::{Flag, Negotiation, Reply, State, Success};
 
 use super::actions::recording_of;
 use super::{Desk, unix_s};
 use crate::calls::Place;
+use crate::lines::{Mids, has_mids, rewrite};
 use crate::wishes::{Of, Wishes};
 
 impl Desk {
@@ -42,7 +43,12 @@ impl Desk {
         };
         let to = self.family_towards(asked, signalling);
         match self.engine.offer(session, negotiation, to) {
-            Ok(sdp) => self.done(sdp, &wishes.undone),
+            Ok(sdp) => {
+                self.turn(id, place, &asked.options);
+                let mids = self.note_mids(asked, place);
+                let sdp = rewrite(sdp, &asked.options, Of::Offer, mids);
+                self.done(sdp, &wishes.undone)
+            }
             Err(error) => {
                 if known.is_none() {
                     self.engine.delete(session);
@@ -89,7 +95,12 @@ impl Desk {
         };
         match self.engine.answer(session, negotiation) {
             Ok(sdp) => {
+                self.turn(id, place, &asked.options);
                 self.record_if_wanted(id, session);
+                self.block_dtmf_if_wanted(id, session);
+                let call = self.calls.call(id);
+                let mids = call.map_or(Mids::Theirs, |call| call.branches[place.branch].mids);
+                let sdp = rewrite(sdp, &asked.options, Of::Answer, mids);
                 self.done(sdp, &wishes.undone)
             }
             Err(error) => self.failed(asked, &error),
@@ -105,6 +116,31 @@ impl Desk {
         if let Err(error) = self.start_recording(session, &options) {
             tracing::warn!(session, %error, "a call is not recorded");
         }
+    }
+
+    /// Blocks the DTMF of a branch that was answered, if that of the call is to be blocked.
+    fn block_dtmf_if_wanted(&mut self, id: &str, session: u64) {
+        if self.calls.call(id).is_some_and(|call| call.is_dtmf_blocked) {
+            for side in [Side::A, Side::B] {
+                // Without audio there are no keys.
+                let _ = self
+                    .engine
+                    .set_barrier(session, side, Barrier::Dtmf, Passage::Closed);
+            }
+        }
+    }
+
+    /// Notes in the branch whose names the media that are offered have.
+    fn note_mids(&mut self, asked: &Negotiation, place: Place) -> Mids {
+        let generated = asked.options.flags.contains(Flag::GenerateMid);
+        let mids = match generated && !has_mids(&asked.sdp) {
+            true => Mids::Ours,
+            false => Mids::Theirs,
+        };
+        if let Some(call) = self.calls.call_mut(&asked.selection.call_id) {
+            call.branches[place.branch].mids = mids;
+        }
+        mids
     }
 
     /// Notes in the branch who signalled; its session.
@@ -124,6 +160,7 @@ impl Desk {
             Some(wanted) => call.is_recorded = wanted == Switch::On,
             None => call.is_recorded |= flag,
         }
+        call.is_dtmf_blocked |= asked.options.flags.contains(Flag::BlockDtmf);
         let branch = call.branches.get_mut(place.branch)?;
         branch.heard = now;
         branch.offerer = offerer;
@@ -140,13 +177,13 @@ impl Desk {
     }
 
     /// Why no new session is taken, if none is.
-    fn refusal(&self) -> Option<&'static str> {
+    pub(super) fn refusal(&self) -> Option<&'static str> {
         let full =
             self.config.sessions_max > 0 && self.calls.sessions() >= self.config.sessions_max;
         (full || self.state != State::Active).then_some(FULL)
     }
 
-    fn refuse(&mut self, asked: &Negotiation, reason: &str) -> Reply {
+    pub(super) fn refuse(&mut self, asked: &Negotiation, reason: &str) -> Reply {
         self.tally.count_rejected();
         if asked.options.understands_load_limit() {
             return Reply::LoadLimit {
@@ -169,7 +206,7 @@ impl Desk {
         success.into()
     }
 
-    fn failed(&mut self, asked: &Negotiation, error: &MediaError) -> Reply {
+    pub(super) fn failed(&mut self, asked: &Negotiation, error: &MediaError) -> Reply {
         match error {
             // Kamailio knows these words, and asks another server.
             MediaError::NoPorts(_) => self.refuse(asked, NO_PORTS),
@@ -179,7 +216,11 @@ impl Desk {
 
     /// The family that the other side is offered: the one asked for, else the sender's own, if we
     /// have it.
-    fn family_towards(&self, asked: &Negotiation, signalling: Option<IpAddr>) -> AddressFamily {
+    pub(super) fn family_towards(
+        &self,
+        asked: &Negotiation,
+        signalling: Option<IpAddr>,
+    ) -> AddressFamily {
         let config = &self.config.engine;
         let wanted = match asked.options.address_family {
             Some(Family::Ip4) => Some(AddressFamily::V4),
@@ -201,7 +242,7 @@ impl Desk {
 
 /// Where the SIP message came from. A proxy that trusts the description's addresses may say it all
 /// the same: what is said here is compared with them, never put in their place.
-fn signalling(asked: &Negotiation) -> Option<IpAddr> {
+pub(super) fn signalling(asked: &Negotiation) -> Option<IpAddr> {
     asked.options.received_from
 }
 

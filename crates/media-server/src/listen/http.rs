@@ -1,5 +1,5 @@
 //! Requests over HTTP (`POST /ng` with a cookie, `POST /ng-plain` without) and WebSocket, and what
-//! an operator looks at: `/ping`, `/health`, `/metrics`.
+//! an operator looks at: `/ping`, `/health`, `/metrics`; and tells: `POST /drain`, `POST /resume`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,6 +35,8 @@ pub(crate) async fn serve(listener: TcpListener, orders: Orders, gate: Arc<Gate>
         .route("/ping", get(|| async { "pong" }))
         .route("/health", get(health))
         .route("/metrics", get(metrics))
+        .route("/drain", post(drain))
+        .route("/resume", post(resume))
         .fallback(get(websocket))
         .layer(DefaultBodyLimit::max(ng::MESSAGE_BYTES_MAX))
         .with_state(orders);
@@ -117,6 +119,27 @@ async fn health(State(orders): State<Orders>) -> Response {
     match from.await {
         Ok(ng::State::Active) => "active\n".into_response(),
         Ok(state) => (StatusCode::SERVICE_UNAVAILABLE, state.name()).into_response(),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy\n").into_response(),
+    }
+}
+
+/// Takes no new sessions from now on; the state.
+async fn drain(State(orders): State<Orders>) -> Response {
+    orders.send(Order::Drain);
+    state(&orders).await
+}
+
+/// Takes new sessions again; the state.
+async fn resume(State(orders): State<Orders>) -> Response {
+    orders.send(Order::Resume);
+    state(&orders).await
+}
+
+async fn state(orders: &Orders) -> Response {
+    let (to, from) = oneshot::channel();
+    orders.send(Order::State(to));
+    match from.await {
+        Ok(state) => format!("{}\n", state.name()).into_response(),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy\n").into_response(),
     }
 }

@@ -51,6 +51,8 @@ impl Options {
             self.codecs.read(value, words.unknown);
         } else if let Some(rule) = codec_rule(key) {
             self.codecs.read_list(rule, value);
+        } else if is("sdp-attr") {
+            self.attributes.read(value, words.unknown);
         } else if is("direction") {
             words.each(|word| self.read_direction(word));
         } else if is("received-from") {
@@ -161,7 +163,7 @@ impl Options {
             self.transport = Some(transport);
             return true;
         }
-        self.codecs.read_flag(flag)
+        self.codecs.read_flag(flag) || self.attributes.read_flag(flag)
     }
 
     /// A shorthand for what a browser needs.

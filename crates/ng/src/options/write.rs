@@ -19,6 +19,7 @@ impl Options {
         list(to, "rtcp-mux", self.rtcp_mux.iter().map(|word| word.name()));
         list(to, "bundle", self.bundle.iter().map(|word| word.name()));
         to.push_some("codec", self.codecs.write());
+        to.push_some("sdp-attr", self.attributes.write());
         match (&self.from_interface, &self.to_interface) {
             (Some(from), Some(towards)) => {
                 to.push("direction", Value::texts([from.clone(), towards.clone()]));

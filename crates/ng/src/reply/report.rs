@@ -1,6 +1,6 @@
 //! The figures of a call, in the shape of `query` and `delete`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::value::{Dictionary, Value};
 
@@ -45,6 +45,10 @@ pub struct TagReport {
     pub via_branch: Option<String>,
     /// Whom it talks with.
     pub in_dialogue_with: Option<String>,
+    /// Of a subscriber: whom it hears.
+    pub subscriptions: Vec<String>,
+    /// Who hears copies of what it sends.
+    pub subscribers: Vec<String>,
     /// Its media, in the order of its description.
     pub media: Vec<MediumReport>,
 }
@@ -73,6 +77,8 @@ pub struct MediumReport {
 pub struct StreamReport {
     /// Ours.
     pub local_port: Option<u16>,
+    /// Ours; `None` where it is not known.
+    pub local_address: Option<IpAddr>,
     /// Where packets go and come from.
     pub endpoint: Option<Endpoint>,
     /// What the description said.
@@ -108,7 +114,7 @@ pub struct Quality {
 }
 
 /// Quality of one source, averaged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ssrc {
     /// The source.
     pub ssrc: u32,
@@ -122,6 +128,29 @@ pub struct Ssrc {
     pub loss_percent: u8,
     /// How many samples were averaged.
     pub samples: u64,
+    /// The worst of them.
+    pub lowest: Option<MosSample>,
+    /// The best of them.
+    pub highest: Option<MosSample>,
+    /// From its beginning on, one for each interval.
+    pub progression: Vec<MosSample>,
+    /// How long an interval of the progression is, in seconds.
+    pub interval_s: u64,
+}
+
+/// Quality of one source for some seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MosSample {
+    /// When they ended, in seconds of Unix time.
+    pub reported_s: u64,
+    /// As in [`Ssrc`].
+    pub mos_deci: u16,
+    /// As in [`Ssrc`].
+    pub rtt_us: u32,
+    /// As in [`Ssrc`].
+    pub jitter_ms: u32,
+    /// As in [`Ssrc`].
+    pub loss_percent: u8,
 }
 
 impl CallReport {
@@ -178,14 +207,27 @@ impl TagReport {
         let text = |key: &str| from.text(key).map(str::to_owned);
         let media = from.value("medias").and_then(Value::list).unwrap_or(&[]);
         // Newer servers list subscriptions instead of the one dialogue.
-        let subscriptions = from.value("subscriptions").and_then(Value::list);
-        let other = subscriptions.and_then(|list| list.first()?.dictionary()?.text("tag"));
+        let listed = |key: &str, wanted: Hearing| {
+            let list = from.value(key).and_then(Value::list).unwrap_or(&[]);
+            let own = list.iter().filter_map(Value::dictionary);
+            let own = own.filter(|own| Hearing::read(own) == wanted);
+            let tags = own.filter_map(|own| own.text("tag"));
+            tags.map(str::to_owned).collect::<Vec<_>>()
+        };
+        // Newer servers list subscriptions instead of the one dialogue.
+        let other = || {
+            listed("subscriptions", Hearing::Dialogue)
+                .into_iter()
+                .next()
+        };
         Some(Self {
             tag: text("tag").unwrap_or_else(|| key.to_owned()),
             label: text("label"),
             created_s: from.number("created").unwrap_or(0),
             via_branch: text("via-branch"),
-            in_dialogue_with: text("in dialogue with").or_else(|| other.map(str::to_owned)),
+            in_dialogue_with: text("in dialogue with").or_else(other),
+            subscriptions: listed("subscriptions", Hearing::Copies),
+            subscribers: listed("subscribers", Hearing::Copies),
             media: media
                 .iter()
                 .filter_map(|medium| medium.dictionary().map(MediumReport::read))
@@ -200,6 +242,19 @@ impl TagReport {
             .push("created", self.created_s)
             .push_some("via-branch", self.via_branch.clone())
             .push_some("in dialogue with", self.in_dialogue_with.clone());
+        let list = |copies: &[String]| {
+            let dialogue = self.in_dialogue_with.iter();
+            let dialogue = dialogue.map(|tag| (tag, Hearing::Dialogue));
+            let copies = copies.iter().map(|tag| (tag, Hearing::Copies));
+            let entries = dialogue.chain(copies).map(|(tag, hearing)| {
+                let mut entry = Dictionary::new();
+                entry.push("tag", tag.clone()).push("type", hearing.name());
+                Value::Dictionary(entry)
+            });
+            Value::List(entries.collect())
+        };
+        to.push("subscriptions", list(&self.subscriptions))
+            .push("subscribers", list(&self.subscribers));
         let media = self.media.iter().map(|medium| medium.dictionary().into());
         to.push("medias", Value::List(media.collect()));
         to
@@ -248,6 +303,7 @@ impl StreamReport {
         };
         Self {
             local_port: from.number("local port"),
+            local_address: from.value("local address").and_then(Value::address),
             endpoint: endpoint("endpoint"),
             advertised: endpoint("advertised endpoint"),
             crypto_suite: from.text("crypto suite").map(str::to_owned),
@@ -260,7 +316,10 @@ impl StreamReport {
 
     fn dictionary(&self) -> Dictionary<'static> {
         let mut to = Dictionary::new();
+        let family = |address: IpAddr| if address.is_ipv4() { "IPv4" } else { "IPv6" };
         to.push_some("local port", self.local_port.map(i64::from))
+            .push_some("local address", self.local_address.map(|a| a.to_string()))
+            .push_some("family", self.local_address.map(family))
             .push_some("endpoint", self.endpoint.map(write_endpoint))
             .push_some("advertised endpoint", self.advertised.map(write_endpoint))
             .push_some("crypto suite", self.crypto_suite.clone())
@@ -296,27 +355,78 @@ impl Quality {
 
 impl Ssrc {
     fn read((key, value): (&[u8], &Value<'_>)) -> Option<Self> {
-        let average = value.dictionary()?.value("average MOS")?.dictionary()?;
+        let own = value.dictionary()?;
+        let average = own.value("average MOS")?.dictionary()?;
+        let sample = |key: &str| own.value(key)?.dictionary().map(MosSample::read);
+        let progression = own.value("MOS progression").and_then(Value::dictionary);
+        let entries = progression.and_then(|progression| progression.value("entries")?.list());
+        let entries = entries.unwrap_or(&[]).iter();
+        let mean = MosSample::read(average);
         Some(Self {
             ssrc: str::from_utf8(key).ok()?.parse().ok()?,
-            mos_deci: average.number("MOS").unwrap_or(0),
-            rtt_us: average.number("round-trip time").unwrap_or(0),
-            jitter_ms: average.number("jitter").unwrap_or(0),
-            loss_percent: average.number("packet loss").unwrap_or(0),
+            mos_deci: mean.mos_deci,
+            rtt_us: mean.rtt_us,
+            jitter_ms: mean.jitter_ms,
+            loss_percent: mean.loss_percent,
             samples: average.number("samples").unwrap_or(0),
+            lowest: sample("lowest MOS"),
+            highest: sample("highest MOS"),
+            progression: entries
+                .filter_map(|entry| entry.dictionary().map(MosSample::read))
+                .collect(),
+            interval_s: progression.map_or(0, |p| p.number("interval").unwrap_or(0)),
         })
     }
 
+    fn dictionary(&self) -> Dictionary<'static> {
+        let mut average = MosSample {
+            reported_s: 0,
+            mos_deci: self.mos_deci,
+            rtt_us: self.rtt_us,
+            jitter_ms: self.jitter_ms,
+            loss_percent: self.loss_percent,
+        }
+        .dictionary();
+        average.push("samples", self.samples);
+        let mut to = Dictionary::new();
+        to.push("average MOS", average)
+            .push_some("lowest MOS", self.lowest.map(MosSample::dictionary))
+            .push_some("highest MOS", self.highest.map(MosSample::dictionary));
+        if !self.progression.is_empty() {
+            let entries = self
+                .progression
+                .iter()
+                .map(|entry| entry.dictionary().into());
+            let mut progression = Dictionary::new();
+            progression
+                .push("interval", self.interval_s)
+                .push("entries", Value::List(entries.collect()));
+            to.push("MOS progression", progression);
+        }
+        to
+    }
+}
+
+impl MosSample {
+    fn read(from: &Dictionary<'_>) -> Self {
+        Self {
+            reported_s: from.number("reported at").unwrap_or(0),
+            mos_deci: from.number("MOS").unwrap_or(0),
+            rtt_us: from.number("round-trip time").unwrap_or(0),
+            jitter_ms: from.number("jitter").unwrap_or(0),
+            loss_percent: from.number("packet loss").unwrap_or(0),
+        }
+    }
+
     fn dictionary(self) -> Dictionary<'static> {
-        let mut average = Dictionary::new();
-        average
-            .push("MOS", i64::from(self.mos_deci))
+        let mut to = Dictionary::new();
+        to.push("MOS", i64::from(self.mos_deci))
             .push("round-trip time", i64::from(self.rtt_us))
             .push("jitter", i64::from(self.jitter_ms))
-            .push("packet loss", i64::from(self.loss_percent))
-            .push("samples", self.samples);
-        let mut to = Dictionary::new();
-        to.push("average MOS", average);
+            .push("packet loss", i64::from(self.loss_percent));
+        if self.reported_s > 0 {
+            to.push("reported at", self.reported_s);
+        }
         to
     }
 }
@@ -328,6 +438,31 @@ impl Counts {
             .push("bytes", self.bytes)
             .push("errors", self.errors);
         to
+    }
+}
+
+/// Why one participant hears another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hearing {
+    /// They talk with each other.
+    Dialogue,
+    /// It has subscribed.
+    Copies,
+}
+
+impl Hearing {
+    fn read(from: &Dictionary<'_>) -> Self {
+        match from.text("type") {
+            Some("pub/sub") => Self::Copies,
+            _ => Self::Dialogue,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Dialogue => "offer/answer",
+            Self::Copies => "pub/sub",
+        }
     }
 }
 

@@ -44,6 +44,7 @@ fn the_figures_of_a_call_come_back() {
     let endpoint = "192.0.2.1:4000".parse().ok();
     let stream = StreamReport {
         local_port: Some(30_000),
+        local_address: "192.0.2.9".parse().ok(),
         endpoint,
         advertised: endpoint,
         crypto_suite: Some("AES_CM_128_HMAC_SHA1_80".into()),
@@ -77,6 +78,8 @@ fn the_figures_of_a_call_come_back() {
         created_s: 98,
         via_branch: Some("z9".into()),
         in_dialogue_with: Some("b".into()),
+        subscriptions: vec!["c".into()],
+        subscribers: vec!["d".into()],
         media: vec![medium],
     };
     let report = CallReport {
@@ -90,6 +93,14 @@ fn the_figures_of_a_call_come_back() {
             jitter_ms: 1,
             loss_percent: 2,
             samples: 9,
+            lowest: Some(MosSample {
+                reported_s: 99,
+                mos_deci: 12,
+                ..MosSample::default()
+            }),
+            highest: None,
+            progression: vec![MosSample::default(); 2],
+            interval_s: 5,
         }],
         ..CallReport::default()
     };

@@ -35,6 +35,14 @@ impl Request {
     }
 }
 
+/// How flags came.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Syntax {
+    #[default]
+    List,
+    String,
+}
+
 /// All entries, before it is known what they are for.
 #[derive(Default)]
 struct Fields {
@@ -53,6 +61,8 @@ struct Fields {
     delay_s: Option<u32>,
     limit: Option<usize>,
     recording: [Option<String>; 3],
+    /// Whether flags came as one string: then a proxy has put all tags beside it.
+    syntax: Syntax,
     part: Option<u16>,
     unknown: Vec<String>,
 }
@@ -88,6 +98,7 @@ impl Fields {
 
     /// The newer syntax: all flags and keys in one string.
     fn read_string(&mut self, value: &Value<'_>) -> Result<(), BadMessage> {
+        self.syntax = Syntax::String;
         let text = value.as_text().ok_or(BadMessage::Invalid("flags".into()))?;
         for item in flag_string::parse(text)? {
             match item {
@@ -203,6 +214,12 @@ impl Fields {
         if is("statistics") {
             return Ok(Command::Statistics);
         }
+        if is("drain") {
+            return Ok(Command::Drain);
+        }
+        if is("resume") {
+            return Ok(Command::Resume);
+        }
         if is("list") {
             let limit = self.limit.unwrap_or(USUAL_LIMIT);
             return Ok(Command::List { limit });
@@ -216,7 +233,10 @@ impl Fields {
         }
         if let Some(verb) = GateVerb::from_name(name) {
             let selection = self.call()?;
-            let options = self.options;
+            let mut options = self.options;
+            if self.syntax == Syntax::List && selection.from_tag.is_some() {
+                options.flags.insert(Flag::Directional);
+            }
             return Ok(Command::Gate(verb, Box::new(Gate { selection, options })));
         }
         if is("offer") {

@@ -238,6 +238,8 @@ fn what_a_client_writes_a_server_reads() {
         Command::Query(selection.clone()),
         Command::List { limit: 7 },
         Command::Statistics,
+        Command::Drain,
+        Command::Resume,
         Command::Record(RecordVerb::Start, Box::new(recording)),
         Command::PlayMedia(Box::new(playback)),
         Command::PlayDtmf(Box::new(tone)),

@@ -11,7 +11,7 @@ impl Request {
         let mut to = Dictionary::new();
         to.push("command", self.command.name());
         match &self.command {
-            Command::Ping | Command::Statistics => {}
+            Command::Ping | Command::Statistics | Command::Drain | Command::Resume => {}
             Command::Offer(negotiation)
             | Command::Answer(negotiation)
             | Command::Publish(negotiation)

@@ -1,0 +1,184 @@
+//! Media for others than the two who talk: published, and subscribed to.
+
+use std::time::Instant;
+
+use media::{Participant, Side};
+use ng::{Negotiation, Reply, Selection, Success};
+
+use super::negotiate::signalling;
+use super::{Desk, unix_s};
+use crate::lines::{Mids, rewrite};
+use crate::wishes::{Of, Wishes};
+
+impl Desk {
+    /// Takes media that nobody is sent unless they subscribe to it.
+    pub(super) fn publish(&mut self, asked: &Negotiation, now: Instant) -> Reply {
+        let mut selection = asked.selection.clone();
+        if selection.call_id.is_empty() {
+            selection.call_id = random_tag();
+        }
+        let tag = selection.from_tag.get_or_insert_with(random_tag).clone();
+        let known = self.calls.call(&selection.call_id);
+        let known = known.and_then(|call| call.place_of_offer(&selection));
+        let place = match known {
+            Some(place) => place,
+            None => match self.refusal() {
+                Some(reason) => return self.refuse(asked, reason),
+                None => self.calls.open(&selection, now, unix_s()),
+            },
+        };
+        let call_id = selection.call_id.clone();
+        let Some(call) = self.calls.call_mut(&call_id) else {
+            return Reply::error("the call is gone");
+        };
+        call.last_signal_s = unix_s();
+        call.delete_at = None;
+        let branch = &mut call.branches[place.branch];
+        branch.heard = now;
+        if let Some(label) = &asked.options.set_label {
+            branch.party_mut(place.side).label = Some(label.as_str().into());
+        }
+        let session = branch.session;
+        let wishes = Wishes::new(&asked.options, Of::Offer);
+        let negotiation = media::Negotiation {
+            from: place.side,
+            sdp: &asked.sdp,
+            signalling: signalling(asked),
+            options: &wishes.options,
+        };
+        match self.engine.publish(session, negotiation) {
+            Ok(sdp) => {
+                let success = Success {
+                    call_id: Some(call_id),
+                    from_tag: Some(tag),
+                    ..Success::sdp(sdp)
+                };
+                self.warned(success, &wishes.undone)
+            }
+            Err(error) => {
+                if known.is_none() {
+                    self.end(&call_id, &[session]);
+                }
+                self.failed(asked, &error)
+            }
+        }
+    }
+
+    /// Offers copies of what participants send.
+    pub(super) fn subscribe(&mut self, asked: &Negotiation) -> Reply {
+        let selection = &asked.selection;
+        let Some(call) = self.calls.call(&selection.call_id) else {
+            return Reply::error(UNKNOWN_CALL);
+        };
+        if !is_anybody(selection) {
+            return Reply::error("No call participant specified");
+        }
+        let participants =
+            call.participants(selection, |branch, side| branch.party(side).tag.is_some());
+        if participants.is_empty() {
+            return Reply::error("From-tag not found");
+        }
+        let tags: Vec<String> = call.tags(&participants);
+        let to_tag = selection.to_tag.clone().unwrap_or_else(random_tag);
+        let (session, is_new) = self.calls.open_subscription(
+            &selection.call_id,
+            &to_tag,
+            participants.clone(),
+            unix_s(),
+        );
+        let sources: Vec<Participant> = participants
+            .into_iter()
+            .map(|(session, side)| Participant { session, side })
+            .collect();
+        let mut wishes = Wishes::new(&asked.options, Of::Offer);
+        // There is but one side to face, whatever it is called.
+        let facing = wishes.options.own_interface.take();
+        wishes.options.interface = wishes.options.interface.or(facing);
+        let family = self.family_towards(asked, signalling(asked));
+        match self
+            .engine
+            .subscribe(session, &sources, &wishes.options, family)
+        {
+            Ok(sdp) => {
+                let sdp = rewrite(sdp, &asked.options, Of::Offer, Mids::Theirs);
+                let success = Success {
+                    from_tag: tags.first().filter(|_| tags.len() == 1).cloned(),
+                    from_tags: tags,
+                    to_tag: Some(to_tag),
+                    ..Success::sdp(sdp)
+                };
+                self.warned(success, &wishes.undone)
+            }
+            Err(error) => {
+                if is_new {
+                    self.end(&selection.call_id, &[session]);
+                }
+                self.failed(asked, &error)
+            }
+        }
+    }
+
+    /// Lets the copies flow to whoever has answered.
+    pub(super) fn subscribed(&mut self, asked: &Negotiation) -> Reply {
+        let session = match self.subscription(&asked.selection) {
+            Ok(session) => session,
+            Err(reply) => return reply,
+        };
+        let wishes = Wishes::new(&asked.options, Of::Answer);
+        let negotiation = media::Negotiation {
+            from: Side::B,
+            sdp: &asked.sdp,
+            signalling: signalling(asked),
+            options: &wishes.options,
+        };
+        match self.engine.answer(session, negotiation) {
+            Ok(_) => self.warned(Success::default(), &wishes.undone),
+            Err(error) => self.failed(asked, &error),
+        }
+    }
+
+    pub(super) fn unsubscribe(&mut self, selection: &Selection) -> Reply {
+        match self.subscription(selection) {
+            Ok(session) => {
+                self.end(&selection.call_id, &[session]);
+                Reply::ok()
+            }
+            // It is not subscribed, as was wanted.
+            Err(_) if self.calls.call(&selection.call_id).is_some() => {
+                let mut success = Success::default();
+                success.warn(NO_TAG);
+                success.into()
+            }
+            Err(reply) => reply,
+        }
+    }
+
+    /// The session of the subscription that a to-tag names.
+    fn subscription(&self, selection: &Selection) -> Result<u64, Reply> {
+        let call = self.calls.call(&selection.call_id);
+        let call = call.ok_or_else(|| Reply::error(UNKNOWN_CALL))?;
+        let tag = selection.to_tag.as_deref().unwrap_or_default();
+        call.subscription(tag)
+            .map(|subscription| subscription.session)
+            .ok_or_else(|| Reply::error(NO_TAG))
+    }
+}
+
+/// Whether a selection names anybody, rather than everybody by saying nothing.
+fn is_anybody(selection: &Selection) -> bool {
+    selection.from_tag.is_some()
+        || !selection.from_tags.is_empty()
+        || selection.label.is_some()
+        || selection.all.is_some()
+}
+
+/// A tag that nobody else has.
+fn random_tag() -> String {
+    let mut random = [0; 8];
+    // Without randomness tags collide, and the later one is taken for the earlier.
+    let _ = getrandom::fill(&mut random);
+    format!("{:016x}", u64::from_ne_bytes(random))
+}
+
+const NO_TAG: &str = "To-tag not found";
+const UNKNOWN_CALL: &str = "Unknown call-ID";
