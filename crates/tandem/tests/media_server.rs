@@ -252,6 +252,39 @@ fn a_server_told_to_stop_lets_its_calls_end_first() -> Result<()> {
 }
 
 #[test]
+fn a_server_is_drained_by_command_and_by_http() -> Result<()> {
+    let server = server(&[])?;
+    let at = server.udp().to_string();
+    let run = |what: &str| -> Result<Value> {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tandem"));
+        let out = command.args(["ng", "--at", &at, what]).output()?;
+        Ok(serde_json::from_slice(&out.stdout)?)
+    };
+    let post = |path: &str| -> Result<String> {
+        let url = format!("http://{}{path}", server.http());
+        Ok(ureq::post(&url).send_empty()?.body_mut().read_to_string()?)
+    };
+    let offer = |call: &str| {
+        let offer = json!({"command": "offer", "call-id": call, "from-tag": "a", "sdp": SDP});
+        server.ask(&offer)["result"].clone()
+    };
+    assert_eq!(offer("one"), "ok");
+    assert_eq!(run("drain")?["tandem"]["state"], "draining");
+    assert_eq!(offer("two"), "error");
+    assert_eq!(run("resume")?["tandem"]["state"], "active");
+    assert_eq!(offer("three"), "ok");
+    assert_eq!(post("/drain")?, "draining\n");
+    assert_eq!(offer("four"), "error");
+    for call in ["one", "three"] {
+        let delete = json!({"command": "delete", "call-id": call, "from-tag": "a"});
+        assert_eq!(server.ask(&delete)["result"], "ok");
+    }
+    assert_eq!(post("/drain")?, "drained\n");
+    assert_eq!(post("/resume")?, "active\n");
+    Ok(())
+}
+
+#[test]
 fn the_command_line_asks_a_media_server() -> Result<()> {
     let server = server(&["--zone", "fra"])?;
     let at = server.udp().to_string();

@@ -1,18 +1,68 @@
 //! Media on servers of its own: who serves which call, and what happens when one dies.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 use testkit::{
-    Baresip, GatewaySpec, PhoneOptions, PhoneTransport, Platform, Rtpengine, Talkers, record_path,
-    wait_for,
+    Baresip, GatewaySpec, MediaServer, PhoneOptions, PhoneTransport, Platform, Rtpengine, Talkers,
+    record_path, wait_for,
 };
 
 const ALICE_HZ: u32 = 440;
 const BOB_HZ: u32 = 1_000;
 /// What the far end of a call may hear nothing when its media server dies.
 const GAP_MAX: Duration = Duration::from_secs(2);
+
+/// A media server, ours or rtpengine.
+trait Server {
+    fn control(&self) -> String;
+    fn media_ports(&self) -> RangeInclusive<u16>;
+    fn sessions(&self) -> Option<usize>;
+    fn kill_9(&mut self);
+}
+
+impl Server for Rtpengine {
+    fn control(&self) -> String {
+        self.control()
+    }
+
+    fn media_ports(&self) -> RangeInclusive<u16> {
+        self.media_ports()
+    }
+
+    fn sessions(&self) -> Option<usize> {
+        self.sessions()
+    }
+
+    fn kill_9(&mut self) {
+        self.kill_9();
+    }
+}
+
+impl Server for MediaServer {
+    fn control(&self) -> String {
+        self.control()
+    }
+
+    fn media_ports(&self) -> RangeInclusive<u16> {
+        self.media_ports()
+    }
+
+    fn sessions(&self) -> Option<usize> {
+        Some(self.sessions())
+    }
+
+    fn kill_9(&mut self) {
+        self.program().kill_9();
+    }
+}
+
+/// One of our own, with as many ports for media: each call takes four.
+fn own(ports: u16) -> Result<MediaServer> {
+    MediaServer::with_ports(env!("CARGO_BIN_EXE_tandem"), ports, &[])
+}
 
 fn platform() -> Result<Platform> {
     Platform::start(env!("CARGO_BIN_EXE_tandem"))
@@ -82,9 +132,17 @@ fn phone(platform: &Platform, name: &str, tone_hz: u32) -> Result<Baresip> {
 
 #[test]
 fn a_stock_rtpengine_carries_the_calls_of_phones() -> Result<()> {
+    carry_calls_of_phones(&Rtpengine::start()?)
+}
+
+#[test]
+fn a_media_server_of_our_own_carries_the_calls_of_phones() -> Result<()> {
+    carry_calls_of_phones(&own(100)?)
+}
+
+fn carry_calls_of_phones(server: &impl Server) -> Result<()> {
     let platform = platform()?;
-    let rtpengine = Rtpengine::start()?;
-    add(&platform, "m1", &rtpengine.control(), &json!({}))?;
+    add(&platform, "m1", &server.control(), &json!({}))?;
     let mut alice = phone(&platform, "alice", ALICE_HZ)?;
     let mut bob = phone(&platform, "bob", BOB_HZ)?;
     wait_for("two routable registrations", || {
@@ -96,7 +154,7 @@ fn a_stock_rtpengine_carries_the_calls_of_phones() -> Result<()> {
     bob.answer()?;
     alice.wait_for_tone(BOB_HZ);
     bob.wait_for_tone(ALICE_HZ);
-    assert_eq!(rtpengine.sessions(), Some(1));
+    assert_eq!(server.sessions(), Some(1));
     assert_eq!(health(&platform, "m1")["sessions"], 1);
     let call = &platform.rest().list("/v1/calls")?[0];
     let explanation = call["explanation"].to_string();
@@ -108,15 +166,28 @@ fn a_stock_rtpengine_carries_the_calls_of_phones() -> Result<()> {
     bob.wait_for_closed();
     assert_media_in(&cdrs(&platform, 1));
     wait_for("no session left", || {
-        (rtpengine.sessions() == Some(0)).then_some(())
+        (server.sessions() == Some(0)).then_some(())
     });
 
     alice.dial(&format!("sip:600@{}", platform.ready().domain))?;
     alice.wait_for_established();
     alice.wait_for_tone(ALICE_HZ);
-    assert_eq!(rtpengine.sessions(), Some(1), "the echo is there as well");
+    assert_eq!(server.sessions(), Some(1), "the echo is there as well");
     alice.hang_up()?;
     cdrs(&platform, 2);
+    Ok(())
+}
+
+#[test]
+fn calls_move_when_our_own_media_server_is_killed() -> Result<()> {
+    const CALLS: usize = 50;
+    let platform = platform()?;
+    let (mut dies, stays) = (own(260)?, own(260)?);
+    let talkers = move_calls(CALLS, &platform, &mut dies, &stays)?;
+    assert_eq!(health(&platform, "stays")["sessions"], CALLS);
+    talkers.hang_up()?;
+    assert_media_in(&cdrs(&platform, CALLS));
+    wait_for("no session left", || (stays.sessions() == 0).then_some(()));
     Ok(())
 }
 
@@ -126,20 +197,7 @@ fn calls_move_when_their_media_server_is_killed() -> Result<()> {
     let platform = platform()?;
     let mut dies = Rtpengine::with_ports(260)?;
     let stays = Rtpengine::with_ports(260)?;
-    add(&platform, "dies", &dies.control(), &json!({}))?;
-    let talkers = talkers(&platform, &json!({}), &json!({}))?;
-    talkers.call(CALLS, "493012345")?;
-    assert_eq!(talkers.ends_at(&dies.media_ports()), 2 * CALLS);
-    add(&platform, "stays", &stays.control(), &json!({}))?;
-
-    dies.kill_9();
-    talkers.wait_until_at(&stays.media_ports());
-    let gaps = talkers.gaps();
-    let (p95, longest) = (gaps[gaps.len() * 95 / 100], gaps[gaps.len() - 1]);
-    println!("{CALLS} calls: 95 % silent for at most {p95:?}, the longest {longest:?}");
-    assert!(longest < GAP_MAX, "{gaps:?}");
-    assert_eq!(talkers.reinvites(), 2 * CALLS, "each side is told once");
-    wait_for_state(&platform, "dies", "down");
+    let talkers = move_calls(CALLS, &platform, &mut dies, &stays)?;
     assert_eq!(health(&platform, "dies")["sessions"], 0);
     assert_eq!(health(&platform, "stays")["sessions"], CALLS);
     let call = &platform.rest().list("/v1/calls")?[0];
@@ -158,6 +216,30 @@ fn calls_move_when_their_media_server_is_killed() -> Result<()> {
     assert_media_in(&cdrs);
     assert!(cdrs.iter().all(|cdr| cdr["ended_by"] == "caller"));
     Ok(())
+}
+
+/// Kills the media server of so many calls, and waits until all are on another.
+fn move_calls(
+    count: usize,
+    platform: &Platform,
+    dies: &mut impl Server,
+    stays: &impl Server,
+) -> Result<Talkers> {
+    add(platform, "dies", &dies.control(), &json!({}))?;
+    let talkers = talkers(platform, &json!({}), &json!({}))?;
+    talkers.call(count, "493012345")?;
+    assert_eq!(talkers.ends_at(&dies.media_ports()), 2 * count);
+    add(platform, "stays", &stays.control(), &json!({}))?;
+
+    dies.kill_9();
+    talkers.wait_until_at(&stays.media_ports());
+    let gaps = talkers.gaps();
+    let (p95, longest) = (gaps[gaps.len() * 95 / 100], gaps[gaps.len() - 1]);
+    println!("{count} calls: 95 % silent for at most {p95:?}, the longest {longest:?}");
+    assert!(longest < GAP_MAX, "{gaps:?}");
+    assert_eq!(talkers.reinvites(), 2 * count, "each side is told once");
+    wait_for_state(platform, "dies", "down");
+    Ok(talkers)
 }
 
 #[test]
@@ -188,13 +270,18 @@ fn a_server_that_hangs_is_left_and_gives_up_its_sessions_when_it_is_back() -> Re
 
 #[test]
 fn zone_weight_and_drain_decide_who_serves_a_call() -> Result<()> {
+    let start = Rtpengine::start;
+    place_calls(&start()?, &start()?, &start()?)
+}
+
+#[test]
+fn our_own_media_servers_are_placed_as_others_are() -> Result<()> {
+    place_calls(&own(100)?, &own(100)?, &own(100)?)
+}
+
+fn place_calls<S: Server>(london: &S, tokyo: &S, spare: &S) -> Result<()> {
     let platform = platform()?;
     let rest = platform.rest();
-    let (london, tokyo, spare) = (
-        Rtpengine::start()?,
-        Rtpengine::start()?,
-        Rtpengine::start()?,
-    );
     add(
         &platform,
         "l1",

@@ -48,10 +48,22 @@ pub fn write_wav(path: &Path, samples: &[i16]) -> Result<()> {
 /// # Errors
 /// If the file cannot be written.
 pub fn write_alaw(path: &Path, samples: &[i16]) -> Result<()> {
-    let bytes: Vec<u8> = samples.iter().map(|&sample| alaw(sample)).collect();
+    let bytes = to_alaw(samples);
     let mut file =
         std::fs::File::create(path).with_context(|| format!("creating {}", path.display()))?;
     file.write_all(&bytes).context("writing audio")
+}
+
+/// The samples in G.711 A-law.
+#[must_use]
+pub fn to_alaw(samples: &[i16]) -> Vec<u8> {
+    samples.iter().map(|&sample| alaw(sample)).collect()
+}
+
+/// The samples that G.711 A-law stands for.
+#[must_use]
+pub fn from_alaw(bytes: &[u8]) -> Vec<i16> {
+    bytes.iter().map(|&code| linear(code)).collect()
 }
 
 /// Reads the samples of a mono 16-bit WAV file, also of one that is still being written: its
@@ -148,6 +160,20 @@ fn alaw(sample: i16) -> u8 {
     (sign | (exponent << 4) | mantissa) as u8 ^ 0x55
 }
 
+/// The 16-bit sample of a G.711 A-law code (ITU-T G.711, table 1a).
+fn linear(code: u8) -> i16 {
+    let code = code ^ 0x55;
+    let (exponent, mantissa) = (code >> 4 & 7, i16::from(code & 0x0f));
+    let magnitude = match exponent {
+        0 => mantissa << 4 | 8,
+        exponent => (mantissa << 4 | 0x108) << (exponent - 1),
+    };
+    match code & 0x80 {
+        0 => -magnitude,
+        _ => magnitude,
+    }
+}
+
 const AMPLITUDE: f64 = 16_000.0;
 const LOWEST_HZ: u32 = 200;
 const HIGHEST_HZ: u32 = 3_400;
@@ -197,6 +223,11 @@ mod tests {
         ];
         for (sample, code) in known {
             assert_eq!(alaw(sample), code, "{sample}");
+            let error = i32::from(linear(code)) - i32::from(sample);
+            assert!(
+                error.abs() <= 16 + i32::from(sample.unsigned_abs() / 16),
+                "{sample}"
+            );
         }
     }
 }

@@ -34,7 +34,9 @@ mod stream_peer;
 mod talkers;
 mod wait;
 
-pub use audio::{decode_opus, dominant_frequency_hz, read_wav, tone, write_alaw, write_wav};
+pub use audio::{
+    decode_opus, dominant_frequency_hz, from_alaw, read_wav, to_alaw, tone, write_alaw, write_wav,
+};
 pub use baresip::{Baresip, Event, MediaEncryption, PhoneOptions, PhoneTransport};
 pub use browser::Browser;
 pub use command_line::CommandOutput;

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::program::Program;
 use crate::wait::wait_for;
-use crate::{PATIENCE, ports};
+use crate::{PATIENCE, ports, request};
 
 /// A running media server; ends with the value.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct MediaServer {
     udp: SocketAddr,
     tcp: SocketAddr,
     http: SocketAddr,
-    first_port: u16,
+    media: RangeInclusive<u16>,
     directory: TempDir,
 }
 
@@ -31,7 +31,20 @@ impl MediaServer {
     /// # Errors
     /// If it cannot be started or ends at once.
     pub fn start(binary: impl AsRef<Path>, arguments: &[&str]) -> Result<Self> {
-        Self::start_at(Ipv4Addr::LOCALHOST, binary, arguments)
+        Self::launch(
+            Ipv4Addr::LOCALHOST,
+            binary.as_ref(),
+            RTP_PORT_COUNT,
+            arguments,
+        )
+    }
+
+    /// The same with as many ports for media: each call takes four.
+    ///
+    /// # Errors
+    /// As [`MediaServer::start`].
+    pub fn with_ports(binary: impl AsRef<Path>, count: u16, arguments: &[&str]) -> Result<Self> {
+        Self::launch(Ipv4Addr::LOCALHOST, binary.as_ref(), count, arguments)
     }
 
     /// The same at another address.
@@ -43,9 +56,14 @@ impl MediaServer {
         binary: impl AsRef<Path>,
         arguments: &[&str],
     ) -> Result<Self> {
+        Self::launch(address, binary.as_ref(), RTP_PORT_COUNT, arguments)
+    }
+
+    fn launch(address: Ipv4Addr, binary: &Path, count: u16, arguments: &[&str]) -> Result<Self> {
         let directory = tempfile::tempdir().context("making a directory")?;
-        let first = ports::run_of(RTP_PORT_COUNT).next_multiple_of(2);
-        let mut command = Command::new(binary.as_ref());
+        let first = ports::run_of(count + 1).next_multiple_of(2);
+        let media = first..=first + count - 1;
+        let mut command = Command::new(binary);
         command
             .args(["media", "--json", "--ng-udp"])
             .arg(format!("{address}:0"))
@@ -53,8 +71,12 @@ impl MediaServer {
             .arg("--rtp")
             .arg(address.to_string())
             .arg("--rtp-ports")
-            .arg(format!("{first}-{}", first + RTP_PORT_COUNT - 2))
+            .arg(format!("{}-{}", media.start(), media.end()))
             .args(arguments);
+        if !arguments.contains(&"--recordings") {
+            let recordings = directory.path().join(RECORDINGS);
+            command.arg("--recordings").arg(recordings);
+        }
         let mut program = Program::start("tandem-media", &mut command, directory.path())?;
         let ready = wait_for("the media server's ready line", || {
             if program.exit_status().is_some() {
@@ -77,7 +99,7 @@ impl MediaServer {
             udp: address("udp")?,
             tcp: address("tcp")?,
             http: address("http")?,
-            first_port: first,
+            media,
             program,
             directory,
         })
@@ -110,7 +132,13 @@ impl MediaServer {
     /// The ports it relays media on.
     #[must_use]
     pub fn media_ports(&self) -> RangeInclusive<u16> {
-        self.first_port..=self.first_port + RTP_PORT_COUNT - 1
+        self.media.clone()
+    }
+
+    /// How many sessions it has.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        usize::try_from(self.metric("tandem_media_sessions")).unwrap_or(usize::MAX)
     }
 
     /// Crashes it.
@@ -122,6 +150,12 @@ impl MediaServer {
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// The folder of its recordings.
+    #[must_use]
+    pub fn recordings(&self) -> PathBuf {
+        self.directory.path().join(RECORDINGS)
     }
 
     /// Its process.
@@ -139,7 +173,8 @@ impl MediaServer {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         socket.connect(self.udp).expect("an address");
         socket.set_read_timeout(Some(PATIENCE)).expect("a time");
-        let message = format!("c{} {request}", request.to_string().len());
+        // A cookie of its own: the answer to one that is known is repeated.
+        let message = format!("c{} {request}", request::next_number());
         socket.send(message.as_bytes()).expect("sent");
         let mut buffer = vec![0; 65_535];
         let length = socket.recv(&mut buffer).expect("an answer");
@@ -172,5 +207,6 @@ impl MediaServer {
     }
 }
 
+const RECORDINGS: &str = "recordings";
 /// Enough for some dozens of calls: each takes four.
 const RTP_PORT_COUNT: u16 = 260;

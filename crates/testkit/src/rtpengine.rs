@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::program::Program;
@@ -100,6 +101,19 @@ impl Rtpengine {
             .split_once("e6:result")
             .map_or(calls, |(names, _)| names);
         Some(names.matches(':').count())
+    }
+
+    /// Asks it over UDP in JSON; what it answers.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    #[track_caller]
+    #[must_use]
+    pub fn ask(&self, request: &Value) -> Value {
+        let answer = wait_for("an answer of rtpengine", || {
+            ask(self.control, &request.to_string())
+        });
+        serde_json::from_str(&answer).expect("JSON")
     }
 
     fn signal(&self, signal: &str) -> Result<()> {
