@@ -137,10 +137,11 @@ impl Bench {
     fn collect(&mut self) {
         self.full.seal(&self.channels, self.now_us, &mut self.boxes);
         for index in 0..self.boxes.out.len() {
-            let Leaves::Media { from, part } = self.boxes.out.leaves(index) else {
+            let leaves = self.boxes.out.leaves(index);
+            let Some((side, part)) = Full::destination(&self.channels, leaves) else {
                 panic!("neither ICE nor DTLS");
             };
-            let side = from.other() as usize;
+            let side = side as usize;
             match part {
                 Part::Rtp => self.media[side] += 1,
                 Part::Rtcp => {
