@@ -64,7 +64,8 @@ fn key(request: &Request) -> Result<Option<Key>, Problem> {
         return Ok(None);
     };
     let text = header.to_str().unwrap_or("");
-    if text.is_empty() || text.len() > KEY_MAX_BYTES {
+    let is_visible = text.bytes().all(|b| b.is_ascii_graphic());
+    if text.is_empty() || text.len() > KEY_MAX_BYTES || !is_visible {
         let message = format!("1 to {KEY_MAX_BYTES} visible ASCII characters are accepted");
         return Err(Problem::malformed_field("Idempotency-Key", message));
     }

@@ -1,6 +1,6 @@
 //! Reception figures of one peer's RTP stream: counted by the worker, read by the engine.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use rtp::{Header, Progress, Reception};
@@ -29,6 +29,7 @@ pub(crate) struct StreamStats {
     rtcp_last_us: AtomicU64,
     /// Of the last packet.
     timestamp: AtomicU32,
+    sequence: AtomicU16,
     pub(crate) quality: Quality,
     /// Where the kernel counts what it relays: not among the above but for `lost`, `jitter_us`
     /// and `payload_type`, which the worker keeps up with.
@@ -107,6 +108,11 @@ impl StreamStats {
         self.timestamp.load(Relaxed)
     }
 
+    /// The sequence number of the last packet that user space has seen.
+    pub(crate) fn sequence(&self) -> u16 {
+        self.sequence.load(Relaxed)
+    }
+
     /// Takes the next sample of quality.
     pub(crate) fn sample(&self) {
         self.quality.sample(&self.read());
@@ -169,6 +175,7 @@ impl Tally {
         };
         self.packets += 1;
         self.shared.timestamp.store(header.timestamp, Relaxed);
+        self.shared.sequence.store(header.sequence, Relaxed);
         self.vote(header.payload_type, 1);
         self.bytes += bytes as u64;
         self.update_reception(header, clock_rate_hz, now_us);

@@ -166,7 +166,8 @@ fn the_server_that_adds_least_delay_is_found_and_never_a_third_region() -> Resul
         let of = |cdr: &Value| cdr[leg]["rtt_us"].as_u64().unwrap_or(0);
         [of(&cdrs[2]), of(&cdrs[0])]
     });
-    let far_us = 2 * u64::try_from(FAR.as_micros())?;
+    // Half of the way back is told in steps of RTCP's own clock, and the cable's sleep is not exact.
+    let far_us = 2 * u64::try_from(FAR.as_micros())? * 9 / 10;
     for [by_office, by_site] in rtts_us {
         assert!(by_office >= far_us, "{rtts_us:?}");
         assert!(by_site > 0 && by_site < far_us / 2, "{rtts_us:?}");

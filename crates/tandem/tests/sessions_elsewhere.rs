@@ -132,7 +132,7 @@ fn a_recording_goes_on_in_a_second_part_where_its_call_has_moved() -> Result<()>
 fn a_server_that_cannot_record_costs_the_recording_and_not_the_call() -> Result<()> {
     let platform = Platform::start(TANDEM)?;
     let rest = platform.rest();
-    let server = MediaServer::start(TANDEM, &[])?;
+    let server = MediaServer::without_recordings(TANDEM)?;
     rest.add_media_server("m1", &server.control(), &json!({}))?;
     let talkers = Talkers::new(platform.ready().sip.udp)?;
     rest.add_customer("127.0.0.1/32", &json!({}))?;

@@ -14,6 +14,13 @@ use crate::program::Program;
 use crate::wait::wait_for;
 use crate::{PATIENCE, ports, request};
 
+/// What a media server keeps in its directory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keeps {
+    Recordings,
+    Nothing,
+}
+
 /// A running media server; ends with the value.
 #[derive(Debug)]
 pub struct MediaServer {
@@ -35,7 +42,22 @@ impl MediaServer {
             Ipv4Addr::LOCALHOST,
             binary.as_ref(),
             RTP_PORT_COUNT,
+            Keeps::Recordings,
             arguments,
+        )
+    }
+
+    /// The same with no place for recordings.
+    ///
+    /// # Errors
+    /// As [`MediaServer::start`].
+    pub fn without_recordings(binary: impl AsRef<Path>) -> Result<Self> {
+        Self::launch(
+            Ipv4Addr::LOCALHOST,
+            binary.as_ref(),
+            RTP_PORT_COUNT,
+            Keeps::Nothing,
+            &[],
         )
     }
 
@@ -44,7 +66,14 @@ impl MediaServer {
     /// # Errors
     /// As [`MediaServer::start`].
     pub fn with_ports(binary: impl AsRef<Path>, count: u16, arguments: &[&str]) -> Result<Self> {
-        Self::launch(Ipv4Addr::LOCALHOST, binary.as_ref(), count, arguments)
+        let binary = binary.as_ref();
+        Self::launch(
+            Ipv4Addr::LOCALHOST,
+            binary,
+            count,
+            Keeps::Recordings,
+            arguments,
+        )
     }
 
     /// The same at another address.
@@ -56,10 +85,23 @@ impl MediaServer {
         binary: impl AsRef<Path>,
         arguments: &[&str],
     ) -> Result<Self> {
-        Self::launch(address, binary.as_ref(), RTP_PORT_COUNT, arguments)
+        let binary = binary.as_ref();
+        Self::launch(
+            address,
+            binary,
+            RTP_PORT_COUNT,
+            Keeps::Recordings,
+            arguments,
+        )
     }
 
-    fn launch(address: Ipv4Addr, binary: &Path, count: u16, arguments: &[&str]) -> Result<Self> {
+    fn launch(
+        address: Ipv4Addr,
+        binary: &Path,
+        count: u16,
+        keeps: Keeps,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let directory = tempfile::tempdir().context("making a directory")?;
         let first = ports::run_of(count + 1).next_multiple_of(2);
         let media = first..=first + count - 1;
@@ -73,7 +115,7 @@ impl MediaServer {
             .arg("--rtp-ports")
             .arg(format!("{}-{}", media.start(), media.end()))
             .args(arguments);
-        if !arguments.contains(&"--recordings") {
+        if keeps == Keeps::Recordings && !arguments.contains(&"--recordings") {
             let recordings = directory.path().join(RECORDINGS);
             command.arg("--recordings").arg(recordings);
         }

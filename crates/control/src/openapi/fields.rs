@@ -77,6 +77,7 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
         ("RouteQuery", "at_us", any_number()),
         ("RouteQuery", "source", source()),
         ("RouteQuery", "called", json!({ "minLength": 1 })),
+        ("Route", "priority", range(0, 65_535)),
         ("Route", "prefix", pattern("^[0-9]{0,32}$")),
         ("Route", "media_zone", name()),
         ("TokenDraft", "name", name()),

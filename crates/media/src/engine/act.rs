@@ -224,6 +224,17 @@ impl Session {
         let mut random = [0; 6];
         getrandom::fill(&mut random).ok()?;
         let [a, b, c, d, e, f] = random;
+        let (sequence, timestamp) = match self.streams[stream].transcoding {
+            Some(_) => (u16::from_be_bytes([e, f]), u32::from_be_bytes([d, c, b, a])),
+            None => {
+                let heard = &self.streams[stream].stats[side.other() as usize];
+                let frame = codec.clock_rate_hz() / FRAMES_PER_S;
+                (
+                    heard.sequence().wrapping_add(SEQUENCE_STEP),
+                    heard.timestamp().wrapping_add(frame),
+                )
+            }
+        };
         Some(Target {
             codec,
             payload_type,
@@ -232,13 +243,8 @@ impl Session {
                 .map(|(pt, _)| pt)
                 .filter(|_| codec.clock_rate_hz() == 8_000),
             ssrc: u32::from_be_bytes([a, b, c, d]),
-            sequence: u16::from_be_bytes([e, f]),
-            timestamp: match self.streams[stream].transcoding {
-                Some(_) => u32::from_be_bytes([d, c, b, a]),
-                None => self.streams[stream].stats[side.other() as usize]
-                    .timestamp()
-                    .wrapping_add(codec.clock_rate_hz() / FRAMES_PER_S),
-            },
+            sequence,
+            timestamp,
         })
     }
 }
@@ -246,6 +252,12 @@ impl Session {
 /// Phones that hear another source may still drop what seems to come from the past: so what is
 /// played begins a frame after what the other side has said last.
 const FRAMES_PER_S: u32 = 50;
+
+/// For the same reason numbers are just so far ahead of those of the other side that both what is
+/// played and, half a second later, what the other side goes on with count as newer than the
+/// other: a number is newer than those up to 32,767 before it (RFC 1982 §3.2). libre's jitter
+/// buffer remembers the last number of a source that is gone.
+const SEQUENCE_STEP: u16 = 0x7FFF - 25;
 
 /// The name of RFC 4733 in SDP.
 const EVENT: &str = "telephone-event";
