@@ -10,7 +10,6 @@ mod dialog;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
@@ -235,22 +234,6 @@ impl Baresip {
         self.newest_recording()
             .and_then(|path| audio::read_wav(&path).ok())
             .unwrap_or_default()
-    }
-
-    /// Waits until media that begins to flow anew is heard by itself: baresip names its
-    /// recordings by the second, and one that begins in the same second overwrites the last.
-    ///
-    /// # Panics
-    /// If the clock stands still.
-    #[track_caller]
-    pub fn wait_for_a_new_second(&self) {
-        wait_for("a second without a recording", || {
-            let Some(newest) = self.newest_recording() else {
-                return Some(());
-            };
-            let began = newest.metadata().ok()?.created().ok()?;
-            (began.elapsed().ok()? >= Duration::from_secs(1)).then_some(())
-        });
     }
 
     fn newest_recording(&self) -> Option<PathBuf> {
