@@ -20,7 +20,7 @@ use model::{Gateway, GatewayId, GatewayRegistrationView};
 use sip::Message;
 
 pub use registration::{Dice, UpstreamFailure};
-use registration::{Next, Registration, Wanted};
+use registration::{Registration, Verdict, Wanted};
 
 /// Names one registration at one carrier. A changed configuration makes a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -158,13 +158,13 @@ impl Upstream {
             return UpstreamStep::Wait;
         };
         match registration.handle_response(now, response) {
-            Next::Repeat => UpstreamStep::Repeat,
-            Next::TryNext => UpstreamStep::TryNext,
-            Next::Registered => {
+            Verdict::Repeat => UpstreamStep::Repeat,
+            Verdict::TryNext => UpstreamStep::TryNext,
+            Verdict::Registered => {
                 self.registered(now, id, dice);
                 UpstreamStep::Wait
             }
-            Next::Failed(failure) => {
+            Verdict::Failed(failure) => {
                 self.failed(now, id, failure, dice);
                 UpstreamStep::Wait
             }

@@ -337,6 +337,7 @@ impl Invitation {
 }
 
 /// Where a request comes from, as far as it is known before routing.
+#[derive(Clone, Copy)]
 pub(crate) struct Origin {
     pub(crate) flow: Flow,
     /// Whom its digest proved it to be.

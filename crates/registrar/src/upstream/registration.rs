@@ -120,7 +120,7 @@ pub(super) struct Registration {
 
 /// What a response means.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum Verdict {
     Repeat,
     TryNext,
     Registered,
@@ -188,22 +188,22 @@ impl Registration {
         Some(session.authorize(b"REGISTER", uri, username, &ha1, cnonce.as_bytes()))
     }
 
-    pub(super) fn handle_response(&mut self, now: Time, response: &Message) -> Next {
+    pub(super) fn handle_response(&mut self, now: Time, response: &Message) -> Verdict {
         match response.status() {
             200..=299 => self.granted(now, response),
             401 | 407 => self.challenged(response),
             423 => self.too_brief(response),
             // RFC 3261 §21.5.4: another address may work.
-            408 | 500..=599 => Next::TryNext,
+            408 | 500..=599 => Verdict::TryNext,
             status => {
                 let after_s = response.number(HeaderName::RetryAfter);
-                Next::Failed(UpstreamFailure::Refused(status, after_s))
+                Verdict::Failed(UpstreamFailure::Refused(status, after_s))
             }
         }
     }
 
     /// RFC 3261 §10.2.4: the time granted stands at our Contact, else in Expires.
-    fn granted(&mut self, now: Time, response: &Message) -> Next {
+    fn granted(&mut self, now: Time, response: &Message) -> Verdict {
         let ours = response
             .values(HeaderName::Contact)
             .filter_map(|value| NameAddr::parse(value).ok())
@@ -217,37 +217,37 @@ impl Registration {
             .unwrap_or(self.asked_s)
             .min(GRANTED_MAX_S);
         if self.asked_s > 0 && granted_s == 0 {
-            return Next::Failed(UpstreamFailure::NoTime);
+            return Verdict::Failed(UpstreamFailure::NoTime);
         }
         self.until = (granted_s > 0).then(|| now + Duration::from_secs(granted_s.into()));
-        Next::Registered
+        Verdict::Registered
     }
 
-    fn challenged(&mut self, response: &Message) -> Next {
+    fn challenged(&mut self, response: &Message) -> Verdict {
         if self.wanted.gateway.auth.is_none() {
-            return Next::Failed(UpstreamFailure::Unanswerable);
+            return Verdict::Failed(UpstreamFailure::Unanswerable);
         }
         let Ok(session) = Session::new(response) else {
-            return Next::Failed(UpstreamFailure::Unanswerable);
+            return Verdict::Failed(UpstreamFailure::Unanswerable);
         };
         let refused = self.challenges > 0 && !session.is_stale();
         if refused || self.challenges >= CHALLENGES_MAX {
             self.session = None;
-            return Next::Failed(UpstreamFailure::Credentials);
+            return Verdict::Failed(UpstreamFailure::Credentials);
         }
         self.session = Some(session);
         self.challenges += 1;
-        Next::Repeat
+        Verdict::Repeat
     }
 
     /// RFC 3261 §10.2.8: once more, with the time that is wanted.
-    fn too_brief(&mut self, response: &Message) -> Next {
+    fn too_brief(&mut self, response: &Message) -> Verdict {
         match response.number(HeaderName::MinExpires) {
             Some(min_s) if self.asked_s < min_s && min_s <= GRANTED_MAX_S => {
                 self.expiry_s = min_s;
-                Next::Repeat
+                Verdict::Repeat
             }
-            _ => Next::Failed(UpstreamFailure::Refused(423, None)),
+            _ => Verdict::Failed(UpstreamFailure::Refused(423, None)),
         }
     }
 
