@@ -56,9 +56,9 @@ pub(crate) enum Format {
 /// How requests name a bucket.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Addressing {
-    /// https://endpoint/bucket/name
+    /// `https://endpoint/bucket/name`
     Path,
-    /// https://bucket.endpoint/name
+    /// `https://bucket.endpoint/name`
     Host,
 }
 
