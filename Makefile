@@ -21,7 +21,7 @@ run: ## Build and start a complete phone system that keeps its data in ./data
 	exec target/release/tandem up --data $(DATA)
 
 install: ## Put `tandem` on the PATH, into cargo's bin directory
-	@{ command -v cc && pkg-config --exists openssl; } >/dev/null || tests/install-peers $(BUILD_NEEDS)
+	@{ command -v cc && command -v cmake && pkg-config --exists openssl; } >/dev/null || tests/install-peers $(BUILD_NEEDS)
 	$(CARGO) install --locked --path crates/tandem
 
 test: ## Install the test peers, then run every check and test
