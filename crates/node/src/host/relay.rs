@@ -1,0 +1,289 @@
+//! Media of calls: relayed here, or by media servers, and what both have to say.
+
+use std::net::SocketAddr;
+
+use clock::Time;
+use media::{
+    AddressFamily, LegReport, MediaError, MediaEvent, Negotiation, RecordingOptions, Side,
+};
+use model::CdrLegMedia;
+use switch::media_servers::MediaOutput;
+use switch::{CallKey, MediaRequest};
+
+use super::SwitchHost;
+use crate::machine::SwitchMachine;
+use crate::{media_options, recording, remote_recording};
+
+/// Bits of a media session's number that are the key of its call.
+const CALL_BITS: u64 = (1 << 56) - 1;
+
+impl SwitchHost {
+    fn media(&mut self, request: &MediaRequest) -> Result<Vec<u8>, u16> {
+        let options = media_options::of(request, self.engine.ice_agent());
+        let negotiation = Negotiation {
+            from: side(request.from),
+            sdp: &request.sdp,
+            signalling: Some(request.ends.signalling),
+            options: &options,
+        };
+        let toward = match request.ends.toward.family {
+            call::Family::V4 => AddressFamily::V4,
+            call::Family::V6 => AddressFamily::V6,
+        };
+        let answer = match request.op {
+            call::MediaOp::Offer => self.engine.offer(request.session, negotiation, toward),
+            call::MediaOp::Answer => self.engine.answer(request.session, negotiation),
+            call::MediaOp::Echo => self.engine.echo(request.session, negotiation),
+        };
+        answer.map_err(|error| {
+            tracing::debug!(session = request.session, %error, "media refused");
+            status_of(&error)
+        })
+    }
+
+    /// Media servers relay, where there are any; else we do. A session stays where it began.
+    pub(super) fn ask_media(
+        &mut self,
+        now: Time,
+        request: Box<MediaRequest>,
+        machine: &mut SwitchMachine,
+    ) {
+        // An offer of our own making, for a caller that leaves it to us, only we can make.
+        let ours = request.op == call::MediaOp::Echo && request.sdp.is_empty();
+        let is_here = ours || self.engine.has(request.session);
+        let has_servers = !machine.switch.snapshot().media_servers.is_empty();
+        let (call, ask, session) = (request.call, request.ask, request.session);
+        if is_here || !(has_servers || self.remote.contains(&session)) {
+            let answer = self.media(&request).map(|sdp| {
+                let texts = machine.switch.texts_of(call);
+                let path = texts.and_then(|(_, path)| path);
+                self.music.handle(&mut self.engine, &request, path, sdp)
+            });
+            let answer = answer.map(Into::into);
+            machine.switch.handle_media(now, call, ask, answer);
+            return;
+        }
+        self.remote.insert(session);
+        if !self.media_link.request(request) {
+            machine.switch.handle_media(now, call, ask, Err(503));
+        }
+    }
+
+    /// Media servers are asked for no ICE, so only we can use them.
+    pub(super) fn trickle(&mut self, session: u64, from: call::Side, fragment: &[u8]) {
+        if let Err(error) = self.engine.trickle(session, side(from), fragment) {
+            tracing::debug!(session, %error, "candidates of a peer");
+        }
+    }
+
+    pub(super) fn end_media(
+        &mut self,
+        now: Time,
+        call: CallKey,
+        session: u64,
+        machine: &mut SwitchMachine,
+    ) {
+        if self.remote.remove(&session) && self.media_link.end(call, session) {
+            return;
+        }
+        let ends = self.ends(session);
+        let report = self.engine.delete(session).unwrap_or_default();
+        self.music.forget(session);
+        self.quality.record(&report);
+        let legs = [leg(&report.a), leg(&report.b)];
+        self.tell_quality(now, call, &legs, ends, machine);
+        machine
+            .switch
+            .handle_media_report(call, legs, report.recordings);
+    }
+
+    /// Where the media of each party comes from, and where it goes.
+    fn ends(&self, session: u64) -> [(SocketAddr, SocketAddr); 2] {
+        let unknown = SocketAddr::from(([0; 4], 0));
+        let media = self.engine.media(session).unwrap_or_default();
+        let Some(first) = media.into_iter().next() else {
+            return [(unknown, unknown); 2];
+        };
+        first.legs.map(|leg| {
+            let peer = leg.described.unwrap_or(unknown);
+            let ip = self.engine.advertised(peer.into());
+            let port = leg.local_port.unwrap_or(0);
+            (peer, SocketAddr::new(ip.unwrap_or(unknown.ip()), port))
+        })
+    }
+
+    fn tell_quality(
+        &self,
+        now: Time,
+        call: CallKey,
+        legs: &[CdrLegMedia; 2],
+        ends: [(SocketAddr, SocketAddr); 2],
+        machine: &SwitchMachine,
+    ) {
+        if self.hep.is_on()
+            && let Some((sip_call_id, _)) = machine.switch.texts_of(call)
+        {
+            self.hep.quality(legs, ends, sip_call_id, now.as_micros());
+        }
+    }
+
+    pub(super) fn record(&mut self, call: model::CallId, session: u64, part: u16) {
+        if self.remote.contains(&session) {
+            if !self.media_link.record(session, call.to_string(), part) {
+                tracing::error!(%call, "a call is not recorded: too many orders wait");
+                self.recordings.failed += 1;
+            }
+            return;
+        }
+        let options = RecordingOptions {
+            name: call.to_string(),
+            first_part: part,
+        };
+        let started = self.engine.start_recording(session, &options);
+        if let Err(error) = started {
+            tracing::error!(%call, %error, "a call is not recorded");
+            self.recordings.failed += 1;
+        }
+    }
+
+    /// The media servers' thread has something to say.
+    pub(super) fn hear(&mut self, now: Time, said: MediaOutput, machine: &mut SwitchMachine) {
+        let switch = &mut machine.switch;
+        match said {
+            // The thread sends by itself.
+            MediaOutput::Send { .. } => {}
+            MediaOutput::Answer {
+                call,
+                ask,
+                answer,
+                why,
+            } => {
+                if let Some(why) = why {
+                    switch.explain_media(call, why);
+                }
+                switch.handle_media(now, call, ask, answer);
+            }
+            MediaOutput::Report {
+                call,
+                legs,
+                recordings,
+            } => {
+                let unknown = SocketAddr::from(([0; 4], 0));
+                let ends = [(unknown, unknown); 2];
+                self.tell_quality(now, call, &legs, ends, machine);
+                let switch = &mut machine.switch;
+                let files = recordings.iter().map(ToString::to_string).collect();
+                switch.handle_media_report(call, legs, files);
+            }
+            MediaOutput::Silent { call } => switch.handle_media_silent(now, call),
+            MediaOutput::Recording(news) => {
+                remote_recording::log(&news);
+                remote_recording::count(&news, &mut self.recordings);
+                self.announce(now, || remote_recording::describe(&news));
+            }
+            MediaOutput::Lost { call, session } => switch.handle_media_lost(now, call, session),
+            MediaOutput::Changed(change) => self.tell_media(now, &change),
+        }
+    }
+
+    /// Has a side hear a key that came by a message.
+    pub(super) fn press(&mut self, session: u64, to: call::Side, press: call::Press) {
+        let call::Press { key, duration_ms } = press;
+        if !self.engine.press_key(session, side(to), key, duration_ms) {
+            // Media servers, and codecs that we do not code.
+            tracing::debug!(session, "a key by INFO is not heard by the other side");
+        }
+    }
+
+    pub(super) fn hear_of_media(&mut self, now: Time, machine: &mut SwitchMachine) {
+        while let Some(event) = self.engine.poll_event() {
+            match event {
+                MediaEvent::Silent { session, .. } => machine
+                    .switch
+                    .handle_media_silent(now, CallKey(session & CALL_BITS)),
+                MediaEvent::ConsentLost { session, side } => {
+                    let call = CallKey(session & CALL_BITS);
+                    self.tell_consent_lost(now, call, side, &machine.switch);
+                }
+                MediaEvent::Key {
+                    session,
+                    side,
+                    key,
+                    duration_ms,
+                } => {
+                    let call = CallKey(session & CALL_BITS);
+                    let press = call::Press { key, duration_ms };
+                    let from = (session, side_of_call(side));
+                    machine.switch.handle_key(now, call, from, press);
+                }
+                // Who hears it has heard it.
+                MediaEvent::Played { .. } => {}
+                MediaEvent::Rtcp(seen) => {
+                    let call = CallKey(seen.session & CALL_BITS);
+                    if let Some((sip_call_id, _)) = machine.switch.texts_of(call) {
+                        self.hep.rtcp(seen, sip_call_id, now.as_micros());
+                    }
+                }
+                MediaEvent::Recorded(recorded) => {
+                    recording::log(&recorded);
+                    self.recordings.record(&recorded.outcome);
+                    self.uploads.look();
+                    self.announce(now, || recording::describe(&recorded));
+                }
+            }
+        }
+    }
+}
+
+pub(crate) fn side(side: call::Side) -> Side {
+    match side {
+        call::Side::A => Side::A,
+        call::Side::B => Side::B,
+    }
+}
+
+fn side_of_call(side: Side) -> call::Side {
+    match side {
+        Side::A => call::Side::A,
+        Side::B => call::Side::B,
+    }
+}
+
+/// What a refusal of the relay means to the one who sent the description.
+fn status_of(error: &MediaError) -> u16 {
+    match error {
+        MediaError::Malformed(_) => 400,
+        MediaError::Sections { .. }
+        | MediaError::TooManySections(_)
+        | MediaError::NothingToEcho
+        | MediaError::NoInterface(_)
+        | MediaError::NoKeys
+        | MediaError::NoOffer => 488,
+        MediaError::NoPorts(_)
+        | MediaError::Socket(_)
+        | MediaError::Codec(_)
+        | MediaError::NoRandomness => 503,
+        MediaError::NoAudio | MediaError::NoSession | MediaError::NoRecordings => 500,
+        MediaError::OtherKind | MediaError::UnknownInterface(_) => 500,
+        // Only media servers are asked for copies.
+        MediaError::NotNegotiated | MediaError::EndToEnd | MediaError::Apart => 500,
+    }
+}
+
+fn leg(report: &LegReport) -> CdrLegMedia {
+    CdrLegMedia {
+        codec: report.codec.clone(),
+        packets: report.packets,
+        bytes: report.bytes,
+        lost: report.lost,
+        jitter_us: report.jitter_us,
+        mos_centi: report.mos_centi,
+        mos_min_centi: report.mos_min_centi,
+        rtt_us: report.rtt_us,
+        peer_lost: report.peer.map(|peer| peer.lost),
+        peer_jitter_us: report.peer.map(|peer| peer.jitter_us),
+        peer_mos_centi: report.peer.map(|peer| peer.mos_centi),
+        mos_course_centi: report.slices.iter().map(|slice| slice.mos_centi).collect(),
+        mos_course_step_s: report.slice_s,
+    }
+}
