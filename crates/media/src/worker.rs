@@ -320,6 +320,7 @@ enum Ended {
 const ALARM: u64 = u64::MAX;
 /// How often silent sides are looked for, and the longest sleep.
 const SWEEP_MS: i32 = 250;
-/// Packets asked of a socket, read by read. It seldom holds more than one; room for one more tells
-/// that it is empty. One that is still not empty after the last has its turn in the next round.
-const READS: [usize; 4] = [2, BATCH, BATCH, BATCH];
+/// Packets asked of a socket, read by read. It seldom holds more than one, and reads of one are the
+/// cheapest; the second tells that it is empty. One that is still not empty after the last has its
+/// turn in the next round.
+const READS: [usize; 5] = [1, 1, BATCH, BATCH, BATCH];

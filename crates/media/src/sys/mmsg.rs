@@ -1,8 +1,10 @@
-//! recvmmsg(2) and sendmmsg(2): several datagrams per system call.
+//! recvmmsg(2) and sendmmsg(2): several datagrams per system call, and one where there is but one.
 //!
 //! The headers that the kernel reads and writes are built on the stack for each call and point
 //! only into memory borrowed for that call, so that no raw pointer is ever stored. Only as many
-//! as asked for are built: at telephone rates a socket rarely holds more than one packet.
+//! as asked for are built: at telephone rates a socket rarely holds more than one packet. For that
+//! one, calls without headers cost the kernel less, and rustix makes them without the C library,
+//! whose own are points of cancellation and touch the thread's state before and after.
 
 use std::io;
 use std::mem::{self, MaybeUninit};
@@ -11,7 +13,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
 
 use os::{LongDatagrams, is_too_long, set_long_datagrams, socket_address};
-use socket2::{SockAddr, SockRef};
+use rustix::net::{RecvFlags, SendFlags};
+use socket2::SockAddr;
 
 /// Room for [`BATCH`] packets, and what the last receive put there.
 #[derive(Debug)]
@@ -55,6 +58,9 @@ impl RecvBatch {
     pub(crate) fn receive(&mut self, socket: &impl AsFd, limit: usize) -> io::Result<usize> {
         let limit = limit.min(BATCH);
         self.received.clear();
+        if limit == 1 {
+            return self.receive_one(socket);
+        }
         let mut names: [MaybeUninit<libc::sockaddr_storage>; BATCH] =
             [const { MaybeUninit::uninit() }; BATCH];
         let mut vectors: [MaybeUninit<libc::iovec>; BATCH] =
@@ -106,6 +112,23 @@ impl RecvBatch {
             });
         }
         Ok(count)
+    }
+
+    /// The usual case at telephone rates, without headers for the kernel to copy.
+    fn receive_one(&mut self, socket: &impl AsFd) -> io::Result<usize> {
+        let slot = &mut self.storage[..SLOT_BYTES];
+        // With TRUNC the kernel tells the length that the packet had.
+        let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
+        let (_, len, from) = match rustix::net::recvfrom(socket, slot, flags) {
+            Ok(received) => received,
+            Err(errno) => return none_if_idle(errno.into()),
+        };
+        self.received.push(Slot {
+            len: len.min(SLOT_BYTES),
+            from: from.and_then(|from| SocketAddr::try_from(from).ok()),
+            oversized: len > SLOT_BYTES,
+        });
+        Ok(1)
     }
 
     /// The packets of the last receive.
@@ -165,9 +188,10 @@ pub(crate) fn send(socket: &impl AsFd, to: &SockAddr, packets: &[&[u8]]) -> io::
 fn send_whole(socket: &impl AsFd, to: &SockAddr, packets: &[&[u8]]) -> io::Result<usize> {
     if let [packet] = packets {
         // The usual case at telephone rates, with fewer headers for the kernel to copy.
-        return SockRef::from(socket)
-            .send_to_with_flags(packet, to, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
-            .map(|_| 1);
+        let to = to.as_socket().ok_or(io::ErrorKind::InvalidInput)?;
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        rustix::net::sendto(socket, packet, flags, &to)?;
+        return Ok(1);
     }
     let count = packets.len().min(BATCH);
     let mut vectors: [MaybeUninit<libc::iovec>; BATCH] = [const { MaybeUninit::uninit() }; BATCH];
