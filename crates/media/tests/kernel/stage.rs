@@ -29,6 +29,7 @@ pub(crate) struct Stage {
 /// A phone with one stream.
 pub(crate) struct Phone {
     pub(crate) rtp: UdpSocket,
+    timestamp: u32,
     pub(crate) sequence: u16,
     pub(crate) ssrc: u32,
 }
@@ -197,6 +198,7 @@ impl Phone {
             "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n\
              m=audio {port} RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\n\
              a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
+            timestamp: u32::MAX - 50 * 160,
         )
     }
 
@@ -207,7 +209,7 @@ impl Phone {
             marker: false,
             payload_type,
             sequence: self.sequence,
-            timestamp: u32::from(self.sequence) * 160,
+            timestamp: self.timestamp,
             ssrc: self.ssrc,
         };
         let mut packet = header.encode().to_vec();
@@ -218,6 +220,7 @@ impl Phone {
     pub(crate) fn say(&mut self, to: SocketAddr, text: &str) {
         let packet = self.packet(PCMA, text);
         self.rtp.send_to(&packet, to).expect("sending");
+        self.timestamp = self.timestamp.wrapping_add(160);
     }
 
     /// What the next packet says, and who sent it.
