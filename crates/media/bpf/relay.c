@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 //
-// Relays plain RTP before the network stack sees it, as XDP or at the ingress of tc: from IPv4 to
-// IPv4 and from IPv6 to IPv6.
+// Relays plain RTP before the network stack sees it, as XDP or at the ingress of tc: over IPv4,
+// over IPv6, and from either to the other.
 //
 // A packet is relayed here only if it is exactly what its flow expects: from the pinned source,
 // to the port of a flow, RTP version 2 with a negotiated payload type, of the SSRC that user
@@ -28,6 +28,9 @@ static __u64 (*bpf_ktime_get_ns)(void) = (void *)5;
 static long (*bpf_l4_csum_replace)(struct __sk_buff *skb, __u32 offset, __u64 from, __u64 to,
                                    __u64 flags) = (void *)11;
 static long (*bpf_redirect)(__u32 interface, __u64 flags) = (void *)23;
+static long (*bpf_skb_change_proto)(struct __sk_buff *skb, __be16 proto,
+                                    __u64 flags) = (void *)31;
+static long (*bpf_xdp_adjust_head)(struct xdp_md *context, int delta) = (void *)44;
 static long (*bpf_fib_lookup)(void *context, struct bpf_fib_lookup *params, int size,
                               __u32 flags) = (void *)69;
 
@@ -47,7 +50,7 @@ struct key6 {
     __be16 peer_port;
 };
 
-// What becomes of it. The part below `found_ns` is written here alone.
+// What becomes of it. The way, from `found_ns` to `from`, is written here alone.
 struct flow {
     // Payload types, a bit each: relayed; with timestamps of the flow's clock; telephone events.
     __u64 relayed[2];
@@ -69,7 +72,8 @@ struct flow {
     __u32 mtu;
     __u8 to[ETH_ALEN];
     __u8 from[ETH_ALEN];
-    __u32 unused;
+    // Of the addresses above.
+    __u32 family;
 };
 
 // Statistics of what came from one peer, and the way it came by.
@@ -261,6 +265,18 @@ static inline_always int count(struct slot *slot, const struct flow *flow,
     return 1;
 }
 
+// The length of the IP packet that leaves.
+static inline_always __u32 leaving_bytes(const struct flow *flow, const struct arrival *arrival)
+{
+    const __u32 longer = sizeof(struct ipv6hdr) - sizeof(struct iphdr);
+
+    if (flow->family == arrival->family)
+        return arrival->ip_bytes;
+    if (flow->family == AF_INET6)
+        return arrival->ip_bytes + longer;
+    return arrival->ip_bytes - longer;
+}
+
 // Finds the way to the flow's destination; 0 if user space has to send.
 static inline_always int find_way(struct flow *flow, struct slot *slot,
                                   const struct arrival *arrival)
@@ -272,11 +288,11 @@ static inline_always int find_way(struct flow *flow, struct slot *slot,
     __builtin_memcpy(slot->came_from, arrival->ethernet->h_source, ETH_ALEN);
     __builtin_memcpy(slot->came_to, arrival->ethernet->h_dest, ETH_ALEN);
 
-    fib.family = arrival->family;
+    fib.family = flow->family;
     fib.l4_protocol = IPPROTO_UDP;
     fib.sport = flow->source_port;
     fib.dport = flow->destination_port;
-    fib.tot_len = arrival->ip_bytes;
+    fib.tot_len = leaving_bytes(flow, arrival);
     // The first word of either is that of IPv4.
     __builtin_memcpy(fib.ipv6_src, flow->source_ip, sizeof(fib.ipv6_src));
     __builtin_memcpy(fib.ipv6_dst, flow->destination_ip, sizeof(fib.ipv6_dst));
@@ -322,7 +338,7 @@ static inline_always int admit(struct flow *flow, struct arrival *arrival)
         if (!find_way(flow, slot, arrival))
             return 0;
     }
-    if (arrival->ip_bytes > flow->mtu)
+    if (leaving_bytes(flow, arrival) > flow->mtu)
         return 0;
     if (arrival->is_xdp && flow->interface != arrival->interface) {
         index = flow->interface;
@@ -346,6 +362,9 @@ static inline_always struct flow *flow_of(const struct packet *p, struct arrival
     key.peer_port = p->udp.source;
     flow = bpf_map_lookup_elem(&flows, &key);
     if (!flow)
+        return 0;
+    // IPv6 wants a checksum, which takes all of the packet to make.
+    if (flow->family == AF_INET6 && !p->udp.check)
         return 0;
     arrival->ethernet = (const struct ethhdr *)p - 1;
     arrival->rtp = &p->rtp;
@@ -378,23 +397,33 @@ static inline_always struct flow *flow_of6(const struct packet6 *p, struct arriv
     return admit(flow, arrival) ? flow : 0;
 }
 
+// The flow's addresses in a checksum; what IPv4 leaves of them is 0. The rest of the header that
+// UDP's checksum covers is the same in either family: the length and the protocol.
+static inline_always __u32 addresses(const struct flow *flow)
+{
+    __u32 sum = 0;
+
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        sum += halves(flow->source_ip[i]) + halves(flow->destination_ip[i]);
+    return sum;
+}
+
 // By how much the addresses differ in a checksum.
 static inline_always __u32 address_difference(const struct packet *p, const struct flow *flow)
 {
-    return halves(~p->ip.saddr) + halves(~p->ip.daddr) + halves(flow->source_ip[0]) +
-           halves(flow->destination_ip[0]);
+    return halves(~p->ip.saddr) + halves(~p->ip.daddr) + addresses(flow);
 }
 
 static inline_always __u32 address_difference6(const struct packet6 *p, const struct flow *flow)
 {
     const __be32 *from = p->ip.saddr.in6_u.u6_addr32;
     const __be32 *to = p->ip.daddr.in6_u.u6_addr32;
-    __u32 sum = 0;
+    __u32 sum = addresses(flow);
 
 #pragma unroll
     for (int i = 0; i < 4; i++)
-        sum += halves(~from[i]) + halves(~to[i]) + halves(flow->source_ip[i]) +
-               halves(flow->destination_ip[i]);
+        sum += halves(~from[i]) + halves(~to[i]);
     return sum;
 }
 
@@ -447,36 +476,84 @@ static inline_always void rewrite6(struct packet6 *p, const struct flow *flow)
     p->udp.dest = flow->destination_port;
 }
 
+// Makes the room before UDP a whole header of IPv4.
+static inline_always void build(struct packet *p, const struct flow *flow)
+{
+    struct ethhdr *ethernet = (struct ethhdr *)p - 1;
+
+    ethernet->h_proto = swap16(ETH_P_IP);
+    *(__u8 *)&p->ip = 0x45;
+    p->ip.tot_len = swap16(swap16(p->udp.len) + sizeof(p->ip));
+    p->ip.protocol = IPPROTO_UDP;
+    rewrite(p, flow);
+}
+
+// The same of IPv6.
+static inline_always void build6(struct packet6 *p, const struct flow *flow)
+{
+    struct ethhdr *ethernet = (struct ethhdr *)p - 1;
+
+    ethernet->h_proto = swap16(ETH_P_IPV6);
+    p->ip.payload_len = p->udp.len;
+    p->ip.nexthdr = IPPROTO_UDP;
+    rewrite6(p, flow);
+}
+
 static inline_always struct flow *xdp4(struct xdp_md *context, struct arrival *arrival)
 {
     struct packet *p = (void *)(long)context->data + ETH_HLEN;
+    struct packet6 *longer;
     struct flow *flow;
+    __u16 check;
 
     if ((void *)(p + 1) > (void *)(long)context->data_end)
         return 0;
     flow = flow_of(p, arrival, context->data_end - context->data);
     if (!flow)
         return 0;
-    if (p->udp.check)
-        p->udp.check =
-            changed(p->udp.check, address_difference(p, flow) + port_difference(&p->udp, flow));
-    rewrite(p, flow);
+    check = p->udp.check;
+    if (check)
+        check = changed(check, address_difference(p, flow) + port_difference(&p->udp, flow));
+    if (flow->family == AF_INET) {
+        p->udp.check = check;
+        rewrite(p, flow);
+        return flow;
+    }
+    if (bpf_xdp_adjust_head(context, -(int)(sizeof(longer->ip) - sizeof(p->ip))))
+        return 0;
+    longer = (void *)(long)context->data + ETH_HLEN;
+    if ((void *)(longer + 1) > (void *)(long)context->data_end)
+        return 0;
+    longer->udp.check = check;
+    build6(longer, flow);
     return flow;
 }
 
 static inline_always struct flow *xdp6(struct xdp_md *context, struct arrival *arrival)
 {
     struct packet6 *p = (void *)(long)context->data + ETH_HLEN;
+    struct packet *shorter;
     struct flow *flow;
+    __u16 check;
 
     if ((void *)(p + 1) > (void *)(long)context->data_end)
         return 0;
     flow = flow_of6(p, arrival, context->data_end - context->data);
     if (!flow)
         return 0;
-    p->udp.check =
-        changed(p->udp.check, address_difference6(p, flow) + port_difference(&p->udp, flow));
-    rewrite6(p, flow);
+    check = changed(p->udp.check, address_difference6(p, flow) + port_difference(&p->udp, flow));
+    if (flow->family == AF_INET6) {
+        p->udp.check = check;
+        rewrite6(p, flow);
+        return flow;
+    }
+    if (bpf_xdp_adjust_head(context, sizeof(p->ip) - sizeof(shorter->ip)))
+        return 0;
+    shorter = (void *)(long)context->data + ETH_HLEN;
+    if ((void *)(shorter + 1) > (void *)(long)context->data_end)
+        return 0;
+    shorter->udp.check = check;
+    build(shorter, flow);
     return flow;
 }
 
@@ -511,6 +588,27 @@ static inline_always void change_checksum(struct __sk_buff *context, __u32 offse
     bpf_l4_csum_replace(context, offset, 0, ports, BPF_F_MARK_MANGLED_0);
 }
 
+// Sends the packet on with a header of the flow's family, which it has room for or already has.
+static inline_always int send4(struct __sk_buff *context, const struct flow *flow)
+{
+    struct packet *p = (void *)(long)context->data + ETH_HLEN;
+
+    if ((void *)(p + 1) > (void *)(long)context->data_end)
+        return TC_ACT_SHOT;
+    build(p, flow);
+    return bpf_redirect(flow->interface, 0);
+}
+
+static inline_always int send6(struct __sk_buff *context, const struct flow *flow)
+{
+    struct packet6 *p = (void *)(long)context->data + ETH_HLEN;
+
+    if ((void *)(p + 1) > (void *)(long)context->data_end)
+        return TC_ACT_SHOT;
+    build6(p, flow);
+    return bpf_redirect(flow->interface, 0);
+}
+
 static inline_always int tc4(struct __sk_buff *context, struct arrival *arrival)
 {
     struct packet *p = (void *)(long)context->data + ETH_HLEN;
@@ -523,11 +621,11 @@ static inline_always int tc4(struct __sk_buff *context, struct arrival *arrival)
         return TC_ACT_UNSPEC;
     change_checksum(context, ETH_HLEN + __builtin_offsetof(struct packet, udp.check),
                     address_difference(p, flow), port_difference(&p->udp, flow));
-    p = (void *)(long)context->data + ETH_HLEN;
-    if ((void *)(p + 1) > (void *)(long)context->data_end)
+    if (flow->family == AF_INET)
+        return send4(context, flow);
+    if (bpf_skb_change_proto(context, swap16(ETH_P_IPV6), 0))
         return TC_ACT_SHOT;
-    rewrite(p, flow);
-    return bpf_redirect(flow->interface, 0);
+    return send6(context, flow);
 }
 
 static inline_always int tc6(struct __sk_buff *context, struct arrival *arrival)
@@ -542,11 +640,11 @@ static inline_always int tc6(struct __sk_buff *context, struct arrival *arrival)
         return TC_ACT_UNSPEC;
     change_checksum(context, ETH_HLEN + __builtin_offsetof(struct packet6, udp.check),
                     address_difference6(p, flow), port_difference(&p->udp, flow));
-    p = (void *)(long)context->data + ETH_HLEN;
-    if ((void *)(p + 1) > (void *)(long)context->data_end)
+    if (flow->family == AF_INET6)
+        return send6(context, flow);
+    if (bpf_skb_change_proto(context, swap16(ETH_P_IP), 0))
         return TC_ACT_SHOT;
-    rewrite6(p, flow);
-    return bpf_redirect(flow->interface, 0);
+    return send4(context, flow);
 }
 
 SEC("classifier")

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aya::maps::{HashMap, MapData, MapError};
 
 use crate::formats::{Format, Formats};
-use crate::sys::bpf::{Flow, Key, Key6, SlotReading, Slots};
+use crate::sys::bpf::{Flow, Key, Key6, SlotReading, Slots, Way};
 
 /// Makes and ends the flows of one worker, and gives out the slots they count in.
 #[derive(Debug)]
@@ -103,68 +103,61 @@ impl Flows {
             opposite_slot: slots[1].index,
             ..Flow::default()
         };
-        let key = match (direction.peer, direction.destination) {
-            (SocketAddr::V4(peer), SocketAddr::V4(destination)) => {
-                self.plan_v4(direction, [peer, destination], &mut flow)?
-            }
-            (SocketAddr::V6(peer), SocketAddr::V6(destination)) => {
-                self.plan_v6(direction, [peer, destination], &mut flow)?
-            }
-            // The program changes addresses, not headers.
-            _ => return None,
-        };
+        self.aim(direction, &mut flow)?;
         allow(&mut flow, direction);
-        Some((key, flow))
+        Some((self.key(direction)?, flow))
     }
 
-    fn plan_v4(
-        &self,
-        direction: &Direction,
-        [peer, destination]: [SocketAddrV4; 2],
-        flow: &mut Flow,
-    ) -> Option<FlowKey> {
-        let local = self.local.resolve_v4(direction.local)?;
-        let source = self.local.resolve_v4(direction.source)?;
-        // What stays on this host never comes by the interface.
-        if Some(*destination.ip()) == self.local.v4 || destination.ip().is_loopback() {
-            return None;
-        }
-        flow.source_ip[..4].copy_from_slice(&source.ip().octets());
-        flow.destination_ip[..4].copy_from_slice(&destination.ip().octets());
-        flow.source_port = source.port().to_be_bytes();
-        flow.destination_port = destination.port().to_be_bytes();
-        Some(FlowKey::V4(Key {
-            local_ip: local.ip().octets(),
-            peer_ip: peer.ip().octets(),
-            local_port: local.port().to_be_bytes(),
-            peer_port: peer.port().to_be_bytes(),
-        }))
+    /// What packets of a direction are known by.
+    fn key(&self, direction: &Direction) -> Option<FlowKey> {
+        Some(match direction.peer {
+            SocketAddr::V4(peer) => {
+                let local = self.local.resolve_v4(direction.local)?;
+                FlowKey::V4(Key {
+                    local_ip: local.ip().octets(),
+                    peer_ip: peer.ip().octets(),
+                    local_port: local.port().to_be_bytes(),
+                    peer_port: peer.port().to_be_bytes(),
+                })
+            }
+            // An address of the link says nothing without the interface.
+            SocketAddr::V6(peer) if peer.ip().is_unicast_link_local() => return None,
+            SocketAddr::V6(peer) => {
+                let local = self.local.resolve_v6(direction.local)?;
+                FlowKey::V6(Key6 {
+                    local_ip: local.ip().octets(),
+                    peer_ip: peer.ip().octets(),
+                    local_port: local.port().to_be_bytes(),
+                    peer_port: peer.port().to_be_bytes(),
+                })
+            }
+        })
     }
 
-    fn plan_v6(
-        &self,
-        direction: &Direction,
-        [peer, destination]: [SocketAddrV6; 2],
-        flow: &mut Flow,
-    ) -> Option<FlowKey> {
-        let local = self.local.resolve_v6(direction.local)?;
-        let source = self.local.resolve_v6(direction.source)?;
-        let stays = Some(*destination.ip()) == self.local.v6 || destination.ip().is_loopback();
-        // An address of the link says nothing without the interface.
-        let of_link = |address: &SocketAddrV6| address.ip().is_unicast_link_local();
-        if stays || of_link(&peer) || of_link(&destination) {
-            return None;
-        }
-        flow.source_ip = source.ip().octets();
-        flow.destination_ip = destination.ip().octets();
-        flow.source_port = source.port().to_be_bytes();
-        flow.destination_port = destination.port().to_be_bytes();
-        Some(FlowKey::V6(Key6 {
-            local_ip: local.ip().octets(),
-            peer_ip: peer.ip().octets(),
-            local_port: local.port().to_be_bytes(),
-            peer_port: peer.port().to_be_bytes(),
-        }))
+    /// Says where they go. What stays on this host never comes by the interface.
+    fn aim(&self, direction: &Direction, flow: &mut Flow) -> Option<()> {
+        let source_port = match direction.destination {
+            SocketAddr::V4(to) => {
+                let stays = Some(*to.ip()) == self.local.v4 || to.ip().is_loopback();
+                let source = self.local.resolve_v4(direction.source).filter(|_| !stays)?;
+                flow.source_ip[..4].copy_from_slice(&source.ip().octets());
+                flow.destination_ip[..4].copy_from_slice(&to.ip().octets());
+                flow.way = Way::v4();
+                source.port()
+            }
+            SocketAddr::V6(to) => {
+                let stays = Some(*to.ip()) == self.local.v6 || to.ip().is_loopback();
+                let leaves = !stays && !to.ip().is_unicast_link_local();
+                let source = self.local.resolve_v6(direction.source).filter(|_| leaves)?;
+                flow.source_ip = source.ip().octets();
+                flow.destination_ip = to.ip().octets();
+                flow.way = Way::v6();
+                source.port()
+            }
+        };
+        flow.source_port = source_port.to_be_bytes();
+        flow.destination_port = direction.destination.port().to_be_bytes();
+        Some(())
     }
 
     /// Lets the kernel relay from now on.

@@ -44,7 +44,7 @@ pub(crate) struct Flow {
     pub(crate) opposite_slot: u32,
     /// Ticks of the RTP clock in 2^30 ns.
     pub(crate) clock: u32,
-    /// The way, which the program finds by itself.
+    /// The way, whose family is given; the rest the program finds by itself.
     pub(crate) way: Way,
 }
 
@@ -57,7 +57,26 @@ pub(crate) struct Way {
     mtu: u32,
     to: [u8; 6],
     from: [u8; 6],
-    unused: u32,
+    /// Of the addresses that it leads to, which is said: `AF_INET` or `AF_INET6`.
+    family: u32,
+}
+
+impl Way {
+    /// One that is still to be found, over IPv4.
+    pub(crate) fn v4() -> Self {
+        Self {
+            family: libc::AF_INET.cast_unsigned(),
+            ..Self::default()
+        }
+    }
+
+    /// The same over IPv6.
+    pub(crate) fn v6() -> Self {
+        Self {
+            family: libc::AF_INET6.cast_unsigned(),
+            ..Self::default()
+        }
+    }
 }
 
 // SAFETY: made of integers alone, without padding: 4 + 4 + 2 + 2 bytes.

@@ -3,68 +3,91 @@
 use media::{DropReason, KernelPath};
 use testkit::wait_for;
 
-use crate::stage::{EVENT, HOOKS, Phone, SESSION, Stage};
+use crate::stage::{EVENT, HOOKS, SESSION, Stage, everywhere};
 
 #[test]
 fn user_space_sees_no_packet_and_the_far_end_sees_all() {
-    for hook in HOOKS {
-        let Some(mut stage) = Stage::new(hook) else {
+    for (hook, families) in everywhere() {
+        let Some(mut stage) = Stage::relayed(hook, families) else {
             return;
         };
         let before = stage.in_user_space();
-        for _ in 0..500 {
+        for _ in 0..300 {
             stage.talk();
         }
         let report = stage.engine(|engine| engine.delete(SESSION));
-        assert_eq!(stage.in_user_space(), before, "{hook:?}");
+        assert_eq!(stage.in_user_space(), before, "{hook:?} {families:?}");
         let report = report.expect("a session");
-        assert!(report.a.packets >= 500 && report.b.packets >= 500);
+        assert!(report.a.packets >= 300 && report.b.packets >= 300);
         assert_eq!((report.a.lost, report.b.lost), (0, 0));
+        assert_eq!(report.a.codec, "PCMA");
     }
 }
 
 #[test]
 fn it_works_on_a_host_that_forwards_too() {
-    for hook in HOOKS {
-        let Some(mut stage) = Stage::answered(hook) else {
+    for (hook, families) in everywhere() {
+        let Some(mut stage) = Stage::between(families, hook, |_| {}) else {
             return;
         };
-        let forward = "sysctl -q -w net.ipv4.conf.all.forwarding=1";
-        stage.server.run(forward).expect("a setting");
+        for family in ["ipv4", "ipv6"] {
+            let forward = format!("sysctl -q -w net.{family}.conf.all.forwarding=1");
+            stage.server.run(&forward).expect("a setting");
+        }
         stage.until_in_kernel();
         let before = stage.in_user_space();
         (0..50).for_each(|_| stage.talk());
-        assert_eq!(stage.in_user_space(), before, "{hook:?}");
+        assert_eq!(stage.in_user_space(), before, "{hook:?} {families:?}");
     }
 }
 
 #[test]
 fn checksums_that_a_card_would_complete_are_completed() {
-    let Some(mut stage) = Stage::new(KernelPath::Tc) else {
-        return;
-    };
-    for host in &stage.phones {
-        host.run("ethtool -K eth0 tx on").expect("a setting");
+    for (hook, families) in everywhere().filter(|(hook, _)| *hook == KernelPath::Tc) {
+        let Some(mut stage) = Stage::relayed(hook, families) else {
+            return;
+        };
+        for host in &stage.phones {
+            host.run("ethtool -K eth0 tx on").expect("a setting");
+        }
+        let before = stage.in_user_space();
+        (0..50).for_each(|_| stage.talk());
+        assert_eq!(stage.in_user_space(), before, "{families:?}");
     }
-    let before = stage.in_user_space();
-    (0..50).for_each(|_| stage.talk());
-    assert_eq!(stage.in_user_space(), before);
+}
+
+#[test]
+fn packets_of_any_length_arrive_as_they_were_sent() {
+    for (hook, families) in everywhere() {
+        let Some(mut stage) = Stage::relayed(hook, families) else {
+            return;
+        };
+        let before = stage.in_user_space();
+        for length in [0, 1, 2, 3, 159, 160, 500, 1_400] {
+            let text = "x".repeat(length);
+            stage.a.say(stage.towards_b, &text);
+            assert_eq!(stage.b.hear(), (text.clone(), stage.towards_a));
+            stage.b.say(stage.towards_a, &text);
+            assert_eq!(stage.a.hear(), (text, stage.towards_b));
+        }
+        assert_eq!(stage.in_user_space(), before, "{hook:?} {families:?}");
+    }
 }
 
 #[test]
 fn a_strangers_packets_are_never_relayed() {
-    for hook in HOOKS {
-        let Some(mut stage) = Stage::new(hook) else {
+    for (hook, families) in everywhere() {
+        let Some(mut stage) = Stage::relayed(hook, families) else {
             return;
         };
         let before = stage.dropped(DropReason::UnknownSource);
-        let mut beside = Phone::on(&stage.phones[0]);
-        let (towards_a, towards_b) = (stage.towards_a, stage.towards_b);
-        // From elsewhere, from another port of A's host, and with A's own SSRC.
-        for stranger in [&mut stage.stranger, &mut beside] {
-            stranger.ssrc = stage.a.ssrc;
-            stranger.sequence = stage.a.sequence;
-            for to in [towards_b, towards_a] {
+        let ports = [stage.towards_b, stage.towards_a];
+        for (side, (to, family)) in ports.into_iter().zip(families).enumerate() {
+            // From elsewhere, from another port of the peer's host, and with A's own SSRC.
+            for host in [2, side] {
+                let mut stranger = stage.phone_at(host, family);
+                stranger.ssrc = stage.a.ssrc;
+                stranger.sequence = stage.a.sequence;
                 (0..20).for_each(|_| stranger.say(to, "injected"));
             }
         }

@@ -6,6 +6,5 @@
 mod flow;
 mod odd;
 mod recording;
-mod six;
 mod stage;
 mod statistics;

@@ -18,7 +18,6 @@ pub(crate) struct Stage {
     pub(crate) towards_b: SocketAddr,
     pub(crate) towards_a: SocketAddr,
     pub(crate) server: Host,
-    pub(crate) stranger: Phone,
     /// Of A, B and the stranger.
     pub(crate) phones: [Host; 3],
     /// Of A and B.
@@ -29,8 +28,8 @@ pub(crate) struct Stage {
 /// A phone with one stream.
 pub(crate) struct Phone {
     pub(crate) rtp: UdpSocket,
-    timestamp: u32,
     pub(crate) sequence: u16,
+    timestamp: u32,
     pub(crate) ssrc: u32,
 }
 
@@ -39,6 +38,15 @@ pub(crate) const PCMA: u8 = 8;
 pub(crate) const EVENT: u8 = 101;
 /// Both hooks; every test runs on each.
 pub(crate) const HOOKS: [KernelPath; 2] = [KernelPath::Xdp, KernelPath::Tc];
+
+/// Both hooks with every pair of families.
+pub(crate) fn everywhere() -> impl Iterator<Item = (KernelPath, [AddressFamily; 2])> {
+    use AddressFamily::{V4, V6};
+    let pairs = [[V4, V4], [V6, V6], [V4, V6], [V6, V4]];
+    HOOKS
+        .into_iter()
+        .flat_map(move |hook| pairs.map(|families| (hook, families)))
+}
 
 /// Addresses of host number `last` in both families.
 fn addresses(last: u8) -> (Ipv4Addr, Ipv6Addr) {
@@ -65,7 +73,19 @@ impl Stage {
         Self::between([AddressFamily::V4; 2], hook, change)
     }
 
-    /// The same between phones of these families.
+    /// An answered call between phones of these families that the kernel relays.
+    pub(crate) fn relayed(hook: KernelPath, families: [AddressFamily; 2]) -> Option<Self> {
+        let mut stage = Self::between(families, hook, |_| {})?;
+        stage.until_in_kernel();
+        Some(stage)
+    }
+
+    /// Another phone at host 0 to 2, which are those of A, B and the stranger.
+    pub(crate) fn phone_at(&self, host: usize, family: AddressFamily) -> Phone {
+        Phone::at(&self.phones[host], address(family, host as u8 + 2))
+    }
+
+    /// The same between phones of these families, with another configuration.
     pub(crate) fn between(
         families: [AddressFamily; 2],
         hook: KernelPath,
@@ -94,7 +114,7 @@ impl Stage {
             .expect("a setting");
         let [of_a, of_b] = families;
         let phone = |host: usize, family| Phone::at(&hosts[host], address(family, host as u8 + 2));
-        let [a, b, stranger] = [phone(0, of_a), phone(1, of_b), phone(2, of_a)];
+        let [a, b] = [phone(0, of_a), phone(1, of_b)];
         let mut config = EngineConfig::new(20_000..=20_999);
         let (v4, v6) = addresses(1);
         config.v4 = Some(Interface::same(v4.into()));
@@ -109,7 +129,6 @@ impl Stage {
             a,
             b,
             server,
-            stranger,
             phones: hosts,
             families,
             _network: network,
@@ -169,11 +188,6 @@ impl Stage {
 }
 
 impl Phone {
-    /// Over IPv4.
-    pub(crate) fn on(host: &Host) -> Self {
-        Self::at(host, host.address.into())
-    }
-
     fn at(host: &Host, address: IpAddr) -> Self {
         let socket = host.enter(|| UdpSocket::bind((address, 0)));
         let rtp = socket.expect("a free port");
@@ -182,7 +196,9 @@ impl Phone {
         let ssrc = u32::from(rtp.local_addr().expect("bound").port());
         Self {
             rtp,
+            // Both begin again soon, each by itself.
             sequence: 65_500,
+            timestamp: u32::MAX - 50 * 160,
             ssrc,
         }
     }
@@ -198,13 +214,13 @@ impl Phone {
             "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n\
              m=audio {port} RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\n\
              a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
-            timestamp: u32::MAX - 50 * 160,
         )
     }
 
     /// The next packet of its stream, ending with `text`.
     pub(crate) fn packet(&mut self, payload_type: u8, text: &str) -> Vec<u8> {
         self.sequence = self.sequence.wrapping_add(1);
+        self.timestamp = self.timestamp.wrapping_add(160);
         let header = rtp::Header {
             marker: false,
             payload_type,
@@ -220,7 +236,6 @@ impl Phone {
     pub(crate) fn say(&mut self, to: SocketAddr, text: &str) {
         let packet = self.packet(PCMA, text);
         self.rtp.send_to(&packet, to).expect("sending");
-        self.timestamp = self.timestamp.wrapping_add(160);
     }
 
     /// What the next packet says, and who sent it.
