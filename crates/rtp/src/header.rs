@@ -134,7 +134,7 @@ pub fn is_rtcp(bytes: &[u8]) -> bool {
 
 pub(crate) const VERSION: u8 = 2;
 /// Length of the fixed header.
-const FIXED_BYTES: usize = 12;
+pub(crate) const FIXED_BYTES: usize = 12;
 
 #[cfg(test)]
 mod tests {

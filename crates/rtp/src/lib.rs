@@ -4,6 +4,7 @@
 
 mod bursts;
 mod event;
+mod extension;
 mod header;
 mod mos;
 mod reception;
@@ -15,6 +16,7 @@ mod timeline;
 
 pub use bursts::{BurstFigures, Bursts, GMIN};
 pub use event::TelephoneEvent;
+pub use extension::{element, insert_element, remove_element};
 pub use header::{Header, HeaderError, Packet, is_rtcp};
 pub use mos::{Impairment, mos_centi, r_factor};
 pub use reception::{Progress, Reception, Snapshot};

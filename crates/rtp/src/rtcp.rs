@@ -35,14 +35,19 @@ impl<'a> Compound<'a> {
         Ok(Self { bytes })
     }
 
-    /// The packets in their order.
-    pub fn packets(&self) -> impl Iterator<Item = RtcpPacket<'a>> + use<'a> {
+    /// The packets in their order, with their bytes.
+    pub fn frames(&self) -> impl Iterator<Item = (RtcpPacket<'a>, &'a [u8])> + use<'a> {
         let mut rest = self.bytes;
         core::iter::from_fn(move || {
             let (packet, after) = split(rest).ok()?;
             rest = after;
-            Some(RtcpPacket::read(packet))
+            Some((RtcpPacket::read(packet), packet))
         })
+    }
+
+    /// The packets in their order.
+    pub fn packets(&self) -> impl Iterator<Item = RtcpPacket<'a>> + use<'a> {
+        self.frames().map(|(packet, _)| packet)
     }
 }
 

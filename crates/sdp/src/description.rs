@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::line::{Line, Lines, index};
+use crate::line::{Line, Lines, index, words};
 use crate::media::Section;
 use crate::{Connection, Direction, Media, Origin, SdpError};
 
@@ -89,6 +89,17 @@ impl<'a> Description<'a> {
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&'a [u8]> {
         attribute_in(self.bytes, self.session_lines(), name)
+    }
+
+    /// The names of the media that share a transport: its first group of them (RFC 9143 §5). The
+    /// first that is not refused has the transport. Empty without such a group.
+    pub fn bundle(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut lines = self.session_lines().iter();
+        let groups = lines.find_map(|line| {
+            let mut words = words(line.attribute(self.bytes, b"group")?);
+            (words.next() == Some(b"BUNDLE")).then_some(words)
+        });
+        groups.into_iter().flatten()
     }
 
     /// How many media it has, refused ones included.

@@ -6,7 +6,7 @@
 //! that is not UTF-8. [`Edit`] writes a changed copy. The functions of offer/answer judge an
 //! answer and build the few descriptions that a platform has to say by itself.
 //!
-//! Left out: BUNDLE (RFC 8843), capability negotiation (RFC 5939), preconditions (RFC 3312) and
+//! Left out: capability negotiation (RFC 5939), preconditions (RFC 3312) and
 //! ICE itself (RFC 8445): its attributes are read, stripped and written.
 
 mod address;

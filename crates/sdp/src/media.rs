@@ -214,16 +214,43 @@ impl<'d> Media<'d> {
     }
 
     /// Whether it is refused: its port is 0, and it is not a bundled medium that only waits for
-    /// its address (RFC 8843 §6).
+    /// its address (RFC 9143 §6).
     #[must_use]
     pub fn is_rejected(&self) -> bool {
-        self.port() == 0 && self.attribute("bundle-only").is_none()
+        self.port() == 0 && !self.is_bundle_only()
     }
 
-    /// Whether its address is the unspecified one, and not because ICE finds the true one.
+    /// Whether its author takes it by the transport of another medium alone: its port is 0, but it
+    /// is not refused (RFC 9143 §6).
+    #[must_use]
+    pub fn is_bundle_only(&self) -> bool {
+        self.port() == 0 && self.attribute("bundle-only").is_some()
+    }
+
+    /// What it is named by in groups (RFC 5888 §4).
+    #[must_use]
+    pub fn mid(&self) -> Option<&'d [u8]> {
+        self.attribute("mid").map(<[u8]>::trim_ascii)
+    }
+
+    /// What a header extension of this name is numbered (RFC 8285 §5).
+    #[must_use]
+    pub fn extension_id(&self, uri: &str) -> Option<u8> {
+        let mut extensions = self.attributes("extmap");
+        extensions.find_map(|value| {
+            let mut words = words(value);
+            let number_and_direction = words.next()?;
+            let id = number_and_direction.split(|byte| *byte == b'/').next()?;
+            (words.next() == Some(uri.as_bytes())).then(|| number(id))?
+        })
+    }
+
+    /// Whether its address is the unspecified one, and not because ICE finds the true one, or
+    /// another medium has it.
     #[must_use]
     pub fn is_nowhere(&self) -> bool {
-        !self.has_ice() && self.connection().is_ok_and(|c| c.is_unspecified())
+        let unspecified = self.connection().is_ok_and(|c| c.is_unspecified());
+        unspecified && !self.has_ice() && !self.is_bundle_only()
     }
 
     /// Whether its author holds the other side: it does not receive (RFC 3264 §8.4), or its
