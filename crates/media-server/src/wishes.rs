@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use media::{CodecChanges, Feedback, IceRestart, RtcpMux, SourcePolicy};
-use ng::options::{CodecRule, Dtls, EndpointLearning, Ice, Osrtp, SdesFlag, Transport};
+use media::{Bundling, CodecChanges, Feedback, IceRestart, RtcpMux, SourcePolicy};
+use ng::options::{Bundle, CodecRule, Dtls, EndpointLearning, Ice, Osrtp, SdesFlag, Transport};
 use ng::{Flag, Options, Replace};
 
 /// The engine's options, and names of what was asked but is not done.
@@ -31,6 +31,10 @@ impl Wishes {
             },
             own_ice: own_ice(asked),
             rtcp_mux: rtcp_mux(asked),
+            bundling: match asked.bundle.contains(Bundle::Reject) {
+                true => Bundling::IfNeeded,
+                false => Bundling::Accept,
+            },
             source: source(asked),
             peer_address: peer_address(asked),
             own_interface: asked.from_interface.clone(),
@@ -191,13 +195,10 @@ fn undone_values(asked: &Options) -> Vec<String> {
             &format!("OSRTP-{}", word.name()),
         );
     }
-    check(
-        asked
-            .bundle
-            .iter()
-            .any(|word| word != ng::options::Bundle::Reject),
-        "bundle",
-    );
+    let done = [Bundle::Accept, Bundle::Reject];
+    for word in asked.bundle.iter().filter(|word| !done.contains(word)) {
+        check(true, &format!("bundle-{}", word.name()));
+    }
     undone
 }
 

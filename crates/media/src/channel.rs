@@ -5,6 +5,7 @@
 //! needs the same terms and fills the same figures.
 
 mod offload;
+mod shared;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -345,11 +346,7 @@ impl Channel {
             return Err(DropReason::PayloadType);
         }
         end.admit(from, header.ssrc, now_us)?;
-        end.tally.record(&header, bytes.len(), format, now_us);
-        match format {
-            Format::Event => Ok(Passed::TelephoneEvent),
-            Format::Media { .. } | Format::Unknown => Ok(Passed::Media),
-        }
+        end.count(&header, bytes.len(), now_us)
     }
 
     /// Learns from reports that pass. Encrypted ones say nothing.
@@ -457,6 +454,18 @@ impl End {
             self.update_destination();
         }
         Ok(Passed::Media)
+    }
+
+    /// Counts RTP that was let in.
+    #[inline]
+    fn count(&mut self, header: &Header, bytes: usize, now_us: u64) -> Result<Passed, DropReason> {
+        let terms = self.terms.as_ref().ok_or(DropReason::UnknownSource)?;
+        let format = terms.formats.of(header.payload_type);
+        self.tally.record(header, bytes, format, now_us);
+        match format {
+            Format::Event => Ok(Passed::TelephoneEvent),
+            Format::Media { .. } | Format::Unknown => Ok(Passed::Media),
+        }
     }
 
     fn update_destination(&mut self) {

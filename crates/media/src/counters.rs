@@ -109,11 +109,15 @@ pub enum DropReason {
     Dtls,
     /// A DTLS certificate was not the announced one.
     Fingerprint,
+    /// It cannot be told which of the media that share a transport it is of.
+    Unnamed,
+    /// Another of the media that share a transport sends as the same source.
+    Collision,
 }
 
 impl DropReason {
     /// Each reason once, in the order of declaration.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::UnknownSource,
         Self::NotRtp,
         Self::Truncated,
@@ -130,6 +134,8 @@ impl DropReason {
         Self::Stun,
         Self::Dtls,
         Self::Fingerprint,
+        Self::Unnamed,
+        Self::Collision,
     ];
 
     /// The name in metrics.
@@ -152,6 +158,8 @@ impl DropReason {
             Self::Stun => "stun",
             Self::Dtls => "dtls",
             Self::Fingerprint => "fingerprint",
+            Self::Unnamed => "unnamed",
+            Self::Collision => "collision",
         }
     }
 }

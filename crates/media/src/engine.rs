@@ -1,6 +1,7 @@
 //! The engine: sessions as the switch sees them.
 
 mod act;
+mod bundle;
 mod codecs;
 mod echo;
 mod event;

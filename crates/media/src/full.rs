@@ -8,6 +8,7 @@
 //! each side speaks, with a time; it answers by putting packets into the outbox, and asks to be
 //! called again by [`Stage::poll_timeout`]. Facts for the switch leave by [`Outbox::report`].
 
+mod bundle;
 mod echo;
 mod end;
 mod handshake;
@@ -15,6 +16,7 @@ mod ice;
 mod keys;
 mod reports;
 pub(crate) mod security;
+mod shared;
 mod stage;
 mod stun;
 
@@ -25,11 +27,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use audio::Key;
+pub(crate) use bundle::{Bundle, Member, Shared};
 pub(crate) use echo::Echo;
 use end::{End, Now};
 use reports::Reports;
 use security::Security;
-pub(crate) use stage::{Leaves, Outbox, Packet, Part, Place, Raw, Stage};
+pub(crate) use stage::{Leaves, Outbox, Outward, Packet, Part, Place, Raw, Stage};
 
 use crate::channel::{Channel, Passed, RtcpPort};
 use crate::counters::DropReason;
@@ -48,6 +51,8 @@ pub(crate) struct Full {
     armed_us: Option<u64>,
     /// To whom what comes from sides A and B is copied, in the clear and as it came.
     copies: [Vec<MediumId>; 2],
+    /// How it shares the transport of sides A and B with other media; `None`: it does not.
+    shared: [Option<Shared>; 2],
 }
 
 /// A packet as it came from the network.
@@ -73,6 +78,7 @@ impl Full {
             reports: Reports::default(),
             armed_us: None,
             copies: [Vec::new(), Vec::new()],
+            shared: [None, None],
         }
     }
 
@@ -91,6 +97,7 @@ impl Full {
         self.stages.is_empty()
             && self.ends.iter().all(End::is_plain)
             && self.copies.iter().all(Vec::is_empty)
+            && self.shared.iter().all(Option::is_none)
     }
 
     /// Copies what comes from a side to these media from now on.
@@ -149,8 +156,8 @@ impl Full {
             Leaves::Media { from, part } => {
                 Some((channels[Part::Rtp as usize].destination_side(from), part))
             }
-            Leaves::To(to, part) => Some((to, part)),
-            Leaves::Raw(_) => None,
+            Leaves::To(to, part) | Leaves::Carried(to, part) => Some((to, part)),
+            Leaves::Raw(_) | Leaves::Inward(..) | Leaves::Outward(..) => None,
         }
     }
 
@@ -176,6 +183,10 @@ impl Full {
         let Input {
             side, port, from, ..
         } = *input;
+        if self.is_guest(side) {
+            // Nobody is told of this port, and what comes by it would not be protected.
+            return Err(DropReason::UnknownSource);
+        }
         let end = &mut self.ends[side as usize];
         if end.wants_stun(input.bytes) || end.wants_dtls(input.bytes) {
             self.handle_control(channels, input, now_us, boxes)?;
@@ -198,13 +209,30 @@ impl Full {
             let len = end.open(port, part, bytes)?;
             bytes = &mut bytes[..len];
         }
+        if self.shared[side as usize].is_some() {
+            return self.carry_in(channels, (side, from), bytes, now_us, boxes);
+        }
         let passed = channel.inspect(side, from, bytes, now_us)?;
         let packet = Packet {
             from: side,
             part,
             bytes,
         };
-        match part {
+        self.take_in(channels, port, packet, now_us, boxes);
+        Ok(passed)
+    }
+
+    /// Takes a packet that was let in by one of the medium's ports.
+    fn take_in(
+        &mut self,
+        channels: &Channels,
+        port: Part,
+        packet: Packet<'_>,
+        now_us: u64,
+        boxes: &mut Boxes,
+    ) {
+        let (side, channel) = (packet.from, &channels[port as usize]);
+        match packet.part {
             Part::Rtp => self.reports.handle_rtp(side, packet.bytes),
             Part::Rtcp => {
                 self.reports.handle_rtcp(side, packet.bytes, now_us);
@@ -216,14 +244,12 @@ impl Full {
             }
         }
         if channel.is_opaque() {
-            boxes.out.push(packet);
-            return Ok(passed);
+            return boxes.out.push(packet);
         }
         if !self.copies[side as usize].is_empty() {
             boxes.copies.push(packet);
         }
         self.forward(0, packet, now_us, boxes);
-        Ok(passed)
     }
 
     /// Has a side hear a key.
@@ -271,9 +297,22 @@ impl Full {
         self.ends[side as usize].pump(side, channels, now, out, |reason| refused.push(reason));
     }
 
-    /// Counts what leaves, and protects it in place.
-    pub(crate) fn seal(&mut self, channels: &Channels, now_us: u64, boxes: &mut Boxes) {
+    /// Counts what leaves, and sees to it that it leaves by the right medium. `id` is this one.
+    pub(crate) fn dispatch(
+        &mut self,
+        id: MediumId,
+        channels: &Channels,
+        now_us: u64,
+        boxes: &mut Boxes,
+    ) {
         self.reports.count(channels, boxes, now_us);
+        if self.shared.iter().any(Option::is_some) {
+            self.carry_out(id, channels, boxes);
+        }
+    }
+
+    /// Protects what leaves, in place.
+    pub(crate) fn seal(&mut self, channels: &Channels, boxes: &mut Boxes) {
         if self.ends.iter().all(End::is_plain) {
             return;
         }
@@ -372,7 +411,8 @@ impl Full {
                     self.forward(first, Packet { from, part, bytes }, now_us, boxes);
                 }
                 leaves @ Leaves::To(..) => boxes.out.push_as(leaves, bytes),
-                Leaves::Raw(_) => {}
+                Leaves::Raw(_) | Leaves::Carried(..) | Leaves::Inward(..) | Leaves::Outward(..) => {
+                }
             }
         }
         for event in made.drain_events() {
@@ -390,6 +430,10 @@ pub(crate) struct Boxes {
     pub(crate) out: Outbox,
     /// What is copied to other media.
     pub(crate) copies: Outbox,
+    /// What goes to media that share a transport, and from them.
+    pub(crate) shared: Outbox,
+    /// Take its place while it is handed on.
+    pub(crate) spares: Vec<Outbox>,
     /// What a stage makes for the next.
     spare: Outbox,
     overflowed: u64,
@@ -411,6 +455,8 @@ impl Boxes {
         Self {
             out: Outbox::default(),
             copies: Outbox::default(),
+            shared: Outbox::default(),
+            spares: Vec::new(),
             spare: Outbox::default(),
             overflowed: 0,
             refused: Vec::new(),
@@ -423,7 +469,9 @@ impl Boxes {
 
     /// How many packets found no room since this was asked last.
     pub(crate) fn take_overflowed(&mut self) -> u64 {
-        mem::take(&mut self.overflowed) + self.out.take_overflowed() + self.copies.take_overflowed()
+        let boxes = [&mut self.out, &mut self.copies, &mut self.shared];
+        let overflowed: u64 = boxes.into_iter().map(Outbox::take_overflowed).sum();
+        mem::take(&mut self.overflowed) + overflowed
     }
 
     fn tells_rtcp(&self) -> bool {

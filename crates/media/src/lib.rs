@@ -39,8 +39,8 @@ pub use engine::{
 };
 pub use error::{MediaError, StartError};
 pub use options::{
-    CodecChanges, Feedback, Ice, IceAgent, IceRestart, KeyForm, Options, RtcpMux, SourcePolicy,
-    Transport, Way,
+    Bundling, CodecChanges, Feedback, Ice, IceAgent, IceRestart, KeyForm, Options, RtcpMux,
+    SourcePolicy, Transport, Way,
 };
 pub use recording::{
     Recorded, RecordingFormat, RecordingOptions, RecordingOutcome, recording_length_ms,

@@ -21,6 +21,8 @@ pub struct Options {
     pub own_ice: Option<IceAgent>,
     /// Whether RTP and RTCP share a port towards the other side (RFC 5761).
     pub rtcp_mux: RtcpMux,
+    /// Whether the offerer's media go on sharing a transport (RFC 9143).
+    pub bundling: Bundling,
     /// Whose packets are believed of the side that made this description.
     pub source: SourcePolicy,
     /// Believed instead of the addresses that the description names.
@@ -54,6 +56,7 @@ impl Options {
             restart: IceRestart::Wanted,
             own_ice: None,
             rtcp_mux: RtcpMux::AsOffered,
+            bundling: Bundling::Accept,
             source: SourcePolicy::Learn,
             peer_address: None,
             own_interface: None,
@@ -174,6 +177,16 @@ pub enum RtcpMux {
     Require,
     /// Not offered, and taken apart if the offerer multiplexes.
     Demux,
+}
+
+/// Whether media that an offerer bundles are answered bundled, where they do not pass through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bundling {
+    /// Whenever it offers it.
+    #[default]
+    Accept,
+    /// Only if it offers some in no other way.
+    IfNeeded,
 }
 
 /// Where what a side sends goes.

@@ -1,15 +1,16 @@
 //! From a description to ports, to the description for the other side, to terms for the worker.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use sdp::{Description, Edit};
 
-use super::codecs;
 use super::secure::Facing;
 use super::session::{Offer, Session, Stream, Way};
 use super::terms::{self, Wish};
 use super::{Engine, Negotiation, Side};
+use super::{bundle, codecs};
 use crate::bind::{self, Pair};
 use crate::channel::{Channel, Role, RtcpPort};
 use crate::config::{AddressFamily, Interface};
@@ -58,6 +59,7 @@ impl Engine {
         self.transcode(session, offer.from, codecs.plans, descriptions)?;
         let wishes = Wish::all(answer, &negotiation);
         let answers = Some(wishes.as_slice());
+        let [bundled_a, bundled_b] = secured.take_bundled();
         self.keep_agreed(session, &mut secured);
         self.apply(
             session,
@@ -68,6 +70,12 @@ impl Engine {
             answers,
         );
         self.secure(session, secured);
+        for (side, bundled) in [(Side::A, bundled_a), (Side::B, bundled_b)] {
+            match side == offer.from {
+                true => self.bundle(session, side, bundled, &offered, &offer.wishes),
+                false => self.bundle(session, side, bundled, answer, &wishes),
+            }
+        }
         if role == Role::Copy {
             self.start_copies(session, answer);
         } else if let Some(known) = self.sessions.get_mut(&session) {
@@ -250,6 +258,7 @@ impl Engine {
         let mut commands = Vec::with_capacity(4 * offers.len() + 1);
         let mut expected = [false; 2];
         let mut sharing = Vec::with_capacity(2 * offers.len());
+        let passed = answers.and_then(|_| bundle::passed(offer, answer, |_| true));
         for (index, (stream, offered)) in session.streams.iter_mut().zip(offers).enumerate() {
             let answered = answers.and_then(|answers| answers.get(index));
             let formats =
@@ -257,6 +266,12 @@ impl Engine {
             let sides = [(offerer, Some(offered)), (offerer.other(), answered)];
             // Where nothing is terminated, the peers share a port only if both want to.
             let terminated = stream.facing.iter().any(Facing::is_agreed);
+            let formats = match passed.as_ref().filter(|(first, _)| *first == index) {
+                Some((_, all)) if !terminated => {
+                    Arc::new(bundle::passed_formats(all, [offer, answer]))
+                }
+                _ => formats,
+            };
             let shares = |wish: Option<&Wish>| wish.is_none_or(Wish::shares_port);
             let shared = shares(Some(offered)) && shares(answered);
             for (side, wish) in sides {

@@ -50,9 +50,11 @@ impl Engine {
         )?;
         let answer = parse(&out)?;
         let wishes = Wish::all(&offer, &negotiation);
+        let [bundled, _] = secured.take_bundled();
         self.keep_agreed(session, &mut secured);
         self.apply(session, side, &offer, &answer, &wishes, None);
         self.secure(session, secured);
+        self.bundle(session, side, bundled, &offer, &wishes);
         if let Some(known) = self.sessions.get_mut(&session) {
             known.interfaces = interfaces;
             known.said[side as usize] = Some(negotiation.sdp.into());

@@ -18,7 +18,7 @@ use crate::full::security::{AgentKind, Credentials, Identity, Protection, Role, 
 use crate::options::{Feedback, Ice, IceRestart, Options, RtcpMux, Transport};
 use crate::report::ProtectionReport;
 
-pub(super) use read::{answered, chosen};
+pub(super) use read::{Choice, answered, chosen};
 pub(super) use write::{write_answer, write_offer};
 
 /// What we and one side have agreed on, or are about to. It is kept as long as the session, so
@@ -105,6 +105,11 @@ impl Towards {
         }
     }
 
+    /// What a medium is to be offered as that could pass through, but must not.
+    pub(super) fn as_it_came(media: &Media<'_>) -> Self {
+        Self::asked(media, Options::relay())
+    }
+
     /// Plain RTP with RTCP on a port of its own.
     fn plain() -> Self {
         Self {
@@ -144,6 +149,11 @@ impl Towards {
         }
     }
 
+    /// Whether ICE is offered with it.
+    pub(super) fn speaks_ice(self) -> bool {
+        self.ice.is_some()
+    }
+
     /// Whether a medium of an answer answers this.
     pub(super) fn is_answered_by(self, media: &Media<'_>) -> bool {
         media.is_rejected() || media.proto().eq_ignore_ascii_case(self.proto().as_bytes())
@@ -171,6 +181,14 @@ impl Facing {
     /// Whether RTP and RTCP share our port: it was agreed on.
     pub(crate) fn shares_port(&self) -> bool {
         self.agreed.is_some_and(|agreed| agreed.mux != Mux::No)
+    }
+
+    /// Takes note that the side is spoken with by the transport of another medium, and what this
+    /// one is called beside it.
+    pub(super) fn share(&mut self, carrier: &Self, name: &str) {
+        self.agreed = carrier.agreed;
+        self.suite = carrier.suite;
+        self.mid = Some(name.as_bytes().into());
     }
 
     /// Whether candidates that come after the description are of this medium.

@@ -3,9 +3,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use sdp::{Description, Media};
+use sdp::{Description, Edit, Media};
 
-use super::secure::{Facing, Place, Towards, answered, chosen, write_answer, write_offer};
+use super::bundle::{self, Bundled};
+use super::secure::{Choice, Facing, Place, Towards, answered, chosen, write_answer, write_offer};
 use super::session::Way;
 use super::{Engine, Negotiation, Side};
 use crate::error::MediaError;
@@ -20,6 +21,67 @@ pub(super) struct Secured {
     securities: Vec<(usize, Side, Security)>,
     /// What to keep of each medium, by index.
     facings: Vec<[Facing; 2]>,
+    /// What sides A and B bundle.
+    bundled: [Option<Bundled>; 2],
+}
+
+/// The transport of media that an offerer bundles.
+struct Lead {
+    bundled: Bundled,
+    /// What was chosen of it; what the worker is to do is taken out.
+    choice: Choice,
+    /// Ours.
+    port: u16,
+}
+
+/// To whom we answer, and in what terms.
+#[derive(Clone, Copy)]
+struct Spoken<'a> {
+    session: u64,
+    side: Side,
+    /// Ours that the side sees.
+    address: IpAddr,
+    options: &'a Options,
+}
+
+impl Secured {
+    fn new(facings: Vec<[Facing; 2]>) -> Self {
+        Self {
+            facings,
+            ..Self::default()
+        }
+    }
+
+    /// What sides A and B bundle from now on.
+    pub(super) fn take_bundled(&mut self) -> [Option<Bundled>; 2] {
+        std::mem::take(&mut self.bundled)
+    }
+
+    /// Has a medium use the transport of another.
+    fn share(&mut self, bundled: &Bundled, index: usize, side: Side) {
+        let Some(name) = bundled.name(index).filter(|_| index != bundled.carrier) else {
+            return;
+        };
+        let carrier = self.facings.get(bundled.carrier);
+        let carrier = carrier.map(|carrier| carrier[side as usize].clone());
+        if let (Some(carrier), Some(facing)) = (carrier, self.facings.get_mut(index)) {
+            facing[side as usize].share(&carrier, name);
+            let nothing = Security::default();
+            self.securities.push((index, side, nothing));
+        }
+    }
+
+    /// A medium passes as it is. Another phone that was offered the same may have answered in other
+    /// terms before.
+    fn pass_through(&mut self, index: usize) {
+        let facing = self.facings.get_mut(index);
+        let both = facing.into_iter().flatten();
+        let agreed = both.map(Facing::forget_agreed).fold(false, |a, b| a | b);
+        if agreed {
+            let sides = [Side::A, Side::B].map(|side| (index, side, Security::default()));
+            self.securities.extend(sides);
+        }
+    }
 }
 
 impl Engine {
@@ -33,18 +95,44 @@ impl Engine {
         address: IpAddr,
     ) -> Result<(Vec<u8>, Vec<Option<Towards>>), MediaError> {
         let mut facings = self.facings(session);
-        let mut edit = self.relay_edit(description, ports, address)?;
-        let mut offered = Vec::with_capacity(ports.len());
         let (from, to) = (negotiation.from, negotiation.from.other());
-        for ((media, port), facing) in description.media().zip(ports).zip(&mut facings) {
+        let known = self.bundled(session, to);
+        let shared = known.and_then(|bundled| {
+            let bundled = bundled.with_ports(ports)?;
+            let port = self.port_of(session, (bundled.carrier, to), address)?;
+            Some((bundled, port))
+        });
+        let shown = shared.as_ref().map(|(b, port)| b.ports(ports, *port));
+        let shown = shown.as_deref().unwrap_or(ports);
+        let mut edit = self.relay_edit(description, shown, address)?;
+        let mut offered = Vec::with_capacity(ports.len());
+        let apart = bundle::is_only_way(description) && !self.bundles_by_itself(session, to);
+        for (media, port) in description.media().zip(shown) {
+            let index = media.index();
+            let Some(facing) = facings.get(index) else {
+                continue;
+            };
             let both = [&facing[from as usize], &facing[to as usize]];
-            let towards = Towards::wanted(&media, negotiation.options, both);
-            if let (Some(towards), Some(port)) = (towards, port) {
+            let mut towards = Towards::wanted(&media, negotiation.options, both);
+            if apart && bundle::is_taken_apart(&media, description) {
+                towards = towards.or_else(|| Some(Towards::as_it_came(&media)));
+            }
+            if media.is_bundle_only() {
+                bundle::strip(&mut edit, index);
+            }
+            let guest = shared.as_ref().filter(|(bundled, _)| bundled.has(index));
+            let speaker = guest.map_or(index, |(bundled, _)| bundled.carrier);
+            if let (Some(towards), Some(port), Some(facing)) =
+                (towards, port, facings.get_mut(speaker))
+            {
                 let place = self.place(address, *port, negotiation.options);
                 let facing = &mut facing[to as usize];
                 write_offer(&mut edit, &media, towards, facing, place)?;
             }
             offered.push(towards);
+        }
+        if let Some((bundled, _)) = &shared {
+            bundled.write(&mut edit, description);
         }
         let out = edit.finish();
         self.keep(session, facings);
@@ -61,51 +149,191 @@ impl Engine {
         ports: &[Option<u16>],
         address: IpAddr,
     ) -> Result<(Vec<u8>, Secured), MediaError> {
-        let mut secured = Secured {
-            securities: Vec::new(),
-            facings: self.facings(session),
-        };
-        let mut edit = self.relay_edit(answer, ports, address)?;
+        let mut secured = Secured::new(self.facings(session));
         let to = from.other();
-        let accepted = ports.iter().flatten().count();
+        let accepted = |index: usize| {
+            let is_open = ports.get(index).is_some_and(Option::is_some);
+            is_open && way.towards.get(index).is_some_and(Option::is_some)
+        };
+        let spoken = Spoken {
+            session,
+            side: from,
+            address,
+            options: &way.options,
+        };
+        let lead = self.lead(spoken, offered, accepted, &mut secured)?;
+        let answerers = self.answerers(spoken, (offered, answer), way, ports, &mut secured)?;
+        let mut shown = match &lead {
+            Some(lead) => lead.bundled.ports(ports, lead.port),
+            None => ports.to_vec(),
+        };
+        let passes = |index: usize| way.towards.get(index).is_some_and(Option::is_none);
+        if let Some((first, all)) = bundle::passed(offered, answer, passes) {
+            // The sides bundle it by themselves: we are in the way of one transport.
+            let port = shown.get(first).copied().flatten();
+            all.into_iter().for_each(|index| shown[index] = port);
+        }
+        let mut edit = self.relay_edit(answer, &shown, address)?;
         for (index, towards) in way.towards.iter().enumerate() {
             let media = offered.medium(index).zip(answer.medium(index));
-            let facing = secured.facings.get_mut(index);
             if towards.is_none() {
-                // Another phone that was offered the same may have answered in other terms before.
-                let both = facing.into_iter().flatten();
-                let agreed = both.map(Facing::forget_agreed).fold(false, |a, b| a | b);
-                if agreed {
-                    let sides = [from, to].map(|side| (index, side, Security::default()));
-                    secured.securities.extend(sides);
-                }
+                secured.pass_through(index);
                 continue;
             }
-            let (
-                Some(towards),
-                Some(Some(port)),
-                Some((offered_medium, answer_medium)),
-                Some(facing),
-            ) = (towards, ports.get(index), media, facing)
+            let (Some(towards), Some(Some(port)), Some((offered_medium, answer_medium))) =
+                (towards, ports.get(index), media)
             else {
                 continue;
             };
+            let Some(facing) = secured.facings.get_mut(index) else {
+                continue;
+            };
             let place = self.place(address, *port, &way.options);
-            let theirs = &mut facing[to as usize];
-            let answerer = answered(answer, &answer_medium, *towards, theirs, place)?;
-            let restart = way.options.restart;
-            let theirs = &mut facing[from as usize];
-            let choice = chosen(offered, &offered_medium, theirs, restart, place)?;
-            write_answer(&mut edit, &offered_medium, &choice, place);
-            if accepted == 1
-                && let Some(group) = bundle_of(offered, &offered_medium)
-            {
-                edit.add_to_session(group);
+            let is_guest = |bundled: &Bundled| bundled.has(index);
+            if !answerers.as_ref().is_some_and(is_guest) {
+                let theirs = &mut facing[to as usize];
+                let answerer = answered(answer, &answer_medium, *towards, theirs, place)?;
+                secured.securities.push((index, to, answerer));
             }
-            secured.securities.push((index, from, choice.security));
-            secured.securities.push((index, to, answerer));
+            self.choose(
+                spoken,
+                &lead,
+                (offered, &offered_medium),
+                *port,
+                &mut secured,
+                &mut edit,
+            )?;
         }
+        if let Some(lead) = &lead {
+            lead.bundled.write(&mut edit, answer);
+        }
+        secured.bundled[from as usize] = lead.map(|lead| lead.bundled);
+        secured.bundled[to as usize] = answerers;
         Ok((edit.finish(), secured))
+    }
+
+    /// Chooses how a medium is answered, and writes it into the answer.
+    fn choose(
+        &self,
+        spoken: Spoken<'_>,
+        lead: &Option<Lead>,
+        (offer, medium): (&Description<'_>, &Media<'_>),
+        port: u16,
+        secured: &mut Secured,
+        edit: &mut Edit<'_>,
+    ) -> Result<(), MediaError> {
+        let Spoken {
+            side,
+            address,
+            options,
+            ..
+        } = spoken;
+        let index = medium.index();
+        bundle::strip_groups(edit, index);
+        if let Some(lead) = lead
+            && lead.bundled.has(index)
+        {
+            let place = self.place(address, lead.port, options);
+            write_answer(edit, medium, &lead.choice, place);
+            secured.share(&lead.bundled, index, side);
+            return Ok(());
+        }
+        let Some(facing) = secured.facings.get_mut(index) else {
+            return Ok(());
+        };
+        let place = self.place(address, port, options);
+        let facing = &mut facing[side as usize];
+        let choice = chosen(offer, medium, facing, options.restart, place)?;
+        write_answer(edit, medium, &choice, place);
+        secured.securities.push((index, side, choice.security));
+        Ok(())
+    }
+
+    /// What the offerer bundles and is answered bundled, with the transport that is chosen for all
+    /// of it.
+    fn lead(
+        &self,
+        spoken: Spoken<'_>,
+        offer: &Description<'_>,
+        accepted: impl Fn(usize) -> bool,
+        secured: &mut Secured,
+    ) -> Result<Option<Lead>, MediaError> {
+        let Spoken {
+            session,
+            side,
+            address,
+            options,
+        } = spoken;
+        let before = self.bundled(session, side);
+        if before.is_none() && !bundle::is_accepted(offer, options.bundling) {
+            return Ok(None);
+        }
+        let found = Bundled::of(offer, before, |media| accepted(media.index()));
+        let Some(bundled) = found else {
+            return Ok(None);
+        };
+        let carrier = bundled.carrier;
+        let (Some(tagged), Some(facing), Some(port)) = (
+            offer.medium(bundled.tagged()),
+            secured.facings.get_mut(carrier),
+            self.port_of(session, (carrier, side), address),
+        ) else {
+            return Ok(None);
+        };
+        let place = self.place(address, port, options);
+        let facing = &mut facing[side as usize];
+        let mut choice = chosen(offer, &tagged, facing, options.restart, place)?;
+        let security = std::mem::take(&mut choice.security);
+        secured.securities.push((carrier, side, security));
+        Ok(Some(Lead {
+            bundled,
+            choice,
+            port,
+        }))
+    }
+
+    /// What the answerer bundles of what it was offered bundled.
+    fn answerers(
+        &self,
+        spoken: Spoken<'_>,
+        (offered, answer): (&Description<'_>, &Description<'_>),
+        way: &Way,
+        ports: &[Option<u16>],
+        secured: &mut Secured,
+    ) -> Result<Option<Bundled>, MediaError> {
+        let side = spoken.side.other();
+        let before = self.bundled(spoken.session, side);
+        let may = |media: &Media<'_>| {
+            let index = media.index();
+            let towards = way.towards.get(index).copied().flatten();
+            let is_open = ports.get(index).is_some_and(Option::is_some);
+            // Whom ICE is offered to sees the groups of the offerer.
+            let shown = towards.is_some_and(Towards::speaks_ice)
+                && offered.bundle().any(|name| media.mid() == Some(name));
+            let again = before.is_some_and(|before| before.has(index));
+            towards.is_some() && is_open && (shown || again)
+        };
+        let Some(bundled) = Bundled::of(answer, before, may) else {
+            return Ok(None);
+        };
+        let (carrier, tagged) = (bundled.carrier, bundled.tagged());
+        let towards = way.towards.get(tagged).copied().flatten();
+        let (Some(towards), Some(medium), Some(facing), Some(port)) = (
+            towards,
+            answer.medium(tagged),
+            secured.facings.get_mut(carrier),
+            self.port_of(spoken.session, (carrier, side), spoken.address),
+        ) else {
+            return Ok(None);
+        };
+        let place = self.place(spoken.address, port, spoken.options);
+        let facing = &mut facing[side as usize];
+        let security = answered(answer, &medium, towards, facing, place)?;
+        secured.securities.push((carrier, side, security));
+        for media in answer.media() {
+            secured.share(&bundled, media.index(), side);
+        }
+        Ok(Some(bundled))
     }
 
     /// The answer of the echo application in the terms of the offer.
@@ -118,10 +346,7 @@ impl Engine {
         rtp: SocketAddr,
         options: &Options,
     ) -> Result<(Vec<u8>, Secured), MediaError> {
-        let mut secured = Secured {
-            securities: Vec::new(),
-            facings: self.facings(session),
-        };
+        let mut secured = Secured::new(self.facings(session));
         let medium = offer.medium(index);
         let facing = secured.facings.get_mut(index);
         let (Some(medium), Some(facing)) = (medium, facing) else {
@@ -130,10 +355,11 @@ impl Engine {
         let place = self.place(rtp.ip(), rtp.port(), options);
         let facing = &mut facing[side as usize];
         let choice = chosen(offer, &medium, facing, options.restart, place)?;
-        let mut edit = sdp::Edit::new(answer);
+        let mut edit = Edit::new(answer);
         write_answer(&mut edit, &medium, &choice, place);
-        if let Some(group) = bundle_of(offer, &medium) {
-            edit.add_to_session(group);
+        let bundled = Bundled::of(offer, None, |media| media.index() == index);
+        if let Some(bundled) = bundled {
+            bundled.write(&mut edit, answer);
         }
         secured.securities.push((index, side, choice.security));
         Ok((edit.finish(), secured))
@@ -149,23 +375,46 @@ impl Engine {
         ports: &[Option<u16>],
         options: &Options,
     ) -> Result<(Vec<u8>, Secured), MediaError> {
-        let mut secured = Secured {
-            securities: Vec::new(),
-            facings: self.facings(session),
+        let mut secured = Secured::new(self.facings(session));
+        let spoken = Spoken {
+            session,
+            side,
+            address,
+            options,
         };
-        let mut edit = sdp::Edit::new(answer);
-        let media = offer.media().zip(ports).zip(&mut secured.facings);
-        for ((medium, port), facing) in media {
-            let Some(port) = port.filter(|_| medium.profile().is_rtp()) else {
+        let accepted = |medium: &Media<'_>| {
+            let port = ports.get(medium.index()).copied().flatten();
+            port.filter(|_| medium.profile().is_rtp())
+        };
+        let is_accepted = |index: usize| {
+            let medium = offer.medium(index);
+            medium.is_some_and(|medium| accepted(&medium).is_some())
+        };
+        let lead = self.lead(spoken, offer, is_accepted, &mut secured)?;
+        let mut edit = Edit::new(answer);
+        for medium in offer.media() {
+            let Some(port) = accepted(&medium) else {
                 continue;
             };
-            let place = self.place(address, port, options);
-            let facing = &mut facing[side as usize];
-            let choice = chosen(offer, &medium, facing, options.restart, place)?;
-            write_answer(&mut edit, &medium, &choice, place);
-            secured
-                .securities
-                .push((medium.index(), side, choice.security));
+            let bundled = lead
+                .as_ref()
+                .filter(|lead| lead.bundled.has(medium.index()));
+            if let Some(lead) = bundled {
+                let rtp = SocketAddr::new(address, lead.port);
+                edit.relay(medium.index(), rtp, lead.port + 1);
+            }
+            self.choose(
+                spoken,
+                &lead,
+                (offer, &medium),
+                port,
+                &mut secured,
+                &mut edit,
+            )?;
+        }
+        if let Some(lead) = lead {
+            lead.bundled.write(&mut edit, answer);
+            secured.bundled[side as usize] = Some(lead.bundled);
         }
         Ok((edit.finish(), secured))
     }
@@ -218,13 +467,4 @@ impl Engine {
             rtp: SocketAddr::new(address, port),
         }
     }
-}
-
-/// The group of an offer that has a medium in it, with that medium alone (RFC 8843 §7.3).
-fn bundle_of(offer: &Description<'_>, medium: &Media<'_>) -> Option<String> {
-    let mid = str::from_utf8(medium.attribute("mid")?).ok()?;
-    let group = str::from_utf8(offer.attribute("group")?).ok()?;
-    let mut words = group.split_ascii_whitespace();
-    let bundles = words.next() == Some("BUNDLE") && words.any(|word| word == mid);
-    bundles.then(|| format!("group:BUNDLE {mid}"))
 }

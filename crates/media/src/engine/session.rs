@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Side;
+use super::bundle::Bundled;
 use super::secure::{Facing, Towards};
 use super::terms::Wish;
 use rtp::Impairment;
@@ -35,6 +36,8 @@ pub(crate) struct Session {
     pub(crate) streams: Vec<Stream>,
     /// Which named interface faces each side.
     pub(crate) interfaces: [Option<u8>; 2],
+    /// What sides A and B bundle, as agreed on.
+    pub(crate) bundled: [Option<Bundled>; 2],
     /// The last offer, kept for further answers to it.
     pub(crate) offer: Option<Offer>,
     /// How many descriptions of our own were made.
@@ -132,6 +135,7 @@ impl Session {
             traffic_class: 0,
             streams: Vec::new(),
             interfaces: [None; 2],
+            bundled: [None, None],
             offer: None,
             version: 0,
             recording: None,
@@ -162,9 +166,22 @@ impl Session {
     /// Medium by medium; the worker's times count from `epoch`.
     pub(crate) fn media(&self, epoch: Instant) -> Vec<MediumReport> {
         let streams = self.streams.iter();
-        let legs = |stream: &Stream| [Side::A, Side::B].map(|side| stream.leg(side, epoch));
+        let legs = |index: usize, stream: &Stream| {
+            [Side::A, Side::B].map(|side| {
+                let mut leg = stream.leg(side, epoch);
+                let bundled = self.bundled[side as usize].as_ref();
+                let carrier = bundled.filter(|bundled| bundled.has(index));
+                if let Some(carrier) = carrier.and_then(|b| self.streams.get(b.carrier)) {
+                    leg.local_port = carrier.port(side);
+                }
+                leg
+            })
+        };
+        let streams = streams.enumerate();
         streams
-            .map(|stream| MediumReport { legs: legs(stream) })
+            .map(|(index, stream)| MediumReport {
+                legs: legs(index, stream),
+            })
             .collect()
     }
 
@@ -229,6 +246,11 @@ impl Stream {
         }
     }
 
+    /// Its RTP port that faces a side.
+    fn port(&self, side: Side) -> Option<u16> {
+        self.ports[side as usize].into_iter().flatten().next()
+    }
+
     fn leg(&self, side: Side, epoch: Instant) -> MediumLeg {
         let stats = &self.stats[side as usize];
         let arrivals = stats.arrivals();
@@ -238,7 +260,7 @@ impl Stream {
         MediumLeg {
             kind: wish.map_or_else(String::new, |wish| text(&wish.name)),
             protocol: wish.map_or_else(String::new, |wish| text(&wish.proto)),
-            local_port: self.ports[side as usize].into_iter().flatten().next(),
+            local_port: self.port(side),
             local_address: None,
             sends: wish.is_some_and(Wish::sends),
             receives: wish.is_some_and(Wish::receives),

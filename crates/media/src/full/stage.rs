@@ -7,6 +7,7 @@ use audio::Key;
 
 use crate::engine::{MediaEvent, Side};
 use crate::sys::mmsg::SLOT_BYTES;
+use crate::worker::MediumId;
 
 /// One step of the full path of one medium: a recorder, a transcoder, a player.
 ///
@@ -95,8 +96,24 @@ pub(crate) enum Leaves {
     },
     /// As media for a side, whatever becomes of what others send.
     To(Side, Part),
+    /// The same for what another medium says by the transport that this one carries: whether the
+    /// side takes it was asked there.
+    Carried(Side, Part),
+    /// To another medium, whose transport towards a side we carry: it came from there.
+    Inward(MediumId, Side),
+    /// By another medium, which carries our transport.
+    Outward(MediumId, Outward),
     /// As it is.
     Raw(Raw),
+}
+
+/// What a medium sends by the transport of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outward {
+    /// The medium that sends.
+    pub(crate) by: MediumId,
+    pub(crate) to: Side,
+    pub(crate) part: Part,
 }
 
 /// The way of a packet that is no media: of ICE or of a handshake.
@@ -198,6 +215,11 @@ impl Outbox {
         let changed = change(room, entry.len);
         entry.len = changed.as_ref().map_or(0, |len| *len);
         changed.map(|_| ())
+    }
+
+    /// Takes a packet that waits back.
+    pub(crate) fn refuse(&mut self, index: usize) {
+        self.packets[index].len = 0;
     }
 
     /// What the switch should know.

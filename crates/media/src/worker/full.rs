@@ -9,7 +9,7 @@ use super::{Token, Worker};
 use crate::channel::Passed;
 use crate::counters::{DropReason, WorkerCounters};
 use crate::engine::Side;
-use crate::full::{Boxes, Channels, Full, Input, Leaves, Outbox, Packet, Part, Raw};
+use crate::full::{Boxes, Channels, Full, Input, Leaves, Outbox, Outward, Packet, Part, Raw};
 use crate::sys::mmsg::{self, BATCH};
 
 /// When media on the full path want to be called, earliest first. An alarm that was overtaken by
@@ -137,9 +137,11 @@ impl Worker {
         }
         let counters = &self.setup.counters;
         if let Some(medium) = self.sessions.medium(id) {
-            medium.full.seal(medium.channels, now_us, &mut self.boxes);
-            send(medium.channels, &self.boxes.out, counters);
-            self.alarms.set(id, medium.full, now_us, &self.boxes);
+            let Medium { channels, full, .. } = medium;
+            full.dispatch(id, channels, now_us, &mut self.boxes);
+            full.seal(channels, &mut self.boxes);
+            send(channels, &self.boxes.out, counters);
+            self.alarms.set(id, full, now_us, &self.boxes);
         }
         for reason in self.boxes.refused.drain(..) {
             counters.count_dropped(reason, 1);
@@ -152,6 +154,90 @@ impl Worker {
         self.wake_for(said);
         if self.boxes.copies.len() > 0 {
             self.deliver_copies(id, now_us);
+        }
+        if self.boxes.shared.len() > 0 {
+            self.deliver_shared(now_us);
+        }
+    }
+
+    /// Hands on what belongs to media that share a transport: inward to the medium it is of,
+    /// outward to the one that carries it. What goes in may come out by another, so this nests as
+    /// deep as both sides of a call have bundles.
+    fn deliver_shared(&mut self, now_us: u64) {
+        let spare = self.boxes.spares.pop().unwrap_or_default();
+        let mut shared = mem::replace(&mut self.boxes.shared, spare);
+        let mut next = 0;
+        while next < shared.len() {
+            let leaves = shared.leaves(next);
+            let first = next;
+            while next < shared.len() && shared.leaves(next) == leaves {
+                next += 1;
+            }
+            match leaves {
+                Leaves::Inward(to, from) => {
+                    let packets = (first..next).map(|index| shared.bytes(index));
+                    self.deliver_inward(to, from, packets, now_us);
+                }
+                Leaves::Outward(to, outward) => {
+                    let packets = (first..next).map(|index| shared.bytes(index));
+                    self.deliver_outward(to, outward, packets);
+                }
+                _ => {}
+            }
+        }
+        shared.clear();
+        self.boxes.spares.push(shared);
+    }
+
+    fn deliver_inward<'p>(
+        &mut self,
+        to: MediumId,
+        from: Side,
+        packets: impl Iterator<Item = &'p [u8]>,
+        now_us: u64,
+    ) {
+        let Some(medium) = self.sessions.medium(to) else {
+            return;
+        };
+        let counters = &self.setup.counters;
+        let Medium {
+            session,
+            channels,
+            full,
+        } = medium;
+        for bytes in packets {
+            match full.handle_shared(channels, from, bytes, now_us, &mut self.boxes) {
+                Ok(kind) => {
+                    if kind == Passed::TelephoneEvent {
+                        counters.count_telephone_event();
+                    }
+                    session.heard(from, now_us);
+                }
+                Err(reason) => counters.count_dropped(reason, 1),
+            }
+        }
+        self.flush(to, now_us);
+    }
+
+    fn deliver_outward<'p>(
+        &mut self,
+        by: MediumId,
+        outward: Outward,
+        packets: impl Iterator<Item = &'p [u8]>,
+    ) {
+        let Some(medium) = self.sessions.medium(by) else {
+            return;
+        };
+        let Medium { channels, full, .. } = medium;
+        for bytes in packets {
+            full.handle_outward(outward, bytes, &mut self.boxes);
+        }
+        let counters = &self.setup.counters;
+        full.seal(channels, &mut self.boxes);
+        send(channels, &self.boxes.out, counters);
+        self.boxes.out.clear();
+        for reason in self.boxes.refused.drain(..) {
+            counters.count_dropped(reason, 1);
         }
     }
 
@@ -221,6 +307,7 @@ fn send(channels: &Channels, out: &Outbox, counters: &WorkerCounters) {
         let route = match (leaves, part) {
             (Leaves::Media { from, .. }, Part::Rtp) => channel.route(from),
             (Leaves::Media { from, .. }, Part::Rtcp) => channel.way(from),
+            (Leaves::Carried(..), _) => channel.way_to(to),
             (_, Part::Rtp) => channel.route_to(to),
             (_, Part::Rtcp) => channel.way_to(to),
         };

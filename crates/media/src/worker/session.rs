@@ -12,7 +12,7 @@ use crate::channel::{Channel, Path, Terms};
 use crate::config::AddressFamily;
 use crate::engine::{MediaEvent, Side};
 use crate::full::security::Security;
-use crate::full::{Boxes, Full, Part, Place, Stage};
+use crate::full::{Boxes, Bundle, Full, Part, Place, Stage};
 use crate::options::Way;
 use crate::tally::StreamStats;
 
@@ -77,6 +77,14 @@ pub(crate) enum Command {
         side: Side,
         security: Box<Security>,
     },
+    /// Which media share the transport of `carrier` towards a side from now on; none without a
+    /// bundle. `touched` are all that do or did.
+    Bundle {
+        side: Side,
+        carrier: MediumId,
+        bundle: Option<Box<Bundle>>,
+        touched: Vec<MediumId>,
+    },
     /// To whom what comes from a side of a medium is copied from now on, all on this worker.
     Copy {
         medium: MediumId,
@@ -126,6 +134,7 @@ impl Command {
             | Self::Copy { medium, .. }
             | Self::Press { medium, .. }
             | Self::Trickle { medium, .. } => Some(medium.slot),
+            Self::Bundle { carrier, .. } => Some(carrier.slot),
             Self::Inactivity { .. } => None,
         }
     }
@@ -260,6 +269,18 @@ impl Sessions {
     /// Carries out what is about the full path of a medium.
     fn handle_full(&mut self, command: Command, now_us: u64, boxes: &mut Boxes) {
         match command {
+            Command::Bundle {
+                side,
+                carrier,
+                mut bundle,
+                touched,
+            } => {
+                for medium in touched {
+                    self.set_full(medium, |full, _| {
+                        full.share(side, medium, carrier, &mut bundle);
+                    });
+                }
+            }
             Command::Copy { medium, from, to } => {
                 self.set_full(medium, |full, _| full.set_copies(from, to));
             }

@@ -3,6 +3,7 @@
 //! That a packet does not arrive is shown by one sent after it on the same path that does.
 
 mod attack;
+mod bundle;
 mod echo;
 mod negotiation;
 mod peer;

@@ -196,11 +196,15 @@ impl SecurePeer {
 
     /// A packet as it goes over the wire.
     pub(crate) fn protected(&mut self, header: &rtp::Header, payload: &[u8]) -> Vec<u8> {
-        let plain = [&header.encode()[..], payload].concat();
+        self.sealed(&[&header.encode()[..], payload].concat())
+    }
+
+    /// A whole packet as it goes over the wire.
+    pub(crate) fn sealed(&mut self, plain: &[u8]) -> Vec<u8> {
         let Some(protector) = &mut self.protector else {
-            return plain;
+            return plain.to_vec();
         };
-        let mut room = plain.clone();
+        let mut room = plain.to_vec();
         room.resize(plain.len() + OVERHEAD_BYTES_MAX, 0);
         let len = protector.protect_rtp(&mut room, plain.len());
         room.truncate(len.expect("protected"));

@@ -10,6 +10,7 @@ use crate::formats::Formats;
 use crate::full::{Full, Input};
 use crate::options::SourcePolicy;
 use crate::transcode::{DirectionPlan, KeysIn, KeysOut, Origin, Plan, Transcoder};
+use crate::worker::MediumId;
 
 const ALAW: u8 = 8;
 const OPUS: u8 = 111;
@@ -135,7 +136,10 @@ impl Bench {
     }
 
     fn collect(&mut self) {
-        self.full.seal(&self.channels, self.now_us, &mut self.boxes);
+        let id = MediumId { slot: 0, stream: 0 };
+        self.full
+            .dispatch(id, &self.channels, self.now_us, &mut self.boxes);
+        self.full.seal(&self.channels, &mut self.boxes);
         for index in 0..self.boxes.out.len() {
             let leaves = self.boxes.out.leaves(index);
             let Some((side, part)) = Full::destination(&self.channels, leaves) else {
