@@ -49,6 +49,8 @@ pub(crate) struct Full {
     reports: Reports,
     /// The alarm that is set for it; `None`: none.
     armed_us: Option<u64>,
+    /// When it was called last.
+    rung_us: Option<u64>,
     /// To whom what comes from sides A and B is copied, in the clear and as it came.
     copies: [Vec<MediumId>; 2],
     /// How it shares the transport of sides A and B with other media; `None`: it does not.
@@ -77,6 +79,7 @@ impl Full {
             stages: Vec::new(),
             reports: Reports::default(),
             armed_us: None,
+            rung_us: None,
             copies: [Vec::new(), Vec::new()],
             shared: [None, None],
         }
@@ -338,6 +341,7 @@ impl Full {
         now_us: u64,
         boxes: &mut Boxes,
     ) {
+        self.rung_us = Some(now_us);
         for side in [Side::A, Side::B] {
             self.pump(side, channels, boxes.now(now_us), boxes);
         }
@@ -372,9 +376,15 @@ impl Full {
         stages.chain(ends).chain(reports).min()
     }
 
-    /// Takes note that an alarm was set; `None` if the one that is set comes no later.
+    /// Takes note that an alarm was set; `None` if the one that is set comes no later. Whatever was
+    /// called a moment ago waits for a while, lest a part that asks to be called at once, again and
+    /// again, keeps the worker from all others.
     pub(crate) fn arm(&mut self, now_us: u64, boxes: &Boxes) -> Option<u64> {
         let due_us = self.poll_timeout(boxes.now(now_us))?;
+        let due_us = match self.rung_us == Some(now_us) {
+            true => due_us.max(now_us + CALLS_APART_US),
+            false => due_us,
+        };
         if self.armed_us.is_some_and(|armed_us| armed_us <= due_us) {
             return None;
         }
@@ -496,6 +506,9 @@ fn unix_us() -> u64 {
     // A clock before 1970 is wrong anyway.
     since.map_or(0, |since| since.as_micros() as u64)
 }
+
+/// The least time between two calls of a medium by the clock alone.
+const CALLS_APART_US: u64 = 1_000;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Reception figures of one peer's RTP stream: counted by the worker, read by the engine.
 
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use rtp::{Header, Progress, Reception};
@@ -34,6 +34,8 @@ pub(crate) struct StreamStats {
     /// Where the kernel counts what it relays: not among the above but for `lost`, `jitter_us`
     /// and `payload_type`, which the worker keeps up with.
     slot: OnceLock<SlotId>,
+    /// Whether that slot was given back.
+    slot_left: AtomicBool,
 }
 
 /// A reading of [`StreamStats`].
@@ -200,6 +202,13 @@ impl Tally {
     /// Where the kernel counts, once it has.
     pub(crate) fn slot(&self) -> Option<&SlotId> {
         self.shared.slot.get()
+    }
+
+    /// Where the kernel has counted, to be given back: once, though two channels share the figures.
+    pub(crate) fn leave_slot(&self) -> Option<SlotId> {
+        let slot = self.shared.slot.get()?;
+        let is_first = !self.shared.slot_left.swap(true, Relaxed);
+        is_first.then(|| slot.clone())
     }
 
     /// Has the kernel count in `slot`, for good.

@@ -70,8 +70,8 @@ impl Channel {
 
     /// Gives back what it holds of the kernel's, as it will not go there again.
     pub(crate) fn release(&mut self, flows: &mut Flows) {
-        let slots = self.ends.iter().filter_map(|end| end.tally.slot());
-        slots.for_each(|slot| flows.return_slot(slot.clone()));
+        let slots = self.ends.iter().filter_map(|end| end.tally.leave_slot());
+        slots.for_each(|slot| flows.return_slot(slot));
     }
 
     /// Takes note of what the kernel has relayed since it was asked last, by side.

@@ -93,10 +93,12 @@ impl Towards {
         if !media.profile().is_rtp() {
             return None;
         }
-        if is_asked {
-            return Some(Self::asked(media, options));
-        }
         let [offerer, offered] = facings;
+        if is_asked {
+            let mut asked = Self::asked(media, options);
+            asked.ice = asked.ice.map(|agent| offered.agent_or(agent));
+            return Some(asked);
+        }
         // A medium that was terminated stays so.
         match (offerer.agreed, offered.agreed) {
             (_, Some(agreed)) => Some(agreed),
@@ -227,6 +229,13 @@ impl Facing {
             (Some(_), Some(suite)) => ProtectionReport::Sdes(suite.name()),
             _ => ProtectionReport::None,
         }
+    }
+
+    /// The kind of agent that the peer has found in us; `fresh` if it has found none yet. It stays
+    /// what it is: who finds another takes other parts of ICE, and asks no consent of it any more.
+    pub(super) fn agent_or(&self, fresh: AgentKind) -> AgentKind {
+        let agreed = self.agreed.and_then(|agreed| agreed.ice);
+        agreed.unwrap_or(fresh)
     }
 
     /// Whether ICE was agreed on.

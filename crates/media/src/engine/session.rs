@@ -56,6 +56,8 @@ pub(crate) struct Session {
     pub(crate) listeners: Vec<Listener>,
     /// Of a subscription: what it hears, by medium.
     pub(crate) sources: Vec<Source>,
+    /// Where copies come from now.
+    pub(crate) copied: Vec<Source>,
     /// Fragments with candidates that came before what they belong to was settled, by whom.
     pub(crate) early: Vec<(Side, Box<[u8]>)>,
 }
@@ -145,6 +147,7 @@ impl Session {
             said: [None, None],
             listeners: Vec::new(),
             sources: Vec::new(),
+            copied: Vec::new(),
             early: Vec::new(),
         }
     }

@@ -6,6 +6,8 @@
 //! participant, in the clear, before anything is blocked, transcoded or played. While there are
 //! subscribers a medium takes the full path.
 
+use std::mem;
+
 use sdp::{Copied, Description, Keys, Media};
 
 use super::negotiate::{Spot, parse};
@@ -156,7 +158,7 @@ impl Engine {
     /// Lets copies flow as a subscriber has answered.
     pub(super) fn start_copies(&mut self, subscription: u64, answer: &Description<'_>) {
         self.stop_copies(subscription);
-        let Some(known) = self.sessions.get(&subscription) else {
+        let Some(known) = self.sessions.get_mut(&subscription) else {
             return;
         };
         let slot = known.slot;
@@ -165,7 +167,9 @@ impl Engine {
             medium.is_some_and(|medium| !medium.is_rejected() && medium.direction().receives())
         };
         let sources = known.sources.clone().into_iter().enumerate();
-        for (index, source) in sources.filter(|(index, _)| wanted(*index)) {
+        let sources: Vec<_> = sources.filter(|(index, _)| wanted(*index)).collect();
+        known.copied = sources.iter().map(|(_, source)| *source).collect();
+        for (index, source) in sources {
             let to = MediumId {
                 slot,
                 stream: index,
@@ -184,9 +188,9 @@ impl Engine {
 
     /// Stops the copies of a subscription.
     pub(super) fn stop_copies(&mut self, subscription: u64) {
-        let known = self.sessions.get(&subscription);
-        let sources = known.map(|known| known.sources.clone()).unwrap_or_default();
-        for source in sources {
+        let known = self.sessions.get_mut(&subscription);
+        let copied = known.map(|known| mem::take(&mut known.copied));
+        for source in copied.unwrap_or_default() {
             let Some(heard) = self.sessions.get_mut(&source.session) else {
                 continue;
             };

@@ -47,6 +47,8 @@ struct DtlsPort {
     keys: Option<Box<Keys>>,
     /// When a failed handshake of ours begins again, in the time of `now_us`.
     retry_us: u64,
+    /// Whether there is nowhere to send to now: its time does not come.
+    stuck: bool,
 }
 
 /// Time as the worker has it, and as libraries want it.
@@ -218,13 +220,14 @@ impl End {
         let DtlsEnd { terms, ports } = &mut **end;
         let shared = channels[Part::Rtp as usize].rtcp_port(side) == RtcpPort::Shared;
         for port in [Part::Rtp, Part::Rtcp] {
-            if port == Part::Rtcp && shared {
-                continue;
-            }
-            let Some(to) = channels[port as usize].destination(side) else {
+            let unused = port == Part::Rtcp && shared;
+            let to = channels[port as usize].destination(side);
+            let state = &mut ports[port as usize];
+            let Some(to) = to.filter(|_| !unused) else {
+                state.stuck = true;
                 continue;
             };
-            let state = &mut ports[port as usize];
+            state.stuck = false;
             let begins = terms.role == Role::Client && state.retry_us <= now.us;
             if state.handshake.is_none() && state.keys.is_none() && begins {
                 state.handshake = Handshake::connect(terms);
@@ -316,12 +319,17 @@ impl DtlsPort {
     }
 
     fn due_us(&self, now: Now) -> Option<u64> {
+        if self.stuck {
+            return None;
+        }
         let Some(handshake) = &self.handshake else {
             let waits = self.keys.is_none() && self.retry_us > now.us;
             return waits.then_some(self.retry_us);
         };
         let due = handshake.poll_timeout()?;
-        Some(due.saturating_duration_since(now.epoch).as_micros() as u64)
+        // Rounded up: called a part of a microsecond too early, it would have nothing to do.
+        let due = due.saturating_duration_since(now.epoch);
+        Some(due.as_nanos().div_ceil(1_000) as u64)
     }
 }
 

@@ -80,18 +80,9 @@ pub(super) struct Handled {
 impl Agent {
     /// Begins at `now_us`. `random` names it among agents that claim the same part.
     pub(super) fn new(terms: IceTerms, random: u64, now_us: u64) -> Self {
-        let controls = match (terms.agent, terms.remote_agent) {
-            (AgentKind::Full, AgentKind::Lite) => true,
-            (AgentKind::Lite, AgentKind::Full) => false,
-            _ => terms.offerer == Offerer::We,
-        };
-        let part = match controls {
-            true => Claim::Controlling(random),
-            false => Claim::Controlled(random),
-        };
         let mut agent = Self {
+            part: part(&terms, random),
             terms,
-            part,
             ports: [Port::default(), Port::default()],
         };
         agent.begin(now_us);
@@ -104,11 +95,23 @@ impl Agent {
         if terms == self.terms {
             return;
         }
-        self.terms = terms;
+        let kinds = |terms: &IceTerms| (terms.agent, terms.remote_agent);
+        if kinds(&terms) != kinds(&self.terms) {
+            let (Claim::Controlling(random) | Claim::Controlled(random)) = self.part;
+            self.part = part(&terms, random);
+        }
+        // RTCP that moves to the port of RTP leaves a port that nobody is asked by any more.
+        let [rtp, rtcp] = &terms.candidates;
+        if rtcp.is_empty() && !rtp.is_empty() {
+            self.ports[Part::Rtcp as usize] = Port::default();
+        }
         for port in &mut self.ports {
             port.checks.clear();
             port.nominated = false;
+            // A lite agent asks for none.
+            port.consent.take_if(|_| terms.agent == AgentKind::Lite);
         }
+        self.terms = terms;
         self.begin(now_us);
     }
 
@@ -286,7 +289,7 @@ impl Agent {
         let agent = self.terms.agent;
         let port = &mut self.ports[port as usize];
         let controlled = matches!(self.part, Claim::Controlled(_));
-        if port.valid.contains(&from) {
+        if port.valid.contains(&from) && port.selected.is_some() {
             if message.nominates && controlled {
                 port.select(from);
             }
@@ -404,6 +407,19 @@ impl Port {
             due_us,
             tries: 0,
         });
+    }
+}
+
+/// The part that falls to us (RFC 8445 §6.1.1).
+fn part(terms: &IceTerms, random: u64) -> Claim {
+    let controls = match (terms.agent, terms.remote_agent) {
+        (AgentKind::Full, AgentKind::Lite) => true,
+        (AgentKind::Lite, AgentKind::Full) => false,
+        _ => terms.offerer == Offerer::We,
+    };
+    match controls {
+        true => Claim::Controlling(random),
+        false => Claim::Controlled(random),
     }
 }
 

@@ -52,6 +52,20 @@ impl Stage for Mute {
     }
 }
 
+/// Asks to be called at once, whenever it was called.
+#[derive(Debug)]
+struct Restless;
+
+impl Stage for Restless {
+    fn handle_packet(&mut self, packet: Packet<'_>, _now_us: u64, out: &mut Outbox) {
+        out.push(packet);
+    }
+
+    fn poll_timeout(&self) -> Option<u64> {
+        Some(0)
+    }
+}
+
 struct Call {
     engine: Engine,
     a: UdpSocket,
@@ -157,4 +171,17 @@ fn stages_stand_in_the_order_of_their_places_and_go_again() {
     call.engine.set_stage(1, 0, Place::Transcode, None);
     call.a.send_to(&rtp(2, "y"), call.towards_b).expect("sent");
     assert_eq!(receive(&call.b), rtp(2, "y"));
+}
+
+#[test]
+fn a_stage_that_is_never_content_keeps_nobody_waiting() {
+    let call = call();
+    call.engine
+        .set_stage(1, 0, Place::Transcode, Some(Box::new(Restless)));
+    for sequence in 1..4 {
+        call.a
+            .send_to(&rtp(sequence, "a"), call.towards_b)
+            .expect("sent");
+        assert_eq!(receive(&call.b), rtp(sequence, "a"));
+    }
 }

@@ -1,6 +1,6 @@
 //! Copies of what a participant sends, in whatever way it and its subscribers carry media.
 
-use media::{AddressFamily, Engine, MediaError, Options, Participant, Side};
+use media::{AddressFamily, Engine, EngineConfig, MediaError, Options, Participant, Side};
 use rtp::srtp::Suite;
 use sdp::Setup;
 
@@ -119,4 +119,54 @@ fn nobody_subscribes_to_what_is_not_there() {
     let early = engine.subscribe(SUBSCRIPTION, &[A], &options, AddressFamily::V4);
     assert!(matches!(early, Err(MediaError::NotNegotiated)), "{early:?}");
     assert_eq!(engine.sessions(), 1);
+}
+
+#[test]
+fn who_turns_to_another_participant_hears_the_first_no_more_and_neither_does_its_heir() {
+    let one_worker = EngineConfig {
+        workers: 1,
+        ..config()
+    };
+    let mut engine = Engine::new(one_worker, || {}).expect("an engine");
+    let [mut a, mut b] = call(&mut engine, Way::Rtp);
+    let [mut c, _d] = plain_call(&mut engine, SESSION + 1);
+    let mut turncoat = subscriber(&mut engine, SUBSCRIPTION, Way::Rtp);
+    a.say("to the first");
+    assert_eq!(turncoat.hear(), "to the first");
+    assert_eq!(b.hear(), "to the first");
+    let other = Participant {
+        session: SESSION + 1,
+        side: Side::A,
+    };
+    let plain = options(Way::Rtp);
+    let offer = engine.subscribe(SUBSCRIPTION, &[other], &plain, AddressFamily::V4);
+    turncoat.take(&offer.expect("an offer"));
+    let answer = turncoat.sdp(1, Setup::Active);
+    let answer = negotiation(Side::B, &answer, Options::relay());
+    engine.answer(SUBSCRIPTION, answer).expect("it fits");
+    a.say("no more");
+    assert_eq!(b.hear(), "no more");
+    c.say("of the second");
+    assert_eq!(turncoat.hear(), "of the second");
+    engine.delete(SUBSCRIPTION);
+    // Its place on the worker is taken by a call of strangers.
+    let [mut e, mut f] = plain_call(&mut engine, SESSION + 2);
+    a.say("a secret");
+    assert_eq!(b.hear(), "a secret");
+    e.say("of the third");
+    assert_eq!(f.hear(), "of the third");
+}
+
+/// A call of two phones that speak plain RTP.
+fn plain_call(engine: &mut Engine, session: u64) -> [SecurePeer; 2] {
+    let [mut a, mut b] = [Way::Rtp, Way::Rtp].map(SecurePeer::new);
+    let plain = options(Way::Rtp);
+    let offer = a.sdp(9, Setup::ActPass);
+    let offer = negotiation(Side::A, &offer, &plain);
+    let offer = engine.offer(session, offer, AddressFamily::V4);
+    b.take(&offer.expect("an offer"));
+    let answer = b.sdp(1, Setup::Active);
+    let answer = engine.answer(session, negotiation(Side::B, &answer, Options::relay()));
+    a.take(&answer.expect("an answer"));
+    [a, b]
 }

@@ -91,3 +91,25 @@ fn who_talks_in_the_kernel_is_not_silent() {
         assert_eq!(told(&mut stage), None);
     }
 }
+
+#[test]
+fn what_one_call_has_left_in_the_kernel_two_others_do_not_share() {
+    for hook in HOOKS {
+        let Some(mut stage) = Stage::new(hook) else {
+            return;
+        };
+        stage.until_in_kernel();
+        stage.engine(|engine| engine.delete(SESSION));
+        let (first, second) = (SESSION + 1, SESSION + 2);
+        (stage.towards_b, stage.towards_a) = stage.negotiate(first, "sendrecv");
+        stage.until_in_kernel();
+        let of_first = |stage: &mut Stage| {
+            let report = stage.engine(|engine| engine.report(first));
+            report.expect("a session").a.packets
+        };
+        let before = of_first(&mut stage);
+        (stage.towards_b, stage.towards_a) = stage.negotiate(second, "sendrecv");
+        stage.until_in_kernel();
+        assert_eq!(of_first(&mut stage), before, "{hook:?}");
+    }
+}

@@ -80,12 +80,13 @@ pub(in crate::engine) fn chosen(
     }
     if let Some(remote) = credentials(offered) {
         let local = facing.credentials(Some(&remote.ufrag), restart)?;
-        choice.towards.ice = Some(place.agent);
+        let agent = facing.agent_or(place.agent);
+        choice.towards.ice = Some(agent);
         choice.ice = Some(local.clone());
         choice.security.ice = Some(IceTerms {
             local,
             remote,
-            agent: place.agent,
+            agent,
             remote_agent: agent_kind(description),
             offerer: Offerer::Peer,
             candidates: candidates(offered),

@@ -307,3 +307,88 @@ fn candidates_that_come_later_are_checked_by_a_full_agent_alone() {
         assert_eq!(sent.len(), checks);
     }
 }
+
+#[test]
+fn an_agent_that_turns_lite_asks_for_no_consent_any_more() {
+    let mut agents = connected();
+    let mut room = [0; 1_024];
+    while agents[0].poll_transmit(1_000_000, &mut room).is_some() {}
+    let terms = IceTerms {
+        agent: AgentKind::Lite,
+        ..agents[0].terms.clone()
+    };
+    agents[0].update(terms, 1_000_000);
+    assert_eq!(agents[0].poll_timeout(), None);
+    assert!(!agents[0].expire(60_000_000));
+    assert_eq!(agents[0].selected(Part::Rtp), Some(address(PEER)));
+}
+
+#[test]
+fn a_peer_that_comes_back_at_another_proved_address_is_sent_to_again() {
+    let mut agents = connected();
+    // It is proved at a second address, too.
+    let check = check(["a", "b"], 7, false);
+    let mut room = [0; 1_024];
+    let prove = |agent: &mut Agent, time_us| {
+        let mut room = [0; 1_024];
+        let handled =
+            agent.handle_packet(Part::Rtp, address(ELSEWHERE), &check, time_us, &mut room);
+        handled.expect("a check of the peer's");
+        while let Some((port, to, _)) = agent.poll_transmit(time_us, &mut room) {
+            let transaction: Transaction = room[8..20].try_into().expect("12 bytes");
+            if to == address(ELSEWHERE) {
+                let len = Writer::new(&mut room, Class::Success, transaction)
+                    .mapped_address(address(OURS))
+                    .finish("the password of b");
+                let answer = room[..len].to_vec();
+                let taken = agent.handle_packet(port, to, &answer, time_us, &mut room);
+                taken.expect("the answer to a check");
+            }
+        }
+    };
+    prove(&mut agents[0], 1_000_000);
+    assert_eq!(agents[0].selected(Part::Rtp), Some(address(PEER)));
+    // The first address is answered by nobody any more.
+    for time_us in (1_000_000..40_000_000).step_by(100_000) {
+        agents[0].expire(time_us);
+        while agents[0].poll_transmit(time_us, &mut room).is_some() {}
+    }
+    assert_eq!(agents[0].selected(Part::Rtp), None);
+    prove(&mut agents[0], 40_000_000);
+    assert_eq!(agents[0].selected(Part::Rtp), Some(address(ELSEWHERE)));
+}
+
+#[test]
+fn a_port_that_rtcp_has_left_is_asked_for_no_consent() {
+    let both = [vec![address(PEER)], vec![address(ELSEWHERE)]];
+    let terms = IceTerms {
+        local: credentials("a"),
+        remote: credentials("b"),
+        agent: AgentKind::Full,
+        remote_agent: AgentKind::Full,
+        offerer: Offerer::We,
+        candidates: both,
+    };
+    let mut agent = Agent::new(terms.clone(), 1, 0);
+    let mut room = [0; 1_024];
+    for time_us in [0, 50_000] {
+        while let Some((port, to, _)) = agent.poll_transmit(time_us, &mut room) {
+            let transaction: Transaction = room[8..20].try_into().expect("12 bytes");
+            let len = Writer::new(&mut room, Class::Success, transaction)
+                .mapped_address(address(OURS))
+                .finish("the password of b");
+            let answer = room[..len].to_vec();
+            let taken = agent.handle_packet(port, to, &answer, time_us, &mut room);
+            taken.expect("the answer to a check");
+        }
+    }
+    assert_eq!(agent.selected(Part::Rtcp), Some(address(ELSEWHERE)));
+    let muxed = IceTerms {
+        candidates: [vec![address(PEER)], Vec::new()],
+        ..terms
+    };
+    agent.update(muxed, 100_000);
+    assert_eq!(agent.selected(Part::Rtcp), None);
+    let asked = agent.poll_transmit(200_000, &mut room);
+    assert!(asked.is_some_and(|(port, ..)| port == Part::Rtp));
+}
