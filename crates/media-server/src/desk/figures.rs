@@ -114,13 +114,16 @@ fn medium(index: usize, medium: &media::MediumReport, side: Side) -> MediumRepor
 }
 
 fn rtp_stream(leg: &media::MediumLeg) -> StreamReport {
+    // Where they share a port, RTCP is a packet there, too; only RTP is counted.
+    let rtcp = leg.rtcp.last_packet.filter(|_| leg.shares_port);
+    let last_packet = leg.last_packet.max(rtcp);
     StreamReport {
         local_port: leg.local_port,
         local_address: leg.local_address,
         endpoint: leg.described,
         advertised: leg.described,
         crypto_suite: suite(leg),
-        last_packet_s: leg.last_packet.map_or(0, since_epoch_s),
+        last_packet_s: last_packet.map_or(0, since_epoch_s),
         ssrc: leg.ssrc,
         flags: words(&[
             (true, "RTP"),

@@ -41,6 +41,8 @@ struct World {
     started: Time,
     /// What has come of both sides of each session.
     packets: [u64; 2],
+    /// RTCP packets of them.
+    rtcp: [u64; 2],
 }
 
 fn id(n: u128) -> MediaServerId {
@@ -99,6 +101,7 @@ impl World {
             asked: Vec::new(),
             started: Time::from_secs(900),
             packets: [0; 2],
+            rtcp: [0; 2],
         };
         world.configure();
         world.pass(Duration::from_millis(10));
@@ -164,7 +167,7 @@ impl World {
                 self.servers.handle_datagram(self.now, server, &message);
                 return;
             }
-            (_, "query") => sessions::figures(self.packets),
+            (_, "query") => sessions::figures(self.packets, self.rtcp),
             (_, "start recording") => ng::Success {
                 recordings: vec!["/r/file.wav".into()],
                 ..ng::Success::default()

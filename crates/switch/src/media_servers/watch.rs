@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use call::MediaOp;
 use clock::Time;
 use model::{CdrLegMedia, MediaServerId};
 use ng::{CallReport, Command, Reply, Selection, Success};
@@ -29,10 +30,17 @@ const LOOKS_PER_S_MAX: u32 = 500;
 /// What was last seen of a session.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    /// By side: whether it has said that it sends, and that it receives.
+    /// By side: whether it has said that it sends, and that it receives; empty until an offer was
+    /// answered.
     says: [Option<Says>; 2],
+    /// What the offer that nobody has answered yet says.
+    offered: Option<Says>,
+    /// Whether the media of one side go back to it, and nobody is on the other.
+    is_echo: bool,
     /// By side: when a packet of it was last known to have come.
     heard: [Time; 2],
+    /// By side: what showed that it lives.
+    signs: [Signs; 2],
     /// What has come of each.
     pub(super) legs: [CdrLegMedia; 2],
     /// Whether the next look is planned.
@@ -45,46 +53,80 @@ struct Says {
     receives: bool,
 }
 
+/// What grows while a side lives: RTCP counts, as a phone that suppresses silence still reports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Signs {
+    /// Packets of all its streams.
+    pub(super) packets: u64,
+    /// When the last came, in seconds of the server's time.
+    pub(super) last_packet_s: u64,
+}
+
 impl Watch {
     /// A description was taken: patience begins anew.
     pub(super) fn handle_description(&mut self, now: Time, request: &MediaRequest) {
-        self.says[request.from as usize] = Description::parse(&request.sdp).ok().map(|sdp| {
-            let says = |what: fn(sdp::Media<'_>) -> bool| {
-                let mut media = sdp.media().filter(|media| !media.is_rejected());
-                media.any(what)
-            };
-            Says {
-                sends: says(|media| media.direction().sends()),
-                receives: says(|media| media.direction().receives() && !media.is_nowhere()),
+        let (own, other) = (request.from as usize, request.from.other() as usize);
+        let says = Says::of(&request.sdp);
+        match request.op {
+            // Who has not answered is not heard, and an offer that is refused changes nothing.
+            MediaOp::Offer => self.offered = says,
+            MediaOp::Answer => {
+                self.says[own] = says;
+                self.says[other] = self.offered.take().or(self.says[other]);
             }
-        });
-        if request.op == call::MediaOp::Echo {
-            self.says[request.from.other() as usize] = None;
+            MediaOp::Echo => {
+                self.says[own] = says;
+                self.says[other] = None;
+            }
+        }
+        if request.op != MediaOp::Offer {
+            self.is_echo = request.op == MediaOp::Echo;
         }
         self.heard = [now; 2];
     }
 
     /// Whether something is to come of a side.
     fn expects(&self, side: usize) -> bool {
-        let [own, other] = [self.says[side], self.says[1 - side]];
+        let own = self.says[side];
         // Nobody is there at the echo: whoever receives its own is expected to send.
-        let receives = other.or(own).is_some_and(|says| says.receives);
+        let listener = if self.is_echo {
+            own
+        } else {
+            self.says[1 - side]
+        };
+        let receives = listener.is_some_and(|says| says.receives);
         receives && own.is_some_and(|says| says.sends)
     }
 
-    fn handle_figures(&mut self, now: Time, legs: [CdrLegMedia; 2]) {
-        for (heard, (before, fresh)) in self.heard.iter_mut().zip(self.legs.iter().zip(&legs)) {
-            if fresh.packets != before.packets {
+    fn handle_figures(&mut self, now: Time, report: &CallReport) {
+        let signs = wire::signs(report);
+        for (heard, (before, fresh)) in self.heard.iter_mut().zip(self.signs.iter().zip(&signs)) {
+            if fresh != before {
                 *heard = now;
             }
         }
-        self.legs = legs;
+        self.signs = signs;
+        self.legs = wire::legs(report);
     }
 
     /// Whether a side that should be heard was not for so long.
     fn is_silent(&self, now: Time, patience: Duration) -> bool {
         let silent = |side: usize| self.expects(side) && now.since(self.heard[side]) >= patience;
         silent(0) || silent(1)
+    }
+}
+
+impl Says {
+    fn of(sdp: &[u8]) -> Option<Self> {
+        let sdp = Description::parse(sdp).ok()?;
+        let says = |what: fn(sdp::Media<'_>) -> bool| {
+            let mut media = sdp.media().filter(|media| !media.is_rejected());
+            media.any(what)
+        };
+        Some(Self {
+            sends: says(|media| media.direction().sends()),
+            receives: says(|media| media.direction().receives() && !media.is_nowhere()),
+        })
     }
 }
 
@@ -144,7 +186,7 @@ impl MediaServers {
                 let Some(report) = &success.report else {
                     return;
                 };
-                known.watch.handle_figures(now, wire::legs(report));
+                known.watch.handle_figures(now, report);
                 let peers = known.peers;
                 self.learn_delays(server, peers, report);
                 self.end_if_silent(now, session, Duration::ZERO);

@@ -13,6 +13,7 @@ use ng::{
     Request, Selection, TagReport, options,
 };
 
+use super::watch::Signs;
 use crate::output::MediaRequest;
 
 /// The participants of each session, by side.
@@ -158,6 +159,18 @@ fn leg(report: &CallReport, tag: &TagReport) -> CdrLegMedia {
         }
     }
     leg
+}
+
+/// What shows that both sides live: RTP and RTCP of all their media.
+pub(super) fn signs(report: &CallReport) -> [Signs; 2] {
+    TAGS.map(|tag| {
+        let media = report.tag(tag).map_or(&[][..], |tag| &tag.media);
+        let streams = media.iter().flat_map(|medium| &medium.streams);
+        streams.fold(Signs::default(), |signs, stream| Signs {
+            packets: signs.packets + stream.counts.packets,
+            last_packet_s: signs.last_packet_s.max(stream.last_packet_s),
+        })
+    })
 }
 
 /// Round trips between a server and both sides of a session in microseconds, where it knows them.

@@ -3,20 +3,22 @@
 use super::*;
 use crate::media_servers::{RecordingNews, RemoteFile};
 
-/// What a server says of a session from whose sides so many packets have come.
-pub(super) fn figures(packets: [u64; 2]) -> ng::Reply {
-    let tags = ["a", "b"].into_iter().zip(packets).map(|(tag, packets)| {
-        let stream = ng::StreamReport {
-            counts: ng::Counts {
-                packets,
-                ..ng::Counts::default()
-            },
-            ..ng::StreamReport::default()
-        };
+/// What a server says of a session from whose sides so many packets have come, and so many
+/// RTCP packets.
+pub(super) fn figures(packets: [u64; 2], rtcp: [u64; 2]) -> ng::Reply {
+    let stream = |packets| ng::StreamReport {
+        counts: ng::Counts {
+            packets,
+            ..ng::Counts::default()
+        },
+        ..ng::StreamReport::default()
+    };
+    let sides = packets.into_iter().zip(rtcp);
+    let tags = ["a", "b"].into_iter().zip(sides).map(|(tag, (rtp, rtcp))| {
         let medium = ng::MediumReport {
             index: 1,
             kind: "audio".into(),
-            streams: vec![stream],
+            streams: vec![stream(rtp), stream(rtcp)],
             ..ng::MediumReport::default()
         };
         ng::TagReport {
@@ -97,6 +99,61 @@ fn a_side_that_is_not_heard_for_too_long_is_told() {
     }
     assert!(w.silent() > 0);
     assert_eq!(w.end(1).0, [42, 29]);
+}
+
+#[test]
+fn while_it_rings_nobody_has_to_speak() {
+    let mut w = World::new(&[record(1, "")]);
+    w.servers.set_inactivity(Some(Duration::from_secs(60)));
+    w.ask(request(1, MediaOp::Offer, Side::A));
+    w.pass(Duration::from_secs(90));
+    assert_eq!(w.silent(), 0);
+    w.ask(request(1, MediaOp::Answer, Side::B));
+    w.pass(Duration::from_secs(55));
+    assert_eq!(w.silent(), 0, "patience begins with the answer");
+    w.pass(Duration::from_secs(10));
+    assert!(w.silent() > 0);
+}
+
+#[test]
+fn at_the_echo_the_caller_alone_is_to_be_heard() {
+    let mut w = World::new(&[record(1, "")]);
+    w.servers.set_inactivity(Some(Duration::from_secs(10)));
+    w.ask(request(1, MediaOp::Echo, Side::A));
+    for second in 0..30 {
+        w.packets[0] = second;
+        w.pass(Duration::from_secs(1));
+    }
+    assert_eq!(w.silent(), 0);
+    w.pass(Duration::from_secs(15));
+    assert!(w.silent() > 0);
+}
+
+#[test]
+fn an_offer_that_is_refused_leaves_what_was_agreed() {
+    let mut w = World::new(&[record(1, "")]);
+    w.servers.set_inactivity(Some(Duration::from_secs(10)));
+    w.call(1);
+    w.ask(MediaRequest {
+        sdp: format!("{SDP}a=inactive\r\n").into(),
+        ..request(1, MediaOp::Offer, Side::A)
+    });
+    w.pass(Duration::from_secs(15));
+    assert!(w.silent() > 0);
+}
+
+#[test]
+fn who_sends_reports_only_is_there() {
+    let mut w = World::new(&[record(1, "")]);
+    w.servers.set_inactivity(Some(Duration::from_secs(10)));
+    w.call(1);
+    for second in 0..60 {
+        w.packets[0] = second;
+        w.rtcp[1] = second / 5;
+        w.pass(Duration::from_secs(1));
+    }
+    assert_eq!(w.silent(), 0);
+    assert_eq!(w.end(1).0, [59, 0], "the record counts RTP");
 }
 
 #[test]
