@@ -8,6 +8,7 @@
 //! the state of the carrier, is repeated every few minutes only: carriers ban those who insist on
 //! a wrong password.
 
+mod flows;
 mod registration;
 
 use core::time::Duration;
@@ -17,12 +18,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use clock::Time;
 use model::{Gateway, GatewayId, GatewayRegistrationView};
-use sip::Message;
+use sip::{ConnId, Destination, Flow, Message};
 
 pub use registration::{Dice, UpstreamFailure};
 use registration::{Registration, Verdict, Wanted};
 
-/// Names one registration at one carrier. A changed configuration makes a new one.
+/// Names one registration at one carrier. Another address of record, or another place, makes a
+/// new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UpstreamId(u64);
 
@@ -33,9 +35,11 @@ pub enum UpstreamOutput {
     Ask {
         /// The registration.
         id: UpstreamId,
-        /// The gateway, as it was when the registration began.
+        /// The gateway.
         gateway: Arc<Gateway>,
     },
+    /// Send a double CRLF on a connection that we are registered on (RFC 5626 §3.5.1).
+    KeepAlive(Flow),
     /// We are registered, and were not before.
     Registered {
         /// Where.
@@ -68,38 +72,48 @@ pub struct Upstream {
     registrations: BTreeMap<UpstreamId, Registration>,
     /// Those that are wanted. One that is being ended is no longer here.
     current: BTreeMap<GatewayId, UpstreamId>,
+    /// Those of `current` by the user that we are registered as.
+    by_user: BTreeMap<Box<[u8]>, Vec<UpstreamId>>,
+    /// Those whose address of record is still being given up by another, by that address.
+    waiting: BTreeMap<String, Vec<UpstreamId>>,
+    /// Those that were accepted on a connection.
+    by_conn: BTreeMap<ConnId, BTreeSet<UpstreamId>>,
     timers: BTreeSet<(Time, UpstreamId)>,
+    /// When connections are to be kept alive.
+    pings: BTreeSet<(Time, UpstreamId)>,
     outputs: VecDeque<UpstreamOutput>,
     last: u64,
 }
 
 impl Upstream {
-    /// Takes over a configuration: ends what is no longer wanted, begins what is new, and leaves
-    /// alone what stays.
+    /// Takes over a configuration: ends what is no longer wanted, begins what is new, changes
+    /// what goes on as the same binding, and leaves alone what stays.
     pub fn configure<'g>(&mut self, now: Time, gateways: impl Iterator<Item = &'g Arc<Gateway>>) {
         let mut old = core::mem::take(&mut self.current);
-        for gateway in gateways.filter(|gateway| gateway.enabled) {
-            let Some(wanted) = Wanted::of(gateway) else {
-                continue;
-            };
-            let kept = old.get(&gateway.id).copied().filter(|id| {
+        let mut fresh = Vec::new();
+        for wanted in gateways.filter(|g| g.enabled).filter_map(Wanted::of) {
+            let gateway = wanted.gateway.id;
+            let kept = old.get(&gateway).copied().filter(|id| {
                 let registration = self.registrations.get(id);
-                registration.is_some_and(|r| r.wanted == wanted)
+                registration.is_some_and(|r| r.wanted.is_at_the_place_of(&wanted))
             });
             if let Some(id) = kept {
-                old.remove(&gateway.id);
-                self.current.insert(gateway.id, id);
+                old.remove(&gateway);
+                self.current.insert(gateway, id);
+                self.change(id, wanted);
                 continue;
             }
             self.last += 1;
             let id = UpstreamId(self.last);
+            fresh.push((id, wanted.aor()));
             self.registrations.insert(id, Registration::new(wanted));
-            self.current.insert(gateway.id, id);
-            self.ask(id);
+            self.current.insert(gateway, id);
         }
         for id in old.into_values() {
             self.leave(now, id);
         }
+        self.begin(fresh);
+        self.index_users();
     }
 
     /// Ends all registrations.
@@ -107,6 +121,13 @@ impl Upstream {
         for id in core::mem::take(&mut self.current).into_values() {
             self.leave(now, id);
         }
+        self.index_users();
+    }
+
+    /// Whether a carrier is still to be told, or to confirm, that we can no longer be called.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.registrations.values().any(Registration::is_leaving)
     }
 
     /// Asks for what is due.
@@ -120,12 +141,14 @@ impl Upstream {
                 self.ask(id);
             }
         }
+        self.keep_alive(now);
     }
 
     /// When [`Upstream::handle_timeout`] is wanted.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.timers.first().map(|(due, _)| *due)
+        let firsts = [self.timers.first(), self.pings.first()];
+        firsts.into_iter().flatten().map(|(due, _)| *due).min()
     }
 
     /// What it wants next.
@@ -133,24 +156,26 @@ impl Upstream {
         self.outputs.pop_front()
     }
 
-    /// The REGISTER to send now. `contact` is our own URI towards the gateway, without a user;
-    /// `None` if the registration is gone.
+    /// The REGISTER to send now to this address of the gateway. `contact` is our own URI towards
+    /// it, without a user; `None` if the registration is gone.
     pub fn request(
         &mut self,
         id: UpstreamId,
+        to: &Destination,
         contact: &str,
         product: &str,
         dice: &Dice,
     ) -> Option<Bytes> {
         let registration = self.registrations.get_mut(&id)?;
-        Some(registration.write(contact, product, dice))
+        Some(registration.write(to, contact, product, dice))
     }
 
-    /// A final response to it.
+    /// A final response to it, and the path it came by.
     pub fn handle_response(
         &mut self,
         now: Time,
         id: UpstreamId,
+        flow: Flow,
         response: &Message,
         dice: &Dice,
     ) -> UpstreamStep {
@@ -161,6 +186,7 @@ impl Upstream {
             Verdict::Repeat => UpstreamStep::Repeat,
             Verdict::TryNext => UpstreamStep::TryNext,
             Verdict::Registered => {
+                self.accepted_on(now, id, flow);
                 self.registered(now, id, dice);
                 UpstreamStep::Wait
             }
@@ -197,11 +223,57 @@ impl Upstream {
 
     /// The gateways that we are registered at under this user: whose carriers may call us by it.
     pub fn gateways_of<'u>(&'u self, user: &'u [u8]) -> impl Iterator<Item = &'u Arc<Gateway>> {
-        self.current
-            .values()
-            .filter_map(|id| self.registrations.get(id))
-            .filter(move |registration| registration.wanted.user.as_bytes() == user)
+        let ids = self.by_user.get(user).into_iter().flatten();
+        ids.filter_map(|id| self.registrations.get(id))
             .map(|registration| &registration.wanted.gateway)
+    }
+
+    fn index_users(&mut self) {
+        self.by_user.clear();
+        for id in self.current.values() {
+            if let Some(registration) = self.registrations.get(id) {
+                let user = registration.wanted.user.as_bytes().into();
+                self.by_user.entry(user).or_default().push(*id);
+            }
+        }
+    }
+
+    /// Takes over what is wanted now of a binding that goes on: under the same Call-ID, so that
+    /// the carrier sees a change and not a second registration.
+    fn change(&mut self, id: UpstreamId, wanted: Wanted) {
+        let registration = self.registrations.get_mut(&id);
+        if registration.is_some_and(|registration| registration.change(wanted)) {
+            self.ask_now(id);
+        }
+    }
+
+    /// Begins registrations, but for those whose address of record another is giving up: the
+    /// removal of a Contact takes it from whoever else has registered it (RFC 3261 §10.3, step 7).
+    fn begin(&mut self, fresh: Vec<(UpstreamId, String)>) {
+        if fresh.is_empty() {
+            return;
+        }
+        let leaving = self.registrations.values().filter(|r| r.is_leaving());
+        let leaving: BTreeSet<String> = leaving.map(|r| r.wanted.aor()).collect();
+        for (id, aor) in fresh {
+            if leaving.contains(&aor) {
+                self.waiting.entry(aor).or_default().push(id);
+            } else {
+                self.ask(id);
+            }
+        }
+    }
+
+    /// A registration is over. Whoever waited for its address of record begins.
+    fn remove(&mut self, id: UpstreamId) {
+        let Some(registration) = self.registrations.remove(&id) else {
+            return;
+        };
+        self.forget_flow(id, &registration);
+        let aor = registration.wanted.aor();
+        if let Some(waiting) = self.waiting.remove(&aor) {
+            self.begin(waiting.into_iter().map(|id| (id, aor.clone())).collect());
+        }
     }
 
     fn registered(&mut self, now: Time, id: UpstreamId, dice: &Dice) {
@@ -215,7 +287,11 @@ impl Upstream {
         let gateway = registration.wanted.gateway.id;
         let is_news = registration.take_success();
         let left = registration.until.map_or(Duration::ZERO, |t| t.since(now));
+        let outdated = registration.take_outdated();
         self.set_timer(id, now + shortened(left * 5 / 6, dice));
+        if outdated {
+            self.ask_now(id);
+        }
         if is_news {
             self.outputs
                 .push_back(UpstreamOutput::Registered { gateway });
@@ -227,14 +303,21 @@ impl Upstream {
             return;
         };
         if registration.is_leaving() {
-            // It expires by itself where it cannot be ended.
-            self.registrations.remove(&id);
+            match failure {
+                // It expires by itself where it cannot be ended.
+                UpstreamFailure::NoAddress | UpstreamFailure::Silent => self.remove(id),
+                _ => self.end(now, id),
+            }
             return;
         }
         let gateway = registration.wanted.gateway.id;
         let wait = registration.wait_after(&failure);
         let is_news = registration.take_failure(failure.clone());
+        let outdated = registration.take_outdated();
         self.set_timer(id, now + shortened(wait, dice));
+        if outdated {
+            self.ask_now(id);
+        }
         if is_news {
             self.outputs
                 .push_back(UpstreamOutput::Failed { gateway, failure });
@@ -247,7 +330,7 @@ impl Upstream {
             return;
         };
         if registration.has_said_farewell() || registration.until.is_none_or(|until| until <= now) {
-            self.registrations.remove(&id);
+            self.remove(id);
         } else {
             self.ask(id);
         }
@@ -261,11 +344,23 @@ impl Upstream {
             self.timers.remove(&(due, id));
         }
         registration.leave();
-        if registration.is_asking {
+        if let Some(due) = registration.ping_due.take() {
+            self.pings.remove(&(due, id));
+        }
+        if registration.is_asking() {
             // Ended when that is answered.
             return;
         }
         self.end(now, id);
+    }
+
+    /// Asks without waiting for what is due.
+    fn ask_now(&mut self, id: UpstreamId) {
+        let registration = self.registrations.get_mut(&id);
+        if let Some(due) = registration.and_then(|registration| registration.due.take()) {
+            self.timers.remove(&(due, id));
+        }
+        self.ask(id);
     }
 
     fn ask(&mut self, id: UpstreamId) {

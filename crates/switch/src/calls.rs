@@ -425,7 +425,7 @@ impl Switch {
             }
             Some(Owner::Upstream { id }) if is_final => {
                 let id = *id;
-                self.upstream_answered(now, id, &message);
+                self.upstream_answered(now, id, flow, &message);
             }
             Some(Owner::Message { server }) if is_final => {
                 let server = *server;

@@ -37,6 +37,7 @@ impl Switch {
     /// A connection is gone.
     pub fn handle_closed(&mut self, now: Time, conn: ConnId) {
         self.registrar.handle_connection_closed(conn);
+        self.upstream.handle_connection_closed(now, conn);
         self.pump(now);
     }
 

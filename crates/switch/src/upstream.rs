@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
 use clock::Time;
 use model::GatewayId;
 use registrar::{Dice, UpstreamFailure, UpstreamId, UpstreamOutput, UpstreamStep};
-use sip::{Destination, Flow, HeaderName, Message, Uri};
+use sip::{Destination, Flow, HeaderName, Message, Transmit, Uri};
 
 use crate::Switch;
 use crate::dial::Question;
@@ -32,6 +33,12 @@ impl Switch {
                 let listener = self.listeners.first();
                 self.resolve(now, uri.as_bytes(), listener, Question::Upstream { id });
             }
+            UpstreamOutput::KeepAlive(flow) => {
+                let to = Destination::Flow(flow);
+                let bytes = Bytes::from_static(b"\r\n\r\n");
+                let ping = Transmit { to, bytes, key: 0 };
+                self.outputs.push_back(Output::Transmit(ping));
+            }
             UpstreamOutput::Registered { gateway } => self.tell_registration(gateway, None),
             UpstreamOutput::Failed { gateway, failure } => {
                 self.tell_registration(gateway, Some(failure));
@@ -51,8 +58,9 @@ impl Switch {
         targets.rest = found.into();
         if let Some(last) = targets.asked.take()
             && let Some(place) = targets.rest.iter().position(|to| *to == last)
+            && let Some(last) = targets.rest.remove(place)
         {
-            targets.rest.swap(0, place);
+            targets.rest.push_front(last);
         }
         self.upstream_next(now, id, UpstreamFailure::NoAddress);
     }
@@ -70,9 +78,18 @@ impl Switch {
         self.upstream_targets.remove(&id);
     }
 
-    pub(crate) fn upstream_answered(&mut self, now: Time, id: UpstreamId, response: &Message) {
+    pub(crate) fn upstream_answered(
+        &mut self,
+        now: Time,
+        id: UpstreamId,
+        flow: Flow,
+        response: &Message,
+    ) {
         let dice = self.upstream_dice();
-        match self.upstream.handle_response(now, id, response, &dice) {
+        let step = self
+            .upstream
+            .handle_response(now, id, flow, response, &dice);
+        match step {
             UpstreamStep::Wait => {}
             UpstreamStep::Repeat => self.send_register(now, id),
             UpstreamStep::TryNext => {
@@ -98,7 +115,7 @@ impl Switch {
         let dice = self.upstream_dice();
         let contact = self.call_config.contact(listener);
         let product = &self.call_config.product;
-        let request = self.upstream.request(id, contact, product, &dice);
+        let request = self.upstream.request(id, &to, contact, product, &dice);
         if let Some(request) = request {
             self.send_request(now, to, &request, Owner::Upstream { id });
         }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use clock::Time;
 use model::{Gateway, GatewayRegistrationState, GatewayRegistrationView};
-use sip::digest::{Session, ha1};
+use sip::digest::{Session, Side, ha1};
 use sip::uri::escape_user;
-use sip::{HeaderName, Message, NameAddr, Writer};
+use sip::{ConnId, Destination, Flow, HeaderName, Message, NameAddr, Writer};
 
 /// Random numbers for one request or response.
 #[derive(Clone, Debug)]
@@ -27,8 +27,10 @@ pub enum UpstreamFailure {
     NoAddress,
     /// It does not answer.
     Silent,
-    /// It wants credentials that we do not have, or a kind of digest that we do not know.
-    Unanswerable,
+    /// It wants credentials, and we have none.
+    NoCredentials,
+    /// It wants a kind of digest that we do not know.
+    UnknownDigest,
     /// User name or password are wrong.
     Credentials,
     /// It refuses, with this status, for so many seconds if it says so.
@@ -42,8 +44,11 @@ impl fmt::Display for UpstreamFailure {
         match self {
             Self::NoAddress => f.write_str("the gateway has no address: check its host"),
             Self::Silent => f.write_str("the gateway does not answer"),
-            Self::Unanswerable => {
-                f.write_str("the gateway asks for a password, and the gateway has none here")
+            Self::NoCredentials => {
+                f.write_str("the gateway asks for a password, and none is set for it here")
+            }
+            Self::UnknownDigest => {
+                f.write_str("the gateway asks for a kind of digest that is not known here")
             }
             Self::Credentials => f.write_str("the gateway refuses user name and password"),
             Self::Refused(status, _) => write!(f, "the gateway answers {status}"),
@@ -52,22 +57,13 @@ impl fmt::Display for UpstreamFailure {
     }
 }
 
-/// What is wanted of a carrier; another one is another registration.
+/// What is wanted of a carrier.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub(super) gateway: Arc<Gateway>,
     pub(super) user: String,
     domain: String,
     expiry_s: u32,
-}
-
-impl PartialEq for Wanted {
-    fn eq(&self, other: &Self) -> bool {
-        let place = |w: &Self| (w.gateway.host.clone(), w.gateway.port, w.gateway.transport);
-        (&self.user, &self.domain, self.expiry_s) == (&other.user, &other.domain, other.expiry_s)
-            && place(self) == place(other)
-            && self.gateway.auth == other.gateway.auth
-    }
 }
 
 impl Wanted {
@@ -88,8 +84,23 @@ impl Wanted {
         })
     }
 
-    fn aor(&self) -> String {
+    pub(super) fn aor(&self) -> String {
         format!("sip:{}@{}", escape_user(&self.user), self.domain)
+    }
+
+    /// Whether it is the same binding at the same place: address of record and Contact stay.
+    pub(super) fn is_at_the_place_of(&self, other: &Self) -> bool {
+        fn place(of: &Wanted) -> impl PartialEq + '_ {
+            let gateway = &of.gateway;
+            let aor = (&of.user, &of.domain);
+            (aor, &gateway.host, gateway.port, gateway.transport)
+        }
+        place(self) == place(other)
+    }
+
+    /// Whether the carrier has to be asked anew for the other.
+    fn asks_like(&self, other: &Self) -> bool {
+        self.expiry_s == other.expiry_s && self.gateway.auth == other.gateway.auth
     }
 }
 
@@ -101,21 +112,49 @@ pub(super) struct Registration {
     pub(super) due: Option<Time>,
     /// Until when we are registered.
     pub(super) until: Option<Time>,
-    /// A request is under way.
-    pub(super) is_asking: bool,
+    asking: Asking,
+    /// It is to end.
+    is_leaving: bool,
+    /// The connection that the carrier accepted us on, if there is one, and since when.
+    pub(super) flow: Option<(Flow, Time)>,
+    /// When the connection is to be kept alive.
+    pub(super) ping_due: Option<Time>,
+    /// Connections lost one after the other, each soon after we registered on it.
+    drops: u32,
     identity: Option<(Box<[u8]>, u32)>,
     cseq: u32,
     contact: String,
-    /// What is asked for, in seconds: 0 to end it.
+    /// What is asked for, in seconds, until it is to end.
     expiry_s: u32,
     /// What the request under way asks for.
     asked_s: u32,
-    session: Option<Session>,
-    /// Challenges answered since the last success.
-    challenges: u8,
+    /// Whom the last request went to.
+    asked: Option<Destination>,
+    /// What was accepted of a registrar's challenge and of a proxy's before it: both may want
+    /// credentials (RFC 3261 §22.3).
+    challenged: [Challenged; 2],
     failures: u32,
     failure: Option<UpstreamFailure>,
     was_told: bool,
+}
+
+/// What a registration waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Asking {
+    #[default]
+    Nothing,
+    /// The answer to what is wanted.
+    Wanted,
+    /// The answer to what was wanted when it was asked: the next request follows at once.
+    Outdated,
+}
+
+/// The challenges of one side.
+#[derive(Debug, Default)]
+struct Challenged {
+    session: Option<Session>,
+    /// How many were answered in this round.
+    answered: u8,
 }
 
 /// What a response means.
@@ -134,13 +173,17 @@ impl Registration {
             wanted,
             due: None,
             until: None,
-            is_asking: false,
+            asking: Asking::Nothing,
+            is_leaving: false,
+            flow: None,
+            ping_due: None,
+            drops: 0,
             identity: None,
             cseq: 0,
             contact: String::new(),
             asked_s: 0,
-            session: None,
-            challenges: 0,
+            asked: None,
+            challenged: Default::default(),
             failures: 0,
             failure: None,
             was_told: false,
@@ -149,17 +192,64 @@ impl Registration {
 
     /// A new round of requests begins.
     pub(super) fn begin(&mut self) {
-        self.is_asking = true;
-        self.challenges = 0;
+        self.asking = Asking::Wanted;
+        for challenged in &mut self.challenged {
+            challenged.answered = 0;
+        }
     }
 
-    pub(super) fn write(&mut self, contact: &str, product: &str, dice: &Dice) -> Bytes {
+    /// Takes over what is wanted now of the same binding; whether the carrier is to be asked
+    /// anew, at once.
+    pub(super) fn change(&mut self, wanted: Wanted) -> bool {
+        let stays = self.wanted.asks_like(&wanted);
+        if self.wanted.expiry_s != wanted.expiry_s {
+            self.expiry_s = wanted.expiry_s;
+        }
+        if self.wanted.gateway.auth != wanted.gateway.auth {
+            self.challenged = Default::default();
+        }
+        self.wanted = wanted;
+        if stays {
+            return false;
+        }
+        self.failures = 0;
+        // One that waits to begin has asked nothing yet, and one that asks hears first.
+        if self.is_asking() {
+            self.asking = Asking::Outdated;
+            return false;
+        }
+        self.cseq > 0
+    }
+
+    /// Whether a request is under way.
+    pub(super) fn is_asking(&self) -> bool {
+        self.asking != Asking::Nothing
+    }
+
+    /// The request under way is answered; whether the next follows at once.
+    pub(super) fn take_outdated(&mut self) -> bool {
+        core::mem::take(&mut self.asking) == Asking::Outdated
+    }
+
+    pub(super) fn write(
+        &mut self,
+        to: &Destination,
+        contact: &str,
+        product: &str,
+        dice: &Dice,
+    ) -> Bytes {
+        if self.asked.as_ref() != Some(to) {
+            // Another server has challenges of its own.
+            self.challenged = Default::default();
+            self.asked = Some(to.clone());
+        }
+        self.asking = Asking::Wanted;
         let identity = self
             .identity
             .get_or_insert_with(|| (dice.call_id.clone(), dice.number));
         let (call_id, tag) = identity.clone();
         self.cseq += 1;
-        self.asked_s = self.expiry_s;
+        self.asked_s = if self.is_leaving { 0 } else { self.expiry_s };
         let user = escape_user(&self.wanted.user);
         self.contact = contact.replacen("sip:", &format!("sip:{user}@"), 1);
         let (aor, uri) = (self.wanted.aor(), format!("sip:{}", self.wanted.domain));
@@ -170,28 +260,32 @@ impl Registration {
         w.header_fmt("CSeq", format_args!("{} REGISTER", self.cseq));
         w.header("Max-Forwards", b"70");
         w.header_fmt("Contact", format_args!("<{}>", self.contact));
-        w.header_fmt("Expires", format_args!("{}", self.expiry_s));
+        w.header_fmt("Expires", format_args!("{}", self.asked_s));
         w.header("User-Agent", product.as_bytes());
-        if let Some(value) = self.authorization(uri.as_bytes(), dice) {
-            let name = self.session.as_ref().map_or("", Session::header_name);
-            w.header(name, &value);
-        }
+        self.authorize(&mut w, uri.as_bytes(), dice);
         w.finish()
     }
 
-    fn authorization(&mut self, uri: &[u8], dice: &Dice) -> Option<Vec<u8>> {
-        let session = self.session.as_mut()?;
-        let auth = self.wanted.gateway.auth.as_ref()?;
+    fn authorize(&mut self, w: &mut Writer, uri: &[u8], dice: &Dice) {
+        let Some(auth) = &self.wanted.gateway.auth else {
+            return;
+        };
         let (username, password) = (auth.username.as_bytes(), auth.password.as_bytes());
-        let ha1 = ha1(session.algorithm(), username, session.realm(), password);
         let cnonce = format!("{:08x}{:08x}", dice.number, self.cseq);
-        Some(session.authorize(b"REGISTER", uri, username, &ha1, cnonce.as_bytes()))
+        let sessions = self.challenged.iter_mut();
+        for session in sessions.filter_map(|challenged| challenged.session.as_mut()) {
+            let ha1 = ha1(session.algorithm(), username, session.realm(), password);
+            let cnonce = cnonce.as_bytes();
+            let value = session.authorize(b"REGISTER", uri, username, &ha1, cnonce);
+            w.header(session.header_name(), &value);
+        }
     }
 
     pub(super) fn handle_response(&mut self, now: Time, response: &Message) -> Verdict {
         match response.status() {
             200..=299 => self.granted(now, response),
-            401 | 407 => self.challenged(response),
+            401 => self.challenged(Side::UserAgent, response),
+            407 => self.challenged(Side::Proxy, response),
             423 => self.too_brief(response),
             // RFC 3261 §21.5.4: another address may work.
             408 | 500..=599 => Verdict::TryNext,
@@ -223,26 +317,29 @@ impl Registration {
         Verdict::Registered
     }
 
-    fn challenged(&mut self, response: &Message) -> Verdict {
+    fn challenged(&mut self, side: Side, response: &Message) -> Verdict {
         if self.wanted.gateway.auth.is_none() {
-            return Verdict::Failed(UpstreamFailure::Unanswerable);
+            return Verdict::Failed(UpstreamFailure::NoCredentials);
         }
         let Ok(session) = Session::new(response) else {
-            return Verdict::Failed(UpstreamFailure::Unanswerable);
+            return Verdict::Failed(UpstreamFailure::UnknownDigest);
         };
-        let refused = self.challenges > 0 && !session.is_stale();
-        if refused || self.challenges >= CHALLENGES_MAX {
-            self.session = None;
+        let known = &mut self.challenged[side as usize];
+        let refused = known.answered > 0 && !session.is_stale();
+        if refused || known.answered >= CHALLENGES_MAX {
+            self.challenged = Default::default();
             return Verdict::Failed(UpstreamFailure::Credentials);
         }
-        self.session = Some(session);
-        self.challenges += 1;
+        known.session = Some(session);
+        known.answered += 1;
         Verdict::Repeat
     }
 
     /// RFC 3261 §10.2.8: once more, with the time that is wanted.
     fn too_brief(&mut self, response: &Message) -> Verdict {
         match response.number(HeaderName::MinExpires) {
+            // The end of a registration is no interval.
+            _ if self.is_leaving => Verdict::Failed(UpstreamFailure::Refused(423, None)),
             Some(min_s) if self.asked_s < min_s && min_s <= GRANTED_MAX_S => {
                 self.expiry_s = min_s;
                 Verdict::Repeat
@@ -254,7 +351,6 @@ impl Registration {
     /// Notes a success; whether that is news.
     pub(super) fn take_success(&mut self) -> bool {
         let is_news = !self.was_told || self.failure.is_some();
-        self.is_asking = false;
         self.failures = 0;
         self.failure = None;
         self.was_told = true;
@@ -264,7 +360,6 @@ impl Registration {
     /// Notes a failure; whether that is news.
     pub(super) fn take_failure(&mut self, failure: UpstreamFailure) -> bool {
         let is_news = self.failure.as_ref() != Some(&failure);
-        self.is_asking = false;
         self.failures = self.failures.saturating_add(1);
         self.failure = Some(failure);
         is_news
@@ -272,33 +367,61 @@ impl Registration {
 
     /// How long to wait after this failure and those before it.
     pub(super) fn wait_after(&self, failure: &UpstreamFailure) -> Duration {
-        let wait_s = match failure {
-            UpstreamFailure::Refused(_, Some(after_s)) => (*after_s).clamp(1, RETRY_AFTER_MAX_S),
+        let usual_s = match failure {
             UpstreamFailure::NoAddress
             | UpstreamFailure::Silent
-            | UpstreamFailure::Refused(500..=599, None) => {
-                WAIT_MAX_S.min(WAIT_MIN_S << self.failures.min(10))
-            }
-            UpstreamFailure::Unanswerable
+            | UpstreamFailure::Refused(408 | 500..=599, _) => doubled_s(self.failures),
+            UpstreamFailure::NoCredentials
+            | UpstreamFailure::UnknownDigest
             | UpstreamFailure::Credentials
             | UpstreamFailure::NoTime
             | UpstreamFailure::Refused(..) => WAIT_MAX_S,
         };
-        Duration::from_secs(wait_s.into())
+        let after_s = match failure {
+            UpstreamFailure::Refused(_, Some(after_s)) => (*after_s).min(RETRY_AFTER_MAX_S),
+            _ => 0,
+        };
+        Duration::from_secs(usual_s.max(after_s).into())
+    }
+
+    /// The carrier accepted us, on this path.
+    pub(super) fn take_flow(&mut self, now: Time, flow: Flow) {
+        let known = self.flow.is_some_and(|(known, _)| known.conn == flow.conn);
+        if !known {
+            self.flow = flow.conn.map(|_| (flow, now));
+        }
+    }
+
+    /// The connection is gone; how long to wait before we register on another one: not at all,
+    /// unless connections end time after time as soon as they are made (RFC 5626 §4.5).
+    pub(super) fn lose_flow(&mut self, now: Time) -> Duration {
+        let lasted = self.flow.take().map(|(_, since)| now.since(since));
+        if lasted.is_some_and(|lasted| lasted >= FLOW_STABLE) {
+            self.drops = 0;
+        }
+        self.drops = self.drops.saturating_add(1);
+        match self.drops {
+            0 | 1 => Duration::ZERO,
+            again => Duration::from_secs(doubled_s(again - 2).into()),
+        }
+    }
+
+    pub(super) fn conn(&self) -> Option<ConnId> {
+        self.flow.and_then(|(flow, _)| flow.conn)
     }
 
     /// It is to end.
     pub(super) fn leave(&mut self) {
-        self.expiry_s = 0;
+        self.is_leaving = true;
     }
 
     pub(super) fn is_leaving(&self) -> bool {
-        self.expiry_s == 0
+        self.is_leaving
     }
 
     /// Whether the last request was the one that ends it.
     pub(super) fn has_said_farewell(&self) -> bool {
-        self.is_leaving() && self.asked_s == 0
+        self.is_leaving && self.asked_s == 0
     }
 
     pub(super) fn view(&self, now: Time) -> GatewayRegistrationView {
@@ -319,7 +442,12 @@ impl Registration {
     }
 }
 
-/// How often challenges are answered in one round: the first, and one for a stale nonce.
+/// The wait after so many failures before this one.
+fn doubled_s(failures: u32) -> u32 {
+    WAIT_MAX_S.min(WAIT_MIN_S << failures.min(10))
+}
+
+/// How often the challenges of one side are answered in one round: the first, and one for a stale nonce.
 const CHALLENGES_MAX: u8 = 2;
 /// The longest registration that is believed, and the longest that a 423 may ask for.
 const GRANTED_MAX_S: u32 = 7 * 86_400;
@@ -329,3 +457,5 @@ const WAIT_MIN_S: u32 = 5;
 const WAIT_MAX_S: u32 = 300;
 /// The longest Retry-After that is obeyed.
 const RETRY_AFTER_MAX_S: u32 = 3_600;
+/// A connection that lasts so long is not one that ends as soon as it is made (RFC 5626 §4.5).
+const FLOW_STABLE: Duration = Duration::from_secs(120);

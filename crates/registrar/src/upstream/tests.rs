@@ -9,7 +9,7 @@ use model::{
     CarrierId, Gateway, GatewayId, GatewayRegistration, GatewayRegistrationState, LimitSpec,
     OutboundAuth,
 };
-use sip::{Framing, HeaderName, Message};
+use sip::{ConnId, Destination, Flow, Framing, HeaderName, ListenerId, Message, Transport};
 
 use super::{Dice, Upstream, UpstreamFailure, UpstreamId, UpstreamOutput, UpstreamStep};
 
@@ -48,6 +48,10 @@ struct Rig {
     now: Time,
     asked: Option<UpstreamId>,
     request: Option<Message>,
+    /// The server that is spoken to, by the last byte of its address.
+    server: u8,
+    /// The connection to it, if there is one.
+    conn: Option<ConnId>,
 }
 
 impl Rig {
@@ -57,6 +61,8 @@ impl Rig {
             now: Time::from_secs(1_800_000_000),
             asked: None,
             request: None,
+            server: 1,
+            conn: None,
         };
         rig.configure(&[gateway]);
         rig
@@ -78,9 +84,10 @@ impl Rig {
 
     fn write(&mut self) -> Message {
         let id = self.asked.unwrap();
+        let to = Destination::Flow(self.flow());
         let bytes = self
             .upstream
-            .request(id, CONTACT, "tandem", &dice())
+            .request(id, &to, CONTACT, "tandem", &dice())
             .unwrap();
         let request = Message::parse(bytes, Framing::Stream).unwrap();
         self.request = Some(request.clone());
@@ -92,7 +99,16 @@ impl Rig {
         let response = Message::parse(Bytes::from(text), Framing::Stream).unwrap();
         let id = self.asked.unwrap();
         self.upstream
-            .handle_response(self.now, id, &response, &dice())
+            .handle_response(self.now, id, self.flow(), &response, &dice())
+    }
+
+    fn flow(&self) -> Flow {
+        Flow {
+            transport: self.conn.map_or(Transport::Udp, |_| Transport::Tcp),
+            listener: ListenerId(0),
+            conn: self.conn,
+            remote: ([192, 0, 2, self.server], 5060).into(),
+        }
     }
 
     fn challenge(&mut self, nonce: &str, stale: &str) -> UpstreamStep {
@@ -127,7 +143,9 @@ impl Rig {
         match self.upstream.poll_output()? {
             UpstreamOutput::Registered { .. } => Some(Ok(())),
             UpstreamOutput::Failed { failure, .. } => Some(Err(failure)),
-            other @ UpstreamOutput::Ask { .. } => panic!("{other:?}"),
+            other @ (UpstreamOutput::Ask { .. } | UpstreamOutput::KeepAlive(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
 }
@@ -303,18 +321,223 @@ fn one_that_is_dropped_while_it_is_asked_for_is_ended_afterwards() {
 }
 
 #[test]
-fn other_credentials_are_another_registration() {
+fn other_credentials_and_another_expiry_are_asked_for_in_the_same_registration() {
+    let mut rig = Rig::new(gateway());
+    let first = rig.sent();
+    rig.accept(600);
+    rig.told();
+    let mut changed = gateway();
+    changed.auth.as_mut().unwrap().password = "better".into();
+    changed.registration.as_mut().unwrap().expiry_s = 300;
+    rig.configure(&[changed]);
+    let second = rig.sent();
+    assert_eq!(text(&second, HeaderName::Expires), "300");
+    assert_eq!(
+        text(&second, HeaderName::CallId),
+        text(&first, HeaderName::CallId)
+    );
+    assert_eq!(text(&second, HeaderName::CSeq), "2 REGISTER");
+    rig.accept(300);
+    assert!(rig.upstream.poll_output().is_none(), "nothing is removed");
+    assert_eq!(rig.wait_s(), 250);
+}
+
+#[test]
+fn what_is_changed_while_it_is_asked_for_is_asked_for_again() {
+    let mut rig = Rig::new(gateway());
+    rig.sent();
+    rig.challenge("n1", "");
+    rig.write();
+    let mut changed = gateway();
+    changed.auth.as_mut().unwrap().password = "better".into();
+    rig.configure(&[changed]);
+    assert!(rig.upstream.poll_output().is_none());
+    rig.answer("403 Forbidden", "");
+    assert_eq!(text(&rig.sent(), HeaderName::CSeq), "3 REGISTER");
+    rig.accept(600);
+    assert_eq!(rig.state(), GatewayRegistrationState::Registered);
+    assert_eq!(rig.wait_s(), 500);
+}
+
+#[test]
+fn a_binding_is_begun_at_its_new_place_when_the_old_one_is_ended() {
+    let at = |host: &str| {
+        let mut gateway = gateway();
+        gateway.host = host.into();
+        gateway.registration.as_mut().unwrap().domain = Some("acme.example".into());
+        gateway
+    };
+    let mut rig = Rig::new(at("one.acme.example"));
+    rig.sent();
+    rig.accept(600);
+    rig.told();
+    rig.configure(&[at("two.acme.example")]);
+    assert_eq!(text(&rig.sent(), HeaderName::Expires), "0");
+    let first = rig.asked;
+    assert!(rig.upstream.poll_output().is_none(), "the end comes first");
+    rig.answer("200 OK", "");
+    assert_eq!(text(&rig.sent(), HeaderName::Expires), "600");
+    assert_ne!(rig.asked, first);
+    // Another address of record takes nothing away, and need not wait.
+    rig.accept(600);
+    rig.told();
+    rig.configure(&[gateway()]);
+    assert_eq!(text(&rig.sent(), HeaderName::Expires), "0");
+    assert_eq!(text(&rig.sent(), HeaderName::Expires), "600");
+}
+
+#[test]
+fn a_time_too_brief_does_not_keep_what_is_to_end() {
     let mut rig = Rig::new(gateway());
     rig.sent();
     rig.accept(600);
     rig.told();
-    let first = rig.asked;
-    let mut changed = gateway();
-    changed.auth.as_mut().unwrap().password = "better".into();
-    rig.configure(&[changed]);
+    let id = rig.asked.unwrap();
+    rig.configure(&[]);
     rig.sent();
-    assert_ne!(rig.asked, first);
-    assert_eq!(text(&rig.sent(), HeaderName::Expires), "0");
+    let step = rig.answer("423 Interval Too Brief", "Min-Expires: 1800\r\n");
+    assert_eq!(step, UpstreamStep::Wait);
+    assert!(!rig.upstream.knows(id));
+    assert!(!rig.upstream.is_leaving());
+    // While it was only asked for, it is not even asked for again.
+    rig.configure(&[gateway()]);
+    rig.sent();
+    rig.configure(&[]);
+    rig.answer("423 Interval Too Brief", "Min-Expires: 1800\r\n");
+    assert!(!rig.upstream.is_leaving());
+}
+
+#[test]
+fn a_line_takes_calls_as_soon_as_that_is_switched_on() {
+    let mut rig = Rig::new(Gateway {
+        inbound: false,
+        ..gateway()
+    });
+    rig.configure(&[gateway()]);
+    let mut lines = rig.upstream.gateways_of(b"4930");
+    assert!(lines.next().is_some_and(|gateway| gateway.inbound));
+}
+
+#[test]
+fn another_server_has_challenges_of_its_own() {
+    let mut rig = Rig::new(gateway());
+    rig.sent();
+    rig.challenge("n1", "");
+    rig.write();
+    assert_eq!(rig.answer("503 Busy", ""), UpstreamStep::TryNext);
+    rig.server = 2;
+    let first = rig.write();
+    assert_eq!(text(&first, HeaderName::Authorization), "");
+    assert_eq!(rig.challenge("n2", ""), UpstreamStep::Repeat);
+    rig.write();
+    rig.accept(600);
+    assert_eq!(rig.told(), Some(Ok(())));
+}
+
+#[test]
+fn the_edge_and_the_registrar_may_both_want_credentials() {
+    let mut rig = Rig::new(gateway());
+    rig.sent();
+    let edge = "Proxy-Authenticate: Digest realm=\"edge\", nonce=\"p\", qop=\"auth\"\r\n";
+    let status = "407 Proxy Authentication Required";
+    assert_eq!(rig.answer(status, edge), UpstreamStep::Repeat);
+    rig.write();
+    assert_eq!(rig.challenge("r", ""), UpstreamStep::Repeat);
+    let both = rig.write();
+    let proxy = text(&both, HeaderName::ProxyAuthorization);
+    assert!(proxy.contains("realm=\"edge\"") && proxy.contains("nc=00000002"));
+    assert!(text(&both, HeaderName::Authorization).contains("realm=\"acme\""));
+    rig.accept(600);
+    assert_eq!(rig.told(), Some(Ok(())));
+}
+
+#[test]
+fn a_challenge_of_a_kind_that_nobody_knows_is_no_missing_password() {
+    let mut rig = Rig::new(gateway());
+    rig.sent();
+    let integrity = "WWW-Authenticate: Digest realm=\"a\", nonce=\"n\", qop=\"auth-int\"\r\n";
+    rig.answer("401 Unauthorized", integrity);
+    assert_eq!(rig.told(), Some(Err(UpstreamFailure::UnknownDigest)));
+    let mut rig = Rig::new(Gateway {
+        auth: None,
+        registration: Some(GatewayRegistration {
+            user: Some("4930".into()),
+            domain: None,
+            expiry_s: 600,
+        }),
+        ..gateway()
+    });
+    rig.sent();
+    rig.challenge("n", "");
+    assert_eq!(rig.told(), Some(Err(UpstreamFailure::NoCredentials)));
+}
+
+/// How long it waits after a refusal by every server of the carrier.
+fn wait_after(status: u16, retry_after_s: Option<u32>) -> u64 {
+    let mut rig = Rig::new(gateway());
+    rig.sent();
+    let id = rig.asked.unwrap();
+    let failure = UpstreamFailure::Refused(status, retry_after_s);
+    rig.upstream.handle_exhausted(rig.now, id, failure, &dice());
+    rig.wait_s()
+}
+
+#[test]
+fn a_retry_after_makes_the_wait_longer_never_shorter() {
+    assert_eq!(wait_after(408, None), 5, "one that timed out is asked soon");
+    assert_eq!(wait_after(503, Some(0)), 5);
+    assert_eq!(wait_after(503, Some(40)), 40);
+    assert_eq!(wait_after(403, Some(0)), 300);
+    assert_eq!(wait_after(403, Some(1_000)), 1_000);
+    assert_eq!(wait_after(403, Some(1_000_000)), 3_600);
+}
+
+#[test]
+fn a_connection_is_kept_alive_and_its_end_registers_anew() {
+    let mut rig = Rig::new(gateway());
+    rig.conn = Some(ConnId(7));
+    rig.sent();
+    rig.accept(600);
+    rig.told();
+    rig.pass(95);
+    match rig.upstream.poll_output() {
+        Some(UpstreamOutput::KeepAlive(flow)) => assert_eq!(flow, rig.flow()),
+        other => panic!("{other:?}"),
+    }
+    rig.pass(60);
+    rig.upstream.handle_connection_closed(rig.now, ConnId(8));
+    assert!(rig.upstream.poll_output().is_none(), "not its own");
+    for (conn, waits_s) in [(7, 0), (8, 5), (9, 10)] {
+        rig.upstream.handle_connection_closed(rig.now, ConnId(conn));
+        if waits_s > 0 {
+            assert_eq!(rig.wait_s(), waits_s, "the one before ended at once");
+            rig.pass(waits_s);
+        }
+        rig.conn = Some(ConnId(conn + 1));
+        rig.sent();
+        rig.accept(600);
+    }
+    rig.pass(200);
+    while rig.upstream.poll_output().is_some() {}
+    rig.upstream.handle_connection_closed(rig.now, ConnId(10));
+    rig.sent();
+}
+
+#[test]
+fn who_leaves_says_so_until_all_is_said() {
+    let mut rig = Rig::new(gateway());
+    rig.sent();
+    rig.accept(600);
+    rig.told();
+    rig.upstream.leave_all(rig.now);
+    rig.sent();
+    assert_eq!(rig.challenge("n", ""), UpstreamStep::Repeat);
+    assert!(rig.upstream.is_leaving());
+    let farewell = rig.write();
+    assert_eq!(text(&farewell, HeaderName::Expires), "0");
+    assert!(!text(&farewell, HeaderName::Authorization).is_empty());
+    rig.answer("200 OK", "");
+    assert!(!rig.upstream.is_leaving());
 }
 
 #[test]
