@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::visit::Visitor;
 
-/// How long the calls of a node that stops have to end.
+/// How long the calls and registrations of a node that stops have to end.
 const STOP_TIME: Duration = Duration::from_secs(3);
 /// Between two looks at whether they have.
 const STOP_LOOK: Duration = Duration::from_millis(20);
@@ -71,6 +71,6 @@ async fn end_calls(visitor: &Visitor) {
         }
     };
     if tokio::time::timeout(STOP_TIME, ended).await.is_err() {
-        tracing::warn!("some peers did not answer that their calls are over");
+        tracing::warn!("some peers did not answer that their calls or registrations are over");
     }
 }

@@ -8,7 +8,7 @@ use crate::Switch;
 impl Switch {
     /// From now on new calls get 503, and each call in progress ends on both sides: by BYE if it
     /// was answered, else by 503 and CANCEL. [`Switch::has_parted`] says when all is said. Carriers
-    /// are told that we can no longer be called; nobody waits for their answers.
+    /// are told that we can no longer be called.
     pub fn stop_all(&mut self, now: Time) {
         self.stopping = true;
         self.accepting = false;
@@ -27,9 +27,10 @@ impl Switch {
         self.stopping
     }
 
-    /// Whether no peer still has to answer the end of a call.
+    /// Whether no peer still has to answer the end of a call, and no carrier that of a
+    /// registration: it may have to be looked up first, and may ask for credentials.
     #[must_use]
     pub fn has_parted(&self) -> bool {
-        self.calls.iter().next().is_none()
+        self.calls.iter().next().is_none() && !self.upstream.is_leaving()
     }
 }
