@@ -15,10 +15,12 @@ pub struct Source {
     pub address: SocketAddr,
     /// Whom its digest proved it to be, if it had a valid one.
     pub identity: Option<Identity>,
-    /// The gateway whose host name resolves to that address, if the platform has looked it up, or
-    /// whose registration of ours the request was sent to. Other gateways given by IP address are
-    /// found by the table itself.
+    /// The gateway whose host name resolves to that address, if the platform has looked it up.
+    /// Gateways given by IP address are found by the table itself.
     pub gateway: Option<GatewayId>,
+    /// The gateway at that address whose registration of ours the request was sent to: it comes
+    /// before every other one there.
+    pub line: Option<GatewayId>,
 }
 
 /// Who a digest user name belongs to.
@@ -93,7 +95,7 @@ pub(crate) fn identify(table: &Table, request: &Request<'_>, trace: &mut impl Tr
 /// users of the same names.
 fn claimed_user<'t>(table: &'t Table, request: &Request<'_>) -> Option<&'t Arc<User>> {
     let source = request.source;
-    let gateway = table.gateway_at(source.address, source.gateway);
+    let gateway = table.gateway_of(source);
     let is_gateway = gateway.is_some_and(|(_, how)| how == GatewayMatch::AddressAndPort);
     let ours = request.caller_domain == Domain::Ours && !is_gateway;
     let user = table.user_named(request.caller);
@@ -103,7 +105,7 @@ fn claimed_user<'t>(table: &'t Table, request: &Request<'_>) -> Option<&'t Arc<U
 fn by_address(table: &Table, source: Source, trace: &mut impl Trace) -> Caller {
     let address = source.address;
     let customer = table.customer_at(address.ip());
-    let gateway = table.gateway_at(address, source.gateway);
+    let gateway = table.gateway_of(source);
     let gateway_first = match (&customer, &gateway) {
         (Some((network, _)), Some((_, matched))) => {
             let single = network.prefix_len() == network.max_prefix_len();

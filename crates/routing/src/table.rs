@@ -12,7 +12,7 @@ use model::{
     GatewayId, Number, Route, Snapshot, User, UserId,
 };
 
-use crate::{Credentials, Dialled, GatewayMatch, Identity, Networks, Service, Trie};
+use crate::{Credentials, Dialled, GatewayMatch, Identity, Networks, Service, Source, Trie};
 
 /// All that decisions need of a snapshot, behind indexes. Immutable: a new snapshot makes a new
 /// table.
@@ -178,9 +178,20 @@ impl Table {
         self.customer_at(source.ip()).is_some() || self.gateway_at(source, None).is_some()
     }
 
-    /// The gateway at an address; `resolved` is one that is known to be there by its name, or
-    /// by a registration of ours.
-    pub(crate) fn gateway_at(
+    /// The gateway that a request comes from.
+    pub(crate) fn gateway_of(&self, source: Source) -> Option<(&Arc<Gateway>, GatewayMatch)> {
+        let line = source.line.and_then(|id| self.gateway(id));
+        match line.filter(|gateway| gateway.enabled && gateway.inbound) {
+            Some(gateway) if is_at_port(gateway, source.address.port()) => {
+                Some((gateway, GatewayMatch::AddressAndPort))
+            }
+            Some(gateway) => Some((gateway, GatewayMatch::Address)),
+            None => self.gateway_at(source.address, source.gateway),
+        }
+    }
+
+    /// The gateway at an address; `resolved` is one that is known to be there by its name.
+    fn gateway_at(
         &self,
         address: SocketAddr,
         resolved: Option<GatewayId>,
@@ -190,7 +201,7 @@ impl Table {
         let by_name = resolved.and_then(|id| self.gateway(id));
         let by_name = by_name.filter(|gateway| gateway.enabled && gateway.inbound);
         let mut all = by_name.into_iter().chain(by_address);
-        let same_port = |g: &&Arc<Gateway>| g.port.unwrap_or(SIP_PORT) == address.port();
+        let same_port = |gateway: &&Arc<Gateway>| is_at_port(gateway, address.port());
         match all.clone().find(same_port) {
             Some(gateway) => Some((gateway, GatewayMatch::AddressAndPort)),
             None => all.next().map(|gateway| (gateway, GatewayMatch::Address)),
@@ -215,6 +226,10 @@ impl Table {
             shared: of_length(shared, length),
         })
     }
+}
+
+fn is_at_port(gateway: &Gateway, port: u16) -> bool {
+    gateway.port.unwrap_or(SIP_PORT) == port
 }
 
 /// Routes of one prefix.

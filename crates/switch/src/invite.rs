@@ -218,7 +218,8 @@ impl Switch {
             source: Source {
                 address,
                 identity: from.identity,
-                gateway: from.line.or_else(|| self.gateway_by_name(address.ip())),
+                gateway: self.gateway_by_name(address.ip()),
+                line: from.line,
             },
             called: &texts.called,
             caller: &texts.caller,

@@ -193,6 +193,7 @@ impl Switch {
                 address: query.source,
                 identity: query.identity,
                 gateway: self.gateway_by_name(query.source.ip()),
+                line: None,
             },
             called: &query.called,
             caller: &query.caller,

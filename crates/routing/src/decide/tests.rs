@@ -171,6 +171,7 @@ fn request(called: &str) -> Request<'_> {
             address: "203.0.113.9:5060".parse().unwrap(),
             identity: None,
             gateway: None,
+            line: None,
         },
         called,
         caller: "carol",
@@ -453,6 +454,23 @@ fn a_gateway_known_by_name_is_known_by_its_resolved_address() {
         decide(&snapshot, &request).0.target,
         Target::User(_)
     ));
+}
+
+#[test]
+fn the_line_that_a_call_was_sent_to_is_its_gateway_whatever_the_port() {
+    let mut snapshot = snapshot();
+    let at_port = |id, port| {
+        let mut gateway = Gateway::clone(&gateway(id, 1, "203.0.113.9", 0));
+        gateway.port = Some(port);
+        Arc::new(gateway)
+    };
+    snapshot.gateways = vec![at_port(8, 5060), at_port(9, 5070)];
+    let mut request = request("49301");
+    request.source.line = Some(GatewayId::from_bits(9));
+    match decide(&snapshot, &request).0.caller {
+        Caller::Carrier { gateway, .. } => assert_eq!(gateway.id, GatewayId::from_bits(9)),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
