@@ -290,16 +290,19 @@ impl Switch {
         self.pump(now);
     }
 
-    /// The caller's Call-ID of a call, and where music for who is put on hold in it is, as its
-    /// account or the platform has it.
+    /// The caller's Call-ID of a call.
     #[must_use]
-    pub fn texts_of(&self, call: CallKey) -> Option<(&str, Option<&str>)> {
-        let facts = &self.calls.entry(call)?.facts;
-        let mut accounts = self.snapshot.accounts.iter();
-        let account = accounts.find(|account| Some(account.id) == facts.account);
+    pub fn sip_call_id(&self, call: CallKey) -> Option<&str> {
+        Some(self.calls.entry(call)?.facts.sip_call_id())
+    }
+
+    /// Where music for who is put on hold in a call is, as its account or the platform has it.
+    #[must_use]
+    pub fn music_on_hold(&self, call: CallKey) -> Option<&str> {
+        let account = self.calls.entry(call)?.facts.account;
+        let account = account.and_then(|id| self.routes.account(id));
         let music = account.and_then(|account| account.music_on_hold.as_deref());
-        let music = music.or(self.snapshot.settings.music_on_hold.as_deref());
-        Some((facts.sip_call_id(), music))
+        music.or(self.snapshot.settings.music_on_hold.as_deref())
     }
 
     /// No media came from a side of a call for too long.

@@ -55,8 +55,7 @@ impl SwitchHost {
         let (call, ask, session) = (request.call, request.ask, request.session);
         if is_here || !(has_servers || self.remote.contains(&session)) {
             let answer = self.media(&request).map(|sdp| {
-                let texts = machine.switch.texts_of(call);
-                let path = texts.and_then(|(_, path)| path);
+                let path = machine.switch.music_on_hold(call);
                 self.music.handle(&mut self.engine, &request, path, sdp)
             });
             let answer = answer.map(Into::into);
@@ -121,7 +120,7 @@ impl SwitchHost {
         machine: &SwitchMachine,
     ) {
         if self.hep.is_on()
-            && let Some((sip_call_id, _)) = machine.switch.texts_of(call)
+            && let Some(sip_call_id) = machine.switch.sip_call_id(call)
         {
             self.hep.quality(legs, ends, sip_call_id, now.as_micros());
         }
@@ -220,7 +219,7 @@ impl SwitchHost {
                 MediaEvent::Played { .. } => {}
                 MediaEvent::Rtcp(seen) => {
                     let call = CallKey(seen.session & CALL_BITS);
-                    if let Some((sip_call_id, _)) = machine.switch.texts_of(call) {
+                    if let Some(sip_call_id) = machine.switch.sip_call_id(call) {
                         self.hep.rtcp(seen, sip_call_id, now.as_micros());
                     }
                 }
