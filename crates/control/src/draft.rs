@@ -191,9 +191,9 @@ pub(crate) fn merge(target: &mut Value, patch: Value) {
     }
 }
 
-/// Characters of a password. The lower bound is what keeps guessing at the rate SIP allows
-/// hopeless, not what a stolen hash would need.
 /// Up to here a floating-point number is exactly one integer (RFC 8259 §6).
 const WHOLE_MAX: f64 = 9_007_199_254_740_991.0;
+/// Characters of a password. The lower bound is what keeps guessing at the rate SIP allows
+/// hopeless, not what a stolen hash would need.
 const PASSWORD_MIN: usize = 8;
 const PASSWORD_MAX: usize = 128;

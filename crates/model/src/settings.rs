@@ -31,7 +31,8 @@ pub struct Settings {
     pub session_expires_s: u32,
     /// The least Session-Expires and Min-SE we accept, in seconds; at least 90.
     pub session_expires_min_s: u32,
-    /// No RTP on either leg for so long ends the call, in seconds; 0 never.
+    /// A side that should be heard and sends neither RTP nor RTCP for so long ends its call, in
+    /// seconds; 0 never.
     pub media_timeout_s: u32,
     /// The shortest registration, in seconds; shorter asks get 423.
     pub registration_min_s: u32,

@@ -7,9 +7,8 @@ use os::{LongDatagrams, set_long_datagrams};
 use sip::{ListenerId, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::tls::ClientCertificates;
-
 use crate::sys::option::{self, Family};
+use crate::tls::ClientCertificates;
 
 /// One socket to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]

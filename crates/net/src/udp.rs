@@ -116,7 +116,7 @@ impl UdpListener {
                 continue;
             };
             count += 1;
-            // The kernel has learnt the path's MTU from this, and fragments from now on.
+            // Too long for its path: it was lost, and goes in fragments when it is sent again.
             if errno == libc::EMSGSIZE {
                 continue;
             }

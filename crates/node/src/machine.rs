@@ -41,7 +41,7 @@ pub(crate) enum Effect {
     Candidates {
         session: u64,
         from: call::Side,
-        fragment: bytes::Bytes,
+        fragment: Bytes,
     },
     Press {
         session: u64,
