@@ -19,6 +19,8 @@ pub(crate) struct Counter {
     /// Empty unless there is a limit of calls per second.
     window: Window,
     rate: Rate,
+    /// Calls that came, admitted or not.
+    asked: Rate,
     /// `None` until the first call: most users of a platform are silent.
     peaks: Option<Box<EntityPeaks>>,
 }
@@ -38,6 +40,7 @@ impl Counter {
             in_use: 0,
             window: Window::default(),
             rate: Rate::default(),
+            asked: Rate::default(),
             peaks: None,
         }
     }
@@ -60,9 +63,25 @@ impl Counter {
         }
         self.in_use = self.in_use.saturating_add(1);
         let rate = self.rate.count(now);
+        self.asked.count(now);
         let peaks = self.peaks.get_or_insert_with(Box::default);
         peaks.channels.note(now, self.in_use);
         peaks.cps.note(now, rate);
+    }
+
+    /// Notes a call that does not fit.
+    pub(crate) fn refuse(&mut self, now: Time) {
+        self.asked.count(now);
+    }
+
+    /// Calls that came in the last full second of the clock, or in this one if they are more.
+    pub(crate) fn asked_cps(&self, now: Time) -> u32 {
+        self.asked.at(now)
+    }
+
+    /// Of them, those that did not fit.
+    pub(crate) fn refused_cps(&self, now: Time) -> u32 {
+        self.asked.at(now).saturating_sub(self.rate.at(now))
     }
 
     /// Gives one channel back; false if none is in use.

@@ -7,16 +7,18 @@
 //! refused, above it exactly the limit is accepted.
 //!
 //! What a node may use of a limit that a whole cluster shares is told by a [`Slice`]; without
-//! one the whole limit is the node's.
+//! one the whole limit is the node's. [`Shares`] claims and applies them.
 
 mod counter;
 mod entity;
 mod limit;
 mod limits;
 mod peaks;
+mod shares;
 mod window;
 
 pub use entity::{EntityId, EntityKind};
 pub use limit::{Limit, Slice};
 pub use limits::{ENTITIES_MAX, LimitKind, Limits, Misuse, Refused, Usage};
 pub use peaks::PEAK_WINDOW_S;
+pub use shares::{Claim, Grant, LEASE, NodeShare, Pool, Shares};

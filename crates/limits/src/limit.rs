@@ -23,6 +23,15 @@ pub struct Slice {
     pub expires: Option<Time>,
 }
 
+impl Slice {
+    /// Permits nothing.
+    pub const NOTHING: Self = Self {
+        cps: 0,
+        channels: 0,
+        expires: None,
+    };
+}
+
 /// What counts at one moment: the least of configuration and slice.
 pub(crate) fn effective(limit: Limit, slice: Option<Slice>, now: Time) -> Limit {
     let Some(slice) = slice else {

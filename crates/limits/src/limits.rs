@@ -5,7 +5,7 @@ use clock::Time;
 use hashbrown::HashMap;
 
 use crate::counter::{Counter, Shortage};
-use crate::{EntityId, Limit, Slice};
+use crate::{EntityId, EntityKind, Limit, Slice};
 
 /// The most entities one admission may name; those beyond are not asked. A call concerns at
 /// most one of each kind.
@@ -18,6 +18,9 @@ pub const ENTITIES_MAX: usize = 16;
 #[derive(Debug)]
 pub struct Limits {
     counters: HashMap<EntityId, Counter, RandomState>,
+    /// Whether a cluster keeps the limits together: then an entity permits nothing before this node
+    /// has a share of it.
+    shared: bool,
     /// Releases of channels that were not in use.
     misuses: u64,
 }
@@ -36,6 +39,7 @@ impl Limits {
         let state = RandomState::with_seeds(1, 2, 3, 4);
         Self {
             counters: HashMap::with_hasher(state),
+            shared: false,
             misuses: 0,
         }
     }
@@ -45,6 +49,15 @@ impl Limits {
         let counter = self.counters.entry(entity).or_insert_with(Counter::new);
         counter.limit = limit;
         counter.configured = true;
+        if self.shared && entity.kind != EntityKind::Server && counter.slice.is_none() {
+            counter.slice = Some(Slice::NOTHING);
+        }
+    }
+
+    /// From now on a cluster keeps all limits together, but those of the server. Called before the
+    /// first is configured.
+    pub const fn share(&mut self) {
+        self.shared = true;
     }
 
     /// Takes an entity out of the configuration: no limit holds any more, and its count goes
@@ -94,10 +107,11 @@ impl Limits {
     /// The first entity, in the order given, that does not permit the call.
     pub fn try_admit(&mut self, now: Time, entities: &[EntityId]) -> Result<(), Refused> {
         for entity in distinct(entities) {
-            let Some(counter) = self.counters.get(&entity) else {
+            let Some(counter) = self.counters.get_mut(&entity) else {
                 continue;
             };
             if let Some(shortage) = counter.shortage(now) {
+                counter.refuse(now);
                 return Err(Refused::new(now, entity, counter.in_use, &shortage));
             }
         }
@@ -151,6 +165,32 @@ impl Limits {
         self.counters.is_empty()
     }
 
+    /// The counters of all entities with a limit that a cluster shares.
+    pub(crate) fn shared(&mut self) -> impl Iterator<Item = (EntityId, &mut Counter)> {
+        let all = self.counters.iter_mut();
+        all.filter(|(entity, counter)| {
+            let Limit { cps, channels } = counter.limit;
+            entity.kind != EntityKind::Server && (cps.is_some() || channels.is_some())
+        })
+        .map(|(entity, counter)| (*entity, counter))
+    }
+
+    /// What an entity is configured to, whatever this node may use of it.
+    #[must_use]
+    pub fn configured(&self, entity: EntityId) -> Option<Limit> {
+        self.counters.get(&entity).map(|counter| counter.limit)
+    }
+
+    /// What this node may use of a limit that it shares.
+    #[must_use]
+    pub fn slice(&self, entity: EntityId) -> Option<Slice> {
+        self.counters.get(&entity)?.slice
+    }
+
+    pub(crate) fn counter_mut(&mut self, entity: EntityId) -> Option<&mut Counter> {
+        self.counters.get_mut(&entity)
+    }
+
     fn forget_unused(&mut self, entity: EntityId) {
         let counter = self.counters.get(&entity);
         if counter.is_some_and(|counter| !counter.configured && counter.in_use == 0) {
@@ -195,7 +235,7 @@ impl Refused {
 }
 
 /// Which of the two limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LimitKind {
     /// New calls per second.
     Cps,

@@ -26,6 +26,7 @@ mod place;
 mod plan;
 mod refuse;
 mod register;
+mod shares;
 mod stop;
 mod switch;
 mod upstream;

@@ -49,6 +49,8 @@ pub struct Switch {
     pub(crate) routes: Table,
     pub(crate) health: Health,
     pub(crate) limits: Limits,
+    /// Present where a cluster keeps limits together.
+    pub(crate) shares: Option<limits::Shares>,
     pub(crate) transactions: Transactions,
     pub(crate) registrar: Registrar,
     /// Our own registrations, and where their requests go.
@@ -107,6 +109,7 @@ impl Switch {
             routes: Table::compile(&snapshot),
             health: Health::default(),
             limits: Limits::new(),
+            shares: None,
             transactions: Transactions::new(transactions),
             registrar: Registrar::new(Policy::default(), 0, &config.cluster_key),
             upstream: Upstream::default(),
