@@ -97,6 +97,11 @@ impl Problem {
         }
     }
 
+    /// What it is in HTTP.
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.kind.status
+    }
+
     /// A part of the platform does not answer.
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Self {
@@ -210,7 +215,9 @@ impl From<StoreError> for Problem {
             StoreError::NotFound { .. } => Self::not_found(words),
             StoreError::Conflict { current } => Self::changed(current),
             StoreError::InUse { .. } => Self::new(&IN_USE, words),
-            StoreError::NewerSchema { .. } | StoreError::Corrupt(_) => {
+            StoreError::NewerSchema { .. }
+            | StoreError::Misconfigured(_)
+            | StoreError::Corrupt(_) => {
                 tracing::error!(error = %words, "the store failed");
                 Self::new(&INTERNAL, words)
             }

@@ -1,11 +1,14 @@
 //! The port for call detail records.
 
+mod select;
+
 use core::fmt;
 use core::ops::ControlFlow;
 use core::str::FromStr;
 
 use model::{AccountId, CallId, CarrierId, Cdr, CdrOutcome, CustomerId, IdError, UserId};
 
+pub(crate) use self::select::{Bound, Select, signed, text, word};
 use crate::StoreError;
 
 /// A store of CDRs.

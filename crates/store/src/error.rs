@@ -48,6 +48,9 @@ pub enum StoreError {
         /// What people call that one, if it has a name.
         name: Option<String>,
     },
+    /// The operator: where the store is said to be, or what is found there, will not do.
+    #[error("the store cannot be used: {0}")]
+    Misconfigured(String),
     /// The operator: the store was written by a later version of the program.
     #[error("the store has schema {found}, this program knows up to {known}: use a newer program")]
     NewerSchema {

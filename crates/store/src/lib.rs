@@ -1,7 +1,7 @@
 //! What outlives a process: records, CDRs, live state and the CDR journal.
 //!
-//! Each but the last is a port (a trait) with one adapter for a single machine: [`Records`] and
-//! [`CdrStore`] are filled by [`Sqlite`], [`LiveStore`] by [`LiveLog`]. The [`journal`] is no
+//! Each but the last is a port (a trait): [`Records`] and [`CdrStore`] are filled by [`Sqlite`] on
+//! one machine and by [`Postgres`] for several, [`LiveStore`] by [`LiveLog`]. The [`journal`] is no
 //! port: it is a node's own directory, and what makes a call path safe that waits for no
 //! database.
 //!
@@ -16,12 +16,18 @@ mod error;
 mod frame;
 pub mod journal;
 mod live;
+mod moving;
+mod permits;
+mod postgres;
 mod records;
 mod sqlite;
 
 pub use cdrs::{CdrCursor, CdrFilter, CdrStore, EXPORT_BATCH};
 pub use error::StoreError;
 pub use live::{BindingRecord, BindingState, LiveLog, LiveStore};
+pub use moving::{Moved, migrate};
+pub use permits::{GRACE, Member, MemoryPermits, PermitStore, RedisPermits, Renewed};
+pub use postgres::Postgres;
 pub use records::{
     Actor, Bad, Inserted, Kind, Page, Record, Records, Reference, Resource, Stored, UniqueValue,
 };

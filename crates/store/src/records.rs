@@ -7,12 +7,14 @@
 
 mod redact;
 mod resource;
+mod rules;
 
 use clock::Time;
 use model::{ApiToken, AuditEntry, Settings, Snapshot, TokenId};
 
 pub(crate) use self::redact::redacted;
 pub use self::resource::{Kind, Record, Reference, Resource, UniqueValue};
+pub(crate) use self::rules::{check, expect, gather, role_of, role_word};
 use crate::StoreError;
 
 /// A store of records. Every change validates the record, bumps the platform's revision and

@@ -6,6 +6,7 @@
 
 mod audit;
 mod cdrs;
+mod dump;
 mod migrate;
 mod records;
 mod tokens;

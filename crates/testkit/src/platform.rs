@@ -23,6 +23,7 @@ pub struct PlatformOptions {
     arguments: Vec<String>,
     wrapper: Vec<String>,
     environment: Vec<(String, String)>,
+    files: Vec<(String, Vec<u8>)>,
 }
 
 impl PlatformOptions {
@@ -36,6 +37,7 @@ impl PlatformOptions {
             arguments: Vec::new(),
             wrapper: Vec::new(),
             environment: Vec::new(),
+            files: Vec::new(),
         }
     }
 
@@ -75,12 +77,24 @@ impl PlatformOptions {
         self
     }
 
+    /// A file that is in its data directory before it starts for the first time.
+    #[must_use]
+    pub fn data_file(mut self, name: &str, content: &[u8]) -> Self {
+        self.files.push((name.to_owned(), content.to_owned()));
+        self
+    }
+
     /// Starts it and waits until it is ready.
     ///
     /// # Errors
     /// If it cannot be started, ends at once, or says something else than expected.
     pub fn start(self) -> Result<Platform> {
         let directory = tempfile::tempdir().context("making a directory")?;
+        let data = directory.path().join("data");
+        for (name, content) in &self.files {
+            std::fs::create_dir_all(&data).context("making the data directory")?;
+            std::fs::write(data.join(name), content).context("filling the data directory")?;
+        }
         let arguments = arguments(&self, directory.path());
         let (program, ready) = launch(&self, &arguments, directory.path())?;
         Ok(Platform {
@@ -151,6 +165,11 @@ impl Platform {
     /// Crashes it.
     pub fn kill_9(&mut self) {
         self.program.kill_9();
+    }
+
+    /// One more argument for the next start.
+    pub fn add_argument(&mut self, argument: &str) {
+        self.arguments.push(argument.to_owned());
     }
 
     /// Starts it again on the same data and ports, after ending it in order if it runs.

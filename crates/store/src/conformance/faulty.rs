@@ -4,11 +4,12 @@ use core::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clock::Time;
+use limits::Claim;
 use model::{ApiToken, AuditEntry, CallId, Cdr, Settings, Snapshot, TokenId};
 
 use crate::{
     Actor, Bad, BindingRecord, BindingState, CdrCursor, CdrFilter, CdrStore, Inserted, Kind,
-    LiveStore, Page, Record, Records, StoreError, Stored,
+    LiveStore, Page, PermitStore, Record, Records, Renewed, StoreError, Stored,
 };
 
 /// Wraps a store: a third of all calls fail before they reach it. Of those that can be repeated
@@ -189,6 +190,26 @@ impl<S: CdrStore> CdrStore for Faulty<S> {
     ) -> Result<(), StoreError> {
         self.before()?;
         self.inner.export(filter, each)
+    }
+}
+
+impl<S: PermitStore> PermitStore for Faulty<S> {
+    fn renew(&mut self, claims: &[Claim]) -> Result<Renewed, StoreError> {
+        self.before()?;
+        let renewed = self.inner.renew(claims)?;
+        self.after()?;
+        Ok(renewed)
+    }
+
+    fn bury(&mut self, id: &str) -> Result<bool, StoreError> {
+        self.before()?;
+        self.inner.bury(id)
+    }
+
+    fn leave(&mut self) -> Result<(), StoreError> {
+        self.before()?;
+        self.inner.leave()?;
+        self.after()
     }
 }
 

@@ -1,13 +1,12 @@
 //! Records and settings in SQLite.
 
-use std::sync::Arc;
-
 use clock::Time;
 use model::{ApiToken, AuditEntry, Settings, Snapshot, TokenId, Validate};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audit::{self, note};
 use super::{Sqlite, tokens};
+use crate::records::{check, expect, gather};
 use crate::{
     Actor, Bad, Inserted, Kind, Page, Record, Records, Reference, StoreError, Stored, UniqueValue,
 };
@@ -208,26 +207,11 @@ impl Records for Sqlite {
             };
             for kind in Kind::RECORDS {
                 for stored in scan(tx, kind, "", i64::MAX)? {
-                    add(&mut snapshot, stored.record);
+                    gather(&mut snapshot, stored.record);
                 }
             }
             Ok(snapshot)
         })
-    }
-}
-
-fn check(errors: Vec<model::FieldError>) -> Result<(), StoreError> {
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(StoreError::Invalid(errors))
-    }
-}
-
-fn expect(current: u64, expected: Option<u64>) -> Result<(), StoreError> {
-    match expected {
-        Some(expected) if expected != current => Err(StoreError::Conflict { current }),
-        _ => Ok(()),
     }
 }
 
@@ -237,7 +221,6 @@ fn exists(tx: &Transaction<'_>, id: &str) -> Result<bool, StoreError> {
         .exists([id])?)
 }
 
-/// The revision and the body of a record.
 /// Makes a record; its revision.
 fn put(tx: &Transaction<'_>, actor: &Actor, record: &Record) -> Result<u64, StoreError> {
     check(record.validate())?;
@@ -262,6 +245,7 @@ fn put(tx: &Transaction<'_>, actor: &Actor, record: &Record) -> Result<u64, Stor
     Ok(revision)
 }
 
+/// The revision and the body of a record.
 fn stored(tx: &Transaction<'_>, kind: Kind, id: &str) -> Result<(u64, String), StoreError> {
     tx.prepare_cached("SELECT revision, body FROM record WHERE id = ? AND kind = ?")?
         .query_row([id, kind.as_str()], |row| {
@@ -362,18 +346,4 @@ fn name_others(tx: &Transaction<'_>, id: &str, named: &[Reference]) -> Result<()
             .execute([id, target])?;
     }
     Ok(())
-}
-
-fn add(snapshot: &mut Snapshot, record: Record) {
-    match record {
-        Record::Account(r) => snapshot.accounts.push(Arc::new(r)),
-        Record::User(r) => snapshot.users.push(Arc::new(r)),
-        Record::Device(r) => snapshot.devices.push(Arc::new(r)),
-        Record::Number(r) => snapshot.numbers.push(Arc::new(r)),
-        Record::Customer(r) => snapshot.customers.push(Arc::new(r)),
-        Record::Carrier(r) => snapshot.carriers.push(Arc::new(r)),
-        Record::Gateway(r) => snapshot.gateways.push(Arc::new(r)),
-        Record::Route(r) => snapshot.routes.push(Arc::new(r)),
-        Record::MediaServer(r) => snapshot.media_servers.push(Arc::new(r)),
-    }
 }

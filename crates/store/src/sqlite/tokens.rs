@@ -1,9 +1,10 @@
 //! API tokens in SQLite.
 
 use clock::Time;
-use model::{ApiToken, Role, TokenId};
+use model::{ApiToken, TokenId};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use crate::records::{role_of, role_word};
 use crate::{Kind, StoreError};
 
 pub(super) fn insert(tx: &Transaction<'_>, token: &ApiToken, hash: &str) -> Result<(), StoreError> {
@@ -80,20 +81,6 @@ fn read(row: &Row<'_>) -> Result<ApiToken, StoreError> {
         last_used_us: row.get::<_, Option<i64>>(4)?.map(|us| us as u64),
         expires_us: row.get::<_, Option<i64>>(5)?.map(|us| us as u64),
     })
-}
-
-const fn role_word(role: Role) -> &'static str {
-    match role {
-        Role::Viewer => "viewer",
-        Role::Operator => "operator",
-        Role::Admin => "admin",
-    }
-}
-
-fn role_of(word: &str) -> Option<Role> {
-    [Role::Viewer, Role::Operator, Role::Admin]
-        .into_iter()
-        .find(|role| role_word(*role) == word)
 }
 
 const SELECT: &str = "SELECT id, name, role, created_us, last_used_us, expires_us FROM token";

@@ -1,0 +1,67 @@
+//! The port for limits that nodes keep together, and for who these nodes are.
+//!
+//! The store's promise: [`PermitStore::renew`] adds to a node's share of a pool only what no other
+//! member holds. What a node says it holds, it has, even where that is more than the limit: the
+//! node may be using it. So a store that has lost what it knew is told again by those who hold it,
+//! and grants nothing new until they had the time to ([`GRACE`]).
+
+mod memory;
+mod redis;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use limits::{Claim, Grant, Pool};
+
+pub use self::memory::MemoryPermits;
+pub use self::redis::RedisPermits;
+use crate::StoreError;
+
+/// A store of permits, as one node of a cluster uses it. Calls may block for a second or two;
+/// nothing on the call path does.
+pub trait PermitStore: Send {
+    /// Tells what the node holds and wants, and that it is alive; the first time it makes the node a
+    /// member. Claims may be given again at any time. Errors: `Unavailable`; then they may have
+    /// taken effect or not.
+    fn renew(&mut self, claims: &[Claim]) -> Result<Renewed, StoreError>;
+
+    /// Takes a member out that is dead: what it held is free. It can never come back; false if it
+    /// has gone already. Whoever calls this knows that the member admits no call any more.
+    fn bury(&mut self, id: &str) -> Result<bool, StoreError>;
+
+    /// Takes this node out: it admits no call any more.
+    fn leave(&mut self) -> Result<(), StoreError>;
+}
+
+/// What came of a renewal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Renewed {
+    /// The node is a member.
+    Granted {
+        /// One for each claim, in the same order.
+        grants: Vec<Grant>,
+        /// Pools of which a member has less than it asks for.
+        lacked: Vec<Pool>,
+        /// All members, this node included, by their ids.
+        members: Vec<Member>,
+    },
+    /// The node was taken out: others have what it held. It may join under a new id.
+    Buried,
+}
+
+/// A node of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name and a number of this start of it.
+    pub id: String,
+    /// Where its API listens: while it is alive, somebody does.
+    pub address: SocketAddr,
+    /// Changes with every renewal.
+    pub beat: u64,
+}
+
+/// How long a store that was empty, or may have lost something, grants nothing new: longer than a
+/// node takes to find it again.
+pub const GRACE: Duration = Duration::from_secs(3);
+/// Pools that are named as lacked at most.
+const LACKED_MAX: usize = 1_000;

@@ -1,0 +1,86 @@
+-- Renews a node's claims; see the port. One script, so that nothing comes between looking and
+-- granting. Keys: members, buried, epoch, lacked. Arguments: node, address, run id of the server,
+-- grace in microseconds, prefix of pools, number of this question, then for each claim: pool, limit, held, ask, want.
+local members, buried, epoch, lacked = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local node, address, run, grace, prefix = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local number = tonumber(ARGV[6])
+
+if redis.call('SISMEMBER', buried, node) == 1 then
+  return false
+end
+
+-- A question that was given up and comes late says what is no longer so.
+local entry = redis.call('HGET', members, node)
+if entry and tonumber(string.match(entry, '%S+$')) >= number then
+  return redis.error_reply('LATE a newer question was answered')
+end
+
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+
+-- A server that was restarted, or one that took over, may have lost what was granted last.
+local since = tonumber(redis.call('HGET', epoch, 'since') or now)
+if redis.call('HGET', epoch, 'run') ~= run then
+  since = now
+  redis.call('HSET', epoch, 'run', run, 'since', string.format('%.0f', now))
+end
+local may_grant = now - since >= grace
+
+-- Two cannot listen at one address: another member there is gone.
+local present = {}
+local known = redis.call('HGETALL', members)
+for i = 1, #known, 2 do
+  local id, place = known[i], string.match(known[i + 1], '^%S+')
+  if id ~= node and place == address then
+    redis.call('HDEL', members, id)
+    redis.call('SADD', buried, id)
+    redis.call('EXPIRE', buried, 2592000)
+  else
+    present[id] = true
+  end
+end
+present[node] = true
+redis.call('HSET', members, node, address .. ' ' .. string.format('%.0f', now) .. ' ' .. number)
+
+local grants = {}
+for at = 7, #ARGV, 5 do
+  local pool = ARGV[at]
+  local limit, held = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local ask, want = tonumber(ARGV[at + 3]), ARGV[at + 4]
+  local key = prefix .. pool
+  local entries, taken = redis.call('HGETALL', key), 0
+  local ids, shares = { node }, {}
+  for i = 1, #entries, 2 do
+    local id = entries[i]
+    if not present[id] then
+      redis.call('HDEL', key, id)
+    elseif id ~= node then
+      local share = string.match(entries[i + 1], '^%S+')
+      taken = taken + tonumber(share)
+      ids[#ids + 1] = id
+      shares[id] = entries[i + 1]
+    end
+  end
+  local share = held
+  if may_grant then
+    share = math.max(held, math.min(ask, limit - taken))
+  end
+  shares[node] = string.format('%.0f', share) .. ' ' .. want
+  redis.call('HSET', key, node, shares[node])
+  redis.call('EXPIRE', key, 86400)
+  if share < ask then
+    redis.call('ZADD', lacked, now, pool)
+  else
+    redis.call('ZREM', lacked, pool)
+  end
+  table.sort(ids)
+  local list = {}
+  for i, id in ipairs(ids) do
+    list[i] = (id == node and '*' or '') .. shares[id]
+  end
+  grants[#grants + 1] = table.concat(list, ',')
+end
+
+-- Who lacks says so again and again.
+redis.call('ZREMRANGEBYSCORE', lacked, '-inf', now - 3000000)
+return { grants, redis.call('ZRANGE', lacked, 0, 999), redis.call('HGETALL', members) }

@@ -1,0 +1,55 @@
+//! What all adapters of [`Records`](crate::Records) do alike, whatever they keep records in.
+
+use std::sync::Arc;
+
+use model::{FieldError, Role, Snapshot};
+
+use crate::{Record, StoreError};
+
+/// Refuses what is not valid in itself.
+pub(crate) fn check(errors: Vec<FieldError>) -> Result<(), StoreError> {
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(StoreError::Invalid(errors))
+    }
+}
+
+/// Refuses a change that is based on another revision than the current one.
+pub(crate) fn expect(current: u64, expected: Option<u64>) -> Result<(), StoreError> {
+    match expected {
+        Some(expected) if expected != current => Err(StoreError::Conflict { current }),
+        _ => Ok(()),
+    }
+}
+
+/// Puts a record where a node looks for it.
+pub(crate) fn gather(snapshot: &mut Snapshot, record: Record) {
+    match record {
+        Record::Account(r) => snapshot.accounts.push(Arc::new(r)),
+        Record::User(r) => snapshot.users.push(Arc::new(r)),
+        Record::Device(r) => snapshot.devices.push(Arc::new(r)),
+        Record::Number(r) => snapshot.numbers.push(Arc::new(r)),
+        Record::Customer(r) => snapshot.customers.push(Arc::new(r)),
+        Record::Carrier(r) => snapshot.carriers.push(Arc::new(r)),
+        Record::Gateway(r) => snapshot.gateways.push(Arc::new(r)),
+        Record::Route(r) => snapshot.routes.push(Arc::new(r)),
+        Record::MediaServer(r) => snapshot.media_servers.push(Arc::new(r)),
+    }
+}
+
+/// A role as it is stored.
+pub(crate) const fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Viewer => "viewer",
+        Role::Operator => "operator",
+        Role::Admin => "admin",
+    }
+}
+
+/// The role that is stored so.
+pub(crate) fn role_of(word: &str) -> Option<Role> {
+    [Role::Viewer, Role::Operator, Role::Admin]
+        .into_iter()
+        .find(|role| role_word(*role) == word)
+}

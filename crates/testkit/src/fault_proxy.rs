@@ -1,0 +1,130 @@
+//! A bad line to a server: slow, dead, cut off or refusing, as a test says.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// What a line does with what is sent over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// It brings everything at once.
+    Good,
+    /// It brings everything so much later, each way.
+    Slow(Duration),
+    /// It takes everything and brings nothing, and says so to nobody.
+    Dead,
+    /// Connections break, and no new one is taken.
+    Refusing,
+}
+
+/// A TCP proxy between a program and a server. Ends with the value.
+#[derive(Debug)]
+pub struct FaultProxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    line: Mutex<Line>,
+    connections: Mutex<Vec<TcpStream>>,
+    ended: AtomicBool,
+}
+
+impl FaultProxy {
+    /// A good line to a server.
+    ///
+    /// # Errors
+    /// If there is no port to be had.
+    pub fn to(server: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").context("a port for the proxy")?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            line: Mutex::new(Line::Good),
+            connections: Mutex::default(),
+            ended: AtomicBool::new(false),
+        });
+        let accepting = Arc::clone(&shared);
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                if accepting.ended.load(Ordering::Relaxed) {
+                    return;
+                }
+                accepting.connect(client, server);
+            }
+        });
+        Ok(Self { address, shared })
+    }
+
+    /// Where it takes connections.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Makes the line so from now on, also for connections that are there.
+    pub fn set(&self, line: Line) {
+        *lock(&self.shared.line) = line;
+        if line == Line::Refusing {
+            self.cut();
+        }
+    }
+
+    /// Breaks all connections; new ones are taken.
+    pub fn cut(&self) {
+        for connection in lock(&self.shared.connections).drain(..) {
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Relaxed);
+        self.cut();
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl Shared {
+    fn connect(self: &Arc<Self>, client: TcpStream, server: SocketAddr) {
+        if *lock(&self.line) == Line::Refusing {
+            return;
+        }
+        let Ok(server) = TcpStream::connect(server) else {
+            return;
+        };
+        let ways = [(&client, &server), (&server, &client)];
+        for (from, to) in ways {
+            let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else {
+                return;
+            };
+            let shared = Arc::clone(self);
+            thread::spawn(move || shared.carry(from, to));
+        }
+        lock(&self.connections).extend([client, server]);
+    }
+
+    fn carry(&self, mut from: TcpStream, mut to: TcpStream) {
+        let mut bytes = [0; 16_384];
+        while let Ok(count @ 1..) = from.read(&mut bytes) {
+            let line = *lock(&self.line);
+            if let Line::Slow(delay) = line {
+                thread::sleep(delay);
+            }
+            if line != Line::Dead && to.write_all(&bytes[..count]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Both);
+    }
+}
+
+fn lock<T>(value: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}
