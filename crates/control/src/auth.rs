@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::{Method, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use model::{ApiToken, Role};
@@ -86,9 +86,20 @@ async fn authenticate(control: &Control, shown: &str, source: IpAddr) -> Result<
         .map_err(too_many)?;
     let hash = token_hash(shown);
     let wanted = hash.clone();
-    let found = control
+    let asked = control
         .records(move |records| records.token_by_hash(&wanted))
-        .await?;
+        .await;
+    let (found, recalled) = match asked {
+        Ok(found) => {
+            control.known_tokens().learn(&hash, found.as_ref());
+            (found, false)
+        }
+        Err(problem) if problem.status() == StatusCode::SERVICE_UNAVAILABLE => {
+            let known = control.known_tokens().recall(&hash);
+            (Some(known.ok_or(problem)?), true)
+        }
+        Err(problem) => return Err(problem),
+    };
     let Some(token) = found else {
         let _ = control.failures().take(source, Instant::now());
         tracing::warn!("a request showed a token that is not known");
@@ -105,7 +116,8 @@ async fn authenticate(control: &Control, shown: &str, source: IpAddr) -> Result<
         ));
     }
     let last_used_us = token.last_used_us.unwrap_or(0);
-    if now.as_micros().saturating_sub(last_used_us) > TOUCH_INTERVAL.as_micros() as u64 {
+    if !recalled && now.as_micros().saturating_sub(last_used_us) > TOUCH_INTERVAL.as_micros() as u64
+    {
         let id = token.id;
         control
             .records(move |records| records.touch_token(id, now))

@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::events::Ring;
 use crate::idempotency::Replies;
+use crate::known_tokens::KnownTokens;
 use crate::throttle::Throttle;
 use crate::{Platform, Problem, problem};
 
@@ -27,6 +28,7 @@ struct Inner {
     replies: Replies,
     requests: Throttle,
     failures: Throttle,
+    known_tokens: KnownTokens,
     /// The revision the node has; locked while a newer one is on its way.
     applied: Mutex<u64>,
     stopping: watch::Sender<bool>,
@@ -48,6 +50,7 @@ impl Control {
             replies: Replies::default(),
             requests: Throttle::new(REQUESTS_BURST, REQUESTS_PER_S),
             failures: Throttle::new(FAILURES_BURST, FAILURES_PER_S),
+            known_tokens: KnownTokens::default(),
             applied: Mutex::new(0),
             stopping: watch::Sender::new(false),
         }))
@@ -94,7 +97,7 @@ impl Control {
     ///
     /// A node that does not answer is no reason to refuse the change, which is stored already:
     /// it reads the store when it starts, and gets all of it with the next change.
-    async fn apply(&self, revision: u64) {
+    pub(crate) async fn apply(&self, revision: u64) {
         let mut applied = self.0.applied.lock().await;
         if *applied >= revision {
             return;
@@ -135,6 +138,11 @@ impl Control {
     /// Counts refused tokens by source.
     pub(crate) fn failures(&self) -> &Throttle {
         &self.0.failures
+    }
+
+    /// Tokens that were good before.
+    pub(crate) fn known_tokens(&self) -> &KnownTokens {
+        &self.0.known_tokens
     }
 
     /// Ends what would go on for ever: event streams.

@@ -15,7 +15,9 @@ mod draft;
 mod etag;
 mod events;
 mod extract;
+mod follow;
 mod idempotency;
+mod known_tokens;
 pub mod openapi;
 mod paging;
 mod platform;
@@ -27,6 +29,7 @@ mod server;
 mod throttle;
 
 pub use control::Control;
+pub use follow::follow;
 pub use platform::{
     Ban, CallFilter, CallSource, ClientCertificates, LimitUsage, LimitedKind, ListenerSpec,
     ListenerStatus, Platform, PlatformError, PlatformEvent, Readiness, Recording,

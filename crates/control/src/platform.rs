@@ -248,11 +248,19 @@ pub struct LimitUsage {
     pub name: String,
     /// New calls per second allowed; `None` without limit.
     pub cps_limit: Option<u32>,
-    /// New calls in the last second.
+    /// What this node may use of it; `None` if it is not shared with other nodes.
+    pub cps_share: Option<u32>,
+    /// What the other nodes have of it.
+    pub cps_elsewhere: Option<u32>,
+    /// New calls in the last second, on this node.
     pub cps: u32,
     /// Calls in progress allowed; `None` without limit.
     pub channels_limit: Option<u32>,
-    /// Calls in progress.
+    /// What this node may use of it; `None` if it is not shared with other nodes.
+    pub channels_share: Option<u32>,
+    /// What the other nodes have of it.
+    pub channels_elsewhere: Option<u32>,
+    /// Calls in progress, on this node.
     pub channels: u32,
 }
 

@@ -20,6 +20,18 @@ pub(crate) fn advertised(options: &UpOptions, bind: IpAddr) -> IpAddr {
     })
 }
 
+/// Where the other nodes of a cluster find what is bound to `bind`. What the world outside is told
+/// may be an address that leads there only from outside.
+pub(crate) fn among_nodes(bind: IpAddr) -> IpAddr {
+    if !bind.is_unspecified() {
+        return bind;
+    }
+    outgoing(bind).unwrap_or(match bind {
+        IpAddr::V4(_) => IpAddr::from([127, 0, 0, 1]),
+        IpAddr::V6(_) => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
+    })
+}
+
 /// Whether sockets can be bound to an address.
 pub(crate) fn can_bind(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()

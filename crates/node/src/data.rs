@@ -1,6 +1,7 @@
 //! The data directory: what is in it, and who may read it.
 //!
-//! `tandem.db` records and CDRs · `journal/` CDRs on their way · `bindings.log` registrations ·
+//! `tandem.db` records and CDRs, or `snapshot.json` the last known records where they are elsewhere ·
+//! `moved.json` says where they went · `journal/` CDRs on their way · `bindings.log` registrations ·
 //! `tls/` certificate and key (`self-signed.json` says which is our own) · `cluster.key` the secret of nonces · `admin.json` where the API
 //! is and a token for it · `demo-users.json` the passwords of the first two users · `recordings/`, and `s3-keys.json` the keys
 //! of the store they are taken to.

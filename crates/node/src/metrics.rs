@@ -12,6 +12,7 @@ use sip::Transport;
 use switch::{BUCKETS_MS, Histogram, METHODS, Switch};
 
 use crate::host::SwitchHost;
+use crate::permits::LiveHealth;
 use crate::quality::{MOS_CENTI, RTT_MS, Spread};
 
 const TRANSPORTS: [Transport; 5] = [
@@ -236,6 +237,20 @@ fn calls(out: &mut Page, now: Time, switch: &Switch) {
     }
 }
 
+/// How the live store is, if there is one.
+pub(crate) fn live_store(live: Option<&LiveHealth>) -> String {
+    let mut out = Page(String::new());
+    if let Some(live) = live {
+        let name = "tandem_live_store_up";
+        let help = "Whether the live store answered last time";
+        out.one(name, "gauge", help, u8::from(live.is_up()));
+        let name = "tandem_cluster_nodes";
+        let help = "Nodes that keep limits together, by the live store";
+        out.one(name, "gauge", help, live.members());
+    }
+    out.0
+}
+
 /// Whose limits refused calls, and how far those of carriers and gateways are used. Customers,
 /// accounts, numbers and users are too many for labels.
 fn limits(out: &mut Page, now: Time, switch: &Switch) {
@@ -274,7 +289,8 @@ fn limits(out: &mut Page, now: Time, switch: &Switch) {
             out.line(&name, &[(label, id)], usage.channels);
         }
         let name = format!("tandem_{label}_calls_limit");
-        out.head(&name, "gauge", "Calls allowed through it");
+        let help = "Calls allowed through it; where nodes share the limit, by this node";
+        out.head(&name, "gauge", help);
         for (label, id, usage) in &all {
             if let Some(limit) = usage.limit.channels {
                 out.line(&name, &[(label, id)], limit);

@@ -8,6 +8,10 @@ use std::path::PathBuf;
 pub struct UpOptions {
     /// Where everything is kept.
     pub data: PathBuf,
+    /// The PostgreSQL database that records and CDRs are kept in; `None`: in a file of `data`.
+    pub store: Option<String>,
+    /// The Redis that limits are kept in together with other nodes; `None`: they are this node's.
+    pub live: Option<String>,
     /// The address to listen on, for SIP, HTTP and media.
     pub bind: IpAddr,
     /// The address that peers are told; `None` finds it out.

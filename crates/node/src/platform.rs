@@ -10,7 +10,7 @@ use control::{
     PlatformError, PlatformEvent, Readiness, Recording, RegistrationFilter, Reply, RouteQuery,
     Simulation,
 };
-use limits::{EntityId, EntityKind};
+use limits::{EntityId, EntityKind, LimitKind};
 use model::{CallId, CallView, GatewayHealth, MediaServerHealth, RegistrationView, Snapshot};
 use net::Net;
 use registrar::BindingId;
@@ -20,7 +20,9 @@ use crate::UpOptions;
 use crate::data::Data;
 use crate::media_servers::MediaLink;
 use crate::music::Shelf;
+use crate::permits::LiveHealth;
 use crate::recording;
+use crate::snapshot_file::SnapshotFile;
 use crate::visit::Visitor;
 use crate::{listeners, metrics, up};
 
@@ -32,6 +34,10 @@ pub(crate) struct NodePlatform {
     pub(crate) events: broadcast::Sender<PlatformEvent>,
     pub(crate) options: UpOptions,
     pub(crate) data: Data,
+    /// Present where limits are kept together with other nodes.
+    pub(crate) live: Option<LiveHealth>,
+    /// Present where the store may be away when the node starts.
+    pub(crate) snapshot_file: Option<SnapshotFile>,
     /// Held while a listener is added.
     pub(crate) adding: tokio::sync::Mutex<()>,
 }
@@ -135,14 +141,21 @@ impl Platform for NodePlatform {
                 .into_iter()
                 .filter_map(|(entity, kind, id, name)| {
                     let usage = machine.switch.usage(now, entity)?;
-                    let limited = usage.limit.cps.is_some() || usage.limit.channels.is_some();
+                    let limit = machine.switch.configured_limit(entity)?;
+                    let limited = limit.cps.is_some() || limit.channels.is_some();
+                    let share = |kind| machine.switch.share_of(entity, kind);
+                    let (cps, channels) = (share(LimitKind::Cps), share(LimitKind::Channels));
                     (limited || kind == LimitedKind::Server).then_some(LimitUsage {
                         kind,
                         id,
                         name,
-                        cps_limit: usage.limit.cps,
+                        cps_limit: limit.cps,
+                        cps_share: cps.map(|(own, _)| own),
+                        cps_elsewhere: cps.map(|(_, others)| others.share),
                         cps: usage.cps,
-                        channels_limit: usage.limit.channels,
+                        channels_limit: limit.channels,
+                        channels_share: channels.map(|(own, _)| own),
+                        channels_elsewhere: channels.map(|(_, others)| others.share),
                         channels: usage.channels,
                     })
                 })
@@ -165,13 +178,14 @@ impl Platform for NodePlatform {
     }
 
     fn metrics(&self) -> Reply<'_, String> {
-        let net = self.net.clone();
+        let (net, live) = (self.net.clone(), self.live.clone());
         Box::pin(async move {
             let servers = self.media_link.health().await;
             self.visitor
                 .ask(move |now, machine, host| {
                     let text = metrics::text(now, &machine.switch, host, &net);
-                    text + &metrics::media_servers(&machine.switch, &servers)
+                    let text = text + &metrics::media_servers(&machine.switch, &servers);
+                    text + &metrics::live_store(live.as_ref())
                 })
                 .await
         })
@@ -294,6 +308,9 @@ impl Platform for NodePlatform {
 
     fn apply(&self, snapshot: Snapshot) -> Reply<'_, ()> {
         let snapshot = Arc::new(snapshot);
+        if let Some(file) = &self.snapshot_file {
+            file.write(Arc::clone(&snapshot));
+        }
         Box::pin(async move {
             let read = Arc::clone(&snapshot);
             let shelf = tokio::task::spawn_blocking(move || Shelf::read(&read)).await;

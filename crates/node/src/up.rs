@@ -13,7 +13,7 @@ use media::{Engine, EngineConfig, Interface, RecordingFormat};
 use net::{Net, Shard};
 use serde_json::json;
 use store::journal::{Journal, JournalConfig, Shipper, ShipperThread};
-use store::{CdrStore, LiveLog, LiveStore, Records, Sqlite};
+use store::{CdrStore, LiveLog, LiveStore};
 use switch::{Switch, SwitchConfig};
 use tokio::sync::broadcast;
 
@@ -24,9 +24,11 @@ use crate::host::SwitchHost;
 use crate::machine::SwitchMachine;
 use crate::media_servers::MediaLink;
 use crate::music::Shelf;
+use crate::permits::{LiveHealth, Permits};
 use crate::platform::NodePlatform;
 use crate::retention::Retention;
 use crate::signals::Signals;
+use crate::stores::Stores;
 use crate::uploads::{Keys, Uploaded, Uploads};
 use crate::visit::Visitor;
 use crate::{UpOptions, addresses, certificate, files, first_start, listeners};
@@ -35,6 +37,8 @@ use crate::{UpOptions, addresses, certificate, files, first_start, listeners};
 const EVENTS_MAX: usize = 4_096;
 /// Between two looks of the shipper at the journal.
 const SHIP_INTERVAL: Duration = Duration::from_millis(500);
+/// Between two looks for what another node has changed in a shared store.
+const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two looks for recordings to upload while none ends here: the operator may have put
 /// some there.
 const UPLOADS_LOOK: Duration = Duration::from_secs(60);
@@ -53,25 +57,25 @@ pub fn up(options: &UpOptions) -> Result<()> {
     tracing::info!(version, data = %options.data.display(), "starting");
     files::raise_limit();
     let now = net::Clock::start().now();
-    let sqlite = Arc::new(Sqlite::open(&data.path("tandem.db")).context("tandem.db")?);
-    let records: Arc<dyn Records> = sqlite.clone();
-    let cdrs: Arc<dyn CdrStore> = sqlite;
-    let users = first_start::prepare(&data, &records, options.domain.as_deref(), now)?;
+    let stores = Stores::open(&data, options.store.as_deref())?;
+    let start = stores.begin(&data, options.domain.as_deref(), now)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("api")
         .enable_all()
         .build()?;
-    let node = start_node(options, &data, &records, now)?;
-    let shipper = ship(&data, &cdrs)?;
+    let node = start_node(options, &data, start.snapshot, now)?;
+    let shipper = ship(&data, &stores.cdrs)?;
+    let permits = keep_permits(options, &http, &node)?;
     let clock = node.net.clone();
-    let retention = Retention::start(records.clone(), cdrs.clone(), move || clock.clock().now())?;
+    let (records, cdrs) = (stores.records.clone(), stores.cdrs.clone());
+    let retention = Retention::start(records, cdrs, move || clock.clock().now())?;
     let result = runtime.block_on(serve(
         options,
         &data,
         (http, https),
-        (records, cdrs),
-        users,
+        stores,
+        start.users,
         &node,
     ));
     drop(retention);
@@ -79,6 +83,7 @@ pub fn up(options: &UpOptions) -> Result<()> {
     if let Ok((mut machine, mut host)) = node.sip.join() {
         host.sync(&mut machine.switch);
     }
+    drop(permits);
     drop(shipper);
     tracing::info!("stopped");
     result
@@ -100,16 +105,20 @@ struct Node {
     net: Net,
     visitor: Visitor,
     events: broadcast::Sender<control::PlatformEvent>,
+    /// How the live store is.
+    live_health: LiveHealth,
+    /// The domain it has started with.
+    domain: Arc<str>,
     sip: JoinHandle<(SwitchMachine, SwitchHost)>,
 }
 
 fn start_node(
     options: &UpOptions,
     data: &Data,
-    records: &Arc<dyn Records>,
+    snapshot: model::Snapshot,
     now: Time,
 ) -> Result<Node> {
-    let snapshot = records.snapshot()?;
+    let domain: Arc<str> = snapshot.settings.domain.as_str().into();
     let tls = certificate::tls(data, options, &snapshot.settings.domain, now)?;
     let config = net::Config {
         tls,
@@ -127,6 +136,9 @@ fn start_node(
     });
     let (visitor, visits) = Visitor::new(net.waker());
     let engine = start_engine(options, &snapshot.settings, &net)?;
+    if options.live.is_some() {
+        switch.share_limits();
+    }
     switch.configure(now, Arc::new(snapshot));
     restore(&mut switch, &mut live, now)?;
     let (events, _) = broadcast::channel(EVENTS_MAX);
@@ -155,8 +167,27 @@ fn start_node(
         net,
         visitor,
         events,
+        live_health: LiveHealth::default(),
+        domain,
         sip,
     })
+}
+
+/// Where a live store is said, this node keeps its limits together with others.
+fn keep_permits(
+    options: &UpOptions,
+    http: &std::net::TcpListener,
+    node: &Node,
+) -> Result<Option<Permits>> {
+    let Some(url) = &options.live else {
+        return Ok(None);
+    };
+    let api = SocketAddr::new(
+        addresses::among_nodes(options.bind),
+        http.local_addr()?.port(),
+    );
+    let (visitor, health) = (node.visitor.clone(), node.live_health.clone());
+    Permits::start(url, &node_name(), api, visitor, health).map(Some)
 }
 
 fn spawn(
@@ -304,7 +335,7 @@ async fn serve(
     options: &UpOptions,
     data: &Data,
     (http, https): (std::net::TcpListener, Option<std::net::TcpListener>),
-    (records, cdrs): (Arc<dyn Records>, Arc<dyn CdrStore>),
+    stores: Stores,
     users: FirstUsers,
     node: &Node,
 ) -> Result<()> {
@@ -325,8 +356,8 @@ async fn serve(
         format!("https://{}", SocketAddr::new(host, port))
     });
     let now = node.net.clock().now();
+    let records = stores.records.clone();
     let admin = first_start::admin(data, &records, &url, now)?;
-    let domain = records.settings()?.record.domain;
     let platform = NodePlatform {
         visitor: node.visitor.clone(),
         media_link: node.media_link.clone(),
@@ -334,13 +365,18 @@ async fn serve(
         events: node.events.clone(),
         options: options.clone(),
         data: data.clone(),
+        snapshot_file: stores.snapshot_file,
+        live: options.live.is_some().then(|| node.live_health.clone()),
         adding: tokio::sync::Mutex::default(),
     };
-    let control = Control::new(records.clone(), cdrs, Arc::new(platform));
+    let control = Control::new(records.clone(), stores.cdrs, Arc::new(platform));
+    if stores.shared {
+        tokio::spawn(control::follow(control.clone(), FOLLOW_INTERVAL));
+    }
     // The first visit waits for the switch to have taken all listeners.
     node.visitor.ask(|_, _, _| ()).await?;
     let apis = (&admin, secure_url.as_deref());
-    print_ready(options, node, apis, &users, &domain);
+    print_ready(options, node, apis, &users, &node.domain);
     tracing::info!(api = %url, "ready");
     let (net, data, options) = (node.net.clone(), data.clone(), options.clone());
     let stop = signals.stop(node.visitor.clone(), move || match certificate::read_again(

@@ -22,8 +22,10 @@ pub(crate) fn run(global: &Global, LimitCommand::List: LimitCommand) -> Result<(
         ("NAME", "name"),
         ("CPS", "cps"),
         ("OF", "cps_limit"),
+        ("SHARE", "cps_share"),
         ("CHANNELS", "channels"),
         ("OF", "channels_limit"),
+        ("SHARE", "channels_share"),
         ("ID", "id"),
     ];
     output::list(

@@ -44,6 +44,7 @@ mod records;
 mod registration;
 mod route;
 mod settings;
+mod store;
 mod token;
 mod trust;
 mod up;
@@ -108,6 +109,9 @@ enum Command {
     /// Which carrier takes which numbers
     #[command(subcommand)]
     Route(route::RouteCommand),
+    /// Where records and CDRs are kept
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// What applies where no record says otherwise
     #[command(subcommand)]
     Settings(settings::SettingsCommand),
@@ -174,6 +178,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Gateway(command) => gateway::run(global, command),
         Command::MediaServer(command) => media_server::run(global, command),
         Command::Route(command) => route::run(global, command),
+        Command::Store(command) => store::run(global, command),
         Command::Settings(command) => settings::run(global, command),
         Command::Limit(command) => limit::run(global, command),
         Command::Token(command) => token::run(global, command),

@@ -12,6 +12,14 @@ use crate::ports::PortFlags;
 pub(crate) struct UpFlags {
     #[command(flatten)]
     ports: PortFlags,
+    /// The PostgreSQL database for records and CDRs, such as postgres://user:password@host/database;
+    /// by default they are in a file of the data directory
+    #[arg(long, value_name = "URL", env = "TANDEM_STORE", hide_env_values = true)]
+    store: Option<String>,
+    /// The Redis or Valkey in which limits are kept together with other nodes, such as
+    /// redis://user:password@host:6379; by default they are this node's own
+    #[arg(long, value_name = "URL", env = "TANDEM_LIVE", hide_env_values = true)]
+    live: Option<String>,
     /// The SIP domain of a new platform; a running one keeps its own (`tandem settings set`)
     #[arg(long)]
     domain: Option<String>,
@@ -80,6 +88,8 @@ pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
     let ports = &flags.ports;
     let options = node::UpOptions {
         data: global.data.clone(),
+        store: flags.store.clone(),
+        live: flags.live.clone(),
         bind: ports.bind,
         advertise: ports.advertise,
         sip_port: ports.sip_port,

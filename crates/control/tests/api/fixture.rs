@@ -326,8 +326,12 @@ impl Platform for Node {
                 id: String::new(),
                 name: "server".into(),
                 cps_limit: None,
+                cps_share: None,
+                cps_elsewhere: None,
                 cps: 3,
                 channels_limit: Some(10),
+                channels_share: None,
+                channels_elsewhere: None,
                 channels: 2,
             }])
         })

@@ -1,0 +1,295 @@
+//! The thread that keeps this node's shares of limits with the live store, and looks whether the
+//! other nodes are alive.
+//!
+//! Nothing on the call path waits for it: a few times a second it fetches what the switch claims,
+//! asks the store, and brings back the answer. While the store does not answer, the switch goes on
+//! with the shares it has. When this thread does not come at all, because the process was stopped,
+//! the switch permits nothing new after [`limits::LEASE`].
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use clock::Time;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use limits::Claim;
+use store::{Member, PermitStore, RedisPermits, Renewed, StoreError};
+
+use crate::host::SwitchHost;
+use crate::machine::SwitchMachine;
+use crate::visit::Visitor;
+
+/// The thread; ends, and leaves the cluster, when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Permits {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// How the live store is, for metrics.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LiveHealth(Arc<Health>);
+
+#[derive(Debug, Default)]
+struct Health {
+    up: AtomicBool,
+    members: AtomicU32,
+}
+
+impl LiveHealth {
+    /// Whether the store answered last time.
+    pub(crate) fn is_up(&self) -> bool {
+        self.0.up.load(Ordering::Relaxed)
+    }
+
+    /// How many nodes there are by its word.
+    pub(crate) fn members(&self) -> u32 {
+        self.0.members.load(Ordering::Relaxed)
+    }
+}
+
+impl Permits {
+    /// Joins the cluster whose live store is at `url`, as the node `name` whose API is at `address`.
+    pub(crate) fn start(
+        url: &str,
+        name: &str,
+        address: SocketAddr,
+        visitor: Visitor,
+        health: LiveHealth,
+    ) -> Result<Self> {
+        let id = new_id(name)?;
+        let store = RedisPermits::new(url, &id, address).context("--live")?;
+        tracing::info!(node = id, "limits are kept together with other nodes");
+        let (stop, stopped) = bounded(0);
+        let keeper = Keeper {
+            store,
+            id,
+            name: name.to_owned(),
+            visitor,
+            health,
+            watch: Watch::default(),
+            away: false,
+        };
+        let thread = thread::Builder::new()
+            .name("permits".into())
+            .spawn(move || keeper.run(&stopped))
+            .context("no thread for permits")?;
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Permits {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread for permits had panicked");
+        }
+    }
+}
+
+struct Keeper {
+    store: RedisPermits,
+    id: String,
+    name: String,
+    visitor: Visitor,
+    health: LiveHealth,
+    watch: Watch,
+    /// Whether the store did not answer last time.
+    away: bool,
+}
+
+impl Keeper {
+    fn run(mut self, stopped: &Receiver<()>) {
+        while stopped.recv_timeout(ROUND) == Err(RecvTimeoutError::Timeout) {
+            let claims = self.visit(|now, machine, _| machine.switch.claims(now));
+            if let Some(claims) = claims {
+                self.renew(&claims);
+            }
+        }
+        if let Err(error) = self.store.leave() {
+            tracing::warn!(%error, "the other nodes are not told that this one leaves");
+        }
+    }
+
+    fn renew(&mut self, claims: &[Claim]) {
+        let renewed = self.store.renew(claims);
+        self.health.0.up.store(renewed.is_ok(), Ordering::Relaxed);
+        match renewed {
+            Ok(Renewed::Granted {
+                grants,
+                lacked,
+                members,
+            }) => {
+                if self.away {
+                    tracing::info!("the live store is back");
+                    self.away = false;
+                }
+                self.visit(move |now, machine, _| {
+                    machine.switch.take_grants(now, &grants, lacked);
+                });
+                let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
+                self.health.0.members.store(count, Ordering::Relaxed);
+                self.bury_the_dead(&members);
+            }
+            Ok(Renewed::Buried) => self.join_again(),
+            Err(error) => self.go_on(&error),
+        }
+    }
+
+    /// The store does not answer: what is held is held.
+    fn go_on(&mut self, error: &StoreError) {
+        if !self.away {
+            tracing::warn!(%error, "the live store is away; limits are what this node holds of them");
+        }
+        self.away = true;
+        self.watch.forget();
+        self.visit(|_, machine, _| machine.switch.repeat_claims());
+    }
+
+    /// Others took this node for dead, and have what it held.
+    fn join_again(&mut self) {
+        tracing::error!(node = self.id, "taken for dead; joining anew");
+        self.visit(|now, machine, _| {
+            machine.switch.give_up_shares(now);
+            machine.switch.repeat_claims();
+        });
+        if let Ok(id) = new_id(&self.name) {
+            self.store.rename(&id);
+            self.id = id;
+        }
+    }
+
+    fn bury_the_dead(&mut self, members: &[Member]) {
+        let others = members.iter().filter(|member| member.id != self.id);
+        for dead in self.watch.look(others, Instant::now(), knock) {
+            match self.store.bury(&dead) {
+                Ok(true) => tracing::warn!(node = dead, "is dead; its permits are free"),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%error, node = dead, "is dead, and not yet buried"),
+            }
+        }
+    }
+
+    /// Runs something on the `sip` thread; `None` if it has no time, or has ended.
+    fn visit<T: Send + 'static>(
+        &self,
+        visit: impl FnOnce(Time, &mut SwitchMachine, &mut SwitchHost) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (reply, answer) = bounded(1);
+        let asked = self.visitor.tell(move |now, machine, host| {
+            // Whoever asked may have given up.
+            let _ = reply.try_send(visit(now, machine, host));
+        });
+        asked.ok()?;
+        answer.recv_timeout(VISIT_PATIENCE).ok()
+    }
+}
+
+/// Who has not been heard of, and since when.
+#[derive(Debug, Default)]
+struct Watch(HashMap<String, Heard>);
+
+#[derive(Debug)]
+struct Heard {
+    beat: u64,
+    at: Instant,
+    /// When it was last knocked at its door.
+    knocked: Instant,
+}
+
+/// What was found at a member's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    /// Somebody listens.
+    Open,
+    /// Its machine says that nobody does.
+    Nobody,
+    /// No word from its machine.
+    Silence,
+}
+
+impl Watch {
+    /// The members that are dead: they have not renewed, and nobody listens at their address. A
+    /// silent machine may be cut off from us and go on: it is given far longer.
+    fn look<'a>(
+        &mut self,
+        members: impl Iterator<Item = &'a Member>,
+        now: Instant,
+        knock: impl Fn(SocketAddr) -> Door,
+    ) -> Vec<String> {
+        let mut present = Vec::new();
+        let mut dead = Vec::new();
+        for Member { id, address, beat } in members {
+            present.push(id.clone());
+            let heard = self.0.entry(id.clone()).or_insert(Heard {
+                beat: *beat,
+                at: now,
+                knocked: now,
+            });
+            if heard.beat != *beat {
+                (heard.beat, heard.at) = (*beat, now);
+            }
+            let silent = now.duration_since(heard.at);
+            if silent < MISSED || now.duration_since(heard.knocked) < KNOCK_INTERVAL {
+                continue;
+            }
+            heard.knocked = now;
+            let is_dead = match knock(*address) {
+                Door::Open => false,
+                Door::Nobody => true,
+                Door::Silence => silent >= SILENCE_MAX,
+            };
+            if is_dead {
+                dead.push(id.clone());
+            }
+        }
+        self.0.retain(|id, _| present.contains(id));
+        dead
+    }
+
+    /// Nobody could be heard of for a while.
+    fn forget(&mut self) {
+        self.0.clear();
+    }
+}
+
+fn knock(address: SocketAddr) -> Door {
+    match TcpStream::connect_timeout(&address, KNOCK_PATIENCE) {
+        Ok(_) => Door::Open,
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Door::Nobody,
+        Err(_) => Door::Silence,
+    }
+}
+
+/// The name of a node, and which start of it this is.
+fn new_id(name: &str) -> Result<String> {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
+    Ok(format!("{name}-{:08x}", u32::from_le_bytes(bytes)))
+}
+
+/// Between two renewals.
+const ROUND: Duration = Duration::from_millis(200);
+/// How long the switch may take to say what it claims.
+const VISIT_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a node may be silent before it is looked after.
+const MISSED: Duration = Duration::from_millis(1_500);
+/// Between two looks.
+const KNOCK_INTERVAL: Duration = Duration::from_millis(500);
+/// How long one takes at most.
+const KNOCK_PATIENCE: Duration = Duration::from_millis(300);
+/// After what time a machine from which there is no word at all is taken for dead.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;
