@@ -3,10 +3,11 @@
 //   node phone.mjs '{"url": ..., "uri": ..., "password": ..., "tone": WAV, "directory": ...}'
 //
 // Commands come on standard input, one object a line: {"do": "call", "to": URI},
-// {"do": "answer"}, {"do": "hang up"}. Events go to standard output the same way, each with a
+// {"do": "answer"}, {"do": "show"}, {"do": "hang up"}. Events go to standard output the same way, each with a
 // "kind"; "tone" says what frequency is heard, each time it changes; "media" that the first packet
-// has come, and "gap" for how long none came, when one comes again. With "trickle" no description
-// has candidates: they follow by INFO (RFC 8840) once the call is answered.
+// has come, and "gap" for how long none came, when one comes again; "frames" how many of a picture
+// were decoded. With "trickle" no description has candidates: they follow by INFO (RFC 8840) once
+// the call is answered. With "video" sound and picture share one transport and have no other.
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
@@ -28,7 +29,7 @@ const context = await chromium.launchPersistentContext(options.directory, {
     executablePath: '/usr/bin/chromium',
     headless: true,
     ignoreHTTPSErrors: true,
-    permissions: ['microphone', 'local-network-access'],
+    permissions: ['microphone', 'camera', 'local-network-access'],
     args: [
         '--no-sandbox',
         '--ignore-certificate-errors',
@@ -60,8 +61,12 @@ for await (const line of createInterface({ input: process.stdin })) {
 await context.close();
 
 // Runs on the page.
-function phone({ url, uri, password, trickle }) {
-    const media = { mediaConstraints: { audio: true, video: false } };
+function phone({ url, uri, password, trickle, video }) {
+    const camera = { width: 320, height: 240, frameRate: 15 };
+    const media = {
+        mediaConstraints: { audio: true, video: video ? camera : false },
+        pcConfig: video ? { bundlePolicy: 'max-bundle' } : {},
+    };
     const agent = new JsSIP.UA({
         sockets: [new JsSIP.WebSocketInterface(url)],
         uri,
@@ -92,9 +97,16 @@ function phone({ url, uri, password, trickle }) {
 
     // Says for how long no packet came, if it was more than a stumble.
     function time(connection) {
-        let [packets, last] = [0, 0];
+        let [packets, last, frames] = [0, 0, 0];
         setInterval(async () => {
             const stats = [...(await connection.getStats()).values()];
+            const decoded = stats
+                .filter(({ type, kind }) => type === 'inbound-rtp' && kind === 'video')
+                .reduce((sum, { framesDecoded }) => sum + framesDecoded, 0);
+            if (decoded > frames) {
+                frames = decoded;
+                window.say({ kind: 'frames', count: frames });
+            }
             const received = stats
                 .filter(({ type }) => type === 'inbound-rtp')
                 .reduce((sum, { packetsReceived }) => sum + packetsReceived, 0);
@@ -150,6 +162,14 @@ function phone({ url, uri, password, trickle }) {
         time(connection);
         connection.addEventListener('track', ({ track }) => {
             const stream = new MediaStream([track]);
+            if (track.kind === 'video') {
+                const picture = document.createElement('video');
+                picture.srcObject = stream;
+                picture.muted = true;
+                document.body.append(picture);
+                picture.play();
+                return;
+            }
             // Without an element nothing flows.
             const element = new Audio();
             element.srcObject = stream;
@@ -182,6 +202,12 @@ function phone({ url, uri, password, trickle }) {
                 break;
             case 'answer':
                 session.answer(media);
+                break;
+            case 'show':
+                navigator.mediaDevices.getUserMedia({ video: camera }).then((stream) => {
+                    session.connection.addTrack(stream.getTracks()[0], stream);
+                    session.renegotiate();
+                });
                 break;
             case 'hang up':
                 session.terminate();

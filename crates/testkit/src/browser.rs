@@ -39,8 +39,22 @@ impl Browser {
         wss: SocketAddr,
         tone_hz: u32,
     ) -> Result<Self> {
-        let candidates = Candidates::Described;
-        Self::open([user, domain, password], wss, tone_hz, candidates)
+        Self::open([user, domain, password], wss, tone_hz, &[])
+    }
+
+    /// The same for one with a camera, whose sound and picture share a transport and are offered
+    /// in no other way (RFC 9143).
+    ///
+    /// # Errors
+    /// As [`Self::register`].
+    pub fn register_seeing(
+        user: &str,
+        domain: &str,
+        password: &str,
+        wss: SocketAddr,
+        tone_hz: u32,
+    ) -> Result<Self> {
+        Self::open([user, domain, password], wss, tone_hz, &["video"])
     }
 
     /// The same for one whose descriptions name no candidates: they follow by INFO once a call is
@@ -55,15 +69,14 @@ impl Browser {
         wss: SocketAddr,
         tone_hz: u32,
     ) -> Result<Self> {
-        let candidates = Candidates::Trickled;
-        Self::open([user, domain, password], wss, tone_hz, candidates)
+        Self::open([user, domain, password], wss, tone_hz, &["trickle"])
     }
 
     fn open(
         [user, domain, password]: [&str; 3],
         wss: SocketAddr,
         tone_hz: u32,
-        candidates: Candidates,
+        manners: &[&str],
     ) -> Result<Self> {
         let home = prepare()?;
         let directory = tempfile::tempdir().context("a directory for the browser")?;
@@ -74,7 +87,8 @@ impl Browser {
             "uri": format!("sip:{user}@{domain}"),
             "password": password,
             "tone": tone,
-            "trickle": candidates == Candidates::Trickled,
+            "trickle": manners.contains(&"trickle"),
+            "video": manners.contains(&"video"),
             "directory": directory.path().join("profile"),
         });
         let mut command = Command::new("node");
@@ -111,6 +125,14 @@ impl Browser {
     /// If the browser is gone.
     pub fn answer(&mut self) -> Result<()> {
         self.tell(&json!({ "do": "answer" }))
+    }
+
+    /// Shows its picture in the call that had none.
+    ///
+    /// # Errors
+    /// If the browser is gone.
+    pub fn show(&mut self) -> Result<()> {
+        self.tell(&json!({ "do": "show" }))
     }
 
     /// Ends the call.
@@ -180,6 +202,17 @@ impl Browser {
         Duration::from_millis(event["ms"].as_u64().unwrap_or(u64::MAX))
     }
 
+    /// Waits until it has shown so many frames of a picture that came.
+    ///
+    /// # Panics
+    /// If it has not in time.
+    #[track_caller]
+    pub fn wait_for_frames(&mut self, count: u64) {
+        self.wait_for(&format!("{count} frames"), |event| {
+            event["kind"] == "frames" && event["count"].as_u64() >= Some(count)
+        });
+    }
+
     #[track_caller]
     fn wait_for_any(&mut self, kinds: &[&str]) -> Value {
         self.wait_for(&format!("{kinds:?}"), |event| {
@@ -208,13 +241,6 @@ impl Browser {
     fn tell(&mut self, command: &Value) -> Result<()> {
         writeln!(self.commands, "{command}").context("telling the browser")
     }
-}
-
-/// When a phone names its candidates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Candidates {
-    Described,
-    Trickled,
 }
 
 /// Where the script lies with all it needs, which npm brings there the first time. Tests that run

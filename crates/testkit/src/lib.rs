@@ -20,6 +20,7 @@ mod hand_phone;
 mod kamailio;
 mod media_server;
 mod message;
+mod mirror;
 mod netns;
 mod peer;
 mod platform;
@@ -36,6 +37,7 @@ mod sipp;
 mod stream_peer;
 mod talkers;
 mod wait;
+mod wire;
 
 pub use audio::{
     decode_opus, dominant_frequency_hz, from_alaw, read_wav, to_alaw, tone, write_alaw, write_wav,
@@ -50,6 +52,7 @@ pub use fault_proxy::{FaultProxy, Line};
 pub use kamailio::Kamailio;
 pub use media_server::MediaServer;
 pub use message::Message;
+pub use mirror::{Heard, Mirror};
 pub use netns::{Host, Network, cable};
 pub use peer::{Peer, session};
 pub use platform::{Platform, PlatformOptions, Ready, ReadySip, ReadyUser};
@@ -64,3 +67,4 @@ pub use sipp::{SIPP_TONE_HZ, Sipp, SippCounts};
 pub use stream_peer::StreamPeer;
 pub use talkers::{Speech, Talkers};
 pub use wait::{PATIENCE, wait_for, wait_for_within};
+pub use wire::Wire;
