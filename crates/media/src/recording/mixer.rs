@@ -90,10 +90,11 @@ impl Mixer {
 
     /// Takes out everything up to `now_us`.
     pub(super) fn finish(&mut self, now_us: u64, out: &mut Vec<i16>) {
-        let ends = self.tracks.iter().map(|track| track.end).max();
-        // What somebody said last may reach beyond, by a packet.
+        // What somebody said may reach beyond, by a packet or several; not always the last one, as
+        // another source may have begun further behind.
         let now = self.position(now_us);
-        let end = ends.unwrap_or(0).min(now + self.samples(HOLD_MS));
+        let end = self.first + self.window.len() as i64;
+        let end = end.min(now + self.samples(HOLD_MS));
         self.drain_until(now.max(end), out);
     }
 
@@ -273,6 +274,18 @@ mod tests {
         let [left, _] = finish(&mut mixer, 60_000);
         let expected = [[1; 160], [2; 160], [3; 160]].concat();
         assert_eq!(left, expected);
+    }
+
+    #[test]
+    fn what_stands_ahead_stays_when_another_source_begins_behind_it() {
+        let mut mixer = Mixer::new(RATE_HZ, 0);
+        // A burst, whose clock then jumps.
+        for i in 0..6 {
+            mixer.push(piece(0, i * 160, 1_000, &[1; 160]));
+        }
+        mixer.push(piece(0, 4_000_000_000, 2_000, &[1; 160]));
+        let [left, _] = finish(&mut mixer, 3_000);
+        assert_eq!(left.iter().filter(|sample| **sample == 1).count(), 960);
     }
 
     #[test]
