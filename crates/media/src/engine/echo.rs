@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use super::negotiate::{Spot, parse};
-use super::terms::Wish;
 use super::{Engine, Negotiation};
 use crate::channel::Role;
 use crate::error::MediaError;
@@ -58,7 +57,7 @@ impl Engine {
         let port = ports[chosen].ok_or(MediaError::NothingToEcho)?;
         let out = ours(version, port)?;
         let answer = parse(&out)?;
-        let (out, mut secured) = self.secure_echo(
+        let (out, secured) = self.secure_echo(
             session,
             &offer,
             &answer,
@@ -67,10 +66,7 @@ impl Engine {
             negotiation.options,
         )?;
         let answer = parse(&out)?;
-        let wishes = Wish::all(&offer, &negotiation);
-        self.keep_agreed(session, &mut secured);
-        self.apply(session, side, &offer, &answer, &wishes, None);
-        self.secure(session, secured);
+        self.settle_alone(session, &negotiation, [&offer, &answer], secured);
         if let Some(session) = self.sessions.get_mut(&session) {
             session.version = version;
         }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use sdp::{Description, Edit};
 
 use super::secure::Facing;
+use super::secured::Secured;
 use super::session::{Offer, Session, Stream, Way};
 use super::terms::{self, Wish};
 use super::{Engine, Negotiation, Side};
@@ -83,6 +84,24 @@ impl Engine {
             known.said[negotiation.from as usize] = Some(negotiation.sdp.into());
         }
         Ok(out)
+    }
+
+    /// The same for an offer that we have answered ourselves.
+    pub(super) fn settle_alone(
+        &mut self,
+        session: u64,
+        negotiation: &Negotiation<'_>,
+        [offer, answer]: [&Description<'_>; 2],
+        mut secured: Secured,
+    ) {
+        let side = negotiation.from;
+        let wishes = Wish::all(offer, negotiation);
+        let mut bundled = secured.take_bundled();
+        self.keep_agreed(session, &mut secured);
+        self.apply(session, side, offer, answer, &wishes, None);
+        self.secure(session, secured);
+        let bundled = bundled[side as usize].take();
+        self.bundle(session, side, bundled, offer, &wishes);
     }
 
     /// What a session is for that two sides negotiate.

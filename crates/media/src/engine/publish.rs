@@ -3,7 +3,7 @@
 use sdp::{Description, Format, Kind, Recode};
 
 use super::negotiate::{Spot, parse};
-use super::terms::{self, Wish};
+use super::terms;
 use super::{Engine, Negotiation};
 use crate::channel::Role;
 use crate::error::MediaError;
@@ -40,7 +40,7 @@ impl Engine {
         let ours = edit.finish();
         let ours = with_one_codec(&parse(&ours)?, negotiation.options);
         let answer = parse(&ours)?;
-        let (out, mut secured) = self.secure_sink(
+        let (out, secured) = self.secure_sink(
             session,
             &offer,
             &answer,
@@ -49,12 +49,7 @@ impl Engine {
             negotiation.options,
         )?;
         let answer = parse(&out)?;
-        let wishes = Wish::all(&offer, &negotiation);
-        let [bundled, _] = secured.take_bundled();
-        self.keep_agreed(session, &mut secured);
-        self.apply(session, side, &offer, &answer, &wishes, None);
-        self.secure(session, secured);
-        self.bundle(session, side, bundled, &offer, &wishes);
+        self.settle_alone(session, &negotiation, [&offer, &answer], secured);
         if let Some(known) = self.sessions.get_mut(&session) {
             known.interfaces = interfaces;
             known.said[side as usize] = Some(negotiation.sdp.into());

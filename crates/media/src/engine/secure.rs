@@ -151,6 +151,19 @@ impl Towards {
         }
     }
 
+    /// Whether both travel in the same.
+    pub(super) fn is_carried_as(self, other: Self) -> bool {
+        self.carried == other.carried
+    }
+
+    /// The same with RTCP by the port that was agreed on.
+    pub(super) fn with_ports_of(self, agreed: Self) -> Self {
+        Self {
+            mux: agreed.mux,
+            ..self
+        }
+    }
+
     /// Whether ICE is offered with it.
     pub(super) fn speaks_ice(self) -> bool {
         self.ice.is_some()
@@ -178,6 +191,11 @@ impl Facing {
     /// Whether anything was agreed on: the medium does not pass through.
     pub(crate) fn is_agreed(&self) -> bool {
         self.agreed.is_some()
+    }
+
+    /// What was agreed on.
+    pub(super) fn agreed(&self) -> Option<Towards> {
+        self.agreed
     }
 
     /// Whether RTP and RTCP share our port: it was agreed on.

@@ -96,12 +96,7 @@ impl Engine {
     ) -> Result<(Vec<u8>, Vec<Option<Towards>>), MediaError> {
         let mut facings = self.facings(session);
         let (from, to) = (negotiation.from, negotiation.from.other());
-        let known = self.bundled(session, to);
-        let shared = known.and_then(|bundled| {
-            let bundled = bundled.with_ports(ports)?;
-            let port = self.port_of(session, (bundled.carrier, to), address)?;
-            Some((bundled, port))
-        });
+        let shared = self.still_bundled(session, description, ports, negotiation, address);
         let shown = shared.as_ref().map(|(b, port)| b.ports(ports, *port));
         let shown = shown.as_deref().unwrap_or(ports);
         let mut edit = self.relay_edit(description, shown, address)?;
@@ -120,8 +115,13 @@ impl Engine {
             if media.is_bundle_only() {
                 bundle::strip(&mut edit, index);
             }
-            let guest = shared.as_ref().filter(|(bundled, _)| bundled.has(index));
-            let speaker = guest.map_or(index, |(bundled, _)| bundled.carrier);
+            let member = shared.as_ref().filter(|(bundled, _)| bundled.has(index));
+            let speaker = member.map_or(index, |(bundled, _)| bundled.carrier);
+            if member.is_some()
+                && let Some(agreed) = facings.get(speaker).and_then(|f| f[to as usize].agreed())
+            {
+                towards = towards.map(|towards| towards.with_ports_of(agreed));
+            }
             if let (Some(towards), Some(port), Some(facing)) =
                 (towards, port, facings.get_mut(speaker))
             {
@@ -137,6 +137,36 @@ impl Engine {
         let out = edit.finish();
         self.keep(session, facings);
         Ok((out, offered))
+    }
+
+    /// What the side that is offered to has bundled before and is to bundle again, with the port of
+    /// it: not if something else is to carry it now, as to another phone in its place.
+    fn still_bundled(
+        &self,
+        session: u64,
+        description: &Description<'_>,
+        ports: &[Option<u16>],
+        negotiation: Negotiation<'_>,
+        address: IpAddr,
+    ) -> Option<(Bundled, u16)> {
+        let (from, to) = (negotiation.from, negotiation.from.other());
+        let bundled = self.bundled(session, to)?.with_ports(ports)?;
+        let streams = &self.sessions.get(&session)?.streams;
+        let agreed = streams.get(bundled.carrier)?.facing[to as usize].agreed()?;
+        let stays = |media: Media<'_>| {
+            let facing = streams.get(media.index()).map(|stream| &stream.facing);
+            let wanted = facing.and_then(|facing| {
+                let both = [&facing[from as usize], &facing[to as usize]];
+                Towards::wanted(&media, negotiation.options, both)
+            });
+            wanted.is_some_and(|wanted| wanted.is_carried_as(agreed))
+        };
+        let mut members = description
+            .media()
+            .filter(|media| bundled.has(media.index()));
+        let all = members.all(stays);
+        let port = self.port_of(session, (bundled.carrier, to), address)?;
+        all.then_some((bundled, port))
     }
 
     /// The answer for the offerer, and what the worker is to do.

@@ -91,18 +91,21 @@ impl Bundle {
     }
 
     /// Whose RTP this is; `None` if it cannot be told.
-    pub(crate) fn of_rtp(&mut self, packet: &Packet<'_>) -> Option<MediumId> {
+    pub(crate) fn of_rtp(&self, packet: &Packet<'_>) -> Option<MediumId> {
         let Header {
             ssrc, payload_type, ..
         } = packet.header;
         let mid = self.extension.and_then(|id| element(packet, id));
         let named = mid.and_then(|mid| self.members.iter().find(|member| member.mid == mid));
-        let medium = named
+        named
             .map(|member| member.medium)
             .or_else(|| self.received.find(ssrc))
-            .or_else(|| self.only_one_with(payload_type))?;
+            .or_else(|| self.only_one_with(payload_type))
+    }
+
+    /// A source of the peer, which was let in, is this medium's.
+    pub(crate) fn note_received(&mut self, ssrc: u32, medium: MediumId) {
         self.received.note(ssrc, medium);
-        Some(medium)
     }
 
     /// Hands out a compound: `take` gets packets in a row with whom they are about.

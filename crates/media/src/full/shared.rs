@@ -68,6 +68,8 @@ impl Full {
         })?;
         let medium = bundle.of_rtp(&packet).ok_or(DropReason::Unnamed)?;
         channel.admit_shared(side, from, Some(&packet.header), now_us)?;
+        // Not before: a stranger's packets must not say whose a source is.
+        bundle.note_received(packet.header.ssrc, medium);
         let len = bundle.unmark(bytes);
         shared.push_as(Leaves::Inward(medium, side), &bytes[..len]);
         // It counts where it is taken.

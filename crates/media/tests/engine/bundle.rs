@@ -326,6 +326,23 @@ fn reports_reach_the_medium_that_they_speak_of() {
 }
 
 #[test]
+fn a_strangers_packets_say_nothing_of_sources() {
+    let mut call = Call::answered(Way::Rtp, Second::Only);
+    let stranger = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    // The sound's source, as if it were the picture's.
+    let header = rtp::Header {
+        payload_type: VP8,
+        ssrc: 1,
+        ..rtp::Header::default()
+    };
+    let engine = call.a.engine.expect("taken");
+    stranger.send_to(&header.encode(), engine).expect("sent");
+    call.say(PCMA, 1, None, "sound");
+    assert_eq!(call.b.hear(0), "sound");
+    assert_eq!(call.dropped(DropReason::UnknownSource), 1);
+}
+
+#[test]
 fn a_source_of_two_media_leaves_by_one_alone() {
     // Under one key a packet of the same number would betray both.
     let mut call = Call::answered(SDES, Second::Only);
@@ -389,6 +406,7 @@ fn a_phone_may_offer_anew_what_is_bundled_and_be_refused_the_bundle() {
     let offer = String::from_utf8(offer.expect("an offer")).expect("text");
     assert!(offer.contains("\r\na=group:BUNDLE a v\r\n"), "{offer}");
     assert_eq!(ports(&offer)[0], ports(&offer)[1], "{offer}");
+    assert_eq!(offer.matches("a=rtcp-mux\r\n").count(), 2, "{offer}");
     let answer = bundled(&call.a, Setup::Active, Some(Second::Same));
     let settled = negotiation(Side::A, &answer, Options::relay());
     let settled = call.engine.answer(SESSION, settled).expect("an answer");
@@ -411,6 +429,18 @@ fn a_phone_may_offer_anew_what_is_bundled_and_be_refused_the_bundle() {
     let mut room = [0; 2_048];
     let (_, from) = apart.socket.recv_from(&mut room).expect("a packet in time");
     assert_ne!(Some(from), call.a.engine, "by a port of its own");
+}
+
+#[test]
+fn another_phone_in_the_place_of_one_that_bundled_is_offered_media_apart() {
+    let mut call = Call::answered(SDES, Second::Only);
+    call.talk();
+    let (sdp, wanted) = (call.b.sdp(2), options(Way::Rtp));
+    let offer = negotiation(Side::B, &sdp, &wanted);
+    let offer = call.engine.offer(SESSION, offer, AddressFamily::V4);
+    let offer = String::from_utf8(offer.expect("an offer")).expect("text");
+    assert!(!offer.contains("BUNDLE"), "{offer}");
+    assert_ne!(ports(&offer)[0], ports(&offer)[1], "{offer}");
 }
 
 #[test]

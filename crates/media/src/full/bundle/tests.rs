@@ -33,7 +33,10 @@ fn packet(payload_type: u8, ssrc: u32, mid: Option<&str>) -> Vec<u8> {
 }
 
 fn whose(bundle: &mut Bundle, packet: &[u8]) -> Option<MediumId> {
-    bundle.of_rtp(&Packet::parse(packet).expect("RTP"))
+    let packet = Packet::parse(packet).expect("RTP");
+    let medium = bundle.of_rtp(&packet)?;
+    bundle.note_received(packet.header.ssrc, medium);
+    Some(medium)
 }
 
 #[test]
