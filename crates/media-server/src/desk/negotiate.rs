@@ -8,7 +8,7 @@ use ng::options::{Family, Switch};
 use ng::{Flag, Negotiation, Reply, State, Success};
 
 use super::actions::recording_of;
-use super::{Desk, unix_s};
+use super::{Desk, since_epoch, unix_s};
 use crate::calls::Place;
 use crate::lines::{Mids, has_mids, rewrite};
 use crate::wishes::{Of, Wishes};
@@ -27,7 +27,7 @@ impl Desk {
             Some(place) => place,
             None => match self.refusal() {
                 Some(reason) => return self.refuse(asked, reason),
-                None => self.calls.open(&asked.selection, now, unix_s()),
+                None => self.calls.open(&asked.selection, now, since_epoch()),
             },
         };
         let wishes = Wishes::new(&asked.options, Of::Offer);
@@ -44,7 +44,7 @@ impl Desk {
         let to = self.family_towards(asked, signalling);
         match self.engine.offer(session, negotiation, to) {
             Ok(sdp) => {
-                self.turn(id, place, &asked.options);
+                self.turn(id, place, &asked.options, Of::Offer);
                 let mids = self.note_mids(asked, place);
                 let sdp = rewrite(sdp, &asked.options, Of::Offer, mids);
                 self.done(sdp, &wishes.undone)
@@ -95,7 +95,7 @@ impl Desk {
         };
         match self.engine.answer(session, negotiation) {
             Ok(sdp) => {
-                self.turn(id, place, &asked.options);
+                self.turn(id, place, &asked.options, Of::Answer);
                 self.record_if_wanted(id, session);
                 self.block_dtmf_if_wanted(id, session);
                 let call = self.calls.call(id);

@@ -7,10 +7,13 @@ use ng::options::{DropTraffic, MediaEcho};
 
 use super::Desk;
 use crate::calls::Place;
+use crate::wishes::Of;
 
 impl Desk {
     /// Takes what a description asks for, and has the engine do what is asked of the call by now.
-    pub(super) fn turn(&mut self, call_id: &str, place: Place, asked: &Options) {
+    /// The traffic class is an offer's to say, for both directions: an answer without it changes
+    /// nothing.
+    pub(super) fn turn(&mut self, call_id: &str, place: Place, asked: &Options, of: Of) {
         let Some(call) = self.calls.call_mut(call_id) else {
             return;
         };
@@ -21,6 +24,7 @@ impl Desk {
             call.is_dropped = drop_traffic == DropTraffic::Start;
         }
         match asked.tos.map(u8::try_from) {
+            _ if of == Of::Answer => {}
             Some(Ok(tos)) => call.traffic_class = tos,
             // Below 0.
             Some(Err(_)) if asked.tos < Some(0) => {}

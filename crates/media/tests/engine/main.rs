@@ -18,5 +18,6 @@ mod reports;
 mod secure;
 mod secure_peer;
 mod subscribe;
+mod traffic_class;
 mod transcode;
 mod trickle;

@@ -8,3 +8,4 @@ mod odd;
 mod recording;
 mod stage;
 mod statistics;
+mod subscriber;

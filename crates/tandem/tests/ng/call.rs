@@ -216,17 +216,36 @@ pub(crate) fn talk(phones: [&mut Phone; 2], audio: &[Vec<u8>; 2]) -> Result<()> 
     b.forget()
 }
 
+/// One talks at that pace; how many bytes a packet has that the other hears meanwhile.
+pub(crate) fn weigh(talker: &mut Phone, listener: &Phone, audio: &[u8]) -> Result<usize> {
+    let mut next = Instant::now();
+    let (mut packets, mut bytes) = (0, 0);
+    for spoken in audio.chunks(160) {
+        talker.send(PCMA, spoken)?;
+        next += Duration::from_millis(20);
+        for heard in listener.listen_until(next)? {
+            packets += 1;
+            bytes += heard;
+        }
+    }
+    anyhow::ensure!(packets > 0, "nothing came");
+    Ok(bytes / packets)
+}
+
 impl Phone {
-    /// Reads what comes until then.
-    fn listen_until(&self, until: Instant) -> Result<()> {
+    /// Reads what comes until then; the payloads' lengths.
+    fn listen_until(&self, until: Instant) -> Result<Vec<usize>> {
         let mut buffer = [0; 2_048];
+        let mut heard = Vec::new();
         while let Some(left) = until.checked_duration_since(Instant::now()) {
             self.rtp.set_read_timeout(Some(left.max(LEAST)))?;
             // Nothing in time: then it is time.
-            let _ = self.rtp.recv_from(&mut buffer);
+            if let Ok((length, _)) = self.rtp.recv_from(&mut buffer) {
+                heard.push(length.saturating_sub(12));
+            }
         }
         self.rtp.set_read_timeout(Some(PATIENCE))?;
-        Ok(())
+        Ok(heard)
     }
 
     /// Reads what has come.

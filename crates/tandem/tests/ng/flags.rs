@@ -3,7 +3,9 @@
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use crate::call::{Call, EVENT, PCMA, Phone};
+use testkit::{MediaServer, Wire};
+
+use crate::call::{Call, EVENT, PCMA, Phone, media_of, weigh};
 
 fn sdp(answer: &Value) -> &str {
     answer["sdp"].as_str().unwrap_or_default()
@@ -111,5 +113,98 @@ fn an_answer_has_one_codec_if_that_is_asked() -> Result<()> {
         "flags": ["single-codec"]});
     let answer = call.done("answer", &answer);
     assert!(sdp(&answer).contains(" RTP/AVP 8 101\r\n"), "{answer}");
+    Ok(())
+}
+
+#[test]
+fn a_call_is_sent_with_the_type_of_service_that_was_asked() -> Result<()> {
+    let wire = match Wire::listen() {
+        Ok(wire) => wire,
+        Err(error) if std::env::var_os("CI").is_none() => {
+            eprintln!("skipped: {error:#}");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let mut call = Call::offered(&json!({"TOS": 184}))?;
+    call.a.say("marked")?;
+    assert_eq!(call.b.hear()?, "marked");
+    assert_eq!(wire.traffic_class_to(call.b.port())?, 184);
+    call.b.say("marked, too")?;
+    assert_eq!(call.a.hear()?, "marked, too");
+    assert_eq!(wire.traffic_class_to(call.a.port())?, 184);
+    Ok(())
+}
+
+#[test]
+fn what_is_set_of_a_codec_is_seen_in_its_packets() -> Result<()> {
+    let mut bytes = Vec::new();
+    for rate_bps in [8_000, 64_000] {
+        let set = format!("opus/48000/2/{rate_bps}");
+        let codec = json!({"mask": ["PCMA"], "transcode": ["opus"], "set": [set]});
+        let server = MediaServer::start(env!("CARGO_BIN_EXE_tandem"), &[])?;
+        let (mut a, b) = (Phone::new()?, Phone::new()?);
+        let ask = |request: Value| {
+            let answer = server.ask(&request);
+            assert!(answer.get("warning").is_none(), "{answer}");
+            answer
+        };
+        let offer = ask(json!({"command": "offer", "call-id": "c", "from-tag": "a",
+            "sdp": a.sdp(), "codec": codec}));
+        let number = sdp(&offer).lines().find_map(|line| {
+            let (number, name) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+            name.eq_ignore_ascii_case("opus/48000/2").then_some(number)
+        });
+        let number = number.context("Opus")?;
+        let formats = format!("RTP/AVP {number}\r\na=rtpmap:{number} opus/48000/2");
+        let answer = b
+            .sdp()
+            .replace("RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000", &formats);
+        let answer = ask(json!({"command": "answer", "call-id": "c", "from-tag": "a",
+            "to-tag": "b", "sdp": answer}));
+        a.towards = media_of(&answer)?;
+        // Noise, which no codec makes little of.
+        let mut state = 1_u32;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        let audio: Vec<u8> = (0..50 * 160).map(|_| noise()).collect();
+        bytes.push(weigh(&mut a, &b, &audio)?);
+    }
+    // 20 ms of each: 20 bytes and 160.
+    assert!(bytes[0] < 50 && bytes[1] > 100, "{bytes:?}");
+    Ok(())
+}
+
+#[test]
+fn candidates_that_come_in_fragments_are_checked() -> Result<()> {
+    let ice = "a=mid:0\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789abcdefghijkl\r\n";
+    let call = Call::new(&[])?;
+    let offer = json!({"sdp": call.a.sdp_with("sendrecv", ice), "ICE": "force",
+        "flags": ["trickle-ICE"], "transport-protocol": "RTP/AVP"});
+    call.offer(&offer);
+    call.answer();
+    let elsewhere = Phone::new()?;
+    let fragment = format!(
+        "a=ice-ufrag:abcd\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n\
+         a=candidate:1 1 UDP 2122260223 127.0.0.1 {} typ host\r\n",
+        elsewhere.port()
+    );
+    let trickled = json!({"from-tag": "a", "flags": ["fragment"], "sdp": fragment});
+    call.done("offer", &trickled);
+    let mut buffer = [0; 1_024];
+    let (length, _) = elsewhere.rtp.recv_from(&mut buffer)?;
+    let check = [0, 1];
+    assert_eq!(
+        buffer[..2],
+        check,
+        "a Binding request: {:?}",
+        &buffer[..length]
+    );
+    // Of a call that nobody knows there is nothing to name.
+    let unknown = json!({"call-id": "other", "from-tag": "a", "flags": ["fragment"],
+        "sdp": fragment});
+    assert_eq!(call.ask("offer", &unknown)["result"], "error");
     Ok(())
 }
