@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use media::{RecordingOptions, Side, Way};
 use ng::Selection;
@@ -27,8 +27,9 @@ pub(crate) struct Calls {
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) id: Arc<str>,
-    /// Seconds of Unix time.
+    /// Seconds of Unix time, and the microseconds since.
     pub(crate) created_s: u64,
+    pub(crate) created_us: u32,
     pub(crate) last_signal_s: u64,
     pub(crate) branches: SmallVec<[Branch; 1]>,
     /// Who hears copies of what participants send.
@@ -129,7 +130,13 @@ impl Calls {
     }
 
     /// Opens a branch for an offer that belongs to none, and the call if need be.
-    pub(crate) fn open(&mut self, selection: &Selection, now: Instant, now_s: u64) -> Place {
+    pub(crate) fn open(
+        &mut self,
+        selection: &Selection,
+        now: Instant,
+        since_epoch: Duration,
+    ) -> Place {
+        let now_s = since_epoch.as_secs();
         self.last_session += 1;
         let session = self.last_session;
         let known = self.by_id.get(selection.call_id.as_str());
@@ -141,6 +148,7 @@ impl Calls {
         let call = self.by_id.entry(Arc::clone(&id)).or_insert_with(|| Call {
             id,
             created_s: now_s,
+            created_us: since_epoch.subsec_micros(),
             last_signal_s: now_s,
             branches: SmallVec::new(),
             subscriptions: Vec::new(),

@@ -388,8 +388,13 @@ fn all_sessions(call: &crate::calls::Call) -> (Arc<str>, Vec<u64>) {
 
 /// Seconds of Unix time.
 pub(crate) fn unix_s() -> u64 {
+    since_epoch().as_secs()
+}
+
+/// Unix time. A clock before 1970 is wrong anyway.
+fn since_epoch() -> Duration {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
+    since.unwrap_or_default()
 }
 
 /// As rtpengine says it.

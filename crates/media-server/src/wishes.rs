@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use media::{Bundling, CodecChanges, Feedback, IceRestart, RtcpMux, SourcePolicy};
+use media::{
+    Bundling, CodecChanges, Feedback, IceRestart, RtcpMux, SourcePolicy, SubscriberReports,
+};
 use ng::options::{Bundle, CodecRule, Dtls, EndpointLearning, Ice, Osrtp, SdesFlag, Transport};
 use ng::{Flag, Options, Replace};
 
@@ -43,6 +45,10 @@ impl Wishes {
             codecs: codecs(asked),
             ptime_ms: asked.ptime_ms.filter(|_| of == Of::Offer),
             ptime_reverse_ms: asked.ptime_reverse_ms.filter(|_| of == Of::Offer),
+            subscriber_reports: match asked.flags.contains(Flag::RtcpMirror) {
+                true => SubscriberReports::GoBack,
+                false => SubscriberReports::EndHere,
+            },
             // `ng` has no words for them.
             own_keys: media::KeyForm::Events,
             keys: media::KeyForm::Events,
@@ -237,6 +243,7 @@ const DONE: &[Flag] = &[
     Flag::NoRtcpAttribute,
     Flag::FullRtcpAttribute,
     Flag::KeepIce,
+    Flag::RtcpMirror,
 ];
 
 /// What is said of keys that is honoured, or always so here.

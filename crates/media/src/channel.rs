@@ -17,6 +17,7 @@ use crate::config::AddressFamily;
 use crate::counters::DropReason;
 use crate::engine::{MediaEvent, SeenReport, Side};
 use crate::formats::{Format, Formats};
+use crate::full::Part;
 use crate::options::{SourcePolicy, Way};
 use crate::quality;
 use crate::source::{Source, Steering};
@@ -471,6 +472,13 @@ impl End {
     fn update_destination(&mut self) {
         let usable = |address: &SocketAddr| address.port() != 0 && !address.ip().is_unspecified();
         let destination = self.source.destination().filter(usable);
+        if let Some(terms) = &self.terms {
+            let part = match terms.kind {
+                Kind::Rtcp => Part::Rtcp,
+                Kind::Rtp | Kind::Opaque => Part::Rtp,
+            };
+            self.tally.stats().note_endpoint(part, destination);
+        }
         self.destination = destination.map(|address| (address.into(), address.into()));
     }
 }

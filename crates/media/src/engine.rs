@@ -286,6 +286,7 @@ impl Engine {
     /// Ends a session: its ports go to rest. The last report; `None` for an unknown session.
     pub fn delete(&mut self, session: u64) -> Option<SessionReport> {
         self.stop_copies(session);
+        self.stop_mirrors(session);
         let session = self.sessions.remove(&session)?;
         let now = Instant::now();
         for ports in session.streams.iter().flat_map(|stream| stream.ports) {

@@ -53,6 +53,8 @@ pub(crate) struct Full {
     rung_us: Option<u64>,
     /// To whom what comes from sides A and B is copied, in the clear and as it came.
     copies: [Vec<MediumId>; 2],
+    /// Of a subscription: to which medium, and which side of it, RTCP of side B goes.
+    mirror: Option<(MediumId, Side)>,
     /// How it shares the transport of sides A and B with other media; `None`: it does not.
     shared: [Option<Shared>; 2],
 }
@@ -81,6 +83,7 @@ impl Full {
             armed_us: None,
             rung_us: None,
             copies: [Vec::new(), Vec::new()],
+            mirror: None,
             shared: [None, None],
         }
     }
@@ -100,12 +103,18 @@ impl Full {
         self.stages.is_empty()
             && self.ends.iter().all(End::is_plain)
             && self.copies.iter().all(Vec::is_empty)
+            && self.mirror.is_none()
             && self.shared.iter().all(Option::is_none)
     }
 
     /// Copies what comes from a side to these media from now on.
     pub(crate) fn set_copies(&mut self, from: Side, to: Vec<MediumId>) {
         self.copies[from as usize] = to;
+    }
+
+    /// Sends what side B reports there from now on.
+    pub(crate) fn set_mirror(&mut self, to: Option<(MediumId, Side)>) {
+        self.mirror = to;
     }
 
     /// One of those that what comes from a side is copied to, counted from 0.
@@ -160,7 +169,9 @@ impl Full {
                 Some((channels[Part::Rtp as usize].destination_side(from), part))
             }
             Leaves::To(to, part) | Leaves::Carried(to, part) => Some((to, part)),
-            Leaves::Raw(_) | Leaves::Inward(..) | Leaves::Outward(..) => None,
+            Leaves::Raw(_) | Leaves::Inward(..) | Leaves::Outward(..) | Leaves::Mirrored(..) => {
+                None
+            }
         }
     }
 
@@ -248,6 +259,11 @@ impl Full {
         }
         if channel.is_opaque() {
             return boxes.out.push(packet);
+        }
+        if let (Some((heard, to)), Part::Rtcp, Side::B) = (self.mirror, packet.part, side) {
+            return boxes
+                .shared
+                .push_as(Leaves::Mirrored(heard, to), packet.bytes);
         }
         if !self.copies[side as usize].is_empty() {
             boxes.copies.push(packet);
@@ -421,8 +437,8 @@ impl Full {
                     self.forward(first, Packet { from, part, bytes }, now_us, boxes);
                 }
                 leaves @ Leaves::To(..) => boxes.out.push_as(leaves, bytes),
-                Leaves::Raw(_) | Leaves::Carried(..) | Leaves::Inward(..) | Leaves::Outward(..) => {
-                }
+                // No stage makes such.
+                _ => {}
             }
         }
         for event in made.drain_events() {

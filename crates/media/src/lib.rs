@@ -40,7 +40,7 @@ pub use engine::{
 pub use error::{MediaError, StartError};
 pub use options::{
     Bundling, CodecChanges, Feedback, Ice, IceAgent, IceRestart, KeyForm, Options, RtcpMux,
-    SourcePolicy, Transport, Way,
+    SourcePolicy, SubscriberReports, Transport, Way,
 };
 pub use recording::{
     Recorded, RecordingFormat, RecordingOptions, RecordingOutcome, recording_length_ms,

@@ -40,6 +40,8 @@ pub struct Options {
     pub ptime_ms: Option<u8>,
     /// The packet time that the offerer is answered with in milliseconds; `None`: its own.
     pub ptime_reverse_ms: Option<u8>,
+    /// Of a subscription: what becomes of the RTCP of the subscriber.
+    pub subscriber_reports: SubscriberReports,
     /// In what form the author of the description gives and takes keys.
     pub own_keys: KeyForm,
     /// In what form the other side does. Where the two differ, keys are converted.
@@ -72,6 +74,7 @@ impl Options {
             },
             ptime_ms: None,
             ptime_reverse_ms: None,
+            subscriber_reports: SubscriberReports::EndHere,
             own_keys: KeyForm::Events,
             keys: KeyForm::Events,
         };
@@ -82,6 +85,16 @@ impl Options {
     pub(crate) fn converts_keys(&self) -> bool {
         self.own_keys != self.keys
     }
+}
+
+/// What becomes of the RTCP of a subscriber.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SubscriberReports {
+    /// Nobody is told.
+    #[default]
+    EndHere,
+    /// It goes to whom it subscribed to, as it came: requests for a picture, reports of loss.
+    GoBack,
 }
 
 /// In what form a side gives and takes the keys of a telephone.

@@ -40,6 +40,8 @@ pub struct MediumLeg {
     pub receives: bool,
     /// Where it said that it wants RTP.
     pub described: Option<SocketAddr>,
+    /// Where RTP for it goes: there, or where it has proved to be.
+    pub endpoint: Option<SocketAddr>,
     /// What came from it.
     pub received: LegReport,
     /// The source that sends now; `None` before its first packet.
@@ -61,6 +63,8 @@ pub struct MediumLeg {
 /// RTCP of one side of a medium.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RtcpReport {
+    /// Where RTCP for the side goes.
+    pub endpoint: Option<SocketAddr>,
     /// Datagrams received.
     pub packets: u64,
     /// Their bytes.

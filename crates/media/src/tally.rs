@@ -1,11 +1,13 @@
 //! Reception figures of one peer's RTP stream: counted by the worker, read by the engine.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rtp::{Header, Progress, Reception};
 
 use crate::formats::Format;
+use crate::full::Part;
 use crate::kernel::SlotId;
 use crate::quality::Quality;
 use crate::sys::bpf::SlotReading;
@@ -27,6 +29,8 @@ pub(crate) struct StreamStats {
     rtcp_packets: AtomicU64,
     rtcp_bytes: AtomicU64,
     rtcp_last_us: AtomicU64,
+    /// Where RTP and RTCP for the peer go; written when that changes.
+    endpoints: [Mutex<Option<SocketAddr>>; 2],
     /// Of the last packet.
     timestamp: AtomicU32,
     sequence: AtomicU16,
@@ -98,6 +102,18 @@ impl StreamStats {
         self.rtcp_packets.store(packets, Relaxed);
         self.rtcp_bytes.store(bytes, Relaxed);
         self.rtcp_last_us.store(now_us, Relaxed);
+    }
+
+    /// Packets for the peer go there from now on.
+    pub(crate) fn note_endpoint(&self, part: Part, endpoint: Option<SocketAddr>) {
+        let known = self.endpoints[part as usize].lock();
+        *known.unwrap_or_else(PoisonError::into_inner) = endpoint;
+    }
+
+    /// Where packets for the peer go.
+    pub(crate) fn endpoint(&self, part: Part) -> Option<SocketAddr> {
+        let known = self.endpoints[part as usize].lock();
+        *known.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the kernel relays it, or has.

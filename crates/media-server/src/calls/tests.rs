@@ -13,7 +13,7 @@ fn offer(calls: &mut Calls, from: &str, to: Option<&str>, via: Option<&str>) -> 
     let known = calls
         .call("c")
         .and_then(|call| call.place_of_offer(&selection));
-    let place = known.unwrap_or_else(|| calls.open(&selection, Instant::now(), 0));
+    let place = known.unwrap_or_else(|| calls.open(&selection, Instant::now(), Duration::ZERO));
     let call = calls.call("c").expect("the call");
     (call.branches[place.branch].session, place.side)
 }

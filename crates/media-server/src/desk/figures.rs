@@ -16,6 +16,7 @@ use crate::calls::{Branch, Call, Subscription};
 pub(super) fn report(call: &Call, engine: &Engine) -> CallReport {
     let mut report = CallReport {
         created_s: call.created_s,
+        created_us: call.created_us,
         last_signal_s: call.last_signal_s,
         ..CallReport::default()
     };
@@ -120,7 +121,7 @@ fn rtp_stream(leg: &media::MediumLeg) -> StreamReport {
     StreamReport {
         local_port: leg.local_port,
         local_address: leg.local_address,
-        endpoint: leg.described,
+        endpoint: leg.endpoint.or(leg.described),
         advertised: leg.described,
         crypto_suite: suite(leg),
         last_packet_s: last_packet.map_or(0, since_epoch_s),
@@ -148,7 +149,7 @@ fn rtcp_stream(leg: &media::MediumLeg) -> StreamReport {
     StreamReport {
         local_port: leg.local_port.map(|port| port + 1),
         local_address: leg.local_address,
-        endpoint: leg.described.map(next),
+        endpoint: leg.rtcp.endpoint.or(leg.described.map(next)),
         advertised: leg.described.map(next),
         crypto_suite: suite(leg),
         last_packet_s: leg.rtcp.last_packet.map_or(0, since_epoch_s),
@@ -273,6 +274,11 @@ impl Desk {
             "media_bytes_relayed_total",
             "counter",
             counters.relayed_bytes,
+        );
+        line(
+            "media_packets_relayed_in_kernel_total",
+            "counter",
+            counters.kernel_packets,
         );
         line("media_packets_dropped_total", "counter", dropped(&counters));
         line("ng_sources_refused_total", "counter", refused);

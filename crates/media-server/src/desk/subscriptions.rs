@@ -6,7 +6,7 @@ use media::{Participant, Side};
 use ng::{Negotiation, Reply, Selection, Success};
 
 use super::negotiate::signalling;
-use super::{Desk, unix_s};
+use super::{Desk, since_epoch, unix_s};
 use crate::lines::{Mids, rewrite};
 use crate::wishes::{Of, Wishes};
 
@@ -24,7 +24,7 @@ impl Desk {
             Some(place) => place,
             None => match self.refusal() {
                 Some(reason) => return self.refuse(asked, reason),
-                None => self.calls.open(&selection, now, unix_s()),
+                None => self.calls.open(&selection, now, since_epoch()),
             },
         };
         let call_id = selection.call_id.clone();

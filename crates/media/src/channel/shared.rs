@@ -61,9 +61,11 @@ impl Channel {
             }
             Leaves::Media { from, part } => (self.destination_side(from), part),
             Leaves::To(to, part) => (to, part),
-            Leaves::Raw(_) | Leaves::Carried(..) | Leaves::Inward(..) | Leaves::Outward(..) => {
-                return Ok(());
-            }
+            Leaves::Raw(_)
+            | Leaves::Carried(..)
+            | Leaves::Inward(..)
+            | Leaves::Outward(..)
+            | Leaves::Mirrored(..) => return Ok(()),
         };
         match &self.ends[to as usize].terms {
             None => Err(DropReason::NoDestination),

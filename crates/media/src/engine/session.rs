@@ -14,7 +14,8 @@ use crate::actions::{Gate, Playing};
 use crate::channel::Role;
 use crate::config::AddressFamily;
 use crate::formats::Formats;
-use crate::options::{self, Options};
+use crate::full::Part;
+use crate::options::{self, Options, SubscriberReports};
 use crate::quality::CodecNote;
 use crate::recording::Running;
 use crate::report::{LegReport, MediumLeg, MediumReport, PeerReport, RtcpReport, SessionReport};
@@ -58,6 +59,8 @@ pub(crate) struct Session {
     pub(crate) sources: Vec<Source>,
     /// Where copies come from now.
     pub(crate) copied: Vec<Source>,
+    /// Of a subscription: what becomes of the subscriber's RTCP.
+    pub(crate) subscriber_reports: SubscriberReports,
     /// Fragments with candidates that came before what they belong to was settled, by whom.
     pub(crate) early: Vec<(Side, Box<[u8]>)>,
 }
@@ -148,6 +151,7 @@ impl Session {
             listeners: Vec::new(),
             sources: Vec::new(),
             copied: Vec::new(),
+            subscriber_reports: SubscriberReports::EndHere,
             early: Vec::new(),
         }
     }
@@ -176,6 +180,7 @@ impl Session {
                 let carrier = bundled.filter(|bundled| bundled.has(index));
                 if let Some(carrier) = carrier.and_then(|b| self.streams.get(b.carrier)) {
                     leg.local_port = carrier.port(side);
+                    leg.endpoint = carrier.stats[side as usize].endpoint(Part::Rtp);
                 }
                 leg
             })
@@ -268,10 +273,12 @@ impl Stream {
             sends: wish.is_some_and(Wish::sends),
             receives: wish.is_some_and(Wish::receives),
             described: wish.and_then(Wish::described),
+            endpoint: stats.endpoint(Part::Rtp),
             received: self.received(side),
             ssrc: arrivals.ssrc,
             last_packet: moment(epoch, arrivals.last_us),
             rtcp: RtcpReport {
+                endpoint: stats.endpoint(Part::Rtcp),
                 packets: arrivals.rtcp_packets,
                 bytes: arrivals.rtcp_bytes,
                 last_packet: moment(epoch, arrivals.rtcp_last_us),

@@ -15,7 +15,7 @@ use super::session::{Listener, Session, Source};
 use super::{Engine, MediaError, Negotiation, Side};
 use crate::channel::Role;
 use crate::config::AddressFamily;
-use crate::options::{Options, Transport};
+use crate::options::{Options, SubscriberReports, Transport};
 use crate::worker::{Command, MediumId};
 
 /// A participant that is heard by others.
@@ -68,6 +68,7 @@ impl Engine {
                 if let Some(known) = self.sessions.get_mut(&subscription) {
                     known.version = session.version;
                     known.sources = sources;
+                    known.subscriber_reports = options.subscriber_reports;
                 }
                 Ok(offer)
             }
@@ -167,8 +168,11 @@ impl Engine {
             medium.is_some_and(|medium| !medium.is_rejected() && medium.direction().receives())
         };
         let sources = known.sources.clone().into_iter().enumerate();
-        let sources: Vec<_> = sources.filter(|(index, _)| wanted(*index)).collect();
+        let (sources, left): (Vec<_>, Vec<_>) = sources.partition(|(index, _)| wanted(*index));
         known.copied = sources.iter().map(|(_, source)| *source).collect();
+        for (index, _) in left {
+            self.set_mirror(subscription, index, None);
+        }
         for (index, source) in sources {
             let to = MediumId {
                 slot,
@@ -183,6 +187,33 @@ impl Engine {
                 });
             }
             self.set_copies(source);
+            self.set_mirror(subscription, index, Some(source));
+        }
+    }
+
+    /// Tells the worker where RTCP of a subscriber goes, if anywhere; `to` is what it hears.
+    fn set_mirror(&self, subscription: u64, stream: usize, to: Option<Source>) {
+        let Some(known) = self.sessions.get(&subscription) else {
+            return;
+        };
+        let goes_back = known.subscriber_reports == SubscriberReports::GoBack;
+        let heard = to.filter(|_| goes_back).and_then(|source| {
+            let slot = self.sessions.get(&source.session)?.slot;
+            let stream = source.stream;
+            Some((MediumId { slot, stream }, source.side))
+        });
+        let slot = known.slot;
+        self.workers[known.worker].send([Command::Mirror {
+            medium: MediumId { slot, stream },
+            to: heard,
+        }]);
+    }
+
+    /// Has subscribers of a session that ends report to nobody: its place may be another's soon.
+    pub(super) fn stop_mirrors(&self, heard: u64) {
+        let listeners = self.sessions.get(&heard).map(|heard| &heard.listeners);
+        for listener in listeners.into_iter().flatten() {
+            self.set_mirror(listener.subscription, listener.to.stream, None);
         }
     }
 

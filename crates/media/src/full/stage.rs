@@ -103,6 +103,8 @@ pub(crate) enum Leaves {
     Inward(MediumId, Side),
     /// By another medium, which carries our transport.
     Outward(MediumId, Outward),
+    /// By another medium, to a side of it, as RTCP of somebody who listens there.
+    Mirrored(MediumId, Side),
     /// As it is.
     Raw(Raw),
 }
@@ -133,7 +135,7 @@ impl Outbox {
     }
 
     /// Sends bytes on as they are.
-    pub(super) fn push_as(&mut self, leaves: Leaves, bytes: &[u8]) {
+    pub(crate) fn push_as(&mut self, leaves: Leaves, bytes: &[u8]) {
         self.push_leaving(leaves, |room| {
             room.get_mut(..bytes.len())?.copy_from_slice(bytes);
             Some(bytes.len())

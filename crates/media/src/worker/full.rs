@@ -182,6 +182,12 @@ impl Worker {
                     let packets = (first..next).map(|index| shared.bytes(index));
                     self.deliver_outward(to, outward, packets);
                 }
+                Leaves::Mirrored(heard, to) => {
+                    let leaves = Leaves::To(to, Part::Rtcp);
+                    let packets = (first..next).map(|index| shared.bytes(index));
+                    packets.for_each(|bytes| self.boxes.out.push_as(leaves, bytes));
+                    self.flush(heard, now_us);
+                }
                 _ => {}
             }
         }

@@ -91,6 +91,11 @@ pub(crate) enum Command {
         from: Side,
         to: Vec<MediumId>,
     },
+    /// To which medium, and to which side of it, RTCP of side B of a subscription goes from now on.
+    Mirror {
+        medium: MediumId,
+        to: Option<(MediumId, Side)>,
+    },
     /// The traffic class of what a session sends.
     Classify { slot: usize, traffic_class: u8 },
     /// Other ways for what sides A and B of a session send.
@@ -132,6 +137,7 @@ impl Command {
             Self::Stage { medium, .. }
             | Self::Secure { medium, .. }
             | Self::Copy { medium, .. }
+            | Self::Mirror { medium, .. }
             | Self::Press { medium, .. }
             | Self::Trickle { medium, .. } => Some(medium.slot),
             Self::Bundle { carrier, .. } => Some(carrier.slot),
@@ -283,6 +289,9 @@ impl Sessions {
             }
             Command::Copy { medium, from, to } => {
                 self.set_full(medium, |full, _| full.set_copies(from, to));
+            }
+            Command::Mirror { medium, to } => {
+                self.set_full(medium, |full, _| full.set_mirror(to));
             }
             Command::Stage {
                 medium,

@@ -1,6 +1,8 @@
 //! Copies of what a participant sends, in whatever way it and its subscribers carry media.
 
-use media::{AddressFamily, Engine, EngineConfig, MediaError, Options, Participant, Side};
+use media::{
+    AddressFamily, Engine, EngineConfig, MediaError, Options, Participant, Side, SubscriberReports,
+};
 use rtp::srtp::Suite;
 use sdp::Setup;
 
@@ -69,6 +71,43 @@ fn whatever_way_media_comes_it_is_copied_in_every_other() {
         for subscriber in &mut subscribers[1..] {
             assert_eq!(subscriber.hear(), "three");
         }
+        engine.delete(SESSION);
+    }
+}
+
+#[test]
+fn what_a_subscriber_reports_goes_back_if_that_is_asked() {
+    for way in WAYS {
+        let mut engine = Engine::new(config(), || {}).expect("an engine");
+        let [mut a, mut b] = call(&mut engine, way);
+        let mut listener = SecurePeer::new(Way::Rtp);
+        let wanted = Options {
+            subscriber_reports: SubscriberReports::GoBack,
+            ..options(Way::Rtp)
+        };
+        let offer = engine.subscribe(SUBSCRIPTION, &[A], &wanted, AddressFamily::V4);
+        listener.take(&offer.expect("an offer"));
+        let answer = listener.sdp(1, Setup::Active);
+        let answer = negotiation(Side::B, &answer, Options::relay());
+        engine.answer(SUBSCRIPTION, answer).expect("it fits");
+        b.say("the worker has had its orders");
+        a.hear();
+        a.say("one");
+        assert_eq!((b.hear(), listener.hear()), ("one".into(), "one".into()));
+        let loss = [0x81, 206, 0, 2, 0, 0, 0, 99, 0, 0, 0, 7];
+        listener.report(&loss);
+        assert_eq!(a.try_hear_report(), Some(loss.to_vec()), "{way:?}");
+        // Whoever listens to a call that is over reports to nobody, also not to the next one.
+        engine.delete(SESSION);
+        let [mut a, mut b] = call(&mut engine, way);
+        listener.report(&loss);
+        b.say("from b");
+        assert_eq!(a.hear(), "from b");
+        a.say("from a");
+        assert_eq!(b.hear(), "from a");
+        a.socket.set_nonblocking(true).expect("a setting");
+        assert_eq!(a.try_hear_report(), None, "{way:?}");
+        engine.delete(SUBSCRIPTION);
         engine.delete(SESSION);
     }
 }

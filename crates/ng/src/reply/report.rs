@@ -9,6 +9,8 @@ use crate::value::{Dictionary, Value};
 pub struct CallReport {
     /// When it began, in seconds of Unix time.
     pub created_s: u64,
+    /// And in the microseconds since, as rtpengine has it.
+    pub created_us: u32,
     /// When a request last changed it, in seconds of Unix time.
     pub last_signal_s: u64,
     /// Its participants.
@@ -168,6 +170,7 @@ impl CallReport {
         let ssrcs = ssrcs.map(|ssrcs| ssrcs.entries().filter_map(Ssrc::read).collect());
         Some(Self {
             created_s: from.number("created").unwrap_or(0),
+            created_us: from.number("created_us").unwrap_or(0),
             last_signal_s: from.number("last signal").unwrap_or(0),
             tags: tags.collect(),
             rtp: total("RTP").unwrap_or_default(),
@@ -184,6 +187,7 @@ impl CallReport {
 
     pub(super) fn write(&self, to: &mut Dictionary<'static>) {
         to.push("created", self.created_s);
+        to.push("created_us", i64::from(self.created_us));
         to.push("last signal", self.last_signal_s);
         let mut ssrcs = Dictionary::new();
         for ssrc in &self.ssrcs {

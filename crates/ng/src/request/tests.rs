@@ -112,6 +112,34 @@ fn single_values_and_numbers_as_strings_are_read() {
     assert_eq!(options.set_label.as_deref(), Some("caller"));
 }
 
+/// Its module makes lists and keys of some words, and hands on all others: words as flags, pairs as
+/// keys with strings.
+#[test]
+fn what_opensips_sends_is_understood() {
+    let (options, unknown) = offer(
+        r#""received-from":["IP4","192.0.2.7"],"flags":["trust-address","codec-mask-PCMA",
+        "codec-strip-opus","transcode-opus","inject-DTMF","force"],"direction":["internal","external"],
+        "replace":["origin","session-connection"],"transport-protocol":"UDP/TLS/RTP/SAVPF",
+        "rtcp-mux":["offer","require"],"ICE":"force-relay","address family":"IP6","record-call":"yes",
+        "TOS":"184","label":"caller","media-address":"192.0.2.1","repacketize":40"#,
+    );
+    assert_eq!(unknown, ["force", "repacketize"]);
+    assert_eq!(options.received_from, "192.0.2.7".parse().ok());
+    assert_eq!(options.codecs.list(CodecRule::Mask), ["PCMA"]);
+    assert_eq!(options.codecs.list(CodecRule::Strip), ["opus"]);
+    assert_eq!(options.codecs.list(CodecRule::Transcode), ["opus"]);
+    assert!(options.flags.contains(Flag::InjectDtmf));
+    assert_eq!(options.from_interface.as_deref(), Some("internal"));
+    assert_eq!(options.to_interface.as_deref(), Some("external"));
+    assert_eq!(options.transport, Some(Transport::UdpTlsRtpSavpf));
+    assert_eq!(options.ice, Some(Ice::ForceRelay));
+    assert_eq!(
+        (options.record_call, options.tos),
+        (Some(Switch::On), Some(184))
+    );
+    assert_eq!(options.media_address, "192.0.2.1".parse().ok());
+}
+
 #[test]
 fn the_string_syntax_says_the_same() {
     let text = "trust-address replace-origin via-branch=auto transport-protocol=RTP/SAVPF \

@@ -39,6 +39,8 @@ fn a_query_names_sources_times_and_reports_where_scripts_look_for_them() -> Resu
         json!({"packets": 1, "bytes": 8, "errors": 0})
     );
     assert!(rtcp["last packet"].as_u64() >= Some(began_s), "{rtcp}");
+    assert!(answer["created"].as_u64() >= Some(began_s), "{answer}");
+    assert!(answer["created_us"].as_u64() < Some(1_000_000), "{answer}");
     assert_eq!(answer["totals"]["RTP"]["packets"], 2);
     assert_eq!(answer["totals"]["RTCP"]["packets"], 1);
     let average = &answer["SSRC"][call.a.ssrc().to_string()]["average MOS"];
@@ -61,5 +63,34 @@ fn a_subscriber_is_among_the_participants() -> Result<()> {
         &json!([{"tag": "a", "type": "pub/sub"}]),
         "{answer}"
     );
+    Ok(())
+}
+
+#[test]
+fn a_query_tells_where_a_phone_behind_a_nat_was_found() -> Result<()> {
+    let mut call = Call::new(&[])?.talking()?;
+    let described = call
+        .a
+        .sdp()
+        .replace("c=IN IP4 127.0.0.1", "c=IN IP4 10.9.9.9");
+    call.offer(&json!({"sdp": described, "received-from": ["IP4", "127.0.0.1"]}));
+    call.answer();
+    let endpoint = |answer: &Value, kind: &str| {
+        let stream = &answer["tags"]["a"]["medias"][0]["streams"][0][kind];
+        (stream["address"].clone(), stream["port"].clone())
+    };
+    let here = (json!("127.0.0.1"), json!(call.a.port()));
+    let there = (json!("10.9.9.9"), json!(call.a.port()));
+    let answer = call.done("query", &json!({}));
+    assert_eq!(endpoint(&answer, "advertised endpoint"), there, "{answer}");
+    assert_eq!(
+        endpoint(&answer, "endpoint"),
+        there,
+        "not heard yet: {answer}"
+    );
+    call.assert_heard("here")?;
+    let answer = call.done("query", &json!({}));
+    assert_eq!(endpoint(&answer, "endpoint"), here, "{answer}");
+    assert_eq!(endpoint(&answer, "advertised endpoint"), there, "{answer}");
     Ok(())
 }

@@ -133,8 +133,8 @@ fn a_query_has_all_that_rtpengine_says() -> Result<()> {
         &json!({"from-tag": "a", "to-tag": "b", "sdp": b.sdp()}),
     );
     let [ours, stock] = pair.ask("query", &json!({}));
-    assert_eq!(missing(&ours, &stock), ["created_us"]);
     let none: [&str; 0] = [];
+    assert_eq!(missing(&ours, &stock), none);
     let at = |path: &str| -> Result<[&Value; 2]> {
         let ours = ours.pointer(path).context("ours")?;
         Ok([ours, stock.pointer(path).context("the stock one's")?])

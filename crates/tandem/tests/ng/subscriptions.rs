@@ -75,6 +75,24 @@ fn sender_reports_are_copied_and_a_subscribers_own_go_nowhere() -> Result<()> {
 }
 
 #[test]
+fn what_a_subscriber_reports_goes_back_if_it_is_mirrored() -> Result<()> {
+    let mut call = Call::new(&[])?.talking()?;
+    let listener = Phone::new()?;
+    let asked = json!({"from-tag": "a", "flags": ["RTCP-mirror"]});
+    subscribe(&call, &listener, &asked)?;
+    call.a.say("heard")?;
+    assert_eq!(call.b.hear()?, "heard");
+    let mut buffer = [0; 256];
+    let (_, mut from) = listener.rtp.recv_from(&mut buffer)?;
+    from.set_port(from.port() + 1);
+    let loss = [0x81, 206, 0, 2, 0, 0, 0, 99, 0, 0, 0, 7];
+    listener.rtcp.send_to(&loss, from)?;
+    let (length, _) = call.a.rtcp.recv_from(&mut buffer)?;
+    assert_eq!(buffer[..length], loss);
+    Ok(())
+}
+
+#[test]
 fn several_participants_are_heard_at_once_by_several_subscribers() -> Result<()> {
     let mut call = Call::new(&[])?.talking()?;
     let (first, second) = (Phone::new()?, Phone::new()?);
