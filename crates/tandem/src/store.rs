@@ -46,7 +46,7 @@ pub(crate) fn run(
         return output::list(global, &[counts], &[]);
     }
     output::print(&format!(
-        "Moved and counted in the database: {} records, {} tokens, {} audit entries, {} CDRs.\n\
+        "Moved, and counted in the database: records {}, tokens {}, audit entries {}, CDRs {}.\n\
          Start the platform with --store (or TANDEM_STORE) from now on.\n",
         moved.records, moved.tokens, moved.audit, moved.cdrs
     ))

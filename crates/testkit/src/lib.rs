@@ -59,7 +59,7 @@ pub use platform::{Platform, PlatformOptions, Ready, ReadySip, ReadyUser};
 pub use postgres::PostgresServer;
 pub use program::Program;
 pub use provision::{GatewaySpec, record_path};
-pub use redis::RedisServer;
+pub use redis::{RedisSentinel, RedisServer};
 pub use rest::Rest;
 pub use rtpengine::Rtpengine;
 pub use s3_server::S3Server;

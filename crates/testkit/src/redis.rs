@@ -17,6 +17,8 @@ pub struct RedisServer {
     /// `None` while it is away.
     program: Option<Program>,
     port: u16,
+    /// Whose replica it is.
+    master: Option<u16>,
     directory: TempDir,
 }
 
@@ -26,9 +28,22 @@ impl RedisServer {
     /// # Errors
     /// If it is not installed or does not start.
     pub fn start() -> Result<Self> {
+        Self::start_under(None)
+    }
+
+    /// One that copies all that another holds.
+    ///
+    /// # Errors
+    /// As [`RedisServer::start`].
+    pub fn replica_of(master: &Self) -> Result<Self> {
+        Self::start_under(Some(master.port))
+    }
+
+    fn start_under(master: Option<u16>) -> Result<Self> {
         let mut server = Self {
             program: None,
             port: ports::one(),
+            master,
             directory: tempfile::tempdir().context("making a directory")?,
         };
         server.come()?;
@@ -45,6 +60,9 @@ impl RedisServer {
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--dir"])
             .arg(self.directory.path());
+        if let Some(master) = self.master {
+            command.args(["--replicaof", "127.0.0.1", &master.to_string()]);
+        }
         let mut program = Program::start("redis", &mut command, self.directory.path())?;
         let answers = wait_for("Redis", || {
             if program.exit_status().is_some() {
@@ -81,10 +99,69 @@ impl RedisServer {
     /// # Errors
     /// If it does not answer.
     pub fn ask(&self, command: &str) -> Result<String> {
-        let mut stream = TcpStream::connect(self.address()).context("connecting to Redis")?;
-        stream.write_all(format!("{command}\r\n").as_bytes())?;
-        let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line)?;
-        Ok(line.trim_end().to_owned())
+        ask(self.address(), command)
     }
 }
+
+/// A Redis Sentinel that watches over one master, and makes a replica the next one half a second after
+/// it has died.
+#[derive(Debug)]
+pub struct RedisSentinel {
+    port: u16,
+    _program: Program,
+    _directory: TempDir,
+}
+
+impl RedisSentinel {
+    /// One that runs and knows the master and its replicas.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn of(master: &RedisServer) -> Result<Self> {
+        let (port, watched) = (ports::one(), master.port);
+        let directory = tempfile::tempdir().context("making a directory")?;
+        let config = directory.path().join("sentinel.conf");
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\nsentinel monitor {MASTER} 127.0.0.1 {watched} 1\n\
+             sentinel down-after-milliseconds {MASTER} 500\n\
+             sentinel failover-timeout {MASTER} 2000\n"
+        );
+        std::fs::write(&config, text).context("writing the configuration")?;
+        let mut command = Command::new("redis-server");
+        command.arg(&config).arg("--sentinel");
+        let mut program = Program::start("sentinel", &mut command, directory.path())?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let knows = wait_for("the Sentinel", || {
+            if program.exit_status().is_some() {
+                return Some(false);
+            }
+            let answer = ask(address, &format!("SENTINEL REPLICAS {MASTER}")).ok()?;
+            (answer.starts_with('*') && answer != "*0").then_some(true)
+        });
+        if !knows {
+            bail!("the Sentinel ended:\n{}", program.log_tail());
+        }
+        Ok(Self {
+            port,
+            _program: program,
+            _directory: directory,
+        })
+    }
+
+    /// The master it knows, as programs are told of it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis+sentinel://127.0.0.1:{}/{MASTER}", self.port)
+    }
+}
+
+fn ask(address: SocketAddr, command: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address).context("connecting to Redis")?;
+    stream.write_all(format!("{command}\r\n").as_bytes())?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    Ok(line.trim_end().to_owned())
+}
+
+/// What Sentinels call the master.
+const MASTER: &str = "tandem";

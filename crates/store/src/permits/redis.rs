@@ -1,22 +1,25 @@
-//! Permits in Redis 7 or Valkey.
+//! Permits in Redis 7 or Valkey, one server or the master that Sentinels name.
 //!
 //! One script a round does all the store promises; what it needs is below. Keys, all with the
 //! prefix `tandem:`: `members` (node to address and beat), `buried` (nodes that may not come back),
 //! `epoch` (which run of the server this is, and since when), `lacked` (pools by the time somebody
 //! last went short) and `permits:POOL` (node to share and want).
 
+mod place;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use limits::{Claim, EntityId, EntityKind, Grant, LimitKind, NodeShare, Pool};
-use redis::{Client, Connection, ErrorKind, RedisError, Script};
+use redis::{Connection, ErrorKind, RedisError, Script};
 
+use self::place::Place;
 use super::{GRACE, Member, PermitStore, Renewed};
 use crate::StoreError;
 
 /// One node's permits in a Redis that it shares.
 pub struct RedisPermits {
-    client: Client,
+    place: Place,
     id: String,
     address: SocketAddr,
     script: Script,
@@ -31,12 +34,12 @@ pub struct RedisPermits {
 
 impl RedisPermits {
     /// For the node of this id whose API is at `address`; connects when it is first used. `url` is
-    /// `redis://user:password@host:port/database`. Errors: `Misconfigured`.
+    /// `redis://user:password@host:port/database`, or
+    /// `redis+sentinel://user:password@host:port,host:port/NAME/database` for the master of that name
+    /// that one of the Sentinels knows. Errors: `Misconfigured`.
     pub fn new(url: &str, id: &str, address: SocketAddr) -> Result<Self, StoreError> {
-        let client =
-            Client::open(url).map_err(|error| StoreError::Misconfigured(error.to_string()))?;
         Ok(Self {
-            client,
+            place: Place::parse(url)?,
             id: id.to_owned(),
             address,
             script: Script::new(include_str!("renew.lua")),
@@ -67,10 +70,11 @@ impl RedisPermits {
     }
 
     fn connect(&self) -> Result<(Connection, String), StoreError> {
-        let mut connection = self.client.get_connection_with_timeout(PATIENCE)?;
-        connection.set_read_timeout(Some(PATIENCE))?;
-        connection.set_write_timeout(Some(PATIENCE))?;
-        let info: String = redis::cmd("INFO").arg("server").query(&mut connection)?;
+        let mut connection = self.place.connect(PATIENCE)?;
+        let info: String = redis::cmd("INFO").query(&mut connection)?;
+        if !info.lines().any(|line| line == "role:master") {
+            return Err(StoreError::Unavailable("it is a replica".into()));
+        }
         let run = info.lines().find_map(|line| line.strip_prefix("run_id:"));
         let run = run.ok_or_else(|| StoreError::Corrupt("a server without a run id".into()))?;
         let run = run.trim().to_owned();

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use limits::{Claim, EntityId, EntityKind, LimitKind, Pool};
-use testkit::{FaultProxy, Line, RedisServer, wait_for};
+use testkit::{FaultProxy, Line, RedisSentinel, RedisServer, wait_for};
 
 use super::{GRACE, RedisPermits};
 use crate::conformance::{Faulty, permits};
@@ -107,6 +107,47 @@ fn what_a_successor_of_the_server_never_heard_of_is_not_granted_twice() {
     wait_for("the end of its grace", || {
         (share(&mut other, 0, 10) == Ok(1)).then_some(())
     });
+}
+
+#[test]
+fn the_master_that_sentinels_name_is_followed_and_nothing_is_granted_twice() {
+    let mut master = RedisServer::start().unwrap();
+    let replica = RedisServer::replica_of(&master).unwrap();
+    let sentinel = RedisSentinel::of(&master).unwrap();
+    let url = sentinel.url();
+    let (mut one, mut other) = (node(&url, "x", 1), node(&url, "x", 2));
+    one.grace = GRACE;
+    other.grace = GRACE;
+    wait_for("the first permits", || {
+        (share(&mut one, 0, 7) == Ok(7)).then_some(())
+    });
+    wait_for("the replica to be there", || {
+        let known = master.ask("WAIT 1 100").ok()?;
+        (known == ":1").then_some(())
+    });
+    master.go();
+    let came = wait_for("its successor", || one.renew(&[claim(7, 10)]).ok());
+    assert_eq!(granted(&came), Some(7));
+    assert_eq!(replica.ask("GET x:nothing").unwrap(), "$-1");
+    wait_for("the end of its grace", || {
+        (share(&mut other, 0, 10) == Ok(3)).then_some(())
+    });
+    assert_eq!(share(&mut one, 7, 10), Ok(7));
+    // The old one comes back, as a replica.
+    master.come().unwrap();
+    assert_eq!(share(&mut one, 7, 10), Ok(7));
+    assert_eq!(share(&mut other, 3, 10), Ok(3));
+}
+
+#[test]
+fn places_that_say_too_little_are_refused() {
+    for url in ["redis+sentinel://h:1", "redis+sentinel://h:1/", "h", ""] {
+        let refused = RedisPermits::new(url, "x", permits::place(1)).err();
+        assert!(
+            matches!(refused, Some(StoreError::Misconfigured(_))),
+            "{url}: {refused:?}"
+        );
+    }
 }
 
 #[test]
