@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets nothing has failed")]
 
 mod bench;
+mod lines;
 mod records;
 mod strangers;
