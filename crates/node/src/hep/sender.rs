@@ -15,6 +15,8 @@ pub(super) struct HepSender {
     node_name: String,
     target: Option<Target>,
     socket: Option<Socket>,
+    /// When a name is looked up anew, as UDP tells nobody that a collector has moved.
+    look_up_at: Option<Instant>,
     /// No attempt to reach the collector before.
     again: Option<Instant>,
     packet: Vec<u8>,
@@ -32,6 +34,7 @@ impl HepSender {
             node_name,
             target: None,
             socket: None,
+            look_up_at: None,
             again: None,
             packet: Vec::new(),
         }
@@ -42,6 +45,7 @@ impl HepSender {
         if self.target != target {
             self.target = target;
             self.socket = None;
+            self.look_up_at = None;
             self.again = None;
         }
     }
@@ -81,6 +85,7 @@ impl HepSender {
     }
 
     fn transmit(&mut self) -> io::Result<()> {
+        self.follow(Instant::now());
         if self.socket.is_none() {
             self.connect()?;
         }
@@ -88,6 +93,8 @@ impl HepSender {
             Some(Socket::Udp(socket)) => match socket.send(&self.packet) {
                 // Said of an earlier packet: nobody listens there, or not yet.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    let soon = Instant::now() + AGAIN;
+                    self.look_up_at = self.look_up_at.map(|at| at.min(soon));
                     socket.send(&self.packet).map(|_| ())
                 }
                 sent => sent.map(|_| ()),
@@ -100,6 +107,32 @@ impl HepSender {
             self.socket = None;
         }
         result
+    }
+
+    /// Looks up now and then where the collector is, as nobody hangs up UDP when it moves. What
+    /// cannot be looked up stays where it was.
+    fn follow(&mut self, now: Instant) {
+        let (Some(Socket::Udp(socket)), Some(target)) = (&self.socket, &self.target) else {
+            return;
+        };
+        if self.look_up_at.is_none_or(|at| now < at) {
+            return;
+        }
+        self.look_up_at = Some(now + LOOK_UP_INTERVAL);
+        let found: Vec<SocketAddr> = match target.address.to_socket_addrs() {
+            Ok(found) => found.collect(),
+            Err(error) => {
+                tracing::debug!(collector = target.address, %error, "not looked up anew");
+                return;
+            }
+        };
+        let stays = socket.peer_addr().is_ok_and(|peer| found.contains(&peer));
+        if let Some(address) = found.first().filter(|_| !stays)
+            && let Ok(socket) = open_udp(*address)
+        {
+            tracing::info!(collector = target.address, %address, "the HEP collector has moved");
+            self.socket = Some(Socket::Udp(socket));
+        }
     }
 
     fn connect(&mut self) -> io::Result<()> {
@@ -118,6 +151,7 @@ impl HepSender {
             }
         }
         self.socket = Some(result?);
+        self.look_up_at = Some(Instant::now() + LOOK_UP_INTERVAL);
         Ok(())
     }
 }
@@ -125,15 +159,7 @@ impl HepSender {
 fn open(target: &Target) -> io::Result<Socket> {
     let address = resolve(&target.address)?;
     match target.transport {
-        HepTransport::Udp => {
-            let any: IpAddr = match address {
-                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-            };
-            let socket = UdpSocket::bind((any, 0))?;
-            socket.connect(address)?;
-            Ok(Socket::Udp(socket))
-        }
+        HepTransport::Udp => open_udp(address).map(Socket::Udp),
         HepTransport::Tcp => {
             let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
             stream.set_write_timeout(Some(PATIENCE))?;
@@ -141,6 +167,16 @@ fn open(target: &Target) -> io::Result<Socket> {
             Ok(Socket::Tcp(stream))
         }
     }
+}
+
+fn open_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+    let any: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect(address)?;
+    Ok(socket)
 }
 
 fn resolve(address: &str) -> io::Result<SocketAddr> {
@@ -168,12 +204,37 @@ fn call_id(bytes: &[u8]) -> &[u8] {
 
 /// Between two attempts to reach a collector.
 const AGAIN: Duration = Duration::from_secs(5);
+/// Between two looks at where a collector is that is told by UDP.
+const LOOK_UP_INTERVAL: Duration = Duration::from_secs(60);
 /// A collector that takes nothing for so long is given up; the queue holds what comes meanwhile.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_collector_that_moves_is_followed() {
+        let [old, new] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let mut sender = HepSender::new("node".into());
+        sender.target = Some(Target {
+            address: new.local_addr().unwrap().to_string(),
+            transport: HepTransport::Udp,
+            node: 1,
+        });
+        let then = Instant::now();
+        let before = open_udp(old.local_addr().unwrap()).unwrap();
+        sender.socket = Some(Socket::Udp(before));
+        sender.look_up_at = Some(then + LOOK_UP_INTERVAL);
+        let port = |sender: &HepSender| match &sender.socket {
+            Some(Socket::Udp(socket)) => socket.peer_addr().unwrap().port(),
+            other => panic!("{other:?}"),
+        };
+        sender.follow(then);
+        assert_eq!(port(&sender), old.local_addr().unwrap().port());
+        sender.follow(then + LOOK_UP_INTERVAL);
+        assert_eq!(port(&sender), new.local_addr().unwrap().port());
+    }
 
     #[test]
     fn the_call_id_is_found_in_both_its_forms() {
