@@ -69,6 +69,11 @@ pub(crate) fn other_family(options: &UpOptions) -> Option<IpAddr> {
     }
 }
 
+/// Whether a listener of this transport can ask its clients for certificates as is wanted.
+pub(crate) fn can_ask(transport: Transport, wanted: ClientCertificates) -> bool {
+    transport.is_secure() || wanted == ClientCertificates::Unasked
+}
+
 /// The listeners that operators added before.
 pub(crate) fn added(data: &Data, options: &UpOptions) -> Vec<ListenerSpec> {
     let kept: Vec<Added> = data.read("listeners.json").unwrap_or_default();
@@ -167,5 +172,20 @@ pub(crate) const fn clients_spec(clients: net::ClientCertificates) -> ClientCert
         net::ClientCertificates::Unasked => ClientCertificates::Unasked,
         net::ClientCertificates::Asked => ClientCertificates::Asked,
         net::ClientCertificates::Demanded => ClientCertificates::Demanded,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_listener_with_tls_asks_for_certificates() {
+        use Transport::{Tcp, Tls, Udp, Ws, Wss};
+        for transport in [Udp, Tcp, Tls, Ws, Wss] {
+            let can = can_ask(transport, ClientCertificates::Demanded);
+            assert_eq!(can, transport.is_secure(), "{transport}");
+            assert!(can_ask(transport, ClientCertificates::Unasked));
+        }
     }
 }

@@ -234,6 +234,12 @@ impl Platform for NodePlatform {
                 .find(|id| !used.contains(id))
                 .ok_or_else(|| refused("address", "no listener number is free"))?;
             let transport = listeners::transport(spec.transport);
+            if !listeners::can_ask(transport, spec.client_certificates) {
+                return Err(refused(
+                    "client_certificates",
+                    "only a tls or wss listener can ask for certificates",
+                ));
+            }
             let wanted = net::ListenerSpec {
                 clients: listeners::clients(spec.client_certificates),
                 ..listeners::spec(&self.options, sip::ListenerId(id), transport, spec.address)
