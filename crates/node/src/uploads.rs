@@ -72,6 +72,7 @@ impl Uploads {
             idle,
             told: Box::new(told),
             figures: Arc::clone(&figures),
+            leftovers: None,
             store: RecordingStore::default(),
             pause: Duration::ZERO,
             resumes_at: Instant::now(),
@@ -110,6 +111,9 @@ struct Uploader {
     idle: Duration,
     told: Box<dyn Fn(Uploaded) + Send>,
     figures: Arc<Figures>,
+    /// Files that the store has and that could not be removed here yet; `None` until the first look
+    /// at what another process has left.
+    leftovers: Option<Vec<String>>,
     store: RecordingStore,
     /// After a failure: how long nothing is tried, and until when.
     pause: Duration,
@@ -177,7 +181,8 @@ impl Uploader {
         }
     }
 
-    fn round(&self) -> Round {
+    fn round(&mut self) -> Round {
+        self.clear_away();
         let waiting = match self.queue.waiting() {
             Ok(waiting) => waiting,
             Err(error) => {
@@ -216,20 +221,29 @@ impl Uploader {
         if failed { Round::Failed } else { Round::Empty }
     }
 
-    fn upload(&self, remote: &Remote, file: &str) -> Result<String, UploadError> {
+    /// Removes what the store has and what is to go.
+    fn clear_away(&mut self) {
+        let found = match self.leftovers.take() {
+            Some(left) => left,
+            None => self.queue.leftovers(),
+        };
+        let still = |file: &String| self.queue.remove(file).is_err();
+        self.leftovers = Some(found.into_iter().filter(still).collect());
+    }
+
+    fn upload(&mut self, remote: &Remote, file: &str) -> Result<String, UploadError> {
         let path = self.queue.path(file);
         let Sent { bytes, location } = remote.send(&path, file)?;
-        let keeps = self.store.after_upload == AfterUpload::Keep;
-        let receipt = Receipt::of(&path, location.clone(), bytes);
+        let after = self.store.after_upload;
+        let receipt = Receipt::of(&path, location.clone(), bytes, after);
         let confirmed = self.queue.confirm(file, &receipt);
-        let done = confirmed.and_then(|()| {
-            if keeps {
-                Ok(())
-            } else {
-                self.queue.remove(file)
-            }
-        });
-        done.map_err(|error| UploadError::Here(error.to_string()))?;
+        confirmed.map_err(|error| UploadError::Here(error.to_string()))?;
+        if after == AfterUpload::Delete
+            && let Err(error) = self.queue.remove(file)
+        {
+            tracing::warn!(file, %error, "an uploaded recording cannot be removed here yet");
+            self.leftovers.get_or_insert_default().push(file.to_owned());
+        }
         self.figures.uploaded_bytes.fetch_add(bytes, Relaxed);
         Ok(location)
     }

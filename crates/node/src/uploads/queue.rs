@@ -3,8 +3,9 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use model::AfterUpload;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{private_directory, write_secret};
@@ -13,7 +14,13 @@ use crate::data::{private_directory, write_secret};
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
     recordings: PathBuf,
+    /// When recordings and receipts had changed last as nothing waited: while that stays, nothing
+    /// does.
+    empty_since: Option<Changes>,
 }
+
+/// When a directory of recordings and that of its receipts were changed last.
+type Changes = [Option<SystemTime>; 2];
 
 /// What is known here of a file that the store has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,11 +33,17 @@ pub(crate) struct Receipt {
     /// epoch.
     pub(crate) changed_us: u64,
     pub(crate) uploaded_us: u64,
+    /// Whether the file is to go here now that the store has it.
+    #[serde(default)]
+    pub(crate) goes: bool,
 }
 
 impl Queue {
     pub(crate) fn new(recordings: PathBuf) -> Self {
-        Self { recordings }
+        Self {
+            recordings,
+            empty_since: None,
+        }
     }
 
     pub(crate) fn path(&self, file: &str) -> PathBuf {
@@ -38,7 +51,27 @@ impl Queue {
     }
 
     /// Finished files without a receipt, the oldest first.
-    pub(crate) fn waiting(&self) -> io::Result<Vec<String>> {
+    pub(crate) fn waiting(&mut self) -> io::Result<Vec<String>> {
+        let changes = self.changes();
+        if self.empty_since == Some(changes) {
+            return Ok(Vec::new());
+        }
+        let waiting = self.look()?;
+        let is_old = |at: &SystemTime| at.elapsed().is_ok_and(|age| age >= SETTLED);
+        let settled = changes.iter().flatten().all(is_old);
+        self.empty_since = Some(changes).filter(|_| settled && waiting.is_empty());
+        Ok(waiting)
+    }
+
+    fn changes(&self) -> Changes {
+        let changed = |path: &Path| fs::metadata(path).and_then(|of| of.modified()).ok();
+        [
+            changed(&self.recordings),
+            changed(&self.recordings.join(RECEIPTS)),
+        ]
+    }
+
+    fn look(&self) -> io::Result<Vec<String>> {
         let entries = match fs::read_dir(&self.recordings) {
             // It comes with the first recording.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -51,8 +84,7 @@ impl Queue {
             else {
                 continue;
             };
-            let finished = [".wav", ".opus"].iter().any(|end| name.ends_with(end));
-            if finished && metadata.is_file() && !self.receipt_path(&name).exists() {
+            if is_finished(&name) && metadata.is_file() && !self.receipt_path(&name).exists() {
                 found.push((metadata.modified().unwrap_or(UNIX_EPOCH), name));
             }
         }
@@ -70,8 +102,23 @@ impl Queue {
     }
 
     /// Removes a file that the store has.
-    pub(crate) fn remove(&self, file: &str) -> anyhow::Result<()> {
-        Ok(fs::remove_file(self.path(file))?)
+    pub(crate) fn remove(&self, file: &str) -> io::Result<()> {
+        match fs::remove_file(self.path(file)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Files that the store has, that were to go and are still here: somebody was killed between
+    /// receipt and removal.
+    pub(crate) fn leftovers(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.recordings);
+        let names = entries.into_iter().flatten().flatten();
+        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+        let goes = |name: &String| self.receipt(name).is_some_and(|receipt| receipt.goes);
+        names
+            .filter(|name| is_finished(name) && goes(name))
+            .collect()
     }
 
     /// The receipt of a file, if the store has it.
@@ -101,9 +148,13 @@ impl Queue {
     }
 }
 
+fn is_finished(name: &str) -> bool {
+    [".wav", ".opus"].iter().any(|end| name.ends_with(end))
+}
+
 impl Receipt {
     /// For a file that the store has just confirmed.
-    pub(crate) fn of(path: &Path, location: String, bytes: u64) -> Self {
+    pub(crate) fn of(path: &Path, location: String, bytes: u64, after: AfterUpload) -> Self {
         let micros = |at: SystemTime| {
             let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
             u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
@@ -115,6 +166,7 @@ impl Receipt {
             length_ms: media::recording_length_ms(path).unwrap_or(0),
             changed_us: micros(changed.unwrap_or(UNIX_EPOCH)),
             uploaded_us: micros(SystemTime::now()),
+            goes: after == AfterUpload::Delete,
         }
     }
 }
@@ -123,6 +175,8 @@ impl Receipt {
 const RECEIPTS: &str = "uploaded";
 /// What a receipt is called behind the file's name.
 const RECEIPT: &str = ".json";
+/// A directory that was changed less long ago may have changed twice at what is one time to it.
+const SETTLED: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -131,17 +185,43 @@ mod tests {
     #[test]
     fn what_is_finished_and_has_no_receipt_waits() {
         let dir = tempfile::tempdir().unwrap();
-        let queue = Queue::new(dir.path().join("recordings"));
+        let mut queue = Queue::new(dir.path().join("recordings"));
         assert_eq!(queue.waiting().unwrap(), [""; 0]);
         fs::create_dir(dir.path().join("recordings")).unwrap();
         for name in ["a-1.wav", "b-1.opus", "c-1.wav.part", "note.txt"] {
             fs::write(queue.path(name), "x").unwrap();
         }
         assert_eq!(queue.waiting().unwrap(), ["a-1.wav", "b-1.opus"]);
-        let receipt = Receipt::of(&queue.path("a-1.wav"), "s3://b/a-1.wav".into(), 1);
+        let path = queue.path("a-1.wav");
+        let receipt = Receipt::of(&path, "s3://b/a-1.wav".into(), 1, AfterUpload::Delete);
         queue.confirm("a-1.wav", &receipt).unwrap();
         assert_eq!(queue.waiting().unwrap(), ["b-1.opus"]);
+        // Killed here, the next start finds what was to go, and nothing else.
+        let kept = Receipt::of(&path, "s3://b/b-1.opus".into(), 1, AfterUpload::Keep);
+        queue.confirm("b-1.opus", &kept).unwrap();
+        assert_eq!(queue.leftovers(), ["a-1.wav"]);
+        fs::remove_file(queue.receipt_path("b-1.opus")).unwrap();
         queue.remove("a-1.wav").unwrap();
+        queue
+            .remove("a-1.wav")
+            .expect("one that is gone is removed");
+        assert_eq!(queue.leftovers(), [""; 0]);
         assert_eq!(queue.receipts(), [("a-1.wav".to_owned(), receipt)]);
+    }
+
+    #[test]
+    fn a_directory_that_has_not_changed_is_not_looked_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut queue = Queue::new(dir.path().to_owned());
+        let aged = SystemTime::now() - 2 * SETTLED;
+        let age = || File::open(dir.path()).unwrap().set_modified(aged).unwrap();
+        age();
+        assert_eq!(queue.waiting().unwrap(), [""; 0]);
+        // Only a second look would find it.
+        fs::write(queue.path("a-1.wav"), "x").unwrap();
+        age();
+        assert_eq!(queue.waiting().unwrap(), [""; 0]);
+        fs::write(queue.path("b-1.wav"), "x").unwrap();
+        assert_eq!(queue.waiting().unwrap().len(), 2);
     }
 }
