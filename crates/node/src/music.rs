@@ -6,8 +6,11 @@
 //! holder.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use call::MediaOp;
@@ -20,7 +23,10 @@ use crate::host::side;
 
 /// The files of a configuration.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Shelf(Arc<HashMap<String, Audio>>);
+pub(crate) struct Shelf(Arc<HashMap<String, Audio>>, Arc<HashMap<String, Stamp>>);
+
+/// What a file that was changed differs in: when it was written to last, and its length in bytes.
+type Stamp = (SystemTime, u64);
 
 /// Who hears what.
 #[derive(Debug, Default)]
@@ -33,10 +39,12 @@ pub(crate) struct Music {
 }
 
 impl Shelf {
-    /// Reads the files that a configuration names. One that cannot be read is left out, with a
-    /// line in the log: whoever is put on hold there hears nothing.
-    pub(crate) fn read(snapshot: &Snapshot) -> Self {
+    /// Reads the files that a configuration names, but for those that have not changed since
+    /// `before` was read. One that cannot be read is left out, with a line in the log: whoever is
+    /// put on hold there hears nothing.
+    pub(crate) fn read(snapshot: &Snapshot, before: &Self) -> Self {
         let mut files = HashMap::new();
+        let mut stamps = HashMap::new();
         for path in paths(snapshot) {
             if files.len() == FILES_MAX {
                 tracing::error!(path, "music on hold is not read: {FILES_MAX} files are");
@@ -45,14 +53,18 @@ impl Shelf {
             if files.contains_key(path) {
                 continue;
             }
-            match read(Path::new(path)) {
+            let stamp = stamp(Path::new(path));
+            let same = stamp.is_some() && before.1.get(path).copied() == stamp;
+            let audio = before.0.get(path).filter(|_| same).cloned();
+            match audio.map_or_else(|| read(Path::new(path)), Ok) {
                 Ok(audio) => {
                     files.insert(path.to_owned(), audio);
+                    stamps.extend(stamp.map(|stamp| (path.to_owned(), stamp)));
                 }
                 Err(error) => tracing::error!(path, error, "no music on hold"),
             }
         }
-        Self(Arc::new(files))
+        Self(Arc::new(files), Arc::new(stamps))
     }
 }
 
@@ -203,12 +215,22 @@ fn paths(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
         .chain(accounts)
 }
 
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = path.metadata().ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
 fn read(path: &Path) -> Result<Audio, String> {
-    let size = path.metadata().map_err(|error| error.to_string())?.len();
-    if size > FILE_BYTES_MAX {
-        return Err(format!("{size} bytes are more than {FILE_BYTES_MAX}"));
+    // To open a pipe waits for whoever writes to it, and a device has no end.
+    if !path.metadata().map_err(|e| e.to_string())?.is_file() {
+        return Err("it is no file".into());
     }
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let read = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
+    if read.map_err(|error| error.to_string())? as u64 > FILE_BYTES_MAX {
+        return Err(format!("it has more than {FILE_BYTES_MAX} bytes"));
+    }
     Audio::from_wav(&bytes).map_err(|error| error.to_string())
 }
 
@@ -244,6 +266,57 @@ mod tests {
         let nowhere = String::from_utf8(sdp("sendrecv")).expect("text");
         let nowhere = nowhere.replace("c=IN IP4 192.0.2.1", "c=IN IP4 0.0.0.0");
         assert!(is_on_hold(&sdp("sendrecv"), nowhere.as_bytes()), "RFC 2543");
+    }
+
+    /// A WAV file of a few samples.
+    fn wav() -> Vec<u8> {
+        let samples = [0; 32];
+        let length = samples.len() as u32;
+        let mut file = Vec::new();
+        file.extend_from_slice(b"RIFF");
+        file.extend_from_slice(&(36 + length).to_le_bytes());
+        file.extend_from_slice(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+        file.extend_from_slice(&8_000_u32.to_le_bytes());
+        file.extend_from_slice(&16_000_u32.to_le_bytes());
+        file.extend_from_slice(b"\x02\0\x10\0data");
+        file.extend_from_slice(&length.to_le_bytes());
+        file.extend_from_slice(&samples);
+        file
+    }
+
+    fn naming(path: &Path) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        snapshot.settings.music_on_hold = path.to_str().map(Into::into);
+        snapshot
+    }
+
+    #[test]
+    fn what_is_no_file_is_no_music() {
+        let shelf = Shelf::read(&naming(Path::new("/dev/zero")), &Shelf::default());
+        assert!(shelf.0.is_empty());
+        assert!(Shelf::read(&naming(Path::new("/tmp")), &shelf).0.is_empty());
+    }
+
+    #[test]
+    fn a_file_is_read_again_when_it_was_changed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("music.wav");
+        let write = |bytes: &[u8], age_s: u64| {
+            std::fs::write(&path, bytes).expect("written");
+            let changed = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(age_s);
+            let file = File::options().write(true).open(&path).expect("opened");
+            file.set_modified(changed).expect("dated");
+        };
+        let named = naming(&path);
+        write(&wav(), 1);
+        let shelf = Shelf::read(&named, &Shelf::default());
+        assert_eq!(shelf.0.len(), 1);
+        // No music any more, and nothing tells it.
+        write(&vec![0; wav().len()], 1);
+        let shelf = Shelf::read(&named, &shelf);
+        assert_eq!(shelf.0.len(), 1);
+        write(&vec![0; wav().len()], 2);
+        assert!(Shelf::read(&named, &shelf).0.is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 mod simulate;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use control::{
     Ban, CallFilter, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus, Platform,
@@ -40,6 +40,8 @@ pub(crate) struct NodePlatform {
     pub(crate) snapshot_file: Option<SnapshotFile>,
     /// Held while a listener is added.
     pub(crate) adding: tokio::sync::Mutex<()>,
+    /// Music on hold as it was last read.
+    pub(crate) shelf: Arc<Mutex<Shelf>>,
 }
 
 impl Platform for NodePlatform {
@@ -319,7 +321,13 @@ impl Platform for NodePlatform {
         }
         Box::pin(async move {
             let read = Arc::clone(&snapshot);
-            let shelf = tokio::task::spawn_blocking(move || Shelf::read(&read)).await;
+            let known = Arc::clone(&self.shelf);
+            let shelf = tokio::task::spawn_blocking(move || {
+                let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+                *known = Shelf::read(&read, &known);
+                known.clone()
+            });
+            let shelf = shelf.await;
             let shelf = shelf.map_err(|error| PlatformError::Unavailable(error.to_string()))?;
             let apply = self.visitor.ask(move |now, machine, host| {
                 let inactivity = up::inactivity(&snapshot.settings);

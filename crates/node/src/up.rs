@@ -148,7 +148,7 @@ fn start_node(
     let media = (media_link.clone(), media_said);
     let uploads = start_uploads(data, &switch.snapshot().settings, &visitor)?;
     let hep = HepLink::start(node_name())?;
-    let shelf = Shelf::read(switch.snapshot());
+    let shelf = Shelf::read(switch.snapshot(), &Shelf::default());
     let mut host = SwitchHost::new(
         journal,
         engine,
@@ -368,6 +368,7 @@ async fn serve(
         snapshot_file: stores.snapshot_file,
         live: options.live.is_some().then(|| node.live_health.clone()),
         adding: tokio::sync::Mutex::default(),
+        shelf: Arc::default(),
     };
     let control = Control::new(records.clone(), stores.cdrs, Arc::new(platform));
     if stores.shared {
