@@ -34,6 +34,8 @@ pub(crate) struct Music {
     shelf: Shelf,
     /// Sides that music is played to, by session.
     playing: HashSet<(u64, Side)>,
+    /// Sessions whose sides have once both agreed to send and to receive.
+    talked: HashSet<u64>,
     /// Offers that an answer may come for, where there is music: who made them, and what.
     offers: HashMap<u64, (Side, Bytes)>,
 }
@@ -119,6 +121,9 @@ impl Music {
         path: Option<&str>,
         descriptions: [&[u8]; 2],
     ) {
+        if !self.have_talked(session, descriptions) {
+            return;
+        }
         for side in [Side::A, Side::B] {
             let own = descriptions[side as usize];
             let other = descriptions[side.other() as usize];
@@ -151,12 +156,22 @@ impl Music {
         }
     }
 
+    /// Whether one side can have put the other on hold: only who has talked can. What goes one way
+    /// alone before is the announcement of a carrier, or a call that is meant to be so.
+    fn have_talked(&mut self, session: u64, descriptions: [&[u8]; 2]) -> bool {
+        if descriptions.into_iter().all(is_two_way) {
+            self.talked.insert(session);
+        }
+        self.talked.contains(&session)
+    }
+
     /// A session has ended.
     pub(crate) fn forget(&mut self, session: u64) {
         self.offers.remove(&session);
         for side in [Side::A, Side::B] {
             self.playing.remove(&(session, side));
         }
+        self.talked.remove(&session);
     }
 }
 
@@ -184,6 +199,13 @@ fn is_on_hold(own: &[u8], other: &[u8]) -> bool {
     };
     let takes = |media: Media<'_>| media.direction().receives() && !media.is_nowhere();
     audio(&own).any(takes) && !audio(&other).any(takes)
+}
+
+fn is_two_way(sdp: &[u8]) -> bool {
+    let both = |media: Media<'_>| {
+        media.direction().sends() && media.direction().receives() && !media.is_nowhere()
+    };
+    Description::parse(sdp).is_ok_and(|sdp| audio(&sdp).any(both))
 }
 
 fn redirect(sdp: Vec<u8>, from: Direction, to: Direction) -> Vec<u8> {
@@ -317,6 +339,18 @@ mod tests {
         assert_eq!(shelf.0.len(), 1);
         write(&vec![0; wav().len()], 2);
         assert!(Shelf::read(&named, &shelf).0.is_empty());
+    }
+
+    #[test]
+    fn an_announcement_puts_nobody_on_hold() {
+        let mut music = Music::default();
+        let [both, announces] = ["sendrecv", "sendonly"].map(sdp);
+        assert!(!music.have_talked(1, [&both, &announces]));
+        assert!(music.have_talked(1, [&both, &both]));
+        assert!(music.have_talked(1, [&both, &announces]));
+        assert!(!music.have_talked(2, [&both, &announces]));
+        music.forget(1);
+        assert!(!music.have_talked(1, [&both, &announces]));
     }
 
     #[test]
