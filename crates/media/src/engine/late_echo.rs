@@ -66,11 +66,11 @@ impl Engine {
         negotiation: &Negotiation<'_>,
     ) -> Result<Vec<u8>, MediaError> {
         let answer = parse(negotiation.sdp)?;
-        let open = self.sessions.get_mut(&session).and_then(|s| s.offer.take());
-        let offer = open
-            .filter(|offer| offer.from != negotiation.from)
-            .ok_or(MediaError::NoOffer)?;
-        let offered = parse(&offer.description)?;
+        let known = self.sessions.get(&session);
+        let open = known.and_then(|known| known.offer.as_ref());
+        let open = open.filter(|offer| offer.from != negotiation.from);
+        let ours = open.ok_or(MediaError::NoOffer)?.description.clone();
+        let offered = parse(&ours)?;
         if offered.media_count() != answer.media_count() {
             return Err(MediaError::Sections {
                 offered: offered.media_count(),
@@ -82,7 +82,10 @@ impl Engine {
         }
         let wishes = Wish::all(&answer, negotiation);
         self.apply(session, negotiation.from, &answer, &offered, &wishes, None);
-        Ok(offer.description)
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.offer = None;
+        }
+        Ok(ours)
     }
 
     /// Makes us the party that a medium of an echo session talks to.

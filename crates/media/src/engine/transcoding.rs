@@ -47,16 +47,18 @@ impl Engine {
             return Ok(());
         };
         let mut plans = plans.into_iter();
-        for (index, stream) in known.streams.iter_mut().enumerate() {
+        let mut settled = Vec::with_capacity(known.streams.len());
+        for (index, stream) in known.streams.iter().enumerate() {
             let plan = plans
                 .next()
                 .flatten()
                 .map(|plan| codecs::by_side(plan, offerer));
-            let before = stream.transcoding.take();
+            let before = stream.transcoding.as_ref();
             let Some(plan) = plan else {
                 if before.is_some() {
                     stages.push((index, None));
                 }
+                settled.push(None);
                 continue;
             };
             if before.is_none_or(|before| before.plan != plan) {
@@ -67,13 +69,17 @@ impl Engine {
                 descriptions.map(|description| description.medium(index));
             let offerers = terms::formats(offered.as_ref(), ours.as_ref());
             let answerers = terms::formats(shown.as_ref(), answered.as_ref());
-            stream.transcoding = Some(Transcoding {
+            settled.push(Some(Transcoding {
                 plan,
                 formats: match offerer {
                     Side::A => [offerers, answerers],
                     Side::B => [answerers, offerers],
                 },
-            });
+            }));
+        }
+        // Only now can nothing fail any more.
+        for (stream, transcoding) in known.streams.iter_mut().zip(settled) {
+            stream.transcoding = transcoding;
         }
         for (index, stage) in stages {
             self.set_stage(session, index, Place::Transcode, stage);
