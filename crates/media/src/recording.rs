@@ -16,7 +16,7 @@ mod repair;
 mod tap;
 mod writer;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use audio::Codec;
 
@@ -73,10 +73,14 @@ impl RecordingFormat {
 
     /// By the name of a file; WAV if it says nothing.
     fn of(name: &str) -> Self {
-        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+        Self::named(name).unwrap_or_default()
+    }
+
+    /// By the name of a file that says it.
+    fn named(name: &str) -> Option<Self> {
+        let (_, extension) = name.rsplit_once('.')?;
         let mut all = Self::ALL.into_iter();
-        let known = all.find(|format| format.extension() == extension);
-        known.unwrap_or_default()
+        all.find(|format| format.extension() == extension)
     }
 }
 
@@ -124,8 +128,36 @@ pub(crate) struct Running {
     pub(crate) stream: usize,
 }
 
+/// What the file of a recording is called. Only the writer looks at the disk: it passes over names
+/// that are taken.
+#[derive(Debug)]
+pub(crate) struct FileName {
+    wanted: String,
+    /// Empty until the file was made.
+    given: OnceLock<String>,
+}
+
+impl FileName {
+    fn new(wanted: String) -> Arc<Self> {
+        Arc::new(Self {
+            wanted,
+            given: OnceLock::new(),
+        })
+    }
+
+    /// What it is called, as far as is known.
+    pub(crate) fn get(&self) -> &str {
+        self.given.get().unwrap_or(&self.wanted)
+    }
+
+    fn give(&self, name: String) {
+        // A recording has one file.
+        let _ = self.given.set(name);
+    }
+}
+
 /// The file of a part.
-pub(crate) fn file_name(name: &str, part: u16, format: RecordingFormat) -> String {
+fn file_name(name: &str, part: u16, format: RecordingFormat) -> String {
     let kept = name.chars().take(NAME_MAX).map(|c| match c {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' => c,
         '.' => '.',

@@ -6,12 +6,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::session::Session;
 use super::{Engine, MediaError, Side};
 use crate::full::Place;
-use crate::recording::{self, RecordingFormat, RecordingOptions, Running, Start, Switch, Tap};
+use crate::recording::{RecordingFormat, RecordingOptions, Running, Start, Switch, Tap};
 
 impl Engine {
     /// Records what both sides say, until [`Engine::stop_recording`] or the end of the session;
-    /// the file's name in the directory of recordings. How it ended is said by
-    /// [`super::MediaEvent::Recorded`]. A session that is being recorded goes on as it is, and so
+    /// the file's name in the directory of recordings. If that is taken the file gets the next
+    /// number that is free: [`Engine::report`] knows it once it was made, and how it ended is said
+    /// by [`super::MediaEvent::Recorded`]. A session that is being recorded goes on as it is, and so
     /// does a paused one.
     ///
     /// # Errors
@@ -28,22 +29,22 @@ impl Engine {
         if session.recording.is_some()
             && let Some(file) = session.recordings.last()
         {
-            return Ok(file.clone());
+            return Ok(file.get().to_owned());
         }
         let stream = session.voice().ok_or(MediaError::NoAudio)?;
         let parts = u16::try_from(session.recordings.len()).unwrap_or(u16::MAX);
         let part = options.first_part.saturating_add(parts);
         let format = self.config.recording_format;
-        let file = recording::file_name(&options.name, part, format);
-        let (number, queue) = recorder.begin(Start {
+        let (number, file, queue) = recorder.begin(Start {
             session: id,
-            file: file.clone(),
+            name: options.name.clone(),
+            part,
             format,
             sample_rate_hz: session.recording_rate_hz(stream),
             codecs: session.codecs(stream),
         });
         let switch = Arc::new(Switch::default());
-        session.recordings.push(file.clone());
+        session.recordings.push(Arc::clone(&file));
         session.recording = Some(Running {
             id: number,
             switch: Arc::clone(&switch),
@@ -51,7 +52,7 @@ impl Engine {
         });
         let tap = Box::new(Tap::new(number, queue, switch));
         self.set_stage(id, stream, Place::Record, Some(tap));
-        Ok(file)
+        Ok(file.get().to_owned())
     }
 
     /// Records silence until [`Engine::resume_recording`]. Errors: `NoSession`, `NoRecordings` if

@@ -17,7 +17,7 @@ use crate::formats::Formats;
 use crate::full::Part;
 use crate::options::{self, Options, SubscriberReports};
 use crate::quality::CodecNote;
-use crate::recording::Running;
+use crate::recording::{FileName, Running};
 use crate::report::{LegReport, MediumLeg, MediumReport, PeerReport, RtcpReport, SessionReport};
 use crate::tally::StreamStats;
 use crate::transcode::Plan;
@@ -46,7 +46,7 @@ pub(crate) struct Session {
     /// The recording that goes on.
     pub(crate) recording: Option<Running>,
     /// The files of all recordings, part by part.
-    pub(crate) recordings: Vec<String>,
+    pub(crate) recordings: Vec<Arc<FileName>>,
     /// `None` while nothing is held up.
     pub(crate) gate: Option<Arc<Gate>>,
     /// What each side hears in place of the other.
@@ -157,10 +157,11 @@ impl Session {
     }
 
     pub(crate) fn report(&self) -> SessionReport {
+        let recordings = self.recordings.iter();
         let mut report = SessionReport {
             a: self.leg(Side::A),
             b: self.leg(Side::B),
-            recordings: self.recordings.clone(),
+            recordings: recordings.map(|file| file.get().to_owned()).collect(),
         };
         if self.role == Role::Relay {
             let (a, b) = (&report.a, &report.b);

@@ -101,6 +101,11 @@ impl RecordingFile {
         repair_one(&self.dir, &self.name).map(|_| ())
     }
 
+    /// What it is called when it is finished.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// How long it is, in milliseconds.
     pub(super) fn length_ms(&self) -> u64 {
         match &self.coder {

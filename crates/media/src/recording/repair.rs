@@ -11,13 +11,16 @@ use super::file::{patch, unfinished};
 use super::{RecordingFormat, UNFINISHED};
 
 /// Finishes the files that a killed process left in a directory: name and length in
-/// milliseconds, or what went wrong. Files without a sound are removed: nothing is in them.
+/// milliseconds, or what went wrong. Files with nothing but a header are removed; others that
+/// cannot be read keep what is in them under a name that ends in [`BROKEN`].
 pub(super) fn repair(dir: &Path) -> io::Result<Vec<(String, io::Result<u64>)>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir)? {
         let name = entry?.file_name();
         let name = name.to_str().and_then(|name| name.strip_suffix(UNFINISHED));
-        names.extend(name.map(str::to_owned));
+        // Others may keep unfinished files here, too.
+        let ours = name.filter(|name| RecordingFormat::named(name).is_some());
+        names.extend(ours.map(str::to_owned));
     }
     names.sort();
     let repaired = names.into_iter().map(|name| {
@@ -38,7 +41,10 @@ pub(super) fn repair_one(dir: &Path, name: &str) -> io::Result<u64> {
     if let Err(error) = &repaired
         && error.kind() == io::ErrorKind::InvalidData
     {
-        fs::remove_file(&path)?;
+        match is_empty(&file, RecordingFormat::of(name))? {
+            true => fs::remove_file(&path)?,
+            false => fs::rename(&path, dir.join(format!("{name}{BROKEN}")))?,
+        }
     }
     repaired?;
     file.sync_all()?;
@@ -54,6 +60,15 @@ pub fn recording_length_ms(path: &Path) -> Option<u64> {
     let name = name.strip_suffix(UNFINISHED).unwrap_or(name);
     let file = File::open(path).ok()?;
     length(&file, RecordingFormat::of(name)).ok()
+}
+
+/// Whether there is nothing in a file but what is written before the first sound.
+fn is_empty(file: &File, format: RecordingFormat) -> io::Result<bool> {
+    let header_bytes = match format {
+        RecordingFormat::Wav => WAV_HEADER_BYTES,
+        RecordingFormat::Opus => OPUS_HEADER_BYTES,
+    };
+    Ok(file.metadata()?.len() <= header_bytes)
 }
 
 fn repair_wav(file: &File) -> io::Result<()> {
@@ -121,3 +136,7 @@ const BEGINNING_BYTES: u64 = 4_096;
 const OUR_TAIL_BYTES: u64 = 32 * 1_024;
 /// Of the files written here.
 const WAV_HEADER_BYTES: u64 = 44;
+/// Those have two pages with less in them; a page of sound has more.
+const OPUS_HEADER_BYTES: u64 = 512;
+/// What a file is called that cannot be read, behind its name.
+const BROKEN: &str = ".broken";

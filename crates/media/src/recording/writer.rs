@@ -14,7 +14,9 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use super::file::RecordingFile;
 use super::mixer::{Mixer, Piece};
 use super::tap::{self, Queue};
-use super::{Codecs, Recorded, RecordingFormat, RecordingOutcome, channel, repair};
+use super::{
+    Codecs, FileName, Recorded, RecordingFormat, RecordingOutcome, channel, file_name, repair,
+};
 
 /// The writer, as the engine sees it.
 #[derive(Debug)]
@@ -31,6 +33,7 @@ pub(super) enum Message {
     Start {
         id: u64,
         start: Box<Start>,
+        file: Arc<FileName>,
     },
     Codecs {
         id: u64,
@@ -52,7 +55,9 @@ pub(super) enum Message {
 #[derive(Debug)]
 pub(crate) struct Start {
     pub(crate) session: u64,
-    pub(crate) file: String,
+    pub(crate) name: String,
+    /// The number of the part, if no file is called so yet; else the next that is free.
+    pub(crate) part: u16,
     pub(crate) format: RecordingFormat,
     pub(crate) sample_rate_hz: u32,
     pub(crate) codecs: Codecs,
@@ -92,15 +97,17 @@ impl Recorder {
         })
     }
 
-    /// Begins a recording; its number. It ends when its tap is dropped.
-    pub(crate) fn begin(&mut self, start: Start) -> (u64, Queue) {
+    /// Begins a recording; its number and its file. It ends when its tap is dropped.
+    pub(crate) fn begin(&mut self, start: Start) -> (u64, Arc<FileName>, Queue) {
         self.next_id += 1;
         let id = self.next_id;
+        let file = FileName::new(file_name(&start.name, start.part, start.format));
         self.tell(Message::Start {
             id,
             start: Box::new(start),
+            file: Arc::clone(&file),
         });
-        (id, self.queue.clone())
+        (id, file, self.queue.clone())
     }
 
     /// The codecs have changed.
@@ -142,6 +149,7 @@ struct Writer {
 
 struct Recording {
     start: Start,
+    name: Arc<FileName>,
     /// `None` before the first chunk.
     mixer: Option<Mixer>,
     decoders: [Option<Decoder>; 2],
@@ -156,7 +164,7 @@ impl Writer {
         self.repair();
         while let Ok(message) = self.messages.recv() {
             match message {
-                Message::Start { id, start } => self.begin(id, *start),
+                Message::Start { id, start, file } => self.begin(id, *start, file),
                 Message::Codecs { id, codecs } => {
                     if let Some(recording) = self.open.get_mut(&id) {
                         recording.start.codecs = codecs;
@@ -194,13 +202,11 @@ impl Writer {
         }
     }
 
-    fn begin(&mut self, id: u64, start: Start) {
-        let made = prepare(&self.dir).and_then(|()| {
-            let (format, rate_hz) = (start.format, start.sample_rate_hz);
-            RecordingFile::create(&self.dir, &start.file, format, rate_hz)
-        });
+    fn begin(&mut self, id: u64, start: Start, name: Arc<FileName>) {
+        let made = prepare(&self.dir).and_then(|()| create(&self.dir, &start));
         let recording = Recording {
             start,
+            name,
             mixer: None,
             decoders: [None, None],
             now_us: 0,
@@ -209,6 +215,7 @@ impl Writer {
         };
         match made {
             Ok(file) => {
+                recording.name.give(file.name().to_owned());
                 let file = Ok(file);
                 self.open.insert(id, Recording { file, ..recording });
             }
@@ -309,7 +316,7 @@ impl Recording {
         if let Ok(file) = std::mem::replace(&mut self.file, Err(error.to_string()))
             && let Err(error) = file.salvage()
         {
-            tracing::warn!(file = self.start.file, %error, "the next start tries to repair it");
+            tracing::warn!(file = self.name.get(), %error, "the next start tries to repair it");
         }
         Err(outcome)
     }
@@ -326,7 +333,7 @@ impl Recording {
     fn recorded(&self, outcome: RecordingOutcome) -> Recorded {
         Recorded {
             session: Some(self.start.session),
-            file: self.start.file.clone(),
+            file: self.name.get().to_owned(),
             outcome,
             length_ms: self.length_ms,
         }
@@ -347,9 +354,25 @@ fn failed(error: &io::Error) -> RecordingOutcome {
     }
 }
 
+/// Makes the file of a recording. A call may be recorded twice at a time, and its name come again
+/// later: names that are taken are passed over.
+fn create(dir: &Path, start: &Start) -> io::Result<RecordingFile> {
+    let last = start.part.saturating_add(TAKEN_MAX);
+    let mut part = start.part;
+    loop {
+        let name = file_name(&start.name, part, start.format);
+        match RecordingFile::create(dir, &name, start.format, start.sample_rate_hz) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && part < last => part += 1,
+            made => return made,
+        }
+    }
+}
+
 fn prepare(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)
 }
 
+/// Names passed over because they are taken; after so many the recording fails.
+const TAKEN_MAX: u16 = 1_000;
 /// Empty chunks kept for the taps.
 const SPARE_CHUNKS: usize = 256;

@@ -145,6 +145,25 @@ fn a_pause_is_not_recorded_and_a_second_recording_is_a_second_part() {
 }
 
 #[test]
+fn a_name_that_is_taken_is_passed_over_and_the_real_one_is_said() {
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::write(dir.path().join("x-1.wav"), "earlier").expect("written");
+    fs::write(dir.path().join("x-2.wav.broken"), "").expect("written");
+    let mut call = call(dir.path());
+    let options = RecordingOptions::first("x");
+    call.engine.start_recording(SESSION, &options).expect("1");
+    call.say();
+    call.engine.stop_recording(SESSION).expect("a recording");
+    let recorded = recorded(&mut call.engine, &call.wakes);
+    assert_eq!(recorded.file, "x-2.wav");
+    assert_eq!(recorded.outcome, RecordingOutcome::Finished);
+    let report = call.engine.report(SESSION).expect("a session");
+    assert_eq!(report.recordings, ["x-2.wav"]);
+    let kept = fs::read(dir.path().join("x-1.wav")).expect("the file");
+    assert_eq!(kept, b"earlier");
+}
+
+#[test]
 fn what_a_killed_process_left_is_finished_by_the_next_start() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut bytes = Vec::new();
@@ -164,6 +183,38 @@ fn what_a_killed_process_left_is_finished_by_the_next_start() {
     let bytes = fs::read(dir.path().join("old-1.wav")).expect("the file");
     let data_bytes = u32::from_le_bytes(bytes[40..44].try_into().expect("four bytes"));
     assert_eq!(data_bytes, 32_000);
+}
+
+#[test]
+fn what_cannot_be_repaired_is_kept_and_what_is_not_ours_is_left_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| dir.path().join(name);
+    // The block with the header was lost, the sound was not.
+    fs::write(path("long-1.wav.part"), vec![0; 100_000]).expect("written");
+    fs::write(path("odd-1.opus.part"), vec![1; 100_000]).expect("written");
+    let mut header = Vec::new();
+    let _ = WavWriter::new(8_000, 2, &mut header);
+    fs::write(path("short-1.wav.part"), &header[..20]).expect("written");
+    fs::write(path("download.iso.part"), "not ours").expect("written");
+    fs::write(path("x.part"), "not ours").expect("written");
+    let (mut engine, wakes) = engine(dir.path());
+    for file in ["long-1.wav", "odd-1.opus", "short-1.wav"] {
+        let recorded = recorded(&mut engine, &wakes);
+        assert_eq!(recorded.file, file);
+        assert!(matches!(recorded.outcome, RecordingOutcome::Failed { .. }));
+    }
+    let names = fs::read_dir(dir.path()).expect("readable");
+    let mut names: Vec<_> = names
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    names.sort();
+    let kept = [
+        "download.iso.part",
+        "long-1.wav.broken",
+        "odd-1.opus.broken",
+        "x.part",
+    ];
+    assert_eq!(names, kept);
 }
 
 #[test]
