@@ -181,23 +181,24 @@ impl Calls {
         }
     }
 
-    /// Opens a subscription to participants of a call, or changes the one of this tag; its session,
-    /// and whether it is new.
+    /// Has the subscription of a tag hear other participants.
+    pub(crate) fn change_subscription(&mut self, id: &str, tag: &str, sources: &[(u64, Side)]) {
+        let call = self.by_id.get_mut(id);
+        let mut subscriptions = call.into_iter().flat_map(|call| &mut call.subscriptions);
+        if let Some(known) = subscriptions.find(|known| *known.tag == *tag) {
+            known.sources = sources.to_vec();
+        }
+    }
+
+    /// Opens a subscription to participants of a call; its session.
     pub(crate) fn open_subscription(
         &mut self,
         id: &str,
         tag: &str,
         sources: Vec<(u64, Side)>,
         now_s: u64,
-    ) -> (u64, bool) {
-        let Some(call) = self.by_id.get_mut(id) else {
-            return (0, false);
-        };
-        let mut subscriptions = call.subscriptions.iter_mut();
-        if let Some(known) = subscriptions.find(|known| *known.tag == *tag) {
-            known.sources = sources;
-            return (known.session, false);
-        }
+    ) -> Option<u64> {
+        let call = self.by_id.get_mut(id)?;
         self.last_session += 1;
         let session = self.last_session;
         self.by_session.insert(session, Arc::clone(&call.id));
@@ -207,7 +208,7 @@ impl Calls {
             sources,
             created_s: now_s,
         });
-        (session, true)
+        Some(session)
     }
 
     /// Takes branches and subscriptions out of a call; the call with its last branch. Their sessions

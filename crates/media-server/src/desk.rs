@@ -3,6 +3,7 @@
 
 mod actions;
 mod figures;
+mod files;
 mod negotiate;
 mod subscriptions;
 mod ways;
@@ -11,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use media::{Engine, MediaEvent};
+use media::{Engine, MediaEvent, Recorded, RecordingOutcome};
 use ng::{
     BadMessage, CallReport, Command, Deletion, Flag, Frame, Reply, Request, Selection, State,
     Status, Success,
@@ -21,6 +22,7 @@ use crate::calls::{Calls, HonourToTag};
 use crate::config::Config;
 use crate::cookies::Cookies;
 use crate::tally::Tally;
+use files::Files;
 
 /// Answers requests.
 pub(crate) struct Desk {
@@ -29,6 +31,7 @@ pub(crate) struct Desk {
     calls: Calls,
     cookies: Cookies,
     tally: Tally,
+    files: Files,
     state: State,
     started: Instant,
     /// Tells this start of the server from others.
@@ -44,6 +47,7 @@ impl Desk {
             calls: Calls::default(),
             cookies: Cookies::new(now),
             tally: Tally::default(),
+            files: Files::new(),
             state: State::Active,
             started: now,
             instance,
@@ -273,8 +277,30 @@ impl Desk {
                 MediaEvent::ConsentLost { session, side } => {
                     tracing::info!(session, ?side, "a side has not answered for 30 s");
                 }
+                MediaEvent::Recorded(recorded) => self.handle_recorded(&recorded),
                 // Nobody has asked for the rest: ng has no events.
-                _ => {}
+                MediaEvent::Key { .. } | MediaEvent::Played { .. } | MediaEvent::Rtcp(_) => {}
+            }
+        }
+    }
+
+    /// ng has no way to say how a recording ended: the log and the metrics do.
+    fn handle_recorded(&mut self, recorded: &Recorded) {
+        self.tally.count_recorded(&recorded.outcome);
+        let Recorded { session, file, .. } = recorded;
+        match &recorded.outcome {
+            RecordingOutcome::Finished => tracing::debug!(session, file, "recorded"),
+            RecordingOutcome::Repaired => {
+                tracing::info!(file, "finished a recording that a killed process had left");
+            }
+            RecordingOutcome::Damaged { missing_packets } => tracing::warn!(
+                session,
+                file,
+                missing_packets,
+                "the disk is too slow for a recording"
+            ),
+            RecordingOutcome::Failed { reason } => {
+                tracing::warn!(session, file, reason, "a recording failed");
             }
         }
     }

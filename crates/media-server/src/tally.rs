@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use media::RecordingOutcome;
 use ng::{Command, Dictionary, GateVerb, RecordVerb, Value};
 
 /// Counters of one desk.
@@ -19,7 +20,17 @@ pub(crate) struct Tally {
     rejected: u64,
     timeouts: u64,
     ended: u64,
+    recordings: Recordings,
     busy: Duration,
+}
+
+/// Recordings by how they ended.
+#[derive(Debug, Default)]
+struct Recordings {
+    finished: u64,
+    damaged: u64,
+    repaired: u64,
+    failed: u64,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -80,6 +91,16 @@ impl Tally {
         self.ended += count as u64;
     }
 
+    pub(crate) fn count_recorded(&mut self, outcome: &RecordingOutcome) {
+        let recordings = &mut self.recordings;
+        *match outcome {
+            RecordingOutcome::Finished => &mut recordings.finished,
+            RecordingOutcome::Damaged { .. } => &mut recordings.damaged,
+            RecordingOutcome::Repaired => &mut recordings.repaired,
+            RecordingOutcome::Failed { .. } => &mut recordings.failed,
+        } += 1;
+    }
+
     pub(crate) fn write_totals(&self, to: &mut Dictionary<'static>) {
         let offers = self.total.counts[OFFER];
         to.push("managedsessions", offers.saturating_sub(self.rejected))
@@ -119,6 +140,10 @@ impl Tally {
             ("media_sessions_rejected_total", self.rejected),
             ("media_sessions_timed_out_total", self.timeouts),
             ("media_sessions_ended_total", self.ended),
+            ("media_recordings_finished_total", self.recordings.finished),
+            ("media_recordings_damaged_total", self.recordings.damaged),
+            ("media_recordings_repaired_total", self.recordings.repaired),
+            ("media_recordings_failed_total", self.recordings.failed),
             ("ng_busy_us_total", self.busy.as_micros() as u64),
         ];
         for (name, count) in counters {

@@ -1,6 +1,5 @@
 //! What is done to the media of a call: recorded, blocked, silenced, played into.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -78,8 +77,28 @@ impl Desk {
         session: u64,
         options: &RecordingOptions,
     ) -> Result<(), MediaError> {
-        self.engine.start_recording(session, options)?;
+        let mut options = options.clone();
+        // Branches are sessions of their own, whose parts count on from each other's.
+        let parts = self.parts_beside(session);
+        options.first_part = options.first_part.saturating_add(parts);
+        self.engine.start_recording(session, &options)?;
         self.engine.resume_recording(session)
+    }
+
+    /// How many recordings there are of the other branches of a session's call.
+    fn parts_beside(&mut self, session: u64) -> u16 {
+        let Some((id, _)) = self.calls.branch_of(session) else {
+            return 0;
+        };
+        let branches = self
+            .calls
+            .call(&id)
+            .into_iter()
+            .flat_map(|call| &call.branches);
+        let others = branches.filter(|branch| branch.session != session);
+        let reports = others.filter_map(|branch| self.engine.report(branch.session));
+        let parts: usize = reports.map(|report| report.recordings.len()).sum();
+        u16::try_from(parts).unwrap_or(u16::MAX)
     }
 
     pub(super) fn gate(&mut self, verb: GateVerb, asked: &Gate) -> Reply {
@@ -112,7 +131,7 @@ impl Desk {
 
     pub(super) fn play(&mut self, asked: &Playback) -> Reply {
         let audio = match &asked.media {
-            Some(media) => read(media),
+            Some(media) => self.read(media),
             None => Err("no file in message".to_owned()),
         };
         let audio = match audio {
@@ -140,6 +159,20 @@ impl Desk {
         match done {
             Ok(()) => self.warned(success, undone.as_slice()),
             Err(reply) => reply,
+        }
+    }
+
+    /// Reads what is to be played: a WAV file.
+    fn read(&mut self, media: &MediaFile) -> Result<Audio, String> {
+        let decode = |bytes: &[u8]| Audio::from_wav(bytes).map_err(|error| error.to_string());
+        match media {
+            MediaFile::Path(path) => self.files.read(Path::new(path)),
+            MediaFile::Bytes(bytes) => decode(bytes),
+            MediaFile::Base64(text) => {
+                let bytes = base64::engine::general_purpose::STANDARD.decode(text);
+                decode(&bytes.map_err(|error| format!("blob64: {error}"))?)
+            }
+            MediaFile::Database(_) => Err("there is no database of media here".to_owned()),
         }
     }
 
@@ -213,27 +246,4 @@ pub(super) fn recording_of(call: &Call) -> RecordingOptions {
     named.unwrap_or_else(|| RecordingOptions::first(&*call.id))
 }
 
-/// Reads what is to be played: a WAV file of at most [`FILE_BYTES_MAX`].
-fn read(media: &MediaFile) -> Result<Audio, String> {
-    let decode = |bytes: &[u8]| Audio::from_wav(bytes).map_err(|error| error.to_string());
-    match media {
-        MediaFile::Path(path) => {
-            let told = |error: std::io::Error| format!("{path}: {error}");
-            let size = fs::metadata(Path::new(path)).map_err(told)?.len();
-            if size > FILE_BYTES_MAX {
-                return Err(format!("{path}: longer than {FILE_BYTES_MAX} bytes"));
-            }
-            decode(&fs::read(path).map_err(told)?)
-        }
-        MediaFile::Bytes(bytes) => decode(bytes),
-        MediaFile::Base64(text) => {
-            let bytes = base64::engine::general_purpose::STANDARD.decode(text);
-            decode(&bytes.map_err(|error| format!("blob64: {error}"))?)
-        }
-        MediaFile::Database(_) => Err("there is no database of media here".to_owned()),
-    }
-}
-
 const UNKNOWN_CALL: &str = "Unknown call-id";
-/// Ten minutes at 48 kHz.
-const FILE_BYTES_MAX: u64 = 64 << 20;

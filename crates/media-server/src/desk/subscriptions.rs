@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use media::{Participant, Side};
+use media::{Participant, Side, Way};
 use ng::{Negotiation, Reply, Selection, Success};
 
 use super::negotiate::signalling;
@@ -35,6 +35,8 @@ impl Desk {
         call.delete_at = None;
         let branch = &mut call.branches[place.branch];
         branch.heard = now;
+        // Only subscribers hear it, whatever is asked of other branches later.
+        branch.ways = [Way::Nowhere; 2];
         if let Some(label) = &asked.options.set_label {
             branch.party_mut(place.side).label = Some(label.as_str().into());
         }
@@ -80,15 +82,28 @@ impl Desk {
         }
         let tags: Vec<String> = call.tags(&participants);
         let to_tag = selection.to_tag.clone().unwrap_or_else(random_tag);
-        let (session, is_new) = self.calls.open_subscription(
-            &selection.call_id,
-            &to_tag,
-            participants.clone(),
-            unix_s(),
-        );
-        let sources: Vec<Participant> = participants
-            .into_iter()
-            .map(|(session, side)| Participant { session, side })
+        let known = call.subscription(&to_tag).map(|known| known.session);
+        let session = match known {
+            Some(session) => Some(session),
+            None => match self.refusal() {
+                Some(reason) => return self.refuse(asked, reason),
+                None => self.calls.open_subscription(
+                    &selection.call_id,
+                    &to_tag,
+                    participants.clone(),
+                    unix_s(),
+                ),
+            },
+        };
+        let Some(session) = session else {
+            return Reply::error(UNKNOWN_CALL);
+        };
+        let sources = participants.iter();
+        let sources: Vec<Participant> = sources
+            .map(|(session, side)| Participant {
+                session: *session,
+                side: *side,
+            })
             .collect();
         let mut wishes = Wishes::new(&asked.options, Of::Offer);
         // There is but one side to face, whatever it is called.
@@ -100,6 +115,8 @@ impl Desk {
             .subscribe(session, &sources, &wishes.options, family)
         {
             Ok(sdp) => {
+                self.calls
+                    .change_subscription(&selection.call_id, &to_tag, &participants);
                 let sdp = rewrite(sdp, &asked.options, Of::Offer, Mids::Theirs);
                 let success = Success {
                     from_tag: tags.first().filter(|_| tags.len() == 1).cloned(),
@@ -110,7 +127,7 @@ impl Desk {
                 self.warned(success, &wishes.undone)
             }
             Err(error) => {
-                if is_new {
+                if known.is_none() {
                     self.end(&selection.call_id, &[session]);
                 }
                 self.failed(asked, &error)

@@ -1,7 +1,10 @@
+use std::fs;
 use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver};
 
 use media::{EngineConfig, Interface};
-use ng::{Encoding, Negotiation};
+use ng::{Encoding, MediaFile, Negotiation, Playback, RecordVerb, Recording};
 
 use super::*;
 
@@ -11,6 +14,12 @@ const CALLEE: &[u8] = b"v=0\r\no=- 2 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0
     m=audio 5000 RTP/AVP 8\r\n";
 
 fn desk(pairs: u16, change: impl FnOnce(&mut Config)) -> Desk {
+    desk_that_wakes(pairs, change).0
+}
+
+/// With what hears that there are events.
+fn desk_that_wakes(pairs: u16, change: impl FnOnce(&mut Config)) -> (Desk, Receiver<()>) {
+    let (woken, wakes) = mpsc::channel();
     // Tests run beside each other: each takes the next ports.
     static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(42_000);
     let first = NEXT.fetch_add(2 * pairs, std::sync::atomic::Ordering::Relaxed);
@@ -19,8 +28,12 @@ fn desk(pairs: u16, change: impl FnOnce(&mut Config)) -> Desk {
     engine.quarantine = Duration::ZERO;
     let mut config = Config::new(engine.clone());
     change(&mut config);
-    let engine = Engine::new(config.engine.clone(), || {}).expect("an engine");
-    Desk::new(config, engine, 1, Instant::now())
+    let wake = move || {
+        // The receiver is gone only when the test is over.
+        let _ = woken.send(());
+    };
+    let engine = Engine::new(config.engine.clone(), wake).expect("an engine");
+    (Desk::new(config, engine, 1, Instant::now()), wakes)
 }
 
 fn source() -> SocketAddr {
@@ -260,6 +273,111 @@ fn a_call_without_any_sign_of_life_is_forgotten() {
         desk.metrics(0)
             .contains("tandem_media_sessions_timed_out_total 1\n")
     );
+}
+
+/// A call to two phones that is recorded; both have answered.
+fn fork(desk: &mut Desk, call: &str) -> Vec<String> {
+    for (via, tag) in [("v1", "b1"), ("v2", "b2")] {
+        let selection = Selection::call(call).from_tag("a").via_branch(via);
+        let mut asked = negotiation(selection.clone(), CALLER);
+        asked.options.flags.insert(Flag::RecordCall);
+        success(ask(desk, Command::Offer(asked)));
+        let asked = negotiation(selection.to_tag(tag), CALLEE);
+        success(ask(desk, Command::Answer(asked)));
+    }
+    let asked = Recording {
+        selection: Selection::call(call),
+        ..Recording::default()
+    };
+    let asked = Command::Record(RecordVerb::Start, Box::new(asked));
+    success(ask(desk, asked)).recordings
+}
+
+/// Waits for a line of the metrics.
+fn wait_for_metric(desk: &mut Desk, wakes: &Receiver<()>, line: &str) {
+    loop {
+        desk.handle_media_events();
+        if desk.metrics(0).contains(&format!("{line}\n")) {
+            return;
+        }
+        let woken = wakes.recv_timeout(Duration::from_secs(5));
+        assert!(woken.is_ok(), "no {line:?} in\n{}", desk.metrics(0));
+    }
+}
+
+#[test]
+fn each_branch_of_a_call_is_recorded_and_so_is_a_call_that_comes_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let recordings = dir.path().to_owned();
+    let (mut desk, wakes) =
+        desk_that_wakes(8, |config| config.engine.recordings = Some(recordings));
+    let whole = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+    assert_eq!(fork(&mut desk, "c"), [whole("c-1.wav"), whole("c-2.wav")]);
+    success(delete(&mut desk, "c"));
+    let finished = "tandem_media_recordings_finished_total";
+    wait_for_metric(&mut desk, &wakes, &format!("{finished} 2"));
+    fork(&mut desk, "c");
+    success(delete(&mut desk, "c"));
+    wait_for_metric(&mut desk, &wakes, &format!("{finished} 4"));
+    let files = fs::read_dir(dir.path()).expect("readable");
+    let mut files: Vec<_> = files.map(|file| file.expect("one").file_name()).collect();
+    files.sort();
+    assert_eq!(files, ["c-1.wav", "c-2.wav", "c-3.wav", "c-4.wav"]);
+}
+
+#[test]
+fn a_recording_that_fails_is_counted() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let blocked = dir.path().join("file");
+    fs::write(&blocked, "").expect("written");
+    let (mut desk, wakes) = desk_that_wakes(4, |config| config.engine.recordings = Some(blocked));
+    fork(&mut desk, "c");
+    wait_for_metric(&mut desk, &wakes, "tandem_media_recordings_failed_total 2");
+}
+
+#[test]
+fn a_draining_server_takes_no_new_subscription_but_changes_one() {
+    let mut desk = desk(8, |_| {});
+    success(offer(&mut desk, "c"));
+    success(answer(&mut desk, "c"));
+    let subscribe = |from: &str, to: &str| {
+        let selection = Selection::call("c").from_tag(from).to_tag(to);
+        Command::SubscribeRequest(negotiation(selection, b""))
+    };
+    success(ask(&mut desk, subscribe("a", "known")));
+    desk.drain();
+    let refused = ask(&mut desk, subscribe("a", "new"));
+    assert_eq!(refused, Reply::error("Parallel session limit reached"));
+    assert_eq!(desk.status().sessions, 2);
+    success(ask(&mut desk, subscribe("b", "known")));
+    let report = success(ask(
+        &mut desk,
+        Command::Query(Box::new(Selection::call("c"))),
+    ));
+    let report = report.report.expect("figures");
+    let hears = &report.tag("known").expect("the subscriber").subscriptions;
+    assert_eq!(*hears, ["b".to_owned()]);
+}
+
+#[test]
+fn only_files_are_played_and_nothing_holds_the_desk_up() {
+    let mut desk = desk(4, |_| {});
+    success(offer(&mut desk, "c"));
+    success(answer(&mut desk, "c"));
+    let dir = tempfile::tempdir().expect("a directory");
+    let pipe = dir.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    for path in [Path::new("/dev/zero"), &pipe, dir.path()] {
+        let asked = Playback {
+            selection: Selection::call("c").from_tag("a"),
+            media: Some(MediaFile::Path(path.to_string_lossy().into_owned())),
+            ..Playback::default()
+        };
+        let reply = ask(&mut desk, Command::PlayMedia(Box::new(asked)));
+        let expected = format!("{}: not a file", path.display());
+        assert_eq!(reply, Reply::error(expected));
+    }
 }
 
 #[test]
