@@ -101,7 +101,7 @@ impl Full {
     /// Whether nothing asks for the full path any more.
     pub(crate) fn is_idle(&self) -> bool {
         self.stages.is_empty()
-            && self.ends.iter().all(End::is_plain)
+            && self.ends.iter().all(End::is_idle)
             && self.copies.iter().all(Vec::is_empty)
             && self.mirror.is_none()
             && self.shared.iter().all(Option::is_none)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::handshake::{self, Handshake, Step};
 use super::ice::Agent;
-use super::keys::Keys;
+use super::keys::{Keys, Retired};
 use super::security::{DtlsTerms, Protection, Role, Security};
 use super::stage::{Outbox, Raw};
 use super::{Channels, Part};
@@ -18,6 +18,11 @@ use crate::source::Steering;
 #[derive(Debug, Default)]
 pub(super) struct End {
     guard: Guard,
+    /// Associations with others that have answered in its place, the oldest first: a call that
+    /// rings at several phones may come back to one that has its keys already.
+    parked: Vec<Box<DtlsEnd>>,
+    /// Keys of descriptions that were used.
+    retired: Retired,
     ice: Option<Box<Agent>>,
     /// The peer has not said for long that it wants our packets, and nobody was told yet.
     consent_lost: bool,
@@ -43,6 +48,8 @@ struct DtlsEnd {
 struct DtlsPort {
     /// `None` before it begins.
     handshake: Option<Handshake>,
+    /// The one that the keys are of, while another that the peer has begun is under way.
+    done: Option<Handshake>,
     /// `None` before it is done.
     keys: Option<Box<Keys>>,
     /// When a failed handshake of ours begins again, in the time of `now_us`.
@@ -71,28 +78,32 @@ impl End {
         matches!(self.guard, Guard::Plain) && self.ice.is_none()
     }
 
+    /// Whether nothing is lost with it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_plain() && self.retired.is_empty()
+    }
+
     /// Takes the outcome of a negotiation.
     pub(super) fn update(&mut self, security: Security, now: Now) {
-        self.guard = match (std::mem::take(&mut self.guard), security.protection) {
-            (_, Protection::Plain) => Guard::Plain,
+        let before = std::mem::take(&mut self.guard);
+        if !matches!(security.protection, Protection::Dtls(_)) {
+            self.parked.clear();
+        }
+        self.guard = match (before, security.protection) {
             (Guard::Sdes(mut keys), Protection::Sdes { inbound, outbound }) => {
-                keys.update(&inbound, &outbound);
+                keys.update(&inbound, &outbound, &mut self.retired);
                 Guard::Sdes(keys)
             }
             (_, Protection::Sdes { inbound, outbound }) => {
-                Guard::Sdes(Box::new(Keys::new(&inbound, &outbound)))
+                let keys = Keys::described(&inbound, &outbound, &mut self.retired);
+                Guard::Sdes(Box::new(keys))
             }
-            // A fingerprint names an association: as long as it stays, so do the keys
-            // (RFC 8842 §4).
-            (Guard::Dtls(end), Protection::Dtls(terms))
-                if end.terms.fingerprint == terms.fingerprint && end.terms.role == terms.role =>
-            {
-                Guard::Dtls(end)
+            (Guard::Sdes(keys), Protection::Plain) => {
+                keys.retire(&mut self.retired);
+                Guard::Plain
             }
-            (_, Protection::Dtls(terms)) => Guard::Dtls(Box::new(DtlsEnd {
-                terms,
-                ports: [DtlsPort::default(), DtlsPort::default()],
-            })),
+            (_, Protection::Plain) => Guard::Plain,
+            (before, Protection::Dtls(terms)) => Guard::Dtls(self.associate(before, terms)),
         };
         match (&mut self.ice, security.ice) {
             (_, None) => self.ice = None,
@@ -104,6 +115,36 @@ impl End {
                 let random = u64::from_ne_bytes(random);
                 *ice = Some(Box::new(Agent::new(terms, random, now.us)));
             }
+        }
+    }
+
+    /// The association that is meant, with what has come of it so far. Another that was talked to
+    /// is kept.
+    fn associate(&mut self, before: Guard, terms: DtlsTerms) -> Box<DtlsEnd> {
+        let before = match before {
+            Guard::Sdes(keys) => {
+                keys.retire(&mut self.retired);
+                None
+            }
+            Guard::Dtls(end) => Some(end),
+            Guard::Plain => None,
+        };
+        if let Some(end) = before {
+            if end.terms.is_same(&terms) {
+                return end;
+            }
+            if self.parked.len() == PARKED_MAX {
+                self.parked.remove(0);
+            }
+            self.parked.push(end);
+        }
+        let known = self.parked.iter().position(|end| end.terms.is_same(&terms));
+        match known {
+            Some(at) => self.parked.remove(at),
+            None => Box::new(DtlsEnd {
+                terms,
+                ports: [DtlsPort::default(), DtlsPort::default()],
+            }),
         }
     }
 
@@ -181,6 +222,9 @@ impl End {
         };
         let DtlsEnd { terms, ports } = &mut **end;
         let port = &mut ports[raw.port as usize];
+        if terms.role == Role::Server {
+            port.make_way(bytes);
+        }
         let handshake = match &mut port.handshake {
             Some(handshake) => handshake,
             none if terms.role == Role::Server && handshake::is_client_hello(bytes) => {
@@ -301,6 +345,14 @@ impl End {
 }
 
 impl DtlsPort {
+    /// Sets a handshake that is done aside if the peer begins another: a call that was moved to
+    /// another phone may go on under the same certificate. The keys stay until there are others.
+    fn make_way(&mut self, bytes: &[u8]) {
+        if let Some(done) = self.handshake.take_if(|known| known.is_followed_by(bytes)) {
+            self.done = Some(done);
+        }
+    }
+
     /// Takes what a handshake has come to. One that failed before there were keys is forgotten, so
     /// that another can begin; one that failed after leaves the keys as they are.
     fn take(&mut self, step: Step, now: Now) -> Result<(), DropReason> {
@@ -308,12 +360,18 @@ impl DtlsPort {
             Step::Going => return Ok(()),
             Step::Keyed(keys) => {
                 self.keys = Some(keys);
+                self.done = None;
+                return Ok(());
+            }
+            // The keys outlive the connection that they came of.
+            Step::Closed => {
+                self.handshake = None;
                 return Ok(());
             }
             Step::Failed => DropReason::Dtls,
             Step::Stranger => DropReason::Fingerprint,
         };
-        self.handshake = None;
+        self.handshake = self.done.take();
         self.retry_us = now.us + RETRY_US;
         Err(reason)
     }
@@ -338,5 +396,7 @@ fn copy(bytes: &[u8], room: &mut [u8]) -> Option<usize> {
     Some(bytes.len())
 }
 
+/// Associations kept beside the one that is talked to.
+const PARKED_MAX: usize = 8;
 /// The pause after a handshake of ours has failed.
 const RETRY_US: u64 = 1_000_000;

@@ -26,6 +26,10 @@ pub(super) struct Handshake {
     /// What the peer's ClientHello is known by, as long as nothing else came of it. Anybody can
     /// forge one; another is given its chance until one was followed up.
     hello: Option<hello::Random>,
+    /// What the peer's last ClientHello was known by, for good.
+    begun_with: Option<hello::Random>,
+    /// Whether the keys are there.
+    is_done: bool,
     /// How many ClientHellos are still let in.
     chances: u32,
     /// The same for all of them.
@@ -53,6 +57,8 @@ pub(super) enum Step {
     Going,
     /// The keys are there.
     Keyed(Box<Keys>),
+    /// The peer has closed the connection, and may begin another.
+    Closed,
     /// It cannot go on: broken by the peer or by somebody who pretends to be it.
     Failed,
     /// The certificate is not the announced one.
@@ -73,6 +79,8 @@ impl Handshake {
         Some(Self {
             version: Version::for_client(terms, client_hello, cookie, now)?,
             hello: hello::random(client_hello),
+            begun_with: hello::random(client_hello),
+            is_done: false,
             chances: CHANCES,
             cookie,
         })
@@ -88,6 +96,8 @@ impl Handshake {
         Some(Self {
             version: Version::V12(Box::new(version12)),
             hello: None,
+            begun_with: None,
+            is_done: false,
             chances: 0,
             cookie,
         })
@@ -110,10 +120,18 @@ impl Handshake {
         send: impl FnMut(&[u8]),
     ) -> Step {
         self.give_chance(terms, bytes, now);
-        match &mut self.version {
+        let step = match &mut self.version {
             Version::V12(version12) => version12.handle_packet(bytes, now, send),
             Version::V13(version13) => version13.handle_packet(terms, bytes, now, send),
-        }
+        };
+        self.is_done |= matches!(step, Step::Keyed(_));
+        step
+    }
+
+    /// Whether it is done, and a packet begins another one.
+    pub(super) fn is_followed_by(&self, bytes: &[u8]) -> bool {
+        let random = hello::random(bytes).filter(|_| self.is_done);
+        random.is_some() && random != self.begun_with
     }
 
     /// Goes on after a while.
@@ -123,10 +141,12 @@ impl Handshake {
         now: Instant,
         send: impl FnMut(&[u8]),
     ) -> Step {
-        match &mut self.version {
+        let step = match &mut self.version {
             Version::V12(version12) => version12.handle_timeout(now, send),
             Version::V13(version13) => version13.handle_timeout(terms, now, send),
-        }
+        };
+        self.is_done |= matches!(step, Step::Keyed(_));
+        step
     }
 
     /// Begins anew for another ClientHello, if none was followed up yet.
@@ -135,6 +155,7 @@ impl Handshake {
             return;
         };
         self.hello = hello::random(bytes);
+        self.begun_with = self.hello.or(self.begun_with);
         if self.hello.is_none_or(|random| random == known) || self.chances == 0 {
             return;
         }

@@ -47,6 +47,18 @@ pub(crate) struct DtlsTerms {
     pub(crate) role: Role,
     /// What the peer's certificate must hash to.
     pub(crate) fingerprint: PeerFingerprint,
+    /// What the peer calls the association, if it does (RFC 8842 §4).
+    pub(crate) tls_id: Option<Box<[u8]>>,
+}
+
+impl DtlsTerms {
+    /// Whether both mean one association: as long as it stays, so do its keys (RFC 8842 §5).
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let named = self.tls_id.as_ref().zip(other.tls_id.as_ref());
+        self.fingerprint == other.fingerprint
+            && self.role == other.role
+            && named.is_none_or(|(one, other)| one == other)
+    }
 }
 
 /// Who begins a handshake.

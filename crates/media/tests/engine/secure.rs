@@ -520,3 +520,66 @@ fn a_browser_is_offered_what_it_needs_and_answered_in_kind() {
     }
     assert_eq!(answer.matches("a=rtcp-mux\r\n").count(), 1, "{answer}");
 }
+
+/// B answers, too: it is talked to from now on.
+fn answers(engine: &mut Engine, b: &SecurePeer, more: &str) {
+    let answer = format!("{}{more}", b.sdp(tag(b.way), Setup::Active));
+    let answer = engine.answer(SESSION, negotiation(Side::B, &answer, Options::relay()));
+    answer.expect("an answer");
+}
+
+#[test]
+fn phones_behind_one_certificate_make_keys_of_their_own() {
+    for way in [Way::Dtls, Way::DtlsRsa] {
+        for ids in [["", ""], ["a=tls-id:one\r\n", "a=tls-id:two\r\n"]] {
+            let mut call = Call::new([Way::Rtp, way]);
+            answers(&mut call.engine, &call.b, ids[0]);
+            call.talks();
+            let mut other = call.b.twin();
+            answers(&mut call.engine, &other, ids[1]);
+            other.shake_hands(Setup::Active);
+            std::mem::swap(&mut call.b, &mut other);
+            call.talks();
+        }
+    }
+}
+
+#[test]
+fn a_phone_that_is_come_back_to_has_its_keys_still() {
+    for way in [Way::Dtls, Way::DtlsRsa] {
+        let mut call = Call::new([Way::Rtp, way]);
+        call.talks();
+        let mut other = SecurePeer::new(way);
+        other.engine = call.b.engine;
+        answers(&mut call.engine, &other, "");
+        other.shake_hands(Setup::Active);
+        std::mem::swap(&mut call.b, &mut other);
+        call.talks();
+        std::mem::swap(&mut call.b, &mut other);
+        answers(&mut call.engine, &call.b, "");
+        call.talks();
+    }
+}
+
+#[test]
+fn a_phone_that_is_come_back_to_gets_no_index_of_its_key_twice() {
+    let mut engine = Engine::new(config(), || {}).expect("an engine");
+    let secure = Way::Sdes(Suite::AeadAes128Gcm);
+    let [mut a, mut b, mut plain] = [Way::Rtp, secure, Way::Rtp].map(SecurePeer::new);
+    let offer = a.sdp(9, Setup::ActPass);
+    for (peer, wanted) in [(&mut b, &options(secure)), (&mut plain, Options::relay())] {
+        let offered = negotiation(Side::A, &offer, wanted);
+        let offered = engine.offer(SESSION, offered, AddressFamily::V4);
+        peer.take(&offered.expect("an offer"));
+    }
+    let report = [0x80, 201, 0, 1, 0, 0, 0, 9];
+    let mut phones = [b, plain];
+    for place in [0, 1, 0] {
+        let peer = &mut phones[place];
+        let answer = peer.sdp(tag(peer.way), Setup::Active);
+        let answer = engine.answer(SESSION, negotiation(Side::B, &answer, Options::relay()));
+        a.take(&answer.expect("an answer"));
+        a.report(&report);
+        assert_eq!(peer.try_hear_report(), Some(report.to_vec()));
+    }
+}

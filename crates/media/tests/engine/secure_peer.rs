@@ -73,6 +73,15 @@ impl SecurePeer {
         }
     }
 
+    /// Another phone with the same certificate, as all behind one gateway have.
+    pub(crate) fn twin(&self) -> Self {
+        Self {
+            certificate: self.certificate.clone(),
+            engine: self.engine,
+            ..Self::new(self.way)
+        }
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.socket.local_addr().expect("bound")
     }

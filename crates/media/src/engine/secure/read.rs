@@ -184,6 +184,7 @@ fn dtls(media: &Media<'_>, role: Role, place: Place<'_>) -> Result<Protection, M
         identity: place.identity.clone(),
         role,
         fingerprint: fingerprint.ok_or(MediaError::NoKeys)?,
+        tls_id: media.attribute("tls-id").map(|id| id.trim_ascii().into()),
     }))
 }
 

@@ -172,7 +172,8 @@ impl Version12 {
                 Ok(_) => {}
                 Err(error) => {
                     return match error.code() {
-                        ErrorCode::WANT_READ | ErrorCode::ZERO_RETURN => Step::Going,
+                        ErrorCode::WANT_READ => Step::Going,
+                        ErrorCode::ZERO_RETURN => Step::Closed,
                         _ => Step::Failed,
                     };
                 }
