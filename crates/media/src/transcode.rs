@@ -43,9 +43,9 @@ impl Stage for Transcoder {
             return;
         }
         let direction = &mut self.directions[packet.from as usize];
-        if let Some(pressed) = direction.handle_packet(packet.bytes, now_us) {
+        direction.handle_packet(packet.bytes, now_us, |pressed| {
             out.report(key_event(self.session, packet.from, pressed));
-        }
+        });
         // A packet that is due leaves with the one that came, without an alarm of its own.
         self.handle_timeout(now_us, out);
     }

@@ -48,9 +48,20 @@ pub(crate) struct Origin {
 struct HeardEvent {
     /// Names it: all its packets have the timestamp of its start.
     timestamp: u32,
+    /// `None`: a sign that is no key.
+    key: Option<char>,
     duration_ms: u32,
     heard_us: u64,
     ended: bool,
+}
+
+impl HeardEvent {
+    fn pressed(&self) -> Option<Pressed> {
+        Some(Pressed {
+            key: self.key?,
+            duration_ms: self.duration_ms,
+        })
+    }
 }
 
 impl Direction {
@@ -81,9 +92,11 @@ impl Direction {
         })
     }
 
-    /// Takes an RTP packet; a key that it ends is returned.
-    pub(super) fn handle_packet(&mut self, bytes: &[u8], now_us: u64) -> Option<Pressed> {
-        let packet = rtp::Packet::parse(bytes).ok()?;
+    /// Takes an RTP packet; keys that it ends go to `found`.
+    pub(super) fn handle_packet(&mut self, bytes: &[u8], now_us: u64, found: impl FnMut(Pressed)) {
+        let Ok(packet) = rtp::Packet::parse(bytes) else {
+            return;
+        };
         let header = packet.header;
         if self.ssrc.replace(header.ssrc) != Some(header.ssrc) {
             self.playout.restart();
@@ -91,12 +104,10 @@ impl Direction {
         let payload_type = header.payload_type;
         self.playout
             .push(header.sequence, payload_type, packet.payload, now_us);
-        let pressed = match self.plan.event_format(payload_type) {
-            Some(format) => self.handle_event(format, header, packet.payload, now_us),
-            None => None,
-        };
+        if let Some(format) = self.plan.event_format(payload_type) {
+            self.handle_event(format, header, packet.payload, now_us, found);
+        }
         self.wake(now_us);
-        pressed
     }
 
     /// Has a key heard by the other side, after those that are.
@@ -121,7 +132,9 @@ impl Direction {
             }
             self.step(due_us, &mut send, &mut found);
             self.tick += 1;
-            self.active = !self.playout.is_idle() || !self.keys.is_idle();
+            // A key that is held is waited for, lest nobody notice that its end was lost.
+            let holds = self.heard_event.is_some_and(|heard| !heard.ended);
+            self.active = !self.playout.is_idle() || !self.keys.is_idle() || holds;
         }
     }
 
@@ -154,7 +167,7 @@ impl Direction {
         self.samples.clear();
         let pulled = self.playout.pull(count, due_us, &mut self.samples);
         self.listen(found);
-        self.expire_event(due_us);
+        self.expire_event(due_us, found);
         match (self.keys.step(self.plan.packet_ms), self.plan.keys_out) {
             (Some(beat), KeysOut::Events(format)) => self.send_event(beat, format, send),
             (Some(beat), KeysOut::Tones) => {
@@ -174,8 +187,11 @@ impl Direction {
         header: Header,
         payload: &[u8],
         now_us: u64,
-    ) -> Option<Pressed> {
-        let event = TelephoneEvent::parse(payload)?;
+        mut found: impl FnMut(Pressed),
+    ) {
+        let Some(event) = TelephoneEvent::parse(payload) else {
+            return;
+        };
         let clock_rate_hz = format.clock_rate_hz.max(1);
         let duration_ms = u32::from(event.duration) * 1_000 / clock_rate_hz;
         let known = self
@@ -185,6 +201,7 @@ impl Direction {
             // The end of the one before may have been lost.
             if let Some(before) = self.heard_event.take().filter(|heard| !heard.ended) {
                 self.keys.release(before.duration_ms);
+                before.pressed().into_iter().for_each(&mut found);
             }
             if self.plan.keys_out != KeysOut::Told {
                 let hold = Hold::UntilReleased;
@@ -192,28 +209,29 @@ impl Direction {
             }
         }
         let ended = known.is_some_and(|heard| heard.ended);
-        self.heard_event = Some(HeardEvent {
+        let heard = HeardEvent {
             timestamp: header.timestamp,
+            key: event.digit(),
             duration_ms,
             heard_us: now_us,
             ended: ended || event.end,
-        });
-        if ended || !event.end {
-            return None;
+        };
+        self.heard_event = Some(heard);
+        if event.end && !ended {
+            self.keys.release(duration_ms);
+            heard.pressed().into_iter().for_each(found);
         }
-        self.keys.release(duration_ms);
-        let key = event.digit()?;
-        Some(Pressed { key, duration_ms })
     }
 
     /// Ends an event of which nothing more comes.
-    fn expire_event(&mut self, now_us: u64) {
+    fn expire_event(&mut self, now_us: u64, found: &mut impl FnMut(Pressed)) {
         let Some(heard) = self.heard_event.as_mut().filter(|heard| !heard.ended) else {
             return;
         };
         if now_us.saturating_sub(heard.heard_us) > EVENT_SILENT_US {
             heard.ended = true;
             self.keys.release(heard.duration_ms);
+            heard.pressed().into_iter().for_each(found);
         }
     }
 

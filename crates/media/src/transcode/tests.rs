@@ -457,6 +457,22 @@ fn keys_for_a_side_that_gets_them_by_messages_are_told_and_not_heard() {
 }
 
 #[test]
+fn a_key_whose_ends_were_lost_is_told_all_the_same() {
+    for keys_out in [KeysOut::Told, KeysOut::Tones, KeysOut::Events(EVENT)] {
+        let mut plan = plan(Codec::Pcma, Codec::Pcmu, 20);
+        plan.directions[0].keys_out = keys_out;
+        let mut bench = Bench::new(plan);
+        bench.talk(Codec::Pcma, 6, |frame| frame.fill(0));
+        press_event(&mut bench, 6, 5, 0);
+        // Another key tells that the one before is over, and silence that the last is.
+        press_event(&mut bench, 7, 5, 0);
+        assert_eq!(told(&bench), "6", "{keys_out:?}");
+        bench.pass(1_000_000);
+        assert_eq!(told(&bench), "67", "{keys_out:?}");
+    }
+}
+
+#[test]
 fn a_side_that_gives_keys_by_messages_gives_none_by_tones() {
     let mut plan = plan(Codec::Pcma, Codec::Pcmu, 20);
     plan.directions[0].keys_in = KeysIn::Elsewhere;
