@@ -41,7 +41,7 @@ use crate::options::Options;
 use crate::ports::Ports;
 use crate::recording::Recorder;
 use crate::report::{MediumReport, SessionReport};
-use crate::worker::{Command, Handle, MediumId};
+use crate::worker::{Command, Handle, MediumId, Ways};
 pub use event::{MediaEvent, SeenReport, Telling};
 use negotiate::{Spot, parse};
 use session::{Offer, Session, Way};
@@ -58,6 +58,8 @@ pub struct Engine {
     ports: [Ports; 2],
     sessions: HashMap<u64, Session>,
     events: Receiver<MediaEvent>,
+    /// RTCP that was seen.
+    reports: Receiver<MediaEvent>,
     receive_buffer_bytes: usize,
     /// Who we are in DTLS handshakes.
     identity: Arc<Identity>,
@@ -81,6 +83,11 @@ impl Engine {
     ) -> Result<Self, StartError> {
         let receive_buffer_bytes = start::check(&config)?;
         let (events_in, events) = bounded(MAX_EVENTS);
+        let (rtcp, reports) = bounded(MAX_EVENTS);
+        let ways = Ways {
+            events: events_in,
+            rtcp,
+        };
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(wake);
         let kernel = Kernel::start(&config);
         let tells_rtcp = Arc::<AtomicBool>::default();
@@ -89,7 +96,7 @@ impl Engine {
                 let flows = kernel
                     .as_ref()
                     .and_then(|kernel| kernel.flows(index, config.workers));
-                Handle::start(index, &config, &events_in, &wake, (flows, &tells_rtcp))
+                Handle::start(index, &config, &ways, &wake, (flows, &tells_rtcp))
             })
             .collect::<Result<_, _>>()?;
         let ports = || Ports::new(&config.ports, config.quarantine);
@@ -101,6 +108,7 @@ impl Engine {
             workers,
             sessions: HashMap::new(),
             events,
+            reports,
             receive_buffer_bytes,
             identity: Arc::new(Identity::new().ok_or(StartError::Certificate)?),
             config,
@@ -313,7 +321,9 @@ impl Engine {
     /// The next thing that happened, if any.
     pub fn poll_event(&mut self) -> Option<MediaEvent> {
         let recorded = || self.recorder.as_ref()?.poll().map(MediaEvent::Recorded);
-        let mut event = self.events.try_recv().ok().or_else(recorded)?;
+        let seen = || self.reports.try_recv().ok();
+        let event = self.events.try_recv().ok();
+        let mut event = event.or_else(recorded).or_else(seen)?;
         if let MediaEvent::Rtcp(seen) = &mut event {
             // Sockets that are bound to any address do not know which it was.
             for address in [&mut seen.from, &mut seen.to] {
@@ -421,7 +431,8 @@ pub fn family_of(sdp: &[u8]) -> Option<AddressFamily> {
     terms::family_of(&parse(sdp).ok()?)
 }
 
-/// Events that wait for the switch. Beyond, workers keep them and say them later.
+/// Events that wait for the switch, and as many reports. Beyond, workers keep events and say them
+/// later; reports are not told.
 const MAX_EVENTS: usize = 4_096;
 /// In how many ways one offer is made; the oldest is forgotten.
 const WAYS_MAX: usize = 8;

@@ -9,6 +9,7 @@ mod handle;
 mod offload;
 mod pace;
 mod session;
+mod tell;
 
 use std::io;
 use std::mem;
@@ -17,13 +18,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use os::{Alarm, EVENTS_MAX, Epoll, Trigger};
 
 use crate::channel::Path;
 use crate::config::AddressFamily;
 use crate::counters::{DropReason, WorkerCounters};
-use crate::engine::{MediaEvent, Side};
+use crate::engine::Side;
 use crate::full::Boxes;
 use crate::kernel::Flows;
 use crate::sys::mmsg::{self, BATCH, RecvBatch};
@@ -33,13 +34,15 @@ pub(crate) use handle::Handle;
 use pace::Pace;
 use session::Sessions;
 pub(crate) use session::{ChannelId, Command};
+use tell::Teller;
+pub(crate) use tell::Ways;
 
 /// What a worker is started with.
 struct Setup {
     commands: Receiver<Command>,
     alarm: Arc<Alarm>,
     counters: Arc<WorkerCounters>,
-    events: Sender<MediaEvent>,
+    teller: Teller,
     wake: Arc<dyn Fn() + Send + Sync>,
     learn_window: Duration,
     inactivity: Option<Duration>,
@@ -235,7 +238,7 @@ impl Worker {
             let reports = passed[..pass_count].iter().filter(|b| rtp::is_rtcp(b));
             let seen = reports.filter_map(|bytes| channel.seen(session.id(), token.side, bytes));
             // What finds no room is not told.
-            let told = seen.filter(|seen| self.setup.events.try_send(seen.clone()).is_ok());
+            let told = seen.filter(|seen| self.setup.teller.tell_rtcp(seen.clone()));
             if told.count() > 0 {
                 (self.setup.wake)();
             }
@@ -256,12 +259,11 @@ impl Worker {
 
     fn sweep(&mut self, now_us: u64) {
         self.sessions.sample();
-        let events = &self.setup.events;
+        let before = self.setup.teller.catch_up();
+        let teller = &self.setup.teller;
         // A full queue refuses: what was not said is found again by the next sweep.
-        let said = self
-            .sessions
-            .sweep(now_us, |event| events.try_send(event).is_ok());
-        self.wake_for(said);
+        let said = self.sessions.sweep(now_us, |event| teller.try_tell(event));
+        self.wake_for(before + said);
     }
 
     /// Wakes the switch if it has been told something.

@@ -133,7 +133,7 @@ impl Worker {
     pub(super) fn flush(&mut self, id: MediumId, now_us: u64) {
         let mut said = 0;
         for event in self.boxes.out.drain_events() {
-            said += usize::from(self.setup.events.try_send(event).is_ok());
+            said += usize::from(self.setup.teller.tell(event));
         }
         let counters = &self.setup.counters;
         if let Some(medium) = self.sessions.medium(id) {

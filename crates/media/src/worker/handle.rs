@@ -10,10 +10,10 @@ use crossbeam_channel::{Sender, unbounded};
 use os::Alarm;
 use slab::Slab;
 
-use super::{Command, Setup};
+use super::tell::Teller;
+use super::{Command, Setup, Ways};
 use crate::config::EngineConfig;
 use crate::counters::WorkerCounters;
-use crate::engine::MediaEvent;
 use crate::kernel::Flows;
 
 /// A running worker. Dropped without [`Handle::stop`], its thread goes on.
@@ -36,7 +36,7 @@ impl Handle {
     pub(crate) fn start(
         index: usize,
         config: &EngineConfig,
-        events: &Sender<MediaEvent>,
+        ways: &Ways,
         wake: &Arc<dyn Fn() + Send + Sync>,
         (flows, tells_rtcp): (Option<Flows>, &Arc<AtomicBool>),
     ) -> io::Result<Self> {
@@ -49,7 +49,7 @@ impl Handle {
             commands,
             alarm: Arc::clone(&alarm),
             counters: Arc::clone(&counters),
-            events: events.clone(),
+            teller: Teller::new(ways.clone()),
             wake: Arc::clone(wake),
             learn_window: config.learn_window,
             inactivity: config.inactivity,
