@@ -326,6 +326,11 @@ impl Engine {
             expected[offerer.other() as usize] |=
                 answers.is_some() && answered.will_send_to(offered);
         }
+        if session.role == Role::Sink {
+            // There is nobody that would have to want it.
+            expected = [false; 2];
+            expected[offerer as usize] = offers.iter().any(Wish::sends);
+        }
         if session.role == Role::Copy {
             // Nothing comes of a subscriber, and what is copied to it is watched where it comes in.
             expected = [false; 2];

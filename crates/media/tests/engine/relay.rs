@@ -253,3 +253,30 @@ fn a_silent_side_is_reported_once_and_wakes_the_switch() {
     assert_eq!(engine.poll_event(), Some(silent));
     assert_eq!(engine.poll_event(), None);
 }
+
+#[test]
+fn a_publisher_that_falls_silent_is_reported() {
+    let (woken, wakes) = mpsc::channel();
+    let config = EngineConfig {
+        inactivity: Some(Duration::from_millis(300)),
+        ..config()
+    };
+    let mut engine = Engine::new(config, move || {
+        // The receiver is gone only when the test is over.
+        let _ = woken.send(());
+    })
+    .expect("an engine");
+    let a = Peer::new("127.0.0.1");
+    let offer = a.sdp_at(a.address(), "sendonly");
+    engine
+        .publish(SESSION, from(Side::A, &offer))
+        .expect("an answer");
+    wakes
+        .recv_timeout(Duration::from_secs(5))
+        .expect("a wake-up");
+    let silent = MediaEvent::Silent {
+        session: SESSION,
+        side: Side::A,
+    };
+    assert_eq!(engine.poll_event(), Some(silent));
+}
