@@ -7,7 +7,7 @@ use crate::line;
 /// One fragment: candidates by medium.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fragment<'a> {
-    /// The user name fragment of the agent; candidates of another belong to another description.
+    /// The user name fragment of the agent of all media that name none of their own.
     pub ufrag: Option<&'a [u8]>,
     /// Of media, in the order of their lines.
     pub media: Vec<Trickled<'a>>,
@@ -18,6 +18,9 @@ pub struct Fragment<'a> {
 pub struct Trickled<'a> {
     /// What the medium is named by; `None` for the first one.
     pub mid: Option<&'a [u8]>,
+    /// The user name fragment of its agent, if it is named beside it: media that share no transport
+    /// have one each. Candidates of another belong to another description.
+    pub ufrag: Option<&'a [u8]>,
     /// Those that can be sent to.
     pub candidates: Vec<Candidate>,
 }
@@ -36,10 +39,15 @@ impl<'a> Fragment<'a> {
             media: vec![Trickled::default()],
         };
         for line in line::index(bytes)? {
-            if let Some(ufrag) = line.attribute(bytes, b"ice-ufrag") {
-                fragment.ufrag = Some(ufrag.trim_ascii());
-            } else if line.value(bytes, b'm').is_some() && fragment.media.len() < MEDIA_MAX {
+            if line.value(bytes, b'm').is_some() && fragment.media.len() < MEDIA_MAX {
                 fragment.media.push(Trickled::default());
+            } else if let Some(ufrag) = line.attribute(bytes, b"ice-ufrag") {
+                let named = Some(ufrag.trim_ascii());
+                match &mut fragment.media[..] {
+                    [_, .., medium] => medium.ufrag = named,
+                    // Before the first line of media.
+                    _ => fragment.ufrag = named,
+                }
             } else if let Some(medium) = fragment.media.last_mut() {
                 if let Some(mid) = line.attribute(bytes, b"mid") {
                     medium.mid = Some(mid.trim_ascii());
@@ -83,6 +91,21 @@ mod tests {
             candidates[1].address,
             "192.0.2.4:5000".parse().expect("an address")
         );
+    }
+
+    #[test]
+    fn media_that_share_no_transport_have_agents_of_their_own() {
+        let body = b"a=ice-ufrag:all\r\n\
+            m=audio 9 RTP/AVP 0\r\na=mid:1\r\na=ice-ufrag:one\r\n\
+            a=candidate:1 1 UDP 1 192.0.2.4 5000 typ host\r\n\
+            m=video 9 RTP/AVP 96\r\na=mid:2\r\na=ice-ufrag:two\r\n\
+            a=candidate:1 1 UDP 1 192.0.2.4 5002 typ host\r\n\
+            m=video 9 RTP/AVP 96\r\na=mid:3\r\n\
+            a=candidate:1 1 UDP 1 192.0.2.4 5004 typ host\r\n";
+        let fragment = Fragment::parse(body).expect("a fragment");
+        let named: Vec<_> = fragment.media.iter().map(|medium| medium.ufrag).collect();
+        assert_eq!(named, [Some(&b"one"[..]), Some(b"two"), None]);
+        assert_eq!(fragment.ufrag, Some(&b"all"[..]));
     }
 
     #[test]

@@ -213,7 +213,8 @@ impl Facing {
 
     /// Whether candidates that come after the description are of this medium.
     pub(super) fn is_trickled(&self, fragment: &Fragment<'_>, medium: &Trickled<'_>) -> bool {
-        let same_agent = match (fragment.ufrag, &self.remote_ufrag) {
+        let ufrag = medium.ufrag.or(fragment.ufrag);
+        let same_agent = match (ufrag, &self.remote_ufrag) {
             (Some(ufrag), Some(remote)) => ufrag == remote.as_bytes(),
             (None, Some(_)) => true,
             (_, None) => false,

@@ -11,7 +11,7 @@ const ICE: &str = "a=mid:0\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789abcdefghij
 
 fn fragment(ufrag: &str, mid: &str, port: u16) -> String {
     format!(
-        "a=ice-ufrag:{ufrag}\r\nm=audio 9 RTP/AVP 0\r\na=mid:{mid}\r\n\
+        "m=audio 9 RTP/AVP 0\r\na=mid:{mid}\r\na=ice-ufrag:{ufrag}\r\n\
          a=candidate:1 1 UDP 2122260223 127.0.0.1 {port} typ host\r\n"
     )
 }
@@ -42,7 +42,10 @@ fn a_full_agent_checks_the_addresses_that_come_early_or_late_and_no_others() {
             for fragment in [
                 fragment("before", "0", stale),
                 fragment("abcd", "7", unknown),
-                fragment("abcd", "0", a.address().port()),
+                fragment("abcd", "0", a.address().port())
+                    // Of another medium, with an agent of its own.
+                    + "m=video 9 RTP/AVP 96\r\na=mid:1\r\na=ice-ufrag:else\r\n\
+                       a=candidate:1 1 UDP 1 127.0.0.1 9 typ host\r\n",
             ] {
                 let taken = engine.trickle(SESSION, Side::A, fragment.as_bytes());
                 taken.expect("a fragment");
