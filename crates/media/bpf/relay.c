@@ -95,7 +95,9 @@ struct slot {
     __u32 came_by;
     __u8 came_from[ETH_ALEN];
     __u8 came_to[ETH_ALEN];
-    __u64 unused[7];
+    // Of the packet with the highest number.
+    __u32 timestamp;
+    __u32 unused[13];
 };
 
 struct {
@@ -234,9 +236,10 @@ static inline_always int count(struct slot *slot, const struct flow *flow,
 
     if (rtp->ssrc != slot->ssrc)
         return 0;
-    if (ahead < MAX_DROPOUT)
+    if (ahead < MAX_DROPOUT) {
         slot->highest = highest + ahead;
-    else if (ahead <= 65535 - MAX_MISORDER)
+        slot->timestamp = swap32(rtp->timestamp);
+    } else if (ahead <= 65535 - MAX_MISORDER)
         return 0;
 
     if (has(flow->timed, payload_type)) {

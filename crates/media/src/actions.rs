@@ -3,6 +3,7 @@
 
 mod gate;
 mod player;
+mod voice;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use audio::{Key, Tone, Wav, WavError};
 
 pub(crate) use gate::{Gate, GateStage};
 pub(crate) use player::{PlayerStage, Playing, Target};
+pub(crate) use voice::Voice;
 
 /// What is kept from passing on, of what one side sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

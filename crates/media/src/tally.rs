@@ -121,12 +121,12 @@ impl StreamStats {
         self.slot.get().is_some()
     }
 
-    /// The timestamp of the last packet that user space has seen.
+    /// The timestamp of the last packet, as of the worker's last look at what the kernel relays.
     pub(crate) fn timestamp(&self) -> u32 {
         self.timestamp.load(Relaxed)
     }
 
-    /// The sequence number of the last packet that user space has seen.
+    /// The sequence number of the last packet, as of the same look.
     pub(crate) fn sequence(&self) -> u16 {
         self.sequence.load(Relaxed)
     }
@@ -240,6 +240,7 @@ impl Tally {
         Some(SlotReading {
             ssrc: reception.ssrc().to_be(),
             highest,
+            timestamp: self.shared.timestamp(),
             jitter_q4,
             payload_type: self.payload_type,
             ..self.absorbed
@@ -279,6 +280,8 @@ impl Tally {
                 jitter_q4: kernel.jitter_q4,
             };
             reception.absorb(progress, absorbed.packets);
+            self.shared.sequence.store(kernel.highest as u16, Relaxed);
+            self.shared.timestamp.store(kernel.timestamp, Relaxed);
         }
         self.publish();
         absorbed

@@ -9,6 +9,7 @@ use std::time::Duration;
 use audio::{Codec, Encoder, Key, OpusOptions, ToneGenerator};
 use rtp::{Header, TelephoneEvent};
 
+use super::voice::{Heard, Voice};
 use super::{DigitForm, PlayOptions, Press, Prompt, Times};
 use crate::engine::{MediaEvent, Side};
 use crate::full::{Outbox, Packet, Part, Stage};
@@ -32,6 +33,8 @@ pub(crate) struct Playing {
     again: Option<u32>,
     left_us: Option<u64>,
     target: Target,
+    voice: Arc<Voice>,
+    heard: Heard,
     encoder: Encoder,
     header: Header,
     /// When the next frame is due; 0: at once.
@@ -60,9 +63,6 @@ pub(crate) struct Target {
     pub(crate) payload_type: u8,
     /// The payload type of RFC 4733, if it takes that at the codec's clock rate.
     pub(crate) event: Option<u8>,
-    pub(crate) ssrc: u32,
-    pub(crate) sequence: u16,
-    pub(crate) timestamp: u32,
 }
 
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl Stage for PlayerStage {
     fn source(&self, to: Side) -> Option<u32> {
         let playing = self.playing[to as usize].as_ref()?;
         let playing = playing.lock().unwrap_or_else(PoisonError::into_inner);
-        (!playing.over).then_some(playing.target.ssrc)
+        (!playing.over).then_some(playing.voice.ssrc)
     }
 
     fn handle_timeout(&mut self, now_us: u64, out: &mut Outbox) {
@@ -152,8 +152,14 @@ fn is_on(playing: Option<&Arc<Mutex<Playing>>>) -> bool {
 }
 
 impl Playing {
-    /// `None` if the codec's library gives no encoder.
-    pub(crate) fn new(prompt: Prompt, options: PlayOptions, target: Target) -> Option<Self> {
+    /// With the voice that the side is played to by, and what it hears otherwise. `None` if the
+    /// codec's library gives no encoder.
+    pub(crate) fn new(
+        prompt: Prompt,
+        options: PlayOptions,
+        target: Target,
+        (voice, heard): (Arc<Voice>, Heard),
+    ) -> Option<Self> {
         let mut sample_rate_hz = match target.codec {
             Codec::Pcma | Codec::Pcmu => 8_000,
             Codec::G722 | Codec::Opus => 16_000,
@@ -186,11 +192,13 @@ impl Playing {
             header: Header {
                 marker: true,
                 payload_type: target.payload_type,
-                sequence: target.sequence,
-                timestamp: target.timestamp,
-                ssrc: target.ssrc,
+                sequence: 0,
+                timestamp: 0,
+                ssrc: voice.ssrc,
             },
             target,
+            voice,
+            heard,
             next_us: 0,
             over: false,
             samples: Vec::new(),
@@ -201,6 +209,11 @@ impl Playing {
 
     /// Makes the frames that are due.
     fn play(&mut self, now_us: u64, to: Side, out: &mut Outbox) {
+        if self.next_us == 0 {
+            let first = self.voice.begin(&self.heard, self.ticks());
+            self.header.sequence = first.sequence;
+            self.header.timestamp = first.timestamp;
+        }
         if now_us.saturating_sub(self.next_us) > BEHIND_US {
             // The first frame, or the machine slept: what was missed is not made up for.
             self.next_us = now_us;
@@ -209,6 +222,8 @@ impl Playing {
             self.next_us += FRAME_US;
             self.frame(to, out);
             self.header.timestamp = self.header.timestamp.wrapping_add(self.ticks());
+            self.voice
+                .go_on(self.header.sequence, self.header.timestamp);
             if let Some(left_us) = &mut self.left_us {
                 *left_us = left_us.saturating_sub(FRAME_US);
                 self.over |= *left_us == 0;

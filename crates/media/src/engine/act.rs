@@ -7,7 +7,7 @@ use audio::{Codec, Incoming};
 use super::session::Session;
 use super::{Engine, MediaError, Side};
 use crate::actions::{
-    Barrier, GateStage, Passage, PlayOptions, PlayerStage, Playing, Prompt, Target,
+    Barrier, GateStage, Passage, PlayOptions, PlayerStage, Playing, Prompt, Target, Voice,
 };
 use crate::full::{Place, Stage};
 use crate::options::Way;
@@ -59,7 +59,13 @@ impl Engine {
         let found = found.ok_or(MediaError::NoSession)?;
         let stream = found.voice().ok_or(MediaError::NoAudio)?;
         let target = found.target(stream, side).ok_or(MediaError::NoAudio)?;
-        let playing = Playing::new(prompt, options, target).ok_or(MediaError::NoAudio)?;
+        let voice = found.voice_towards(side).ok_or(MediaError::NoRandomness)?;
+        let medium = &found.streams[stream];
+        // What is transcoded is a stream of our own: its numbers are not those that come.
+        let passes = medium.transcoding.is_none();
+        let heard = passes.then(|| Arc::clone(&medium.stats[side.other() as usize]));
+        let playing = Playing::new(prompt, options, target, (voice, heard));
+        let playing = playing.ok_or(MediaError::NoAudio)?;
         found.playing[side as usize] = Some(Arc::new(Mutex::new(playing)));
         self.install_player(session, stream);
         Ok(())
@@ -155,6 +161,15 @@ impl Session {
             .find(|stream| self.codecs(*stream).iter().any(|codecs| !codecs.is_empty()))
     }
 
+    /// The source of what a side is played, always the same.
+    fn voice_towards(&mut self, side: Side) -> Option<Arc<Voice>> {
+        let known = &mut self.voices[side as usize];
+        if known.is_none() {
+            *known = Some(Arc::new(Voice::new()?));
+        }
+        known.clone()
+    }
+
     /// Whether anything is played to a side.
     fn is_played_to(&self) -> bool {
         self.playing.iter().any(Option::is_some)
@@ -221,20 +236,6 @@ impl Session {
             .or_else(|| own.codecs().find_map(known))?;
         let mut events = own.codecs();
         let event = events.find(|(_, name)| name.eq_ignore_ascii_case(EVENT));
-        let mut random = [0; 6];
-        getrandom::fill(&mut random).ok()?;
-        let [a, b, c, d, e, f] = random;
-        let (sequence, timestamp) = match self.streams[stream].transcoding {
-            Some(_) => (u16::from_be_bytes([e, f]), u32::from_be_bytes([d, c, b, a])),
-            None => {
-                let heard = &self.streams[stream].stats[side.other() as usize];
-                let frame = codec.clock_rate_hz() / FRAMES_PER_S;
-                (
-                    heard.sequence().wrapping_add(SEQUENCE_STEP),
-                    heard.timestamp().wrapping_add(frame),
-                )
-            }
-        };
         Some(Target {
             codec,
             payload_type,
@@ -242,22 +243,9 @@ impl Session {
             event: event
                 .map(|(pt, _)| pt)
                 .filter(|_| codec.clock_rate_hz() == 8_000),
-            ssrc: u32::from_be_bytes([a, b, c, d]),
-            sequence,
-            timestamp,
         })
     }
 }
-
-/// Phones that hear another source may still drop what seems to come from the past: so what is
-/// played begins a frame after what the other side has said last.
-const FRAMES_PER_S: u32 = 50;
-
-/// For the same reason numbers are just so far ahead of those of the other side that both what is
-/// played and, half a second later, what the other side goes on with count as newer than the
-/// other: a number is newer than those up to 32,767 before it (RFC 1982 §3.2). libre's jitter
-/// buffer remembers the last number of a source that is gone.
-const SEQUENCE_STEP: u16 = 0x7FFF - 25;
 
 /// The name of RFC 4733 in SDP.
 const EVENT: &str = "telephone-event";

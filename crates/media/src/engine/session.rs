@@ -10,7 +10,7 @@ use super::terms::Wish;
 use rtp::Impairment;
 use sdp::Media;
 
-use crate::actions::{Gate, Playing};
+use crate::actions::{Gate, Playing, Voice};
 use crate::channel::Role;
 use crate::config::AddressFamily;
 use crate::formats::Formats;
@@ -51,6 +51,8 @@ pub(crate) struct Session {
     pub(crate) gate: Option<Arc<Gate>>,
     /// What each side hears in place of the other.
     pub(crate) playing: [Option<Arc<Mutex<Playing>>>; 2],
+    /// Whose stream that is, of each side that was played to.
+    pub(crate) voices: [Option<Arc<Voice>>; 2],
     /// What each side said last that was settled.
     pub(crate) said: [Option<Box<[u8]>>; 2],
     /// Who gets copies of what is sent here.
@@ -147,6 +149,7 @@ impl Session {
             recordings: Vec::new(),
             gate: None,
             playing: [None, None],
+            voices: [None, None],
             said: [None, None],
             listeners: Vec::new(),
             sources: Vec::new(),

@@ -101,7 +101,10 @@ struct Slot {
     jitter_q4: AtomicU32,
     payload_type: AtomicU32,
     came_by: AtomicU32,
-    unused: [AtomicU32; 17],
+    /// The addresses that it came from and to, of the program alone.
+    came: [AtomicU32; 3],
+    timestamp: AtomicU32,
+    unused: [AtomicU32; 13],
 }
 
 /// What a slot says.
@@ -112,6 +115,8 @@ pub(crate) struct SlotReading {
     pub(crate) events: u64,
     pub(crate) ssrc: u32,
     pub(crate) highest: u32,
+    /// Of the packet with that number.
+    pub(crate) timestamp: u32,
     pub(crate) jitter_q4: u32,
     pub(crate) payload_type: u8,
 }
@@ -165,6 +170,7 @@ impl Slots {
             events: slot.events.load(Relaxed),
             ssrc: slot.ssrc.load(Relaxed),
             highest: slot.highest.load(Relaxed),
+            timestamp: slot.timestamp.load(Relaxed),
             jitter_q4: slot.jitter_q4.load(Relaxed),
             payload_type: slot.payload_type.load(Relaxed) as u8,
         }
@@ -186,6 +192,7 @@ impl Slots {
         if let Some(slot) = self.slot(index) {
             slot.ssrc.store(from.ssrc, Relaxed);
             slot.highest.store(from.highest, Relaxed);
+            slot.timestamp.store(from.timestamp, Relaxed);
             slot.jitter_q4.store(from.jitter_q4, Relaxed);
             slot.payload_type.store(from.payload_type.into(), Relaxed);
             slot.has_transit.store(0, Relaxed);

@@ -168,3 +168,45 @@ fn nothing_is_played_before_an_answer_or_to_nobody() {
     let error = call.engine.play(99, Side::A, tone(), options);
     assert!(matches!(error, Err(MediaError::NoSession)));
 }
+
+#[test]
+fn all_that_is_played_to_a_side_is_one_stream_that_repeats_no_number() {
+    let mut call = Call::new();
+    let mut heard = Vec::new();
+    for _ in 0..2 {
+        let mut wav = Vec::new();
+        WavWriter::new(8_000, 1, &mut wav).push(&[8_000; 480], &mut wav);
+        let prompt = Prompt::Audio(Audio::from_wav(&wav).expect("a WAV file"));
+        call.engine
+            .play(SESSION, Side::B, prompt, PlayOptions::once())
+            .expect("played");
+        heard.extend((0..3).map(|_| packet(&call.b)));
+    }
+    let heard: Vec<_> = heard
+        .iter()
+        .map(|bytes| Packet::parse(bytes).expect("RTP").header)
+        .collect();
+    for (i, header) in (0..).zip(&heard) {
+        assert_eq!(header.ssrc, heard[0].ssrc);
+        assert_eq!(header.sequence, heard[0].sequence.wrapping_add(i));
+        let ticks = header.timestamp.wrapping_sub(heard[0].timestamp);
+        assert_eq!(ticks, u32::from(i) * 160);
+    }
+    // What the other side has said in the meantime is passed by.
+    for _ in 0..10 {
+        call.a.say(call.towards_b, "on");
+        call.b.hear();
+    }
+    call.engine
+        .play(
+            SESSION,
+            Side::B,
+            Prompt::Tone(Tone::busy()),
+            PlayOptions::once(),
+        )
+        .expect("played");
+    let next = packet(&call.b);
+    let next = Packet::parse(&next).expect("RTP").header;
+    assert_eq!(next.ssrc, heard[0].ssrc);
+    assert_eq!(next.sequence, heard[0].sequence.wrapping_add(10));
+}
