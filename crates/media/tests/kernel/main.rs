@@ -5,6 +5,7 @@
 
 mod flow;
 mod odd;
+mod play;
 mod recording;
 mod stage;
 mod statistics;

@@ -29,7 +29,7 @@ pub(crate) struct Stage {
 pub(crate) struct Phone {
     pub(crate) rtp: UdpSocket,
     pub(crate) sequence: u16,
-    timestamp: u32,
+    pub(crate) timestamp: u32,
     pub(crate) ssrc: u32,
 }
 

@@ -273,9 +273,7 @@ fn nobody_else_can_give_consent() {
     for time_us in (1_000_000..40_000_000).step_by(100_000) {
         agents[0].expire(time_us);
         while let Some((port, _, _)) = agents[0].poll_transmit(time_us, &mut room) {
-            let question = Message::parse(&room).map(|message| message.transaction);
             let transaction: Transaction = room[8..20].try_into().expect("12 bytes");
-            assert!(question.is_none_or(|question| question == transaction));
             for (from, password) in [(PEER, "a guess"), (ELSEWHERE, "the password of b")] {
                 let len = Writer::new(&mut room, Class::Success, transaction)
                     .mapped_address(address(OURS))
