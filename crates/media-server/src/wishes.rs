@@ -70,10 +70,12 @@ fn transport(asked: &Options, of: Of) -> media::Transport {
     // An answer goes back in the terms that the offerer asked in.
     let wanted = asked.transport.filter(|_| of == Of::Offer);
     let opportunistic = asked.osrtp.contains(Osrtp::Offer);
-    // A profile says that there are keys, not whence; DTLS comes first unless it is switched off.
+    // These profiles say that there are keys, not whence: as rtpengine does, both kinds are offered
+    // but for one that is switched off.
     let keys = |feedback| match asked.dtls {
         _ if asked.sdes.flags.contains(SdesFlag::Off) => media::Transport::Dtls(feedback),
-        _ => media::Transport::Sdes(feedback),
+        Some(Dtls::Off) => media::Transport::Sdes(feedback),
+        _ => media::Transport::Keyed(feedback),
     };
     match wanted {
         Some(Transport::RtpAvp) if opportunistic => media::Transport::Opportunistic,

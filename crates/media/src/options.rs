@@ -122,6 +122,9 @@ pub enum Transport {
     Sdes(Feedback),
     /// SRTP with keys by DTLS (RFC 5764).
     Dtls(Feedback),
+    /// SRTP under the profiles of keys in the description, with keys of both kinds: the other side
+    /// chooses.
+    Keyed(Feedback),
     /// `RTP/AVP` with `a=crypto`, taken up if the other side knows it (RFC 8643).
     Opportunistic,
 }

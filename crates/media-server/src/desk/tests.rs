@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 
 use media::{EngineConfig, Interface};
+use ng::options::{Dtls, SdesFlag, Transport};
 use ng::{Encoding, MediaFile, Negotiation, Playback, RecordVerb, Recording};
 
 use super::*;
@@ -378,6 +379,26 @@ fn only_files_are_played_and_nothing_holds_the_desk_up() {
         let expected = format!("{}: not a file", path.display());
         assert_eq!(reply, Reply::error(expected));
     }
+}
+
+#[test]
+fn keys_of_both_kinds_are_offered_unless_one_is_switched_off() {
+    let mut desk = desk(8, |_| {});
+    let mut offered = |call: &str, change: fn(&mut ng::Options)| {
+        let mut asked = negotiation(Selection::call(call).from_tag("a"), CALLER);
+        asked.options.transport = Some(Transport::RtpSavpf);
+        change(&mut asked.options);
+        let sdp = success(ask(&mut desk, Command::Offer(asked))).sdp;
+        let sdp = String::from_utf8(sdp.expect("a description")).expect("text");
+        ["a=crypto:", "a=fingerprint:"].map(|said| sdp.contains(said))
+    };
+    assert_eq!(offered("both", |_| {}), [true, true]);
+    let described = offered("described", |options| options.dtls = Some(Dtls::Off));
+    assert_eq!(described, [true, false]);
+    let shaken = offered("shaken", |options| {
+        options.sdes.flags.insert(SdesFlag::Off);
+    });
+    assert_eq!(shaken, [false, true]);
 }
 
 #[test]

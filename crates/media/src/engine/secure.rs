@@ -58,6 +58,8 @@ pub(super) enum Carried {
     /// RTP, or SRTP with keys in the description if both know it (RFC 8643).
     Opportunistic,
     Dtls,
+    /// SRTP with keys in the description or by DTLS. Only ever offered.
+    Keyed,
 }
 
 /// Whether RTP and RTCP share a port.
@@ -131,6 +133,7 @@ impl Towards {
             Transport::Rtp(feedback) => (Carried::Rtp, feedback),
             Transport::Sdes(feedback) => (Carried::Sdes, feedback),
             Transport::Dtls(feedback) => (Carried::Dtls, feedback),
+            Transport::Keyed(feedback) => (Carried::Keyed, feedback),
             Transport::Opportunistic => (Carried::Opportunistic, Feedback::Without),
             Transport::AsOffered => (carried_as(media), came_with_feedback),
         };
@@ -179,8 +182,8 @@ impl Towards {
         match (self.carried, self.feedback) {
             (Carried::Rtp | Carried::Opportunistic, Feedback::Without) => "RTP/AVP",
             (Carried::Rtp | Carried::Opportunistic, Feedback::With) => "RTP/AVPF",
-            (Carried::Sdes, Feedback::Without) => "RTP/SAVP",
-            (Carried::Sdes, Feedback::With) => "RTP/SAVPF",
+            (Carried::Sdes | Carried::Keyed, Feedback::Without) => "RTP/SAVP",
+            (Carried::Sdes | Carried::Keyed, Feedback::With) => "RTP/SAVPF",
             (Carried::Dtls, Feedback::Without) => "UDP/TLS/RTP/SAVP",
             (Carried::Dtls, Feedback::With) => "UDP/TLS/RTP/SAVPF",
         }
@@ -238,6 +241,7 @@ impl Facing {
             Carried::Opportunistic => Transport::Opportunistic,
             Carried::Sdes => Transport::Sdes(agreed.feedback),
             Carried::Dtls => Transport::Dtls(agreed.feedback),
+            Carried::Keyed => Transport::Keyed(agreed.feedback),
         })
     }
 

@@ -579,7 +579,46 @@ fn a_phone_that_is_come_back_to_gets_no_index_of_its_key_twice() {
         let answer = peer.sdp(tag(peer.way), Setup::Active);
         let answer = engine.answer(SESSION, negotiation(Side::B, &answer, Options::relay()));
         a.take(&answer.expect("an answer"));
+        a.say("voice");
+        assert_eq!(peer.hear(), "voice", "{place}");
         a.report(&report);
-        assert_eq!(peer.try_hear_report(), Some(report.to_vec()));
+        assert_eq!(peer.try_hear_report(), Some(report.to_vec()), "{place}");
+    }
+}
+
+#[test]
+fn whoever_is_offered_keys_of_both_kinds_chooses() {
+    let wanted = Options {
+        transport: Transport::Keyed(Feedback::Without),
+        ..Options::default()
+    };
+    for way in [Way::Sdes(Suite::AesCm128HmacSha1_80), Way::Dtls] {
+        let mut engine = Engine::new(config(), || {}).expect("an engine");
+        let [mut a, mut b] = [Way::Rtp, way].map(SecurePeer::new);
+        let offer = a.sdp(9, Setup::ActPass);
+        let offered = negotiation(Side::A, &offer, &wanted);
+        let offered = engine.offer(SESSION, offered, AddressFamily::V4);
+        let offered = offered.expect("an offer");
+        b.take(&offered);
+        let offered = String::from_utf8(offered).expect("text");
+        for said in [
+            " RTP/SAVP ",
+            "a=crypto:1 ",
+            "a=fingerprint:",
+            "a=setup:actpass",
+        ] {
+            assert!(offered.contains(said), "{offered}");
+        }
+        let answer = b.sdp(tag(way), Setup::Active);
+        let answer = answer.replace("UDP/TLS/RTP/SAVP", "RTP/SAVP");
+        let answer = engine.answer(SESSION, negotiation(Side::B, &answer, Options::relay()));
+        a.take(&answer.expect("an answer"));
+        if way.shakes_hands() {
+            b.shake_hands(Setup::Active);
+        }
+        a.say("from a");
+        assert_eq!(b.hear(), "from a");
+        b.say("from b");
+        assert_eq!(a.hear(), "from b");
     }
 }

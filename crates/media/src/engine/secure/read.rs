@@ -67,7 +67,8 @@ pub(in crate::engine) fn chosen(
             None if carried == Carried::Sdes => return Err(MediaError::NoKeys),
             None => {}
         },
-        Carried::Dtls => {
+        // Nobody's offer is read as one of both kinds.
+        Carried::Dtls | Carried::Keyed => {
             let role = match (offered.setup(), facing.role) {
                 (Some(Setup::Passive), _) => Role::Client,
                 // Whoever has begun an association is the one who does (RFC 8842 §5.3).
@@ -113,7 +114,13 @@ pub(in crate::engine) fn answered(
 ) -> Result<Security, MediaError> {
     let mut security = Security::default();
     let mut agreed = offered;
-    match offered.carried {
+    if offered.carried == Carried::Keyed {
+        agreed.carried = match answer.has_fingerprint() {
+            true => Carried::Dtls,
+            false => Carried::Sdes,
+        };
+    }
+    match agreed.carried {
         Carried::Rtp => {}
         Carried::Sdes | Carried::Opportunistic => match first_usable(answer) {
             Some((tag, inbound)) => {
@@ -124,10 +131,10 @@ pub(in crate::engine) fn answered(
                 let outbound = facing.key(inbound.suite())?;
                 security.protection = Protection::Sdes { inbound, outbound };
             }
-            None if offered.carried == Carried::Sdes => return Err(MediaError::NoKeys),
+            None if agreed.carried == Carried::Sdes => return Err(MediaError::NoKeys),
             None => {}
         },
-        Carried::Dtls => {
+        Carried::Dtls | Carried::Keyed => {
             let role = match answer.setup() {
                 Some(Setup::Passive) => Role::Client,
                 _ => Role::Server,
@@ -152,7 +159,7 @@ pub(in crate::engine) fn answered(
         _ => agreed.ice = None,
     }
     facing.mid = answer.attribute("mid").map(|mid| mid.trim_ascii().into());
-    if offered.carried != Carried::Opportunistic {
+    if !matches!(offered.carried, Carried::Opportunistic | Carried::Keyed) {
         // Of several phones that were offered keys to take up, another may yet do so.
         facing.forget_unused(&security);
     }

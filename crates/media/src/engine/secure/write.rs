@@ -27,14 +27,11 @@ pub(in crate::engine) fn write_offer(
     }
     match towards.carried {
         Carried::Rtp => {}
-        Carried::Sdes | Carried::Opportunistic => {
-            for (tag, suite) in (1..).zip(OFFERED_SUITES) {
-                edit.add(index, crypto(tag, &facing.key(suite)?));
-            }
-        }
-        Carried::Dtls => {
-            write_fingerprint(edit, index, place);
-            edit.add(index, setup(Setup::ActPass));
+        Carried::Sdes | Carried::Opportunistic => write_keys(edit, index, facing)?,
+        Carried::Dtls => write_handshake(edit, index, place),
+        Carried::Keyed => {
+            write_keys(edit, index, facing)?;
+            write_handshake(edit, index, place);
         }
     }
     if let Some(agent) = towards.ice {
@@ -42,6 +39,18 @@ pub(in crate::engine) fn write_offer(
         write_ice(edit, index, &credentials, agent, towards.mux, place);
     }
     Ok(())
+}
+
+fn write_keys(edit: &mut Edit<'_>, index: usize, facing: &mut Facing) -> Result<(), MediaError> {
+    for (tag, suite) in (1..).zip(OFFERED_SUITES) {
+        edit.add(index, crypto(tag, &facing.key(suite)?));
+    }
+    Ok(())
+}
+
+fn write_handshake(edit: &mut Edit<'_>, index: usize, place: Place<'_>) {
+    write_fingerprint(edit, index, place);
+    edit.add(index, setup(Setup::ActPass));
 }
 
 /// Writes what an offerer is answered with.
