@@ -129,8 +129,10 @@ impl End {
             Guard::Dtls(end) => Some(end),
             Guard::Plain => None,
         };
-        if let Some(end) = before {
+        if let Some(mut end) = before {
             if end.terms.is_same(&terms) {
+                // A name that comes later tells it from the next.
+                end.terms.tls_id = terms.tls_id.or(end.terms.tls_id);
                 return end;
             }
             if self.parked.len() == PARKED_MAX {
