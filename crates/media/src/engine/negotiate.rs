@@ -326,19 +326,15 @@ impl Engine {
             expected[offerer.other() as usize] |=
                 answers.is_some() && answered.will_send_to(offered);
         }
-        if session.role == Role::Sink {
+        match session.role {
             // There is nobody that would have to want it.
-            expected = [false; 2];
-            expected[offerer as usize] = offers.iter().any(Wish::sends);
-        }
-        if session.role == Role::Copy {
+            Role::Sink => expected[offerer as usize] = offers.iter().any(Wish::sends),
             // Nothing comes of a subscriber, and what is copied to it is watched where it comes in.
-            expected = [false; 2];
+            Role::Copy => expected = [false; 2],
+            Role::Relay | Role::Echo => {}
         }
-        commands.push(Command::Expect {
-            slot,
-            sides: expected,
-        });
+        let sides = expected;
+        commands.push(Command::Expect { slot, sides });
         self.workers[session.worker].send(commands);
         for (index, side, shares) in sharing {
             match shares {

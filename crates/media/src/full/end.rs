@@ -20,7 +20,7 @@ pub(super) struct End {
     guard: Guard,
     /// Associations with others that have answered in its place, the oldest first: a call that
     /// rings at several phones may come back to one that has its keys already.
-    parked: Vec<Box<DtlsEnd>>,
+    parked: Vec<DtlsEnd>,
     /// Keys of descriptions that were used.
     retired: Retired,
     ice: Option<Box<Agent>>,
@@ -103,7 +103,9 @@ impl End {
                 Guard::Plain
             }
             (_, Protection::Plain) => Guard::Plain,
-            (before, Protection::Dtls(terms)) => Guard::Dtls(self.associate(before, terms)),
+            (before, Protection::Dtls(terms)) => {
+                Guard::Dtls(Box::new(self.associate(before, terms)))
+            }
         };
         match (&mut self.ice, security.ice) {
             (_, None) => self.ice = None,
@@ -120,13 +122,13 @@ impl End {
 
     /// The association that is meant, with what has come of it so far. Another that was talked to
     /// is kept.
-    fn associate(&mut self, before: Guard, terms: DtlsTerms) -> Box<DtlsEnd> {
+    fn associate(&mut self, before: Guard, terms: DtlsTerms) -> DtlsEnd {
         let before = match before {
             Guard::Sdes(keys) => {
                 keys.retire(&mut self.retired);
                 None
             }
-            Guard::Dtls(end) => Some(end),
+            Guard::Dtls(end) => Some(*end),
             Guard::Plain => None,
         };
         if let Some(mut end) = before {
@@ -143,10 +145,10 @@ impl End {
         let known = self.parked.iter().position(|end| end.terms.is_same(&terms));
         match known {
             Some(at) => self.parked.remove(at),
-            None => Box::new(DtlsEnd {
+            None => DtlsEnd {
                 terms,
                 ports: [DtlsPort::default(), DtlsPort::default()],
-            }),
+            },
         }
     }
 
