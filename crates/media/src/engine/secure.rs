@@ -154,9 +154,10 @@ impl Towards {
         }
     }
 
-    /// Whether both travel in the same.
-    pub(super) fn is_carried_as(self, other: Self) -> bool {
-        self.carried == other.carried
+    /// Whether both travel in the same, or in what may come of the same.
+    pub(super) fn is_carried_as(self, agreed: Self) -> bool {
+        let chosen = matches!(agreed.carried, Carried::Sdes | Carried::Dtls);
+        self.carried == agreed.carried || self.carried == Carried::Keyed && chosen
     }
 
     /// The same with RTCP by the port that was agreed on.
