@@ -22,8 +22,10 @@ fn desk(pairs: u16, change: impl FnOnce(&mut Config)) -> Desk {
 fn desk_that_wakes(pairs: u16, change: impl FnOnce(&mut Config)) -> (Desk, Receiver<()>) {
     let (woken, wakes) = mpsc::channel();
     // Tests run beside each other: each takes the next ports.
-    static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(42_000);
-    let first = NEXT.fetch_add(2 * pairs, std::sync::atomic::Ordering::Relaxed);
+    static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
+    // Also where each has a process of its own.
+    let block = 20 * (std::process::id() % 900) as u16;
+    let first = 42_000 + block + NEXT.fetch_add(2 * pairs, std::sync::atomic::Ordering::Relaxed);
     let mut engine = EngineConfig::new(first..=first + 2 * pairs - 1);
     engine.v4 = Some(Interface::same(Ipv4Addr::LOCALHOST.into()));
     engine.quarantine = Duration::ZERO;
