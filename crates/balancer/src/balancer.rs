@@ -1,0 +1,483 @@
+//! The set of targets, and all that is known of them.
+
+mod set;
+mod status;
+
+use std::collections::VecDeque;
+
+use core::time::Duration;
+
+use clock::Time;
+
+pub use self::status::TargetStatus;
+use crate::calls::{Calls, Noted};
+use crate::choice::{self, Candidate, Candidates};
+use crate::health::{Change, Health, Outcome, Silence};
+use crate::latency::Latency;
+use crate::overload::{Loss, Overload};
+use crate::{Admission, Algorithm, Cause, Draw, Policy, TargetId, TargetSpec};
+
+/// Chooses targets, and learns from what becomes of the choice.
+#[derive(Debug)]
+pub struct Balancer {
+    policy: Policy,
+    targets: Vec<Target>,
+    /// The memory of the interleaving, target by target.
+    turns: Vec<i64>,
+    next_id: u32,
+    calls: Calls,
+    events: VecDeque<Event>,
+}
+
+#[derive(Debug)]
+struct Target {
+    id: TargetId,
+    spec: TargetSpec,
+    name_hash: u64,
+    health: Health,
+    overload: Overload,
+    latency: Latency,
+    /// The last probe's round trip.
+    probe_rtt: Option<Duration>,
+    /// Calls of ours.
+    calls: u32,
+    /// Calls it has from others, by its last report.
+    foreign_calls: u32,
+    /// New calls in the second that began then.
+    second: (Time, u32),
+    chosen: u64,
+    /// Whether it has been said that a draining target is empty.
+    told_empty: bool,
+}
+
+/// Why there is no target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// None answers, or none is there.
+    NoneUp,
+    /// All that answer are full, closed or want to be spared.
+    Overloaded {
+        /// When asking again may help.
+        retry_after: Duration,
+    },
+}
+
+/// Something the operator wants to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A target takes calls again.
+    Up {
+        /// Which.
+        target: TargetId,
+    },
+    /// A target takes no calls.
+    Down {
+        /// Which.
+        target: TargetId,
+        /// Why.
+        cause: Cause,
+    },
+    /// The last call of a draining target has ended.
+    Drained {
+        /// Which.
+        target: TargetId,
+    },
+}
+
+/// Why a set was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SetError {
+    /// Two targets have one name.
+    #[error("two targets have the name \"{0}\"")]
+    Duplicate(Box<str>),
+    /// No target has this name.
+    #[error("there is no target \"{0}\"")]
+    Unknown(Box<str>),
+    /// A weight is 0 or beyond 1,000.
+    #[error("the weight of \"{0}\" must be from 1 to 1000")]
+    Weight(Box<str>),
+    /// Too many.
+    #[error("more than {TARGETS_MAX} targets")]
+    TooMany,
+}
+
+impl Balancer {
+    /// Without targets.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            targets: Vec::new(),
+            turns: Vec::new(),
+            next_id: 1,
+            calls: Calls::default(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Takes another policy; what is known of targets stays.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The target for a new call, none of `tried`. `key` is what [`Algorithm::Hash`] goes by.
+    ///
+    /// # Errors
+    /// If none can take it.
+    pub fn choose(
+        &mut self,
+        now: Time,
+        key: u64,
+        tried: &[TargetId],
+        draw: &mut Draw,
+    ) -> Result<TargetId, Refusal> {
+        let mut candidates = Candidates::new();
+        let mut priority = u16::MAX;
+        let mut refusal = Refusal::NoneUp;
+        for index in 0..self.targets.len() {
+            let target = &self.targets[index];
+            if tried.contains(&target.id) || !target.is_open() {
+                continue;
+            }
+            if target.spec.priority > priority {
+                continue;
+            }
+            if let Some(wait) = target.is_busy(now, draw) {
+                refusal = Refusal::Overloaded {
+                    retry_after: match refusal {
+                        Refusal::NoneUp => wait,
+                        Refusal::Overloaded { retry_after } => wait.min(retry_after),
+                    },
+                };
+                continue;
+            }
+            if target.spec.priority < priority {
+                candidates.clear();
+                priority = target.spec.priority;
+            }
+            candidates.push(self.candidate(now, index));
+        }
+        let algorithm = self.policy.algorithm;
+        let chosen = choice::choose(algorithm, &candidates, &mut self.turns, key, draw);
+        let target = chosen.and_then(|index| self.targets.get_mut(index));
+        let target = target.ok_or(refusal)?;
+        target.count_choice(now);
+        Ok(target.id)
+    }
+
+    /// Takes a target that was named, as by a redirection; whether it can take the call.
+    pub fn choose_named(&mut self, now: Time, id: TargetId, draw: &mut Draw) -> bool {
+        let Some(target) = self.targets.iter_mut().find(|t| t.id == id) else {
+            return false;
+        };
+        if !target.is_open() || target.is_busy(now, draw).is_some() {
+            return false;
+        }
+        target.count_choice(now);
+        true
+    }
+
+    /// Whether requests inside the calls of a target may be sent to it: it is there and up.
+    #[must_use]
+    pub fn is_up(&self, id: TargetId) -> bool {
+        self.target(id).is_some_and(|t| t.health.is_up())
+    }
+
+    /// For a request inside a call whose target is gone: one that is up, always the same for the
+    /// same key while the set stays.
+    #[must_use]
+    pub fn stand_in(&self, now: Time, key: u64) -> Option<TargetId> {
+        let up = |index: &usize| self.targets[*index].health.is_up();
+        let indices = (0..self.targets.len()).filter(up);
+        let candidates: Candidates = indices.map(|index| self.candidate(now, index)).collect();
+        let mut draw = Draw::new(key);
+        let chosen = choice::choose(Algorithm::Hash, &candidates, &mut [], key, &mut draw);
+        chosen.map(|index| self.targets[index].id)
+    }
+
+    /// An answer to a new request came from a target. `latency` is the time to the first
+    /// response of the attempt, if this is it; `retry_after` what a 503 says.
+    pub fn handle_answer(
+        &mut self,
+        now: Time,
+        id: TargetId,
+        status: u16,
+        latency: Option<Duration>,
+        retry_after: Option<Duration>,
+    ) {
+        let Some(target) = self.targets.iter_mut().find(|t| t.id == id) else {
+            return;
+        };
+        if let Some(latency) = latency {
+            target.latency.note(latency);
+        }
+        if let (503, Some(time)) = (status, retry_after) {
+            target.overload.close(now, time);
+        }
+        if status < 200 {
+            return;
+        }
+        let outcome = match status {
+            // A 503 that says when to come back is a wish, not a failure.
+            503 if retry_after.is_some() => Outcome::Fine,
+            500 | 502 | 503 | 504 => Outcome::Failure,
+            _ => Outcome::Fine,
+        };
+        let change = target
+            .health
+            .handle_answer(now, outcome, &self.policy.passive);
+        tell(id, change, &mut self.events);
+    }
+
+    /// A target did not answer a request in time.
+    pub fn handle_timeout_of(&mut self, now: Time, id: TargetId) {
+        self.handle_silence(now, id, Silence::Timeout);
+    }
+
+    /// Nobody listens where a target should be, or the way to it is closed.
+    pub fn handle_refused(&mut self, now: Time, id: TargetId) {
+        self.handle_silence(now, id, Silence::Refused);
+    }
+
+    fn handle_silence(&mut self, now: Time, id: TargetId, silence: Silence) {
+        let Policy {
+            passive, probing, ..
+        } = &self.policy;
+        if let Some(target) = self.targets.iter_mut().find(|t| t.id == id) {
+            let change = target.health.handle_silence(now, silence, passive, probing);
+            tell(id, change, &mut self.events);
+        }
+    }
+
+    /// A target says how much it wants to be spared.
+    pub fn handle_loss(&mut self, now: Time, id: TargetId, loss: Loss) {
+        if let Some(target) = self.targets.iter_mut().find(|t| t.id == id) {
+            target.overload.note(now, loss);
+        }
+    }
+
+    /// A call is up at a target, or was seen to be. Its key must not be of a stranger's choice.
+    pub fn handle_call(&mut self, now: Time, key: u64, id: TargetId) {
+        let noted = self.calls.note(now, key, id);
+        if let Noted::Moved(before) = noted {
+            self.lose_call(before);
+        }
+        let is_more = matches!(noted, Noted::New | Noted::Moved(_));
+        if let Some(target) = self.targets.iter_mut().find(|t| t.id == id && is_more) {
+            target.calls += 1;
+        }
+    }
+
+    /// A call has ended.
+    pub fn handle_call_end(&mut self, key: u64) {
+        if let Some(id) = self.calls.remove(key) {
+            self.lose_call(id);
+        }
+    }
+
+    fn lose_call(&mut self, id: TargetId) {
+        if let Some(target) = self.targets.iter_mut().find(|t| t.id == id) {
+            target.calls = target.calls.saturating_sub(1);
+            tell_if_empty(target, &mut self.events);
+        }
+    }
+
+    /// A probe was answered. `calls` is what the target says it has, ours included.
+    pub fn handle_probe_answer(
+        &mut self,
+        now: Time,
+        id: TargetId,
+        rtt: Duration,
+        calls: Option<u32>,
+    ) {
+        let Some(target) = self.targets.iter_mut().find(|t| t.id == id) else {
+            return;
+        };
+        target.probe_rtt = Some(rtt);
+        if let Some(calls) = calls {
+            target.foreign_calls = calls.saturating_sub(target.calls);
+        }
+        let change = target.health.handle_probe_answer(now, &self.policy.probing);
+        tell(id, change, &mut self.events);
+    }
+
+    /// A probe was refused: by the network, or by an answer that says no (503).
+    pub fn handle_probe_refused(&mut self, now: Time, id: TargetId) {
+        if let Some(target) = self.targets.iter_mut().find(|t| t.id == id) {
+            let change = target.health.handle_probe_miss(now, &self.policy.probing);
+            tell(id, change, &mut self.events);
+        }
+    }
+
+    /// The next target to probe; it counts as sent.
+    pub fn poll_probe(&mut self, now: Time) -> Option<TargetId> {
+        let probing = &self.policy.probing;
+        for target in &mut self.targets {
+            if target.health.begin_probe(now, probing) {
+                return Some(target.id);
+            }
+        }
+        None
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        for target in &mut self.targets {
+            let change = target.health.handle_timeout(now, &self.policy.probing);
+            if change == Some(Change::Up) {
+                target.overload.open();
+            }
+            tell(target.id, change, &mut self.events);
+        }
+        let mut ended = Vec::new();
+        self.calls.sweep(now, |id| ended.push(id));
+        for id in ended {
+            self.lose_call(id);
+        }
+    }
+
+    /// When [`Self::handle_timeout`] or [`Self::poll_probe`] has something to do.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let probing = &self.policy.probing;
+        let targets = self.targets.iter();
+        targets.filter_map(|t| t.health.poll_timeout(probing)).min()
+    }
+
+    /// What happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The target of this name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<TargetId> {
+        let target = self.targets.iter().find(|t| &*t.spec.name == name);
+        target.map(|target| target.id)
+    }
+
+    /// What the operator said of a target.
+    #[must_use]
+    pub fn spec(&self, id: TargetId) -> Option<&TargetSpec> {
+        self.target(id).map(|target| &target.spec)
+    }
+
+    /// Calls that are known to be up.
+    #[must_use]
+    pub fn call_count(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// How many of 100 new requests the targets together want to be spared: 100 if none can
+    /// take any.
+    #[must_use]
+    pub fn loss_percent(&self, now: Time) -> u8 {
+        let open = || self.targets.iter().filter(|t| t.is_open());
+        let all: u64 = open().map(|t| u64::from(t.spec.weight)).sum();
+        let lost: u64 = open()
+            .map(|t| {
+                let is_closed = t.overload.closed_until(now).is_some() || t.is_full(now);
+                let percent = if is_closed {
+                    100
+                } else {
+                    t.overload.percent(now)
+                };
+                u64::from(percent) * u64::from(t.spec.weight)
+            })
+            .sum();
+        lost.checked_div(all).map_or(100, |percent| percent as u8)
+    }
+
+    fn target(&self, id: TargetId) -> Option<&Target> {
+        self.targets.iter().find(|t| t.id == id)
+    }
+
+    fn candidate(&self, now: Time, index: usize) -> Candidate {
+        let target = &self.targets[index];
+        let Policy {
+            algorithm,
+            passive,
+            slow_start,
+            ..
+        } = &self.policy;
+        let weight = match algorithm {
+            Algorithm::RoundRobin => 1,
+            _ => u64::from(target.spec.weight),
+        };
+        let share = match algorithm {
+            Algorithm::Hash => 1_000,
+            _ => {
+                let fresh = target.health.share_permille(now, *slow_start);
+                fresh.min(target.latency.share_permille(passive.latency_max))
+            }
+        };
+        Candidate {
+            index,
+            weight: weight * share,
+            load: u64::from(target.load()),
+            name: target.name_hash,
+        }
+    }
+}
+
+impl Target {
+    fn load(&self) -> u32 {
+        self.calls.saturating_add(self.foreign_calls)
+    }
+
+    /// Whether it is to have calls at all.
+    fn is_open(&self) -> bool {
+        self.spec.admission == Admission::Open && self.health.is_up()
+    }
+
+    fn is_full(&self, now: Time) -> bool {
+        let calls = self.spec.calls_max.is_some_and(|max| self.load() >= max);
+        let (start, count) = self.second;
+        let is_same = now.since(start) < SECOND;
+        calls || (is_same && self.spec.cps_max.is_some_and(|max| count >= max))
+    }
+
+    /// Why it takes no call just now: how long to wait.
+    fn is_busy(&self, now: Time, draw: &mut Draw) -> Option<Duration> {
+        if let Some(until) = self.overload.closed_until(now) {
+            return Some(until.since(now));
+        }
+        (self.is_full(now) || self.overload.spares(now, draw)).then_some(SECOND)
+    }
+
+    fn count_choice(&mut self, now: Time) {
+        self.chosen += 1;
+        let (start, count) = self.second;
+        self.second = if now.since(start) < SECOND {
+            (start, count + 1)
+        } else {
+            (now, 1)
+        };
+    }
+}
+
+fn tell(id: TargetId, change: Option<Change>, events: &mut VecDeque<Event>) {
+    match change {
+        None => {}
+        Some(Change::Up) => events.push_back(Event::Up { target: id }),
+        Some(Change::Down(cause)) => events.push_back(Event::Down { target: id, cause }),
+    }
+}
+
+fn tell_if_empty(target: &mut Target, events: &mut VecDeque<Event>) {
+    let is_draining = target.spec.admission == Admission::Draining;
+    if is_draining && target.calls == 0 && !target.told_empty {
+        target.told_empty = true;
+        events.push_back(Event::Drained { target: target.id });
+    }
+}
+
+/// The most targets: each choice looks at all of them.
+pub const TARGETS_MAX: usize = 256;
+const SECOND: Duration = Duration::from_secs(1);
