@@ -223,6 +223,28 @@ impl Message {
         self.marks.to(&self.raw)
     }
 
+    /// Where a header line stands in [`Message::raw`], its line end included; `at` counts
+    /// [`Message::fields`]. Empty beyond the last.
+    #[must_use]
+    pub fn line(&self, at: usize) -> Range<usize> {
+        let Some(field) = self.fields.get(at) else {
+            return 0..0;
+        };
+        let value_end = usize::from(field.value_start) + usize::from(field.value_len);
+        let end = match self.fields.get(at + 1) {
+            Some(next) => usize::from(next.start),
+            None => find(&self.raw[value_end..], b'\n').map_or(value_end, |lf| value_end + lf + 1),
+        };
+        usize::from(field.start)..end
+    }
+
+    /// Where the message ends in [`Message::raw`]: bytes of a datagram beyond it are not part of
+    /// it (RFC 3261 §18.3).
+    #[must_use]
+    pub fn end(&self) -> usize {
+        self.body.end as usize
+    }
+
     /// The first address of a header.
     ///
     /// # Errors

@@ -20,6 +20,14 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// A message that is written from its first byte, with room for so many.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            buf: Vec::with_capacity(bytes),
+        }
+    }
+
     /// A request line.
     #[must_use]
     pub fn request(method: &str, uri: &[u8]) -> Self {
@@ -87,7 +95,9 @@ impl Writer {
         w
     }
 
-    fn top_via(&mut self, request: &Message, value: &[u8], remote: SocketAddr) {
+    /// The topmost Via value of a request that came from `remote`, with `received` and `rport`
+    /// filled in (RFC 3261 §18.2.1, RFC 3581 §4).
+    pub fn top_via(&mut self, request: &Message, value: &[u8], remote: SocketAddr) {
         let Ok(via) = request.via() else {
             self.buf.extend_from_slice(value);
             return;
@@ -181,6 +191,18 @@ impl Writer {
             }
         }
         self
+    }
+
+    /// The bytes written until now.
+    #[must_use]
+    pub fn written(&self) -> &[u8] {
+        &self.buf
+    }
+
+    /// Ends the message as it stands: whoever uses this has written everything.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        Bytes::from(self.buf)
     }
 
     /// Ends the message without a body.

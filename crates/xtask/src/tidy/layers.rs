@@ -67,10 +67,10 @@ pub(crate) fn check(packages: &[Package], findings: &mut Findings) {
     }
 }
 
-/// Whether a crate's logic must be free of sockets, clocks, threads and files. The switch is
-/// a role by its place and a pure machine by its making.
+/// Whether a crate's logic must be free of sockets, clocks, threads and files. The switch and the
+/// dispatcher are roles by their place and pure machines by their making.
 pub(crate) fn is_pure(name: &str) -> bool {
-    layer(name) == Some(Layer::Pure) || name == "switch"
+    layer(name) == Some(Layer::Pure) || name == "switch" || name == "dispatcher"
 }
 
 fn package(value: &Value) -> Package {

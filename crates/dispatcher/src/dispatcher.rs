@@ -1,0 +1,316 @@
+//! The machine: what goes in, what comes out, and its parts.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
+
+use balancer::{Balancer, Draw, SetError, TargetId, TargetStatus};
+use bytes::Bytes;
+use clock::Time;
+use sip::{ConnId, Destination, Flow, Framing, Message, Transmit, Transport};
+
+use crate::counters::METHODS;
+use crate::end::End;
+use crate::flows::Flows;
+use crate::hop::Hops;
+use crate::pending::{Due, Table};
+use crate::seal::Seal;
+use crate::{Config, Counters, Listener, Target};
+
+/// A load balancer.
+#[derive(Debug)]
+pub struct Dispatcher {
+    pub(crate) config: Config,
+    pub(crate) seal: Seal,
+    /// Tells this start from others: connections do not outlive it.
+    pub(crate) instance: u32,
+    pub(crate) hops: Hops,
+    pub(crate) balancer: Balancer,
+    /// Where each target is.
+    pub(crate) places: Vec<(TargetId, Target)>,
+    pub(crate) pending: Table,
+    pub(crate) flows: Flows,
+    /// Connections that are open.
+    open: BTreeSet<ConnId>,
+    pub(crate) draw: Draw,
+    pub(crate) counters: Counters,
+    /// New calls in the second that began then.
+    pub(crate) second: (Time, u32),
+    pub(crate) probes: u64,
+    pub(crate) outputs: VecDeque<Output>,
+}
+
+/// What a dispatcher wants.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this.
+    Transmit(Transmit),
+    /// Tell the operator.
+    Event {
+        /// What happened.
+        event: balancer::Event,
+        /// The name of the target.
+        target: Box<str>,
+    },
+}
+
+impl Dispatcher {
+    /// Without targets and listeners.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let mut draw = Draw::new(config.seed);
+        Self {
+            seal: Seal::new(&config.cluster_key),
+            instance: draw.bits() as u32,
+            hops: Hops::new(config.names.clone()),
+            balancer: Balancer::new(config.policy.clone()),
+            places: Vec::new(),
+            pending: Table::new(),
+            flows: Flows::new(),
+            open: BTreeSet::new(),
+            draw,
+            counters: Counters::default(),
+            second: (Time::ZERO, 0),
+            probes: 0,
+            outputs: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// Works otherwise from now on; requests under way go on. Key and seed stay.
+    pub fn configure(&mut self, config: Config) {
+        self.balancer.set_policy(config.policy.clone());
+        self.hops.set_names(config.names.clone());
+        self.config = Config {
+            cluster_key: self.config.cluster_key,
+            seed: self.config.seed,
+            ..config
+        };
+    }
+
+    /// Makes the set of targets be this one; those that stay keep what is known of them.
+    ///
+    /// # Errors
+    /// If it is no set; then all stays as it was.
+    pub fn set_targets(&mut self, now: Time, targets: &[Target]) -> Result<(), SetError> {
+        let specs = targets.iter().map(|t| t.spec.clone()).collect();
+        self.balancer.set_targets(now, specs)?;
+        let balancer = &self.balancer;
+        self.places = targets
+            .iter()
+            .filter_map(|target| Some((balancer.named(&target.spec.name)?, target.clone())))
+            .collect();
+        self.tell();
+        Ok(())
+    }
+
+    /// The targets as they were set.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.places.iter().map(|(_, target)| target)
+    }
+
+    /// What is known of each target.
+    pub fn statuses(&self, now: Time) -> impl Iterator<Item = (&Target, TargetStatus)> {
+        let places = &self.places;
+        self.balancer.statuses(now).filter_map(move |status| {
+            let place = places.iter().find(|(id, _)| *id == status.id)?;
+            Some((&place.1, status))
+        })
+    }
+
+    /// Adds a listener, or changes one.
+    pub fn set_listener(&mut self, listener: &Listener) {
+        self.hops.set(listener);
+    }
+
+    /// One datagram.
+    pub fn handle_datagram(&mut self, now: Time, flow: Flow, bytes: &[u8]) {
+        if bytes.len() <= KEEP_ALIVE_MAX {
+            return;
+        }
+        let bytes = Bytes::copy_from_slice(bytes);
+        self.handle_bytes(now, flow, bytes, Framing::Datagram);
+    }
+
+    /// One message of a stream or WebSocket.
+    pub fn handle_stream_message(&mut self, now: Time, flow: Flow, bytes: Bytes) {
+        self.handle_bytes(now, flow, bytes, Framing::Stream);
+    }
+
+    /// A connection is open.
+    pub fn handle_opened(&mut self, flow: Flow) {
+        self.open.extend(flow.conn);
+    }
+
+    /// A connection is gone.
+    pub fn handle_closed(&mut self, flow: Flow) {
+        if let Some(conn) = flow.conn {
+            self.open.remove(&conn);
+        }
+    }
+
+    /// What was sent under a key did not get out.
+    pub fn handle_transmit_failed(&mut self, now: Time, key: u64) {
+        match Key::read(key) {
+            Key::Pending(key) => self.handle_unreachable(now, key),
+            Key::Target(id) => self.balancer.handle_refused(now, id),
+            Key::Probe(id) => self.balancer.handle_probe_refused(now, id),
+        }
+        self.tell();
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.balancer.handle_timeout(now);
+        self.send_probes(now);
+        self.send_keep_alives(now);
+        while let Some(due) = self.pending.poll_due(now) {
+            match due {
+                Due::Repeat(key) => self.repeat(now, key),
+                Due::End(key) => self.handle_end_of(now, key),
+            }
+        }
+        self.tell();
+    }
+
+    /// When to call [`Self::handle_timeout`] next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let times = [
+            self.balancer.poll_timeout(),
+            self.pending.next_timeout(),
+            self.flows.next_timeout(),
+        ];
+        times.into_iter().flatten().min()
+    }
+
+    /// What to do next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Counts since the start.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Calls that are known to be up.
+    #[must_use]
+    pub fn call_count(&self) -> usize {
+        self.balancer.call_count()
+    }
+
+    /// Requests that are kept at the moment.
+    #[must_use]
+    pub fn pending_count(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Phones on UDP that are sent keep-alives.
+    #[must_use]
+    pub fn flow_count(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Whether any target can take a call.
+    #[must_use]
+    pub fn is_ready(&self, now: Time) -> bool {
+        self.balancer.loss_percent(now) < 100
+    }
+
+    fn handle_bytes(&mut self, now: Time, flow: Flow, bytes: Bytes, framing: Framing) {
+        match Message::parse(bytes, framing) {
+            Ok(message) if message.is_request() => {
+                let method = message.method() as usize;
+                self.counters.requests[method.min(METHODS.len() - 1)] += 1;
+                self.handle_request(now, flow, message);
+            }
+            Ok(message) => {
+                let class = usize::from(message.status() / 100).min(6);
+                self.counters.responses[class] += 1;
+                self.handle_response(now, flow, &message);
+            }
+            Err(malformed) => {
+                self.counters.malformed += 1;
+                if let Some(partial) = malformed.partial {
+                    self.answer(now, flow, &partial, malformed.error.status(), "", |_| {});
+                }
+            }
+        }
+        self.tell();
+    }
+
+    /// Passes on what the balancer has to say.
+    pub(crate) fn tell(&mut self) {
+        while let Some(event) = self.balancer.poll_event() {
+            let id = match event {
+                balancer::Event::Up { target }
+                | balancer::Event::Down { target, .. }
+                | balancer::Event::Drained { target } => target,
+            };
+            let spec = self.balancer.spec(id);
+            let target = spec.map(|spec| spec.name.clone()).unwrap_or_default();
+            self.outputs.push_back(Output::Event { event, target });
+        }
+    }
+
+    pub(crate) fn transmit(&mut self, to: Destination, bytes: Bytes, key: u64) {
+        let transmit = Transmit { to, bytes, key };
+        self.outputs.push_back(Output::Transmit(transmit));
+    }
+
+    /// Where a target is.
+    pub(crate) fn place(&self, id: TargetId) -> Option<&Target> {
+        let found = self.places.iter().find(|(known, _)| *known == id);
+        found.map(|(_, target)| target)
+    }
+
+    /// The target at an address.
+    pub(crate) fn target_at(&self, transport: Transport, remote: SocketAddr) -> Option<TargetId> {
+        let at = |target: &Target| target.remote == remote && target.transport == transport;
+        let found = self.places.iter().find(|(_, target)| at(target));
+        found.map(|(id, _)| *id)
+    }
+
+    /// The path to one side, unless it was a connection that is gone.
+    pub(crate) fn live(&self, end: &End) -> Option<Destination> {
+        let destination = end.destination(self.instance)?;
+        match end.conn {
+            Some((_, conn)) if !self.open.contains(&conn) => None,
+            _ => Some(destination),
+        }
+    }
+}
+
+/// Whose transmission failed: what the key of a transmission says in its lowest bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    /// That of a request that is kept; its keys are odd.
+    Pending(u64),
+    /// Of a request to a target that is not kept.
+    Target(TargetId),
+    /// Of a probe.
+    Probe(TargetId),
+}
+
+impl Key {
+    pub(crate) fn write(self) -> u64 {
+        match self {
+            Self::Pending(key) => key,
+            Self::Target(id) => u64::from(id.0) << 2 | 2,
+            Self::Probe(id) => u64::from(id.0) << 2,
+        }
+    }
+
+    fn read(key: u64) -> Self {
+        let id = TargetId((key >> 2) as u32);
+        match key & 3 {
+            1 | 3 => Self::Pending(key),
+            2 => Self::Target(id),
+            _ => Self::Probe(id),
+        }
+    }
+}
+
+/// Nothing, CRLF, or twice CRLF: keep-alives, to which nobody expects an answer over UDP.
+const KEEP_ALIVE_MAX: usize = 4;

@@ -1,0 +1,161 @@
+//! Requests that carry something of ours: inside a dialog, and to a phone's flow.
+
+use std::net::SocketAddr;
+
+use balancer::Refusal;
+use clock::Time;
+use sip::{Destination, Message, Method};
+
+use crate::Dispatcher;
+use crate::end::End;
+use crate::onward::{Onward, To};
+use crate::request::Ingress;
+use crate::seal::{Dialog, Origin};
+
+impl Dispatcher {
+    /// A request inside a dialog, by what its Route says.
+    pub(crate) fn send_inside(
+        &mut self,
+        now: Time,
+        ingress: &Ingress,
+        message: &Message,
+        own_routes: usize,
+        dialog: &Dialog,
+    ) {
+        let is_of_origin = self.tag_hash(message) == dialog.from_tag;
+        let is_to_target = is_of_origin == (dialog.origin == Origin::Client);
+        let target = self.target_at(dialog.target.transport, dialog.target.remote);
+        // Calls that targets make are not of our choice, and do not count.
+        let is_ours = dialog.origin == Origin::Client;
+        self.note_in_dialog(now, message, target.filter(|_| is_ours));
+        if !is_to_target {
+            return self.send_to_end(now, ingress, message, own_routes, &dialog.client);
+        }
+        let mut id = target;
+        if target.is_some_and(|id| !self.balancer.is_up(id)) {
+            // Its fellows may have taken over its calls; if not, they say so.
+            let call = self.seal.call(message.call_id().unwrap_or_default());
+            if let Some(other) = self.balancer.stand_in(now, call) {
+                self.counters.stand_ins += 1;
+                id = Some(other);
+            }
+        }
+        let place = id.and_then(|id| self.place(id));
+        let destination = match place {
+            Some(place) => {
+                let (transport, remote) = (place.transport, place.remote);
+                let hop = self.hops.towards(transport, remote, ingress.flow.listener);
+                hop.map(|hop| Destination::Address {
+                    transport,
+                    listener: hop.id,
+                    remote,
+                    name: place.name.clone(),
+                })
+            }
+            // It was taken out of the set; its calls still end there.
+            None => self.live(&dialog.target),
+        };
+        let Some(destination) = destination else {
+            self.refuse(now, ingress.flow, message, Refusal::NoneUp);
+            return;
+        };
+        let onward = Onward {
+            destination,
+            own_routes,
+            attempt: 0,
+            uri: None,
+            lines: b"",
+            to: To::Target(id),
+        };
+        self.send(now, ingress, message, &onward);
+    }
+
+    /// A request to a phone over the flow it registered with (RFC 5626 §5.3).
+    pub(crate) fn send_to_flow(
+        &mut self,
+        now: Time,
+        ingress: &Ingress,
+        message: &Message,
+        own_routes: usize,
+        end: &End,
+    ) {
+        let is_new = message.to().is_ok_and(|to| to.tag().is_none());
+        let begins = matches!(
+            message.method(),
+            Method::Invite | Method::Subscribe | Method::Refer
+        );
+        let mut lines = Vec::new();
+        if is_new && begins {
+            let dialog = Dialog {
+                origin: Origin::Target,
+                from_tag: self.tag_hash(message),
+                client: *end,
+                target: self.target_end(ingress, message),
+            };
+            let sides = [end.listener, ingress.flow.listener];
+            self.write_record_route(&mut lines, message, &dialog, sides);
+        }
+        self.send_to(now, ingress, message, own_routes, end, &lines);
+    }
+
+    fn send_to_end(
+        &mut self,
+        now: Time,
+        ingress: &Ingress,
+        message: &Message,
+        own_routes: usize,
+        end: &End,
+    ) {
+        self.send_to(now, ingress, message, own_routes, end, b"");
+    }
+
+    fn send_to(
+        &mut self,
+        now: Time,
+        ingress: &Ingress,
+        message: &Message,
+        own_routes: usize,
+        end: &End,
+        lines: &[u8],
+    ) {
+        let Some(destination) = self.live(end) else {
+            self.counters.flows_gone += 1;
+            self.answer(now, ingress.flow, message, 430, "", |_| {});
+            return;
+        };
+        let onward = Onward {
+            destination,
+            own_routes,
+            attempt: 0,
+            uri: None,
+            lines,
+            to: To::Client,
+        };
+        self.send(now, ingress, message, &onward);
+    }
+
+    /// The side of a target that sends a request: its place if it is one we know, for over
+    /// streams it calls from other ports.
+    fn target_end(&self, ingress: &Ingress, message: &Message) -> End {
+        let flow = ingress.flow;
+        let said = message.via().ok().and_then(|via| {
+            let port = via.port.unwrap_or(flow.transport.default_port());
+            Some(SocketAddr::new(sip::uri::parse_ip(via.host)?, port))
+        });
+        let known = [
+            Some(flow.remote),
+            said.filter(|said| said.ip() == flow.remote.ip()),
+        ]
+        .into_iter()
+        .flatten()
+        .find(|remote| self.target_at(flow.transport, *remote).is_some());
+        match known {
+            Some(remote) => End {
+                remote,
+                conn: None,
+                ..ingress.end
+            },
+            None => ingress.end,
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The dispatcher: a SIP proxy (RFC 3261 §16) in front of switches, as a value.
+//!
+//! [`Dispatcher`] takes messages and gives messages. What it must know of a call stands in the
+//! call's own messages: Record-Route carries, sealed, where both sides are; its Via carries where
+//! the response goes; Path carries the flow of a phone. So a dispatcher that was restarted, or
+//! another one with the same key, serves the calls there are. State is kept only while a request
+//! outside of dialogs may still have to be sent to another target, and to answer its CANCEL and
+//! ACK in the same place.
+//!
+//! Deviation from RFC 3261 §16.4: requests of strict routers, which put our Record-Route into the
+//! request URI, are not served.
+
+mod calls;
+mod config;
+mod counters;
+mod dispatcher;
+mod end;
+mod flows;
+mod hop;
+mod inside;
+mod key;
+mod onward;
+mod overload;
+mod pending;
+mod probe;
+mod reply;
+mod request;
+mod response;
+mod rewrite;
+mod seal;
+
+pub use config::{Config, HashOn, Listener, Redirects, Target};
+pub use counters::{Counters, METHODS};
+pub use dispatcher::{Dispatcher, Output};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! Sending a request on: its Via, Record-Route and Path, and its repetition for a sender that
+//! relies on a stream.
+
+use balancer::TargetId;
+use bytes::Bytes;
+use clock::Time;
+use sip::{Destination, HeaderName, ListenerId, Message, Method};
+use smallvec::SmallVec;
+
+use crate::dispatcher::Key;
+use crate::pending::{Pending, State};
+use crate::request::{Ingress, PATIENCE, REPEAT_FIRST};
+use crate::rewrite::{self, Changes, Framing};
+use crate::seal::{Branch, Dialog, Seal};
+use crate::{Dispatcher, overload};
+
+/// How a request is sent on.
+#[derive(Debug)]
+pub(crate) struct Onward<'a> {
+    pub(crate) destination: Destination,
+    pub(crate) own_routes: usize,
+    pub(crate) attempt: u8,
+    pub(crate) uri: Option<&'a [u8]>,
+    /// Header lines besides our Via.
+    pub(crate) lines: &'a [u8],
+    /// Whether it goes to a target, which is told that we heed its wishes.
+    pub(crate) to: To,
+}
+
+/// Which side a request goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum To {
+    Target(Option<TargetId>),
+    Client,
+}
+
+impl Dispatcher {
+    /// Sends a request on and forgets it, unless it has to be repeated for a sender that relies
+    /// on its stream.
+    pub(crate) fn send(
+        &mut self,
+        now: Time,
+        ingress: &Ingress,
+        message: &Message,
+        onward: &Onward<'_>,
+    ) {
+        let bytes = self.onward_bytes(ingress, message, onward);
+        let method = message.method();
+        let is_lossy = !onward.destination.transport().is_reliable();
+        let is_repeated = ingress.flow.transport.is_reliable()
+            && is_lossy
+            && !matches!(method, Method::Ack | Method::Cancel)
+            && !self.pending.is_full()
+            && self.pending.find(ingress.key).is_none();
+        if is_repeated {
+            self.pending.insert(Pending {
+                key: ingress.key,
+                method,
+                flow: ingress.flow,
+                message: None,
+                sent: Some(bytes.clone()),
+                uri: None,
+                own_routes: 0,
+                destination: onward.destination.clone(),
+                target: None,
+                tried: SmallVec::new(),
+                attempt: 0,
+                redirects: 0,
+                state: State::Waiting,
+                cancelled: false,
+                began: now,
+                until: now + PATIENCE,
+                interval: REPEAT_FIRST,
+                repeat_at: now + REPEAT_FIRST,
+            });
+        }
+        let key = match onward.to {
+            To::Target(Some(id)) => Key::Target(id).write(),
+            _ => 0,
+        };
+        self.transmit(onward.destination.clone(), bytes, key);
+    }
+
+    /// A request as it leaves.
+    pub(crate) fn onward_bytes(
+        &self,
+        ingress: &Ingress,
+        message: &Message,
+        onward: &Onward<'_>,
+    ) -> Bytes {
+        let mut lines = Vec::with_capacity(160 + onward.lines.len());
+        let branch = Seal::branch(&Branch {
+            attempt: onward.attempt,
+            end: ingress.end,
+            key: ingress.key,
+        });
+        let offer: &[u8] = match onward.to {
+            To::Target(_) => overload::OFFER,
+            To::Client => b"",
+        };
+        if let Some(hop) = self.hops.of(onward.destination.listener()) {
+            hop.write_via(&mut lines, &branch, offer);
+        }
+        lines.extend_from_slice(onward.lines);
+        let framing = if onward.destination.transport().is_reliable() {
+            Framing::Stream
+        } else {
+            Framing::Datagram
+        };
+        let changes = Changes {
+            uri: onward.uri,
+            lines: &lines,
+            own_routes: onward.own_routes,
+            source: ingress.flow.remote,
+            framing,
+        };
+        rewrite::request(message, &changes)
+    }
+
+    /// Path, for requests to the phone to come over the flow it uses now (RFC 5626 §5.1).
+    pub(crate) fn write_path(
+        &self,
+        lines: &mut Vec<u8>,
+        ingress: &Ingress,
+        message: &Message,
+        listener: ListenerId,
+    ) {
+        let Some(hop) = self.hops.of(listener) else {
+            return;
+        };
+        let is_first_hop = message.values(HeaderName::Via).count() == 1;
+        let parameters = if is_first_hop { ";ob" } else { "" };
+        hop.write_uri(lines, "Path", &self.seal.path(&ingress.end), parameters);
+    }
+
+    /// Record-Route, once for each side if they are reached by different listeners (RFC 5658 §4).
+    pub(crate) fn write_record_route(
+        &self,
+        lines: &mut Vec<u8>,
+        message: &Message,
+        dialog: &Dialog,
+        [onward, back]: [ListenerId; 2],
+    ) {
+        let call_id = message.call_id().unwrap_or_default();
+        let user = self.seal.dialog(dialog, call_id);
+        let sides = [Some(onward), Some(back).filter(|back| *back != onward)];
+        for listener in sides.into_iter().flatten() {
+            if let Some(hop) = self.hops.of(listener) {
+                hop.write_uri(lines, "Record-Route", &user, "");
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Requests that may still need us: to be sent elsewhere, again, or to have their CANCEL and ACK
+//! follow them.
+
+use std::time::Duration;
+
+use balancer::TargetId;
+use bytes::Bytes;
+use clock::{Time, Wheel};
+use hashbrown::HashTable;
+use sip::{Destination, Flow, Message, Method};
+use slab::Slab;
+use smallvec::SmallVec;
+
+/// A request outside of dialogs on its way, or one that must be repeated for its sender.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) key: u64,
+    pub(crate) method: Method,
+    /// Where it came from.
+    pub(crate) flow: Flow,
+    /// The request as it came, while it may have to be sent again.
+    pub(crate) message: Option<Message>,
+    /// What was sent, while it is repeated.
+    pub(crate) sent: Option<Bytes>,
+    /// The request URI of a redirection, in the place of the request's own.
+    pub(crate) uri: Option<Bytes>,
+    /// Route values of ours at its front.
+    pub(crate) own_routes: usize,
+    pub(crate) destination: Destination,
+    /// `None` if it was for one place from the start.
+    pub(crate) target: Option<TargetId>,
+    pub(crate) tried: SmallVec<[TargetId; 4]>,
+    pub(crate) attempt: u8,
+    pub(crate) redirects: u8,
+    pub(crate) state: State,
+    pub(crate) cancelled: bool,
+    /// When this attempt began.
+    pub(crate) began: Time,
+    /// When the state ends.
+    pub(crate) until: Time,
+    /// Between this repetition and the next; zero: it is not repeated.
+    pub(crate) interval: Duration,
+    pub(crate) repeat_at: Time,
+}
+
+/// Where a request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Nothing came back.
+    Waiting,
+    /// Somebody works on it: 100.
+    Trying,
+    /// The other side has been reached: from here on it is its affair.
+    Proceeding,
+    /// The final response has passed.
+    Settled,
+}
+
+impl Pending {
+    /// Whether it may still be sent elsewhere.
+    pub(crate) fn is_movable(&self) -> bool {
+        matches!(self.state, State::Waiting | State::Trying)
+            && self.target.is_some()
+            && self.message.is_some()
+            && !self.cancelled
+    }
+
+    fn next_alarm(&self) -> Time {
+        if self.interval.is_zero() || self.state != State::Waiting {
+            return self.until;
+        }
+        self.until.min(self.repeat_at)
+    }
+}
+
+/// All of them, by key.
+#[derive(Debug)]
+pub(crate) struct Table {
+    slots: Slab<Pending>,
+    by_key: HashTable<u32>,
+    wheel: Wheel<(u32, u64)>,
+}
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// To be repeated.
+    Repeat(u64),
+    /// At its end.
+    End(u64),
+}
+
+impl Table {
+    pub(crate) fn new() -> Self {
+        Self {
+            slots: Slab::new(),
+            by_key: HashTable::new(),
+            wheel: Wheel::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.slots.len() >= PENDING_MAX
+    }
+
+    pub(crate) fn find(&mut self, key: u64) -> Option<&mut Pending> {
+        let slots = &self.slots;
+        let index = self.by_key.find(key, |at| slots[*at as usize].key == key)?;
+        self.slots.get_mut(*index as usize)
+    }
+
+    pub(crate) fn insert(&mut self, pending: Pending) {
+        let (key, alarm) = (pending.key, pending.next_alarm());
+        let index = self.slots.insert(pending) as u32;
+        let slots = &self.slots;
+        self.by_key
+            .insert_unique(key, index, |at| slots[*at as usize].key);
+        self.wheel.insert(alarm, (index, key));
+    }
+
+    pub(crate) fn remove(&mut self, key: u64) -> Option<Pending> {
+        let slots = &self.slots;
+        let found = self
+            .by_key
+            .find_entry(key, |at| slots[*at as usize].key == key);
+        let (index, _) = found.ok()?.remove();
+        self.slots.try_remove(index as usize)
+    }
+
+    /// Has what was moved to an earlier time looked at then; later times need no word.
+    pub(crate) fn hasten(&mut self, key: u64) {
+        let slots = &self.slots;
+        let Some(index) = self.by_key.find(key, |at| slots[*at as usize].key == key) else {
+            return;
+        };
+        let index = *index;
+        self.wheel
+            .insert(self.slots[index as usize].next_alarm(), (index, key));
+    }
+
+    /// The next that is due. Alarms of requests that have moved on are set anew.
+    pub(crate) fn poll_due(&mut self, now: Time) -> Option<Due> {
+        while let Some((index, key)) = self.wheel.pop_expired(now) {
+            let pending = self.slots.get(index as usize);
+            let Some(pending) = pending.filter(|pending| pending.key == key) else {
+                continue;
+            };
+            if pending.until <= now {
+                return Some(Due::End(key));
+            }
+            let alarm = pending.next_alarm();
+            if alarm <= now {
+                return Some(Due::Repeat(key));
+            }
+            self.wheel.insert(alarm, (index, key));
+        }
+        None
+    }
+
+    pub(crate) fn next_timeout(&self) -> Option<Time> {
+        self.wheel.next_timeout()
+    }
+}
+
+/// The most at a time; beyond, requests outside of dialogs get 503.
+const PENDING_MAX: usize = 1_000_000;

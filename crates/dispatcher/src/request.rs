@@ -1,0 +1,352 @@
+//! Requests: by what they carry of ours, or to a target of our choice.
+
+use std::time::Duration;
+
+use balancer::{Refusal, TargetId};
+use bytes::Bytes;
+use clock::Time;
+use sip::transaction::response_address;
+use sip::uri::Uri;
+use sip::{Destination, Flow, HeaderName, Message, Method, NameAddr, Transport, Via};
+use smallvec::SmallVec;
+
+use crate::dispatcher::Key;
+use crate::end::End;
+use crate::onward::{Onward, To};
+use crate::pending::{Pending, State};
+use crate::seal::{Dialog, Origin, Pass, Seal};
+use crate::{Dispatcher, key};
+
+/// Where a request came from, and where its responses go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ingress {
+    pub(crate) flow: Flow,
+    /// Where responses go.
+    pub(crate) end: End,
+    /// Names the transaction.
+    pub(crate) key: u64,
+}
+
+/// Our values at the front of Route.
+#[derive(Clone, Copy, Debug)]
+struct OwnRoutes {
+    count: usize,
+    token: Token,
+}
+
+/// What the first of them says.
+#[derive(Clone, Copy, Debug)]
+enum Token {
+    None,
+    Forged,
+    Genuine(Pass),
+}
+
+/// Where a request of a choice goes.
+#[derive(Debug)]
+struct Attempt {
+    destination: Destination,
+    target: Option<TargetId>,
+    number: u8,
+    uri: Option<Bytes>,
+    own_routes: usize,
+}
+
+impl Dispatcher {
+    /// One request.
+    pub(crate) fn handle_request(&mut self, now: Time, flow: Flow, message: Message) {
+        if let Err(violation) = message.check() {
+            self.counters.malformed += 1;
+            self.answer(
+                now,
+                flow,
+                &message,
+                violation.status(),
+                violation.phrase(),
+                |_| {},
+            );
+            return;
+        }
+        let is_spent = message.number(HeaderName::MaxForwards) == Some(0);
+        if is_spent && message.method() == Method::Options {
+            self.answer_options(now, flow, &message);
+        }
+        let Some(ingress) = self.ingress(flow, &message).filter(|_| !is_spent) else {
+            return;
+        };
+        let routes = self.own_routes(&message);
+        match routes.token {
+            Token::Forged => {
+                self.counters.forged += 1;
+                self.answer(now, flow, &message, 403, "Forged Route", |_| {});
+            }
+            Token::Genuine(Pass::Dialog(dialog)) => {
+                self.send_inside(now, &ingress, &message, routes.count, &dialog);
+            }
+            Token::Genuine(Pass::Path(end)) => {
+                self.send_to_flow(now, &ingress, &message, routes.count, &end);
+            }
+            Token::None => self.handle_outside(now, &ingress, message, routes.count),
+        }
+    }
+
+    /// A request that carries nothing of ours.
+    fn handle_outside(
+        &mut self,
+        now: Time,
+        ingress: &Ingress,
+        message: Message,
+        own_routes: usize,
+    ) {
+        let flow = ingress.flow;
+        match message.method() {
+            Method::Ack => return self.send_after(ingress, &message, own_routes),
+            Method::Cancel => {
+                let pending = self.pending.find(ingress.key);
+                if let Some(pending) = pending.filter(|p| p.method == Method::Invite) {
+                    pending.cancelled = true;
+                    self.send_after(ingress, &message, own_routes);
+                } else {
+                    self.answer(now, flow, &message, 481, "", |_| {});
+                }
+                return;
+            }
+            _ => {}
+        }
+        if message.to().is_ok_and(|to| to.tag().is_some()) {
+            self.answer(now, flow, &message, 481, "No Route of Ours", |_| {});
+            return;
+        }
+        if message.method() == Method::Options && self.is_for_us(&message) {
+            self.answer_options(now, flow, &message);
+            return;
+        }
+        if self.has_been_here(&message) {
+            self.counters.loops += 1;
+            self.answer(now, flow, &message, 482, "", |_| {});
+            return;
+        }
+        if self.pending.find(ingress.key).is_some() {
+            return self.send_after(ingress, &message, own_routes);
+        }
+        self.dispatch(now, ingress, message, own_routes);
+    }
+
+    /// A new request: to a target of our choice.
+    fn dispatch(&mut self, now: Time, ingress: &Ingress, message: Message, own_routes: usize) {
+        let flow = ingress.flow;
+        let is_call = message.method() == Method::Invite;
+        if self.pending.is_full() || (is_call && self.is_too_fast(now)) {
+            let retry_after = Duration::from_secs(1);
+            self.refuse(now, flow, &message, Refusal::Overloaded { retry_after });
+            return;
+        }
+        let hash = key::of(&message, &self.config, &self.seal);
+        let target = match self.balancer.choose(now, hash, &[], &mut self.draw) {
+            Ok(target) => target,
+            Err(refusal) => return self.refuse(now, flow, &message, refusal),
+        };
+        let pending = Pending {
+            key: ingress.key,
+            method: message.method(),
+            flow,
+            message: Some(message),
+            sent: None,
+            uri: None,
+            own_routes,
+            destination: Destination::Flow(flow),
+            target: Some(target),
+            tried: SmallVec::new(),
+            attempt: 0,
+            redirects: 0,
+            state: State::Waiting,
+            cancelled: false,
+            began: now,
+            until: now,
+            interval: Duration::ZERO,
+            repeat_at: now,
+        };
+        self.begin_attempt(now, pending);
+    }
+
+    /// Sends a request to the target it has now, and keeps it.
+    pub(crate) fn begin_attempt(&mut self, now: Time, mut pending: Pending) {
+        let place = pending.target.and_then(|id| self.place(id));
+        let (Some(place), Some(message)) = (place, pending.message.take()) else {
+            return;
+        };
+        let Some(ingress) = self.ingress(pending.flow, &message) else {
+            return;
+        };
+        let (transport, remote, name) = (place.transport, place.remote, place.name.clone());
+        let hop = self.hops.towards(transport, remote, pending.flow.listener);
+        let Some(listener) = hop.map(|hop| hop.id) else {
+            self.refuse(now, pending.flow, &message, Refusal::NoneUp);
+            return;
+        };
+        pending.destination = Destination::Address {
+            transport,
+            listener,
+            remote,
+            name,
+        };
+        pending.state = State::Waiting;
+        pending.began = now;
+        pending.until = now + self.config.answer_timeout;
+        let attempt = Attempt {
+            destination: pending.destination.clone(),
+            target: pending.target,
+            number: pending.attempt,
+            uri: pending.uri.clone(),
+            own_routes: pending.own_routes,
+        };
+        let bytes = self.attempt_bytes(&ingress, &message, &attempt);
+        pending.message = Some(message);
+        if pending.flow.transport.is_reliable() && !transport.is_reliable() {
+            pending.sent = Some(bytes.clone());
+            pending.interval = REPEAT_FIRST;
+            pending.repeat_at = now + REPEAT_FIRST;
+        }
+        let key = pending.key;
+        self.pending.insert(pending);
+        self.transmit(attempt.destination, bytes, Key::Pending(key).write());
+    }
+
+    fn attempt_bytes(&self, ingress: &Ingress, message: &Message, attempt: &Attempt) -> Bytes {
+        let mut lines = Vec::with_capacity(512);
+        let listener = attempt.destination.listener();
+        let target = End {
+            transport: attempt.destination.transport(),
+            listener,
+            remote: attempt.destination.remote(),
+            conn: None,
+        };
+        match message.method() {
+            Method::Register => self.write_path(&mut lines, ingress, message, listener),
+            Method::Invite | Method::Subscribe | Method::Refer => {
+                let dialog = Dialog {
+                    origin: Origin::Client,
+                    from_tag: self.tag_hash(message),
+                    client: ingress.end,
+                    target,
+                };
+                let sides = [listener, ingress.flow.listener];
+                self.write_record_route(&mut lines, message, &dialog, sides);
+            }
+            _ => {}
+        }
+        let onward = Onward {
+            destination: attempt.destination.clone(),
+            own_routes: attempt.own_routes,
+            attempt: attempt.number,
+            uri: attempt.uri.as_deref(),
+            lines: &lines,
+            to: To::Target(attempt.target),
+        };
+        self.onward_bytes(ingress, message, &onward)
+    }
+
+    /// What goes where another request of its transaction went: CANCEL, ACK to a refusal, and
+    /// the same request again.
+    fn send_after(&mut self, ingress: &Ingress, message: &Message, own_routes: usize) {
+        let Some(pending) = self.pending.find(ingress.key) else {
+            // An ACK to an answer of ours, or to nothing.
+            return;
+        };
+        let method = message.method();
+        let is_same = method == pending.method;
+        if !is_same && pending.method != Method::Invite {
+            return;
+        }
+        let to = pending.destination.clone();
+        let bytes = if is_same {
+            let again = Attempt {
+                destination: to.clone(),
+                target: pending.target,
+                number: pending.attempt,
+                uri: pending.uri.clone(),
+                own_routes,
+            };
+            self.attempt_bytes(ingress, message, &again)
+        } else {
+            let uri = pending.uri.clone();
+            let onward = Onward {
+                destination: to.clone(),
+                own_routes,
+                attempt: pending.attempt,
+                uri: uri.as_deref(),
+                lines: b"",
+                to: To::Target(pending.target),
+            };
+            self.onward_bytes(ingress, message, &onward)
+        };
+        self.transmit(to, bytes, 0);
+    }
+
+    pub(crate) fn ingress(&self, flow: Flow, message: &Message) -> Option<Ingress> {
+        let via = message.via().ok()?;
+        let mut end = End::of(&flow, self.instance);
+        if flow.transport == Transport::Udp {
+            end.remote = response_address(&flow, &via);
+        }
+        let key = self.seal.transaction(message, &via, &end);
+        Some(Ingress { flow, end, key })
+    }
+
+    fn own_routes(&self, message: &Message) -> OwnRoutes {
+        let mut routes = OwnRoutes {
+            count: 0,
+            token: Token::None,
+        };
+        for value in message.values(HeaderName::Route) {
+            let Ok(address) = NameAddr::parse(value) else {
+                break;
+            };
+            let Ok(uri) = Uri::parse(address.uri) else {
+                break;
+            };
+            if !self.hops.owns(&uri) {
+                break;
+            }
+            routes.count += 1;
+            // The second of a pair says the same (RFC 5658 §4).
+            if let (Token::None, Some(user)) = (routes.token, uri.user) {
+                let call_id = message.call_id().unwrap_or_default();
+                routes.token = match self.seal.open(user, call_id) {
+                    Some(pass) => Token::Genuine(pass),
+                    None => Token::Forged,
+                };
+            }
+        }
+        routes
+    }
+
+    /// Whether one of its Vias is ours: it comes back without having been to a phone
+    /// (RFC 3261 §16.3 point 4).
+    fn has_been_here(&self, message: &Message) -> bool {
+        let vias = message.values(HeaderName::Via);
+        vias.filter_map(|via| Via::parse(via).ok())
+            .any(|via| self.hops.wrote(&via) && via.branch().is_some_and(is_of_our_form))
+    }
+
+    /// Whether a request is for us and not for anybody behind us.
+    fn is_for_us(&self, message: &Message) -> bool {
+        Uri::parse(message.uri()).is_ok_and(|uri| uri.user.is_none() && self.hops.owns(&uri))
+    }
+
+    pub(crate) fn tag_hash(&self, message: &Message) -> u32 {
+        let from = message.from().ok();
+        self.seal
+            .tag(from.and_then(|from| from.tag()).unwrap_or_default())
+    }
+}
+
+fn is_of_our_form(branch: &[u8]) -> bool {
+    let text = branch.get(crate::probe::COOKIE_LEN..).unwrap_or_default();
+    Seal::read_branch(text).is_some()
+}
+
+/// T1 of RFC 3261 §17.1.1.1.
+pub(crate) const REPEAT_FIRST: Duration = Duration::from_millis(500);
+/// Timers B and F of RFC 3261 §17.1.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(32);

@@ -1,0 +1,385 @@
+//! Responses: back where our Via says, unless the request is better sent elsewhere.
+
+use std::time::Duration;
+
+use balancer::TargetId;
+use bytes::Bytes;
+use clock::Time;
+use sip::uri::Uri;
+use sip::{Destination, Flow, HeaderName, Message, Method, NameAddr, Transport, Via, Writer};
+
+use crate::dispatcher::Key;
+use crate::pending::{Pending, State};
+use crate::probe::COOKIE_LEN;
+use crate::request::PATIENCE;
+use crate::rewrite::{self, Framing};
+use crate::seal::{Branch, Seal};
+use crate::{Dispatcher, Redirects, key, overload};
+
+impl Dispatcher {
+    /// One response.
+    pub(crate) fn handle_response(&mut self, now: Time, flow: Flow, message: &Message) {
+        let Some(branch) = self.opened(now, flow, message) else {
+            return;
+        };
+        let method = message.method();
+        let is_kept = self
+            .pending
+            .find(branch.key)
+            .is_some_and(|pending| pending.method == method);
+        if is_kept {
+            self.handle_kept(now, flow, message, &branch);
+        } else {
+            self.pass(now, message, &branch);
+        }
+    }
+
+    /// The branch of a response to something we forwarded; all others end here.
+    fn opened(&mut self, now: Time, flow: Flow, message: &Message) -> Option<Branch> {
+        let via = message.via().ok().filter(|via| self.hops.wrote(via));
+        let Some(via) = via else {
+            self.counters.strays += 1;
+            return None;
+        };
+        if self.handle_probe_response(now, &via, message) {
+            return None;
+        }
+        let text = via.branch().and_then(|branch| branch.get(COOKIE_LEN..));
+        let branch = text.and_then(Seal::read_branch);
+        let below = message.values(HeaderName::Via).nth(1);
+        let below = below.and_then(|below| Via::parse(below).ok());
+        let genuine = branch.zip(below).filter(|(branch, below)| {
+            self.seal.transaction(message, below, &branch.end) == branch.key
+        });
+        let Some((branch, _)) = genuine else {
+            self.counters.strays += 1;
+            return None;
+        };
+        if let Some(loss) = overload::wish(&via)
+            && let Some(id) = self.target_at(flow.transport, flow.remote)
+        {
+            self.balancer.handle_loss(now, id, loss);
+        }
+        Some(branch)
+    }
+
+    /// A response to a request that is kept.
+    fn handle_kept(&mut self, now: Time, flow: Flow, message: &Message, branch: &Branch) {
+        let status = message.status();
+        let Some(pending) = self.pending.find(branch.key) else {
+            return;
+        };
+        if pending.attempt != branch.attempt {
+            return self.handle_late(now, flow, message, branch);
+        }
+        if let Some(id) = pending.target {
+            let is_first = pending.state == State::Waiting;
+            let latency = is_first.then(|| now.since(pending.began));
+            let wait = retry_after(message);
+            self.balancer.handle_answer(now, id, status, latency, wait);
+        }
+        let Some(pending) = self.pending.find(branch.key) else {
+            return;
+        };
+        if status < 200 {
+            pending.until = now + PROCEEDING_MAX;
+            if status == 100 {
+                pending.state = pending.state.max_trying();
+            } else {
+                pending.state = State::Proceeding;
+                pending.message = None;
+            }
+            pending.sent = None;
+            return self.pass(now, message, branch);
+        }
+        if pending.is_movable() {
+            match status {
+                503 => return self.move_on(now, branch.key, Some((flow, message))),
+                301 | 302 if self.config.redirects == Redirects::Follow => {
+                    if let Some((id, uri)) = self.redirection(message) {
+                        return self.follow(now, branch.key, (flow, message), id, uri);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.settle(now, message, branch);
+    }
+
+    /// A final response passes.
+    fn settle(&mut self, now: Time, message: &Message, branch: &Branch) {
+        let Some(pending) = self.pending.find(branch.key) else {
+            return;
+        };
+        pending.state = State::Settled;
+        pending.until = now + PATIENCE;
+        pending.message = None;
+        pending.sent = None;
+        let (target, method) = (pending.target, pending.method);
+        match (method, message.status(), target) {
+            (Method::Invite, 200..300, Some(target)) => self.note_call(now, message, target),
+            (Method::Register, 200..300, Some(_)) => {
+                self.note_registration(now, &branch.end, message);
+            }
+            _ => {}
+        }
+        self.pass(now, message, branch);
+    }
+
+    /// A response of a target that was given up already.
+    fn handle_late(&mut self, now: Time, flow: Flow, message: &Message, branch: &Branch) {
+        if message.method() != Method::Invite {
+            return;
+        }
+        match message.status() {
+            ..200 => self.send_for(flow, message, "CANCEL"),
+            // It was answered after all: the caller hangs up one of two (RFC 3261 §16.7 point 5).
+            200..300 => {
+                if let Some(id) = self.target_at(flow.transport, flow.remote) {
+                    self.note_call(now, message, id);
+                }
+                self.pass(now, message, branch);
+            }
+            _ => self.send_for(flow, message, "ACK"),
+        }
+    }
+
+    /// Sends a request to the next target; `failed` is the response that it failed with, if it
+    /// did not fail silently.
+    fn move_on(&mut self, now: Time, key: u64, failed: Option<(Flow, &Message)>) {
+        let Some(mut pending) = self.end_attempt(key, failed) else {
+            return;
+        };
+        let Some(message) = pending.message.clone() else {
+            return;
+        };
+        if pending.attempt >= ATTEMPTS_MAX {
+            let refusal = balancer::Refusal::NoneUp;
+            return self.refuse(now, pending.flow, &message, refusal);
+        }
+        let hash = key::of(&message, &self.config, &self.seal);
+        let next = self
+            .balancer
+            .choose(now, hash, &pending.tried, &mut self.draw);
+        match next {
+            Ok(target) => {
+                self.counters.failovers += 1;
+                pending.target = Some(target);
+                pending.uri = None;
+                pending.attempt += 1;
+                self.begin_attempt(now, pending);
+            }
+            Err(refusal) => self.refuse(now, pending.flow, &message, refusal),
+        }
+    }
+
+    /// Follows a redirection to a target that was not asked before and can take the call; else
+    /// the next one is tried: two full targets never bounce a call.
+    fn follow(
+        &mut self,
+        now: Time,
+        key: u64,
+        (flow, response): (Flow, &Message),
+        id: TargetId,
+        uri: Bytes,
+    ) {
+        let is_new = self.pending.find(key).is_some_and(|pending| {
+            pending.target != Some(id)
+                && !pending.tried.contains(&id)
+                && pending.redirects < REDIRECTS_MAX
+        });
+        if !is_new || !self.balancer.choose_named(now, id, &mut self.draw) {
+            return self.move_on(now, key, Some((flow, response)));
+        }
+        let Some(mut pending) = self.end_attempt(key, Some((flow, response))) else {
+            return;
+        };
+        self.counters.redirects += 1;
+        pending.target = Some(id);
+        pending.uri = Some(uri);
+        pending.attempt += 1;
+        pending.redirects += 1;
+        self.begin_attempt(now, pending);
+    }
+
+    /// Takes a request back from the target it was sent to.
+    fn end_attempt(&mut self, key: u64, failed: Option<(Flow, &Message)>) -> Option<Pending> {
+        let mut pending = self.pending.remove(key)?;
+        pending.tried.extend(pending.target.take());
+        pending.sent = None;
+        pending.interval = Duration::ZERO;
+        if let (Some((flow, response)), Method::Invite) = (failed, pending.method) {
+            self.send_for(flow, response, "ACK");
+        }
+        Some(pending)
+    }
+
+    /// The target a redirection names, and the URI it names it by.
+    fn redirection(&self, message: &Message) -> Option<(TargetId, Bytes)> {
+        message.values(HeaderName::Contact).find_map(|contact| {
+            let address = NameAddr::parse(contact).ok()?;
+            let uri = Uri::parse(address.uri).ok()?;
+            let transport = uri.transport().unwrap_or(Transport::Udp);
+            let port = uri.port.unwrap_or(transport.default_port());
+            let remote = std::net::SocketAddr::new(uri.host_ip()?, port);
+            let is_there = |target: &&(TargetId, crate::Target)| {
+                target.1.remote == remote
+                    && (uri.transport().is_none() || target.1.transport == transport)
+            };
+            let (id, _) = self.places.iter().find(is_there)?;
+            // Headers of the URI have no place in a request line (RFC 3261 §19.1.5).
+            let end = uri.raw.iter().position(|b| *b == b'?');
+            let text = &uri.raw[..end.unwrap_or(uri.raw.len())];
+            Some((*id, Bytes::copy_from_slice(text)))
+        })
+    }
+
+    /// What was sent did not arrive.
+    pub(crate) fn handle_unreachable(&mut self, now: Time, key: u64) {
+        let Some(pending) = self.pending.find(key) else {
+            return;
+        };
+        if pending.state != State::Waiting {
+            return;
+        }
+        if let Some(id) = pending.target {
+            self.balancer.handle_refused(now, id);
+        }
+        self.give_up(now, key);
+    }
+
+    /// The time of a kept request is over.
+    pub(crate) fn handle_end_of(&mut self, now: Time, key: u64) {
+        let Some(pending) = self.pending.find(key) else {
+            return;
+        };
+        if pending.state != State::Waiting {
+            self.pending.remove(key);
+            return;
+        }
+        if let Some(id) = pending.target {
+            self.balancer.handle_timeout_of(now, id);
+        }
+        self.give_up(now, key);
+    }
+
+    /// Nothing came of an attempt.
+    fn give_up(&mut self, now: Time, key: u64) {
+        let Some(pending) = self.pending.find(key) else {
+            return;
+        };
+        if pending.is_movable() {
+            return self.move_on(now, key, None);
+        }
+        let Some(pending) = self.pending.remove(key) else {
+            return;
+        };
+        if let (true, Method::Invite, Some(message)) =
+            (pending.cancelled, pending.method, pending.message)
+        {
+            self.answer(now, pending.flow, &message, 487, "", |_| {});
+        }
+    }
+
+    /// Sends a kept request once more.
+    pub(crate) fn repeat(&mut self, now: Time, key: u64) {
+        let Some(pending) = self.pending.find(key) else {
+            return;
+        };
+        let is_invite = pending.method == Method::Invite;
+        let longest = if is_invite { PATIENCE } else { REPEAT_MAX };
+        pending.interval = (pending.interval * 2).min(longest);
+        pending.repeat_at = now + pending.interval;
+        let (to, sent) = (pending.destination.clone(), pending.sent.clone());
+        self.pending.hasten(key);
+        if let Some(bytes) = sent {
+            self.transmit(to, bytes, Key::Pending(key).write());
+        }
+    }
+
+    /// Passes a response on to where its request came from (RFC 3261 §16.7).
+    fn pass(&mut self, now: Time, message: &Message, branch: &Branch) {
+        let Some(to) = self.live(&branch.end) else {
+            return;
+        };
+        let below = message.values(HeaderName::Via).nth(1);
+        let below = below.and_then(|below| Via::parse(below).ok());
+        let wish = match below {
+            Some(below) if overload::is_understood(&below) => {
+                overload::parameters(self.balancer.loss_percent(now), now)
+            }
+            _ => String::new(),
+        };
+        let framing = if to.transport().is_reliable() {
+            Framing::Stream
+        } else {
+            Framing::Datagram
+        };
+        let bytes = rewrite::response(message, wish.as_bytes(), framing);
+        self.transmit(to, bytes, 0);
+    }
+
+    /// ACK or CANCEL of our own, to whoever sent a response to an INVITE of ours: it goes by
+    /// the Via of ours in that response (RFC 3261 §9.1, §17.1.1.3).
+    fn send_for(&mut self, flow: Flow, response: &Message, method: &str) {
+        let Some(via) = response.values(HeaderName::Via).next() else {
+            return;
+        };
+        let uri = format!("sip:{}", flow.remote);
+        let mut writer = Writer::request(method, uri.as_bytes());
+        writer.header("Via", without_overload(via).as_slice());
+        writer.header("Max-Forwards", b"70");
+        writer.copy(response, HeaderName::From);
+        if method == "CANCEL" {
+            let to = response.to().ok();
+            let to = to.map(|to| to.uri).unwrap_or_default();
+            writer.raw(b"To: <").raw(to).raw(b">\r\n");
+        } else {
+            writer.copy(response, HeaderName::To);
+        }
+        writer.copy(response, HeaderName::CallId);
+        let number = response.cseq().map_or(0, |cseq| cseq.number);
+        writer.header_fmt("CSeq", format_args!("{number} {method}"));
+        self.transmit(Destination::Flow(flow), writer.finish(), 0);
+    }
+}
+
+impl State {
+    const fn max_trying(self) -> Self {
+        match self {
+            Self::Waiting => Self::Trying,
+            other => other,
+        }
+    }
+}
+
+/// Our Via as we first wrote it, without what others put in.
+fn without_overload(value: &[u8]) -> Vec<u8> {
+    let Ok(via) = Via::parse(value) else {
+        return value.to_vec();
+    };
+    let mut out = value[..value.len() - via.params.0.len()].to_vec();
+    if let Some(branch) = via.branch() {
+        out.extend_from_slice(b";branch=");
+        out.extend_from_slice(branch);
+    }
+    out
+}
+
+/// Retry-After, of a 503 (RFC 3261 §20.33).
+fn retry_after(message: &Message) -> Option<Duration> {
+    let value = message.header(HeaderName::RetryAfter)?;
+    let end = value.iter().position(|b| !b.is_ascii_digit());
+    let seconds: u32 = sip::lex::number(&value[..end.unwrap_or(value.len())])?;
+    Some(Duration::from_secs(seconds.into()))
+}
+
+/// How long a request may be worked on without a word: timer C of RFC 3261 §16.6 point 11 and a
+/// margin; then only our memory of it ends.
+const PROCEEDING_MAX: Duration = Duration::from_secs(600);
+/// T2 of RFC 3261 §17.1.2.2.
+const REPEAT_MAX: Duration = Duration::from_secs(4);
+/// Targets asked for one request.
+const ATTEMPTS_MAX: u8 = 8;
+/// Redirections followed for one request.
+const REDIRECTS_MAX: u8 = 4;

@@ -1,0 +1,7 @@
+//! The dispatcher by the rules it keeps, message by message.
+
+mod flows;
+mod forwarding;
+mod moving;
+mod rubbish;
+mod world;
