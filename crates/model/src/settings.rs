@@ -1,5 +1,6 @@
 //! Settings of the platform and of a server: one record, changed as a whole.
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -19,6 +20,10 @@ pub struct Settings {
     pub limits: LimitSpec,
     /// Where a call goes that this server has no room for.
     pub overflow: Overflow,
+    /// Addresses of dispatchers before this server, in CIDR notation: what they say of where a
+    /// request came from is believed, and they are never banned.
+    #[schema(value_type = Vec<String>)]
+    pub dispatchers: Vec<IpNet>,
     /// How media travels.
     pub media: MediaMode,
     /// No call lasts longer, in seconds.
@@ -77,6 +82,7 @@ impl Default for Settings {
                 channels: None,
             },
             overflow: Overflow::default(),
+            dispatchers: Vec::new(),
             media: MediaMode::Relay,
             call_duration_max_s: 4 * 3_600,
             ring_timeout_s: 60,

@@ -203,6 +203,7 @@ proptest! {
             digest: DigestOffer::Both,
             limits,
             overflow: Overflow { peer, retry_after_s: short[0] },
+            dispatchers: flag.then(|| "10.0.0.0/8".parse().unwrap()).into_iter().collect(),
             media: if flag { MediaMode::Relay } else { MediaMode::Bypass },
             call_duration_max_s: seconds[0],
             ring_timeout_s: short[1],

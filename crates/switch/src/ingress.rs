@@ -109,10 +109,11 @@ impl Switch {
 
     /// The measures against floods and scanners, for sources no configuration knows.
     fn may_ask(&mut self, now: Time, flow: Flow, message: &Message) -> bool {
-        if self.knows(flow) {
+        let from = self.source(flow, message);
+        let source = from.remote.ip();
+        if self.knows(from) || self.is_dispatcher(source) {
             return true;
         }
-        let source = flow.remote.ip();
         let agent = message.header(HeaderName::UserAgent).unwrap_or_default();
         if Defence::is_scanner(agent) {
             self.counters.scanners += 1;
@@ -136,7 +137,8 @@ impl Switch {
     /// Counts a message that nobody asked for against the rate of a source that no configuration
     /// knows: bytes that are no message, an ACK or a response that fits nothing of ours.
     fn count_stray(&mut self, now: Time, flow: Flow) -> bool {
-        self.knows(flow) || self.may_send(now, flow.remote.ip())
+        let source = flow.remote.ip();
+        self.knows(flow) || self.is_dispatcher(source) || self.may_send(now, source)
     }
 
     fn may_send(&mut self, now: Time, source: IpAddr) -> bool {
@@ -306,7 +308,13 @@ impl Switch {
             return;
         }
         let status = if self.accepting { 200 } else { 503 };
+        // What others need not know.
+        let is_dispatcher = self.is_dispatcher(flow.remote.ip());
+        let calls = is_dispatcher.then(|| self.call_count());
         self.refuse_with(now, server, flow, message, status, |w| {
+            if let Some(calls) = calls {
+                w.header_fmt("X-Tandem-Load", format_args!("calls={calls}"));
+            }
             w.header("Allow", ALLOW)
                 .header("Accept", b"application/sdp");
             w.header(

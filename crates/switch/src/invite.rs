@@ -64,7 +64,7 @@ impl Switch {
         let line = self.registered_line(flow, &message, &mut texts);
         let mut steps: Vec<Step> = Vec::new();
         let from = Origin {
-            flow,
+            flow: self.source(flow, &message),
             identity,
             line,
         };
@@ -174,7 +174,8 @@ impl Switch {
         identity: Option<Identity>,
         tag: &[u8],
     ) {
-        if identity.is_none() && !self.routes.knows(flow.remote) {
+        let source = self.source(flow, message).remote;
+        if identity.is_none() && !self.routes.knows(source) {
             self.challenge(now, server, flow, message, Side::Proxy, None);
             return;
         }

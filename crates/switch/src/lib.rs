@@ -27,6 +27,7 @@ mod plan;
 mod refuse;
 mod register;
 mod shares;
+mod source;
 mod stop;
 mod switch;
 mod upstream;

@@ -37,7 +37,7 @@ impl Switch {
         };
         let line = self.registered_line(flow, message, &mut texts);
         let from = Origin {
-            flow,
+            flow: self.source(flow, message),
             identity,
             line,
         };

@@ -53,18 +53,20 @@ impl Switch {
             return;
         }
         if verdict == Some(Verdict::Refused(Refusal::Replayed)) {
-            self.note_auth_failure(now, flow, Refusal::Replayed);
+            self.note_auth_failure(now, flow, message, Refusal::Replayed);
         }
         let mut w = self.stateless(flow, message, Side::UserAgent.status(), "");
+        let from = self.source(flow, message).remote.ip();
         self.authenticator
-            .challenge(now, flow.remote.ip(), Side::UserAgent, verdict, &mut w);
+            .challenge(now, from, Side::UserAgent, verdict, &mut w);
         self.reply(flow, message, w);
     }
 
     /// Challenges an INVITE without credentials and keeps nothing of it. One whose source is
     /// configured may need no credentials and takes the longer way.
     pub(crate) fn challenge_at_once(&mut self, now: Time, flow: Flow, message: &Message) -> bool {
-        if message.method() != Method::Invite || self.knows(flow) {
+        let source = self.source(flow, message);
+        if message.method() != Method::Invite || self.knows(source) {
             return false;
         }
         let longer = [
@@ -81,7 +83,7 @@ impl Switch {
         }
         let mut w = self.stateless(flow, message, Side::Proxy.status(), "");
         self.authenticator
-            .challenge(now, flow.remote.ip(), Side::Proxy, None, &mut w);
+            .challenge(now, source.remote.ip(), Side::Proxy, None, &mut w);
         self.reply(flow, message, w);
         true
     }
@@ -232,7 +234,7 @@ impl Switch {
             Some(Algorithm::Sha256 | Algorithm::Sha256Sess) => k.secret.sha256.as_bytes(),
             _ => k.secret.md5.as_bytes(),
         });
-        let from = flow.remote.ip();
+        let from = self.source(flow, message).remote.ip();
         let verdict =
             self.authenticator
                 .verify(now, from, &credentials, message.method_text(), secret);
@@ -248,21 +250,22 @@ impl Switch {
                 Err(Some(verdict))
             }
             Verdict::Refused(refusal) => {
-                self.note_auth_failure(now, flow, refusal);
+                self.note_auth_failure(now, flow, message, refusal);
                 Err(Some(verdict))
             }
         }
     }
 
-    fn note_auth_failure(&mut self, now: Time, flow: Flow, refusal: Refusal) {
+    fn note_auth_failure(&mut self, now: Time, flow: Flow, message: &Message, refusal: Refusal) {
         Counters::by_label(&mut self.counters.auth_failures, refusal.label());
         // Both need a nonce that was sent to this address: no forged datagram gets it banned.
         let guessing = matches!(refusal, Refusal::Secret | Refusal::Malformed);
         // Whoever forges the source of datagrams must not get a customer or carrier banned.
-        if !guessing || self.routes.knows(flow.remote) {
+        let source = self.source(flow, message).remote;
+        let address = source.ip();
+        if !guessing || self.routes.knows(source) || self.is_dispatcher(address) {
             return;
         }
-        let address = flow.remote.ip();
         if let Some(ban) = self.defence.note_failure(now, address) {
             let (reason, until) = (ban.reason, ban.until);
             self.outputs.push_back(Output::Event(Event::Banned {
@@ -285,8 +288,9 @@ impl Switch {
         let tag = format!("{:08x}", self.random.bits());
         let status = side.status();
         let mut w = Writer::response(message, flow.remote, status, "", tag.as_bytes());
+        let from = self.source(flow, message).remote.ip();
         self.authenticator
-            .challenge(now, flow.remote.ip(), side, verdict, &mut w);
+            .challenge(now, from, side, verdict, &mut w);
         self.transactions.respond(now, server, status, w.finish());
     }
 }

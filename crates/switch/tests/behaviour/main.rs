@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets nothing has failed")]
 
 mod bench;
+mod dispatchers;
 mod lines;
 mod records;
 mod strangers;
