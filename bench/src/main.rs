@@ -48,6 +48,7 @@ struct Arguments {
 #[derive(Clone, Copy, ValueEnum)]
 enum Scenario {
     Call,
+    Dispatcher,
     Register,
     Memory,
     Soak,
@@ -77,6 +78,7 @@ fn main() -> Result<()> {
     if scenarios.is_empty() {
         scenarios = vec![
             Scenario::Call,
+            Scenario::Dispatcher,
             Scenario::Register,
             Scenario::Memory,
             Scenario::Media,
@@ -101,6 +103,7 @@ fn main() -> Result<()> {
 fn run(scenario: Scenario, effort: &Effort) -> Result<Table> {
     match scenario {
         Scenario::Call => scenario::call::run(effort),
+        Scenario::Dispatcher => scenario::call::run_dispatcher(effort),
         Scenario::Register => scenario::register::run(effort),
         Scenario::Memory => scenario::memory::run(effort),
         Scenario::Soak => scenario::soak::run(effort),

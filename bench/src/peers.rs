@@ -1,5 +1,6 @@
 //! The programs that are measured, each behind the same few methods.
 
+pub(crate) mod dispatcher;
 pub(crate) mod engine;
 pub(crate) mod kamailio;
 pub(crate) mod media_server;

@@ -24,6 +24,13 @@ impl Kamailio {
         Self::start(&config.replace("@CALLEE@", &callee.port().to_string()))
     }
 
+    /// Spreads calls over one target, `callee`, and keeps nothing of them.
+    pub(crate) fn dispatcher(callee: SocketAddrV4) -> Result<Self> {
+        let config = include_str!("../../peers/dispatcher.cfg");
+        let list = format!("1 sip:{callee}\n");
+        Self::start_with(config, &[("dispatcher.list", &list)])
+    }
+
     /// Knows so many users of [`REGISTRAR_DOMAIN`].
     pub(crate) fn registrar(users: usize) -> Result<Self> {
         let config = include_str!("../../peers/registrar.cfg");
@@ -36,11 +43,21 @@ impl Kamailio {
     }
 
     fn start(config: &str) -> Result<Self> {
+        Self::start_with(config, &[])
+    }
+
+    /// With further files in its directory, `@DIR@` in the configuration.
+    fn start_with(config: &str, files: &[(&str, &str)]) -> Result<Self> {
         let port = ports::one();
         let directory = tempfile::tempdir().context("making a directory")?;
+        for (name, text) in files {
+            std::fs::write(directory.path().join(name), text).context("writing a file")?;
+        }
         let path = directory.path().join("kamailio.cfg");
-        std::fs::write(&path, config.replace("@PORT@", &port.to_string()))
-            .context("writing the configuration")?;
+        let config = config
+            .replace("@PORT@", &port.to_string())
+            .replace("@DIR@", &directory.path().display().to_string());
+        std::fs::write(&path, config).context("writing the configuration")?;
         let mut command = Command::new("taskset");
         command.args(["-c", SERVER_CPU, "kamailio"]).args(OPTIONS);
         command.arg("-f").arg(&path).arg("-Y").arg(directory.path());

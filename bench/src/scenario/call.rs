@@ -1,4 +1,4 @@
-//! Processor time of a whole call, without media.
+//! Processor time of a whole call, without media: through a switch, and through a dispatcher.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -6,14 +6,33 @@ use anyhow::Result;
 use testkit::ports;
 
 use crate::load::calls::{CallLoad, CallPlan, Pace};
+use crate::peers::dispatcher::Dispatcher;
 use crate::peers::kamailio::{self, Kamailio};
 use crate::peers::tandem::{Media, Tandem};
 use crate::scenario::{Effort, Side, us_per_unit};
 use crate::table::{Row, Series, Table};
 use crate::usage;
 
-/// Calls at saturation of one core, and at 1,000 per second.
+/// What stands between caller and callee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Middle {
+    /// A switch of ours; a proxy that keeps state.
+    Switch,
+    /// A dispatcher of ours; a proxy that keeps none.
+    Dispatcher,
+}
+
+/// Through a switch: calls at saturation of one core, and at 1,000 per second.
 pub(crate) fn run(effort: &Effort) -> Result<Table> {
+    run_through(Middle::Switch, effort)
+}
+
+/// The same through a dispatcher.
+pub(crate) fn run_dispatcher(effort: &Effort) -> Result<Table> {
+    run_through(Middle::Dispatcher, effort)
+}
+
+fn run_through(middle: Middle, effort: &Effort) -> Result<Table> {
     let paces = [
         (
             "whole call, one core saturated, CPU us",
@@ -32,8 +51,8 @@ pub(crate) fn run(effort: &Effort) -> Result<Table> {
         for run in 0..effort.runs {
             for &side in effort.sides {
                 let result = &mut measured[side as usize];
-                measure(side, pace, effort, result)?;
-                eprintln!("call {pace:?} run {}: {side:?} {result:?}", run + 1);
+                measure(middle, side, pace, effort, result)?;
+                eprintln!("{middle:?} {pace:?} run {}: {side:?} {result:?}", run + 1);
             }
         }
         let [peer, ours] = measured;
@@ -45,12 +64,19 @@ pub(crate) fn run(effort: &Effort) -> Result<Table> {
             remarks,
         });
     }
-    Ok(Table {
-        title: "Calls: INVITE-100-180-200-ACK-BYE-200, answered after 20 ms".to_owned(),
-        peer: format!(
-            "Kamailio proxy with tm and dialog profiles (bench/peers/proxy.cfg), {}",
-            kamailio::OPTIONS.join(" ")
+    let (title, peer) = match middle {
+        Middle::Switch => (
+            "Calls",
+            "proxy with tm and dialog profiles (bench/peers/proxy.cfg)",
         ),
+        Middle::Dispatcher => (
+            "Calls through a dispatcher",
+            "stateless dispatcher (bench/peers/dispatcher.cfg)",
+        ),
+    };
+    Ok(Table {
+        title: format!("{title}: INVITE-100-180-200-ACK-BYE-200, answered after 20 ms"),
+        peer: format!("Kamailio {peer}, {}", kamailio::OPTIONS.join(" ")),
         rows,
     })
 }
@@ -82,15 +108,31 @@ impl Measured {
     }
 }
 
-fn measure(side: Side, pace: Pace, effort: &Effort, result: &mut Measured) -> Result<()> {
+fn measure(
+    middle: Middle,
+    side: Side,
+    pace: Pace,
+    effort: &Effort,
+    result: &mut Measured,
+) -> Result<()> {
     let callee = SocketAddrV4::new(Ipv4Addr::LOCALHOST, ports::one());
-    match side {
-        Side::Peer => {
+    match (middle, side) {
+        (Middle::Dispatcher, Side::Peer) => {
+            let kamailio = Kamailio::dispatcher(callee)?;
+            let plan = CallPlan::new(kamailio.address, callee);
+            load(plan, kamailio.pid(), pace, effort, result)
+        }
+        (Middle::Dispatcher, Side::Ours) => {
+            let dispatcher = Dispatcher::start(callee)?;
+            let plan = CallPlan::new(dispatcher.address, callee);
+            load(plan, dispatcher.pid(), pace, effort, result)
+        }
+        (Middle::Switch, Side::Peer) => {
             let kamailio = Kamailio::proxy(callee)?;
             let plan = CallPlan::new(kamailio.address, callee);
             load(plan, kamailio.pid(), pace, effort, result)
         }
-        Side::Ours => {
+        (Middle::Switch, Side::Ours) => {
             let tandem = Tandem::start()?;
             let plan = CallPlan::new(tandem.address, callee);
             tandem.route_calls(plan.caller, callee, Media::Bypass)?;
