@@ -9,6 +9,7 @@
 mod addresses;
 mod certificate;
 mod data;
+mod dispatcher;
 mod files;
 mod first_start;
 mod hep;
@@ -35,6 +36,7 @@ mod uploads;
 mod visit;
 
 pub use ::media::{IceAgent, KernelPath, RecordingFormat};
+pub use dispatcher::{DispatcherOptions, Listen, TargetRecord, dispatcher, dispatcher_targets};
 pub use files::files_max;
 pub use media::{MediaOptions, Ready, RtpInterface, media};
 pub use model::{AfterUpload, BucketAddressing, RecordingStore, Validate};

@@ -15,7 +15,7 @@ use crate::host::SwitchHost;
 use crate::permits::LiveHealth;
 use crate::quality::{MOS_CENTI, RTT_MS, Spread};
 
-const TRANSPORTS: [Transport; 5] = [
+pub(crate) const TRANSPORTS: [Transport; 5] = [
     Transport::Udp,
     Transport::Tcp,
     Transport::Tls,
@@ -436,20 +436,20 @@ pub(crate) fn media_servers(switch: &Switch, servers: &[MediaServerHealth]) -> S
 }
 
 /// The page being written.
-struct Page(String);
+pub(crate) struct Page(pub(crate) String);
 
 impl Page {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
+    pub(crate) fn head(&mut self, name: &str, kind: &str, help: &str) {
         // Writing to a String cannot fail.
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
-    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+    pub(crate) fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         let labels: Vec<String> = labels.iter().map(|(k, v)| format!("{k}=\"{v}\"")).collect();
         let _ = writeln!(self.0, "{name}{{{}}} {value}", labels.join(","));
     }
 
-    fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+    pub(crate) fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
         self.head(name, kind, help);
         let _ = writeln!(self.0, "{name} {value}");
     }

@@ -4,6 +4,7 @@
 
 mod address;
 mod clock;
+pub(crate) mod dispatcher;
 mod limits;
 mod port;
 
@@ -28,6 +29,11 @@ pub(crate) fn run(global: &Global, flags: &DoctorFlags) -> Result<(), Failure> {
     findings.extend(address::check(&flags.ports));
     findings.extend(clock::check());
     findings.extend(limits::check(&flags.ports));
+    report(global, &findings)
+}
+
+/// Prints the findings; fails if anything stops calls for certain.
+fn report(global: &Global, findings: &[Finding]) -> Result<(), Failure> {
     if global.output == Format::Table {
         output::print(&findings.iter().map(Finding::line).collect::<String>())?;
     } else {

@@ -22,6 +22,7 @@ mod cdr;
 mod client;
 mod customer;
 mod device;
+mod dispatcher;
 mod doctor;
 mod event;
 mod failure;
@@ -71,6 +72,8 @@ enum Command {
     Up(up::UpFlags),
     /// Runs a media server alone, for proxies and switches that ask over rtpengine's ng protocol
     Media(media::MediaFlags),
+    /// Runs a SIP load balancer alone, or steers one
+    Dispatcher(Box<dispatcher::DispatcherCommand>),
     /// Asks a media server over the ng protocol
     Ng(ng::NgFlags),
     /// Calls in progress
@@ -165,6 +168,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Up(flags) => up::run(global, &flags),
         Command::Media(flags) => media::run(&flags),
+        Command::Dispatcher(command) => dispatcher::run(global, *command),
         Command::Ng(flags) => ng::run(&flags),
         Command::Call(command) => call::run(global, command),
         Command::Registration(command) => registration::run(global, command),

@@ -7,6 +7,13 @@ use crate::ports::PortFlags;
 
 /// Compares what the kernel grants with what the platform asks for.
 pub(super) fn check(ports: &PortFlags) -> Vec<Finding> {
+    let mut findings = buffers();
+    findings.push(files(node::files_max(), files_wanted(ports)));
+    findings
+}
+
+/// What sockets may have waiting.
+pub(super) fn buffers() -> Vec<Finding> {
     let buffer_bytes = |name: &str| {
         fs::read_to_string(format!("/proc/sys/net/core/{name}"))
             .ok()?
@@ -14,12 +21,10 @@ pub(super) fn check(ports: &PortFlags) -> Vec<Finding> {
             .parse()
             .ok()
     };
-    let mut findings = vec![
+    vec![
         buffer("rmem_max", buffer_bytes("rmem_max")),
         buffer("wmem_max", buffer_bytes("wmem_max")),
-    ];
-    findings.push(files(node::files_max(), files_wanted(ports)));
-    findings
+    ]
 }
 
 fn buffer(name: &str, granted_bytes: Option<u64>) -> Finding {

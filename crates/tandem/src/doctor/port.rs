@@ -48,7 +48,7 @@ pub(super) fn check(ports: &PortFlags, data: &Path) -> Vec<Finding> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Protocol {
+pub(super) enum Protocol {
     Udp,
     Tcp,
 }
@@ -62,7 +62,14 @@ impl Protocol {
     }
 }
 
-fn one(protocol: Protocol, bind: IpAddr, port: u16, purpose: &str, running: bool) -> Finding {
+/// Tries one port.
+pub(super) fn one(
+    protocol: Protocol,
+    bind: IpAddr,
+    port: u16,
+    purpose: &str,
+    running: bool,
+) -> Finding {
     let address = SocketAddr::new(bind, port);
     let tried = match protocol {
         Protocol::Udp => UdpSocket::bind(address).map(drop),
