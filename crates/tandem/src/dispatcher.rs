@@ -137,8 +137,8 @@ fn options(global: &Global, flags: DispatcherFlags) -> DispatcherOptions {
         names: flags.name,
         config: flags.config,
         targets: flags.target,
-        algorithm: flags.algorithm.and_then(word),
-        redirects: flags.redirects.and_then(word),
+        algorithm: flags.algorithm.and_then(|value| word(&value)),
+        redirects: flags.redirects.and_then(|value| word(&value)),
         key: flags.key,
         api: flags.api,
         drain: Duration::from_secs(flags.drain.into()),
@@ -151,7 +151,7 @@ fn options(global: &Global, flags: DispatcherFlags) -> DispatcherOptions {
 }
 
 /// A choice as the file has it.
-fn word(value: impl ValueEnum) -> Option<String> {
+fn word(value: &impl ValueEnum) -> Option<String> {
     let value = value.to_possible_value()?;
     Some(value.get_name().to_owned())
 }
