@@ -152,6 +152,7 @@ impl Validate for Settings {
         }
         self.check_session_timers(&mut checks);
         self.check_registrations(&mut checks);
+        self.check_dispatchers(&mut checks);
         checks.done()
     }
 }
@@ -166,6 +167,19 @@ impl Settings {
             self.session_expires_s.into(),
             u64::from(least.max(90))..=86_400,
             "switches session timers off",
+        );
+    }
+
+    fn check_dispatchers(&self, checks: &mut Checks) {
+        checks.require(
+            self.dispatchers.len() <= DISPATCHERS_MAX,
+            "dispatchers",
+            "up to 256 networks are accepted",
+        );
+        checks.require(
+            self.dispatchers.iter().all(|net| net.prefix_len() > 0),
+            "dispatchers",
+            "networks of length 1 and more are accepted: /0 is everybody",
         );
     }
 
@@ -254,3 +268,6 @@ pub enum KeepAlive {
     /// An empty UDP datagram: holds the mapping only.
     Empty,
 }
+
+/// The most networks of dispatchers: each request is compared with all.
+const DISPATCHERS_MAX: usize = 256;

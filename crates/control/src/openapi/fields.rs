@@ -41,7 +41,7 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
         ("Customer", "media_zone", name()),
         ("Customer", "name", name()),
         ("CustomerAuth", "auth_name", user_name()),
-        ("CustomerAuth", "networks", networks()),
+        ("CustomerAuth", "networks", networks(1)),
         ("CustomerAuth", "password", password()),
         ("Device", "auth_name", user_name()),
         ("Device", "name", name()),
@@ -109,6 +109,7 @@ fn settings() -> Vec<(&'static str, &'static str, Value)> {
         ("Settings", "call_duration_max_s", range(1, 7 * 86_400)),
         ("Settings", "cdr_retention_days", range(0, 36_500)),
         ("Settings", "contacts_max", range(1, 100)),
+        ("Settings", "dispatchers", networks(0)),
         ("Settings", "domain", host()),
         ("Settings", "gateway_timeout_ms", range(200, 60_000)),
         (
@@ -267,11 +268,11 @@ fn ipv6() -> String {
     format!("(?:{})", forms.join("|"))
 }
 
-fn networks() -> Value {
+fn networks(least: u32) -> Value {
     let v4 = format!("{IPV4}/(?:[1-9]|[12][0-9]|3[0-2])");
     let v6 = format!("{}/(?:[1-9][0-9]?|1[01][0-9]|12[0-8])", ipv6());
     json!({
-        "minItems": 1, "maxItems": 256,
+        "minItems": least, "maxItems": 256,
         "items": { "pattern": format!("^(?:{v4}|{v6})$") },
     })
 }

@@ -367,6 +367,10 @@ fn settings_keep_to_their_ranges_and_to_each_other() {
         judged(|s| s.call_duration_max_s = 0),
         ["call_duration_max_s"]
     );
+    assert_eq!(
+        judged(|s| s.dispatchers = vec!["0.0.0.0/0".parse().unwrap()]),
+        ["dispatchers"]
+    );
     assert_eq!(judged(|s| s.ring_timeout_s = 601), ["ring_timeout_s"]);
     assert_eq!(
         judged(|s| s.gateway_timeout_ms = 10),
