@@ -118,6 +118,8 @@ fn tls_options(options: &DispatcherOptions) -> UpOptions {
     let bind = secure.or(options.listen.first());
     UpOptions {
         data: options.data.clone(),
+        store: None,
+        live: None,
         bind: bind.map_or(IpAddr::from([0; 4]), |listen| listen.address.ip()),
         advertise: options.advertise,
         sip_port: 0,
