@@ -82,16 +82,16 @@ fn customers_are_known_by_the_address_the_dispatcher_saw() {
 #[test]
 fn dispatchers_and_nobody_else_learn_the_load() {
     let mut switch = behind();
-    let mut load = |flow| {
-        switch.handle_datagram(NOW, flow, &request("OPTIONS", 9, "", "load"));
+    let mut load = |flow, serial| {
+        switch.handle_datagram(NOW, flow, &request("OPTIONS", serial, "", "load"));
         let answer = messages(&mut switch).remove(0);
         assert!(answer.header(HeaderName::CallId).is_some());
         answer.header_named("X-Tandem-Load").map(<[u8]>::to_vec)
     };
-    assert_eq!(load(flow()).as_deref(), Some(&b"calls=0"[..]));
+    assert_eq!(load(flow(), 1).as_deref(), Some(&b"calls=0"[..]));
     let elsewhere = Flow {
         remote: "198.51.100.8:5060".parse().unwrap(),
         ..flow()
     };
-    assert_eq!(load(elsewhere), None);
+    assert_eq!(load(elsewhere, 2), None);
 }
