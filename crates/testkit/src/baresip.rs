@@ -6,6 +6,7 @@
 mod config;
 mod control;
 mod dialog;
+mod speaker;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::audio::{self, SAMPLE_RATE_HZ};
 use crate::program::Program;
 use crate::wait::wait_for;
 use control::Control;
+use speaker::Speaker;
 
 /// A running phone; ends with the value.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ pub struct Baresip {
     address: SocketAddr,
     control: Control,
     program: Program,
+    speaker: Option<Speaker>,
     directory: TempDir,
 }
 
@@ -43,6 +46,11 @@ impl Baresip {
         let mut command = Command::new("baresip");
         // -s shows every SIP message in the log, where `dialog` finds the tags.
         command.arg("-s").arg("-f").arg(directory.path());
+        let speaker = match options.has_speaker() {
+            true => Some(Speaker::new(directory.path())?),
+            false => None,
+        };
+        command.env("ALSA_CONFIG_PATH", speaker::alsa_config(directory.path()));
         let name = format!("baresip-{}", options.name());
         let mut program = Program::start(&name, &mut command, directory.path())?;
         let control = wait_for("baresip's control port", || {
@@ -61,6 +69,7 @@ impl Baresip {
             address,
             control,
             program,
+            speaker,
             directory,
         };
         let account = phone.options.account();
@@ -219,7 +228,7 @@ impl Baresip {
         });
     }
 
-    /// The tone in the last half second of the newest recording; `None` without any.
+    /// The tone in the last half second of what was heard; `None` without any.
     #[must_use]
     pub fn heard_frequency_hz(&self) -> Option<u32> {
         let samples = self.heard();
@@ -228,9 +237,13 @@ impl Baresip {
         audio::dominant_frequency_hz(&samples[start..])
     }
 
-    /// What was heard since media last began to flow anew (a call, a re-INVITE).
+    /// What was heard since media last began to flow anew (a call, a re-INVITE); of a phone with
+    /// a speaker, what it has played last.
     #[must_use]
     pub fn heard(&self) -> Vec<i16> {
+        if let Some(speaker) = &self.speaker {
+            return speaker.played();
+        }
         self.newest_recording()
             .and_then(|path| audio::read_wav(&path).ok())
             .unwrap_or_default()

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::speaker;
 use crate::{audio, ports};
 
 /// Over what a phone speaks to its server.
@@ -57,6 +58,16 @@ pub struct PhoneOptions {
     tone_hz: u32,
     encryption: Option<MediaEncryption>,
     address: Ipv4Addr,
+    ear: Ear,
+}
+
+/// Where a test hears what a phone hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ear {
+    /// In a recording behind the decoder, without a jitter buffer before it.
+    Recording,
+    /// At the end of all, with baresip's usual buffers before it.
+    Speaker,
 }
 
 impl PhoneOptions {
@@ -71,6 +82,7 @@ impl PhoneOptions {
             tone_hz: 440,
             encryption: None,
             address: Ipv4Addr::LOCALHOST,
+            ear: Ear::Recording,
         }
     }
 
@@ -107,6 +119,17 @@ impl PhoneOptions {
     pub fn tone_hz(mut self, frequency_hz: u32) -> Self {
         self.tone_hz = frequency_hz;
         self
+    }
+
+    /// It is heard where it plays, so on hold as well, where a recording ends.
+    #[must_use]
+    pub fn speaker(mut self) -> Self {
+        self.ear = Ear::Speaker;
+        self
+    }
+
+    pub(super) fn has_speaker(&self) -> bool {
+        self.ear == Ear::Speaker
     }
 
     pub(super) fn sip_address(&self, port: u16) -> SocketAddr {
@@ -162,8 +185,11 @@ pub(super) fn write(options: &PhoneOptions, directory: &Path) -> Result<Ports> {
         &audio::tone(f64::from(options.tone_hz), TONE_DURATION_S),
     )?;
 
-    // account.so loads after the codecs, or accounts cannot name them. There is no jitter
-    // buffer: baresip's takes a new source that begins at a lower sequence number for late.
+    let ear = match options.ear {
+        Ear::Recording => "jitter_buffer_delay 0-0\nmodule sndfile.so\n".to_owned(),
+        Ear::Speaker => speaker::config(),
+    };
+    // account.so loads after the codecs, or accounts cannot name them.
     let config = format!(
         "poll_method epoll\n\
          sip_listen {address}:{sip}\n\
@@ -171,14 +197,13 @@ pub(super) fn write(options: &PhoneOptions, directory: &Path) -> Result<Ports> {
          audio_source aufile,{tone}\n\
          audio_alert aufile,{tone}\n\
          audio_channels 1\n\
-         jitter_buffer_delay 0-0\n\
          rtp_ports {rtp}-{rtp_last}\n\
          module_path {MODULES}\n\
          module g711.so\n\
          module srtp.so\n\
          module dtls_srtp.so\n\
          module aufile.so\n\
-         module sndfile.so\n\
+         {ear}\
          module_tmp uuid.so\n\
          module_tmp account.so\n\
          module_app menu.so\n\
