@@ -30,9 +30,13 @@ fn sides(path: &Path) -> [Vec<i16>; 2] {
     })
 }
 
-/// Tenths of a second in which a tone stands above all else.
+/// Tenths of a second in which a tone stands above all else, silence left out: a phone that is late
+/// by more than a second, as on a busy machine, leaves a hole.
 fn tenths(samples: &[i16], frequency_hz: f64) -> usize {
-    let tenths = samples.chunks_exact(800);
+    let pieces = samples.chunks(20);
+    let said = pieces.filter(|piece| piece.iter().any(|sample| *sample != 0));
+    let said: Vec<i16> = said.flatten().copied().collect();
+    let tenths = said.chunks_exact(800);
     tenths
         .filter(|tenth| share(tenth, frequency_hz) > 0.6)
         .count()
@@ -101,11 +105,11 @@ fn what_is_protected_or_transcoded_is_recorded_in_the_clear() {
         let options = RecordingOptions::first(format!("call_{session}"));
         engine.start_recording(session, &options).expect("a file");
     }
-    talk(&mut calls, 2 + TENTHS + 1);
+    talk(&mut calls, 2 + TENTHS + 3);
     for session in 0..kinds.len() as u64 {
         engine.stop_recording(session).expect("a recording");
     }
-    talk(&mut calls, 2 + TENTHS + 4);
+    talk(&mut calls, 2 + TENTHS + 6);
     for _ in &kinds {
         let recorded = recorded(&mut engine, &wakes);
         assert_eq!(recorded.outcome, RecordingOutcome::Finished);
