@@ -215,11 +215,12 @@ impl CallLoad {
             }
             match pace {
                 Pace::Closed { at_once } => {
-                    while self.in_progress() < at_once && self.begin(now) {}
+                    while !done(self, now) && self.in_progress() < at_once && self.begin(now) {}
                 }
                 Pace::Open { per_second } => {
                     let due = now.duration_since(start).as_secs_f64() * f64::from(per_second);
-                    while (begun as f64) < due && self.begin(now) {
+                    // After a pause of this process many are due, but no more than are wanted.
+                    while (begun as f64) < due && !done(self, now) && self.begin(now) {
                         begun += 1;
                     }
                 }
@@ -421,6 +422,20 @@ mod tests {
     }
 
     #[test]
+    fn no_more_calls_begin_than_are_wanted_however_many_are_due() -> Result<()> {
+        let callee = SocketAddrV4::new(Ipv4Addr::LOCALHOST, testkit::ports::one());
+        let mut load = CallLoad::new(CallPlan::new(callee, callee))?;
+        load.run_until_begun(
+            Pace::Open {
+                per_second: 1_000_000,
+            },
+            10,
+        );
+        assert_eq!(load.counts().begun, 10);
+        Ok(())
+    }
+
+    #[test]
     fn held_calls_end_when_told_to() -> Result<()> {
         let callee = SocketAddrV4::new(Ipv4Addr::LOCALHOST, testkit::ports::one());
         let plan = CallPlan {
@@ -429,6 +444,7 @@ mod tests {
         };
         let mut load = CallLoad::new(plan)?;
         load.run_until_begun(Pace::Open { per_second: 1_000 }, 100);
+        assert_eq!(load.counts().begun, 100);
         // A busy machine takes its time.
         for _ in 0..100 {
             load.run_for(Pace::Stopped, Duration::from_millis(100));
