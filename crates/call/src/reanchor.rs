@@ -8,7 +8,8 @@
 //!
 //! During set-up nobody can be told: what answers the offer is put to a new relay together with
 //! the offer, so that the caller's 2xx is right, and the callee is told as soon as both are idle.
-//! Early media is silent until then, and the call is given up if that takes too long.
+//! Early media is silent until then: before an answer, neither side can be sent a new offer. The
+//! call rings on all the same, and only what follows the answer is bounded.
 
 use std::time::Duration;
 
@@ -97,18 +98,7 @@ impl Call {
         if let Some(asked) = self.wait.take() {
             self.ask_anew(ctx, asked.question, asked.then);
         }
-        let limit = ctx.config.media_lost_max;
-        if self.has_early_media() && !limit.is_zero() {
-            self.arm(Timer::Reanchor, since + limit);
-        }
         self.move_media(ctx);
-    }
-
-    /// Whether a phone that rings has described its media: somebody may be listening to it.
-    fn has_early_media(&self) -> bool {
-        let described = |leg: Option<&Leg>| leg.is_some_and(|leg| !leg.received.is_empty());
-        let mut pairs = self.pairs.iter();
-        self.phase == Phase::Setup && pairs.any(|pair| described(pair.leg(Side::B)))
     }
 
     /// A question that the old relay has not answered goes to another.
@@ -157,9 +147,10 @@ impl Call {
         self.ask(ctx, offer, Wait::Rebuilt { question, then });
     }
 
-    /// The call is answered: now the callee can be told, too.
+    /// The call is answered: now both sides can be told, and patience begins.
     pub(crate) fn move_media_soon(&mut self, ctx: &Ctx<'_>) {
-        if self.reanchor.is_some() {
+        if let Some(reanchor) = &mut self.reanchor {
+            reanchor.since = ctx.now;
             self.arm_after(ctx, Timer::Reanchor, BUSY_WAIT);
         }
     }
@@ -169,15 +160,12 @@ impl Call {
         let Some(reanchor) = &self.reanchor else {
             return;
         };
-        if reanchor.stage != Stage::Waiting {
+        if reanchor.stage != Stage::Waiting || self.phase != Phase::Answered {
             return;
         }
         let limit = ctx.config.media_lost_max;
         if !limit.is_zero() && ctx.now.since(reanchor.since) >= limit {
             self.end(ctx, Cause::MediaFailed);
-            return;
-        }
-        if self.phase != Phase::Answered {
             return;
         }
         let changing = self.transfer.as_ref().is_some_and(|t| t.is_under_way());

@@ -247,18 +247,36 @@ fn the_echo_moves_too() {
 }
 
 #[test]
-fn early_media_that_is_lost_is_not_waited_for_without_end() {
+fn a_call_whose_early_media_is_lost_rings_on_and_has_media_when_it_is_answered() {
     let mut w = World::new(to_bob());
     let invite = w.sent(Method::Invite);
     w.reply(&invite, 183, "bobtag", "", BOB_SDP);
     w.told(INVITE, 183);
     w.config.media_lost_max = Duration::from_secs(10);
-    lose(&mut w);
-    w.pass_s(9);
-    assert_eq!(w.call.phase(), Phase::Setup);
-    w.pass_s(2);
-    w.told(INVITE, 500);
-    assert_eq!(w.report().cause, Cause::MediaFailed);
+    let lost = lose(&mut w);
+    w.pass_s(15);
+    assert_eq!(
+        w.call.phase(),
+        Phase::Setup,
+        "longer than an answered call waits"
+    );
+    w.silent();
+    w.reply(&invite, 200, "bobtag", "", BOB_SDP);
+    w.ack();
+    let answer = w.told(INVITE, 200);
+    assert!(w.media.last().is_some_and(|(session, ..)| *session != lost));
+    w.alice.established(&answer);
+    let ack = w.alice.ack(1, "");
+    w.request(ack);
+    // Alice may go by the first answer that she got (RFC 3261 §13.2.1).
+    w.pass(Duration::from_millis(200));
+    for sent in retold(&mut w) {
+        w.reply(&sent, 200, "", "", "");
+        w.ack();
+    }
+    assert!(has_moved(&w));
+    w.feed(Input::End(Cause::Operator));
+    w.close(&Cause::Operator);
 }
 
 #[test]
