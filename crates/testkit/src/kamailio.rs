@@ -1,10 +1,11 @@
 //! A registrar and proxy of the field: Kamailio, as a peer to compare with, and to prove that
 //! the drivers of this crate work.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::program::Program;
@@ -16,7 +17,7 @@ use crate::{Peer, ports};
 pub struct Kamailio {
     address: SocketAddr,
     _program: Program,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Kamailio {
@@ -49,13 +50,58 @@ impl Kamailio {
         )
     }
 
-    /// `@PORT@` in the configuration is filled in here.
-    fn start(config: &str) -> Result<Self> {
-        let port = ports::one();
+    /// Starts it as a collector of HEP, with its `sipcapture` module, which writes SIP messages and
+    /// RTCP by itself: see [`Self::captured`].
+    ///
+    /// # Errors
+    /// If it, its SQLite module or `sqlite3` is not installed, or it does not start.
+    pub fn collector() -> Result<Self> {
+        Self::capture("0")
+    }
+
+    /// The same for RTCP and reports of quality, which its configuration has written: with that
+    /// hook, version 5.6 takes no SIP.
+    ///
+    /// # Errors
+    /// As [`Self::collector`].
+    pub fn collector_of_reports() -> Result<Self> {
+        Self::capture("1")
+    }
+
+    fn capture(hook: &str) -> Result<Self> {
         let directory = tempfile::tempdir().context("making a directory")?;
+        sqlite(&directory, include_str!("kamailio/capture.sql"))?;
+        let config = include_str!("kamailio/capture.cfg");
+        Self::start_in(directory, &config.replace("@HOOK@", hook))
+    }
+
+    /// What a collector has written of these messages, the oldest first: `columns` of one of the
+    /// tables `sip_capture`, `rtcp_capture` and `report_capture`.
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub fn captured(&self, table: &str, columns: &str) -> Result<Vec<Value>> {
+        let question = format!("SELECT {columns} FROM {table} ORDER BY micro_ts;");
+        let rows = sqlite(&self.directory, &question)?;
+        if rows.trim().is_empty() {
+            return Ok(Vec::new());
+        }
+        serde_json::from_str(&rows).context("what sqlite3 printed")
+    }
+
+    fn start(config: &str) -> Result<Self> {
+        let directory = tempfile::tempdir().context("making a directory")?;
+        Self::start_in(directory, config)
+    }
+
+    /// `@PORT@` and `@DIRECTORY@` in the configuration are filled in here.
+    fn start_in(directory: TempDir, config: &str) -> Result<Self> {
+        let port = ports::one();
         let path = directory.path().join("kamailio.cfg");
-        let config = config.replace("@PORT@", &port.to_string());
-        std::fs::write(&path, config).context("writing the configuration")?;
+        let config = config
+            .replace("@PORT@", &port.to_string())
+            .replace("@DIRECTORY@", &directory.path().to_string_lossy());
+        std::fs::write(&path, &config).context("writing the configuration")?;
         let mut command = Command::new("kamailio");
         command.args([
             "-DD", "-E", "-m", "64", "-M", "8", "-x", "fm", "-X", "fm", "-f",
@@ -63,11 +109,14 @@ impl Kamailio {
         command.arg(&path).arg("-Y").arg(directory.path());
         let mut program = Program::start("kamailio", &mut command, directory.path())?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        wait_until_it_answers(address, &mut program)?;
+        match config.contains("sipcapture.so") {
+            true => wait_until_it_listens(address, &mut program)?,
+            false => wait_until_it_answers(address, &mut program)?,
+        }
         Ok(Self {
             address,
             _program: program,
-            _directory: directory,
+            directory,
         })
     }
 
@@ -76,6 +125,34 @@ impl Kamailio {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+}
+
+/// Has the database of a collector carry this out; rows come as JSON.
+fn sqlite(directory: &TempDir, statement: &str) -> Result<String> {
+    let output = Command::new("sqlite3")
+        .args(["-json", "-cmd", ".timeout 5000"])
+        .arg(directory.path().join("capture.db"))
+        .arg(statement)
+        .output()
+        .context("starting sqlite3")?;
+    if !output.status.success() {
+        bail!("sqlite3: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    String::from_utf8(output.stdout).context("what sqlite3 printed")
+}
+
+/// A collector answers nobody: its port for TCP opens with that for UDP.
+fn wait_until_it_listens(address: SocketAddr, program: &mut Program) -> Result<()> {
+    let alive = crate::wait_for("the port of Kamailio", || {
+        if program.exit_status().is_some() {
+            return Some(false);
+        }
+        TcpStream::connect(address).is_ok().then_some(true)
+    });
+    if !alive {
+        bail!("Kamailio ended:\n{}", program.log_tail());
+    }
+    Ok(())
 }
 
 /// Asks with OPTIONS until there is an answer.
