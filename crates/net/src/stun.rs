@@ -6,9 +6,13 @@
 //! one. Left out: RFC 3489 without the magic cookie, which nobody is promised an answer to, and
 //! FINGERPRINT in answers, as SIP and STUN cannot be mistaken for each other here.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use bytes::Bytes;
+use stun::{
+    BINDING_ERROR, BINDING_REQUEST, BINDING_SUCCESS, COOKIE, ERROR_CODE, HEADER_BYTES, Message,
+    OPTIONAL_FROM, Transaction, UNKNOWN_ATTRIBUTES, XOR_MAPPED_ADDRESS,
+};
 
 /// What is to be done with a datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,10 +28,10 @@ pub(crate) enum Verdict {
 /// Judges a datagram. SIP costs a look at its first byte.
 #[inline]
 pub(crate) fn judge(datagram: &[u8], from: SocketAddr) -> Verdict {
-    match datagram {
-        [0..=3, _, _, _, 0x21, 0x12, 0xa4, 0x42, ..] => answer(datagram, from),
-        _ => Verdict::Sip,
+    if stun::is_stun(datagram) {
+        return answer(datagram, from);
     }
+    Verdict::Sip
 }
 
 #[cold]
@@ -46,10 +50,14 @@ fn answer(request: &[u8], from: SocketAddr) -> Verdict {
     answer.extend(COOKIE);
     answer.extend(transaction);
     if unknown.is_empty() {
-        write_mapped_address(&mut answer, from);
+        let (value, length) = stun::mapped_address(from, &transaction);
+        attribute(&mut answer, XOR_MAPPED_ADDRESS, &value[..length]);
     } else {
-        // 420, Unknown Attribute.
-        attribute(&mut answer, ERROR_CODE, &[0, 0, 4, 20]);
+        attribute(
+            &mut answer,
+            ERROR_CODE,
+            &stun::error_code(UNKNOWN_ATTRIBUTE),
+        );
         let kinds: Vec<u8> = unknown.iter().flat_map(|kind| kind.to_be_bytes()).collect();
         attribute(&mut answer, UNKNOWN_ATTRIBUTES, &kinds);
     }
@@ -60,50 +68,17 @@ fn answer(request: &[u8], from: SocketAddr) -> Verdict {
 
 /// The transaction of a Binding request, and what it wants understood that is not, at most
 /// [`UNKNOWN_MAX`]; `None` for anything else.
-fn parse(bytes: &[u8]) -> Option<([u8; 12], Vec<u16>)> {
-    let header = bytes.first_chunk::<HEADER_BYTES>()?;
-    let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
-    let is_request = header[..2] == BINDING_REQUEST.to_be_bytes();
-    if !is_request || length + HEADER_BYTES != bytes.len() || length % 4 != 0 {
-        return None;
-    }
+fn parse(bytes: &[u8]) -> Option<(Transaction, Vec<u16>)> {
+    let request = Message::parse(bytes).filter(|message| message.kind == BINDING_REQUEST)?;
     let mut unknown = Vec::new();
-    let mut rest = &bytes[HEADER_BYTES..];
-    while !rest.is_empty() {
-        let [kind_high, kind_low, high, low] = *rest.first_chunk::<4>()?;
-        let kind = u16::from_be_bytes([kind_high, kind_low]);
-        let length = usize::from(u16::from_be_bytes([high, low])).next_multiple_of(4);
-        rest = rest.get(4 + length..)?;
+    for attribute in request.attributes() {
+        let kind = attribute.ok()?.kind;
         let is_required = kind < OPTIONAL_FROM && !UNDERSTOOD.contains(&kind);
         if is_required && unknown.len() < UNKNOWN_MAX {
             unknown.push(kind);
         }
     }
-    Some((*header.last_chunk()?, unknown))
-}
-
-/// RFC 8489 §14.2: the address, masked, so that no NAT on the way mends it.
-fn write_mapped_address(answer: &mut Vec<u8>, from: SocketAddr) {
-    let mut value = [0; 20];
-    let mut mask = [0; 16];
-    mask.copy_from_slice(&answer[4..HEADER_BYTES]);
-    let port = from.port() ^ u16::from_be_bytes([mask[0], mask[1]]);
-    value[2..4].copy_from_slice(&port.to_be_bytes());
-    let length = match from.ip().to_canonical() {
-        IpAddr::V4(ip) => {
-            value[1] = 1;
-            value[4..8].copy_from_slice(&ip.octets());
-            8
-        }
-        IpAddr::V6(ip) => {
-            value[1] = 2;
-            value[4..20].copy_from_slice(&ip.octets());
-            20
-        }
-    };
-    let masked = value[4..length].iter_mut().zip(mask);
-    masked.for_each(|(byte, mask)| *byte ^= mask);
-    attribute(answer, XOR_MAPPED_ADDRESS, &value[..length]);
+    Some((request.transaction, unknown))
 }
 
 fn attribute(answer: &mut Vec<u8>, kind: u16, value: &[u8]) {
@@ -113,16 +88,8 @@ fn attribute(answer: &mut Vec<u8>, kind: u16, value: &[u8]) {
     answer.resize(answer.len().next_multiple_of(4), 0);
 }
 
-const HEADER_BYTES: usize = 20;
-const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
-const BINDING_REQUEST: u16 = 0x0001;
-const BINDING_SUCCESS: u16 = 0x0101;
-const BINDING_ERROR: u16 = 0x0111;
-const ERROR_CODE: u16 = 0x0009;
-const UNKNOWN_ATTRIBUTES: u16 = 0x000a;
-const XOR_MAPPED_ADDRESS: u16 = 0x0020;
-/// Attributes from here on may be passed over.
-const OPTIONAL_FROM: u16 = 0x8000;
+/// RFC 8489 §14.8.
+const UNKNOWN_ATTRIBUTE: u16 = 420;
 /// Those of credentials (nobody has to have any) and the priority of ICE, which some send always.
 const UNDERSTOOD: [u16; 9] = [
     0x0006, 0x0008, 0x0014, 0x0015, 0x001c, 0x001d, 0x001e, 0x0024, 0x0025,

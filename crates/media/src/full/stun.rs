@@ -1,9 +1,15 @@
 //! STUN Binding messages (RFC 8489) with the attributes of ICE (RFC 8445 §7.1).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
+pub(super) use stun::Transaction;
+pub(crate) use stun::is_stun;
+use stun::{
+    Attribute, BINDING_ERROR, BINDING_INDICATION, BINDING_REQUEST, BINDING_SUCCESS, COOKIE,
+    ERROR_CODE, FINGERPRINT, HEADER_BYTES, MESSAGE_INTEGRITY, USERNAME, XOR_MAPPED_ADDRESS,
+};
 
 /// A Binding message over the bytes it came in.
 #[derive(Clone, Copy, Debug)]
@@ -30,9 +36,6 @@ pub(super) enum Class {
     Error,
 }
 
-/// Names a request in its response.
-pub(super) type Transaction = [u8; 12];
-
 /// Who nominates, with what decides if both claim the same (RFC 8445 §7.3.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
@@ -40,44 +43,29 @@ pub(super) enum Claim {
     Controlled(u64),
 }
 
-/// Whether a packet is STUN and nothing else that shares a port (RFC 7983 §7).
-pub(crate) fn is_stun(bytes: &[u8]) -> bool {
-    matches!(bytes, [0..=3, _, _, _, cookie @ ..] if cookie.starts_with(&COOKIE))
-}
-
 impl<'a> Message<'a> {
     /// Reads a Binding message; `None` for anything else, and for a wrong FINGERPRINT.
     pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let header = bytes.first_chunk::<HEADER_BYTES>()?;
-        let class = match u16::from_be_bytes([header[0], header[1]]) {
-            0x0001 => Class::Request,
-            0x0011 => Class::Indication,
-            0x0101 => Class::Success,
-            0x0111 => Class::Error,
+        let read = stun::Message::parse(bytes)?;
+        let class = match read.kind {
+            BINDING_REQUEST => Class::Request,
+            BINDING_INDICATION => Class::Indication,
+            BINDING_SUCCESS => Class::Success,
+            BINDING_ERROR => Class::Error,
             _ => return None,
         };
-        let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
-        if header[4..8] != COOKIE || length + HEADER_BYTES != bytes.len() || length % 4 != 0 {
-            return None;
-        }
         let mut message = Self {
             bytes,
             class,
-            transaction: *header.last_chunk()?,
+            transaction: read.transaction,
             username: None,
             nominates: false,
             claims: None,
             error_code: None,
             integrity_at: None,
         };
-        let mut at = HEADER_BYTES;
-        while at < bytes.len() {
-            let [kind_high, kind_low, high, low] = *bytes.get(at..)?.first_chunk::<4>()?;
-            let length = usize::from(u16::from_be_bytes([high, low]));
-            let value = bytes.get(at + 4..at + 4 + length)?;
-            let kind = u16::from_be_bytes([kind_high, kind_low]);
-            message.read(kind, value, at)?;
-            at += 4 + length.next_multiple_of(4);
+        for attribute in read.attributes() {
+            message.read(attribute.ok()?)?;
         }
         Some(message)
     }
@@ -94,7 +82,7 @@ impl<'a> Message<'a> {
         hmac.verify_slice(tag).is_ok()
     }
 
-    fn read(&mut self, kind: u16, value: &'a [u8], at: usize) -> Option<()> {
+    fn read(&mut self, Attribute { kind, value, at }: Attribute<'a>) -> Option<()> {
         // Behind MESSAGE-INTEGRITY only FINGERPRINT counts (RFC 8489 §14.5).
         match kind {
             FINGERPRINT => {
@@ -127,10 +115,10 @@ impl<'a> Writer<'a> {
     /// Begins a message. `room` has [`MESSAGE_BYTES_MAX`] bytes at least.
     pub(super) fn new(room: &'a mut [u8], class: Class, transaction: Transaction) -> Self {
         let kind: u16 = match class {
-            Class::Request => 0x0001,
-            Class::Indication => 0x0011,
-            Class::Success => 0x0101,
-            Class::Error => 0x0111,
+            Class::Request => BINDING_REQUEST,
+            Class::Indication => BINDING_INDICATION,
+            Class::Success => BINDING_SUCCESS,
+            Class::Error => BINDING_ERROR,
         };
         room[..2].copy_from_slice(&kind.to_be_bytes());
         room[4..8].copy_from_slice(&COOKIE);
@@ -143,31 +131,14 @@ impl<'a> Writer<'a> {
 
     /// Says where the request came from (RFC 8489 §14.2).
     pub(super) fn mapped_address(self, address: SocketAddr) -> Self {
-        let mut value = [0; 20];
-        let mask: [u8; 16] = self.room[4..HEADER_BYTES].try_into().unwrap_or_default();
-        let port = address.port() ^ u16::from_be_bytes([mask[0], mask[1]]);
-        value[2..4].copy_from_slice(&port.to_be_bytes());
-        let len = match address.ip() {
-            IpAddr::V4(ip) => {
-                value[1] = 1;
-                value[4..8].copy_from_slice(&ip.octets());
-                8
-            }
-            IpAddr::V6(ip) => {
-                value[1] = 2;
-                value[4..20].copy_from_slice(&ip.octets());
-                20
-            }
-        };
-        let masked = value[4..len].iter_mut().zip(mask);
-        masked.for_each(|(byte, mask)| *byte ^= mask);
+        let transaction = self.room[8..HEADER_BYTES].try_into().unwrap_or_default();
+        let (value, len) = stun::mapped_address(address, &transaction);
         self.attribute(XOR_MAPPED_ADDRESS, &value[..len])
     }
 
     /// Says why a request is refused.
     pub(super) fn error(self, code: u16) -> Self {
-        let value = [0, 0, (code / 100) as u8, (code % 100) as u8];
-        self.attribute(ERROR_CODE, &value)
+        self.attribute(ERROR_CODE, &stun::error_code(code))
     }
 
     pub(super) fn username(self, [to, from]: [&str; 2]) -> Self {
@@ -252,18 +223,11 @@ fn number(value: &[u8]) -> Option<u64> {
 
 /// The longest message that is written.
 pub(super) const MESSAGE_BYTES_MAX: usize = 768;
-const HEADER_BYTES: usize = 20;
 const HMAC_BYTES: usize = 20;
 /// Two fragments of 256 characters at most (RFC 8839 §5.4), and a colon.
 const USERNAME_BYTES_MAX: usize = 513;
-const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
-const USERNAME: u16 = 0x0006;
-const MESSAGE_INTEGRITY: u16 = 0x0008;
-const ERROR_CODE: u16 = 0x0009;
-const XOR_MAPPED_ADDRESS: u16 = 0x0020;
 const PRIORITY: u16 = 0x0024;
 const USE_CANDIDATE: u16 = 0x0025;
-const FINGERPRINT: u16 = 0x8028;
 const ICE_CONTROLLED: u16 = 0x8029;
 const ICE_CONTROLLING: u16 = 0x802a;
 

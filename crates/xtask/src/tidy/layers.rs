@@ -107,6 +107,7 @@ const TABLE: &[(Layer, &[&str])] = &[
             "sip",
             "sdp",
             "rtp",
+            "stun",
             "ng",
             "hep",
             "audio",
