@@ -6,7 +6,7 @@ BENCH_ARGS ?=
 FUZZ_SECONDS ?= 60
 
 BUILD_NEEDS := build-essential clang cmake libssl-dev pkg-config
-TEST_PEERS := baresip-core chromium ethtool iproute2 sip-tester kamailio kamailio-sqlite-modules opus-tools postgresql procps openssl python3-venv redis-server rtpengine-daemon sngrep sqlite3
+TEST_PEERS := baresip-core chromium ethtool iproute2 sip-tester kamailio kamailio-sqlite-modules opus-tools postgresql procps openssl socat python3-venv redis-server rtpengine-daemon sngrep sqlite3
 BENCH_PEERS := ethtool iproute2 kamailio rtpengine-daemon util-linux
 
 .DEFAULT_GOAL := help

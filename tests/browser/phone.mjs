@@ -8,6 +8,7 @@
 // has come, and "gap" for how long none came, when one comes again; "frames" how many of a picture
 // were decoded. With "trickle" no description has candidates: they follow by INFO (RFC 8840) once
 // the call is answered. With "video" sound and picture share one transport and have no other.
+// "registered" has the URIs that lead to this phone alone (RFC 5627), as the registrar gave them.
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
@@ -76,7 +77,11 @@ function phone({ url, uri, password, trickle, video }) {
     });
     let session = null;
 
-    agent.on('registered', () => window.say({ kind: 'registered' }));
+    agent.on('registered', () => window.say({
+        kind: 'registered',
+        public_gruu: agent.contact.pub_gruu,
+        temporary_gruu: agent.contact.temp_gruu,
+    }));
     agent.on('registrationFailed', ({ cause }) => window.say({ kind: 'refused', why: cause }));
     agent.on('newRTCSession', (event) => {
         session = event.session;

@@ -1,9 +1,7 @@
 //! A phone in a headless browser with a softphone, over WSS and DTLS-SRTP.
 
 use anyhow::Result;
-use testkit::{
-    Baresip, Browser, PhoneOptions, PhoneTransport, Platform, PlatformOptions, wait_for,
-};
+use testkit::{Baresip, Browser, Platform, PlatformOptions};
 
 const ALICE_HZ: u32 = 440;
 const BOB_HZ: u32 = 1_000;
@@ -18,17 +16,9 @@ fn phones(platform: &Platform) -> Result<(Browser, Baresip)> {
 
 /// Bob, both phones being registered after.
 fn softphone(platform: &Platform) -> Result<Baresip> {
-    let ready = platform.ready();
-    let options = PhoneOptions::new("bob", &ready.domain)
-        .password(&ready.user("bob").password)
-        .server(ready.sip.udp, PhoneTransport::Udp)
-        .tone_hz(BOB_HZ);
+    let options = platform.phone("bob", BOB_HZ);
     let bob = Baresip::register(options)?;
-    wait_for("two routable registrations", || {
-        let registrations = platform.rest().list("/v1/registrations").ok()?;
-        let routable = registrations.iter().filter(|r| r["routable"] == true);
-        (routable.count() == 2).then_some(())
-    });
+    platform.wait_for_routable(2);
     Ok(bob)
 }
 

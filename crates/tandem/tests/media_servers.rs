@@ -1,63 +1,18 @@
 //! Media on servers of its own: who serves which call, and what happens when one dies.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 use testkit::{
-    Baresip, GatewaySpec, MediaServer, PhoneOptions, PhoneTransport, Platform, Rtpengine, Talkers,
-    record_path, wait_for,
+    Baresip, GatewaySpec, MediaServer, Platform, RelayServer, Rtpengine, Talkers, record_path,
+    wait_for,
 };
 
 const ALICE_HZ: u32 = 440;
 const BOB_HZ: u32 = 1_000;
 /// What the far end of a call may hear nothing when its media server dies.
 const GAP_MAX: Duration = Duration::from_secs(2);
-
-/// A media server, ours or rtpengine.
-trait Server {
-    fn control(&self) -> String;
-    fn media_ports(&self) -> RangeInclusive<u16>;
-    fn sessions(&self) -> Option<usize>;
-    fn kill_9(&mut self);
-}
-
-impl Server for Rtpengine {
-    fn control(&self) -> String {
-        self.control()
-    }
-
-    fn media_ports(&self) -> RangeInclusive<u16> {
-        self.media_ports()
-    }
-
-    fn sessions(&self) -> Option<usize> {
-        self.sessions()
-    }
-
-    fn kill_9(&mut self) {
-        self.kill_9();
-    }
-}
-
-impl Server for MediaServer {
-    fn control(&self) -> String {
-        self.control()
-    }
-
-    fn media_ports(&self) -> RangeInclusive<u16> {
-        self.media_ports()
-    }
-
-    fn sessions(&self) -> Option<usize> {
-        Some(self.sessions())
-    }
-
-    fn kill_9(&mut self) {
-        self.program().kill_9();
-    }
-}
 
 /// One of our own, with as many ports for media: each call takes four.
 fn own(ports: u16) -> Result<MediaServer> {
@@ -66,30 +21,6 @@ fn own(ports: u16) -> Result<MediaServer> {
 
 fn platform() -> Result<Platform> {
     Platform::start(env!("CARGO_BIN_EXE_tandem"))
-}
-
-fn add(platform: &Platform, name: &str, control: &str, more: &Value) -> Result<Value> {
-    let mut record = json!({ "name": name, "control": control });
-    for (field, value) in more.as_object().into_iter().flatten() {
-        record[field] = value.clone();
-    }
-    let record = platform.rest().create("/v1/media-servers", &record)?;
-    wait_for_state(platform, name, "up");
-    Ok(record)
-}
-
-fn health(platform: &Platform, name: &str) -> Value {
-    let all = platform.rest().list("/v1/media-server-health");
-    let mut all = all.unwrap_or_default().into_iter();
-    all.find(|server| server["name"] == name)
-        .unwrap_or(Value::Null)
-}
-
-#[track_caller]
-fn wait_for_state(platform: &Platform, name: &str, state: &str) {
-    wait_for(&format!("{name} to be {state}"), || {
-        (health(platform, name)["state"] == state).then_some(())
-    });
 }
 
 /// Callers and a carrier around the platform.
@@ -122,11 +53,7 @@ fn assert_media_in(cdrs: &[Value]) {
 }
 
 fn phone(platform: &Platform, name: &str, tone_hz: u32) -> Result<Baresip> {
-    let ready = platform.ready();
-    let options = PhoneOptions::new(name, &ready.domain)
-        .password(&ready.user(name).password)
-        .server(ready.sip.udp, PhoneTransport::Udp)
-        .tone_hz(tone_hz);
+    let options = platform.phone(name, tone_hz);
     Baresip::register(options)
 }
 
@@ -140,22 +67,21 @@ fn a_media_server_of_our_own_carries_the_calls_of_phones() -> Result<()> {
     carry_calls_of_phones(&own(100)?)
 }
 
-fn carry_calls_of_phones(server: &impl Server) -> Result<()> {
+fn carry_calls_of_phones(server: &impl RelayServer) -> Result<()> {
     let platform = platform()?;
-    add(&platform, "m1", &server.control(), &json!({}))?;
+    platform
+        .rest()
+        .add_media_server("m1", &server.control(), &json!({}))?;
     let mut alice = phone(&platform, "alice", ALICE_HZ)?;
     let mut bob = phone(&platform, "bob", BOB_HZ)?;
-    wait_for("two routable registrations", || {
-        let all = platform.rest().list("/v1/registrations").ok()?;
-        (all.iter().filter(|r| r["routable"] == true).count() == 2).then_some(())
-    });
+    platform.wait_for_routable(2);
     alice.dial(&format!("sip:bob@{}", platform.ready().domain))?;
     bob.wait_for_incoming();
     bob.answer()?;
     alice.wait_for_tone(BOB_HZ);
     bob.wait_for_tone(ALICE_HZ);
     assert_eq!(server.sessions(), Some(1));
-    assert_eq!(health(&platform, "m1")["sessions"], 1);
+    assert_eq!(platform.rest().media_server("m1")["sessions"], 1);
     let call = &platform.rest().list("/v1/calls")?[0];
     let explanation = call["explanation"].to_string();
     assert!(explanation.contains("media server m1"), "{explanation}");
@@ -184,7 +110,7 @@ fn calls_move_when_our_own_media_server_is_killed() -> Result<()> {
     let platform = platform()?;
     let (mut dies, stays) = (own(260)?, own(260)?);
     let talkers = move_calls(CALLS, &platform, &mut dies, &stays)?;
-    assert_eq!(health(&platform, "stays")["sessions"], CALLS);
+    assert_eq!(platform.rest().media_server("stays")["sessions"], CALLS);
     talkers.hang_up()?;
     assert_media_in(&cdrs(&platform, CALLS));
     wait_for("no session left", || (stays.sessions() == 0).then_some(()));
@@ -198,8 +124,8 @@ fn calls_move_when_their_media_server_is_killed() -> Result<()> {
     let mut dies = Rtpengine::with_ports(260)?;
     let stays = Rtpengine::with_ports(260)?;
     let talkers = move_calls(CALLS, &platform, &mut dies, &stays)?;
-    assert_eq!(health(&platform, "dies")["sessions"], 0);
-    assert_eq!(health(&platform, "stays")["sessions"], CALLS);
+    assert_eq!(platform.rest().media_server("dies")["sessions"], 0);
+    assert_eq!(platform.rest().media_server("stays")["sessions"], CALLS);
     let call = &platform.rest().list("/v1/calls")?[0];
     let explanation = call["explanation"].to_string();
     assert!(
@@ -208,7 +134,7 @@ fn calls_move_when_their_media_server_is_killed() -> Result<()> {
     );
 
     dies.restart()?;
-    wait_for_state(&platform, "dies", "up");
+    platform.rest().wait_for_media_server("dies", "up");
     assert_eq!(dies.sessions(), Some(0), "nothing is resurrected");
     assert_eq!(talkers.ends_at(&stays.media_ports()), 2 * CALLS);
     talkers.hang_up()?;
@@ -222,14 +148,18 @@ fn calls_move_when_their_media_server_is_killed() -> Result<()> {
 fn move_calls(
     count: usize,
     platform: &Platform,
-    dies: &mut impl Server,
-    stays: &impl Server,
+    dies: &mut impl RelayServer,
+    stays: &impl RelayServer,
 ) -> Result<Talkers> {
-    add(platform, "dies", &dies.control(), &json!({}))?;
+    platform
+        .rest()
+        .add_media_server("dies", &dies.control(), &json!({}))?;
     let talkers = talkers(platform, &json!({}), &json!({}))?;
     talkers.call(count, "493012345")?;
     assert_eq!(talkers.ends_at(&dies.media_ports()), 2 * count);
-    add(platform, "stays", &stays.control(), &json!({}))?;
+    platform
+        .rest()
+        .add_media_server("stays", &stays.control(), &json!({}))?;
 
     dies.kill_9();
     talkers.wait_until_at(&stays.media_ports());
@@ -238,7 +168,7 @@ fn move_calls(
     println!("{count} calls: 95 % silent for at most {p95:?}, the longest {longest:?}");
     assert!(longest < GAP_MAX, "{gaps:?}");
     assert_eq!(talkers.reinvites(), 2 * count, "each side is told once");
-    wait_for_state(platform, "dies", "down");
+    platform.rest().wait_for_media_server("dies", "down");
     Ok(talkers)
 }
 
@@ -248,17 +178,21 @@ fn a_server_that_hangs_is_left_and_gives_up_its_sessions_when_it_is_back() -> Re
     let platform = platform()?;
     let hangs = Rtpengine::start()?;
     let stays = Rtpengine::start()?;
-    add(&platform, "hangs", &hangs.control(), &json!({}))?;
+    platform
+        .rest()
+        .add_media_server("hangs", &hangs.control(), &json!({}))?;
     let talkers = talkers(&platform, &json!({}), &json!({}))?;
     talkers.call(CALLS, "493012345")?;
-    add(&platform, "stays", &stays.control(), &json!({}))?;
+    platform
+        .rest()
+        .add_media_server("stays", &stays.control(), &json!({}))?;
     hangs.freeze()?;
     talkers.wait_until_at(&stays.media_ports());
     let gaps = talkers.gaps();
     assert!(gaps[gaps.len() - 1] < GAP_MAX, "{gaps:?}");
-    wait_for_state(&platform, "hangs", "down");
+    platform.rest().wait_for_media_server("hangs", "down");
     hangs.thaw()?;
-    wait_for_state(&platform, "hangs", "up");
+    platform.rest().wait_for_media_server("hangs", "up");
     wait_for("what it had to be given up", || {
         (hangs.sessions() == Some(0)).then_some(())
     });
@@ -279,21 +213,15 @@ fn our_own_media_servers_are_placed_as_others_are() -> Result<()> {
     place_calls(&own(100)?, &own(100)?, &own(100)?)
 }
 
-fn place_calls<S: Server>(london: &S, tokyo: &S, spare: &S) -> Result<()> {
+fn place_calls<S: RelayServer>(london: &S, tokyo: &S, spare: &S) -> Result<()> {
     let platform = platform()?;
     let rest = platform.rest();
-    add(
-        &platform,
-        "l1",
-        &london.control(),
-        &json!({ "zone": "London" }),
-    )?;
-    add(
-        &platform,
-        "t1",
-        &tokyo.control(),
-        &json!({ "zone": "Tokyo" }),
-    )?;
+    platform
+        .rest()
+        .add_media_server("l1", &london.control(), &json!({ "zone": "London" }))?;
+    platform
+        .rest()
+        .add_media_server("t1", &tokyo.control(), &json!({ "zone": "Tokyo" }))?;
     let near_tokyo = json!({ "media_zone": "Tokyo" });
     let talkers = talkers(&platform, &json!({}), &near_tokyo)?;
     talkers.call(4, "493012345")?;
@@ -319,17 +247,14 @@ fn place_calls<S: Server>(london: &S, tokyo: &S, spare: &S) -> Result<()> {
     );
 
     // One more in the zone gets what is missing to its share.
-    add(
-        &platform,
-        "l2",
-        &spare.control(),
-        &json!({ "zone": "London" }),
-    )?;
+    platform
+        .rest()
+        .add_media_server("l2", &spare.control(), &json!({ "zone": "London" }))?;
     talkers.call(4, "493012345")?;
     assert_eq!(talkers.ends_at(&spare.media_ports()), 8, "the emptier one");
     let done = platform.command_line(&["media-server", "drain", "l1"])?;
     assert_eq!(done.code, 0, "{}", done.stderr);
-    wait_for_state(&platform, "l1", "draining");
+    platform.rest().wait_for_media_server("l1", "draining");
     talkers.call(4, "493012345")?;
     assert_eq!(
         talkers.ends_at(&london.media_ports()),
@@ -339,7 +264,7 @@ fn place_calls<S: Server>(london: &S, tokyo: &S, spare: &S) -> Result<()> {
     assert_eq!(talkers.ends_at(&spare.media_ports()), 16);
 
     talkers.hang_up()?;
-    wait_for_state(&platform, "l1", "drained");
+    platform.rest().wait_for_media_server("l1", "drained");
     assert_media_in(&cdrs(&platform, 16));
     Ok(())
 }

@@ -22,6 +22,8 @@ pub struct Browser {
     commands: ChildStdin,
     /// Lines of the log that were looked at.
     read: usize,
+    /// What the registrar said.
+    registered: Value,
     /// Removed last.
     _directory: TempDir,
 }
@@ -102,13 +104,28 @@ impl Browser {
             program,
             commands,
             read: 0,
+            registered: Value::Null,
             _directory: directory,
         };
         let event = phone.wait_for_any(&["registered", "refused"]);
         if event["kind"] != "registered" {
             bail!("{user} is not registered: {event}");
         }
+        phone.registered = event;
         Ok(phone)
+    }
+
+    /// The URIs that lead to this phone alone, whatever others its user has (RFC 5627): the public
+    /// one, and the one that hides whose it is.
+    ///
+    /// # Errors
+    /// If the registrar gave it none.
+    pub fn gruus(&self) -> Result<[String; 2]> {
+        let gruu = |name: &str| {
+            let uri = self.registered[name].as_str();
+            uri.map(str::to_owned).with_context(|| format!("no {name}"))
+        };
+        Ok([gruu("public_gruu")?, gruu("temporary_gruu")?])
     }
 
     /// Calls this URI.

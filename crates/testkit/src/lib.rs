@@ -9,6 +9,7 @@
 //! hide the same mistake in the other.
 
 mod audio;
+mod authority;
 mod baresip;
 mod browser;
 mod command_line;
@@ -30,6 +31,7 @@ mod postgres;
 mod program;
 mod provision;
 mod redis;
+mod relay_server;
 mod request;
 mod rest;
 mod rtpengine;
@@ -37,12 +39,14 @@ mod s3_server;
 mod sipp;
 mod stream_peer;
 mod talkers;
+mod tunnel;
 mod wait;
 mod wire;
 
 pub use audio::{
     decode_opus, dominant_frequency_hz, from_alaw, read_wav, to_alaw, tone, write_alaw, write_wav,
 };
+pub use authority::{Authority, Pair};
 pub use baresip::{Baresip, Event, MediaEncryption, PhoneOptions, PhoneTransport};
 pub use browser::Browser;
 pub use command_line::CommandOutput;
@@ -62,11 +66,13 @@ pub use postgres::PostgresServer;
 pub use program::Program;
 pub use provision::{GatewaySpec, record_path};
 pub use redis::{RedisSentinel, RedisServer};
+pub use relay_server::RelayServer;
 pub use rest::Rest;
 pub use rtpengine::Rtpengine;
 pub use s3_server::S3Server;
 pub use sipp::{SIPP_TONE_HZ, Sipp, SippCounts};
 pub use stream_peer::StreamPeer;
 pub use talkers::{Speech, Talkers};
+pub use tunnel::Tunnel;
 pub use wait::{PATIENCE, wait_for, wait_for_within};
 pub use wire::Wire;

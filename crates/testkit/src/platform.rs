@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::baresip::{PhoneOptions, PhoneTransport};
 use crate::peer::{Peer, session};
 use crate::ports;
 use crate::program::Program;
@@ -196,6 +197,28 @@ impl Platform {
         listed.expect("the API lists registrations")
     }
 
+    /// A softphone of a user of the first start, over UDP.
+    #[must_use]
+    pub fn phone(&self, name: &str, tone_hz: u32) -> PhoneOptions {
+        PhoneOptions::new(name, &self.ready.domain)
+            .password(&self.ready.user(name).password)
+            .server(self.ready.sip.udp, PhoneTransport::Udp)
+            .tone_hz(tone_hz)
+    }
+
+    /// Waits until so many contacts can be called.
+    ///
+    /// # Panics
+    /// If it never comes to that.
+    #[track_caller]
+    pub fn wait_for_routable(&self, count: usize) {
+        wait_for(&format!("{count} routable registrations"), || {
+            let registrations = self.rest().list("/v1/registrations").ok()?;
+            let routable = registrations.iter().filter(|r| r["routable"] == true);
+            (routable.count() == count).then_some(())
+        });
+    }
+
     /// A user who is not registered calls another from a new socket: the caller, and its INVITE
     /// with credentials.
     ///
@@ -303,7 +326,9 @@ impl Ready {
                 ws: sip("ws")?,
                 wss: sip("wss")?,
             },
-            http: text(&value["http"]).context("no http")?,
+            http: text(&value["http"])
+                .or_else(|| text(&value["https"]))
+                .context("neither http nor https")?,
             users: users
                 .iter()
                 .map(|user| ReadyUser {
@@ -334,6 +359,9 @@ fn arguments(options: &PlatformOptions, directory: &Path) -> Vec<String> {
         "--wss-port",
         "--http-port",
     ] {
+        if options.arguments.iter().any(|own| own == flag) {
+            continue;
+        }
         arguments.push(flag.to_owned());
         arguments.push(ports::one().to_string());
     }

@@ -1,7 +1,7 @@
 //! A real S3 server: s3s-fs, which checks signatures and keeps each object as a file.
 
 use std::fs::File;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -77,6 +77,12 @@ impl S3Server {
     /// Kills it.
     pub fn go(&mut self) {
         self.program = None;
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     /// Where it takes requests.

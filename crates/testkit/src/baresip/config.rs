@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::speaker;
+use crate::authority::Pair;
 use crate::{audio, ports};
 
 /// Over what a phone speaks to its server.
@@ -59,6 +60,9 @@ pub struct PhoneOptions {
     encryption: Option<MediaEncryption>,
     address: Ipv4Addr,
     ear: Ear,
+    certificate: Option<Pair>,
+    flow: Flow,
+    addresses: Addresses,
 }
 
 /// Where a test hears what a phone hears.
@@ -68,6 +72,22 @@ enum Ear {
     Recording,
     /// At the end of all, with baresip's usual buffers before it.
     Speaker,
+}
+
+/// How a phone tells where its media is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Addresses {
+    Described,
+    Ice,
+}
+
+/// What a phone makes of its connection to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    /// Its way for requests.
+    Unnamed,
+    /// A flow of RFC 5626, with a number and the phone's instance.
+    Outbound,
 }
 
 impl PhoneOptions {
@@ -83,6 +103,9 @@ impl PhoneOptions {
             encryption: None,
             address: Ipv4Addr::LOCALHOST,
             ear: Ear::Recording,
+            certificate: None,
+            flow: Flow::Unnamed,
+            addresses: Addresses::Described,
         }
     }
 
@@ -104,6 +127,27 @@ impl PhoneOptions {
     #[must_use]
     pub fn encryption(mut self, encryption: MediaEncryption) -> Self {
         self.encryption = Some(encryption);
+        self
+    }
+
+    /// Speaks ICE. It names no candidate on loopback: it needs an address of its own.
+    #[must_use]
+    pub fn ice(mut self) -> Self {
+        self.addresses = Addresses::Ice;
+        self
+    }
+
+    /// Registers as RFC 5626 says, and looks after its connection.
+    #[must_use]
+    pub fn outbound(mut self) -> Self {
+        self.flow = Flow::Outbound;
+        self
+    }
+
+    /// What it shows to a server that asks for a certificate.
+    #[must_use]
+    pub fn certificate(mut self, shown: &Pair) -> Self {
+        self.certificate = Some(shown.clone());
         self
     }
 
@@ -160,6 +204,12 @@ impl PhoneOptions {
             }
         }
         account.push_str(";audio_codecs=pcmu,pcma");
+        if self.flow == Flow::Outbound {
+            account.push_str(";sipnat=outbound");
+        }
+        if self.addresses == Addresses::Ice {
+            account.push_str(";medianat=ice");
+        }
         if let Some(encryption) = self.encryption {
             account.push_str(&format!(";mediaenc={}", encryption.name()));
         }
@@ -202,6 +252,7 @@ pub(super) fn write(options: &PhoneOptions, directory: &Path) -> Result<Ports> {
          module g711.so\n\
          module srtp.so\n\
          module dtls_srtp.so\n\
+         module ice.so\n\
          module aufile.so\n\
          {ear}\
          module_tmp uuid.so\n\
@@ -215,6 +266,16 @@ pub(super) fn write(options: &PhoneOptions, directory: &Path) -> Result<Ports> {
         rtp_last = rtp + RTP_PORT_COUNT - 1,
         directory = directory.display(),
     );
+    let config = match &options.certificate {
+        Some(pair) => {
+            // Both are read from one file.
+            let shown = directory.join("certificate.pem");
+            let text = [pair.certificate.as_str(), &pair.key].concat();
+            std::fs::write(&shown, text).context("writing the certificate")?;
+            format!("{config}sip_certificate {}\n", shown.display())
+        }
+        None => config,
+    };
     std::fs::write(directory.join("config"), config).context("writing the configuration")?;
     // Empty: the account is made over the control port, where its events are seen.
     std::fs::write(directory.join("accounts"), "").context("writing the accounts")?;
