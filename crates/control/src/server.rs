@@ -23,8 +23,8 @@ use crate::{Control, Problem, auth, events, idempotency, openapi, problem, resou
 /// Where the API is served.
 #[derive(Debug)]
 pub struct Sockets {
-    /// Over plain HTTP.
-    pub plain: TcpListener,
+    /// Over plain HTTP, if it is wanted.
+    pub plain: Option<TcpListener>,
     /// Over TLS, if it is wanted.
     pub secure: Option<SecureSocket>,
 }
@@ -32,7 +32,7 @@ pub struct Sockets {
 impl From<TcpListener> for Sockets {
     fn from(plain: TcpListener) -> Self {
         Self {
-            plain,
+            plain: Some(plain),
             secure: None,
         }
     }
@@ -66,7 +66,15 @@ pub async fn serve(
         .clone()
         .into_make_service_with_connect_info::<Source>();
     let service = service.into_make_service_with_connect_info::<SocketAddr>();
-    let plain = axum::serve(plain, service).with_graceful_shutdown(stopped());
+    let plain = async {
+        match plain {
+            Some(plain) => {
+                let server = axum::serve(plain, service);
+                server.with_graceful_shutdown(stopped()).await
+            }
+            None => Ok(()),
+        }
+    };
     let secure = async {
         match secure {
             Some(secure) => {
@@ -82,7 +90,7 @@ pub async fn serve(
         tokio::time::sleep(STOP_TIME).await;
     };
     let result = tokio::select! {
-        result = async { tokio::try_join!(plain.into_future(), secure) } => result.map(|_| ()),
+        result = async { tokio::try_join!(plain, secure) } => result.map(|_| ()),
         () = overdue => Ok(()),
     };
     pump.abort();

@@ -24,8 +24,8 @@ pub struct UpOptions {
     pub ws_port: u16,
     /// SIP over secure WebSocket.
     pub wss_port: u16,
-    /// The API.
-    pub http_port: u16,
+    /// The API over plain HTTP; `None`: over TLS alone.
+    pub http_port: Option<u16>,
     /// The API over TLS; `None`: not served.
     pub https_port: Option<u16>,
     /// RTP and RTCP, both ends included.

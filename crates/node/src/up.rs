@@ -29,7 +29,7 @@ use crate::platform::NodePlatform;
 use crate::retention::Retention;
 use crate::signals::Signals;
 use crate::stores::Stores;
-use crate::uploads::{Keys, Uploaded, Uploads};
+use crate::uploads::{Access, Uploaded, Uploads};
 use crate::visit::Visitor;
 use crate::{UpOptions, addresses, certificate, files, first_start, listeners};
 
@@ -49,9 +49,8 @@ const UPLOADS_LOOK: Duration = Duration::from_secs(60);
 /// Something it needs could not be had: a port, the data directory, a certificate.
 pub fn up(options: &UpOptions) -> Result<()> {
     // First, so that a second platform on this machine ends before it has touched anything.
-    let http = api_socket(options, options.http_port)?;
-    let https = options.https_port;
-    let https = https.map(|port| api_socket(options, port)).transpose()?;
+    let socket = |port: Option<u16>| port.map(|port| api_socket(options, port)).transpose();
+    let (http, https) = (socket(options.http_port)?, socket(options.https_port)?);
     let data = Data::open(&options.data)?;
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, data = %options.data.display(), "starting");
@@ -142,7 +141,11 @@ fn start_node(
     switch.configure(now, Arc::new(snapshot));
     restore(&mut switch, &mut live, now)?;
     let (events, _) = broadcast::channel(EVENTS_MAX);
-    let (media_link, media_said) = MediaLink::start(random()?, net.clock(), net.waker())?;
+    let agent = match options.ice_agent {
+        media::IceAgent::Lite => switch::IceAgent::Lite,
+        media::IceAgent::Full => switch::IceAgent::Full,
+    };
+    let (media_link, media_said) = MediaLink::start(random()?, agent, net.clock(), net.waker())?;
     let inactivity = inactivity(&switch.snapshot().settings);
     media_link.configure(&switch.snapshot().media_servers, inactivity);
     let media = (media_link.clone(), media_said);
@@ -259,8 +262,11 @@ fn start_uploads(data: &Data, settings: &model::Settings, visitor: &Visitor) -> 
         // When the switch is gone, nobody watches.
         let _ = visitor.tell(move |now, _, host| host.tell_upload(now, &uploaded));
     };
-    let keys = Keys::EnvironmentOr(data.path("s3-keys.json"));
-    let uploads = Uploads::start(data.path("recordings"), keys, UPLOADS_LOOK, told)?;
+    let access = Access {
+        keys: data.path("s3-keys.json"),
+        authorities: data.path("s3-ca.pem"),
+    };
+    let uploads = Uploads::start(data.path("recordings"), access, UPLOADS_LOOK, told)?;
     uploads.configure(&settings.recording_store);
     Ok(uploads)
 }
@@ -334,30 +340,33 @@ fn announce(visitor: &Visitor, status: &net::ListenerStatus) -> Result<()> {
 async fn serve(
     options: &UpOptions,
     data: &Data,
-    (http, https): (std::net::TcpListener, Option<std::net::TcpListener>),
+    (http, https): (Option<std::net::TcpListener>, Option<std::net::TcpListener>),
     stores: Stores,
     users: FirstUsers,
     node: &Node,
 ) -> Result<()> {
     let signals = Signals::listen()?;
-    let socket = tokio::net::TcpListener::from_std(http).context("the API's socket")?;
-    let port = socket.local_addr()?.port();
+    let plain = http.map(tokio::net::TcpListener::from_std);
+    let plain = plain.transpose().context("the API's socket")?;
     let host = if options.bind.is_unspecified() {
         IpAddr::from([127, 0, 0, 1])
     } else {
         options.bind
     };
-    let url = format!("http://{}", SocketAddr::new(host, port));
     let secure = https
         .map(|https| secure_socket(https, &node.net))
         .transpose()?;
-    let secure_url = secure.as_ref().map(|secure| {
-        let port = secure.listener.local_addr().map_or(0, |local| local.port());
-        format!("https://{}", SocketAddr::new(host, port))
-    });
+    let url = |scheme: &str, socket: &tokio::net::TcpListener| {
+        let port = socket.local_addr().map_or(0, |local| local.port());
+        format!("{scheme}://{}", SocketAddr::new(host, port))
+    };
+    let urls = Urls {
+        http: plain.as_ref().map(|socket| url("http", socket)),
+        https: secure.as_ref().map(|secure| url("https", &secure.listener)),
+    };
     let now = node.net.clock().now();
     let records = stores.records.clone();
-    let admin = first_start::admin(data, &records, &url, now)?;
+    let admin = first_start::admin(data, &records, urls.usual(), now)?;
     let platform = NodePlatform {
         visitor: node.visitor.clone(),
         media_link: node.media_link.clone(),
@@ -376,9 +385,8 @@ async fn serve(
     }
     // The first visit waits for the switch to have taken all listeners.
     node.visitor.ask(|_, _, _| ()).await?;
-    let apis = (&admin, secure_url.as_deref());
-    print_ready(options, node, apis, &users, &node.domain);
-    tracing::info!(api = %url, "ready");
+    print_ready(options, node, (&admin, &urls), &users, &node.domain);
+    tracing::info!(api = urls.usual(), "ready");
     let (net, data, options) = (node.net.clone(), data.clone(), options.clone());
     let stop = signals.stop(node.visitor.clone(), move || match certificate::read_again(
         &net, &data, &options, &records,
@@ -386,14 +394,25 @@ async fn serve(
         Ok(()) => tracing::info!("the certificate was read again"),
         Err(error) => tracing::error!(error = format!("{error:#}"), "the certificate stays"),
     });
-    let sockets = control::Sockets {
-        plain: socket,
-        secure,
-    };
+    let sockets = control::Sockets { plain, secure };
     control::serve(sockets, control, stop)
         .await
         .context("the API")?;
     Ok(())
+}
+
+/// Where the API is asked.
+struct Urls {
+    http: Option<String>,
+    https: Option<String>,
+}
+
+impl Urls {
+    /// Where this machine's command line asks.
+    fn usual(&self) -> &str {
+        let usual = self.http.as_deref().or(self.https.as_deref());
+        usual.unwrap_or_default()
+    }
 }
 
 /// A socket of the API that shows the certificates of SIP over TLS.
@@ -407,7 +426,7 @@ fn secure_socket(socket: std::net::TcpListener, net: &Net) -> Result<control::Se
 fn print_ready(
     options: &UpOptions,
     node: &Node,
-    (admin, https): (&Admin, Option<&str>),
+    (admin, urls): (&Admin, &Urls),
     users: &FirstUsers,
     domain: &str,
 ) {
@@ -420,8 +439,8 @@ fn print_ready(
     if options.json {
         let line = json!({
             "sip": sip,
-            "http": admin.http,
-            "https": https,
+            "http": urls.http,
+            "https": urls.https,
             "users": users.known,
             "domain": domain,
             "token": admin.token,
@@ -438,7 +457,7 @@ fn print_ready(
         );
     }
     let program = program();
-    for url in [Some(admin.http.as_str()), https].into_iter().flatten() {
+    for url in [&urls.http, &urls.https].into_iter().flatten() {
         println!("  API      {url}");
     }
     println!("  domain   {domain}\n");

@@ -7,10 +7,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 use ureq::http::{HeaderMap, Request};
+use ureq::unversioned::transport::DefaultConnector;
 
 use crate::failure::Failure;
 use crate::global::Global;
-use crate::trust;
+use crate::trust::{self, Local};
 
 /// A platform that can be asked.
 pub(crate) struct Client {
@@ -38,6 +39,7 @@ impl Client {
     /// The platform that the flags, the environment or the data directory name.
     pub(crate) fn of(global: &Global) -> Result<Self, Failure> {
         let path = global.data.join("admin.json");
+        let mut local = None;
         let (base, token) = match (&global.addr, &global.token) {
             (Some(addr), Some(token)) => (address(addr), Some(token.clone())),
             (Some(addr), None) => {
@@ -50,27 +52,29 @@ impl Client {
             }
             (None, token) => {
                 let admin = admin(&path)?;
-                (
-                    address(&admin.http),
-                    Some(token.clone().unwrap_or(admin.token)),
-                )
+                let base = address(&admin.http);
+                if global.ca.is_none() {
+                    local = Local::of(&global.data, &base);
+                }
+                (base, Some(token.clone().unwrap_or(admin.token)))
             }
         };
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT_TIME))
             .timeout_recv_response(Some(RESPONSE_TIME))
-            .max_redirects(0)
-            .tls_config(match base.starts_with("https:") {
-                true => trust::tls(global.ca.as_deref())?,
-                false => ureq::tls::TlsConfig::default(),
-            })
-            .build();
-        Ok(Self {
-            agent: config.new_agent(),
-            base,
-            token,
-        })
+            .max_redirects(0);
+        if let Some(Local { base, tls, at }) = local {
+            let config = config.tls_config(tls).build();
+            let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), at);
+            return Ok(Self { agent, base, token });
+        }
+        let config = config.tls_config(match base.starts_with("https:") {
+            true => trust::tls(global.ca.as_deref())?,
+            false => ureq::tls::TlsConfig::default(),
+        });
+        let agent = config.build().new_agent();
+        Ok(Self { agent, base, token })
     }
 
     pub(crate) fn read(&self, path: &str, query: &[(&str, &str)]) -> Result<Reply, Failure> {

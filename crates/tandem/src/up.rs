@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::log::{self, LogFormat};
-use crate::ports::PortFlags;
+use crate::ports::{HttpPort, PortFlags};
 
 /// What the platform runs with.
 #[derive(Args, Debug)]
@@ -86,6 +86,12 @@ impl From<Ice> for node::IceAgent {
 pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
     log::start(flags.log_format, &flags.log_level)?;
     let ports = &flags.ports;
+    if ports.http_port == HttpPort::Off && ports.https_port.is_none() {
+        return Err(Failure::Usage(
+            "without plain HTTP the API is served over TLS alone: give it a port with --https-port"
+                .into(),
+        ));
+    }
     let options = node::UpOptions {
         data: global.data.clone(),
         store: flags.store.clone(),
@@ -96,7 +102,7 @@ pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
         tls_port: ports.tls_port,
         ws_port: ports.ws_port,
         wss_port: ports.wss_port,
-        http_port: ports.http_port,
+        http_port: ports.http_port.port(),
         https_port: ports.https_port,
         rtp_ports: ports.rtp_ports,
         kernel: flags.kernel.into(),

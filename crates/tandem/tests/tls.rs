@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use testkit::{Platform, PlatformOptions, ports, wait_for};
+use testkit::{Authority, Platform, PlatformOptions, ports, wait_for};
 
 fn openssl(words: &[&str]) -> Result<String> {
     let output = Command::new("openssl")
@@ -105,6 +105,51 @@ fn a_listener_that_demands_certificates_of_clients_refuses_who_has_none() -> Res
     let connect = ["s_client", "-tls1_3", "-ign_eof", "-connect", &address];
     let without = openssl(&connect)?;
     assert!(without.contains("certificate required"), "{without}");
+    Ok(())
+}
+
+#[test]
+fn without_plain_http_commands_ask_over_tls_by_themselves() -> Result<()> {
+    let binary = env!("CARGO_BIN_EXE_tandem");
+    let port = ports::one().to_string();
+    let platform = PlatformOptions::new(binary)
+        .argument("--http-port")
+        .argument("off")
+        .argument("--https-port")
+        .argument(&port)
+        .start()?;
+    let address = format!("https://127.0.0.1:{port}");
+    assert_eq!(platform.ready().http, address);
+    let listed = platform.command_line(&["user", "list", "-o", "json"])?;
+    assert_eq!(listed.code, 0, "{}", listed.stderr);
+    assert!(listed.stdout.contains("alice"), "{}", listed.stdout);
+
+    // A certificate of the operator's own, for a name that no name service has.
+    let authority = Authority::new("operator")?;
+    let mut pair = authority.issue(&["sip.operator.example"])?;
+    pair.certificate += &authority.certificate();
+    pair.write(&platform.data().join("tls"))?;
+    read_again(&platform)?;
+    let listed = platform.command_line(&["user", "list"])?;
+    assert_eq!(listed.code, 0, "{}", listed.stderr);
+    let stranger = platform.command_line(&["--addr", &address, "user", "list"])?;
+    assert_ne!(stranger.code, 0, "an address given by hand is verified");
+
+    let looked = platform.command_line(&["doctor", "--http-port", "off", "--https-port", &port])?;
+    let advice = "commands on this machine ask it over TLS";
+    assert!(looked.stdout.contains(advice), "{}", looked.stdout);
+    assert!(!looked.stdout.contains("8080"), "{}", looked.stdout);
+    Ok(())
+}
+
+#[test]
+fn without_any_port_for_the_api_nothing_starts() -> Result<()> {
+    let output = Command::new(env!("CARGO_BIN_EXE_tandem"))
+        .args(["up", "--http-port", "off"])
+        .output()?;
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("--https-port"), "{said}");
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 
 use super::Finding;
-use crate::ports::PortFlags;
+use crate::ports::{HttpPort, PortFlags};
 
 /// Tries every port, and some of the RTP range.
 pub(super) fn check(ports: &PortFlags, data: &Path) -> Vec<Finding> {
@@ -35,16 +35,33 @@ pub(super) fn check(ports: &PortFlags, data: &Path) -> Vec<Finding> {
             "SIP over secure WebSocket",
             running,
         ),
-        one(
-            Protocol::Tcp,
-            ports.bind,
-            ports.http_port,
-            "the API",
-            running,
-        ),
     ];
+    let api = |port| one(Protocol::Tcp, ports.bind, port, "the API", running);
+    let over_tls = |port| one(Protocol::Tcp, ports.bind, port, "the API over TLS", running);
+    findings.extend(ports.http_port.port().map(api));
+    findings.extend(ports.https_port.map(over_tls));
+    findings.push(api_at(ports));
     findings.push(media(ports));
     findings
+}
+
+/// Whether the API is served at all, and how the command line asks it.
+fn api_at(ports: &PortFlags) -> Finding {
+    match (ports.http_port, ports.https_port) {
+        (HttpPort::On(_), _) => {
+            Finding::ok("api", "commands on this machine ask it over plain HTTP")
+        }
+        (HttpPort::Off, Some(_)) => Finding::ok(
+            "api",
+            "commands on this machine ask it over TLS and believe tls/certificate.pem of the data \
+             directory; others name it with --addr https://HOST:PORT, and its authority with --ca",
+        ),
+        (HttpPort::Off, None) => Finding::fail(
+            "api",
+            "it is served nowhere: plain HTTP is off and TLS has no port",
+            "give it a port with --https-port",
+        ),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
