@@ -58,6 +58,18 @@ impl Validate for Customer {
                     "networks of length 1 and more are accepted: /0 is everybody",
                 );
             }
+            CustomerAuth::Certificate { names } => {
+                checks.require(
+                    (1..=NAMES_MAX).contains(&names.len()),
+                    "auth.names",
+                    "1 to 16 names are accepted",
+                );
+                for (at, name) in names.iter().enumerate() {
+                    checks.certificate_name("auth.names", name);
+                    let fresh = !names[..at].contains(name);
+                    checks.require(fresh, "auth.names", "each name is accepted once");
+                }
+            }
             CustomerAuth::Digest { auth_name, secret } => {
                 checks.user_name("auth.auth_name", auth_name);
                 checks.nested("auth.secret", secret);
@@ -83,6 +95,12 @@ pub enum CustomerAuth {
         #[schema(value_type = Vec<String>)]
         networks: Vec<IpNet>,
     },
+    /// By the certificate that it shows when it connects over TLS.
+    Certificate {
+        /// Host names, in small letters: the certificate is for one of them (RFC 5922 §7.1).
+        /// Each is one customer's.
+        names: Vec<String>,
+    },
     /// By digest.
     Digest {
         /// The digest user name; unique among users, devices and customers.
@@ -92,5 +110,7 @@ pub enum CustomerAuth {
     },
 }
 
+/// Names of certificates of one customer.
+const NAMES_MAX: usize = 16;
 /// Networks of one customer.
 const NETWORKS_MAX: usize = 256;

@@ -117,6 +117,16 @@ impl Checks {
         );
     }
 
+    /// A host name that a certificate is for, in small letters.
+    pub(crate) fn certificate_name(&mut self, field: &str, value: &str) {
+        let small = !value.bytes().any(|b| b.is_ascii_uppercase());
+        self.require(
+            is_host_name(value) && small && !value.ends_with('.'),
+            field,
+            "host names in small letters are accepted, without wildcards",
+        );
+    }
+
     /// `host:port`, IPv6 in brackets.
     pub(crate) fn host_port_required(&mut self, field: &str, value: &str) {
         self.require(

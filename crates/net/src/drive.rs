@@ -22,6 +22,7 @@ pub(crate) use self::shard::{Command, Parts};
 pub use self::shard::{EXIT_PANIC, Shard};
 pub use self::waker::Waker;
 use crate::resolve::ResolveError;
+use crate::tls::ClientNames;
 
 /// Protocol logic as a value: no sockets, no clock.
 pub trait Machine {
@@ -62,6 +63,8 @@ pub enum Input<'a> {
     Opened {
         /// Its path.
         flow: Flow,
+        /// Whom the certificate is for that an accepted one has shown; empty without any.
+        names: ClientNames,
     },
     /// An opened connection is gone. Comes once for each [`Input::Opened`], and last of its flow.
     Closed {

@@ -27,5 +27,6 @@ pub use resolve::{ResolveError, ResolverConfig};
 pub use rustls::pki_types::CertificateDer;
 pub use stream::StreamLimits;
 pub use tls::{
-    Certificates, ClientCertificates, Identity, TlsConfig, TlsError, Trust, certificates_from_pem,
+    Certificates, ClientCertificates, ClientNames, Identity, TlsConfig, TlsError, Trust,
+    certificates_from_pem,
 };

@@ -30,13 +30,18 @@ pub use self::limits::StreamLimits;
 pub(crate) use self::table::Connections;
 use crate::drive::{CloseReason, TransmitError};
 use crate::resolve::ResolveError;
+use crate::tls::ClientNames;
 
 /// What tasks tell the shard.
 #[derive(Debug)]
 pub(crate) enum StreamEvent {
     /// A connection is open. `link` leads to one that was accepted; the shard has that of one it
-    /// asked for.
-    Opened { flow: Flow, link: Option<Link> },
+    /// asked for. `names` are those of the certificate that a client has shown.
+    Opened {
+        flow: Flow,
+        link: Option<Link>,
+        names: ClientNames,
+    },
     /// A message arrived.
     Message { flow: Flow, bytes: Bytes },
     /// A connection is gone; `flow` is that of one that was opened.

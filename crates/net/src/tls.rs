@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -20,10 +21,9 @@ use x509_parser::extensions::GeneralName;
 /// What TLS and WSS are set up with.
 #[derive(Debug, Default)]
 pub struct TlsConfig {
-    /// Towards those who connect to us.
+    /// Towards those who connect to us; the usual one of them also towards those we connect to, if
+    /// they ask for one that leads to where ours does.
     pub server: Certificates,
-    /// What we show to those we connect to, if they ask.
-    pub client_identity: Option<Identity>,
     /// Whom we believe when we connect.
     pub trust: Trust,
 }
@@ -129,6 +129,14 @@ impl Default for Trust {
     }
 }
 
+/// Whom the certificate of a client is for: SIP URIs, or names of domains.
+pub type ClientNames = Arc<[Box<str>]>;
+
+/// Names of one certificate; further ones are not looked at.
+const NAMES_MAX: usize = 32;
+/// Bytes of a name; longer ones are not looked at.
+const NAME_MAX_BYTES: usize = 255;
+
 /// The TLS side of a [`Net`](crate::Net).
 #[derive(Debug)]
 pub(crate) struct Tls {
@@ -153,9 +161,9 @@ impl Tls {
         let servers = Servers::new(&shown, &config.server.client_roots)?;
         shown.replace(config.server)?;
         Ok(Self {
+            client: Arc::new(client_config(config.trust, &shown)?),
             shown,
             servers: RwLock::new(servers),
-            client: Arc::new(client_config(config.trust, config.client_identity)?),
         })
     }
 
@@ -231,7 +239,7 @@ fn server_config(
     Ok(builder.with_cert_resolver(shown.clone()))
 }
 
-fn client_config(trust: Trust, identity: Option<Identity>) -> Result<ClientConfig, TlsError> {
+fn client_config(trust: Trust, shown: &Arc<Shown>) -> Result<ClientConfig, TlsError> {
     let builder =
         ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     let builder = match trust {
@@ -247,10 +255,7 @@ fn client_config(trust: Trust, identity: Option<Identity>) -> Result<ClientConfi
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider()))),
     };
-    Ok(match identity {
-        Some(Identity { chain, key }) => builder.with_client_auth_cert(chain, key)?,
-        None => builder.with_no_client_auth(),
-    })
+    Ok(builder.with_client_cert_resolver(shown.clone()))
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -308,30 +313,84 @@ impl ResolvesServerCert for Shown {
     }
 }
 
+impl ResolvesClientCert for Shown {
+    /// A server that only asks would refuse one that it does not know: it is shown none.
+    fn resolve(
+        &self,
+        authorities: &[&[u8]],
+        _schemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        let identities = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let usual = identities.usual.as_ref()?;
+        is_of(&usual.cert, authorities).then(|| usual.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        self.can_serve()
+    }
+}
+
+/// Whether a chain leads to one of these authorities, or, if none is named, to anybody but itself.
+fn is_of(chain: &[CertificateDer<'_>], authorities: &[&[u8]]) -> bool {
+    chain.iter().any(|certificate| {
+        let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else {
+            return false;
+        };
+        let issuer = parsed.issuer().as_raw();
+        match authorities {
+            [] => issuer != parsed.subject().as_raw(),
+            authorities => authorities.contains(&issuer),
+        }
+    })
+}
+
 /// Whether a certificate is for a name, wildcards included.
 fn is_for(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
     let parsed = ParsedCertificate::try_from(certificate);
     parsed.is_ok_and(|parsed| verify_server_name(&parsed, name).is_ok())
 }
 
-/// Whom a client's certificate, verified by its handshake, is for: its first name of a domain, of
-/// a URI or of a mailbox, else the common name; `None` if it showed none, or one without a name.
-pub(crate) fn client_name(connection: &rustls::ServerConnection) -> Option<String> {
-    let certificate = connection.peer_certificates()?.first()?;
-    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
-    let names = parsed.subject_alternative_name().ok().flatten();
-    let mut names = names.iter().flat_map(|names| &names.value.general_names);
-    let named = names.find_map(|name| match name {
-        GeneralName::DNSName(name) | GeneralName::URI(name) | GeneralName::RFC822Name(name) => {
-            Some((*name).to_owned())
-        }
-        _ => None,
-    });
-    let common = || {
-        let mut names = parsed.subject().iter_common_name();
-        names.next()?.as_str().ok().map(str::to_owned)
+/// Whom a client's certificate, verified by its handshake, is for (RFC 5922 §7.1): its SIP URIs;
+/// without any its names of domains; without any the common name. Empty if it showed none.
+pub(crate) fn client_names(connection: &rustls::ServerConnection) -> ClientNames {
+    let shown = connection.peer_certificates().and_then(<[_]>::first);
+    let parsed = shown.and_then(|shown| x509_parser::parse_x509_certificate(shown).ok());
+    let Some((_, parsed)) = parsed else {
+        return ClientNames::default();
     };
-    named.or_else(common)
+    let names = parsed.subject_alternative_name().ok().flatten();
+    let names = names.iter().flat_map(|names| &names.value.general_names);
+    let of = |wanted: fn(&GeneralName<'_>) -> Option<Box<str>>| {
+        let found: Vec<Box<str>> = names
+            .clone()
+            .filter_map(wanted)
+            .filter(|name| name.len() <= NAME_MAX_BYTES)
+            .take(NAMES_MAX)
+            .collect();
+        Some(found).filter(|found| !found.is_empty())
+    };
+    let sip = |name: &GeneralName<'_>| match name {
+        GeneralName::URI(uri) if is_sip(uri) => Some((*uri).into()),
+        _ => None,
+    };
+    let domain = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some((*name).into()),
+        _ => None,
+    };
+    let common = || {
+        let name = parsed.subject().iter_common_name().next()?;
+        let name = name.as_str().ok()?;
+        (name.len() <= NAME_MAX_BYTES).then(|| vec![name.into()])
+    };
+    let names = of(sip).or_else(|| of(domain)).or_else(common);
+    names.unwrap_or_default().into()
+}
+
+fn is_sip(uri: &str) -> bool {
+    let scheme = uri.split_once(':').map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| {
+        scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips")
+    })
 }
 
 /// Believes every certificate, though the peer must still hold its key.

@@ -56,7 +56,6 @@ pub(crate) fn tls(data: &Data, options: &UpOptions, domain: &str, now: Time) -> 
         .and_then(|pem| Trust::from_pem(&pem).ok());
     Ok(TlsConfig {
         server,
-        client_identity: None,
         trust: roots.unwrap_or_default(),
     })
 }

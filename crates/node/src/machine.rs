@@ -123,7 +123,11 @@ impl Machine for SwitchMachine {
         match input {
             Input::Datagram { flow, bytes } => self.switch.handle_datagram(now, flow, bytes),
             Input::Message { flow, bytes } => self.switch.handle_stream_message(now, flow, bytes),
-            Input::Opened { .. } => {}
+            Input::Opened { flow, names } => {
+                if let Some(conn) = flow.conn {
+                    self.switch.handle_opened(conn, names);
+                }
+            }
             Input::Closed { flow, .. } => {
                 if let Some(conn) = flow.conn {
                     self.switch.handle_closed(now, conn);

@@ -15,6 +15,8 @@ pub struct Source {
     pub address: SocketAddr,
     /// Whom its digest proved it to be, if it had a valid one.
     pub identity: Option<Identity>,
+    /// Whom the certificate of its connection is for, if it has shown one.
+    pub certificate: Option<Certified>,
     /// The gateway whose host name resolves to that address, if the platform has looked it up.
     /// Gateways given by IP address are found by the table itself.
     pub gateway: Option<GatewayId>,
@@ -30,6 +32,17 @@ pub enum Identity {
     User(UserId),
     /// A customer.
     Customer(CustomerId),
+}
+
+/// Whom a certificate is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Certified {
+    /// A user, by its address of record.
+    User(UserId),
+    /// A customer, by one of the names it is known by.
+    Customer(CustomerId),
+    /// A gateway, by its host name.
+    Gateway(GatewayId),
 }
 
 /// What is needed to check a digest.
@@ -63,7 +76,7 @@ pub enum Caller {
     Unknown,
 }
 
-/// Finds out who calls: by digest; else, unless the caller claims to be a user of ours, by the
+/// Finds out who calls: by digest; else by certificate; else, unless the caller claims to be a user of ours, by the
 /// narrowest of customer networks and gateway addresses. A customer whose network is a single
 /// address comes before a gateway at that address, but not before one at that very port.
 pub(crate) fn identify(table: &Table, request: &Request<'_>, trace: &mut impl Trace) -> Caller {
@@ -82,11 +95,52 @@ pub(crate) fn identify(table: &Table, request: &Request<'_>, trace: &mut impl Tr
         }
         None => {}
     }
+    let certificate = request.source.certificate;
+    if let Some(caller) = certificate.and_then(|whose| by_certificate(table, whose, request, trace))
+    {
+        return caller;
+    }
     if let Some(user) = claimed_user(table, request) {
         trace.step(|| Step::CallerClaims(user.clone()));
         return Caller::Unknown;
     }
     by_address(table, request.source, trace)
+}
+
+fn by_certificate(
+    table: &Table,
+    whose: Certified,
+    request: &Request<'_>,
+    trace: &mut impl Trace,
+) -> Option<Caller> {
+    match whose {
+        Certified::User(id) => {
+            let user = table.user(id)?.clone();
+            trace.step(|| Step::CertifiedUser(user.clone()));
+            Some(Caller::User(user))
+        }
+        Certified::Customer(id) => {
+            let customer = table.customer(id)?.clone();
+            trace.step(|| Step::CertifiedCustomer(customer.clone()));
+            Some(Caller::Customer(customer))
+        }
+        Certified::Gateway(id) => {
+            let gateway = table.gateway(id)?.clone();
+            let carrier = table.carrier(gateway.carrier)?.clone();
+            let matched = GatewayMatch::Certificate;
+            trace.step(|| Step::CallerGateway {
+                carrier: carrier.clone(),
+                gateway: gateway.clone(),
+                source: request.source.address,
+                matched,
+            });
+            Some(Caller::Carrier {
+                carrier,
+                gateway,
+                matched,
+            })
+        }
+    }
 }
 
 /// The user of ours in From. Whoever uses it without digest is a phone that wants to be

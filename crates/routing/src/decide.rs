@@ -200,7 +200,9 @@ impl<T: Trace> Decider<'_, T> {
             None => {
                 self.trace.step(|| Step::NotOurs(dialled.as_str().into()));
                 match matched {
-                    GatewayMatch::AddressAndPort => Target::Refuse(Refusal::NotOurs),
+                    GatewayMatch::AddressAndPort | GatewayMatch::Certificate => {
+                        Target::Refuse(Refusal::NotOurs)
+                    }
                     GatewayMatch::Address => {
                         decision.caller = Caller::Unknown;
                         Target::Challenge
@@ -281,7 +283,7 @@ fn to_customer(customer: &Arc<Customer>, number: &Number) -> Option<Target> {
         CustomerAuth::Address { networks } => networks
             .first()
             .filter(|network| network.prefix_len() == network.max_prefix_len()),
-        CustomerAuth::Digest { .. } => None,
+        CustomerAuth::Digest { .. } | CustomerAuth::Certificate { .. } => None,
     };
     let host = match (&customer.host, first) {
         (Some(host), _) => host.clone(),

@@ -26,7 +26,7 @@ mod table;
 mod trie;
 
 pub use attempts::ATTEMPTS_MAX;
-pub use caller::{Caller, Credentials, Identity, Source};
+pub use caller::{Caller, Certified, Credentials, Identity, Source};
 pub use decide::{Domain, Request};
 pub use decision::{Attempt, Decision, Refusal, Service, Target};
 pub use dialled::Dialled;

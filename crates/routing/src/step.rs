@@ -44,7 +44,11 @@ pub enum Step {
         /// Which of its networks.
         network: IpNet,
     },
-    /// A carrier is known by a gateway's address.
+    /// A user proved who it is by the certificate of its connection.
+    CertifiedUser(Arc<User>),
+    /// A customer proved who it is by the certificate of its connection.
+    CertifiedCustomer(Arc<Customer>),
+    /// A carrier is known by a gateway's address, or by its certificate.
     CallerGateway {
         /// Who.
         carrier: Arc<Carrier>,
@@ -137,6 +141,8 @@ pub enum Rewriter {
 /// How well a source fits a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GatewayMatch {
+    /// The certificate of the connection is for the gateway's host name.
+    Certificate,
     /// Address and port.
     AddressAndPort,
     /// The address alone: carriers may call from another port than they are called at, but so
@@ -172,6 +178,16 @@ impl fmt::Display for Step {
             Self::CallerUser(user) => write!(f, "the caller is user {}, by digest", user.name),
             Self::CallerCustomer(customer) => {
                 write!(f, "the caller is customer {}, by digest", customer.name)
+            }
+            Self::CertifiedUser(user) => {
+                write!(f, "the caller is user {}, by certificate", user.name)
+            }
+            Self::CertifiedCustomer(customer) => {
+                write!(
+                    f,
+                    "the caller is customer {}, by certificate",
+                    customer.name
+                )
             }
             Self::CallerNetwork {
                 customer,
@@ -279,6 +295,7 @@ impl fmt::Display for Rewriter {
 impl fmt::Display for GatewayMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Certificate => "certificate",
             Self::AddressAndPort => "address and port",
             Self::Address => "address",
         })

@@ -12,7 +12,9 @@ use model::{
     GatewayId, Number, Route, Snapshot, User, UserId,
 };
 
-use crate::{Credentials, Dialled, GatewayMatch, Identity, Networks, Service, Source, Trie};
+use crate::{
+    Certified, Credentials, Dialled, GatewayMatch, Identity, Networks, Service, Source, Trie,
+};
 
 /// All that decisions need of a snapshot, behind indexes. Immutable: a new snapshot makes a new
 /// table.
@@ -29,6 +31,8 @@ pub struct Table {
     numbers: Map<Box<str>, Arc<Number>>,
     customers: Map<CustomerId, Arc<Customer>>,
     customer_networks: Networks<CustomerId>,
+    /// By names of certificates, in small letters.
+    certified: Map<Box<str>, Certified>,
     carriers: Map<CarrierId, Lines>,
     gateways: Map<GatewayId, Arc<Gateway>>,
     /// Gateways that may call us and are given by IP address.
@@ -70,6 +74,7 @@ impl Table {
             }),
             customers: by_key(snapshot.customers.iter(), |customer| customer.id),
             customer_networks: Networks::build(networks),
+            certified: compile_certified(snapshot),
             carriers: compile_carriers(snapshot),
             gateways: by_key(snapshot.gateways.iter(), |gateway| gateway.id),
             gateway_addresses,
@@ -160,6 +165,33 @@ impl Table {
     #[must_use]
     pub fn gateway(&self, id: GatewayId) -> Option<&Arc<Gateway>> {
         self.gateways.get(&id)
+    }
+
+    /// Who is known by a certificate for this host name: a customer, or a gateway that may call us.
+    /// `None` also if that, or its tenant, is switched off.
+    #[must_use]
+    pub fn certified(&self, host: &str) -> Option<Certified> {
+        if self.certified.is_empty() {
+            return None;
+        }
+        let found = *self.certified.get(certificate_name(host).as_str())?;
+        let enabled = match found {
+            Certified::Customer(id) => {
+                let account = self.customer(id).and_then(|c| self.account(c.account));
+                account.is_some_and(|account| account.enabled)
+            }
+            Certified::Gateway(_) | Certified::User(_) => true,
+        };
+        enabled.then_some(found)
+    }
+
+    /// The user that a certificate with this address of record of ours is for. `None` also if it,
+    /// or its tenant, is switched off.
+    #[must_use]
+    pub fn certified_user(&self, name: &str) -> Option<Certified> {
+        let user = self.user_named(name).filter(|user| user.enabled)?;
+        let enabled = self.account(user.account).is_some_and(|a| a.enabled);
+        enabled.then_some(Certified::User(user.id))
     }
 
     pub(crate) fn service(&self, number: &str) -> Option<Service> {
@@ -284,8 +316,33 @@ fn networks_of(customer: &Arc<Customer>) -> Vec<(IpNet, CustomerId)> {
     let id = customer.id;
     match &customer.auth {
         CustomerAuth::Address { networks } => networks.iter().map(|net| (*net, id)).collect(),
-        CustomerAuth::Digest { .. } => Vec::new(),
+        CustomerAuth::Digest { .. } | CustomerAuth::Certificate { .. } => Vec::new(),
     }
+}
+
+/// Customers before gateways; of two with the same name the first.
+fn compile_certified(snapshot: &Snapshot) -> Map<Box<str>, Certified> {
+    let mut certified = map();
+    for customer in snapshot.customers.iter().filter(|c| c.enabled) {
+        if let CustomerAuth::Certificate { names } = &customer.auth {
+            for name in names {
+                let known = certified.entry(certificate_name(name).into());
+                known.or_insert(Certified::Customer(customer.id));
+            }
+        }
+    }
+    for gateway in snapshot.gateways.iter().filter(|g| g.enabled && g.inbound) {
+        if gateway.host.parse::<IpAddr>().is_err() {
+            let known = certified.entry(certificate_name(&gateway.host).into());
+            known.or_insert(Certified::Gateway(gateway.id));
+        }
+    }
+    certified
+}
+
+/// A host name in the one way that names are compared.
+fn certificate_name(host: &str) -> String {
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
 fn compile_logins(snapshot: &Snapshot, users: &Map<UserId, Arc<User>>) -> Map<Box<str>, Login> {

@@ -36,6 +36,7 @@ impl Switch {
 
     /// A connection is gone.
     pub fn handle_closed(&mut self, now: Time, conn: ConnId) {
+        self.certificates.remove(&conn);
         self.registrar.handle_connection_closed(conn);
         self.upstream.handle_connection_closed(now, conn);
         self.pump(now);

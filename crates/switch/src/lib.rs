@@ -9,6 +9,7 @@
 //! there is no table of dialogs.
 
 mod calls;
+mod certificates;
 mod counters;
 mod defence;
 mod dial;
@@ -40,7 +41,7 @@ pub use defence::{
     REQUESTS_PER_S_MAX, SOURCES_MAX,
 };
 pub use listeners::{Listener, Listeners};
-pub use media_terms::{Carriage, Feedback, Ice, MediaTerms, Rtcp};
+pub use media_terms::{Carriage, Feedback, Ice, IceAgent, MediaTerms, Rtcp};
 pub use output::{CallChange, CallKey, Event, JournalEvent, MediaRequest, Opening, Output};
 pub use plan::gateway_uri;
 pub use switch::{Switch, SwitchConfig};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clock::Time;
 use model::{User, UserId};
 use registrar::Registered;
-use routing::Identity;
+use routing::{Certified, Identity};
 use sip::digest::{Algorithm, Credentials, Refusal, Side, Verdict};
 use sip::transaction::{ServerId, response_address};
 use sip::{Destination, Flow, HeaderName as N, Message, Method, Transmit, Uri, Writer};
@@ -41,6 +41,7 @@ impl Switch {
                 }
                 return;
             }
+            Ok(None) if self.register_certified(now, flow, message) => return,
             Ok(None) => None,
             Err(verdict) => verdict,
         };
@@ -60,6 +61,21 @@ impl Switch {
         self.authenticator
             .challenge(now, from, Side::UserAgent, verdict, &mut w);
         self.reply(flow, message, w);
+    }
+
+    /// Registers the user that the certificate of the connection is for, if To names that one;
+    /// whether it did.
+    fn register_certified(&mut self, now: Time, flow: Flow, message: &Message) -> bool {
+        let Some(Certified::User(certified)) = self.certified(flow) else {
+            return false;
+        };
+        match self.registrant(message, None) {
+            Some((user, aor, contacts_max)) if user == certified => {
+                self.register(now, flow, message, &aor, contacts_max);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Challenges an INVITE without credentials and keeps nothing of it. One whose source is
@@ -88,9 +104,18 @@ impl Switch {
         true
     }
 
-    /// Whether a source is configured: in a customer's network, or the address of a gateway.
+    /// The name of the user behind a temporary GRUU (RFC 5627 §3.1.2), if a URI is one.
+    pub(crate) fn user_behind(&self, uri: &Uri<'_>) -> Option<String> {
+        let aor = self.registrar.behind_temporary(uri)?;
+        aor.split_once('@').map(|(user, _)| user.to_owned())
+    }
+
+    /// Whether a source is configured: in a customer's network, the address of a gateway, or
+    /// somebody by certificate.
     pub(crate) fn knows(&self, flow: Flow) -> bool {
-        self.routes.knows(flow.remote) || self.gateway_by_name(flow.remote.ip()).is_some()
+        self.routes.knows(flow.remote)
+            || self.gateway_by_name(flow.remote.ip()).is_some()
+            || self.certified(flow).is_some()
     }
 
     /// Begins an answer outside of any transaction. A repeated request gets the same tag

@@ -16,7 +16,7 @@ use registrar::{Policy, Registrar, Upstream};
 use routing::{Health, Step, Table, Trace as _};
 use sip::digest::{Algorithm, Authenticator, AuthenticatorConfig};
 use sip::transaction::{ClientId, Listener as SentBy, ServerId, TransactionConfig, Transactions};
-use sip::{Destination, Transport};
+use sip::{ConnId, Destination, Transport};
 
 use crate::calls::Calls;
 use crate::counters::Counters;
@@ -57,6 +57,8 @@ pub struct Switch {
     pub(crate) upstream: Upstream,
     pub(crate) upstream_targets: UpstreamTargets,
     pub(crate) authenticator: Authenticator,
+    /// Names of the certificates that clients have shown, by their open connections.
+    pub(crate) certificates: HashMap<ConnId, Arc<[Box<str>]>, RandomState>,
     pub(crate) defence: Defence,
     pub(crate) counters: Counters,
     pub(crate) listeners: Listeners,
@@ -115,6 +117,7 @@ impl Switch {
             upstream: Upstream::default(),
             upstream_targets: UpstreamTargets::default(),
             authenticator: authenticator(&snapshot.settings, config.cluster_key, seed),
+            certificates: HashMap::with_hasher(state.clone()),
             defence: Defence::new(seed),
             counters: Counters::default(),
             listeners: Listeners::default(),
@@ -311,6 +314,17 @@ impl Switch {
     /// No media came from a side of a call for too long.
     pub fn handle_media_silent(&mut self, now: Time, call: CallKey) {
         self.feed(now, call, Input::End(call::Cause::MediaSilent));
+        self.pump(now);
+    }
+
+    /// A side of a call has not said for too long that it still wants media: what is sent to it
+    /// reaches nobody, or somebody else (RFC 7675).
+    pub fn handle_consent_lost(&mut self, now: Time, call: CallKey, side: call::Side) {
+        let who = match side {
+            call::Side::A => call::EndedBy::Caller,
+            call::Side::B => call::EndedBy::Callee,
+        };
+        self.feed(now, call, Input::End(call::Cause::ConsentExpired(who)));
         self.pump(now);
     }
 

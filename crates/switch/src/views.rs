@@ -192,6 +192,7 @@ impl Switch {
             source: Source {
                 address: query.source,
                 identity: query.identity,
+                certificate: None,
                 gateway: self.gateway_by_name(query.source.ip()),
                 line: None,
             },

@@ -25,6 +25,10 @@ pub(crate) struct CustomerFields {
     #[arg(long)]
     #[serde(skip)]
     auth_name: Option<String>,
+    /// It is recognised by a certificate for one of these host names, separated by commas
+    #[arg(long, value_delimiter = ',', conflicts_with_all = ["networks", "auth_name", "password"])]
+    #[serde(skip)]
+    certificate_names: Vec<String>,
     /// Its digest password; one is made and shown if it needs one and gets none
     #[arg(long, conflicts_with = "networks")]
     #[serde(skip)]
@@ -50,17 +54,24 @@ pub(crate) struct CustomerFields {
 impl Fields for CustomerFields {
     const NOUN: &'static Noun = &CUSTOMER;
 
-    /// The fields of the other way are named, so that an update takes them away.
+    /// The fields of the other ways are named, so that an update takes them away.
     fn complete(&self, body: &mut Map<String, Value>) {
         if !self.networks.is_empty() {
             let networks: Vec<String> = self.networks.iter().map(|text| network(text)).collect();
             body.insert(
                 "auth".into(),
-                json!({ "kind": "address", "networks": networks, "auth_name": null }),
+                json!({ "kind": "address", "networks": networks, "auth_name": null, "names": null }),
+            );
+        }
+        if !self.certificate_names.is_empty() {
+            let names = &self.certificate_names;
+            body.insert(
+                "auth".into(),
+                json!({ "kind": "certificate", "names": names, "auth_name": null, "networks": null }),
             );
         }
         if self.auth_name.is_some() || self.password.is_some() {
-            let mut auth = json!({ "kind": "digest", "networks": null });
+            let mut auth = json!({ "kind": "digest", "networks": null, "names": null });
             if let Some(auth_name) = &self.auth_name {
                 auth["auth_name"] = json!(auth_name);
             }
@@ -92,6 +103,7 @@ pub(crate) static CUSTOMER: Noun = Noun {
         ("NAME", "name"),
         ("KNOWN BY", "auth.kind"),
         ("NETWORKS", "auth.networks"),
+        ("NAMES", "auth.names"),
         ("AUTH NAME", "auth.auth_name"),
         ("ENABLED", "enabled"),
         ("CPS", "limits.cps"),

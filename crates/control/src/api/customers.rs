@@ -31,7 +31,7 @@ impl Resource for Customer {
         }
         let previous = previous.and_then(|customer| match &customer.auth {
             CustomerAuth::Digest { auth_name, secret } => Some((auth_name.as_str(), secret)),
-            CustomerAuth::Address { .. } => None,
+            CustomerAuth::Address { .. } | CustomerAuth::Certificate { .. } => None,
         });
         draft.seal_digest(Some("auth"), "auth_name", previous)
     }

@@ -41,6 +41,7 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
         ("Customer", "media_zone", name()),
         ("Customer", "name", name()),
         ("CustomerAuth", "auth_name", user_name()),
+        ("CustomerAuth", "names", certificate_names()),
         ("CustomerAuth", "networks", networks(1)),
         ("CustomerAuth", "password", password()),
         ("Device", "auth_name", user_name()),
@@ -274,6 +275,16 @@ fn networks(least: u32) -> Value {
     json!({
         "minItems": least, "maxItems": 256,
         "items": { "pattern": format!("^(?:{v4}|{v6})$") },
+    })
+}
+
+fn certificate_names() -> Value {
+    // Host names in small letters, without a dot at the end.
+    let name = HOST_NAME.replace("A-Z", "");
+    let name = name.strip_suffix("\\.?").unwrap_or(&name);
+    json!({
+        "minItems": 1, "maxItems": 16, "uniqueItems": true,
+        "items": { "maxLength": 253, "pattern": format!("^{name}$") },
     })
 }
 

@@ -244,6 +244,26 @@ fn a_customer_s_networks_are_some_but_not_everybody() {
         complaints(&customer(&["192.0.2.1/32", "::/0"])),
         ["auth.networks"]
     );
+    let by_certificate = |names: &[&str]| Customer {
+        auth: CustomerAuth::Certificate {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+        },
+        ..customer(&[])
+    };
+    assert!(complaints(&by_certificate(&["pbx.example", "pbx-2.example"])).is_empty());
+    for wrong in [
+        &[][..],
+        &["*.example"],
+        &["PBX.example"],
+        &["192.0.2.1"],
+        &["a.example", "a.example"],
+    ] {
+        assert_eq!(
+            complaints(&by_certificate(wrong)),
+            ["auth.names"],
+            "{wrong:?}"
+        );
+    }
     let by_digest = Customer {
         auth: CustomerAuth::Digest {
             auth_name: "a b".into(),

@@ -19,7 +19,7 @@ use super::session::Session;
 use super::{Context, bytes, connect, link, websocket};
 use crate::counters::DropReason;
 use crate::listener::ListenerSpec;
-use crate::tls::{self, ClientCertificates};
+use crate::tls::{self, ClientCertificates, ClientNames};
 
 /// One listening socket of a stream transport. Dropping it ends the listening and closes what it
 /// accepted.
@@ -117,7 +117,7 @@ impl Listening {
             conn: Some(context.next_conn()),
             remote,
         };
-        let session = Session::new(context.clone(), flow, inbox, self.open, permit);
+        let mut session = Session::new(context.clone(), flow, inbox, self.open, permit);
         let patience = context.limits.handshake_timeout;
         let tls = Handshake {
             server: context.tls.server(self.clients),
@@ -128,7 +128,10 @@ impl Listening {
             Transport::Udp => {}
             Transport::Tcp => bytes::run(session, stream, link).await,
             Transport::Tls => match timeout(patience, tls.accept(stream)).await {
-                Ok(Some(stream)) => bytes::run(session, stream, link).await,
+                Ok(Some((stream, names))) => {
+                    session.names = names;
+                    bytes::run(session, stream, link).await;
+                }
                 _ => context.counters.count_dropped(DropReason::Handshake, 1),
             },
             Transport::Ws => {
@@ -140,11 +143,15 @@ impl Listening {
             }
             Transport::Wss => {
                 let handshake = async {
-                    let stream = tls.accept(stream).await?;
-                    websocket::accept(stream, &context).await.ok()
+                    let (stream, names) = tls.accept(stream).await?;
+                    let stream = websocket::accept(stream, &context).await.ok()?;
+                    Some((stream, names))
                 };
                 match timeout(patience, handshake).await {
-                    Ok(Some(stream)) => websocket::run(session, stream, link).await,
+                    Ok(Some((stream, names))) => {
+                        session.names = names;
+                        websocket::run(session, stream, link).await;
+                    }
                     _ => context.counters.count_dropped(DropReason::Handshake, 1),
                 }
             }
@@ -160,16 +167,18 @@ struct Handshake {
 }
 
 impl Handshake {
-    async fn accept(self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+    /// The stream, and whom the certificate is for that the client has shown.
+    async fn accept(self, stream: TcpStream) -> Option<(TlsStream<TcpStream>, ClientNames)> {
         let remote = self.remote;
         let accepted = TlsAcceptor::from(self.server?).accept(stream).await;
         let stream = accepted
             .inspect_err(|error| tracing::debug!(peer = %remote, %error, "no TLS handshake"))
             .ok()?;
-        if let Some(name) = tls::client_name(stream.get_ref().1) {
-            tracing::debug!(peer = %remote, name, "a client has shown its certificate");
+        let names = tls::client_names(stream.get_ref().1);
+        if !names.is_empty() {
+            tracing::debug!(peer = %remote, ?names, "a client has shown its certificate");
         }
-        Some(stream)
+        Some((stream, names))
     }
 }
 

@@ -12,6 +12,7 @@ use super::outbox::Outbox;
 use super::{Context, Inbox, Link, StreamEvent};
 use crate::counters::DropReason;
 use crate::drive::{CloseReason, TransmitError};
+use crate::tls::ClientNames;
 
 /// One open connection, as its task sees it.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Session {
     pub(crate) flow: Flow,
     pub(crate) outbox: Outbox,
     pub(crate) endings: Endings,
+    /// Whom the certificate is for that a client has shown; empty without any.
+    pub(crate) names: ClientNames,
     /// Held until the connection is closed.
     permit: Permit,
 }
@@ -59,14 +62,16 @@ impl Session {
                 kill: inbox.kill,
                 listener_open,
             },
+            names: ClientNames::default(),
             permit,
         }
     }
 
     /// Announces the connection; `link` is the shard's end of an accepted one.
     pub(crate) async fn opened(&self, link: Option<Link>) {
-        let flow = self.flow;
-        self.context.tell(StreamEvent::Opened { flow, link }).await;
+        let (flow, names) = (self.flow, self.names.clone());
+        let opened = StreamEvent::Opened { flow, link, names };
+        self.context.tell(opened).await;
     }
 
     /// Reports the end of the connection and what it left unwritten.

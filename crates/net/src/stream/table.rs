@@ -52,7 +52,7 @@ impl Connections {
     /// Takes note of an event; what the machine is to be told of it.
     pub(crate) fn handle_event(&mut self, event: StreamEvent) -> Option<Input<'static>> {
         match event {
-            StreamEvent::Opened { flow, link } => {
+            StreamEvent::Opened { flow, link, names } => {
                 if let (Some(conn), Some(link)) = (flow.conn, link) {
                     let peer = Peer {
                         transport: flow.transport,
@@ -61,7 +61,7 @@ impl Connections {
                     };
                     self.insert(conn, link, peer);
                 }
-                Some(Input::Opened { flow })
+                Some(Input::Opened { flow, names })
             }
             StreamEvent::Message { flow, bytes } => Some(Input::Message { flow, bytes }),
             StreamEvent::Closed { conn, flow, why } => {

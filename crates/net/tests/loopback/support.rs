@@ -42,7 +42,7 @@ impl Machine for Probe {
         let seen = match input {
             Input::Datagram { flow, bytes } => Seen::Datagram(flow, Bytes::copy_from_slice(bytes)),
             Input::Message { flow, bytes } => Seen::Message(flow, bytes),
-            Input::Opened { flow } => Seen::Opened(flow),
+            Input::Opened { flow, .. } => Seen::Opened(flow),
             Input::Closed { flow, why } => Seen::Closed(flow, why),
             Input::TransmitFailed { key, error } => Seen::Failed(key, error),
             Input::Resolved { id, targets } => Seen::Resolved(id, targets),

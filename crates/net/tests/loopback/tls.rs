@@ -43,7 +43,6 @@ fn config(identity: Option<Identity>, trust: Trust) -> Config {
                 identity,
                 ..Certificates::default()
             },
-            client_identity: None,
             trust,
         },
         ..Config::default()
@@ -164,11 +163,7 @@ fn who_asks_for_a_name_is_shown_its_certificate() {
         ..Certificates::default()
     };
     let config_of = |server, trust| Config {
-        tls: TlsConfig {
-            server,
-            client_identity: None,
-            trust,
-        },
+        tls: TlsConfig { server, trust },
         ..Config::default()
     };
     let (server, remote) = Node::listening(config_of(certificates, Trust::default()), Tls);
@@ -211,7 +206,10 @@ fn a_listener_that_demands_a_certificate_lets_nobody_in_without_one_of_its_autho
         ] {
             let client = Node::start(Config {
                 tls: TlsConfig {
-                    client_identity: authority.map(|a| a.issue("gateway.example.net")),
+                    server: Certificates {
+                        identity: authority.map(|a| a.issue("gateway.example.net")),
+                        ..Certificates::default()
+                    },
                     trust: ours.trust(),
                     ..TlsConfig::default()
                 },

@@ -57,7 +57,7 @@ fn address_of(switch: &Switch, id: CustomerId) -> Option<IpAddr> {
     let customer = snapshot.customers.iter().find(|c| c.id == id)?;
     match &customer.auth {
         CustomerAuth::Address { networks } => networks.first()?.hosts().next(),
-        CustomerAuth::Digest { .. } => None,
+        CustomerAuth::Digest { .. } | CustomerAuth::Certificate { .. } => None,
     }
 }
 

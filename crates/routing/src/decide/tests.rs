@@ -170,6 +170,7 @@ fn request(called: &str) -> Request<'_> {
         source: Source {
             address: "203.0.113.9:5060".parse().unwrap(),
             identity: None,
+            certificate: None,
             gateway: None,
             line: None,
         },

@@ -266,6 +266,14 @@ impl Resource for Customer {
     fn unique_values(&self) -> Vec<UniqueValue<'_>> {
         match &self.auth {
             CustomerAuth::Address { .. } => Vec::new(),
+            CustomerAuth::Certificate { names } => names
+                .iter()
+                .map(|name| UniqueValue {
+                    space: CERTIFICATE_NAMES,
+                    field: "auth.names",
+                    value: name,
+                })
+                .collect(),
             CustomerAuth::Digest { auth_name, .. } => {
                 vec![UniqueValue {
                     space: AUTH_NAMES,
@@ -350,6 +358,8 @@ fn reference(field: &'static str, id: impl fmt::Display) -> Reference {
 }
 
 /// User names and digest user names: a user's name is both.
+/// Names of certificates that customers are known by.
+const CERTIFICATE_NAMES: &str = "certificate-name";
 const AUTH_NAMES: &str = "auth-name";
 /// Where media servers are controlled.
 const MEDIA_CONTROLS: &str = "media-control";
