@@ -231,6 +231,15 @@ impl Registrar {
         found.into_iter().map(Contact::from).collect()
     }
 
+    /// The address of record behind a temporary GRUU of ours, which hides it.
+    #[must_use]
+    pub fn behind_temporary(&self, gruu: &Uri<'_>) -> Option<&str> {
+        let temporary = gruu.params.find("gr").filter(Option::is_none);
+        temporary
+            .and_then(|_| self.open_temporary(gruu.user.unwrap_or_default()))
+            .map(|binding| binding.texts().aor())
+    }
+
     /// Bindings in all.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -372,7 +372,10 @@ impl Switch {
     /// Routes a new target for a call that is already under way.
     fn plan_again(&mut self, now: Time, key: CallKey, uri: &[u8]) -> Option<call::Plan> {
         let parsed = Uri::parse(uri).ok()?;
-        let called = String::from_utf8(parsed.user_unescaped()).ok()?;
+        let called = match self.user_behind(&parsed) {
+            Some(user) => user,
+            None => String::from_utf8(parsed.user_unescaped()).ok()?,
+        };
         let entry = self.calls.entry(key)?;
         let caller_text = entry.facts.caller_text().to_owned();
         let display = entry.facts.display().to_owned();
@@ -383,7 +386,7 @@ impl Switch {
             caller: &caller_text,
             display: display.as_bytes(),
             private,
-            gruu: None,
+            gruu: Some(&parsed).filter(|uri| uri.params.has("gr")),
         };
         let planned = self.plan(now, &decision.target, &decision.caller, &source, first);
         if planned.plan.attempts.is_empty() {

@@ -48,7 +48,7 @@ impl Switch {
             self.refuse(now, server, flow, &message, 400, "Missing Contact");
             return;
         }
-        let Some(mut texts) = Texts::of(&message) else {
+        let Some(mut texts) = self.texts_of_request(&message) else {
             self.refuse(now, server, flow, &message, 400, "Malformed URI");
             return;
         };
@@ -174,8 +174,7 @@ impl Switch {
         identity: Option<Identity>,
         tag: &[u8],
     ) {
-        let source = self.source(flow, message).remote;
-        if identity.is_none() && !self.routes.knows(source) {
+        if identity.is_none() && !self.knows(self.source(flow, message)) {
             self.challenge(now, server, flow, message, Side::Proxy, None);
             return;
         }
@@ -219,6 +218,7 @@ impl Switch {
             source: Source {
                 address,
                 identity: from.identity,
+                certificate: self.certified(from.flow),
                 gateway: self.gateway_by_name(address.ip()),
                 line: from.line,
             },
@@ -228,6 +228,16 @@ impl Switch {
             random,
         };
         self.routes.decide(now, &request, &self.health, steps)
+    }
+
+    /// What routing looks at; who calls a temporary GRUU calls the user behind it.
+    pub(crate) fn texts_of_request(&self, message: &Message) -> Option<Texts> {
+        let mut texts = Texts::of(message)?;
+        let uri = Uri::parse(message.uri()).ok()?;
+        if let Some(user) = self.user_behind(&uri) {
+            texts.called = user;
+        }
+        Some(texts)
     }
 
     fn domain_of(&self, host: &str) -> Domain {

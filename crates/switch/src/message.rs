@@ -9,7 +9,7 @@ use sip::transaction::ServerId;
 use sip::{Destination, Flow, HeaderName, Message, Writer};
 
 use crate::Switch;
-use crate::invite::{Origin, Texts};
+use crate::invite::Origin;
 use crate::owner::Owner;
 
 impl Switch {
@@ -31,7 +31,7 @@ impl Switch {
             self.refuse(now, server, flow, message, 483, "");
             return;
         }
-        let Some(mut texts) = Texts::of(message) else {
+        let Some(mut texts) = self.texts_of_request(message) else {
             self.refuse(now, server, flow, message, 400, "Malformed URI");
             return;
         };
