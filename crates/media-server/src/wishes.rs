@@ -105,11 +105,13 @@ fn ice(asked: &Options) -> media::Ice {
     }
 }
 
-/// Towards the author of the description.
+/// Towards the author of the description. Who names candidates later needs somebody who checks
+/// them, whatever the other side is offered.
 fn own_ice(asked: &Options) -> Option<media::IceAgent> {
     use ng::options::IceLite;
+    let trickles = asked.flags.contains(Flag::TrickleIce);
     match (ice(asked), asked.ice_lite) {
-        (media::Ice::Remove, _) => None,
+        (media::Ice::Remove, _) if !trickles => None,
         (_, Some(IceLite::Backward | IceLite::Both)) => Some(media::IceAgent::Lite),
         _ => Some(media::IceAgent::Full),
     }

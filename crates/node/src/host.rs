@@ -145,7 +145,7 @@ impl Host<SwitchMachine> for SwitchHost {
                 session,
                 from,
                 fragment,
-            } => self.trickle(session, from, &fragment),
+            } => self.trickle(session, from, fragment),
             Effect::Press { session, to, press } => self.press(session, to, press),
             Effect::MediaEnd { call, session } => self.end_media(now, call, session, machine),
             Effect::Record {

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use call::Side;
 use crossbeam_channel::{Receiver, Sender};
 use model::{MediaServer, MediaServerHealth, MediaServerId};
 use net::{Clock, Waker};
 use switch::media_servers::{MediaOutput, MediaServers, Place};
-use switch::{CallKey, MediaRequest};
+use switch::{CallKey, IceAgent, MediaRequest};
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -36,6 +38,11 @@ enum Order {
         name: String,
         part: u16,
     },
+    Candidates {
+        session: u64,
+        from: Side,
+        fragment: Bytes,
+    },
     End {
         call: CallKey,
         session: u64,
@@ -51,9 +58,11 @@ pub(crate) struct MediaLink {
 }
 
 impl MediaLink {
-    /// Starts the thread. What it says comes by the receiver; `waker` is woken each time.
+    /// Starts the thread. What it says comes by the receiver; `waker` is woken each time. `agent`
+    /// is what sides that speak ICE find in the servers.
     pub(crate) fn start(
         seed: u64,
+        agent: IceAgent,
         clock: Clock,
         waker: Waker,
     ) -> Result<(Self, Receiver<MediaOutput>)> {
@@ -63,8 +72,10 @@ impl MediaLink {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        let mut servers = MediaServers::new(seed);
+        servers.set_ice_agent(agent);
         let thread = Thread {
-            servers: MediaServers::new(seed),
+            servers,
             clock,
             sockets: HashMap::new(),
             said,
@@ -95,6 +106,15 @@ impl MediaLink {
             session,
             name,
             part,
+        })
+    }
+
+    /// A side names candidates after its description; false if there is no room for the order.
+    pub(crate) fn trickle(&self, session: u64, from: Side, fragment: Bytes) -> bool {
+        self.order(Order::Candidates {
+            session,
+            from,
+            fragment,
         })
     }
 
@@ -195,6 +215,13 @@ impl Thread {
                 name,
                 part,
             } => self.servers.handle_record(now, session, name, part),
+            Order::Candidates {
+                session,
+                from,
+                fragment,
+            } => self
+                .servers
+                .handle_candidates(now, session, from, &fragment),
             Order::End { call, session } => self.servers.handle_end(now, call, session),
             // Whoever asked may have gone.
             Order::Health(reply) => drop(reply.send(self.servers.health())),

@@ -38,6 +38,7 @@ use self::record::Taped;
 pub use self::record::{RecordingNews, RemoteFile};
 use self::server::{PING_INTERVAL, REFUSED_AGAIN, Server, Turn};
 use self::watch::Watch;
+use crate::media_terms::IceAgent;
 use crate::output::CallKey;
 
 /// The media servers.
@@ -56,6 +57,8 @@ pub struct MediaServers {
     delays: Delays,
     /// How long a side that should be heard may not be.
     inactivity: Option<Duration>,
+    /// What sides that speak ICE find in the servers.
+    ice_agent: IceAgent,
     outputs: VecDeque<MediaOutput>,
 }
 
@@ -178,6 +181,7 @@ impl MediaServers {
             ended: HashMap::with_hasher(state),
             delays: Delays::default(),
             inactivity: None,
+            ice_agent: IceAgent::default(),
             outputs: VecDeque::new(),
         }
     }

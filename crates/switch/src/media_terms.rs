@@ -61,6 +61,16 @@ pub enum Ice {
     Lite,
 }
 
+/// What an ICE agent of ours does of itself (RFC 8445 §2.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IceAgent {
+    /// It answers checks.
+    #[default]
+    Lite,
+    /// It checks the side's candidates, too, those that come later (RFC 8840) included.
+    Full,
+}
+
 /// Where a side sends its RTCP (RFC 5761).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rtcp {

@@ -2,7 +2,7 @@
 //! one that is chosen; if that one does not serve it, to the next.
 
 use bytes::Bytes;
-use call::MediaOp;
+use call::{MediaOp, Side};
 use clock::Time;
 use model::MediaServerId;
 
@@ -42,6 +42,19 @@ impl MediaServers {
             return;
         }
         self.ask(now, id, request);
+    }
+
+    /// A side of a session names candidates after its description: a body of type
+    /// `application/trickle-ice-sdpfrag` (RFC 8840). Those of a session that no server has are
+    /// passed over.
+    pub fn handle_candidates(&mut self, now: Time, session: u64, from: Side, fragment: &[u8]) {
+        let Some(known) = self.sessions.get(&session) else {
+            return;
+        };
+        let id = known.server;
+        let name = call_id(self.prefix, session);
+        let command = wire::candidates(&name, from, fragment);
+        self.exchange(now, id, command, Purpose::Candidates);
     }
 
     /// The session is over; [`MediaOutput::Report`] follows.
@@ -144,7 +157,8 @@ impl MediaServers {
             MediaOp::Echo => Ask::Echo,
         };
         let name = call_id(self.prefix, request.session);
-        let command = wire::negotiation(&server.record, &name, &request, &ask, &request.sdp);
+        let whose = (&*server.record, name.as_str());
+        let command = wire::negotiation(whose, &request, &ask, &request.sdp, self.ice_agent);
         let purpose = match request.op {
             MediaOp::Echo => Purpose::EchoAsk(request),
             MediaOp::Offer | MediaOp::Answer => Purpose::Ask(request),
@@ -177,7 +191,8 @@ impl MediaServers {
         };
         let name = call_id(self.prefix, request.session);
         let ask = Ask::Answer(request.from);
-        let command = wire::negotiation(&server.record, &name, &request, &ask, &answer);
+        let whose = (&*server.record, name.as_str());
+        let command = wire::negotiation(whose, &request, &ask, &answer, self.ice_agent);
         self.exchange(now, id, command, Purpose::Ask(request));
     }
 

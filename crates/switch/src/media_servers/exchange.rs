@@ -45,6 +45,8 @@ pub(super) enum Purpose {
     Ask(Box<MediaRequest>),
     /// The first half of an echo: what comes back is answered by ourselves.
     EchoAsk(Box<MediaRequest>),
+    /// Candidates of a side, which nobody waits for.
+    Candidates,
     /// How is a session doing?
     Look(u64),
     /// A session is to be recorded.
@@ -132,7 +134,11 @@ impl MediaServers {
     /// No answer came.
     fn give_up(&mut self, now: Time, exchange: Exchange) {
         match exchange.purpose {
-            Purpose::Ping | Purpose::Statistics | Purpose::Look(_) | Purpose::Farewell => {}
+            Purpose::Ping
+            | Purpose::Statistics
+            | Purpose::Candidates
+            | Purpose::Look(_)
+            | Purpose::Farewell => {}
             Purpose::Record(session) => self.handle_taped(exchange.server, session, None),
             Purpose::Ask(request) | Purpose::EchoAsk(request) => {
                 self.not_served(now, exchange.server, request, NotServed::Silent);
@@ -173,6 +179,11 @@ impl MediaServers {
                 Said::Description(offer) => self.answer_echo(now, id, request, &offer),
                 other => self.handle_said(now, id, request, other),
             },
+            Purpose::Candidates => {
+                if let Reply::Error { reason } = reply {
+                    tracing::debug!(server = %id, %reason, "candidates of a peer");
+                }
+            }
             Purpose::Look(session) => self.handle_look(now, id, session, reply),
             Purpose::Record(session) => self.handle_taped(id, session, Some(reply)),
             Purpose::Delete(known) => {

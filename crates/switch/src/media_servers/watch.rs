@@ -16,6 +16,7 @@ use sdp::Description;
 use super::exchange::Purpose;
 use super::record::{RecordingNews, remote};
 use super::{MediaOutput, MediaServers, Session, Timer, call_id, wire};
+use crate::media_terms::IceAgent;
 use crate::output::MediaRequest;
 
 /// How often a session is looked at, unless silence is to be noticed sooner.
@@ -135,6 +136,11 @@ impl MediaServers {
     /// nobody's does.
     pub fn set_inactivity(&mut self, inactivity: Option<Duration>) {
         self.inactivity = inactivity;
+    }
+
+    /// What sides that speak ICE find in the servers from now on.
+    pub fn set_ice_agent(&mut self, agent: IceAgent) {
+        self.ice_agent = agent;
     }
 
     /// Plans the first look at a session, once it is there.

@@ -9,11 +9,12 @@ use call::{Family, Side};
 use clock::Time;
 use model::{CdrLegMedia, MediaServer};
 use ng::{
-    CallReport, Command, Deletion, Dictionary, Encoding, Negotiation, Options, Replace, Reply,
-    Request, Selection, TagReport, options,
+    CallReport, Command, Deletion, Dictionary, Encoding, Flag, Negotiation, Options, Replace,
+    Reply, Request, Selection, TagReport, options,
 };
 
 use super::watch::Signs;
+use crate::media_terms::IceAgent;
 use crate::output::MediaRequest;
 
 /// The participants of each session, by side.
@@ -38,11 +39,11 @@ pub(super) fn encode(command: Command, cookie: u64) -> Vec<u8> {
 }
 
 pub(super) fn negotiation(
-    server: &MediaServer,
-    call_id: &str,
+    (server, call_id): (&MediaServer, &str),
     request: &MediaRequest,
     ask: &Ask,
     sdp: &[u8],
+    agent: IceAgent,
 ) -> Command {
     let selection = Selection::call(call_id);
     let selection = match ask {
@@ -58,7 +59,7 @@ pub(super) fn negotiation(
         Family::V6 => options::Family::Ip6,
     };
     let fits = |a: &IpAddr| a.is_ipv4() == (family == Family::V4);
-    let mut asked = terms::options(request, ask);
+    let mut asked = terms::options(request, ask, agent);
     asked.received_from = Some(request.ends.signalling).filter(|ip| !ip.is_unspecified());
     asked.address_family = matches!(ask, Ask::Offer).then_some(toward);
     asked.media_address = server.public_address.filter(fits);
@@ -73,6 +74,19 @@ pub(super) fn negotiation(
         Ask::Offer | Ask::Echo => Command::Offer(negotiation),
         Ask::Answer(_) => Command::Answer(negotiation),
     }
+}
+
+/// Candidates that come after the description of a side.
+pub(super) fn candidates(call_id: &str, from: Side, fragment: &[u8]) -> Command {
+    let mut options = Options::default();
+    options.flags.insert(Flag::TrickleIce);
+    options.flags.insert(Flag::Fragment);
+    Command::Offer(Box::new(Negotiation {
+        selection: Selection::call(call_id).from_tag(tag(from)),
+        sdp: fragment.to_vec(),
+        options,
+        media: None,
+    }))
 }
 
 pub(super) fn deletion(call_id: &str) -> Command {

@@ -231,3 +231,30 @@ fn a_server_that_does_not_record_is_told_of() {
     );
     assert!(w.lost().is_empty(), "the call goes on");
 }
+
+#[test]
+fn candidates_go_to_the_server_of_their_session_and_are_asked_for_once() {
+    let mut world = World::new(&[record(1, ""), record(2, "")]);
+    world.call(5);
+    let chosen = world.asked[0].0;
+    world.asked.clear();
+    let fragment = b"a=ice-ufrag:8hhY\r\nm=audio 9 RTP/AVP 0\r\n";
+    let trickle = |world: &mut World, session| {
+        let now = world.now;
+        let servers = &mut world.servers;
+        servers.handle_candidates(now, session, Side::B, fragment);
+        world.drain();
+    };
+    trickle(&mut world, 5);
+    assert_eq!(world.asked, [(chosen, "offer".to_owned())]);
+    // Of a session that nobody has.
+    trickle(&mut world, 6);
+    assert_eq!(world.asked.len(), 1);
+    // A server that is silent is asked again, and costs nobody the call.
+    world.answers();
+    world.moods.insert(chosen, Mood::Silent);
+    trickle(&mut world, 5);
+    world.pass(Duration::from_secs(2));
+    assert!(world.asked.len() > 2, "{:?}", world.asked);
+    assert!(world.answers().is_empty());
+}

@@ -7,17 +7,22 @@ use ng::options::{CodecRule, Dtls, Ice, IceLite, MediaEcho, Osrtp, RtcpMux, Sdes
 use ng::{Flag, Options};
 
 use super::Ask;
-use crate::media_terms::{self as wanted, Carriage, Feedback, MediaTerms, Rtcp};
+use crate::media_terms::{self as wanted, Carriage, Feedback, IceAgent, MediaTerms, Rtcp};
 use crate::output::MediaRequest;
 
 /// The options of a request, as far as they concern transport and codecs.
-pub(super) fn options(request: &MediaRequest, ask: &Ask) -> Options {
+pub(super) fn options(request: &MediaRequest, ask: &Ask, agent: IceAgent) -> Options {
     let terms = MediaTerms::of(request);
     let mut asked = Options {
         ice: Some(ice(terms.ice)),
-        ice_lite: (terms.ice == wanted::Ice::Lite).then_some(IceLite::Forward),
+        ice_lite: (terms.ice == wanted::Ice::Lite && agent == IceAgent::Lite)
+            .then_some(IceLite::Forward),
         ..Options::default()
     };
+    if agent == IceAgent::Full {
+        // Also towards an author who speaks ICE to a side that does not.
+        asked.flags.insert(Flag::TrickleIce);
+    }
     if terms.given == Given::ToOurOffer {
         asked.flags.insert(Flag::KeepIce);
     }
