@@ -38,6 +38,8 @@ pub enum Cause {
     DurationLimit,
     /// No media arrived for too long.
     MediaSilent,
+    /// A side has not said for too long that it still wants media (RFC 7675 §5.1).
+    ConsentExpired(EndedBy),
     /// The media relay could not serve it.
     MediaFailed,
     /// An operator ended it.
@@ -103,6 +105,8 @@ impl Cause {
             Self::SessionExpired(_) => "session expired: callee silent",
             Self::DurationLimit => "maximum call duration reached",
             Self::MediaSilent => "no media received",
+            Self::ConsentExpired(EndedBy::Caller) => "media consent expired: caller silent",
+            Self::ConsentExpired(_) => "media consent expired: callee silent",
             Self::MediaFailed => "media relay failed",
             Self::Operator => "ended by an operator",
             Self::Stopping => "the platform is stopping",
@@ -127,7 +131,7 @@ impl Cause {
             Self::NoAnswer => 19,
             Self::SessionExpired(_) | Self::NoAck => 102,
             Self::DurationLimit | Self::Stopping => 31,
-            Self::MediaSilent | Self::MediaFailed => 41,
+            Self::MediaSilent | Self::ConsentExpired(_) | Self::MediaFailed => 41,
             Self::PeerGone(_) => 27,
         }
     }

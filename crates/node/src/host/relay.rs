@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use clock::Time;
 use media::{
     AddressFamily, LegReport, MediaError, MediaEvent, Negotiation, RecordingOptions, Side,
@@ -68,9 +69,15 @@ impl SwitchHost {
         }
     }
 
-    /// Media servers are asked for no ICE, so only we can use them.
-    pub(super) fn trickle(&mut self, session: u64, from: call::Side, fragment: &[u8]) {
-        if let Err(error) = self.engine.trickle(session, side(from), fragment) {
+    /// Whoever has the session takes them.
+    pub(super) fn trickle(&mut self, session: u64, from: call::Side, fragment: Bytes) {
+        if self.remote.contains(&session) {
+            if !self.media_link.trickle(session, from, fragment) {
+                tracing::debug!(session, "too many orders wait for candidates");
+            }
+            return;
+        }
+        if let Err(error) = self.engine.trickle(session, side(from), &fragment) {
             tracing::debug!(session, %error, "candidates of a peer");
         }
     }
@@ -203,6 +210,8 @@ impl SwitchHost {
                 MediaEvent::ConsentLost { session, side } => {
                     let call = CallKey(session & CALL_BITS);
                     self.tell_consent_lost(now, call, side, &machine.switch);
+                    let side = side_of_call(side);
+                    machine.switch.handle_consent_lost(now, call, side);
                 }
                 MediaEvent::Key {
                     session,

@@ -55,7 +55,7 @@ impl SwitchHost {
             Side::A => "caller",
             Side::B => "callee",
         };
-        tracing::info!(%call, side, "sends no media any more to a side that has not answered for 30 s");
+        tracing::info!(%call, side, "a side has not answered for 30 s whether it wants media");
         self.announce(now, || {
             let data = json!({ "call": call, "side": side });
             ("media", "media.consent_lost", data)
