@@ -379,18 +379,22 @@ pub struct PlatformEvent {
 /// A recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Recording {
-    /// Its name: the call, and which part of its recording it is.
+    /// Its name: the call, and which part of its recording it is. On a media server its path there.
     pub file: String,
+    /// The media server that has made it, by name; null: this machine.
+    pub server: Option<String>,
     /// Whether it is finished; one that is not is being written.
     pub finished: bool,
     /// Whether the file is on this machine.
     pub here: bool,
-    /// Where the store of recordings has it, `s3://bucket/name`; null if it has it not.
+    /// Where the store of recordings has it, `s3://bucket/name`; null if it has it not, or if that
+    /// is the business of a media server.
     pub location: Option<String>,
-    /// How large it is.
-    pub bytes: u64,
-    /// How long it is in milliseconds.
-    pub length_ms: u64,
-    /// When it was written to last; microseconds since the Unix epoch.
+    /// How large it is; null if a media server has it.
+    pub bytes: Option<u64>,
+    /// How long it is in milliseconds; null if a media server has it.
+    pub length_ms: Option<u64>,
+    /// When it was written to last; microseconds since the Unix epoch. On a media server the end
+    /// of its call.
     pub changed_us: u64,
 }

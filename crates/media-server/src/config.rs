@@ -1,6 +1,8 @@
 //! What a media server is started with.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -29,6 +31,31 @@ pub struct Config {
     pub idle: Duration,
     /// Ports, addresses and workers of media.
     pub engine: EngineConfig,
+    /// What stands behind the server's own metrics.
+    pub more_metrics: MoreMetrics,
+}
+
+/// Lines of metrics of whoever runs the server, made when somebody asks.
+#[derive(Clone, Default)]
+pub struct MoreMetrics(Option<Arc<dyn Fn() -> String + Send + Sync>>);
+
+impl MoreMetrics {
+    /// Made by this function, which must not wait for anything.
+    #[must_use]
+    pub fn new(lines: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(lines)))
+    }
+
+    pub(crate) fn lines(&self) -> String {
+        self.0.as_ref().map_or_else(String::new, |lines| lines())
+    }
+}
+
+impl fmt::Debug for MoreMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = if self.0.is_some() { "some" } else { "none" };
+        f.debug_tuple("MoreMetrics").field(&known).finish()
+    }
 }
 
 impl Config {
@@ -46,6 +73,7 @@ impl Config {
             delete_delay: Duration::ZERO,
             idle: Duration::from_secs(3_600),
             engine,
+            more_metrics: MoreMetrics::default(),
         }
     }
 }

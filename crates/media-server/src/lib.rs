@@ -17,6 +17,6 @@ mod server;
 mod tally;
 mod wishes;
 
-pub use config::{Config, loopback};
+pub use config::{Config, MoreMetrics, loopback};
 pub use error::StartError;
 pub use server::{Addresses, MediaServer};

@@ -4,7 +4,7 @@
 //! `moved.json` says where they went · `journal/` CDRs on their way · `bindings.log` registrations ·
 //! `tls/` certificate and key (`self-signed.json` says which is our own) · `cluster.key` the secret of nonces · `admin.json` where the API
 //! is and a token for it · `demo-users.json` the passwords of the first two users · `recordings/`, and `s3-keys.json` the keys
-//! of the store they are taken to.
+//! of the store they are taken to, `s3-ca.pem` its authorities.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;

@@ -8,11 +8,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use ipnet::IpNet;
 use media::{EngineConfig, Interface, KernelPath, NamedInterface, RecordingFormat};
-use media_server::{Config, MediaServer};
+use media_server::{Config, MediaServer, MoreMetrics};
 use model::RecordingStore;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::uploads::{Keys, Uploads};
+use crate::metrics;
+use crate::uploads::{Access, Uploads};
 
 /// How a media server runs as a process.
 #[derive(Clone, Debug)]
@@ -51,6 +52,9 @@ pub struct MediaOptions {
     pub recording_store: RecordingStore,
     /// The file of its keys, if the environment has none.
     pub recording_keys: PathBuf,
+    /// The file of the authorities its certificate has to lead to; if there is none, those that
+    /// the system trusts.
+    pub recording_authorities: PathBuf,
     /// How long the calls there are may go on after SIGTERM; zero: not at all.
     pub drain: Duration,
     /// Whether one line of JSON on standard output says that it is ready, and where.
@@ -86,8 +90,12 @@ pub fn media(options: MediaOptions) -> Result<()> {
     crate::files::raise_limit();
     let (drain, ready) = (options.drain, options.ready);
     // It ends with the process, in the middle of a file if need be.
-    let _uploads = start_uploads(&options)?;
-    let config = config(options)?;
+    let uploads = start_uploads(&options)?;
+    let mut config = config(options)?;
+    if let Some(uploads) = &uploads {
+        let figures = uploads.figures.clone();
+        config.more_metrics = MoreMetrics::new(move || metrics::uploads(&figures));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -131,9 +139,12 @@ fn start_uploads(options: &MediaOptions) -> Result<Option<Uploads>> {
     let Some(recordings) = options.recordings.clone() else {
         return Ok(None);
     };
-    let keys = Keys::EnvironmentOr(options.recording_keys.clone());
+    let access = Access {
+        keys: options.recording_keys.clone(),
+        authorities: options.recording_authorities.clone(),
+    };
     // The log has it already.
-    let uploads = Uploads::start(recordings, keys, UPLOADS_LOOK, |_| {})?;
+    let uploads = Uploads::start(recordings, access, UPLOADS_LOOK, |_| {})?;
     uploads.configure(&options.recording_store);
     Ok(Some(uploads))
 }

@@ -14,6 +14,7 @@ use switch::{BUCKETS_MS, Histogram, METHODS, Switch};
 use crate::host::SwitchHost;
 use crate::permits::LiveHealth;
 use crate::quality::{MOS_CENTI, RTT_MS, Spread};
+use crate::uploads::Figures;
 
 pub(crate) const TRANSPORTS: [Transport; 5] = [
     Transport::Udp,
@@ -345,13 +346,18 @@ fn media(out: &mut Page, host: &SwitchHost) {
     ] {
         out.line(name, &[("outcome", outcome)], count);
     }
-    uploads(out, host);
+    write_uploads(out, &host.uploads.figures);
     quality(out, host);
 }
 
-/// Of recordings that are taken to a store.
-fn uploads(out: &mut Page, host: &SwitchHost) {
-    let figures = &host.uploads.figures;
+/// Lines about recordings that are taken to a store, for the page of a process without a switch.
+pub(crate) fn uploads(figures: &Figures) -> String {
+    let mut page = Page(String::new());
+    write_uploads(&mut page, figures);
+    page.0
+}
+
+fn write_uploads(out: &mut Page, figures: &Figures) {
     let name = "tandem_recording_uploads_total";
     out.head(
         name,

@@ -106,11 +106,12 @@ pub(crate) fn list(dir: &Path) -> Vec<Recording> {
 fn elsewhere((file, receipt): (String, Receipt)) -> Recording {
     Recording {
         file,
+        server: None,
         finished: true,
         here: false,
         location: Some(receipt.location),
-        bytes: receipt.bytes,
-        length_ms: receipt.length_ms,
+        bytes: Some(receipt.bytes),
+        length_ms: Some(receipt.length_ms),
         changed_us: receipt.changed_us,
     }
 }
@@ -123,10 +124,11 @@ fn recording(entry: &DirEntry) -> Option<Recording> {
     Some(Recording {
         finished: unfinished.is_none(),
         file: unfinished.unwrap_or(name),
+        server: None,
         here: true,
         location: None,
-        bytes: metadata.len(),
-        length_ms: media::recording_length_ms(&entry.path()).unwrap_or(0),
+        bytes: Some(metadata.len()),
+        length_ms: Some(media::recording_length_ms(&entry.path()).unwrap_or(0)),
         changed_us: u64::try_from(changed.as_micros()).ok()?,
     })
 }

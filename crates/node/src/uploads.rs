@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use model::{AfterUpload, RecordingStore};
 
-pub(crate) use bucket::{Keys, UploadError};
+pub(crate) use bucket::{Access, UploadError};
 use bucket::{Remote, Sent};
 pub(crate) use queue::{Queue, Receipt};
 
@@ -59,7 +59,7 @@ impl Uploads {
     /// by itself after `idle`. `told` hears of each attempt, on the thread.
     pub(crate) fn start(
         recordings: PathBuf,
-        keys: Keys,
+        access: Access,
         idle: Duration,
         told: impl Fn(Uploaded) + Send + 'static,
     ) -> Result<Self> {
@@ -68,7 +68,7 @@ impl Uploads {
         let uploader = Uploader {
             orders,
             queue: Queue::new(recordings),
-            keys,
+            access,
             idle,
             told: Box::new(told),
             figures: Arc::clone(&figures),
@@ -107,7 +107,7 @@ impl Uploads {
 struct Uploader {
     orders: Receiver<Order>,
     queue: Queue,
-    keys: Keys,
+    access: Access,
     idle: Duration,
     told: Box<dyn Fn(Uploaded) + Send>,
     figures: Arc<Figures>,
@@ -191,8 +191,7 @@ impl Uploader {
             }
         };
         self.figures.waiting.store(waiting.len() as u64, Relaxed);
-        let remote = self.keys.read();
-        let remote = remote.and_then(|keys| Remote::new(&self.store, keys));
+        let remote = self.access.remote(&self.store);
         let (mut uploaded, mut failed) = (0, false);
         for file in waiting {
             let result = match &remote {

@@ -94,6 +94,7 @@ pub(crate) fn run(flags: &MediaFlags) -> Result<(), Failure> {
         recording_format: flags.recording.recording_format.into(),
         recording_store: flags.recording.store()?,
         recording_keys: flags.recording.recording_keys.clone(),
+        recording_authorities: flags.recording.authorities()?,
         drain: seconds(flags.drain),
         ready: if flags.json {
             Ready::Said

@@ -22,6 +22,7 @@ pub(crate) fn run(global: &Global, command: &RecordingCommand) -> Result<(), Fai
             let answer = client.read("/v1/recordings", &[])?.body;
             let columns = [
                 ("FILE", "file"),
+                ("SERVER", "server"),
                 ("FINISHED", "finished"),
                 ("MILLISECONDS", "length_ms"),
                 ("BYTES", "bytes"),

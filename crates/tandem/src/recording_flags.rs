@@ -42,6 +42,10 @@ pub(crate) struct RecordingFlags {
     /// The keys of the store, if AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set
     #[arg(long, value_name = "FILE", default_value = "s3-keys.json")]
     pub(crate) recording_keys: PathBuf,
+    /// The authorities in PEM that the store's certificate has to lead to, in place of the
+    /// system's
+    #[arg(long, value_name = "FILE")]
+    recording_ca: Option<PathBuf>,
 }
 
 /// What files are.
@@ -72,6 +76,17 @@ enum After {
 }
 
 impl RecordingFlags {
+    /// The file of the store's authorities; there is none where the system's are meant.
+    pub(crate) fn authorities(&self) -> Result<PathBuf, Failure> {
+        match &self.recording_ca {
+            Some(file) if !file.exists() => {
+                let shown = file.display();
+                Err(Failure::Usage(format!("{shown}: there is no such file")))
+            }
+            file => Ok(file.clone().unwrap_or_default()),
+        }
+    }
+
     /// The store, if its flags make sense.
     pub(crate) fn store(&self) -> Result<RecordingStore, Failure> {
         let store = RecordingStore {

@@ -6,7 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use testkit::{Platform, PlatformOptions, Program, S3Server, wait_for};
+use testkit::{
+    Authority, MediaServer, Platform, PlatformOptions, Program, S3Server, Tunnel, wait_for,
+};
 
 fn platform() -> Result<Platform> {
     Platform::start(env!("CARGO_BIN_EXE_tandem"))
@@ -149,21 +151,84 @@ fn wrong_keys_are_said_and_right_ones_need_no_restart() -> Result<()> {
     Ok(())
 }
 
+/// The store over TLS, with a certificate of this authority.
+fn over_tls(server: &S3Server, authority: &Authority) -> Result<Tunnel> {
+    Tunnel::before(server.address(), &authority.issue(&["127.0.0.1"])?)
+}
+
 #[test]
-fn a_certificate_that_nobody_vouches_for_is_refused() -> Result<()> {
-    let server = S3Server::absent()?;
+fn a_store_over_tls_is_believed_by_the_authority_that_was_named_and_no_other() -> Result<()> {
+    let server = S3Server::start()?;
+    let (ours, others) = (Authority::new("ours")?, Authority::new("others")?);
+    let tunnel = over_tls(&server, &ours)?;
     let platform = platform()?;
     write_keys(&platform, &server.keys())?;
-    leave(&platform, "call_1-1.wav", 800)?;
+    let file = leave(&platform, "call_1-1.wav", 8_000)?;
     let mut settings = server.settings("delete");
-    let tls = platform.ready().sip.tls;
-    settings["recording_store"]["endpoint"] = json!(format!("https://{tls}"));
+    let endpoint = format!("https://{}", tunnel.address());
+    settings["recording_store"]["endpoint"] = json!(endpoint);
     platform.rest().change("/v1/settings", &settings)?;
-    wait_for("the reason", || {
-        let log = platform.program().log();
-        log.contains("certificate").then_some(())
-    });
+    let refusals = || uploads(&platform, "failed");
+    let says = |what: &str, words: &str, count: usize| {
+        wait_for(what, || {
+            let log = platform.program().log();
+            (log.matches(words).count() >= count).then_some(())
+        });
+    };
+    // The system's authorities have never heard of it.
+    says("no authority", "UnknownIssuer", 1);
+    // Neither has another one; and what is none is said to be none.
+    let authorities = platform.data().join("s3-ca.pem");
+    let before = refusals();
+    fs::write(&authorities, others.certificate())?;
+    wait_for("a refusal", || (refusals() > before).then_some(()));
+    says("another authority", "UnknownIssuer", 2);
+    fs::write(&authorities, "nonsense")?;
+    says("no authority at all", "s3-ca.pem: it has no certificate", 1);
     assert!(recordings(&platform).join("call_1-1.wav").exists());
+    assert_eq!(server.object("calls/call_1-1.wav"), None);
+
+    fs::write(&authorities, ours.certificate())?;
+    let object = wait_for("the object", || server.object("calls/call_1-1.wav"));
+    assert!(object == file, "another file");
+    Ok(())
+}
+
+#[test]
+fn a_media_server_alone_takes_its_recordings_to_a_store_over_tls_and_counts_them() -> Result<()> {
+    let server = S3Server::start()?;
+    let ours = Authority::new("ours")?;
+    let tunnel = over_tls(&server, &ours)?;
+    let directory = tempfile::tempdir()?;
+    let path = |name: &str| directory.path().join(name);
+    fs::write(path("ca.pem"), ours.certificate())?;
+    fs::write(path("keys.json"), server.keys().to_string())?;
+    let text = |name: &str| path(name).display().to_string();
+    let endpoint = format!("https://{}", tunnel.address());
+    let media_server = MediaServer::start(
+        env!("CARGO_BIN_EXE_tandem"),
+        &[
+            "--recording-store",
+            &endpoint,
+            "--recording-bucket",
+            server.bucket(),
+            "--recording-keys",
+            &text("keys.json"),
+            "--recording-ca",
+            &text("ca.pem"),
+        ],
+    )?;
+    let recording = media_server.recordings().join("call_1-1.wav");
+    fs::create_dir_all(media_server.recordings())?;
+    testkit::write_wav(&recording, &[1; 800])?;
+    let file = fs::read(recording)?;
+    let object = wait_for("the object", || server.object("call_1-1.wav"));
+    assert!(object == file, "another file");
+    let uploaded = "tandem_recording_uploads_total{outcome=\"uploaded\"}";
+    wait_for("its count", || {
+        (media_server.metric(uploaded) == 1).then_some(())
+    });
+    assert_eq!(media_server.metric("tandem_recordings_waiting"), 0);
     Ok(())
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use testkit::{
-    Baresip, GatewaySpec, MediaServer, PhoneOptions, PhoneTransport, Platform, Talkers,
-    dominant_frequency_hz, record_path, wait_for,
+    Baresip, GatewaySpec, MediaServer, Platform, Talkers, dominant_frequency_hz, record_path,
+    wait_for,
 };
 
 const TANDEM: &str = env!("CARGO_BIN_EXE_tandem");
@@ -23,11 +23,7 @@ fn recorder(folder: &Path) -> Result<MediaServer> {
 }
 
 fn phone(platform: &Platform, name: &str, tone_hz: u32) -> Result<Baresip> {
-    let ready = platform.ready();
-    let options = PhoneOptions::new(name, &ready.domain)
-        .password(&ready.user(name).password)
-        .server(ready.sip.udp, PhoneTransport::Udp)
-        .tone_hz(tone_hz);
+    let options = platform.phone(name, tone_hz);
     Baresip::register(options)
 }
 
@@ -85,10 +81,7 @@ fn a_recording_goes_on_in_a_second_part_where_its_call_has_moved() -> Result<()>
     rest.change(&alice, &json!({ "record": true }))?;
     let mut alice = phone(&platform, "alice", ALICE_HZ)?;
     let mut bob = phone(&platform, "bob", BOB_HZ)?;
-    wait_for("two routable registrations", || {
-        let all = rest.list("/v1/registrations").ok()?;
-        (all.iter().filter(|r| r["routable"] == true).count() == 2).then_some(())
-    });
+    platform.wait_for_routable(2);
     alice.dial(&format!("sip:bob@{}", platform.ready().domain))?;
     bob.wait_for_incoming();
     bob.answer()?;
@@ -111,6 +104,15 @@ fn a_recording_goes_on_in_a_second_part_where_its_call_has_moved() -> Result<()>
         format!("m2:{}", second.display()),
     ];
     assert_eq!(cdr["recordings"], json!(named));
+    let listed = rest.list("/v1/recordings")?;
+    let lies = |at: usize| (listed[at]["server"].as_str(), listed[at]["file"].as_str());
+    let mut found = [lies(0), lies(1)];
+    found.sort();
+    let expected = [("m1", &first), ("m2", &second)];
+    assert_eq!(
+        found,
+        expected.map(|(server, file)| (Some(server), file.to_str()))
+    );
     wait_for("the second part", || second.exists().then_some(()));
     assert_eq!(tones(&second)?, [Some(ALICE_HZ), Some(BOB_HZ)]);
     let ended = |how: &str| {

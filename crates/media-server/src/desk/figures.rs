@@ -283,6 +283,7 @@ impl Desk {
         line("media_packets_dropped_total", "counter", dropped(&counters));
         line("ng_sources_refused_total", "counter", refused);
         self.tally.write_metrics(&mut line);
+        out.push_str(&self.config.more_metrics.lines());
         out
     }
 }

@@ -12,14 +12,16 @@ use md5::{Digest as _, Md5};
 use model::{BucketAddressing, RecordingStore};
 use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
 use serde::Deserialize;
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
-/// Where the keys of the store come from. They are read for each round, so that new ones need no
-/// restart.
+/// Files that are read for each round, so that new ones need no restart.
 #[derive(Clone, Debug)]
-pub(crate) enum Keys {
-    /// The environment if it has them, else a file of JSON.
-    EnvironmentOr(PathBuf),
+pub(crate) struct Access {
+    /// The keys of the store in JSON, if the environment has none.
+    pub(crate) keys: PathBuf,
+    /// The authorities in PEM that the store's certificate has to lead to. If there is no such
+    /// file, those that the system trusts.
+    pub(crate) authorities: PathBuf,
 }
 
 /// A store with the keys for it.
@@ -68,9 +70,36 @@ struct KeyFile {
     session_token: Option<String>,
 }
 
-impl Keys {
-    pub(super) fn read(&self) -> Result<Credentials, UploadError> {
-        let Self::EnvironmentOr(path) = self;
+impl Access {
+    /// The way to the store of these settings.
+    pub(super) fn remote(&self, store: &RecordingStore) -> Result<Remote, UploadError> {
+        Remote::new(store, self.credentials()?, self.roots()?)
+    }
+
+    fn roots(&self) -> Result<RootCerts, UploadError> {
+        let path = &self.authorities;
+        if !path.exists() {
+            return Ok(RootCerts::PlatformVerifier);
+        }
+        let unusable =
+            |error: String| UploadError::Settings(format!("{}: {error}", path.display()));
+        let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+        let mut roots = Vec::new();
+        for item in parse_pem(&pem) {
+            match item {
+                Ok(PemItem::Certificate(certificate)) => roots.push(certificate),
+                Ok(_) => {}
+                Err(error) => return Err(unusable(error.to_string())),
+            }
+        }
+        if roots.is_empty() {
+            return Err(unusable("it has no certificate".to_owned()));
+        }
+        Ok(RootCerts::Specific(Arc::new(roots)))
+    }
+
+    fn credentials(&self) -> Result<Credentials, UploadError> {
+        let path = &self.keys;
         if let Some(credentials) = Credentials::from_env() {
             return Ok(credentials);
         }
@@ -87,9 +116,10 @@ impl Keys {
 }
 
 impl Remote {
-    pub(super) fn new(
+    fn new(
         store: &RecordingStore,
         credentials: Credentials,
+        roots: RootCerts,
     ) -> Result<Self, UploadError> {
         let settings = |error: String| UploadError::Settings(error);
         let endpoint = store.endpoint.as_deref().unwrap_or_default();
@@ -102,7 +132,7 @@ impl Remote {
         };
         let bucket = Bucket::new(endpoint, style, store.bucket.clone(), store.region.clone());
         Ok(Self {
-            agent: agent(),
+            agent: agent(roots),
             bucket: bucket.map_err(|error| settings(error.to_string()))?,
             credentials,
             prefix: store.prefix.clone(),
@@ -149,10 +179,10 @@ impl Remote {
     }
 }
 
-fn agent() -> ureq::Agent {
+fn agent(roots: RootCerts) -> ureq::Agent {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = TlsConfig::builder()
-        .root_certs(RootCerts::PlatformVerifier)
+        .root_certs(roots)
         .unversioned_rustls_crypto_provider(provider)
         .build();
     let config = ureq::Agent::config_builder()
