@@ -6,6 +6,11 @@
 //! candidates and ports may change with the relay. While a side is in an exchange of its own the
 //! move waits; while nobody relays it is tried again.
 //!
+//! A side that speaks ICE is told first, and its answer put to the relay as the answer it is: its
+//! credentials change with ours (RFC 8445 §9), and to a relay that had been told the old ones
+//! that would be a restart, with new ones of the relay's own. Where both sides speak it, the relay
+//! has to know that the caller's answer is one.
+//!
 //! During set-up nobody can be told: what answers the offer is put to a new relay together with
 //! the offer, so that the caller's 2xx is right, and the callee is told as soon as both are idle.
 //! Early media is silent until then: before an answer, neither side can be sent a new offer. The
@@ -41,6 +46,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(4);
 pub(crate) struct Reanchor {
     since: Time,
     stage: Stage,
+    /// Whose description the relay is told as an offer.
+    offerer: Side,
     /// By side: what it is to be told, until it has taken it.
     telling: [Option<Box<[u8]>>; 2],
     patience: u8,
@@ -50,20 +57,22 @@ pub(crate) struct Reanchor {
 enum Stage {
     /// For a relay, or for its sides to be idle.
     Waiting,
-    /// A relay has been found, and the sides are told.
+    /// A relay has been found, and the side that speaks ICE is told before it answers the other.
+    First,
+    /// The sides are told.
     Telling,
 }
 
 /// What the relay is asked meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// The caller's description.
+    /// The offerer's description.
     Offer,
-    /// The callee's.
+    /// The other's.
     Answer,
     /// Both, of a call that an application has answered.
     Echo(Side),
-    /// A new description of the caller, and then the callee's.
+    /// A new description of the offerer, and then the other's.
     Again,
     /// A new description, whose answer is for nobody.
     Fed,
@@ -92,6 +101,7 @@ impl Call {
         self.reanchor = Some(Box::new(Reanchor {
             since,
             stage: Stage::Waiting,
+            offerer: Side::A,
             telling: [None, None],
             patience: 0,
         }));
@@ -180,6 +190,9 @@ impl Call {
         };
         let (id, a, b) = (pair.id, pair.leg(Side::A), pair.leg(Side::B));
         let (from, op, step) = match (a, b) {
+            (Some(a), Some(b)) if speaks_ice(a) && !speaks_ice(b) => {
+                (Side::B, MediaOp::Offer, Step::Offer)
+            }
             (Some(_), Some(_)) => (Side::A, MediaOp::Offer, Step::Offer),
             (Some(_), None) => (Side::A, MediaOp::Echo, Step::Echo(Side::A)),
             (None, _) => (Side::B, MediaOp::Echo, Step::Echo(Side::B)),
@@ -189,6 +202,9 @@ impl Call {
             // Nobody has said yet where its media goes; who does will be asked of a new relay.
             self.reanchor = None;
             return;
+        }
+        if let Some(reanchor) = &mut self.reanchor {
+            reanchor.offerer = from;
         }
         if !self.session_open {
             self.next_session();
@@ -219,16 +235,26 @@ impl Call {
 
     /// The relay has answered a step.
     pub(crate) fn go_on_moving(&mut self, ctx: &mut Ctx<'_>, pair: PairId, step: Step, sdp: &[u8]) {
+        let Some(offerer) = self.reanchor.as_ref().map(|moving| moving.offerer) else {
+            return;
+        };
+        let answerer = offerer.other();
+        let is_restarted = self.leg(pair, answerer).is_some_and(speaks_ice);
         let Some(reanchor) = &mut self.reanchor else {
             return;
         };
         match step {
             Step::Offer => {
-                reanchor.telling[Side::B as usize] = Some(sdp.into());
-                self.ask_of(ctx, pair, Side::B, MediaOp::Answer, Step::Answer);
+                reanchor.telling[answerer as usize] = Some(sdp.into());
+                if is_restarted {
+                    reanchor.stage = Stage::First;
+                    self.retell(ctx, pair, answerer);
+                } else {
+                    self.ask_of(ctx, pair, answerer, MediaOp::Answer, Step::Answer);
+                }
             }
             Step::Answer => {
-                reanchor.telling[Side::A as usize] = Some(as_offer(sdp));
+                reanchor.telling[offerer as usize] = Some(as_offer(sdp));
                 reanchor.stage = Stage::Telling;
                 self.retell(ctx, pair, Side::A);
                 self.retell(ctx, pair, Side::B);
@@ -238,7 +264,7 @@ impl Call {
                 reanchor.stage = Stage::Telling;
                 self.retell(ctx, pair, side);
             }
-            Step::Again => self.ask_of(ctx, pair, Side::B, MediaOp::Answer, Step::Fed),
+            Step::Again => self.ask_of(ctx, pair, answerer, MediaOp::Answer, Step::Fed),
             Step::Fed => self.moved_if_told(ctx),
         }
     }
@@ -251,6 +277,7 @@ impl Call {
         match step {
             Step::Offer | Step::Answer | Step::Echo(_) => {
                 reanchor.telling = [None, None];
+                reanchor.stage = Stage::Waiting;
                 if std::mem::take(&mut self.session_open) {
                     let session = self.session;
                     ctx.emit(Output::MediaEnd { session });
@@ -264,7 +291,7 @@ impl Call {
 
     /// A re-INVITE with where the media of a side is now.
     pub(crate) fn retell(&mut self, ctx: &mut Ctx<'_>, pair: PairId, side: Side) {
-        let telling = self.reanchor.as_ref().filter(|r| r.stage == Stage::Telling);
+        let telling = self.reanchor.as_ref().filter(|r| r.stage != Stage::Waiting);
         let Some(sdp) = telling.and_then(|r| r.telling[side as usize].clone()) else {
             return;
         };
@@ -360,17 +387,22 @@ impl Call {
         let Some(reanchor) = &mut self.reanchor else {
             return;
         };
-        if reanchor.stage != Stage::Telling {
+        let stage = reanchor.stage;
+        if stage == Stage::Waiting {
             // The new relay is lost as well; what comes next tells it anew.
             return;
         }
         reanchor.telling[side as usize] = None;
+        let is_offerer = side == reanchor.offerer;
         let alone = self.leg(pair, side.other()).is_none();
         match side {
+            side if stage == Stage::First => {
+                self.ask_of(ctx, pair, side, MediaOp::Answer, Step::Answer)
+            }
             _ if !changed => self.moved_if_told(ctx),
             side if alone => self.ask_of(ctx, pair, side, MediaOp::Echo, Step::Fed),
-            Side::A => self.ask_of(ctx, pair, Side::A, MediaOp::Offer, Step::Again),
-            Side::B => self.ask_of(ctx, pair, Side::B, MediaOp::Answer, Step::Fed),
+            side if is_offerer => self.ask_of(ctx, pair, side, MediaOp::Offer, Step::Again),
+            side => self.ask_of(ctx, pair, side, MediaOp::Answer, Step::Fed),
         }
     }
 
@@ -383,6 +415,11 @@ impl Call {
             ctx.emit(Output::Fact(Fact::MediaMoved { took }));
         }
     }
+}
+
+/// Whether a side finds out our address by ICE.
+fn speaks_ice(leg: &Leg) -> bool {
+    memchr::memmem::find(&leg.received, b"\na=ice-ufrag:").is_some()
 }
 
 /// An answer as the offer that we make of it: who waits for a handshake leaves it to the other

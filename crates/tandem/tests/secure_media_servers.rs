@@ -1,14 +1,13 @@
 //! Encrypted and transcoded calls over media servers of their own, and what becomes of them when
 //! their server dies.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
 use testkit::{
-    Baresip, Browser, GatewaySpec, MediaEncryption, MediaServer, PhoneOptions, PhoneTransport,
-    Platform, Rtpengine, Speech, Talkers, wait_for,
+    Baresip, Browser, GatewaySpec, MediaEncryption, MediaServer, Platform, PlatformOptions,
+    RelayServer, Rtpengine, Speech, Talkers, wait_for,
 };
 
 const TANDEM: &str = env!("CARGO_BIN_EXE_tandem");
@@ -31,11 +30,7 @@ fn phone(
     encryption: Option<MediaEncryption>,
     tone_hz: u32,
 ) -> Result<Baresip> {
-    let ready = platform.ready();
-    let mut options = PhoneOptions::new(name, &ready.domain)
-        .password(&ready.user(name).password)
-        .server(ready.sip.udp, PhoneTransport::Udp)
-        .tone_hz(tone_hz);
+    let mut options = platform.phone(name, tone_hz);
     if let Some(encryption) = encryption {
         options = options.encryption(encryption);
     }
@@ -46,15 +41,6 @@ fn browser(platform: &Platform, name: &str, tone_hz: u32) -> Result<Browser> {
     let ready = platform.ready();
     let password = &ready.user(name).password;
     Browser::register(name, &ready.domain, password, ready.sip.wss, tone_hz)
-}
-
-#[track_caller]
-fn wait_for_routable(platform: &Platform, count: usize) {
-    wait_for("routable registrations", || {
-        let registrations = platform.rest().list("/v1/registrations").ok()?;
-        let routable = registrations.iter().filter(|r| r["routable"] == true);
-        (routable.count() == count).then_some(())
-    });
 }
 
 /// Nothing is relayed by the switch itself, and the server is left without sessions.
@@ -76,7 +62,7 @@ fn phones_talk(
     let platform = platform(control)?;
     let mut alice = phone(&platform, "alice", caller, ALICE_HZ)?;
     let mut bob = phone(&platform, "bob", callee, BOB_HZ)?;
-    wait_for_routable(&platform, 2);
+    platform.wait_for_routable(2);
     alice.dial(&format!("sip:bob@{}", platform.ready().domain))?;
     bob.wait_for_incoming();
     bob.answer()?;
@@ -95,7 +81,7 @@ fn a_browser_calls_a_softphone(control: &str) -> Result<()> {
     let platform = platform(control)?;
     let mut alice = browser(&platform, "alice", ALICE_HZ)?;
     let mut bob = phone(&platform, "bob", None, BOB_HZ)?;
-    wait_for_routable(&platform, 2);
+    platform.wait_for_routable(2);
     alice.dial(&format!("sip:bob@{}", platform.ready().domain))?;
     bob.wait_for_incoming();
     bob.answer()?;
@@ -113,7 +99,7 @@ fn a_softphone_calls_a_browser(control: &str) -> Result<()> {
     let platform = platform(control)?;
     let mut alice = browser(&platform, "alice", ALICE_HZ)?;
     let mut bob = phone(&platform, "bob", None, BOB_HZ)?;
-    wait_for_routable(&platform, 2);
+    platform.wait_for_routable(2);
     bob.dial(&format!("sip:alice@{}", platform.ready().domain))?;
     alice.wait_for_incoming();
     alice.answer()?;
@@ -126,6 +112,53 @@ fn a_softphone_calls_a_browser(control: &str) -> Result<()> {
     alice.wait_for_closed();
     platform.wait_until_idle();
     Ok(())
+}
+
+/// A browser whose descriptions name no candidates calls, and is called; the server takes those
+/// that follow.
+#[test]
+fn a_browser_that_names_its_candidates_later_meets_a_media_server() -> Result<()> {
+    let server = MediaServer::start(TANDEM, &[])?;
+    let platform = PlatformOptions::new(TANDEM)
+        .argument("--ice")
+        .argument("full")
+        .start()?;
+    let rest = platform.rest();
+    rest.add_media_server("m1", &server.control(), &json!({}))?;
+    let ready = platform.ready();
+    let password = &ready.user("alice").password;
+    let wss = ready.sip.wss;
+    let mut alice = Browser::register_trickling("alice", &ready.domain, password, wss, ALICE_HZ)?;
+    let mut bob = phone(&platform, "bob", None, BOB_HZ)?;
+    platform.wait_for_routable(2);
+    let offers = || server.metric("tandem_ng_offercount_total");
+
+    alice.dial(&format!("sip:bob@{}", ready.domain))?;
+    bob.wait_for_incoming();
+    bob.answer()?;
+    hear_each_other(&platform, &mut alice, &bob);
+    assert_eq!(offers(), 2, "an offer and a fragment");
+    alice.hang_up()?;
+    bob.wait_for_closed();
+    platform.wait_until_idle();
+
+    bob.dial(&format!("sip:alice@{}", ready.domain))?;
+    alice.wait_for_incoming();
+    alice.answer()?;
+    hear_each_other(&platform, &mut alice, &bob);
+    assert_eq!(offers(), 4);
+    bob.hang_up()?;
+    alice.wait_for_closed();
+    platform.wait_until_idle();
+    Ok(())
+}
+
+#[track_caller]
+fn hear_each_other(platform: &Platform, alice: &mut Browser, bob: &Baresip) {
+    assert!(alice.wait_for_trickled() > 0);
+    alice.wait_for_tone(BOB_HZ);
+    bob.wait_for_tone(ALICE_HZ);
+    assert_elsewhere(platform);
 }
 
 #[test]
@@ -180,41 +213,6 @@ fn talkers(platform: &Platform) -> Result<Talkers> {
     Ok(talkers)
 }
 
-/// A media server of either make.
-trait Server {
-    fn control(&self) -> String;
-    fn media_ports(&self) -> RangeInclusive<u16>;
-    fn kill_9(&mut self);
-}
-
-impl Server for MediaServer {
-    fn control(&self) -> String {
-        self.control()
-    }
-
-    fn media_ports(&self) -> RangeInclusive<u16> {
-        self.media_ports()
-    }
-
-    fn kill_9(&mut self) {
-        self.kill_9();
-    }
-}
-
-impl Server for Rtpengine {
-    fn control(&self) -> String {
-        self.control()
-    }
-
-    fn media_ports(&self) -> RangeInclusive<u16> {
-        self.media_ports()
-    }
-
-    fn kill_9(&mut self) {
-        self.kill_9();
-    }
-}
-
 fn ours() -> Result<[MediaServer; 2]> {
     Ok([
         MediaServer::start(TANDEM, &[])?,
@@ -223,7 +221,7 @@ fn ours() -> Result<[MediaServer; 2]> {
 }
 
 /// Calls of callers that speak so are heard at both ends again soon after their server was killed.
-fn calls_move(speech: Speech, count: usize, servers: [impl Server; 2]) -> Result<()> {
+fn calls_move(speech: Speech, count: usize, servers: [impl RelayServer; 2]) -> Result<()> {
     let [mut dies, stays] = servers;
     let platform = platform(&dies.control())?;
     let talkers = talkers(&platform)?;
@@ -283,13 +281,18 @@ fn calls_with_keys_by_dtls_move() -> Result<()> {
 }
 
 #[test]
-fn the_call_of_a_browser_moves() -> Result<()> {
-    let mut dies = MediaServer::start(TANDEM, &[])?;
-    let stays = MediaServer::start(TANDEM, &[])?;
+fn calls_with_keys_by_dtls_move_between_stock_rtpengines() -> Result<()> {
+    let servers = [Rtpengine::with_ports(260)?, Rtpengine::with_ports(260)?];
+    calls_move(Speech::Dtls, 10, servers)
+}
+
+/// A browser's call to a phone goes on when its server was killed.
+fn the_call_of_a_browser_moves(servers: [impl RelayServer; 2]) -> Result<()> {
+    let [mut dies, stays] = servers;
     let platform = platform(&dies.control())?;
     let talkers = talkers(&platform)?;
     let mut alice = browser(&platform, "alice", ALICE_HZ)?;
-    wait_for_routable(&platform, 1);
+    platform.wait_for_routable(1);
     alice.dial(&format!("sip:493012345@{}", platform.ready().domain))?;
     alice.wait_for_established();
     alice.wait_for_media();
@@ -307,4 +310,55 @@ fn the_call_of_a_browser_moves() -> Result<()> {
     alice.wait_for_closed();
     platform.wait_until_idle();
     Ok(())
+}
+
+#[test]
+fn the_call_of_a_browser_moves_between_media_servers() -> Result<()> {
+    the_call_of_a_browser_moves(ours()?)
+}
+
+#[test]
+fn the_call_of_a_browser_moves_between_stock_rtpengines() -> Result<()> {
+    the_call_of_a_browser_moves([Rtpengine::start()?, Rtpengine::start()?])
+}
+
+/// A phone's call to a browser goes on when its server was killed.
+fn the_call_to_a_browser_moves(servers: [impl RelayServer; 2]) -> Result<()> {
+    let [mut dies, stays] = servers;
+    let platform = platform(&dies.control())?;
+    let mut alice = browser(&platform, "alice", ALICE_HZ)?;
+    let mut bob = phone(&platform, "bob", None, BOB_HZ)?;
+    platform.wait_for_routable(2);
+    bob.dial(&format!("sip:alice@{}", platform.ready().domain))?;
+    alice.wait_for_incoming();
+    alice.answer()?;
+    alice.wait_for_established();
+    alice.wait_for_tone(BOB_HZ);
+    bob.wait_for_tone(ALICE_HZ);
+    let rest = platform.rest();
+    rest.add_media_server("m2", &stays.control(), &json!({}))?;
+    dies.kill_9();
+    let here = alice.wait_for_gap();
+    println!("silent for {here:?} at the browser");
+    assert!(here < GAP_MAX);
+    // What was heard since the re-INVITE is in a file of its own.
+    wait_for("media at the phone", || {
+        let log = bob.log();
+        (log.matches("INVITE sip:bob").count() >= 1).then_some(())
+    });
+    bob.wait_for_tone(ALICE_HZ);
+    bob.hang_up()?;
+    alice.wait_for_closed();
+    platform.wait_until_idle();
+    Ok(())
+}
+
+#[test]
+fn the_call_to_a_browser_moves_between_media_servers() -> Result<()> {
+    the_call_to_a_browser_moves(ours()?)
+}
+
+#[test]
+fn the_call_to_a_browser_moves_between_stock_rtpengines() -> Result<()> {
+    the_call_to_a_browser_moves([Rtpengine::start()?, Rtpengine::start()?])
 }

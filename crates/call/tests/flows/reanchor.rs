@@ -315,3 +315,63 @@ fn who_waits_for_a_handshake_is_offered_to_begin_it() {
     let [to_alice, _] = retold(&mut w);
     assert!(body(&to_alice.message).contains("a=setup:actpass\r\n"));
 }
+
+/// Alice in a browser: her credentials change with those of the relay.
+fn with_ice(ufrag: &str) -> String {
+    sdp_with("alice", "192.0.2.10", &format!("a=ice-ufrag:{ufrag}\r\n"))
+}
+
+#[test]
+fn a_side_that_speaks_ice_is_told_first_and_answers_the_other() {
+    let invite = "Supported: timer\r\nAllow: INVITE, ACK, BYE\r\n";
+    let (mut w, _) = World::answer(World::with_invite(to_bob(), invite, &with_ice("old")), "");
+    let before = w.media.len();
+    lose(&mut w);
+    let to_alice = w.sent(Method::Invite);
+    w.silent();
+    w.reply(&to_alice, 200, "", "", &with_ice("new"));
+    w.ack();
+    let to_bob = w.sent(Method::Invite);
+    let told: Vec<_> = w.media[before..]
+        .iter()
+        .map(|(_, op, from, sdp)| (*op, *from, sdp.clone()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (MediaOp::Offer, Side::B, BOB_SDP.to_owned()),
+            (MediaOp::Answer, Side::A, with_ice("new")),
+        ],
+        "the relay never hears of the old credentials"
+    );
+    assert!(!has_moved(&w), "Bob does not know yet");
+    w.reply(&to_bob, 200, "", "", BOB_SDP);
+    w.ack();
+    assert!(has_moved(&w));
+    assert_eq!(w.media.len(), before + 2);
+    w.feed(Input::End(Cause::Operator));
+    w.close(&Cause::Operator);
+}
+
+#[test]
+fn a_relay_that_dislikes_the_new_answer_is_replaced_by_another() {
+    let invite = "Supported: timer\r\nAllow: INVITE, ACK, BYE\r\n";
+    let (mut w, _) = World::answer(World::with_invite(to_bob(), invite, &with_ice("old")), "");
+    lose(&mut w);
+    let to_alice = w.sent(Method::Invite);
+    w.relay = Relay::Refuses(503);
+    w.reply(&to_alice, 200, "", "", &with_ice("new"));
+    w.ack();
+    w.silent();
+    w.relay = Relay::Answers;
+    w.pass_s(2);
+    let to_alice = w.sent(Method::Invite);
+    w.reply(&to_alice, 200, "", "", &with_ice("newer"));
+    w.ack();
+    let to_bob = w.sent(Method::Invite);
+    w.reply(&to_bob, 200, "", "", BOB_SDP);
+    w.ack();
+    assert!(has_moved(&w));
+    w.feed(Input::End(Cause::Operator));
+    w.close(&Cause::Operator);
+}
