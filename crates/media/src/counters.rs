@@ -107,6 +107,8 @@ pub enum DropReason {
     Stun,
     /// It is part of a DTLS handshake that is broken or not expected.
     Dtls,
+    /// It is part of a DTLS handshake in a version that nobody should use any more (RFC 8996).
+    DtlsVersion,
     /// A DTLS certificate was not the announced one.
     Fingerprint,
     /// It cannot be told which of the media that share a transport it is of.
@@ -117,7 +119,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Each reason once, in the order of declaration.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::UnknownSource,
         Self::NotRtp,
         Self::Truncated,
@@ -133,6 +135,7 @@ impl DropReason {
         Self::NoKey,
         Self::Stun,
         Self::Dtls,
+        Self::DtlsVersion,
         Self::Fingerprint,
         Self::Unnamed,
         Self::Collision,
@@ -157,6 +160,7 @@ impl DropReason {
             Self::NoKey => "no_key",
             Self::Stun => "stun",
             Self::Dtls => "dtls",
+            Self::DtlsVersion => "dtls_version",
             Self::Fingerprint => "fingerprint",
             Self::Unnamed => "unnamed",
             Self::Collision => "collision",

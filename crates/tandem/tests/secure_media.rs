@@ -1,7 +1,10 @@
 //! Softphones that protect their media, with softphones that do not.
 
-use anyhow::Result;
-use testkit::{Baresip, MediaEncryption, PhoneOptions, PhoneTransport, Platform, wait_for};
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result};
+use testkit::{Baresip, MediaEncryption, Peer, PhoneOptions, Platform, ports, session, wait_for};
 
 const ALICE_HZ: u32 = 440;
 const BOB_HZ: u32 = 1_000;
@@ -20,11 +23,7 @@ fn phone(
 }
 
 fn plain_phone(platform: &Platform, name: &str, tone_hz: u32) -> PhoneOptions {
-    let ready = platform.ready();
-    PhoneOptions::new(name, &ready.domain)
-        .password(&ready.user(name).password)
-        .server(ready.sip.udp, PhoneTransport::Udp)
-        .tone_hz(tone_hz)
+    platform.phone(name, tone_hz)
 }
 
 /// Alice calls bob; each hears the other.
@@ -36,11 +35,7 @@ fn a_call_between(caller: Option<MediaEncryption>, callee: Option<MediaEncryptio
 }
 
 fn they_hear_each_other(platform: &Platform, mut alice: Baresip, mut bob: Baresip) -> Result<()> {
-    wait_for("two routable registrations", || {
-        let registrations = platform.rest().list("/v1/registrations").ok()?;
-        let routable = registrations.iter().filter(|r| r["routable"] == true);
-        (routable.count() == 2).then_some(())
-    });
+    platform.wait_for_routable(2);
     alice.dial(&format!("sip:bob@{}", platform.ready().domain))?;
     bob.wait_for_incoming();
     bob.answer()?;
@@ -68,4 +63,47 @@ fn keys_in_the_descriptions_of_both_sides() -> Result<()> {
 #[test]
 fn dtls_with_a_phone_whose_certificate_is_rsa() -> Result<()> {
     a_call_between(Some(MediaEncryption::Dtls), None)
+}
+
+/// openssl as a phone that knows DTLS 1.0 alone.
+fn shake_hands_in_dtls_1_0(local: SocketAddr, remote: &str) -> Result<String> {
+    let output = Command::new("openssl")
+        .args(["s_client", "-dtls1", "-cipher", "ALL:@SECLEVEL=0"])
+        .args(["-bind", &local.to_string(), "-connect", remote])
+        // The system's own configuration may forbid it to try.
+        .env("OPENSSL_CONF", "/dev/null")
+        .stdin(Stdio::null())
+        .output()
+        .context("starting openssl")?;
+    Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_phone_that_knows_dtls_1_0_alone_is_refused_and_the_log_says_so() -> Result<()> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    let phone = Peer::new(platform.ready().sip.udp)?;
+    let media = SocketAddr::from(([127, 0, 0, 1], ports::one()));
+    let fingerprint = ["AB"; 32].join(":");
+    let offer = session(media).replace("RTP/AVP", "UDP/TLS/RTP/SAVP")
+        + &format!("a=fingerprint:SHA-256 {fingerprint}\r\na=setup:active\r\na=rtcp-mux\r\n");
+    let who = platform.ready().credentials("alice");
+    let uri = format!("sip:600@{}", platform.ready().domain);
+    let invite = phone.send_with_digest(&who, "INVITE", &uri, &[], &offer)?;
+    let answered = phone.expect_status(200, "INVITE");
+    phone.send(phone.ack(&invite, &answered))?;
+    let mut lines = answered.body.lines();
+    let port = lines.find_map(|line| line.strip_prefix("m=audio ")?.split(' ').next());
+    let said = shake_hands_in_dtls_1_0(media, &format!("127.0.0.1:{}", port.unwrap_or("0")))?;
+    assert!(said.contains("protocol version"), "{said}");
+    let line = "a phone speaks no DTLS newer than 1.0, which is refused (RFC 8996)";
+    wait_for("the line in the log", || {
+        platform.program().log().contains(line).then_some(())
+    });
+    let page = platform.rest().send("GET", "/metrics", None)?.1;
+    let dropped = "tandem_rtp_dropped_total{reason=\"dtls_version\"} 0\n";
+    assert!(
+        !page.as_str().unwrap_or_default().contains(dropped),
+        "it is counted"
+    );
+    Ok(())
 }

@@ -56,6 +56,8 @@ struct DtlsPort {
     retry_us: u64,
     /// Whether there is nowhere to send to now: its time does not come.
     stuck: bool,
+    /// Whether it was said that the peer knows no version that we do.
+    told_outdated: bool,
 }
 
 /// Time as the worker has it, and as libraries want it.
@@ -374,6 +376,15 @@ impl DtlsPort {
             }
             Step::Failed => DropReason::Dtls,
             Step::Stranger => DropReason::Fingerprint,
+            Step::Outdated => {
+                if !std::mem::replace(&mut self.told_outdated, true) {
+                    tracing::warn!(
+                        "a phone speaks no DTLS newer than 1.0, which is refused (RFC 8996): its \
+                         call has no audio"
+                    );
+                }
+                DropReason::DtlsVersion
+            }
         };
         self.handshake = self.done.take();
         self.retry_us = now.us + RETRY_US;

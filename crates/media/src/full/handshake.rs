@@ -63,6 +63,8 @@ pub(super) enum Step {
     Failed,
     /// The certificate is not the announced one.
     Stranger,
+    /// The peer knows no version that we do.
+    Outdated,
 }
 
 /// Whether a packet is DTLS and nothing else that shares a port (RFC 7983 §7).

@@ -156,6 +156,7 @@ impl Version12 {
                 .map_or(Step::Failed, |keys| Step::Keyed(Box::new(keys))),
             Err(error) if error.code() == ErrorCode::WANT_READ => Step::Going,
             Err(_) if self.is_stranger.load(Ordering::Relaxed) => Step::Stranger,
+            Err(error) if is_of_versions(&error) => Step::Outdated,
             Err(error) => {
                 tracing::debug!(%error, "a DTLS handshake failed");
                 Step::Failed
@@ -196,6 +197,13 @@ impl Version12 {
             .ok()?;
         keys(&material, suite, self.role)
     }
+}
+
+/// Whether a handshake failed because no version is known to both sides.
+fn is_of_versions(error: &openssl::ssl::Error) -> bool {
+    let reasons = error.ssl_error().map(ErrorStack::errors);
+    let mut reasons = reasons.into_iter().flatten();
+    reasons.any(|reason| VERSION_REASONS.contains(&reason.reason_code()))
 }
 
 /// Whether the certificate under check is the one that was announced, or one above it, which does
@@ -249,6 +257,9 @@ const EXPORT_LABEL: &str = "EXTRACTOR-dtls_srtp";
 /// Goes through tunnels, too.
 const MTU_BYTES: u32 = 1_200;
 const COOKIE_BYTES: usize = 20;
+/// What OpenSSL calls it (sslerr.h): an unsupported protocol, a wrong version number, one that is
+/// too low, and the peer's alert.
+const VERSION_REASONS: [i32; 4] = [258, 267, 396, 1070];
 /// How often OpenSSL is asked whether its time has come. It begins with a second.
 const POLL: Duration = Duration::from_millis(250);
 /// More than any flight has.
