@@ -8,8 +8,8 @@
 //!
 //! A side that speaks ICE is told first, and its answer put to the relay as the answer it is: its
 //! credentials change with ours (RFC 8445 §9), and to a relay that had been told the old ones
-//! that would be a restart, with new ones of the relay's own. Where both sides speak it, the relay
-//! has to know that the caller's answer is one.
+//! that would be a restart, with new ones of the relay's own. Where both sides speak it, or the
+//! caller's media are bundled, the relay has to know that the caller's answer is one.
 //!
 //! During set-up nobody can be told: what answers the offer is put to a new relay together with
 //! the offer, so that the caller's 2xx is right, and the callee is told as soon as both are idle.
@@ -190,7 +190,7 @@ impl Call {
         };
         let (id, a, b) = (pair.id, pair.leg(Side::A), pair.leg(Side::B));
         let (from, op, step) = match (a, b) {
-            (Some(a), Some(b)) if speaks_ice(a) && !speaks_ice(b) => {
+            (Some(a), Some(b)) if speaks_ice(a) && !is_bundled(a) && !speaks_ice(b) => {
                 (Side::B, MediaOp::Offer, Step::Offer)
             }
             (Some(_), Some(_)) => (Side::A, MediaOp::Offer, Step::Offer),
@@ -420,6 +420,12 @@ impl Call {
 /// Whether a side finds out our address by ICE.
 fn speaks_ice(leg: &Leg) -> bool {
     memchr::memmem::find(&leg.received, b"\na=ice-ufrag:").is_some()
+}
+
+/// Whether media of a side share a transport by name (RFC 9143): a description that is made of the
+/// other side's knows nothing of that, and a browser takes none without it any more.
+fn is_bundled(leg: &Leg) -> bool {
+    memchr::memmem::find(&leg.sent, b"\na=group:BUNDLE").is_some()
 }
 
 /// An answer as the offer that we make of it: who waits for a handshake leaves it to the other

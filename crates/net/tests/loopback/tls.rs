@@ -211,7 +211,6 @@ fn a_listener_that_demands_a_certificate_lets_nobody_in_without_one_of_its_autho
                         ..Certificates::default()
                     },
                     trust: ours.trust(),
-                    ..TlsConfig::default()
                 },
                 ..Config::default()
             });

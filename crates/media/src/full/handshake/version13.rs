@@ -43,7 +43,7 @@ impl Version13 {
     ) -> Step {
         let taken = self.dtls.handle_timeout(now);
         let taken = taken.and_then(|()| self.dtls.handle_packet(bytes));
-        self.go_on(terms, taken, send)
+        self.go_on(terms, &taken, send)
     }
 
     pub(super) fn handle_timeout(
@@ -53,14 +53,14 @@ impl Version13 {
         send: impl FnMut(&[u8]),
     ) -> Step {
         let taken = self.dtls.handle_timeout(now);
-        self.go_on(terms, taken, send)
+        self.go_on(terms, &taken, send)
     }
 
     /// What has come of an input, with what leaves for it.
     fn go_on(
         &mut self,
         terms: &DtlsTerms,
-        taken: Result<(), dimpl::Error>,
+        taken: &Result<(), dimpl::Error>,
         send: impl FnMut(&[u8]),
     ) -> Step {
         let step = self.drain(terms, send);
