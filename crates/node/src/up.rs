@@ -65,7 +65,7 @@ pub fn up(options: &UpOptions) -> Result<()> {
         .build()?;
     let node = start_node(options, &data, start.snapshot, now)?;
     let shipper = ship(&data, &stores.cdrs)?;
-    let permits = keep_permits(options, &http, &node)?;
+    let permits = keep_permits(options, http.as_ref().or(https.as_ref()), &node)?;
     let clock = node.net.clone();
     let (records, cdrs) = (stores.records.clone(), stores.cdrs.clone());
     let retention = Retention::start(records, cdrs, move || clock.clock().now())?;
@@ -179,15 +179,15 @@ fn start_node(
 /// Where a live store is said, this node keeps its limits together with others.
 fn keep_permits(
     options: &UpOptions,
-    http: &std::net::TcpListener,
+    api: Option<&std::net::TcpListener>,
     node: &Node,
 ) -> Result<Option<Permits>> {
-    let Some(url) = &options.live else {
+    let (Some(url), Some(api)) = (&options.live, api) else {
         return Ok(None);
     };
     let api = SocketAddr::new(
         addresses::among_nodes(options.bind),
-        http.local_addr()?.port(),
+        api.local_addr()?.port(),
     );
     let (visitor, health) = (node.visitor.clone(), node.live_health.clone());
     Permits::start(url, &node_name(), api, visitor, health).map(Some)
