@@ -33,7 +33,7 @@ impl Machine for DispatcherMachine {
         match input {
             Input::Datagram { flow, bytes } => dispatcher.handle_datagram(now, flow, bytes),
             Input::Message { flow, bytes } => dispatcher.handle_stream_message(now, flow, bytes),
-            Input::Opened { flow } => dispatcher.handle_opened(flow),
+            Input::Opened { flow, .. } => dispatcher.handle_opened(flow),
             Input::Closed { flow, .. } => dispatcher.handle_closed(flow),
             Input::TransmitFailed { key, .. } => dispatcher.handle_transmit_failed(now, key),
             // It asks for no names.
