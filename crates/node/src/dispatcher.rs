@@ -126,7 +126,7 @@ fn tls_options(options: &DispatcherOptions) -> UpOptions {
         tls_port: 0,
         ws_port: 0,
         wss_port: 0,
-        http_port: 0,
+        http_port: None,
         https_port: None,
         rtp_ports: (0, 0),
         kernel: media::KernelPath::Off,
