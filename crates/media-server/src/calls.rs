@@ -6,6 +6,7 @@
 //! with rtpengine.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -60,6 +61,10 @@ pub(crate) struct Branch {
     pub(crate) mids: Mids,
     /// Who made the open offer.
     pub(crate) offerer: Side,
+    /// What it is called in what a HEP collector is told; `None`: as the call.
+    pub(crate) correlation: Option<Box<str>>,
+    /// Who is told of the keys that are pressed in it.
+    pub(crate) keys_for: Option<SocketAddr>,
     /// Packets that had come when it was last looked at, and when that changed.
     pub(crate) packets: u64,
     pub(crate) heard: Instant,
@@ -171,6 +176,8 @@ impl Calls {
             ways: [Way::Across; 2],
             mids: Mids::Theirs,
             offerer: Side::A,
+            correlation: None,
+            keys_for: None,
             packets: 0,
             heard: now,
             silent: [None; 2],

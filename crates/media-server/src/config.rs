@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam_channel::Sender;
 use ipnet::IpNet;
-use media::EngineConfig;
+use media::{EngineConfig, SeenReport};
 
 /// How a [`crate::MediaServer`] is set up. [`Config::new`] gives everything but the addresses.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct Config {
     pub delete_delay: Duration,
     /// How long a call may be without any packet and any request before it is forgotten.
     pub idle: Duration,
+    /// Who is told of the RTCP of calls, if anybody. What finds no room is dropped.
+    pub rtcp: Option<Sender<SeenRtcp>>,
     /// Ports, addresses and workers of media.
     pub engine: EngineConfig,
     /// What stands behind the server's own metrics.
@@ -72,10 +75,20 @@ impl Config {
             sessions_max: 0,
             delete_delay: Duration::ZERO,
             idle: Duration::from_secs(3_600),
+            rtcp: None,
             engine,
             more_metrics: MoreMetrics::default(),
         }
     }
+}
+
+/// RTCP of a call.
+#[derive(Clone, Debug)]
+pub struct SeenRtcp {
+    /// What was seen.
+    pub report: SeenReport,
+    /// What the call is called by whoever asked for it: its SIP Call-ID.
+    pub correlation: Box<str>,
 }
 
 /// This machine.

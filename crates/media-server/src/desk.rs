@@ -4,23 +4,25 @@
 mod actions;
 mod figures;
 mod files;
+mod keys;
 mod negotiate;
 mod subscriptions;
 mod ways;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use media::{Engine, MediaEvent, Recorded, RecordingOutcome};
+use media::{Engine, MediaEvent, Recorded, RecordingOutcome, SeenReport};
 use ng::{
     BadMessage, CallReport, Command, Deletion, Flag, Frame, Reply, Request, Selection, State,
     Status, Success,
 };
 
 use crate::calls::{Calls, HonourToTag};
-use crate::config::Config;
+use crate::config::{Config, SeenRtcp};
 use crate::cookies::Cookies;
+use crate::pressed::Pressed;
 use crate::tally::Tally;
 use files::Files;
 
@@ -32,6 +34,7 @@ pub(crate) struct Desk {
     cookies: Cookies,
     tally: Tally,
     files: Files,
+    pressed: Pressed,
     state: State,
     started: Instant,
     /// Tells this start of the server from others.
@@ -48,6 +51,7 @@ impl Desk {
             cookies: Cookies::new(now),
             tally: Tally::default(),
             files: Files::new(),
+            pressed: Pressed::default(),
             state: State::Active,
             started: now,
             instance,
@@ -76,14 +80,15 @@ impl Desk {
             self.tally.count_repeated();
             return Some(reply);
         }
-        let reply = self.reply_to(source.ip(), &frame, now);
+        let reply = self.reply_to(source, &frame, now);
         let reply: Arc<[u8]> = reply.encode(frame.cookie, frame.encoding).into();
         self.cookies
             .keep(source, frame.cookie, Arc::clone(&reply), now);
         Some(reply)
     }
 
-    fn reply_to(&mut self, source: IpAddr, frame: &Frame<'_>, now: Instant) -> Reply {
+    fn reply_to(&mut self, client: SocketAddr, frame: &Frame<'_>, now: Instant) -> Reply {
+        let source = client.ip();
         let dictionary = match frame.dictionary() {
             Ok(dictionary) => dictionary,
             Err(error) => {
@@ -103,7 +108,7 @@ impl Desk {
         };
         let began = Instant::now();
         self.tally.count_command(source, &request.command);
-        let mut reply = self.carry_out(&request, now);
+        let mut reply = self.carry_out(client, &request, now);
         self.tally.count_time(&request.command, began.elapsed());
         if matches!(reply, Reply::Error { .. }) {
             self.tally.count_error(source);
@@ -120,12 +125,16 @@ impl Desk {
         reply
     }
 
-    fn carry_out(&mut self, request: &Request, now: Instant) -> Reply {
+    fn carry_out(&mut self, client: SocketAddr, request: &Request, now: Instant) -> Reply {
         match &request.command {
             Command::Ping => Reply::Pong {
                 status: Some(Box::new(self.status())),
             },
-            Command::Offer(negotiation) => self.offer(negotiation, now),
+            Command::Offer(negotiation) => {
+                let reply = self.offer(negotiation, now);
+                self.note_terms(client, negotiation);
+                reply
+            }
             Command::Answer(negotiation) => self.answer(negotiation, now),
             Command::Delete(deletion) => self.delete(deletion, now),
             Command::Query(selection) => self.query(selection),
@@ -140,6 +149,11 @@ impl Desk {
             Command::SubscribeRequest(negotiation) => self.subscribe(negotiation),
             Command::SubscribeAnswer(negotiation) => self.subscribed(negotiation),
             Command::Unsubscribe(selection) => self.unsubscribe(selection),
+            Command::Keys { after } => Success {
+                keys: self.pressed.after(client, *after),
+                ..Success::default()
+            }
+            .into(),
             Command::Drain => {
                 self.drain();
                 self.say_state()
@@ -278,8 +292,15 @@ impl Desk {
                     tracing::info!(session, ?side, "a side has not answered for 30 s");
                 }
                 MediaEvent::Recorded(recorded) => self.handle_recorded(&recorded),
+                MediaEvent::Key {
+                    session,
+                    side,
+                    key,
+                    duration_ms,
+                } => self.handle_key(session, side, key, duration_ms),
+                MediaEvent::Rtcp(report) => self.tell_rtcp(report),
                 // Nobody has asked for the rest: ng has no events.
-                MediaEvent::Key { .. } | MediaEvent::Played { .. } | MediaEvent::Rtcp(_) => {}
+                MediaEvent::Played { .. } => {}
             }
         }
     }
@@ -305,6 +326,20 @@ impl Desk {
         }
     }
 
+    fn tell_rtcp(&mut self, report: SeenReport) {
+        let known = self.calls.branch_of(report.session);
+        let (Some(listener), Some((id, branch))) = (&self.config.rtcp, known) else {
+            return;
+        };
+        let named = branch.correlation.as_deref();
+        let correlation = named.unwrap_or(&id).into();
+        // Better one report less than a call that waits.
+        let _ = listener.try_send(SeenRtcp {
+            report,
+            correlation,
+        });
+    }
+
     /// A call ends when nobody is heard any more: one side may be silent for reasons of its own.
     fn handle_silent(&mut self, session: u64, side: media::Side) {
         let Some(report) = self.engine.report(session) else {
@@ -328,6 +363,7 @@ impl Desk {
     /// Ends calls whose time has come. To be called every second.
     pub(crate) fn handle_tick(&mut self, now: Instant) {
         self.cookies.expire(now);
+        self.pressed.expire(now);
         let due = |call: &crate::calls::Call| call.delete_at.is_some_and(|at| at <= now);
         let due: Vec<_> = self
             .calls

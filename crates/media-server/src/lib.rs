@@ -13,10 +13,11 @@ mod error;
 mod gate;
 mod lines;
 mod listen;
+mod pressed;
 mod server;
 mod tally;
 mod wishes;
 
-pub use config::{Config, MoreMetrics, loopback};
+pub use config::{Config, MoreMetrics, SeenRtcp, loopback};
 pub use error::StartError;
 pub use server::{Addresses, MediaServer};

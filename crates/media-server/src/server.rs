@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use media::Engine;
+use media::{Engine, Telling};
 use mio::{Events, Poll, Token, Waker};
 use ng::{State, Status};
 use tokio::sync::oneshot;
@@ -64,6 +64,9 @@ impl MediaServer {
         let datagrams = Datagrams::bind(&config.udp, poll.registry())?;
         let wake = move || drop(waker.wake());
         let engine = Engine::new(config.engine.clone(), wake)?;
+        if config.rtcp.is_some() {
+            engine.tell_rtcp(Telling::All);
+        }
         let streams = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("ng-streams")

@@ -193,12 +193,13 @@ fn place(command: &Command) -> usize {
         Command::Unsubscribe(_) => 22,
         Command::Drain => 23,
         Command::Resume => 24,
+        Command::Keys { .. } => 25,
     }
 }
 
 const OFFER: usize = 1;
-/// As rtpengine counts them; the last two are ours.
-const NAMES: [&str; 25] = [
+/// As rtpengine counts them; the last three are ours.
+const NAMES: [&str; 26] = [
     "pingcount",
     "offercount",
     "answercount",
@@ -224,6 +225,7 @@ const NAMES: [&str; 25] = [
     "unsubcount",
     "draincount",
     "resumecount",
+    "keyscount",
 ];
 /// Proxies counted apart; those beyond are in the totals alone.
 const PROXIES_MAX: usize = 64;

@@ -6,7 +6,7 @@ use media::{
     Bundling, CodecChanges, Feedback, IceRestart, RtcpMux, SourcePolicy, SubscriberReports,
 };
 use ng::options::{Bundle, CodecRule, Dtls, EndpointLearning, Ice, Osrtp, SdesFlag, Transport};
-use ng::{Flag, Options, Replace};
+use ng::{Flag, KeyForm, Options, Replace};
 
 /// The engine's options, and names of what was asked but is not done.
 pub(crate) struct Wishes {
@@ -49,9 +49,8 @@ impl Wishes {
                 true => SubscriberReports::GoBack,
                 false => SubscriberReports::EndHere,
             },
-            // `ng` has no words for them.
-            own_keys: media::KeyForm::Events,
-            keys: media::KeyForm::Events,
+            own_keys: key_forms(asked)[0],
+            keys: key_forms(asked)[1],
         };
         undone.extend(undone_flags(asked));
         undone.extend(undone_values(asked));
@@ -140,6 +139,16 @@ fn source(asked: &Options) -> SourcePolicy {
         // Learned sources are always pinned: `strict source` asks for nothing more.
         SourcePolicy::Learn
     }
+}
+
+/// How keys are given by the author of the description, and by the other side.
+fn key_forms(asked: &Options) -> [media::KeyForm; 2] {
+    let form = |form| match form {
+        KeyForm::Events => media::KeyForm::Events,
+        KeyForm::Tones => media::KeyForm::Tones,
+        KeyForm::Messages => media::KeyForm::Messages,
+    };
+    asked.key_forms.unwrap_or([KeyForm::Events; 2]).map(form)
 }
 
 fn codecs(asked: &Options) -> CodecChanges {

@@ -155,6 +155,8 @@ pub struct MediaServerHealth {
     pub sessions_total: Option<u32>,
     /// How busy it is in per cent, by its own word; `None` if it does not say.
     pub load_percent: Option<u8>,
+    /// Whether it converts keys between RFC 4733, SIP INFO and tones: servers of ours do.
+    pub converts_keys: bool,
     /// The last failure in words, empty if none.
     pub last_failure: String,
 }

@@ -29,6 +29,7 @@ mod flag;
 mod flag_string;
 mod frame;
 pub mod json;
+mod keys;
 pub mod options;
 mod reply;
 mod request;
@@ -40,6 +41,7 @@ mod word;
 pub use error::{BadMessage, Malformed};
 pub use flag::{Flag, Replace};
 pub use frame::{Encoding, Frame, body_of, stream_length};
+pub use keys::{KeyForm, KeyPress};
 pub use options::Options;
 pub use reply::{
     CallReport, Counts, Endpoint, MediumReport, MosSample, Quality, Reply, Ssrc, StreamReport,

@@ -9,6 +9,7 @@ mod write;
 use std::net::IpAddr;
 
 use crate::flag::{Flag, Replace};
+use crate::keys::KeyForm;
 use crate::word::{Set, words};
 
 pub use attributes::{AttributeChange, AttributePlace, Attributes};
@@ -78,6 +79,12 @@ pub struct Options {
     pub supports: Vec<String>,
     /// How sources are learned.
     pub endpoint_learning: Option<EndpointLearning>,
+    /// In what form the sender and the other side give and take keys, if they differ; of our own
+    /// making.
+    pub key_forms: Option<[KeyForm; 2]>,
+    /// What a server of ours calls the call in what it tells a HEP collector, if that is not the
+    /// Call-ID of the request; of our own making.
+    pub correlation: Option<String>,
     /// Media is delayed by this many milliseconds.
     pub delay_buffer_ms: Option<u32>,
 }

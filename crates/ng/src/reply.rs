@@ -4,6 +4,7 @@ mod report;
 
 use crate::error::BadMessage;
 use crate::frame::{Encoding, Frame};
+use crate::keys::KeyPress;
 use crate::status::Status;
 use crate::value::{Dictionary, Value};
 pub use report::{
@@ -56,6 +57,8 @@ pub struct Success {
     /// Files of a call's recordings on a server of ours, part by part; the last may still be
     /// written.
     pub recordings: Vec<String>,
+    /// Keys that were pressed, on a server of ours.
+    pub keys: Vec<KeyPress>,
     /// The figures of a call.
     pub report: Option<Box<CallReport>>,
     /// The figures of the server, in rtpengine's shape.
@@ -132,6 +135,7 @@ impl Reply {
                 last_frame: from.number("last-frame-pos"),
                 calls: words(from, "calls"),
                 recordings: words(from, "tandem recordings").unwrap_or_default(),
+                keys: keys(from),
                 report: CallReport::read(from).map(Box::new),
                 statistics: from
                     .value("statistics")
@@ -195,6 +199,10 @@ impl Success {
             let files = Value::texts(self.recordings.iter().cloned());
             to.push("tandem recordings", files);
         }
+        if !self.keys.is_empty() {
+            let keys = self.keys.iter().map(|key| key.dictionary().into());
+            to.push("tandem keys", Value::List(keys.collect()));
+        }
         if let Some(report) = &self.report {
             report.write(to);
         }
@@ -209,6 +217,12 @@ impl Success {
 fn words(from: &Dictionary<'_>, key: &str) -> Option<Vec<String>> {
     let list = from.value(key)?;
     Some(list.words().map(str::to_owned).collect())
+}
+
+fn keys(from: &Dictionary<'_>) -> Vec<KeyPress> {
+    let list = from.value("tandem keys").and_then(Value::list);
+    let entries = list.into_iter().flatten().filter_map(Value::dictionary);
+    entries.filter_map(KeyPress::read).collect()
 }
 
 #[cfg(test)]

@@ -56,6 +56,12 @@ pub enum Command {
     SubscribeAnswer(Box<Negotiation>),
     /// The copy is no longer wanted.
     Unsubscribe(Box<Selection>),
+    /// Which keys were pressed in calls of this client that wanted to know? Only servers of ours
+    /// know it.
+    Keys {
+        /// The number of the last one that is known.
+        after: u64,
+    },
     /// No new sessions are to be taken; only servers of ours know it.
     Drain,
     /// New sessions are to be taken again; only servers of ours know it.
@@ -225,6 +231,7 @@ impl Command {
             Self::SubscribeRequest(_) => "subscribe request",
             Self::SubscribeAnswer(_) => "subscribe answer",
             Self::Unsubscribe(_) => "unsubscribe",
+            Self::Keys { .. } => "keys",
             Self::Drain => "drain",
             Self::Resume => "resume",
         }

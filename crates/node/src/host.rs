@@ -10,7 +10,7 @@ use control::PlatformEvent;
 use crossbeam_channel::Receiver;
 use media::{Engine, Telling};
 use net::Host;
-pub(crate) use relay::side;
+pub(crate) use relay::{side, side_of_call};
 use store::journal::{Journal, JournalEntry, OpenCdr};
 use store::{BindingState, LiveStore};
 use switch::media_servers::MediaOutput;

@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use crossbeam_channel::{Sender, bounded};
 use ipnet::IpNet;
 use media::{EngineConfig, Interface, KernelPath, NamedInterface, RecordingFormat};
-use media_server::{Config, MediaServer, MoreMetrics};
-use model::RecordingStore;
+use media_server::{Config, MediaServer, MoreMetrics, SeenRtcp};
+use model::{HepTransport, RecordingStore, Settings};
+use net::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::hep::HepLink;
 use crate::metrics;
 use crate::uploads::{Access, Uploads};
 
@@ -55,10 +58,23 @@ pub struct MediaOptions {
     /// The file of the authorities its certificate has to lead to; if there is none, those that
     /// the system trusts.
     pub recording_authorities: PathBuf,
+    /// Who is told of the RTCP of calls.
+    pub hep: Option<HepTarget>,
     /// How long the calls there are may go on after SIGTERM; zero: not at all.
     pub drain: Duration,
     /// Whether one line of JSON on standard output says that it is ready, and where.
     pub ready: Ready,
+}
+
+/// A HEP collector, and as whom it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HepTarget {
+    /// `host:port`.
+    pub collector: String,
+    /// Over what it is told.
+    pub transport: HepTransport,
+    /// The number that tells this server from others.
+    pub node_id: u32,
 }
 
 /// An address for media.
@@ -91,7 +107,9 @@ pub fn media(options: MediaOptions) -> Result<()> {
     let (drain, ready) = (options.drain, options.ready);
     // It ends with the process, in the middle of a file if need be.
     let uploads = start_uploads(&options)?;
+    let rtcp = options.hep.clone().map(tell_rtcp).transpose()?;
     let mut config = config(options)?;
+    config.rtcp = rtcp;
     if let Some(uploads) = &uploads {
         let figures = uploads.figures.clone();
         config.more_metrics = MoreMetrics::new(move || metrics::uploads(&figures));
@@ -132,6 +150,32 @@ pub fn media(options: MediaOptions) -> Result<()> {
         tokio::task::spawn_blocking(move || drop(server)).await?;
         Ok(())
     })
+}
+
+/// Starts to tell a collector of what comes by the channel.
+fn tell_rtcp(target: HepTarget) -> Result<Sender<SeenRtcp>> {
+    let hep = HepLink::start(NODE_NAME.to_owned())?;
+    hep.configure(&Settings {
+        hep_collector: Some(target.collector),
+        hep_transport: target.transport,
+        hep_node_id: target.node_id,
+        ..Settings::default()
+    });
+    let (told, heard) = bounded::<SeenRtcp>(RTCP_MAX);
+    let clock = Clock::start();
+    std::thread::Builder::new()
+        .name("rtcp".into())
+        .spawn(move || {
+            for SeenRtcp {
+                report,
+                correlation,
+            } in heard
+            {
+                hep.rtcp(report, &correlation, clock.now().as_micros());
+            }
+        })
+        .context("no thread for RTCP")?;
+    Ok(told)
 }
 
 /// `None` without a directory of recordings.
@@ -237,6 +281,10 @@ fn announce(server: &MediaServer, ready: Ready) -> Result<()> {
     Ok(())
 }
 
+/// What collectors show for a media server.
+const NODE_NAME: &str = "media";
+/// Reports that wait to be told; beyond, they are dropped.
+const RTCP_MAX: usize = 1_024;
 /// Between two looks for recordings to upload.
 const UPLOADS_LOOK: Duration = Duration::from_secs(2);
 /// Between two looks at whether the last session has ended.

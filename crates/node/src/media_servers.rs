@@ -43,6 +43,17 @@ enum Order {
         from: Side,
         fragment: Bytes,
     },
+    Play {
+        session: u64,
+        side: call::Side,
+        /// A file of the server's; `None`: nothing any more.
+        file: Option<String>,
+    },
+    Press {
+        session: u64,
+        to: call::Side,
+        press: call::Press,
+    },
     End {
         call: CallKey,
         session: u64,
@@ -116,6 +127,21 @@ impl MediaLink {
             from,
             fragment,
         })
+    }
+
+    /// A side is to hear a file of its media server's again and again, or nothing any more; false
+    /// if there is no room for the order.
+    pub(crate) fn play(&self, session: u64, side: call::Side, file: Option<String>) -> bool {
+        self.order(Order::Play {
+            session,
+            side,
+            file,
+        })
+    }
+
+    /// A side is to hear a key of the other; false if there is no room for the order.
+    pub(crate) fn press(&self, session: u64, to: call::Side, press: call::Press) -> bool {
+        self.order(Order::Press { session, to, press })
     }
 
     /// A session is over; whether its report will come.
@@ -222,6 +248,14 @@ impl Thread {
             } => self
                 .servers
                 .handle_candidates(now, session, from, &fragment),
+            Order::Play {
+                session,
+                side,
+                file,
+            } => self.servers.handle_play(now, session, side, file),
+            Order::Press { session, to, press } => {
+                self.servers.handle_press(now, session, to, press);
+            }
             Order::End { call, session } => self.servers.handle_end(now, call, session),
             // Whoever asked may have gone.
             Order::Health(reply) => drop(reply.send(self.servers.health())),

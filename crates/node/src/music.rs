@@ -4,6 +4,9 @@
 //! holder that sends nothing at all (`inactive`) would have the held party's phone expect nothing
 //! either; so the held one is told `sendonly`, and its `recvonly` becomes `inactive` again for the
 //! holder.
+//!
+//! Whoever has the media of a call plays it: the node's own engine from what was read here, or the
+//! media server of the call from a file of the same name on its own disk.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -13,13 +16,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use call::MediaOp;
+use call::{MediaAsk, MediaOp};
 use media::{Audio, Engine, PlayOptions, Prompt, Side, Times};
 use model::Snapshot;
 use sdp::{Description, Direction, Edit, Media};
-use switch::MediaRequest;
+use switch::{CallKey, MediaRequest};
 
-use crate::host::side;
+use crate::host::{side, side_of_call};
+use crate::media_servers::MediaLink;
 
 /// The files of a configuration.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +42,25 @@ pub(crate) struct Music {
     talked: HashSet<u64>,
     /// Offers that an answer may come for, where there is music: who made them, and what.
     offers: HashMap<u64, (Side, Bytes)>,
+    /// What media servers were asked, where there is music, until they answer.
+    asked: HashMap<(CallKey, u16), Question>,
+}
+
+/// What whoever has the media was asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    session: u64,
+    op: MediaOp,
+    from: Side,
+    sdp: Bytes,
+}
+
+/// Who has the media of a call.
+pub(crate) enum Deck<'host> {
+    /// The node.
+    Engine(&'host mut Engine),
+    /// A media server.
+    Servers(&'host MediaLink),
 }
 
 impl Shelf {
@@ -76,20 +99,33 @@ impl Music {
         self.shelf = shelf;
     }
 
-    /// Takes what the engine has made of a description, and returns what the other side gets.
-    /// `path` is where the call's music is.
+    /// A media server is asked: the question is wanted again with its answer.
+    pub(crate) fn handle_asked(&mut self, request: &MediaRequest, path: Option<&str>) {
+        if path.is_some() || self.offers.contains_key(&request.session) {
+            let key = (request.call, request.ask.0);
+            self.asked.insert(key, Question::from(request));
+        }
+    }
+
+    /// What was asked, if there is music; once.
+    pub(crate) fn take_asked(&mut self, call: CallKey, ask: MediaAsk) -> Option<Question> {
+        self.asked.remove(&(call, ask.0))
+    }
+
+    /// Takes what was made of a description, and returns what the other side gets. `path` is
+    /// where the call's music is.
     pub(crate) fn handle(
         &mut self,
-        engine: &mut Engine,
-        request: &MediaRequest,
+        deck: &mut Deck<'_>,
+        question: &Question,
         path: Option<&str>,
         sdp: Vec<u8>,
     ) -> Vec<u8> {
-        let session = request.session;
-        let path = path.filter(|path| self.shelf.0.contains_key(*path));
-        match request.op {
+        let session = question.session;
+        let path = path.filter(|path| deck.has(&self.shelf, path));
+        match question.op {
             MediaOp::Offer if path.is_some() || self.offers.contains_key(&session) => {
-                let offer = (side(request.from), request.sdp.clone());
+                let offer = (question.from, question.sdp.clone());
                 self.offers.insert(session, offer);
                 if path.is_some() {
                     offer_music(sdp)
@@ -102,10 +138,10 @@ impl Music {
                     return sdp;
                 };
                 let descriptions: [&[u8]; 2] = match offerer {
-                    Side::A => [&offer, &request.sdp],
-                    Side::B => [&request.sdp, &offer],
+                    Side::A => [&offer, &question.sdp],
+                    Side::B => [&question.sdp, &offer],
                 };
-                self.settle(engine, session, path, descriptions);
+                self.settle(deck, session, path, descriptions);
                 answer_holder(sdp, &offer)
             }
             MediaOp::Offer | MediaOp::Echo => sdp,
@@ -116,7 +152,7 @@ impl Music {
     /// A and B have said last.
     fn settle(
         &mut self,
-        engine: &mut Engine,
+        deck: &mut Deck<'_>,
         session: u64,
         path: Option<&str>,
         descriptions: [&[u8]; 2],
@@ -127,29 +163,15 @@ impl Music {
         for side in [Side::A, Side::B] {
             let own = descriptions[side as usize];
             let other = descriptions[side.other() as usize];
-            let file = path.and_then(|path| self.shelf.0.get(path));
-            let file = file.filter(|_| is_on_hold(own, other));
+            let file = path.filter(|_| is_on_hold(own, other));
             let on = self.playing.contains(&(session, side));
             match file {
-                Some(audio) if !on => {
-                    let prompt = Prompt::Audio(audio.clone());
-                    let options = PlayOptions {
-                        times: Times::Forever,
-                        duration: None,
-                    };
-                    match engine.play(session, side, prompt, options) {
-                        Ok(()) => {
-                            self.playing.insert((session, side));
-                        }
-                        Err(error) => {
-                            tracing::debug!(session, %error, "no music for who is on hold");
-                        }
-                    }
+                Some(path) if !on && deck.play(&self.shelf, session, side, path) => {
+                    self.playing.insert((session, side));
                 }
                 None if on => {
                     self.playing.remove(&(session, side));
-                    // One that is gone plays nothing.
-                    let _ = engine.stop_playing(session, side);
+                    deck.stop(session, side);
                 }
                 _ => {}
             }
@@ -168,10 +190,63 @@ impl Music {
     /// A session has ended.
     pub(crate) fn forget(&mut self, session: u64) {
         self.offers.remove(&session);
+        self.asked.retain(|_, question| question.session != session);
         for side in [Side::A, Side::B] {
             self.playing.remove(&(session, side));
         }
         self.talked.remove(&session);
+    }
+}
+
+impl From<&MediaRequest> for Question {
+    fn from(request: &MediaRequest) -> Self {
+        Self {
+            session: request.session,
+            op: request.op,
+            from: side(request.from),
+            sdp: request.sdp.clone(),
+        }
+    }
+}
+
+impl Deck<'_> {
+    /// What media servers have on their disks is not known here.
+    fn has(&self, shelf: &Shelf, path: &str) -> bool {
+        match self {
+            Self::Engine(_) => shelf.0.contains_key(path),
+            Self::Servers(_) => true,
+        }
+    }
+
+    fn play(&mut self, shelf: &Shelf, session: u64, side: Side, path: &str) -> bool {
+        match self {
+            Self::Engine(engine) => {
+                let Some(audio) = shelf.0.get(path) else {
+                    return false;
+                };
+                let prompt = Prompt::Audio(audio.clone());
+                let options = PlayOptions {
+                    times: Times::Forever,
+                    duration: None,
+                };
+                let played = engine.play(session, side, prompt, options);
+                if let Err(error) = &played {
+                    tracing::debug!(session, %error, "no music for who is on hold");
+                }
+                played.is_ok()
+            }
+            Self::Servers(link) => link.play(session, side_of_call(side), Some(path.to_owned())),
+        }
+    }
+
+    fn stop(&mut self, session: u64, side: Side) {
+        match self {
+            // A session that is gone plays nothing.
+            Self::Engine(engine) => drop(engine.stop_playing(session, side)),
+            Self::Servers(link) => {
+                link.play(session, side_of_call(side), None);
+            }
+        }
     }
 }
 

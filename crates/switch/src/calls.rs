@@ -232,8 +232,11 @@ impl Switch {
                 sdp,
                 ends,
             } => {
+                let entry = self.calls.entry(key);
+                let sip_call_id = entry.map_or("", |entry| entry.facts.sip_call_id());
                 let request = MediaRequest {
                     call: key,
+                    sip_call_id: sip_call_id.into(),
                     ask,
                     session,
                     op,

@@ -10,7 +10,9 @@ mod ask;
 mod choose;
 mod delays;
 mod exchange;
+mod keys;
 mod pace;
+mod play;
 mod record;
 mod server;
 #[cfg(test)]
@@ -19,13 +21,13 @@ mod watch;
 mod wire;
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ahash::RandomState;
 use bytes::Bytes;
-use call::{MediaAsk, Side};
+use call::{MediaAsk, Press, Side};
 use clock::{Time, Wheel};
 use hashbrown::HashMap;
 use model::{CdrLegMedia, MediaServer, MediaServerHealth, MediaServerId};
@@ -33,6 +35,8 @@ use model::{CdrLegMedia, MediaServer, MediaServerHealth, MediaServerId};
 pub use self::choose::{Candidate, Choice, Place, ZONE_TIE_US, choose};
 use self::delays::Delays;
 use self::exchange::{Exchange, Purpose};
+use self::keys::Keys;
+pub use self::keys::KeysThere;
 use self::pace::Pace;
 use self::record::Taped;
 pub use self::record::{RecordingNews, RemoteFile};
@@ -55,6 +59,8 @@ pub struct MediaServers {
     /// What was last seen of sessions that are lost, until their calls give them up.
     ended: HashMap<u64, Box<Session>, RandomState>,
     delays: Delays,
+    /// Whether it was told that keys are converted.
+    converts_keys: bool,
     /// How long a side that should be heard may not be.
     inactivity: Option<Duration>,
     /// What sides that speak ICE find in the servers.
@@ -89,6 +95,8 @@ pub enum MediaOutput {
         call: CallKey,
         /// The caller's and the callee's.
         legs: [CdrLegMedia; 2],
+        /// Where the media of each came from and where it went, as far as it is known.
+        ends: Box<[(SocketAddr, SocketAddr); 2]>,
         /// Files of its recording.
         recordings: Vec<RemoteFile>,
     },
@@ -97,6 +105,19 @@ pub enum MediaOutput {
         /// Whose.
         call: CallKey,
     },
+    /// A party has pressed a key, in a call whose other party takes keys in another form.
+    Key {
+        /// Whose.
+        call: CallKey,
+        /// Which.
+        session: u64,
+        /// Who.
+        from: Side,
+        /// What.
+        press: Press,
+    },
+    /// Keys of new calls are converted from now on, or no longer.
+    Keys(KeysThere),
     /// A recording has begun, ended or come to nothing.
     Recording(RecordingNews),
     /// A session is lost, with whatever was asked about it.
@@ -150,6 +171,8 @@ struct Session {
     /// Whether it has taken an answer.
     is_answered: bool,
     watch: Watch,
+    /// Whether its keys change their form.
+    keys: Keys,
     /// Its recording, if it is to be recorded.
     taped: Option<Box<Taped>>,
 }
@@ -161,6 +184,8 @@ enum Timer {
     Exchange(u64),
     /// A session is to be looked at.
     Look(u64),
+    /// A server is to be asked for keys.
+    Keys(MediaServerId),
     /// The next lost sessions are to be told.
     Lost,
 }
@@ -180,6 +205,7 @@ impl MediaServers {
             lost: Pace::default(),
             ended: HashMap::with_hasher(state),
             delays: Delays::default(),
+            converts_keys: false,
             inactivity: None,
             ice_agent: IceAgent::default(),
             outputs: VecDeque::new(),
@@ -219,6 +245,7 @@ impl MediaServers {
             }
             self.tell_if_drained(record.id);
         }
+        self.tell_whether_keys_are_converted();
     }
 
     fn is_controlled_at(&self, id: MediaServerId, record: &MediaServer) -> bool {
@@ -269,6 +296,7 @@ impl MediaServers {
                 Timer::Ping(server) => self.ping(now, server),
                 Timer::Exchange(cookie) => self.handle_silence(now, cookie),
                 Timer::Look(session) => self.look(now, session),
+                Timer::Keys(server) => self.ask_for_keys(now, server),
                 Timer::Lost => self.tell_lost(now),
             }
         }
@@ -296,7 +324,7 @@ impl MediaServers {
     /// Which server a call of this place would get, and why.
     #[must_use]
     pub fn explain(&self, now: Time, place: &Place) -> String {
-        self.choose(now, place, &[]).1
+        self.choose(now, place, &[], Keys::Pass).1
     }
 
     fn ping(&mut self, now: Time, id: MediaServerId) {
@@ -323,13 +351,19 @@ impl MediaServers {
 
     /// A server has come up, died or been restarted.
     fn turn(&mut self, now: Time, id: MediaServerId, turn: Turn) {
-        let Some(server) = self.servers.get(&id) else {
+        let Some(server) = self.servers.get_mut(&id) else {
             return;
         };
+        // It counts from the beginning at each start.
+        server.last_key = 0;
         let (why, sessions) = (server.last_failure(), server.sessions.len());
         match turn {
             Turn::Up => {
-                self.tell(id, MediaChange::Up, "", 0);
+                let less = match server.says_status {
+                    true => "",
+                    false => "it converts no keys between RFC 4733, INFO and tones",
+                };
+                self.tell(id, MediaChange::Up, less, 0);
                 self.pay_debts(now, id);
             }
             Turn::Down => {
@@ -343,6 +377,7 @@ impl MediaServers {
                 self.tell(id, MediaChange::Up, "", 0);
             }
         }
+        self.tell_whether_keys_are_converted();
     }
 
     fn tell(

@@ -89,6 +89,8 @@ pub struct MediaRequest {
     pub call: CallKey,
     /// Names the question in the answer.
     pub ask: MediaAsk,
+    /// The Call-ID of the caller's leg.
+    pub sip_call_id: Box<str>,
     /// The session.
     pub session: u64,
     /// What.

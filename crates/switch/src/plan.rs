@@ -13,6 +13,7 @@ use sip::{Destination, HeaderName, Message};
 
 use crate::Switch;
 use crate::facts::Tried;
+use crate::media_servers::KeysThere;
 
 /// The plan and, for each attempt, what the switch remembers of it.
 pub(crate) struct Planned {
@@ -237,14 +238,18 @@ impl Switch {
         }
     }
 
-    /// Media servers convert no keys: there they pass as they come, INFO too.
+    /// Where media servers convert no keys, these pass as they come, INFO too.
     fn keys_of(&self, mode: DtmfMode) -> Keys {
         match mode {
-            _ if !self.snapshot.media_servers.is_empty() => Keys::Events,
+            _ if self.keys_pass_there() => Keys::Events,
             DtmfMode::Rfc4733 => Keys::Events,
             DtmfMode::Inband => Keys::Tones,
             DtmfMode::Info => Keys::Messages,
         }
+    }
+
+    fn keys_pass_there(&self) -> bool {
+        !self.snapshot.media_servers.is_empty() && self.keys_there == KeysThere::Pass
     }
 
     fn media_mode(&self, target: &Target, caller: &Caller) -> MediaMode {

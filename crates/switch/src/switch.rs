@@ -23,6 +23,7 @@ use crate::counters::Counters;
 use crate::defence::Defence;
 use crate::dial::Question;
 use crate::listeners::{Listener, Listeners};
+use crate::media_servers::KeysThere;
 use crate::output::{CallKey, Output};
 use crate::owner::Owner;
 use crate::upstream::UpstreamTargets;
@@ -83,6 +84,8 @@ pub struct Switch {
     pub(crate) work: VecDeque<(CallKey, Input)>,
     pub(crate) working: bool,
     pub(crate) scratch: VecDeque<call::Output>,
+    /// What media servers do with keys.
+    pub(crate) keys_there: KeysThere,
     /// Whether new calls are taken.
     pub(crate) accepting: bool,
     /// Set by [`Switch::stop_all`], and never taken back.
@@ -137,6 +140,7 @@ impl Switch {
             work: VecDeque::new(),
             working: false,
             scratch: VecDeque::new(),
+            keys_there: KeysThere::default(),
             accepting: true,
             stopping: false,
             cluster_key: config.cluster_key,
@@ -259,6 +263,11 @@ impl Switch {
     pub fn handle_media_lost(&mut self, now: Time, call: CallKey, session: u64) {
         self.feed(now, call, Input::MediaLost { session });
         self.pump(now);
+    }
+
+    /// What media servers do with keys in new calls from now on.
+    pub fn set_keys_there(&mut self, keys: KeysThere) {
+        self.keys_there = keys;
     }
 
     /// Why a media server was chosen for a call: part of its explanation.

@@ -3,9 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use ipnet::IpNet;
-use node::{MediaOptions, Ready, RtpInterface};
+
+use node::{HepTarget, HepTransport, MediaOptions, Ready, RtpInterface};
 
 use crate::failure::Failure;
 use crate::log::{self, LogFormat};
@@ -58,6 +59,15 @@ pub(crate) struct MediaFlags {
     media_timeout: u32,
     #[command(flatten)]
     recording: RecordingFlags,
+    /// A HEP collector (Homer) that is told of the RTCP of calls
+    #[arg(long, value_name = "HOST:PORT")]
+    hep_collector: Option<String>,
+    /// Over what the collector is told
+    #[arg(long, value_enum, default_value_t = HepOver::Udp)]
+    hep_transport: HepOver,
+    /// The number by which the collector tells this server from others
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    hep_node_id: u32,
     /// How long calls may go on after SIGTERM, in seconds; the server stops when the last has ended
     #[arg(long, default_value_t = 0, value_name = "SECONDS")]
     drain: u32,
@@ -70,6 +80,22 @@ pub(crate) struct MediaFlags {
     /// What is logged: error, warn, info, debug, trace, or a filter such as info,media=debug
     #[arg(long, env = "TANDEM_LOG", default_value = "info")]
     log_level: String,
+}
+
+/// Over what a collector is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum HepOver {
+    Udp,
+    Tcp,
+}
+
+impl From<HepOver> for HepTransport {
+    fn from(over: HepOver) -> Self {
+        match over {
+            HepOver::Udp => Self::Udp,
+            HepOver::Tcp => Self::Tcp,
+        }
+    }
 }
 
 /// Runs the media server; returns when it has stopped.
@@ -95,6 +121,11 @@ pub(crate) fn run(flags: &MediaFlags) -> Result<(), Failure> {
         recording_store: flags.recording.store()?,
         recording_keys: flags.recording.recording_keys.clone(),
         recording_authorities: flags.recording.authorities()?,
+        hep: flags.hep_collector.clone().map(|collector| HepTarget {
+            collector,
+            transport: flags.hep_transport.into(),
+            node_id: flags.hep_node_id,
+        }),
         drain: seconds(flags.drain),
         ready: if flags.json {
             Ready::Said

@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use media::{
-    Audio, Barrier, DigitForm, Key, MediaError, Passage, PlayOptions, Press, Prompt,
-    RecordingOptions, Side, Times,
+    Audio, Barrier, MediaError, Passage, PlayOptions, Prompt, RecordingOptions, Side, Times,
 };
 use ng::{
     Flag, Gate, GateVerb, MediaFile, Playback, RecordVerb, Recording, Reply, Selection, Success,
-    Tone,
 };
 
 use super::Desk;
@@ -183,28 +181,9 @@ impl Desk {
         done.map_or_else(|reply| reply, |()| Reply::ok())
     }
 
-    /// The participant that is selected is the one to be heard: the other side gets the digit.
-    pub(super) fn play_digit(&mut self, asked: &Tone) -> Reply {
-        let Some(key) = Key::from_event(asked.event) else {
-            return Reply::error("invalid value for code");
-        };
-        let done = self.each(&asked.selection, |desk, session, side| {
-            let prompt = Prompt::Press(Press {
-                key,
-                form: DigitForm::Events,
-                duration: Duration::from_millis(asked.duration_ms.into()),
-                pause: Duration::from_millis(asked.pause_ms.into()),
-                volume_dbm0: asked.volume_db,
-            });
-            desk.engine
-                .play(session, side.other(), prompt, PlayOptions::once())
-        });
-        done.map_or_else(|reply| reply, |()| Reply::ok())
-    }
-
     /// Does something to each participant that is meant. What cannot be done to one of several is
     /// no error; what can be done to none is.
-    fn each(
+    pub(super) fn each(
         &mut self,
         selection: &Selection,
         act: impl FnMut(&mut Self, u64, Side) -> Result<(), MediaError>,

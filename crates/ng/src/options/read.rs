@@ -5,6 +5,7 @@ use super::{
     Options, Osrtp, RtcpMux, Switch, T38, Transport,
 };
 use crate::flag::{Flag, Replace};
+use crate::keys;
 use crate::value::Value;
 use crate::word::{self, Set, Word};
 
@@ -113,6 +114,10 @@ impl Options {
             self.drop_traffic = words.last(DropTraffic::from_name);
         } else if is("endpoint-learning") {
             self.endpoint_learning = words.last(EndpointLearning::from_name);
+        } else if is("tandem-keys") {
+            self.key_forms = words.checked(keys::read_forms(value));
+        } else if is("tandem-correlation") {
+            self.correlation = words.last(|word| Some(word.to_owned()));
         } else if is("delay-buffer") {
             self.delay_buffer_ms = words.number();
         } else {

@@ -1,6 +1,7 @@
 //! Options as entries of a request, in the spellings that every rtpengine reads.
 
 use super::Options;
+use crate::keys::KeyForm;
 use crate::value::{Dictionary, Value};
 
 impl Options {
@@ -48,6 +49,10 @@ impl Options {
         owned(to, "supports", &self.supports);
         let learning = self.endpoint_learning.map(|l| word(l.name()));
         to.push_some("endpoint-learning", learning);
+        if let Some(forms) = self.key_forms {
+            to.push("tandem-keys", Value::texts(forms.map(KeyForm::name)));
+        }
+        to.push_some("tandem-correlation", self.correlation.clone());
         to.push_some("delay-buffer", self.delay_buffer_ms.map(i64::from));
     }
 }

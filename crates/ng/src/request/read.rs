@@ -60,6 +60,7 @@ struct Fields {
     pause: Option<Switch>,
     delay_s: Option<u32>,
     limit: Option<usize>,
+    after: u64,
     recording: [Option<String>; 3],
     /// Whether flags came as one string: then a proxy has put all tags beside it.
     syntax: Syntax,
@@ -192,6 +193,8 @@ impl Fields {
             self.delay_s = Some(u32::try_from(number()?).map_err(|_| invalid())?);
         } else if is("limit") {
             self.limit = Some(usize::try_from(number()?).map_err(|_| invalid())?);
+        } else if is("after") {
+            self.after = number()?.unsigned_abs();
         } else if is("recording-file") || is("output-destination") {
             self.recording[0] = text();
         } else if is("recording-dir") {
@@ -253,6 +256,8 @@ impl Fields {
                 delay_s: self.delay_s,
                 options: self.options,
             })))
+        } else if is("keys") {
+            Ok(Command::Keys { after: self.after })
         } else if is("query") {
             Ok(Command::Query(Box::new(self.call()?)))
         } else if is("play media") {

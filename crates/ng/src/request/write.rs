@@ -25,6 +25,9 @@ impl Request {
             Command::Query(selection)
             | Command::StopMedia(selection)
             | Command::Unsubscribe(selection) => selection.write(&mut to),
+            Command::Keys { after } => {
+                to.push("after", *after);
+            }
             Command::List { limit } => {
                 to.push("limit", *limit as u64);
             }

@@ -13,6 +13,7 @@ use switch::{CallKey, MediaRequest};
 
 use super::SwitchHost;
 use crate::machine::SwitchMachine;
+use crate::music::{Deck, Question};
 use crate::{media_options, recording, remote_recording};
 
 /// Bits of a media session's number that are the key of its call.
@@ -57,13 +58,17 @@ impl SwitchHost {
         if is_here || !(has_servers || self.remote.contains(&session)) {
             let answer = self.media(&request).map(|sdp| {
                 let path = machine.switch.music_on_hold(call);
-                self.music.handle(&mut self.engine, &request, path, sdp)
+                let mut deck = Deck::Engine(&mut self.engine);
+                let question = Question::from(&*request);
+                self.music.handle(&mut deck, &question, path, sdp)
             });
             let answer = answer.map(Into::into);
             machine.switch.handle_media(now, call, ask, answer);
             return;
         }
         self.remote.insert(session);
+        let path = machine.switch.music_on_hold(call);
+        self.music.handle_asked(&request, path);
         if !self.media_link.request(request) {
             machine.switch.handle_media(now, call, ask, Err(503));
         }
@@ -89,12 +94,12 @@ impl SwitchHost {
         session: u64,
         machine: &mut SwitchMachine,
     ) {
+        self.music.forget(session);
         if self.remote.remove(&session) && self.media_link.end(call, session) {
             return;
         }
         let ends = self.ends(session);
         let report = self.engine.delete(session).unwrap_or_default();
-        self.music.forget(session);
         self.quality.record(&report);
         let legs = [leg(&report.a), leg(&report.b)];
         self.tell_quality(now, call, &legs, ends, machine);
@@ -167,20 +172,37 @@ impl SwitchHost {
                 if let Some(why) = why {
                     switch.explain_media(call, why);
                 }
+                let question = self.music.take_asked(call, ask);
+                let answer = answer.map(|sdp| match question {
+                    None => sdp,
+                    Some(question) => {
+                        let path = switch.music_on_hold(call);
+                        let mut deck = Deck::Servers(&self.media_link);
+                        let music = &mut self.music;
+                        let sdp = music.handle(&mut deck, &question, path, sdp.to_vec());
+                        sdp.into()
+                    }
+                });
                 switch.handle_media(now, call, ask, answer);
             }
             MediaOutput::Report {
                 call,
                 legs,
+                ends,
                 recordings,
             } => {
-                let unknown = SocketAddr::from(([0; 4], 0));
-                let ends = [(unknown, unknown); 2];
-                self.tell_quality(now, call, &legs, ends, machine);
+                self.tell_quality(now, call, &legs, *ends, machine);
                 let switch = &mut machine.switch;
                 let files = recordings.iter().map(ToString::to_string).collect();
                 switch.handle_media_report(call, legs, files);
             }
+            MediaOutput::Key {
+                call,
+                session,
+                from,
+                press,
+            } => switch.handle_key(now, call, (session, from), press),
+            MediaOutput::Keys(keys) => switch.set_keys_there(keys),
             MediaOutput::Silent { call } => switch.handle_media_silent(now, call),
             MediaOutput::Recording(news) => {
                 remote_recording::log(&news);
@@ -195,8 +217,12 @@ impl SwitchHost {
     /// Has a side hear a key that came by a message.
     pub(super) fn press(&mut self, session: u64, to: call::Side, press: call::Press) {
         let call::Press { key, duration_ms } = press;
-        if !self.engine.press_key(session, side(to), key, duration_ms) {
-            // Media servers, and codecs that we do not code.
+        let heard = match self.remote.contains(&session) {
+            true => self.media_link.press(session, to, press),
+            false => self.engine.press_key(session, side(to), key, duration_ms),
+        };
+        if !heard {
+            // Codecs that we do not code.
             tracing::debug!(session, "a key by INFO is not heard by the other side");
         }
     }
@@ -250,7 +276,7 @@ pub(crate) fn side(side: call::Side) -> Side {
     }
 }
 
-fn side_of_call(side: Side) -> call::Side {
+pub(crate) fn side_of_call(side: Side) -> call::Side {
     match side {
         Side::A => call::Side::A,
         Side::B => call::Side::B,

@@ -22,7 +22,7 @@ impl SwitchHost {
         } = change;
         let event = match change.change {
             MediaChange::Up => {
-                tracing::info!(%server, name, "media server up");
+                tracing::info!(%server, name, reason, "media server up");
                 "media.up"
             }
             MediaChange::Down => {

@@ -5,8 +5,10 @@ use bytes::Bytes;
 use call::{MediaOp, Side};
 use clock::Time;
 use model::MediaServerId;
+use ng::Command;
 
 use super::exchange::{NotServed, Purpose};
+use super::keys::{Keys, forms};
 use super::record::Taped;
 use super::server::Health;
 use super::watch::Watch;
@@ -67,6 +69,7 @@ impl MediaServers {
             self.outputs.push_back(MediaOutput::Report {
                 call,
                 legs: Default::default(),
+                ends: wire::ends(None),
                 recordings: Vec::new(),
             });
             return;
@@ -93,7 +96,7 @@ impl MediaServers {
     fn begin(&mut self, now: Time, mut request: Box<MediaRequest>, taped: Option<Box<Taped>>) {
         let other = &mut request.place.peers[request.from.other() as usize];
         *other = other.or(request.ends.reached);
-        let (chosen, why) = self.choose(now, &request.place, &request.tried);
+        let (chosen, why) = self.choose(now, &request.place, &request.tried, Keys::of(&request));
         let server = chosen.and_then(|id| self.servers.get_mut(&id));
         let (Some(id), Some(server)) = (chosen, server) else {
             let status = request.refusal.unwrap_or(503);
@@ -110,6 +113,7 @@ impl MediaServers {
             established: false,
             is_answered: false,
             watch: Watch::default(),
+            keys: Keys::of(&request),
             taped,
         };
         self.sessions.insert(request.session, session);
@@ -122,9 +126,14 @@ impl MediaServers {
         now: Time,
         place: &Place,
         tried: &[MediaServerId],
+        keys: Keys,
     ) -> (Option<MediaServerId>, String) {
         let up = self.servers.iter();
         let up = up.filter(|(id, server)| server.takes_calls() && !tried.contains(id));
+        let mut converting = up.clone().filter(|(_, server)| server.says_status);
+        // Better a call whose keys are lost than none.
+        let any_will_do = keys == Keys::Pass || converting.next().is_none();
+        let up = up.filter(|(_, server)| any_will_do || server.says_status);
         let (ids, candidates): (Vec<MediaServerId>, Vec<Candidate<'_>>) = up
             .map(|(id, server)| {
                 let candidate = Candidate {
@@ -158,12 +167,20 @@ impl MediaServers {
         };
         let name = call_id(self.prefix, request.session);
         let whose = (&*server.record, name.as_str());
-        let command = wire::negotiation(whose, &request, &ask, &request.sdp, self.ice_agent);
+        let mut command = wire::negotiation(whose, &request, &ask, &request.sdp, self.ice_agent);
+        if let (Command::Offer(offer), true) = (&mut command, server.says_status) {
+            offer.options.key_forms = forms(&request);
+            offer.options.correlation = Some(request.sip_call_id.to_string());
+        }
+        let changes_keys = session.keys == Keys::Change;
         let purpose = match request.op {
             MediaOp::Echo => Purpose::EchoAsk(request),
             MediaOp::Offer | MediaOp::Answer => Purpose::Ask(request),
         };
         self.exchange(now, id, command, purpose);
+        if changes_keys {
+            self.listen_for_keys(now, id);
+        }
     }
 
     /// The second half of an echo: the offer is answered by nobody, for nothing goes across.

@@ -51,6 +51,10 @@ pub(super) enum Purpose {
     Look(u64),
     /// A session is to be recorded.
     Record(u64),
+    /// A side of a session is to hear music, no more music, or a key.
+    Play,
+    /// Which keys were pressed?
+    Keys,
     /// A session is over, and its figures are wanted.
     Delete(Box<Session>),
     /// A session that nobody asks after any more.
@@ -70,7 +74,7 @@ impl MediaServers {
         let cookie = self.last_cookie;
         let bytes = wire::encode(command, cookie);
         let patience = match purpose {
-            Purpose::Ping | Purpose::Statistics | Purpose::Look(_) => PING_PATIENCE,
+            Purpose::Ping | Purpose::Statistics | Purpose::Look(_) | Purpose::Keys => PING_PATIENCE,
             _ => PATIENCE[0],
         };
         let timer = self.timers.insert(now + patience, Timer::Exchange(cookie));
@@ -102,7 +106,7 @@ impl MediaServers {
         exchange.tries += 1;
         let once = matches!(
             exchange.purpose,
-            Purpose::Ping | Purpose::Statistics | Purpose::Look(_)
+            Purpose::Ping | Purpose::Statistics | Purpose::Look(_) | Purpose::Keys
         );
         match PATIENCE.get(exchange.tries).filter(|_| !once) {
             Some(patience) => {
@@ -138,6 +142,8 @@ impl MediaServers {
             | Purpose::Statistics
             | Purpose::Candidates
             | Purpose::Look(_)
+            | Purpose::Play
+            | Purpose::Keys
             | Purpose::Farewell => {}
             Purpose::Record(session) => self.handle_taped(exchange.server, session, None),
             Purpose::Ask(request) | Purpose::EchoAsk(request) => {
@@ -186,6 +192,8 @@ impl MediaServers {
             }
             Purpose::Look(session) => self.handle_look(now, id, session, reply),
             Purpose::Record(session) => self.handle_taped(id, session, Some(reply)),
+            Purpose::Play => self.handle_played(id, &reply),
+            Purpose::Keys => self.handle_keys(id, reply),
             Purpose::Delete(known) => {
                 let said = match reply {
                     Reply::Ok(success) => Some(success),

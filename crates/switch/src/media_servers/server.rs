@@ -74,6 +74,10 @@ pub(super) struct Server {
     next_figures: Time,
     /// One of ours says in each pong what others are asked for.
     pub(super) says_status: bool,
+    /// The number of the last key it told of.
+    pub(super) last_key: u64,
+    /// Whether it is asked for keys at present.
+    pub(super) is_asked_for_keys: bool,
 }
 
 impl Server {
@@ -96,6 +100,8 @@ impl Server {
             next_ping: Time::ZERO,
             next_figures: Time::ZERO,
             says_status: false,
+            last_key: 0,
+            is_asked_for_keys: false,
         }
     }
 
@@ -236,6 +242,7 @@ impl Server {
             sessions: self.sessions.len() as u32,
             sessions_total: self.reported.map(|_| self.sessions_total()),
             load_percent: self.load_permille.map(|l| (l.min(1_000) / 10) as u8),
+            converts_keys: self.says_status,
             last_failure: self.last_failure.to_owned(),
         }
     }

@@ -1,5 +1,6 @@
 //! The machine against servers that are played by hand.
 
+mod keys;
 mod sessions;
 
 use std::collections::BTreeMap;
@@ -43,6 +44,11 @@ struct World {
     packets: [u64; 2],
     /// RTCP packets of them.
     rtcp: [u64; 2],
+    /// Servers of ours, and the keys they have heard.
+    ours: Vec<MediaServerId>,
+    pressed: Vec<ng::KeyPress>,
+    /// Requests that servers got, pings and figures apart.
+    requests: Vec<ng::Command>,
 }
 
 fn id(n: u128) -> MediaServerId {
@@ -67,6 +73,7 @@ fn request(session: u64, op: MediaOp, from: Side) -> MediaRequest {
     MediaRequest {
         call: CallKey(session),
         ask: MediaAsk(1),
+        sip_call_id: "a84b4c76e66710".into(),
         session,
         op,
         from,
@@ -102,6 +109,9 @@ impl World {
             started: Time::from_secs(900),
             packets: [0; 2],
             rtcp: [0; 2],
+            ours: Vec::new(),
+            pressed: Vec::new(),
+            requests: Vec::new(),
         };
         world.configure();
         world.pass(Duration::from_millis(10));
@@ -144,6 +154,7 @@ impl World {
         let name = asked.command.name();
         if !matches!(name, "ping" | "statistics") {
             self.asked.push((server, name.to_owned()));
+            self.requests.push(asked.command.clone());
         }
         let mood = self.moods.get(&server).copied().unwrap_or(Mood::Answers);
         let reply = match (mood, name) {
@@ -152,7 +163,10 @@ impl World {
                 self.servers.handle_refused(self.now, server);
                 return;
             }
-            (_, "ping") => ng::Reply::Pong { status: None },
+            (_, "ping") => ng::Reply::Pong {
+                status: self.ours.contains(&server).then(keys::status),
+            },
+            (Mood::Answers, "keys") => keys::pressed(&self.pressed, &asked.command),
             (Mood::Refuses, _) => ng::Reply::error("out of ports"),
             (Mood::Forgets, "query") => ng::Reply::error("Unknown call-id"),
             (_, "offer" | "answer") => ng::Success::sdp(SDP.into()).into(),

@@ -244,6 +244,7 @@ impl MediaServers {
         if let Some(report) = &report {
             self.learn_delays(known.server, known.peers, report);
         }
+        let ends = wire::ends(report.as_deref());
         let legs = report.map_or(known.watch.legs, |report| wire::legs(&report));
         let taped = known.taped.map(|taped| taped.files).unwrap_or_default();
         let recordings = match paths.is_empty() {
@@ -260,6 +261,7 @@ impl MediaServers {
         self.outputs.push_back(MediaOutput::Report {
             call: known.call,
             legs,
+            ends,
             recordings,
         });
     }

@@ -2,7 +2,7 @@
 
 mod terms;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use call::{Family, Side};
@@ -22,6 +22,20 @@ const TAGS: [&str; 2] = ["a", "b"];
 
 pub(super) const fn tag(side: Side) -> &'static str {
     TAGS[side as usize]
+}
+
+/// Whose tag it is.
+pub(super) fn side_of(tag: &str) -> Option<Side> {
+    [Side::A, Side::B]
+        .into_iter()
+        .find(|side| TAGS[*side as usize] == tag)
+}
+
+/// The session behind a name that we gave it.
+pub(super) fn session_of(prefix: u64, call_id: &str) -> Option<u64> {
+    let (ours, session) = call_id.split_once('-')?;
+    let is_ours = u64::from_str_radix(ours, 16) == Ok(prefix);
+    u64::from_str_radix(session, 16).ok().filter(|_| is_ours)
 }
 
 /// What is asked of a description.
@@ -185,6 +199,26 @@ pub(super) fn signs(report: &CallReport) -> [Signs; 2] {
             last_packet_s: signs.last_packet_s.max(stream.last_packet_s),
         })
     })
+}
+
+/// Where the media of both sides came from, and where it went; 0.0.0.0:0 where it is not known.
+pub(super) fn ends(report: Option<&CallReport>) -> Box<[(SocketAddr, SocketAddr); 2]> {
+    let unknown = SocketAddr::from(([0; 4], 0));
+    Box::new(TAGS.map(|tag| {
+        let media = report
+            .and_then(|report| report.tag(tag))
+            .map(|tag| &tag.media);
+        let first = media.and_then(|media| media.first()?.streams.first());
+        let Some(stream) = first else {
+            return (unknown, unknown);
+        };
+        let local = stream.local_address.zip(stream.local_port);
+        let peer = stream.endpoint.or(stream.advertised);
+        (
+            peer.unwrap_or(unknown),
+            local.map_or(unknown, SocketAddr::from),
+        )
+    }))
 }
 
 /// Round trips between a server and both sides of a session in microseconds, where it knows them.

@@ -30,6 +30,7 @@ fn terms(op: MediaOp, told: &str, known: &str, phone: Phone) -> MediaTerms {
     };
     MediaTerms::of(&MediaRequest {
         call: CallKey(1),
+        sip_call_id: "a84b4c76e66710".into(),
         ask: MediaAsk(1),
         session: 1,
         op,

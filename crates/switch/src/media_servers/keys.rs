@@ -1,0 +1,168 @@
+//! Keys of a telephone in calls on media servers, where the parties give them in different forms.
+//!
+//! Only servers of ours convert keys: rtpengine tells nobody but its own log of those it hears. They
+//! are asked for the keys that were pressed as long as there is a call that wants them.
+
+use std::time::Duration;
+
+use call::{MediaOp, Press, Side};
+use clock::Time;
+use model::MediaServerId;
+use ng::{Command, KeyForm, Reply, Selection, Tone};
+
+use super::exchange::Purpose;
+use super::server::Health;
+use super::{MediaOutput, MediaServers, Timer, call_id, wire};
+use crate::output::MediaRequest;
+
+/// Whether keys of a call change their form on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keys {
+    Pass,
+    Change,
+}
+
+impl Keys {
+    pub(super) fn of(request: &MediaRequest) -> Self {
+        match forms(request) {
+            None => Self::Pass,
+            Some(_) => Self::Change,
+        }
+    }
+}
+
+/// How the author of a description gives keys, and how the other side takes them, if that is not
+/// the same.
+pub(super) fn forms(request: &MediaRequest) -> Option<[KeyForm; 2]> {
+    let toward = request.ends.toward;
+    let form = |keys| match keys {
+        call::Keys::Events => KeyForm::Events,
+        call::Keys::Tones => KeyForm::Tones,
+        call::Keys::Messages => KeyForm::Messages,
+    };
+    let differ = request.op == MediaOp::Offer && toward.author_keys != toward.keys;
+    differ.then(|| [toward.author_keys, toward.keys].map(form))
+}
+
+impl MediaServers {
+    /// Has a side of a session hear a key of the other.
+    pub fn handle_press(&mut self, now: Time, session: u64, to: Side, press: Press) {
+        let known = self.sessions.get(&session);
+        let event = ng::event_of_digit(press.key);
+        let (Some(known), Some(event)) = (known, event) else {
+            return;
+        };
+        let server = known.server;
+        let selection = Selection::call(call_id(self.prefix, session));
+        let tone = Tone {
+            selection: selection.from_tag(wire::tag(to.other())),
+            event,
+            duration_ms: u16::try_from(press.duration_ms).unwrap_or(u16::MAX),
+            volume_db: VOLUME_DB,
+            pause_ms: PAUSE_MS,
+        };
+        self.exchange(
+            now,
+            server,
+            Command::PlayDtmf(Box::new(tone)),
+            Purpose::Play,
+        );
+    }
+
+    /// A session of a server has keys that change their form: the server is asked for them.
+    pub(super) fn listen_for_keys(&mut self, now: Time, id: MediaServerId) {
+        let Some(server) = self.servers.get_mut(&id).filter(|s| s.says_status) else {
+            return;
+        };
+        if !std::mem::replace(&mut server.is_asked_for_keys, true) {
+            self.timers.insert(now + KEYS_INTERVAL, Timer::Keys(id));
+        }
+    }
+
+    /// The next question for keys, as long as anybody wants to know.
+    pub(super) fn ask_for_keys(&mut self, now: Time, id: MediaServerId) {
+        let Some(server) = self.servers.get_mut(&id) else {
+            return;
+        };
+        let wants = |session: &u64| {
+            let known = self.sessions.get(session);
+            known.is_some_and(|known| known.keys == Keys::Change)
+        };
+        if server.health == Health::Down || !server.sessions.iter().any(wants) {
+            server.is_asked_for_keys = false;
+            return;
+        }
+        let after = server.last_key;
+        self.timers.insert(now + KEYS_INTERVAL, Timer::Keys(id));
+        self.exchange(now, id, Command::Keys { after }, Purpose::Keys);
+    }
+
+    /// What a server has heard. A key that was told before, in an answer that came later than the
+    /// next, is not told again.
+    pub(super) fn handle_keys(&mut self, id: MediaServerId, reply: Reply) {
+        let (Reply::Ok(success), Some(server)) = (reply, self.servers.get_mut(&id)) else {
+            return;
+        };
+        for pressed in success.keys {
+            if pressed.number <= server.last_key {
+                continue;
+            }
+            server.last_key = pressed.number;
+            let Some(session) = wire::session_of(self.prefix, &pressed.call_id) else {
+                continue;
+            };
+            let known = self.sessions.get(&session).filter(|s| s.server == id);
+            let (Some(known), Some(from)) = (known, wire::side_of(&pressed.tag)) else {
+                continue;
+            };
+            self.outputs.push_back(MediaOutput::Key {
+                call: known.call,
+                session,
+                from,
+                press: Press {
+                    key: pressed.key,
+                    duration_ms: pressed.duration_ms,
+                },
+            });
+        }
+    }
+
+    /// Tells whether there is a server that converts keys, if that has changed.
+    pub(super) fn tell_whether_keys_are_converted(&mut self) {
+        let mut servers = self.servers.values();
+        let converts = servers.any(|server| server.takes_calls() && server.says_status);
+        if std::mem::replace(&mut self.converts_keys, converts) != converts {
+            let news = match converts {
+                true => Keys::Change,
+                false => Keys::Pass,
+            };
+            self.outputs.push_back(MediaOutput::Keys(news.into()));
+        }
+    }
+}
+
+/// What becomes of keys in new calls on media servers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeysThere {
+    /// They pass as they come.
+    #[default]
+    Pass,
+    /// They are converted for parties that give them in different forms.
+    Converted,
+}
+
+impl From<Keys> for KeysThere {
+    fn from(keys: Keys) -> Self {
+        match keys {
+            Keys::Pass => Self::Pass,
+            Keys::Change => Self::Converted,
+        }
+    }
+}
+
+/// How often a server is asked for keys: nobody notices a tenth of a second.
+const KEYS_INTERVAL: Duration = Duration::from_millis(100);
+/// Of keys that come without a loudness.
+const VOLUME_DB: u8 = 10;
+/// Between two keys.
+const PAUSE_MS: u16 = 100;

@@ -1,0 +1,174 @@
+//! Keys and music on media servers.
+
+use super::*;
+use crate::media_servers::KeysThere;
+
+/// What a server of ours says of itself.
+pub(super) fn status() -> Box<ng::Status> {
+    Box::new(ng::Status {
+        version: "1".into(),
+        zone: String::new(),
+        aliases: Vec::new(),
+        state: ng::State::Active,
+        sessions: 0,
+        sessions_max: 0,
+        load_permille: 0,
+        instance: 1,
+    })
+}
+
+/// What it answers to `keys`.
+pub(super) fn pressed(keys: &[ng::KeyPress], asked: &ng::Command) -> ng::Reply {
+    let ng::Command::Keys { after } = asked else {
+        panic!("{asked:?}");
+    };
+    let new = keys.iter().filter(|key| key.number > *after);
+    ng::Success {
+        keys: new.cloned().collect(),
+        ..ng::Success::default()
+    }
+    .into()
+}
+
+/// The first server is one of ours, the second an rtpengine that is alone for a while.
+fn world() -> World {
+    let mut w = World::new(&[record(2, "")]);
+    w.ours.push(id(1));
+    w.records.push(Arc::new(record(1, "")));
+    w
+}
+
+/// An offer of A, who gives keys by INFO, for B, who takes events.
+fn offer(session: u64) -> MediaRequest {
+    let mut request = request(session, MediaOp::Offer, Side::A);
+    request.ends.toward.author_keys = Keys::Messages;
+    request
+}
+
+fn told(w: &mut World) -> Vec<KeysThere> {
+    let told = w.said.iter().filter_map(|said| match said {
+        MediaOutput::Keys(keys) => Some(*keys),
+        _ => None,
+    });
+    let told = told.collect();
+    w.said.retain(|said| !matches!(said, MediaOutput::Keys(_)));
+    told
+}
+
+fn keys(w: &mut World) -> Vec<(u64, Side, char)> {
+    let keys = w.said.iter().filter_map(|said| match said {
+        MediaOutput::Key {
+            session,
+            from,
+            press,
+            ..
+        } => Some((*session, *from, press.key)),
+        _ => None,
+    });
+    let keys = keys.collect();
+    w.said
+        .retain(|said| !matches!(said, MediaOutput::Key { .. }));
+    keys
+}
+
+/// A key in a session, as its server names that: after an offer.
+fn press(w: &mut World, number: u64, tag: &str, key: char) {
+    let mut offers = w.requests.iter().rev().filter_map(|command| match command {
+        ng::Command::Offer(offer) => Some(offer.selection.call_id.clone()),
+        _ => None,
+    });
+    let call_id = offers.next().expect("an offer");
+    w.pressed.push(ng::KeyPress {
+        number,
+        call_id,
+        tag: tag.into(),
+        key,
+        duration_ms: 100,
+    });
+}
+
+#[test]
+fn only_servers_of_ours_convert_keys_and_calls_that_need_it_go_there() {
+    let mut w = world();
+    assert!(told(&mut w).is_empty(), "none is there at the beginning");
+    w.configure();
+    w.pass(Duration::from_millis(300));
+    assert_eq!(told(&mut w), [KeysThere::Converted]);
+    for session in 0..4 {
+        w.ask(offer(session));
+    }
+    assert_eq!((w.state(1).1, w.state(2).1), (4, 0));
+    let forms = w.requests.iter().filter_map(|command| match command {
+        ng::Command::Offer(offer) => offer.options.key_forms,
+        _ => None,
+    });
+    let wanted = [ng::KeyForm::Messages, ng::KeyForm::Events];
+    assert_eq!(forms.collect::<Vec<_>>(), [wanted; 4]);
+    w.mood(1, Mood::Gone);
+    w.pass(Duration::from_secs(1));
+    assert_eq!(told(&mut w), [KeysThere::Pass]);
+    // Better a call without keys than none.
+    w.ask(offer(9));
+    assert_eq!(w.state(2).1, 1);
+}
+
+#[test]
+fn keys_are_asked_for_while_somebody_wants_them_and_told_once() {
+    let mut w = world();
+    w.configure();
+    w.pass(Duration::from_millis(300));
+    w.call(1);
+    w.pass(Duration::from_secs(1));
+    let asked = |w: &World| w.asked.iter().filter(|(_, name)| name == "keys").count();
+    assert_eq!(asked(&w), 0, "nobody wants to know");
+    w.ask(offer(2));
+    press(&mut w, 1, "b", '5');
+    press(&mut w, 2, "a", '#');
+    w.pass(Duration::from_millis(150));
+    assert_eq!(keys(&mut w), [(2, Side::B, '5'), (2, Side::A, '#')]);
+    press(&mut w, 3, "b", '6');
+    w.mood(1, Mood::Silent);
+    w.pass(Duration::from_millis(150));
+    w.mood(1, Mood::Answers);
+    w.pass(Duration::from_millis(150));
+    assert_eq!(keys(&mut w), [(2, Side::B, '6')], "the question was lost");
+    w.servers.handle_end(w.now, CallKey(2), 2);
+    w.pass(Duration::from_millis(150));
+    let before = asked(&w);
+    w.pass(Duration::from_secs(2));
+    assert_eq!(asked(&w), before, "nobody wants to know any more");
+}
+
+#[test]
+fn keys_and_music_are_played_where_the_session_is() {
+    let mut w = World::new(&[record(1, "")]);
+    w.call(1);
+    w.requests.clear();
+    let press = call::Press {
+        key: '*',
+        duration_ms: 160,
+    };
+    w.servers.handle_press(w.now, 1, Side::B, press);
+    let file = Some("/srv/hold.wav".to_owned());
+    w.servers.handle_play(w.now, 1, Side::B, file);
+    w.servers.handle_play(w.now, 1, Side::B, None);
+    w.drain();
+    let [
+        ng::Command::PlayDtmf(tone),
+        ng::Command::PlayMedia(music),
+        ng::Command::StopMedia(end),
+    ] = &w.requests[..]
+    else {
+        panic!("{:?}", w.requests);
+    };
+    assert_eq!(
+        tone.selection.from_tag.as_deref(),
+        Some("a"),
+        "who is heard"
+    );
+    assert_eq!((tone.event, tone.duration_ms), (10, 160));
+    assert_eq!(music.selection.from_tag.as_deref(), Some("b"), "who hears");
+    let file = ng::MediaFile::Path("/srv/hold.wav".into());
+    assert_eq!(music.media, Some(file));
+    assert_eq!(end.from_tag.as_deref(), Some("b"));
+}

@@ -1,0 +1,118 @@
+//! Music on hold, at real phones: softphones heard where they play.
+
+use anyhow::Result;
+use serde_json::json;
+use testkit::{
+    Baresip, MediaEncryption, MediaServer, PhoneOptions, PhoneTransport, Platform, Rtpengine, tone,
+    wait_for, write_wav,
+};
+
+const ALICE_HZ: u32 = 440;
+const BOB_HZ: u32 = 1_000;
+const MUSIC_HZ: u32 = 620;
+
+/// With music for all.
+fn platform() -> Result<Platform> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    let music = platform.data().join("music.wav");
+    write_wav(&music, &tone(f64::from(MUSIC_HZ), 2.0))?;
+    let settings = json!({ "music_on_hold": music });
+    platform.rest().change("/v1/settings", &settings)?;
+    Ok(platform)
+}
+
+fn softphone(
+    platform: &Platform,
+    name: &str,
+    tone_hz: u32,
+    encryption: Option<MediaEncryption>,
+) -> Result<Baresip> {
+    let ready = platform.ready();
+    let options = PhoneOptions::new(name, &ready.domain)
+        .password(&ready.user(name).password)
+        .server(ready.sip.udp, PhoneTransport::Udp)
+        .tone_hz(tone_hz)
+        .speaker();
+    Baresip::register(match encryption {
+        Some(encryption) => options.encryption(encryption),
+        None => options,
+    })
+}
+
+fn wait_for_two(platform: &Platform) {
+    wait_for("two routable registrations", || {
+        let registrations = platform.rest().list("/v1/registrations").ok()?;
+        let routable = registrations.iter().filter(|r| r["routable"] == true);
+        (routable.count() == 2).then_some(())
+    });
+}
+
+fn use_server(platform: &Platform, control: &str) -> Result<()> {
+    let record = json!({ "name": "apart", "control": control });
+    platform.rest().create("/v1/media-servers", &record)?;
+    wait_for("the media server", || {
+        let health = platform.rest().list("/v1/media-server-health").ok()?;
+        health.iter().any(|s| s["state"] == "up").then_some(())
+    });
+    Ok(())
+}
+
+/// Each holds the other once.
+fn softphones_hold_each_other(
+    platform: &Platform,
+    encryption: [Option<MediaEncryption>; 2],
+) -> Result<()> {
+    let [callers, callees] = encryption;
+    let mut alice = softphone(platform, "alice", ALICE_HZ, callers)?;
+    let mut bob = softphone(platform, "bob", BOB_HZ, callees)?;
+    wait_for_two(platform);
+    alice.dial(&format!("sip:bob@{}", platform.ready().domain))?;
+    bob.wait_for_incoming();
+    bob.answer()?;
+    alice.wait_for_established();
+    alice.wait_for_tone(BOB_HZ);
+    bob.wait_for_tone(ALICE_HZ);
+
+    alice.hold()?;
+    bob.wait_for_tone(MUSIC_HZ);
+    alice.resume()?;
+    bob.wait_for_tone(ALICE_HZ);
+    alice.wait_for_tone(BOB_HZ);
+
+    bob.hold()?;
+    alice.wait_for_tone(MUSIC_HZ);
+    bob.resume()?;
+    alice.wait_for_tone(BOB_HZ);
+    bob.wait_for_tone(ALICE_HZ);
+    bob.hang_up()?;
+    alice.wait_for_closed();
+    platform.wait_until_idle();
+    Ok(())
+}
+
+#[test]
+fn who_is_put_on_hold_hears_music_until_it_is_taken_back() -> Result<()> {
+    softphones_hold_each_other(&platform()?, [None, None])
+}
+
+#[test]
+fn music_is_encrypted_where_the_call_is() -> Result<()> {
+    let encryption = [MediaEncryption::Sdes, MediaEncryption::SdesIfPossible];
+    softphones_hold_each_other(&platform()?, encryption.map(Some))
+}
+
+#[test]
+fn a_media_server_of_our_own_plays_the_music_of_its_calls() -> Result<()> {
+    let server = MediaServer::with_ports(env!("CARGO_BIN_EXE_tandem"), 100, &[])?;
+    let platform = platform()?;
+    use_server(&platform, &server.control())?;
+    softphones_hold_each_other(&platform, [None, None])
+}
+
+#[test]
+fn a_stock_rtpengine_plays_the_music_of_its_calls() -> Result<()> {
+    let server = Rtpengine::start()?;
+    let platform = platform()?;
+    use_server(&platform, &server.control())?;
+    softphones_hold_each_other(&platform, [None, None])
+}
