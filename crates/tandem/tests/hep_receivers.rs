@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::time::Duration;
 use testkit::{
-    Baresip, Kamailio, PhoneOptions, PhoneTransport, Platform, Program, ports, wait_for,
-    wait_for_within,
+    Baresip, Kamailio, MediaServer, PhoneOptions, PhoneTransport, Platform, Program, ports,
+    wait_for, wait_for_within,
 };
 
 /// A phone sends its first RTCP after some seconds.
@@ -127,6 +127,28 @@ fn sipcapture_of_kamailio_writes_messages_and_rtcp_of_a_call() -> Result<()> {
     let call_id = end(&platform, &mut phones)?;
     check_messages(&collector, &call_id)?;
     check_rtcp(&collector, &call_id)
+}
+
+#[test]
+fn a_media_server_tells_of_the_rtcp_of_its_calls_by_their_sip_call_id() -> Result<()> {
+    let collector = Kamailio::collector_of_reports()?;
+    let address = collector.address().to_string();
+    let arguments = ["--hep-collector", &address, "--hep-node-id", "2002"];
+    let server = MediaServer::with_ports(env!("CARGO_BIN_EXE_tandem"), 100, &arguments)?;
+    let platform = platform(&address)?;
+    let record = json!({ "name": "apart", "control": server.control() });
+    platform.rest().create("/v1/media-servers", &record)?;
+    wait_for("the media server", || {
+        let health = platform.rest().list("/v1/media-server-health").ok()?;
+        health.iter().any(|s| s["state"] == "up").then_some(())
+    });
+    let mut phones = phones(&platform)?;
+    begin(&platform, &mut phones)?;
+    wait_for_rtcp(&collector);
+    let call_id = end(&platform, &mut phones)?;
+    // The node sees none of it.
+    check_rtcp(&collector, &call_id)?;
+    check_quality(&collector, &call_id)
 }
 
 #[test]
