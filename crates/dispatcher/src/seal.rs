@@ -1,7 +1,7 @@
 //! What we write into messages for ourselves, with a proof that it was us.
 //!
 //! A [`Dialog`] stands in Record-Route and is bound to its Call-ID: it opens in no other dialog. A
-//! [`Path`] stands in the Path of a registration. A [`Branch`] stands in our Via and is bound to
+//! A token stands in the Path of a registration. A [`Branch`] stands in our Via and is bound to
 //! the transaction. The proof is SipHash-2-4 under keys made of the cluster's: whoever has the
 //! key opens what any of them sealed. Nothing in them is secret, for each side knows where the
 //! other is, or could ask.

@@ -53,7 +53,7 @@ struct DispatcherFlags {
     /// A file with settings and targets
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A target besides those of the file, as NAME=TRANSPORT:ADDRESS:PORT[,weight=N][,priority=N][,calls=N][,cps=N]; may be given again
+    /// A target besides those of the file, as `NAME=TRANSPORT:ADDRESS:PORT[,weight=N][,priority=N][,calls=N][,cps=N]`; may be given again
     #[arg(long, value_name = "TARGET", value_parser = target::parse)]
     target: Vec<TargetRecord>,
     /// How targets are chosen

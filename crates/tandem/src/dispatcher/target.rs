@@ -21,7 +21,7 @@ pub(super) enum TargetCommand {
     },
     /// Adds one
     Add {
-        /// NAME=TRANSPORT:ADDRESS:PORT[,weight=N][,priority=N][,calls=N][,cps=N]
+        /// `NAME=TRANSPORT:ADDRESS:PORT[,weight=N][,priority=N][,calls=N][,cps=N]`
         #[arg(value_parser = parse)]
         target: TargetRecord,
     },
