@@ -117,14 +117,19 @@ fn wait_for_rtcp(collector: &Kamailio) {
     });
 }
 
+/// A call that lasts until the collector has heard of its RTCP; its Call-ID.
+fn call(platform: &Platform, collector: &Kamailio) -> Result<String> {
+    let mut phones = phones(platform)?;
+    begin(platform, &mut phones)?;
+    wait_for_rtcp(collector);
+    end(platform, &mut phones)
+}
+
 #[test]
 fn sipcapture_of_kamailio_writes_messages_and_rtcp_of_a_call() -> Result<()> {
     let collector = Kamailio::collector()?;
     let platform = platform(&collector.address().to_string())?;
-    let mut phones = phones(&platform)?;
-    begin(&platform, &mut phones)?;
-    wait_for_rtcp(&collector);
-    let call_id = end(&platform, &mut phones)?;
+    let call_id = call(&platform, &collector)?;
     check_messages(&collector, &call_id)?;
     check_rtcp(&collector, &call_id)
 }
@@ -142,10 +147,7 @@ fn a_media_server_tells_of_the_rtcp_of_its_calls_by_their_sip_call_id() -> Resul
         let health = platform.rest().list("/v1/media-server-health").ok()?;
         health.iter().any(|s| s["state"] == "up").then_some(())
     });
-    let mut phones = phones(&platform)?;
-    begin(&platform, &mut phones)?;
-    wait_for_rtcp(&collector);
-    let call_id = end(&platform, &mut phones)?;
+    let call_id = call(&platform, &collector)?;
     // The node sees none of it.
     check_rtcp(&collector, &call_id)?;
     check_quality(&collector, &call_id)
@@ -155,10 +157,7 @@ fn a_media_server_tells_of_the_rtcp_of_its_calls_by_their_sip_call_id() -> Resul
 fn sipcapture_of_kamailio_has_reports_and_quality_written_as_it_is_told() -> Result<()> {
     let collector = Kamailio::collector_of_reports()?;
     let platform = platform(&collector.address().to_string())?;
-    let mut phones = phones(&platform)?;
-    begin(&platform, &mut phones)?;
-    wait_for_rtcp(&collector);
-    let call_id = end(&platform, &mut phones)?;
+    let call_id = call(&platform, &collector)?;
     check_rtcp(&collector, &call_id)?;
     check_quality(&collector, &call_id)
 }
