@@ -20,6 +20,7 @@ mod moving;
 mod permits;
 mod postgres;
 mod records;
+mod redis;
 mod sqlite;
 
 pub use cdrs::{CdrCursor, CdrFilter, CdrStore, EXPORT_BATCH};

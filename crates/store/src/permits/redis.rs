@@ -5,21 +5,19 @@
 //! `epoch` (which run of the server this is, and since when), `lacked` (pools by the time somebody
 //! last went short) and `permits:POOL` (node to share and want).
 
-mod place;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use limits::{Claim, EntityId, EntityKind, Grant, LimitKind, NodeShare, Pool};
-use redis::{Connection, ErrorKind, RedisError, Script};
+use redis::Script;
 
-use self::place::Place;
 use super::{GRACE, Member, PermitStore, Renewed};
 use crate::StoreError;
+use crate::redis::{Link, PREFIX};
 
 /// One node's permits in a Redis that it shares.
 pub struct RedisPermits {
-    place: Place,
+    link: Link,
     id: String,
     address: SocketAddr,
     script: Script,
@@ -28,8 +26,6 @@ pub struct RedisPermits {
     grace: Duration,
     /// Of the last question: one that comes late is not answered.
     sequence: u64,
-    /// The connection, and which run of the server is at its other end. `None` after a failure.
-    connected: Option<(Connection, String)>,
 }
 
 impl RedisPermits {
@@ -39,46 +35,19 @@ impl RedisPermits {
     /// that one of the Sentinels knows. Errors: `Misconfigured`.
     pub fn new(url: &str, id: &str, address: SocketAddr) -> Result<Self, StoreError> {
         Ok(Self {
-            place: Place::parse(url)?,
+            link: Link::new(url)?,
             id: id.to_owned(),
             address,
             script: Script::new(include_str!("renew.lua")),
             prefix: PREFIX.to_owned(),
             grace: GRACE,
             sequence: 0,
-            connected: None,
         })
     }
 
     /// Takes another id, to join again.
     pub fn rename(&mut self, id: &str) {
         id.clone_into(&mut self.id);
-    }
-
-    /// Runs something with the connection; after a failure the next call connects anew.
-    fn with<T>(
-        &mut self,
-        work: impl FnOnce(&mut Connection, &str) -> Result<T, RedisError>,
-    ) -> Result<T, StoreError> {
-        let (mut connection, run) = match self.connected.take() {
-            Some(connected) => connected,
-            None => self.connect()?,
-        };
-        let done = work(&mut connection, &run)?;
-        self.connected = Some((connection, run));
-        Ok(done)
-    }
-
-    fn connect(&self) -> Result<(Connection, String), StoreError> {
-        let mut connection = self.place.connect(PATIENCE)?;
-        let info: String = redis::cmd("INFO").query(&mut connection)?;
-        if !info.lines().any(|line| line == "role:master") {
-            return Err(StoreError::Unavailable("it is a replica".into()));
-        }
-        let run = info.lines().find_map(|line| line.strip_prefix("run_id:"));
-        let run = run.ok_or_else(|| StoreError::Corrupt("a server without a run id".into()))?;
-        let run = run.trim().to_owned();
-        Ok((connection, run))
     }
 }
 
@@ -121,7 +90,7 @@ impl PermitStore for RedisPermits {
 
     fn bury(&mut self, id: &str) -> Result<bool, StoreError> {
         let (id, prefix) = (id.to_owned(), self.prefix.clone());
-        self.with(|connection, _| {
+        self.link.with(|connection, _| {
             let mut pipe = redis::pipe();
             pipe.atomic()
                 .cmd("SADD")
@@ -154,7 +123,7 @@ impl RedisPermits {
     ) -> Result<Option<Answer>, StoreError> {
         let (grace, prefix) = (self.grace, self.prefix.clone());
         let sequence = self.sequence;
-        self.with(|connection, run| {
+        self.link.with(|connection, run| {
             call.arg(run)
                 .arg(grace.as_micros().to_string())
                 .arg(format!("{prefix}permits:"))
@@ -237,15 +206,6 @@ fn odd(text: &str) -> StoreError {
     StoreError::Corrupt(format!("an odd grant: {text}"))
 }
 
-impl From<RedisError> for StoreError {
-    fn from(error: RedisError) -> Self {
-        match error.kind() {
-            ErrorKind::InvalidClientConfig => Self::Misconfigured(error.to_string()),
-            _ => Self::Unavailable(error.to_string()),
-        }
-    }
-}
-
 /// Those that a cluster shares.
 const SHARED_KINDS: [EntityKind; 6] = [
     EntityKind::Account,
@@ -257,12 +217,8 @@ const SHARED_KINDS: [EntityKind; 6] = [
 ];
 /// How long it is remembered who may not come back: longer than anything sleeps that wakes again.
 const BURIED_S: u64 = 30 * 86_400;
-/// Before all keys, if not told otherwise.
-const PREFIX: &str = "tandem:";
 /// Claims in one run of the script, which takes a few milliseconds then.
 const BATCH: usize = 1_000;
-/// How long the server may take for anything.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis::{Client, Connection};
+use ::redis::{Client, Connection};
 
 use crate::StoreError;
 
@@ -82,7 +82,7 @@ impl Place {
 /// Where a Sentinel says that the master is.
 fn master(sentinel: &Client, name: &str, patience: Duration) -> Result<(String, u16), StoreError> {
     let mut connection = open(sentinel, patience)?;
-    let found: Option<(String, u16)> = redis::cmd("SENTINEL")
+    let found: Option<(String, u16)> = ::redis::cmd("SENTINEL")
         .arg("GET-MASTER-ADDR-BY-NAME")
         .arg(name)
         .query(&mut connection)?;

@@ -1,0 +1,71 @@
+//! What the adapters for Redis 7 or Valkey have in common: where the server is, and a connection
+//! to it that is made anew after each failure.
+
+mod place;
+
+use std::time::Duration;
+
+use ::redis::{Connection, ErrorKind, RedisError};
+
+use self::place::Place;
+use crate::StoreError;
+
+/// The way to a server: one, or the master that Sentinels name.
+pub(crate) struct Link {
+    place: Place,
+    /// The connection, and which run of the server is at its other end. `None` after a failure.
+    connected: Option<(Connection, String)>,
+}
+
+impl Link {
+    /// Connects when it is first used. `url` is `redis://user:password@host:port/database`, or
+    /// `redis+sentinel://user:password@host:port,host:port/NAME/database` for the master of that
+    /// name that one of the Sentinels knows. Errors: `Misconfigured`.
+    pub(crate) fn new(url: &str) -> Result<Self, StoreError> {
+        Ok(Self {
+            place: Place::parse(url)?,
+            connected: None,
+        })
+    }
+
+    /// Runs something with the connection and the name of the server's run; after a failure the
+    /// next call connects anew. Errors: `Unavailable`.
+    pub(crate) fn with<T>(
+        &mut self,
+        work: impl FnOnce(&mut Connection, &str) -> Result<T, RedisError>,
+    ) -> Result<T, StoreError> {
+        let (mut connection, run) = match self.connected.take() {
+            Some(connected) => connected,
+            None => self.connect()?,
+        };
+        let done = work(&mut connection, &run)?;
+        self.connected = Some((connection, run));
+        Ok(done)
+    }
+
+    fn connect(&self) -> Result<(Connection, String), StoreError> {
+        let mut connection = self.place.connect(PATIENCE)?;
+        let info: String = ::redis::cmd("INFO").query(&mut connection)?;
+        if !info.lines().any(|line| line == "role:master") {
+            return Err(StoreError::Unavailable("it is a replica".into()));
+        }
+        let run = info.lines().find_map(|line| line.strip_prefix("run_id:"));
+        let run = run.ok_or_else(|| StoreError::Corrupt("a server without a run id".into()))?;
+        let run = run.trim().to_owned();
+        Ok((connection, run))
+    }
+}
+
+impl From<RedisError> for StoreError {
+    fn from(error: RedisError) -> Self {
+        match error.kind() {
+            ErrorKind::InvalidClientConfig => Self::Misconfigured(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+/// Before all keys, if not told otherwise.
+pub(crate) const PREFIX: &str = "tandem:";
+/// How long the server may take for anything.
+const PATIENCE: Duration = Duration::from_secs(1);
