@@ -2,7 +2,7 @@
 
 use media::{AddressFamily, DropReason, Engine, MediaError, Side};
 
-use crate::peer::{Call, Peer, RTCP, SESSION, config, from, receive, rtp_address};
+use crate::peer::{Call, Peer, RTCP, SESSION, config, from, receive, rtp_address, settle};
 
 #[test]
 fn a_new_offer_keeps_the_ports() {
@@ -72,6 +72,7 @@ fn negotiate(call: &mut Call, offered: &str, answered: &str) {
     call.engine
         .answer(SESSION, from(Side::B, &answer))
         .expect("an answer");
+    settle(&mut call.engine);
 }
 
 #[test]
@@ -97,6 +98,7 @@ fn the_last_of_several_answers_counts() {
     call.engine
         .answer(SESSION, from(Side::B, &other.sdp()))
         .expect("an answer of another branch");
+    settle(&mut call.engine);
     call.a.say(call.towards_b, "hello");
     assert_eq!(other.hear().0, "hello");
     other.say(call.towards_a, "hello back");

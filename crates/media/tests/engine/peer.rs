@@ -25,6 +25,7 @@ pub(crate) struct Call {
 }
 
 pub(crate) const SESSION: u64 = 7;
+const OTHER_SESSION: u64 = 8;
 pub(crate) const PCMA: u8 = 8;
 pub(crate) const EVENT: u8 = 101;
 /// A receiver report without blocks.
@@ -125,6 +126,16 @@ impl Call {
             rtcp_towards_b: rtcp_address(&answer),
         }
     }
+}
+
+/// Waits until what was asked of an engine is done. Its worker does it in its order, but may be
+/// about to read one more packet before: so an echo is asked for now, which is heard only then.
+pub(crate) fn settle(engine: &mut Engine) {
+    let mut other = Peer::new("127.0.0.1");
+    let answer = engine.echo(OTHER_SESSION, from(Side::A, &other.sdp()));
+    other.say(rtp_address(&answer.expect("an answer")), "settled");
+    assert_eq!(other.hear().0, "settled");
+    engine.delete(OTHER_SESSION).expect("a session");
 }
 
 /// The loopback of both families; ports out of the way of those the kernel chooses.

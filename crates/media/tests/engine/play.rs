@@ -9,7 +9,7 @@ use media::{
 };
 use rtp::{Packet, TelephoneEvent};
 
-use crate::peer::{Call, EVENT, PCMA, Peer, SESSION, receive};
+use crate::peer::{Call, EVENT, PCMA, Peer, SESSION, receive, settle};
 
 fn packet(peer: &Peer) -> Vec<u8> {
     receive(&peer.rtp).0
@@ -73,6 +73,7 @@ fn a_tone_sounds_until_it_is_stopped() {
     call.b.say(call.towards_a, "heard");
     assert_eq!(call.a.hear().0, "heard");
     call.engine.stop_playing(SESSION, Side::B).expect("stopped");
+    settle(&mut call.engine);
     call.a.say(call.towards_b, "heard again");
     while packet(&call.b)[12..] != *b"heard again" {}
 }
@@ -134,6 +135,7 @@ fn a_barrier_holds_up_what_it_should_and_nothing_else() {
     let set = |call: &mut Call, barrier, passage| {
         let result = call.engine.set_barrier(SESSION, Side::A, barrier, passage);
         result.expect("a barrier");
+        settle(&mut call.engine);
     };
     set(&mut call, Barrier::Dtmf, Passage::Closed);
     let event = call.a.packet(EVENT, "\u{5}\u{a}\u{0}\u{50}");
