@@ -83,9 +83,12 @@ impl Message {
         for via in self.values(N::Via).skip(1) {
             Via::parse(via).map_err(|_| Violation::Header(N::Via))?;
         }
-        for (name, address) in [(N::From, self.from()), (N::To, self.to())] {
-            let address = address.map_err(|_| Violation::Header(name))?;
-            address.parsed_uri().map_err(|_| Violation::Header(name))?;
+        let from = self.from().map_err(|_| Violation::Header(N::From))?;
+        from.parsed_uri().map_err(|_| Violation::Header(N::From))?;
+        let to = self.to().map_err(|_| Violation::Header(N::To))?;
+        // Who registers writes the same into both.
+        if to.uri != from.uri {
+            to.parsed_uri().map_err(|_| Violation::Header(N::To))?;
         }
         let cseq = self.cseq().ok_or(Violation::Header(N::CSeq))?;
         if !self.is_request() {

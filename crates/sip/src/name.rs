@@ -1,5 +1,7 @@
 //! Header field names, long and compact.
 
+use crate::scan::is_same;
+
 /// A header field name we know; others keep their text in the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "each variant is the header of that name")]
@@ -157,7 +159,9 @@ impl HeaderName {
         }
         NAMES
             .get(usize::from(BY_HASH[hash(text)]))
-            .filter(|(_, n, _)| n.as_bytes() == text || n.as_bytes().eq_ignore_ascii_case(text))
+            .filter(|(_, n, _)| {
+                is_same(n.as_bytes(), text) || n.as_bytes().eq_ignore_ascii_case(text)
+            })
             .map_or(N::Other, |(n, _, _)| *n)
     }
 

@@ -18,6 +18,19 @@ pub(crate) fn find_either(text: &[u8], a: u8, b: u8) -> Option<usize> {
     find_by(text, hits, |c| c == a || c == b)
 }
 
+/// Whether two texts are the same, without the call that comparing slices is.
+#[inline]
+pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let (Some(last_a), Some(last_b)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else {
+        return a.iter().zip(b).all(|(a, b)| a == b);
+    };
+    let chunks = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+    last_a == last_b && chunks.into_iter().all(|(a, b)| a == b)
+}
+
 /// Where the first byte stands that `is_hit`; `hits` has the high bit of each such byte set, and
 /// perhaps of some above the lowest.
 #[inline(always)]
@@ -71,6 +84,18 @@ mod tests {
             prop_assert_eq!(find(&text, a), text.iter().position(|c| *c == a));
             let either = text.iter().position(|c| *c == a || *c == b);
             prop_assert_eq!(find_either(&text, a, b), either);
+        }
+
+        #[test]
+        fn it_tells_texts_apart_by_any_byte(
+            text in prop::collection::vec(any::<u8>(), 0..40), at in any::<prop::sample::Index>(),
+        ) {
+            prop_assert!(is_same(&text, &text.clone()));
+            prop_assume!(!text.is_empty());
+            let mut other = text.clone();
+            other[at.index(text.len())] ^= 0x20;
+            prop_assert!(!is_same(&text, &other));
+            prop_assert!(!is_same(&text, &text[1..]));
         }
     }
 }

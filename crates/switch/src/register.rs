@@ -163,18 +163,28 @@ impl Switch {
         likely: Option<&Arc<User>>,
     ) -> Option<(UserId, String, u16)> {
         let to = message.to().ok()?;
+        let domain = self.routes.domain();
+        let registrant = |user: &User| {
+            let aor = [user.name.as_str(), "@", domain].concat();
+            Some((user.id, aor, user.contacts_max))
+        };
+        // Most write the address of record as we do.
+        let plain = to.uri.strip_prefix(b"sip:");
+        let named = plain.and_then(|plain| plain.strip_suffix(domain.as_bytes()));
+        let named = named.and_then(|named| named.strip_suffix(b"@"));
+        if let Some(user) = likely.filter(|user| named == Some(user.name.as_bytes())) {
+            return registrant(user);
+        }
         let uri = Uri::parse(to.uri).ok()?;
         let name = uri.user_decoded();
-        let domain = self.routes.domain();
         let ours = uri.host.eq_ignore_ascii_case(domain.as_bytes())
             || uri.host_ip().is_some()
             || uri.host.eq_ignore_ascii_case(b"localhost");
         let name = core::str::from_utf8(&name).ok().filter(|_| ours)?;
-        let user = match likely.filter(|user| user.name == name) {
-            Some(user) => user,
-            None => self.routes.user_named(name)?,
-        };
-        Some((user.id, [name, "@", domain].concat(), user.contacts_max))
+        match likely.filter(|user| user.name == name) {
+            Some(user) => registrant(user),
+            None => registrant(self.routes.user_named(name)?),
+        }
     }
 
     fn register(&mut self, now: Time, flow: Flow, message: &Message, aor: &str, contacts_max: u16) {

@@ -114,11 +114,23 @@ const KNOWN: [&str; 10] = [
     "opaque",
 ];
 
+/// Which parameter of [`KNOWN`] a name is, in any case. Their lengths and first letters tell them
+/// apart.
 fn known(name: &[u8]) -> Option<usize> {
-    let letter = |text: &[u8]| text.first().map(|b| b | 0x20);
-    KNOWN.iter().position(|k| {
-        k.len() == name.len()
-            && letter(k.as_bytes()) == letter(name)
-            && name.eq_ignore_ascii_case(k.as_bytes())
-    })
+    let letter = name.first()? | 0x20;
+    let at = match (name.len(), letter) {
+        (8, b'u') => 0,
+        (5, b'r') => 1,
+        (5, b'n') => 2,
+        (3, b'u') => 3,
+        (8, b'r') => 4,
+        (9, b'a') => 5,
+        (3, b'q') => 6,
+        (2, b'n') => 7,
+        (6, b'c') => 8,
+        (6, b'o') => 9,
+        _ => return None,
+    };
+    name.eq_ignore_ascii_case(KNOWN[at].as_bytes())
+        .then_some(at)
 }

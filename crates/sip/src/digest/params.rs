@@ -89,28 +89,35 @@ impl<'a> Items<'a> {
         if name.is_empty() {
             return Err(ParamError::Form);
         }
-        let spaces = self.take_while(is_lws).len();
+        // Nobody writes white space here, but for that behind a scheme.
         if self.rest.first() != Some(&b'=') {
-            let is_scheme = spaces > 0 || matches!(self.rest.first(), None | Some(b','));
-            return if is_scheme {
-                self.left = PARAMS_MAX;
-                Ok(Item::Scheme(name))
-            } else {
-                Err(ParamError::Form)
-            };
+            let spaces = self.take_while(is_lws).len();
+            if self.rest.first() != Some(&b'=') {
+                let is_scheme = spaces > 0 || matches!(self.rest.first(), None | Some(b','));
+                return if is_scheme {
+                    self.left = PARAMS_MAX;
+                    Ok(Item::Scheme(name))
+                } else {
+                    Err(ParamError::Form)
+                };
+            }
         }
         self.left = self.left.checked_sub(1).ok_or(ParamError::TooMany)?;
         self.rest = &self.rest[1..];
-        self.take_while(is_lws);
+        if self.rest.first() != Some(&b'"') {
+            self.take_while(is_lws);
+        }
         let value = if self.rest.first() == Some(&b'"') {
             self.quoted()?
         } else {
             // Generous: some phones leave quotes away where the grammar has them.
             self.take_while(|b| !is_lws(b) && b != b',' && b != b'"')
         };
-        self.take_while(is_lws);
         if !matches!(self.rest.first(), None | Some(b',')) {
-            return Err(ParamError::Form);
+            self.take_while(is_lws);
+            if !matches!(self.rest.first(), None | Some(b',')) {
+                return Err(ParamError::Form);
+            }
         }
         Ok(Item::Param(name, Value(value)))
     }
