@@ -7,10 +7,11 @@ FUZZ_SECONDS ?= 60
 
 BUILD_NEEDS := build-essential clang cmake libssl-dev pkg-config
 TEST_PEERS := baresip-core chromium ethtool iproute2 sip-tester kamailio kamailio-sqlite-modules opus-tools postgresql procps openssl socat python3-venv redis-server rtpengine-daemon sngrep sqlite3
+CLUSTER_PEERS := baresip-core iproute2 postgresql procps python3 redis-sentinel redis-server util-linux
 BENCH_PEERS := ethtool iproute2 kamailio rtpengine-daemon util-linux
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test bench fuzz
+.PHONY: help run cluster install test bench fuzz
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +20,11 @@ run: ## Build and start a complete phone system that keeps its data in ./data
 	@{ command -v cc && command -v cmake && pkg-config --exists openssl; } >/dev/null || tests/install-peers $(BUILD_NEEDS)
 	$(CARGO) build --release --package tandem
 	exec target/release/tandem up --data $(DATA)
+
+cluster: ## Start three switches, two dispatchers, media servers and stores on addresses of their own (root)
+	@tests/install-peers $(BUILD_NEEDS) $(CLUSTER_PEERS)
+	$(CARGO) build --release --package tandem
+	deploy/cluster up
 
 install: ## Put `tandem` on the PATH, into cargo's bin directory
 	@{ command -v cc && command -v cmake && pkg-config --exists openssl; } >/dev/null || tests/install-peers $(BUILD_NEEDS)
