@@ -17,6 +17,7 @@ mod keys;
 mod reports;
 pub(crate) mod security;
 mod shared;
+mod splice;
 mod stage;
 mod stun;
 
@@ -32,6 +33,7 @@ pub(crate) use echo::Echo;
 use end::{End, Now};
 use reports::Reports;
 use security::Security;
+use splice::Splice;
 pub(crate) use stage::{Leaves, Outbox, Outward, Packet, Part, Place, Raw, Stage};
 
 use crate::channel::{Channel, Passed, RtcpPort};
@@ -57,6 +59,8 @@ pub(crate) struct Full {
     mirror: Option<(MediumId, Side)>,
     /// How it shares the transport of sides A and B with other media; `None`: it does not.
     shared: [Option<Shared>; 2],
+    /// The streams that sides A and B hear, if they are browsers.
+    splices: [Splice; 2],
 }
 
 /// A packet as it came from the network.
@@ -85,6 +89,7 @@ impl Full {
             copies: [Vec::new(), Vec::new()],
             mirror: None,
             shared: [None, None],
+            splices: [Splice::default(), Splice::default()],
         }
     }
 
@@ -260,6 +265,22 @@ impl Full {
         if channel.is_opaque() {
             return boxes.out.push(packet);
         }
+        match packet.part {
+            Part::Rtp => self.pass(packet, now_us, boxes),
+            Part::Rtcp => {
+                let translated = self.translate_heard(side, packet.bytes, boxes);
+                let bytes = translated.as_deref().unwrap_or(packet.bytes);
+                self.pass(Packet { bytes, ..packet }, now_us, boxes);
+                if let Some(room) = translated {
+                    boxes.report = room;
+                }
+            }
+        }
+    }
+
+    /// Takes a packet to whoever is to have it: listeners, the stages.
+    fn pass(&mut self, packet: Packet<'_>, now_us: u64, boxes: &mut Boxes) {
+        let side = packet.from;
         if let (Some((heard, to)), Part::Rtcp, Side::B) = (self.mirror, packet.part, side) {
             return boxes
                 .shared
@@ -316,7 +337,7 @@ impl Full {
         self.ends[side as usize].pump(side, channels, now, out, |reason| refused.push(reason));
     }
 
-    /// Counts what leaves, and sees to it that it leaves by the right medium. `id` is this one.
+    /// Numbers and counts what leaves, and sees to it that it leaves by the right medium. `id` is this one.
     pub(crate) fn dispatch(
         &mut self,
         id: MediumId,
@@ -324,6 +345,7 @@ impl Full {
         now_us: u64,
         boxes: &mut Boxes,
     ) {
+        self.splice(channels, now_us, boxes);
         self.reports.count(channels, boxes, now_us);
         if self.shared.iter().any(Option::is_some) {
             self.carry_out(id, channels, boxes);

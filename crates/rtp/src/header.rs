@@ -108,6 +108,14 @@ impl Header {
         bytes[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
         bytes
     }
+
+    /// Gives a packet these numbers and this source; all else of it stays. One too short stays as
+    /// it is.
+    pub fn renumber(&self, packet: &mut [u8]) {
+        if let Some(fixed) = packet.first_chunk_mut::<FIXED_BYTES>() {
+            fixed[2..].copy_from_slice(&self.encode()[2..]);
+        }
+    }
 }
 
 /// Why bytes are no RTP packet.
@@ -184,6 +192,22 @@ mod tests {
         let mut sources = PCMA;
         sources[0] |= 0x0f;
         assert_eq!(Packet::parse(&sources), Err(HeaderError::Truncated));
+    }
+
+    #[test]
+    fn renumbers_a_packet_and_leaves_the_rest() {
+        let mut bytes = PCMA;
+        let header = Header {
+            sequence: 7,
+            timestamp: 8,
+            ssrc: 9,
+            ..Header::default()
+        };
+        header.renumber(&mut bytes);
+        assert_eq!(bytes[..2], PCMA[..2]);
+        assert_eq!(bytes[2..12], [0, 7, 0, 0, 0, 8, 0, 0, 0, 9]);
+        assert_eq!(bytes[12..], PCMA[12..]);
+        header.renumber(&mut bytes[..11]);
     }
 
     #[test]

@@ -24,6 +24,6 @@ pub use reporter::{Findings, Reported, Reporter, ntp_of_unix_us};
 pub use round_trip::{ReportTime, round_trip_us};
 pub use rtcp::{
     Compound, CompoundWriter, ExtendedBlock, ExtendedBlocks, ReportBlock, ReportBlocks, RtcpError,
-    RtcpPacket, SenderReport, VoipMetrics,
+    RtcpPacket, SenderReport, VoipMetrics, shift_heard, shift_sent,
 };
 pub use timeline::{Sample, Slice, Timeline};

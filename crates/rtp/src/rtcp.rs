@@ -4,11 +4,13 @@
 //! Packets of other types (APP, feedback of RFC 4585) are walked over and named by their type.
 
 mod extended;
+mod shift;
 mod write;
 
 use core::str;
 
 pub use extended::{ExtendedBlock, ExtendedBlocks, VoipMetrics};
+pub use shift::{shift_heard, shift_sent};
 pub use write::CompoundWriter;
 
 use crate::header::VERSION;

@@ -1,10 +1,10 @@
-//! Music on hold, at real phones: softphones heard where they play.
+//! Music on hold, at real phones: softphones heard where they play, and browsers.
 
 use anyhow::Result;
 use serde_json::json;
 use testkit::{
-    Baresip, MediaEncryption, MediaServer, PhoneOptions, PhoneTransport, Platform, Rtpengine, tone,
-    wait_for, write_wav,
+    Baresip, Browser, MediaEncryption, MediaServer, PhoneOptions, PhoneTransport, Platform,
+    Rtpengine, tone, wait_for, write_wav,
 };
 
 const ALICE_HZ: u32 = 440;
@@ -88,6 +88,46 @@ fn softphones_hold_each_other(
     alice.wait_for_closed();
     platform.wait_until_idle();
     Ok(())
+}
+
+/// A softphone holds a browser, twice.
+fn a_softphone_holds_a_browser(platform: &Platform) -> Result<()> {
+    let mut alice = softphone(platform, "alice", ALICE_HZ, None)?;
+    let ready = platform.ready();
+    let password = &ready.user("bob").password;
+    let mut bob = Browser::register("bob", &ready.domain, password, ready.sip.wss, BOB_HZ)?;
+    wait_for_two(platform);
+    alice.dial(&format!("sip:bob@{}", ready.domain))?;
+    bob.wait_for_incoming();
+    bob.answer()?;
+    alice.wait_for_established();
+    bob.wait_for_established();
+    alice.wait_for_tone(BOB_HZ);
+    bob.wait_for_tone(ALICE_HZ);
+    for _ in 0..2 {
+        alice.hold()?;
+        bob.wait_for_tone(MUSIC_HZ);
+        alice.resume()?;
+        bob.wait_for_tone(ALICE_HZ);
+        alice.wait_for_tone(BOB_HZ);
+    }
+    alice.hang_up()?;
+    bob.wait_for_closed();
+    platform.wait_until_idle();
+    Ok(())
+}
+
+#[test]
+fn a_browser_that_is_held_hears_the_music_and_then_the_other_again() -> Result<()> {
+    a_softphone_holds_a_browser(&platform()?)
+}
+
+#[test]
+fn a_browser_hears_the_music_of_a_media_server_of_our_own() -> Result<()> {
+    let server = MediaServer::with_ports(env!("CARGO_BIN_EXE_tandem"), 100, &[])?;
+    let platform = platform()?;
+    use_server(&platform, &server.control())?;
+    a_softphone_holds_a_browser(&platform)
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Plays to a side in place of what the other side sends.
 //!
 //! It is a source of its own, with an SSRC of its own: whoever was relayed goes on where it was
-//! when the player stops. Frames of 20 ms are made on the worker as their time comes.
+//! when the player stops. Browsers, which hear one source only, are told otherwise where it leaves
+//! (`full::splice`). Frames of 20 ms are made on the worker as their time comes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

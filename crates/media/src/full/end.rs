@@ -80,6 +80,11 @@ impl End {
         matches!(self.guard, Guard::Plain) && self.ice.is_none()
     }
 
+    /// Whether its keys are made by handshakes, as browsers make them.
+    pub(super) fn shakes_hands(&self) -> bool {
+        matches!(self.guard, Guard::Dtls(_))
+    }
+
     /// Whether nothing is lost with it.
     pub(super) fn is_idle(&self) -> bool {
         self.is_plain() && self.retired.is_empty()

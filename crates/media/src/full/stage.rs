@@ -219,6 +219,12 @@ impl Outbox {
         changed.map(|_| ())
     }
 
+    /// The same to change what it says, and not how long it is.
+    pub(crate) fn bytes_mut(&mut self, index: usize) -> &mut [u8] {
+        let start = index * SLOT_BYTES;
+        &mut self.storage[start..start + self.packets[index].len]
+    }
+
     /// Takes a packet that waits back.
     pub(crate) fn refuse(&mut self, index: usize) {
         self.packets[index].len = 0;

@@ -17,6 +17,7 @@ mod relay;
 mod reports;
 mod secure;
 mod secure_peer;
+mod splice;
 mod subscribe;
 mod traffic_class;
 mod transcode;

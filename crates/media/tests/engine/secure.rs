@@ -51,16 +51,16 @@ pub(crate) fn tag(way: Way) -> u32 {
     1 + place.expect("a suite") as u32
 }
 
-struct Call {
-    engine: Engine,
-    a: SecurePeer,
-    b: SecurePeer,
+pub(crate) struct Call {
+    pub(crate) engine: Engine,
+    pub(crate) a: SecurePeer,
+    pub(crate) b: SecurePeer,
     answer: String,
 }
 
 impl Call {
     /// Answered, with keys on both sides.
-    fn new(ways: [Way; 2]) -> Self {
+    pub(crate) fn new(ways: [Way; 2]) -> Self {
         let mut engine = Engine::new(config(), || {}).expect("an engine");
         let [mut a, mut b] = ways.map(SecurePeer::new);
         let answer = negotiate(&mut engine, &mut a, &mut b, Setup::ActPass);
