@@ -320,15 +320,28 @@ impl Switch {
         music.or(self.snapshot.settings.music_on_hold.as_deref())
     }
 
-    /// No media came from a side of a call for too long.
+    /// No media came from a side of a call for too long. Before the answer nobody has to be heard:
+    /// who is waited for may have agreed with an attempt that has failed since. A relay that was
+    /// asked nothing at the answer goes on counting from before.
     pub fn handle_media_silent(&mut self, now: Time, call: CallKey) {
-        self.feed(now, call, Input::End(call::Cause::MediaSilent));
-        self.pump(now);
+        let patience = self.call_config.media_lost_max;
+        let entry = self.calls.entry(call);
+        let answered = entry.and_then(|entry| entry.facts.answer);
+        if answered.is_some_and(|at| now.since(at) >= patience / 2) {
+            self.feed(now, call, Input::End(call::Cause::MediaSilent));
+            self.pump(now);
+        }
     }
 
     /// A side of a call has not said for too long that it still wants media: what is sent to it
-    /// reaches nobody, or somebody else (RFC 7675).
+    /// reaches nobody, or somebody else (RFC 7675). Before the answer a callee may be gone because its
+    /// attempt has failed, while another rings.
     pub fn handle_consent_lost(&mut self, now: Time, call: CallKey, side: call::Side) {
+        let entry = self.calls.entry(call);
+        let is_answered = entry.is_some_and(|entry| entry.facts.answer.is_some());
+        if side == call::Side::B && !is_answered {
+            return;
+        }
         let who = match side {
             call::Side::A => call::EndedBy::Caller,
             call::Side::B => call::EndedBy::Callee,

@@ -1,11 +1,11 @@
 //! A media server dies while a phone rings that is already heard.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use testkit::{Dialog, MediaServer, Message, Peer, Platform, wait_for};
+use testkit::{Dialog, GatewaySpec, MediaServer, Message, Peer, Platform, wait_for};
 
 const KIND: &str = "Content-Type: application/sdp";
 
@@ -115,13 +115,8 @@ fn a_call_rings_on_when_its_early_media_is_lost_and_is_heard_when_it_is_answered
     add(&platform, "stays", &stays)?;
     dies.program().kill_9();
     state(&platform, "dies", "down");
-    wait_for("the call to ring longer than silence may last", || {
-        let calls = platform.rest().list("/v1/calls").ok()?;
-        let call = calls.first()?;
-        let start = UNIX_EPOCH + Duration::from_micros(call["start_us"].as_u64()?);
-        let age = SystemTime::now().duration_since(start).ok()?;
-        (age > Duration::from_secs(MEDIA_TIMEOUT_S + 1)).then_some(())
-    });
+    let since = SystemTime::now();
+    wait_while_it_rings(&platform, since, MEDIA_TIMEOUT_S + 1);
     bob.send(bob.response(&invited, "200 OK", "b", &[KIND], &voices[1].sdp()?))?;
     let answer = alice.expect_status(200, "INVITE");
     alice.send(alice.ack(&invite, &answer))?;
@@ -146,6 +141,81 @@ fn a_call_rings_on_when_its_early_media_is_lost_and_is_heard_when_it_is_answered
     bob.send(bob.response(&bye, "200 OK", "", &[], ""))?;
     platform.wait_until_idle();
     Ok(())
+}
+
+/// A call through two gateways: the first is heard, and then refuses; the second rings for longer
+/// than silence may last.
+fn the_second_gateway_may_ring(server: Option<&MediaServer>) -> Result<()> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    let (ready, rest) = (platform.ready(), platform.rest());
+    rest.change(
+        "/v1/settings",
+        &json!({ "media_timeout_s": MEDIA_TIMEOUT_S }),
+    )?;
+    if let Some(server) = server {
+        rest.add_media_server("apart", &server.control(), &json!({}))?;
+    }
+    let peer = || Peer::new(ready.sip.udp);
+    let (caller, gateways) = (peer()?, [peer()?, peer()?]);
+    rest.add_customer("127.0.0.1/32", &json!({}))?;
+    let specs = [0, 1].map(|n| GatewaySpec {
+        address: gateways[n].address(),
+        priority: n as u16,
+    });
+    rest.add_carrier("", &specs, &json!({}))?;
+    let voices = [Voice::new()?, Voice::new()?, Voice::new()?];
+    let uri = format!("sip:493012345@{}", ready.sip.udp);
+    let invite = caller.request("INVITE", &uri, &[KIND], &voices[0].sdp()?);
+    caller.send(&invite)?;
+    let [first, second] = &gateways;
+    let invited = first.expect_request("INVITE");
+    let early = "183 Session Progress";
+    first.send(first.response(&invited, early, "one", &[KIND], &voices[1].sdp()?))?;
+    let early = caller.expect_status(183, "INVITE");
+    let ends = [(&voices[0], audio(&early)?), (&voices[1], audio(&invited)?)];
+    talk(ends, "early media");
+
+    first.send(first.response(&invited, "503 Service Unavailable", "one", &[], ""))?;
+    let invited = second.expect_request("INVITE");
+    second.send(second.response(&invited, "180 Ringing", "two", &[], ""))?;
+    let since = SystemTime::now();
+    wait_while_it_rings(&platform, since, 2 * MEDIA_TIMEOUT_S + 1);
+    second.send(second.response(&invited, "200 OK", "two", &[KIND], &voices[2].sdp()?))?;
+    let answer = caller.expect_status(200, "INVITE");
+    caller.send(caller.ack(&invite, &answer))?;
+    second.expect_request("ACK");
+    let ends = [
+        (&voices[0], audio(&answer)?),
+        (&voices[2], audio(&invited)?),
+    ];
+    talk(ends, "media after the answer");
+    // Now silence is silence.
+    let cdr = wait_for("the end of a silent call", || {
+        platform.rest().list("/v1/cdrs").ok()?.into_iter().next()
+    });
+    assert_eq!(cdr["reason"], "no media received", "{cdr}");
+    Ok(())
+}
+
+#[test]
+fn a_second_gateway_may_ring_in_silence_although_the_first_was_heard() -> Result<()> {
+    the_second_gateway_may_ring(None)
+}
+
+#[test]
+fn it_may_so_on_a_media_server() -> Result<()> {
+    let server = MediaServer::with_ports(env!("CARGO_BIN_EXE_tandem"), 20, &[])?;
+    the_second_gateway_may_ring(Some(&server))
+}
+
+/// Waits for so many seconds from a time on, in which the call is there.
+fn wait_while_it_rings(platform: &Platform, since: SystemTime, seconds: u64) {
+    wait_for("the call to ring longer than silence may last", || {
+        let calls = platform.rest().list("/v1/calls").ok()?;
+        assert_eq!(calls.len(), 1, "it still rings");
+        let age = SystemTime::now().duration_since(since).ok()?;
+        (age > Duration::from_secs(seconds)).then_some(())
+    });
 }
 
 const MEDIA_TIMEOUT_S: u64 = 5;

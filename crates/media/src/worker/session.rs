@@ -194,10 +194,8 @@ pub(crate) struct Session {
 /// Of one side.
 #[derive(Clone, Copy, Debug, Default)]
 struct Activity {
-    /// When it was heard last, or negotiated.
+    /// When it was heard last, negotiated, or reported to be silent.
     since_us: u64,
-    /// Whether it should send, and its silence was not reported yet.
-    watched: bool,
     /// Whether it should send.
     expected: bool,
 }
@@ -418,8 +416,8 @@ impl Sessions {
         }
     }
 
-    /// Reports each side that has been silent for too long, once; how many were reported. One
-    /// that `report` refuses is reported again by the next sweep.
+    /// Reports each side that has been silent for too long, and again when it was for as long again;
+    /// how many were reported. One that `report` refuses is reported again by the next sweep.
     pub(crate) fn sweep(&mut self, now_us: u64, report: impl Fn(MediaEvent) -> bool) -> usize {
         let Some(inactivity_us) = self.inactivity_us else {
             return 0;
@@ -432,8 +430,8 @@ impl Sessions {
                 .zip(&mut entry.session.activity)
             {
                 let silent = now_us.saturating_sub(activity.since_us) >= inactivity_us;
-                if activity.watched && silent && report(MediaEvent::Silent { session, side }) {
-                    activity.watched = false;
+                if activity.expected && silent && report(MediaEvent::Silent { session, side }) {
+                    activity.since_us = now_us;
                     reported += 1;
                 }
             }
@@ -483,7 +481,6 @@ impl Session {
     fn expect(&mut self, sides: [bool; 2], now_us: u64) {
         self.activity = sides.map(|expected| Activity {
             since_us: now_us,
-            watched: expected,
             expected,
         });
     }
@@ -500,9 +497,7 @@ impl Session {
     /// still reports.
     #[inline]
     pub(crate) fn heard(&mut self, side: Side, now_us: u64) {
-        let activity = &mut self.activity[side as usize];
-        activity.since_us = now_us;
-        activity.watched = activity.expected;
+        self.activity[side as usize].since_us = now_us;
     }
 }
 

@@ -217,6 +217,8 @@ impl MediaServers {
         let silent = known.watch.is_silent(now, patience.saturating_sub(margin));
         if silent {
             let call = known.call;
+            // A call that goes on is told again when it was silent for as long again.
+            known.watch.heard = [now; 2];
             self.outputs.push_back(MediaOutput::Silent { call });
         }
         silent
