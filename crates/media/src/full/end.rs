@@ -48,8 +48,10 @@ struct DtlsEnd {
 struct DtlsPort {
     /// `None` before it begins.
     handshake: Option<Handshake>,
-    /// The one that the keys are of, while another that the peer has begun is under way.
+    /// The one that the keys are of, while another is under way.
     done: Option<Handshake>,
+    /// Whether we are to begin another although there are keys.
+    renews: bool,
     /// `None` before it is done.
     keys: Option<Box<Keys>>,
     /// When a failed handshake of ours begins again, in the time of `now_us`.
@@ -141,7 +143,11 @@ impl End {
         if let Some(mut end) = before {
             if end.terms.is_same(&terms) {
                 // A name that comes later tells it from the next.
+                if terms.role == Role::Client && terms.has_moved(&end.terms) {
+                    end.ports.iter_mut().for_each(DtlsPort::renew);
+                }
                 end.terms.tls_id = terms.tls_id.or(end.terms.tls_id);
+                end.terms.address = terms.address.or(end.terms.address);
                 return end;
             }
             if self.parked.len() == PARKED_MAX {
@@ -284,7 +290,8 @@ impl End {
             };
             state.stuck = false;
             let begins = terms.role == Role::Client && state.retry_us <= now.us;
-            if state.handshake.is_none() && state.keys.is_none() && begins {
+            if state.handshake.is_none() && state.needs_keys() && begins {
+                state.renews = false;
                 state.handshake = Handshake::connect(terms);
                 state.retry_us = now.us + RETRY_US;
             } else if state.due_us(now).is_none_or(|due_us| due_us > now.us) {
@@ -356,6 +363,22 @@ impl End {
 }
 
 impl DtlsPort {
+    /// Whether there are no keys, or only those of a peer that was elsewhere.
+    const fn needs_keys(&self) -> bool {
+        self.keys.is_none() || self.renews
+    }
+
+    /// Another handshake of ours is wanted. The keys stay until it is done, for good if the peer
+    /// takes no notice of it.
+    fn renew(&mut self) {
+        let before = self.handshake.take();
+        if self.keys.is_some() {
+            self.done = before.or(self.done.take());
+            self.renews = true;
+        }
+        self.retry_us = 0;
+    }
+
     /// Sets a handshake that is done aside if the peer begins another: a call that was moved to
     /// another phone may go on under the same certificate. The keys stay until there are others.
     fn make_way(&mut self, bytes: &[u8]) {
@@ -401,7 +424,7 @@ impl DtlsPort {
             return None;
         }
         let Some(handshake) = &self.handshake else {
-            let waits = self.keys.is_none() && self.retry_us > now.us;
+            let waits = self.needs_keys() && self.retry_us > now.us;
             return waits.then_some(self.retry_us);
         };
         let due = handshake.poll_timeout()?;

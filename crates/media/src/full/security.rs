@@ -49,6 +49,9 @@ pub(crate) struct DtlsTerms {
     pub(crate) fingerprint: PeerFingerprint,
     /// What the peer calls the association, if it does (RFC 8842 §4).
     pub(crate) tls_id: Option<Box<[u8]>>,
+    /// Where the peer is, if that alone tells its associations apart: it names none, and no ICE finds
+    /// out where it is.
+    pub(crate) address: Option<SocketAddr>,
 }
 
 impl DtlsTerms {
@@ -58,6 +61,13 @@ impl DtlsTerms {
         self.fingerprint == other.fingerprint
             && self.role == other.role
             && named.is_none_or(|(one, other)| one == other)
+    }
+
+    /// Whether the peer is elsewhere than before, so that another association is to be begun by
+    /// whoever begins one (RFC 5763 §6.6).
+    pub(super) fn has_moved(&self, before: &Self) -> bool {
+        let places = self.address.zip(before.address);
+        places.is_some_and(|(now, before)| now != before)
     }
 }
 

@@ -333,6 +333,28 @@ fn an_agreed_handshake_is_not_repeated_and_may_be_begun_by_us() {
 }
 
 #[test]
+fn a_peer_that_waits_to_be_greeted_is_greeted_again_where_it_has_moved_to() {
+    for way in [Way::Dtls, Way::DtlsRsa] {
+        let mut engine = Engine::new(config(), || {}).expect("an engine");
+        let (mut a, mut b) = (SecurePeer::new(way), SecurePeer::new(Way::Rtp));
+        negotiate(&mut engine, &mut a, &mut b, Setup::Passive);
+        a.shake_hands(Setup::Passive);
+        // It goes on elsewhere under the same certificate, and names no association.
+        let mut a = a.twin();
+        let answer = negotiate(&mut engine, &mut a, &mut b, Setup::ActPass);
+        assert!(answer.contains("a=setup:active"), "{answer}");
+        a.shake_hands(Setup::Passive);
+        let mut call = Call {
+            engine,
+            a,
+            b,
+            answer,
+        };
+        call.talks();
+    }
+}
+
+#[test]
 fn rubbish_ends_nothing_and_is_counted_by_reason() {
     for way in [
         Way::Sdes(Suite::AesCm128HmacSha1_80),

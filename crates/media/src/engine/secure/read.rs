@@ -187,11 +187,16 @@ fn dtls(media: &Media<'_>, role: Role, place: Place<'_>) -> Result<Protection, M
             bytes: fingerprint.bytes()?,
         })
     });
+    let tls_id: Option<Box<[u8]>> = media.attribute("tls-id").map(|id| id.trim_ascii().into());
+    let is_only_sign = tls_id.is_none() && media.ice_credentials().is_none();
+    let address = media.rtp_address().ok().filter(|_| is_only_sign);
     Ok(Protection::Dtls(DtlsTerms {
         identity: place.identity.clone(),
         role,
         fingerprint: fingerprint.ok_or(MediaError::NoKeys)?,
-        tls_id: media.attribute("tls-id").map(|id| id.trim_ascii().into()),
+        tls_id,
+        // Who is on hold in the old way is nowhere.
+        address: address.filter(|address| !address.ip().is_unspecified()),
     }))
 }
 
