@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
 
-use media::{AddressFamily, Bundling, DropReason, Engine, Options, Side};
+use media::{AddressFamily, Bundling, DropReason, Engine, Options, Participant, Side};
 use rtp::srtp::Suite;
 use sdp::{Description, Setup};
 
@@ -13,6 +13,7 @@ use crate::secure_peer::{SecurePeer, Way};
 
 const VP8: u8 = 96;
 const PCMA: u8 = 8;
+const SUBSCRIPTION: u64 = 100;
 const SDES: Way = Way::Sdes(Suite::AesCm128HmacSha1_80);
 /// What a bundled peer says beside its media.
 const MID: &str = "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n";
@@ -229,6 +230,42 @@ fn media_of_one_transport_are_taken_apart_and_put_together() {
             call.talk();
             call.engine.delete(SESSION);
             assert_eq!(call.engine.ports().used, 0);
+        }
+    }
+}
+
+#[test]
+fn what_is_published_in_a_bundle_reaches_who_subscribes_apart() {
+    for way in [Way::Rtp, SDES, Way::Dtls] {
+        for second in [Second::Same, Second::Only] {
+            let mut call = Call::new(way);
+            let offer = bundled(&call.a, Setup::ActPass, Some(second));
+            let published = negotiation(Side::A, &offer, Options::relay());
+            let answer = call.engine.publish(SESSION, published).expect("an answer");
+            call.a.take(&answer);
+            let answer = String::from_utf8(answer).expect("text");
+            assert!(answer.contains("\r\na=group:BUNDLE a v\r\n"), "{answer}");
+            if way.shakes_hands() {
+                call.a.shake_hands(Setup::Active);
+            }
+            let publisher = Participant {
+                session: SESSION,
+                side: Side::A,
+            };
+            let wanted = options(Way::Rtp);
+            let offer =
+                call.engine
+                    .subscribe(SUBSCRIPTION, &[publisher], &wanted, AddressFamily::V4);
+            call.b.take(&offer.expect("an offer"));
+            let answer = call.b.sdp(2);
+            let answer = negotiation(Side::B, &answer, Options::relay());
+            call.engine.answer(SUBSCRIPTION, answer).expect("it fits");
+            assert_ne!(call.b.towards[0], call.b.towards[1]);
+            for text in ["one", "two"] {
+                call.say(PCMA, 8, Some("a"), text);
+                call.say(VP8, 96, Some("v"), text);
+                assert_eq!([0, 1].map(|medium| call.b.hear(medium)), [text, text]);
+            }
         }
     }
 }
