@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 
-use scenario::{Effort, Side};
+use scenario::{Effort, Family, Side};
 use table::Table;
 
 /// Measures Tandem beside Kamailio and rtpengine.
@@ -34,6 +34,9 @@ struct Arguments {
     /// One side only.
     #[arg(long)]
     only: Option<Only>,
+    /// What the calls of the kernel scenario are between.
+    #[arg(long, value_enum, default_value_t = Family::Ipv4)]
+    family: Family,
     /// Users that register, and bindings held.
     #[arg(long, default_value_t = 100_000)]
     users: usize,
@@ -131,6 +134,7 @@ fn effort(arguments: &Arguments) -> Effort {
             held_calls: 200,
             media_calls: &[20],
             kernel_calls: 50,
+            family: arguments.family,
             soak: Duration::from_secs(5),
             settle: Duration::from_secs(1),
         };
@@ -144,6 +148,7 @@ fn effort(arguments: &Arguments) -> Effort {
         held_calls: 10_000,
         media_calls: &[100, 200, 500, 800],
         kernel_calls: 10_000,
+        family: arguments.family,
         soak: Duration::from_secs(arguments.soak_s),
         settle: Duration::from_secs(40),
     }

@@ -19,6 +19,15 @@ pub(crate) enum Side {
     Ours,
 }
 
+/// What calls are between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Family {
+    /// IPv4 on both sides.
+    Ipv4,
+    /// IPv4 on the caller's side, IPv6 on the callee's.
+    Mixed,
+}
+
 /// How long and how often.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
@@ -36,6 +45,8 @@ pub(crate) struct Effort {
     pub(crate) media_calls: &'static [usize],
     /// Calls of the last point of the kernel scenario.
     pub(crate) kernel_calls: usize,
+    /// What those calls are between.
+    pub(crate) family: Family,
     /// How long the soak lasts.
     pub(crate) soak: Duration,
     /// Until nothing is left of ended transactions (32 s, RFC 3261 §17.1.1.2, and a margin).

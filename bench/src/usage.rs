@@ -48,9 +48,11 @@ pub(crate) fn dropped_by_links() -> u64 {
 
 /// Datagrams that the open UDP sockets of this thread's network have dropped.
 pub(crate) fn dropped_by_sockets() -> u64 {
-    let text = fs::read_to_string("/proc/thread-self/net/udp").unwrap_or_default();
+    let read = |family| fs::read_to_string(format!("/proc/thread-self/net/{family}"));
+    let tables = ["udp", "udp6"].map(|family| read(family).unwrap_or_default());
     let dropped = |line: &str| line.split_whitespace().last()?.parse::<u64>().ok();
-    text.lines().skip(1).filter_map(dropped).sum()
+    let sockets = tables.iter().flat_map(|table| table.lines().skip(1));
+    sockets.filter_map(dropped).sum()
 }
 
 /// How many files a process may have open here at most.

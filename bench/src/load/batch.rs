@@ -1,4 +1,4 @@
-//! UDP in batches: recvmmsg and sendmmsg on one non-blocking IPv4 socket.
+//! UDP in batches: recvmmsg and sendmmsg on one non-blocking socket.
 #![expect(
     unsafe_code,
     reason = "recvmmsg, sendmmsg, ppoll and forced buffers have no safe form in std"
@@ -6,7 +6,7 @@
 
 use std::io;
 use std::mem;
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,9 +20,14 @@ pub(crate) fn open(address: SocketAddrV4) -> Result<(Sender, Receiver)> {
 }
 
 /// A socket with large buffers that never blocks.
-pub(crate) fn bind(address: SocketAddrV4) -> Result<UdpSocket> {
-    let socket =
-        Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).context("opening a socket")?;
+pub(crate) fn bind(address: impl Into<SocketAddr>) -> Result<UdpSocket> {
+    let address = address.into();
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )
+    .context("opening a socket")?;
     receive_buffer(&socket).context("asking for a receive buffer")?;
     socket
         .set_send_buffer_size(BUFFER_BYTES)
@@ -101,8 +106,8 @@ pub(crate) struct Sender {
 struct Queued {
     /// Its end in the bytes of the sender.
     end: usize,
-    to: SocketAddrV4,
-    /// The address it comes from, on a socket bound to all; the socket's own if unspecified.
+    to: SocketAddr,
+    /// The IPv4 address it comes from, on a socket bound to all; the socket's own if unspecified.
     from: Ipv4Addr,
 }
 
@@ -117,7 +122,7 @@ impl Sender {
     }
 
     /// Adds a datagram that `write` appends to the buffer.
-    pub(crate) fn queue(&mut self, to: SocketAddrV4, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn queue(&mut self, to: impl Into<SocketAddr>, write: impl FnOnce(&mut Vec<u8>)) {
         self.queue_from(Ipv4Addr::UNSPECIFIED, to, write);
     }
 
@@ -125,13 +130,13 @@ impl Sender {
     pub(crate) fn queue_from(
         &mut self,
         from: Ipv4Addr,
-        to: SocketAddrV4,
+        to: impl Into<SocketAddr>,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
         write(&mut self.bytes);
         self.queued.push(Queued {
             end: self.bytes.len(),
-            to,
+            to: to.into(),
             from,
         });
         if self.queued.len() == BATCH {
@@ -141,10 +146,10 @@ impl Sender {
 
     /// Sends what was queued.
     pub(crate) fn flush(&mut self) {
-        let mut addresses: Vec<libc::sockaddr_in> = self
+        let mut addresses: Vec<RawAddress> = self
             .queued
             .iter()
-            .map(|queued| raw_address(queued.to))
+            .map(|queued| RawAddress::from(queued.to))
             .collect();
         let mut controls: Vec<PacketInfo> = self
             .queued
@@ -167,6 +172,7 @@ impl Sender {
             .map(|(address, part)| header(address, part))
             .collect();
         for ((header, control), queued) in headers.iter_mut().zip(&mut controls).zip(&self.queued) {
+            header.msg_hdr.msg_namelen = RawAddress::size(queued.to);
             if !queued.from.is_unspecified() {
                 header.msg_hdr.msg_control = std::ptr::from_mut(control).cast();
                 header.msg_hdr.msg_controllen = mem::size_of::<PacketInfo>();
@@ -230,13 +236,14 @@ impl PacketInfo {
 pub(crate) struct Receiver {
     socket: Rc<UdpSocket>,
     buffers: Vec<[u8; DATAGRAM_BYTES]>,
-    addresses: Vec<libc::sockaddr_in>,
+    /// Those of an IPv6 socket are of no interest.
+    addresses: Vec<RawAddress>,
     sizes: Vec<usize>,
 }
 
 impl Receiver {
     fn new(socket: Rc<UdpSocket>) -> Self {
-        let nowhere = raw_address(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+        let nowhere = RawAddress::from(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
         Self {
             socket,
             buffers: vec![[0; DATAGRAM_BYTES]; BATCH],
@@ -287,9 +294,10 @@ impl Receiver {
         &self.buffers[at][..self.sizes[at]]
     }
 
-    /// Where it came from.
+    /// Where it came from, on a socket of IPv4.
     pub(crate) fn source(&self, at: usize) -> SocketAddrV4 {
-        let address = &self.addresses[at];
+        // SAFETY: all variants are plain integers, and the kernel has filled in this one.
+        let address = unsafe { &self.addresses[at].v4 };
         SocketAddrV4::new(
             Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr)),
             u16::from_be(address.sin_port),
@@ -297,24 +305,60 @@ impl Receiver {
     }
 }
 
-fn header(address: &mut libc::sockaddr_in, part: &mut libc::iovec) -> libc::mmsghdr {
+fn header(address: &mut RawAddress, part: &mut libc::iovec) -> libc::mmsghdr {
     // SAFETY: all zeros is a valid value of this plain C structure.
     let mut header: libc::mmsghdr = unsafe { mem::zeroed() };
     header.msg_hdr.msg_name = std::ptr::from_mut(address).cast();
-    header.msg_hdr.msg_namelen = mem::size_of::<libc::sockaddr_in>() as u32;
+    header.msg_hdr.msg_namelen = mem::size_of::<RawAddress>() as u32;
     header.msg_hdr.msg_iov = part;
     header.msg_hdr.msg_iovlen = 1;
     header
 }
 
-fn raw_address(address: SocketAddrV4) -> libc::sockaddr_in {
-    libc::sockaddr_in {
-        sin_family: libc::AF_INET as libc::sa_family_t,
-        sin_port: address.port().to_be(),
-        sin_addr: libc::in_addr {
-            s_addr: u32::from(*address.ip()).to_be(),
-        },
-        sin_zero: [0; 8],
+/// An address as the kernel has it.
+#[derive(Clone, Copy)]
+#[repr(C)]
+union RawAddress {
+    v4: libc::sockaddr_in,
+    v6: libc::sockaddr_in6,
+}
+
+impl RawAddress {
+    /// How many bytes of it count.
+    fn size(address: SocketAddr) -> u32 {
+        let size = match address {
+            SocketAddr::V4(_) => mem::size_of::<libc::sockaddr_in>(),
+            SocketAddr::V6(_) => mem::size_of::<libc::sockaddr_in6>(),
+        };
+        size as u32
+    }
+}
+
+impl From<SocketAddr> for RawAddress {
+    fn from(address: SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(address) => Self {
+                v4: libc::sockaddr_in {
+                    sin_family: libc::AF_INET as libc::sa_family_t,
+                    sin_port: address.port().to_be(),
+                    sin_addr: libc::in_addr {
+                        s_addr: u32::from(*address.ip()).to_be(),
+                    },
+                    sin_zero: [0; 8],
+                },
+            },
+            SocketAddr::V6(address) => Self {
+                v6: libc::sockaddr_in6 {
+                    sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                    sin6_port: address.port().to_be(),
+                    sin6_flowinfo: 0,
+                    sin6_addr: libc::in6_addr {
+                        s6_addr: address.ip().octets(),
+                    },
+                    sin6_scope_id: 0,
+                },
+            },
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! All callers share one address and all callees another. A relay tells its streams apart by
 //! its own ports, one per phone. What a phone sends is its [`Voice`].
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::load::batch::{self, Receiver, Sender};
@@ -46,23 +46,23 @@ pub(crate) enum Rate {
 struct Stream<V> {
     from: End,
     /// The relay's port for this phone.
-    to: SocketAddrV4,
+    to: SocketAddr,
     voice: V,
 }
 
 impl<V: Voice> RtpLoad<V> {
     /// From the sockets of callers and callees to the relay's address for each of them; `voice`
     /// makes the voice of each phone, numbered by call.
-    pub(crate) fn new(
+    pub(crate) fn new<A: Copy + Into<SocketAddr>>(
         sockets: [Socket; 2],
-        relays: [&[SocketAddrV4]; 2],
+        relays: [&[A]; 2],
         mut voice: impl FnMut(End, usize) -> V,
     ) -> Self {
         let mut streams = Vec::new();
         for (from, relays) in [End::Caller, End::Callee].into_iter().zip(relays) {
             streams.extend(relays.iter().enumerate().map(|(call, &to)| Stream {
                 from,
-                to,
+                to: to.into(),
                 voice: voice(from, call),
             }));
         }

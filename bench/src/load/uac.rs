@@ -193,15 +193,18 @@ pub(crate) fn encrypted_session(
 }
 
 /// The same with RTCP on the port of RTP.
-pub(crate) fn multiplexed_session(ip: std::net::Ipv4Addr, port: u16) -> String {
+pub(crate) fn multiplexed_session(ip: impl Into<std::net::IpAddr>, port: u16) -> String {
     let apart = format!("a=rtcp:{}\r\n", port + 1);
     session(ip, port).replace(&apart, "a=rtcp-mux\r\n")
 }
 
 /// A session description of the size phones send: an INVITE with it has about 1,000 bytes.
-pub(crate) fn session(ip: std::net::Ipv4Addr, port: u16) -> String {
+pub(crate) fn session(ip: impl Into<std::net::IpAddr>, port: u16) -> String {
+    let ip = ip.into();
+    let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
     format!(
-        "v=0\r\no=bench 3724394400 3724394400 IN IP4 {ip}\r\ns=call\r\nc=IN IP4 {ip}\r\n\
+        "v=0\r\no=bench 3724394400 3724394400 IN {family} {ip}\r\ns=call\r\n\
+         c=IN {family} {ip}\r\n\
          t=0 0\r\nm=audio {port} RTP/AVP 8 0 9 101\r\na=rtpmap:8 PCMA/8000\r\n\
          a=rtpmap:0 PCMU/8000\r\na=rtpmap:9 G722/8000\r\na=rtpmap:101 telephone-event/8000\r\n\
          a=fmtp:101 0-16\r\na=ptime:20\r\na=maxptime:40\r\na=sendrecv\r\na=rtcp:{}\r\n",

@@ -5,7 +5,7 @@
 //! relayed, and how many of them by the kernel.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -27,8 +27,11 @@ pub(crate) struct EngineHost {
 }
 
 impl EngineHost {
-    /// `kernel` is `off`, `xdp` or `tc`.
-    pub(crate) fn start(host: &Host, kernel: &str) -> Result<Self> {
+    /// With `more` addresses for media; `kernel` is `off`, `xdp` or `tc`.
+    pub(crate) fn start(host: &Host, more: &[IpAddr], kernel: &str) -> Result<Self> {
+        let addresses = [IpAddr::from(host.address)];
+        let addresses = addresses.iter().chain(more).map(IpAddr::to_string);
+        let addresses = addresses.collect::<Vec<_>>().join(",");
         let [ip, wrapper @ ..] = host.wrapper();
         let program = std::env::current_exe().context("finding this program")?;
         let mut child = Command::new(ip)
@@ -41,7 +44,7 @@ impl EngineHost {
             ])
             .arg(SERVER_CPU)
             .arg(program)
-            .args([MODE, &host.address.to_string(), kernel])
+            .args([MODE, &addresses, kernel])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -61,7 +64,7 @@ impl EngineHost {
     }
 
     /// Sets up a call between two media addresses; gives the relay's ports for caller and callee.
-    pub(crate) fn call(&mut self, phones: [SocketAddrV4; 2]) -> Result<(u16, u16)> {
+    pub(crate) fn call(&mut self, phones: [SocketAddr; 2]) -> Result<(u16, u16)> {
         let (caller, callee) = self.ask(&format!("{} {}", phones[0], phones[1]))?;
         Ok((u16::try_from(caller)?, u16::try_from(callee)?))
     }
@@ -94,9 +97,16 @@ impl Drop for EngineHost {
 }
 
 /// The engine's side.
-pub(crate) fn serve(address: &str, kernel: &str) -> Result<()> {
+pub(crate) fn serve(addresses: &str, kernel: &str) -> Result<()> {
     let mut config = EngineConfig::new(10_000..=65_535);
-    config.v4 = Some(Interface::same(address.parse().context("an address")?));
+    for address in addresses.split(',') {
+        let address: IpAddr = address.parse().context("an address")?;
+        let place = match address {
+            IpAddr::V4(_) => &mut config.v4,
+            IpAddr::V6(_) => &mut config.v6,
+        };
+        *place = Some(Interface::same(address));
+    }
     config.kernel = match kernel {
         "off" => KernelPath::Off,
         "xdp" => KernelPath::Xdp,
@@ -119,19 +129,21 @@ pub(crate) fn serve(address: &str, kernel: &str) -> Result<()> {
 }
 
 fn connect(engine: &mut Engine, number: u64, caller: &str, callee: &str) -> Result<(u64, u64)> {
-    let session = |phone: &str| -> Result<String> {
-        let phone: SocketAddrV4 = phone.parse().context("a media address")?;
-        let ip: Ipv4Addr = *phone.ip();
-        Ok(uac::multiplexed_session(ip, phone.port()))
+    let phone = |text: &str| text.parse::<SocketAddr>().context("a media address");
+    let (caller, callee) = (phone(caller)?, phone(callee)?);
+    let toward = match callee {
+        SocketAddr::V4(_) => AddressFamily::V4,
+        SocketAddr::V6(_) => AddressFamily::V6,
     };
-    let (caller, callee) = (session(caller)?, session(callee)?);
+    let [caller, callee] =
+        [caller, callee].map(|phone| uac::multiplexed_session(phone.ip(), phone.port()));
     let from = |from, sdp| Negotiation {
         from,
         sdp,
         signalling: None,
         options: Options::relay(),
     };
-    let offer = engine.offer(number, from(Side::A, caller.as_bytes()), AddressFamily::V4)?;
+    let offer = engine.offer(number, from(Side::A, caller.as_bytes()), toward)?;
     let answer = engine.answer(number, from(Side::B, callee.as_bytes()))?;
     Ok((port(&answer)?, port(&offer)?))
 }

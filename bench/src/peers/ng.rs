@@ -46,15 +46,17 @@ impl NgClient {
         self.call_of(number, [local(media_ports.0), local(media_ports.1)])
     }
 
-    /// The same between two media addresses.
-    pub(crate) fn call_of(
+    /// The same between two media addresses, in whatever family each is.
+    pub(crate) fn call_of<A: Copy + Into<SocketAddr>>(
         &mut self,
         number: usize,
-        phones: [SocketAddrV4; 2],
+        phones: [A; 2],
     ) -> Result<(u16, u16)> {
-        let offer = uac::session(*phones[0].ip(), phones[0].port());
-        let answer = uac::session(*phones[1].ip(), phones[1].port());
-        self.call_between(number, &offer, &answer, &[])
+        let [caller, callee] = phones.map(Into::into);
+        let offer = uac::session(caller.ip(), caller.port());
+        let answer = uac::session(callee.ip(), callee.port());
+        let family = if callee.is_ipv4() { "IP4" } else { "IP6" };
+        self.call_between(number, &offer, &answer, &[("address-family", family)])
     }
 
     /// The same with these descriptions; `more` is asked of the server for the offer.

@@ -1,6 +1,6 @@
 //! rtpengine in user space.
 
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -21,17 +21,22 @@ impl Rtpengine {
     /// On loopback.
     pub(crate) fn start() -> Result<Self> {
         let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
-        Self::launch(&[], Ipv4Addr::LOCALHOST, bind()?)
+        Self::launch(&[], Ipv4Addr::LOCALHOST, &[], bind()?)
     }
 
-    /// On a host of its own.
-    pub(crate) fn start_on(host: &Host) -> Result<Self> {
+    /// On a host of its own, with `more` addresses for media there.
+    pub(crate) fn start_on(host: &Host, more: &[IpAddr]) -> Result<Self> {
         let socket = host.enter(|| UdpSocket::bind((host.address, 0)))?;
-        Self::launch(&host.wrapper(), host.address, socket)
+        Self::launch(&host.wrapper(), host.address, more, socket)
     }
 
     /// `socket` is to talk to it from.
-    fn launch(wrapper: &[&str], local: Ipv4Addr, socket: UdpSocket) -> Result<Self> {
+    fn launch(
+        wrapper: &[&str],
+        local: Ipv4Addr,
+        more: &[IpAddr],
+        socket: UdpSocket,
+    ) -> Result<Self> {
         let address = SocketAddrV4::new(local, ports::one());
         let directory = tempfile::tempdir().context("making a directory")?;
         let words: Vec<&str> = wrapper.iter().copied().chain(["taskset"]).collect();
@@ -45,7 +50,9 @@ impl Rtpengine {
             "--log-stderr",
         ]);
         command.args(OPTIONS);
-        command.arg(format!("--interface={local}"));
+        for address in [IpAddr::from(local)].iter().chain(more) {
+            command.arg(format!("--interface={address}"));
+        }
         command.arg(format!("--listen-ng={address}"));
         command.arg(format!("--port-min={RTP_FIRST_PORT}"));
         command.arg(format!("--port-max={RTP_LAST_PORT}"));

@@ -5,7 +5,7 @@
 //! load sent straight from phone to phone is taken away. What is left is the relay, and the
 //! one more cable that leads to it. rtpengine, in user space, is measured in the same way.
 
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -17,7 +17,7 @@ use crate::load::voice::Alaw;
 use crate::peers::engine::EngineHost;
 use crate::peers::rtpengine::{self, Rtpengine};
 use crate::scenario::relay::{self, Relayed};
-use crate::scenario::{Effort, Side};
+use crate::scenario::{Effort, Family, Side};
 use crate::table::{Row, Series, Table};
 use crate::usage;
 
@@ -53,8 +53,12 @@ pub(crate) fn run(effort: &Effort) -> Result<Table> {
         row.remarks += &format!("; ends at {calls} calls: {files} files may be open");
     }
     rows.push(row);
+    let between = match effort.family {
+        Family::Ipv4 => "",
+        Family::Mixed => ", IPv4 to IPv6",
+    };
     Ok(Table {
-        title: "Media: relaying G.711 in the kernel, over veth pairs".to_owned(),
+        title: format!("Media: relaying G.711 in the kernel, over veth pairs{between}"),
         peer: format!(
             "rtpengine {}, in user space, measured in the same way",
             rtpengine::OPTIONS.join(" ")
@@ -84,7 +88,7 @@ fn row(point: Point, effort: &Effort) -> Result<Row> {
     let mut lost = [0, 0];
     let mut remarks = String::new();
     for run in 0..effort.runs {
-        let baseline = measure_straight(point, effort)?;
+        let baseline = measure_baseline(point, effort)?;
         straight.push(baseline.us_per_packet);
         if baseline.lost > 0 {
             eprintln!(
@@ -139,13 +143,32 @@ fn row(point: Point, effort: &Effort) -> Result<Row> {
     })
 }
 
-/// The load without a relay: from one host to another.
-fn measure_straight(point: Point, effort: &Effort) -> Result<Relayed> {
+/// The load without a relay, from one host to another; between families the mean of both.
+fn measure_baseline(point: Point, effort: &Effort) -> Result<Relayed> {
+    let v4 = measure_straight(point, effort, [RELAY, PHONES].map(IpAddr::from))?;
+    if effort.family == Family::Ipv4 {
+        return Ok(v4);
+    }
+    let v6 = measure_straight(point, effort, [RELAY_V6, PHONES_V6].map(IpAddr::from))?;
+    Ok(Relayed {
+        us_per_packet: f64::midpoint(v4.us_per_packet, v6.us_per_packet),
+        packets_per_s: f64::midpoint(v4.packets_per_s, v6.packets_per_s),
+        lost: v4.lost + v6.lost,
+        delay_us: (
+            v4.delay_us.0.midpoint(v6.delay_us.0),
+            v4.delay_us.1.midpoint(v6.delay_us.1),
+        ),
+    })
+}
+
+fn measure_straight(point: Point, effort: &Effort, between: [IpAddr; 2]) -> Result<Relayed> {
     let [callees, callers] = cable([RELAY, PHONES])?;
-    let ports = (ports::one(), ports::one());
+    for (host, address) in [(&callees, RELAY_V6), (&callers, PHONES_V6)] {
+        add_address(host, address)?;
+    }
     let addresses = [
-        SocketAddrV4::new(callers.address, ports.0),
-        SocketAddrV4::new(callees.address, ports.1),
+        SocketAddr::new(between[1], ports::one()),
+        SocketAddr::new(between[0], ports::one()),
     ];
     let sockets = [
         callers.enter(|| batch::bind(addresses[0]))?,
@@ -158,8 +181,8 @@ fn measure_straight(point: Point, effort: &Effort) -> Result<Relayed> {
 }
 
 fn measure_rtpengine(point: Point, effort: &Effort) -> Result<(Relayed, f64)> {
-    let stage = Stage::new()?;
-    let mut rtpengine = Rtpengine::start_on(&stage.relay)?;
+    let stage = Stage::new(effort.family)?;
+    let mut rtpengine = Rtpengine::start_on(&stage.relay, &stage.more)?;
     let relays = (0..point.calls).map(|number| rtpengine.client().call_of(number, stage.phones));
     let load = stage.load(relays.collect::<Result<Vec<_>>>()?)?;
     let pid = rtpengine.pid();
@@ -167,8 +190,8 @@ fn measure_rtpengine(point: Point, effort: &Effort) -> Result<(Relayed, f64)> {
 }
 
 fn measure_ours(point: Point, effort: &Effort) -> Result<(Relayed, f64)> {
-    let stage = Stage::new()?;
-    let mut engine = EngineHost::start(&stage.relay, point.hook)?;
+    let stage = Stage::new(effort.family)?;
+    let mut engine = EngineHost::start(&stage.relay, &stage.more, point.hook)?;
     let relays = (0..point.calls).map(|_| engine.call(stage.phones));
     let load = stage.load(relays.collect::<Result<Vec<_>>>()?)?;
     let pid = engine.pid();
@@ -184,21 +207,41 @@ fn measure_ours(point: Point, effort: &Effort) -> Result<(Relayed, f64)> {
 struct Stage {
     relay: Host,
     host: Host,
-    phones: [SocketAddrV4; 2],
+    phones: [SocketAddr; 2],
+    /// Where the relay faces callers and callees.
+    faces: [IpAddr; 2],
+    /// Its addresses beside the host's own.
+    more: Vec<IpAddr>,
 }
 
 impl Stage {
-    fn new() -> Result<Self> {
+    fn new(family: Family) -> Result<Self> {
         // The host with the program that XDP needs at the other end comes first.
         let [host, relay] = cable([PHONES, RELAY])?;
-        host.run(&format!("ip address add {CALLEES}/24 dev eth0"))?;
+        let callees: IpAddr = match family {
+            Family::Ipv4 => {
+                host.run(&format!("ip address add {CALLEES}/24 dev eth0"))?;
+                CALLEES.into()
+            }
+            Family::Mixed => {
+                add_address(&host, PHONES_V6)?;
+                add_address(&relay, RELAY_V6)?;
+                PHONES_V6.into()
+            }
+        };
+        let (face, more): (IpAddr, _) = match family {
+            Family::Ipv4 => (RELAY.into(), Vec::new()),
+            Family::Mixed => (RELAY_V6.into(), vec![RELAY_V6.into()]),
+        };
         Ok(Self {
             relay,
             host,
             phones: [
-                SocketAddrV4::new(PHONES, ports::one()),
-                SocketAddrV4::new(CALLEES, ports::one()),
+                SocketAddr::new(PHONES.into(), ports::one()),
+                SocketAddr::new(callees, ports::one()),
             ],
+            faces: [RELAY.into(), face],
+            more,
         })
     }
 
@@ -208,10 +251,10 @@ impl Stage {
             self.host.enter(|| batch::bind(callers))?,
             self.host.enter(|| batch::bind(callees))?,
         ];
-        let relay = |port| SocketAddrV4::new(RELAY, port);
+        let relay = |side: usize, port| SocketAddr::new(self.faces[side], port);
         let (callers, callees): (Vec<_>, Vec<_>) = relays
             .into_iter()
-            .map(|(caller, callee)| (relay(caller), relay(callee)))
+            .map(|(caller, callee)| (relay(0, caller), relay(1, callee)))
             .unzip();
         Ok(load(sockets, [&callers, &callees]))
     }
@@ -269,12 +312,17 @@ impl Drops {
     }
 }
 
+/// Gives a host an IPv6 address that may be used at once.
+fn add_address(host: &Host, address: Ipv6Addr) -> Result<()> {
+    host.run(&format!("ip address add {address}/64 dev eth0 nodad"))
+}
+
 /// All processor time that packets may cost.
 fn total() -> Duration {
     usage::on_processor(std::process::id()) + usage::softirq()
 }
 
-fn load(sockets: [UdpSocket; 2], relays: [&[SocketAddrV4]; 2]) -> RtpLoad<Alaw> {
+fn load(sockets: [UdpSocket; 2], relays: [&[SocketAddr]; 2]) -> RtpLoad<Alaw> {
     let mut ssrc = 0;
     RtpLoad::new(sockets.map(batch::halves), relays, |_, _| {
         ssrc += 1;
@@ -285,6 +333,8 @@ fn load(sockets: [UdpSocket; 2], relays: [&[SocketAddrV4]; 2]) -> RtpLoad<Alaw> 
 const PHONES: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 2);
 const CALLEES: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 3);
 const RELAY: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 1);
+const PHONES_V6: Ipv6Addr = Ipv6Addr::new(0xfd98, 0, 0, 0, 0, 0, 0, 2);
+const RELAY_V6: Ipv6Addr = Ipv6Addr::new(0xfd98, 0, 0, 0, 0, 0, 0, 1);
 const FLAT_OUT_CALLS: usize = 500;
 const OTHER_FILES: usize = 1_000;
 /// A point of user space alone.
