@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 use ipnet::IpNet;
 use media::{EngineConfig, SeenReport};
+use ng::Happening;
 
 /// How a [`crate::MediaServer`] is set up. [`Config::new`] gives everything but the addresses.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Config {
     pub idle: Duration,
     /// Who is told of the RTCP of calls, if anybody. What finds no room is dropped.
     pub rtcp: Option<Sender<SeenRtcp>>,
+    /// What becomes of recordings after their end, of which switches are told.
+    pub uploads: Option<Receiver<Happening>>,
     /// Ports, addresses and workers of media.
     pub engine: EngineConfig,
     /// What stands behind the server's own metrics.
@@ -76,6 +79,7 @@ impl Config {
             delete_delay: Duration::ZERO,
             idle: Duration::from_secs(3_600),
             rtcp: None,
+            uploads: None,
             engine,
             more_metrics: MoreMetrics::default(),
         }

@@ -6,6 +6,7 @@ mod figures;
 mod files;
 mod keys;
 mod negotiate;
+mod news;
 mod subscriptions;
 mod ways;
 
@@ -22,6 +23,7 @@ use ng::{
 use crate::calls::{Calls, HonourToTag};
 use crate::config::{Config, SeenRtcp};
 use crate::cookies::Cookies;
+use crate::news::Board;
 use crate::pressed::Pressed;
 use crate::tally::Tally;
 use files::Files;
@@ -35,6 +37,7 @@ pub(crate) struct Desk {
     tally: Tally,
     files: Files,
     pressed: Pressed,
+    news: Board,
     state: State,
     started: Instant,
     /// Tells this start of the server from others.
@@ -52,6 +55,7 @@ impl Desk {
             tally: Tally::default(),
             files: Files::new(),
             pressed: Pressed::default(),
+            news: Board::default(),
             state: State::Active,
             started: now,
             instance,
@@ -151,6 +155,11 @@ impl Desk {
             Command::Unsubscribe(selection) => self.unsubscribe(selection),
             Command::Keys { after } => Success {
                 keys: self.pressed.after(client, *after),
+                ..Success::default()
+            }
+            .into(),
+            Command::News { after } => Success {
+                news: self.news.after(*after),
                 ..Success::default()
             }
             .into(),
@@ -289,7 +298,7 @@ impl Desk {
             match event {
                 MediaEvent::Silent { session, side } => self.handle_silent(session, side),
                 MediaEvent::ConsentLost { session, side } => {
-                    tracing::info!(session, ?side, "a side has not answered for 30 s");
+                    self.handle_consent_lost(session, side);
                 }
                 MediaEvent::Recorded(recorded) => self.handle_recorded(&recorded),
                 MediaEvent::Key {
@@ -364,6 +373,7 @@ impl Desk {
     pub(crate) fn handle_tick(&mut self, now: Instant) {
         self.cookies.expire(now);
         self.pressed.expire(now);
+        self.take_uploads();
         let due = |call: &crate::calls::Call| call.delete_at.is_some_and(|at| at <= now);
         let due: Vec<_> = self
             .calls
@@ -434,6 +444,7 @@ impl Desk {
             sessions_max: self.config.sessions_max as u64,
             load_permille: loads.into_iter().max().unwrap_or(0),
             instance: self.instance,
+            news: self.news.last_number(),
         }
     }
 

@@ -13,6 +13,7 @@ mod error;
 mod gate;
 mod lines;
 mod listen;
+mod news;
 mod pressed;
 mod server;
 mod tally;
@@ -21,3 +22,6 @@ mod wishes;
 pub use config::{Config, MoreMetrics, SeenRtcp, loopback};
 pub use error::StartError;
 pub use server::{Addresses, MediaServer};
+
+/// Uploads that are told of at most before anybody has asked: more are forgotten.
+pub const UPLOADS_TOLD_MAX: usize = news::KEPT_MAX;

@@ -194,12 +194,13 @@ fn place(command: &Command) -> usize {
         Command::Drain => 23,
         Command::Resume => 24,
         Command::Keys { .. } => 25,
+        Command::News { .. } => 26,
     }
 }
 
 const OFFER: usize = 1;
-/// As rtpengine counts them; the last three are ours.
-const NAMES: [&str; 26] = [
+/// As rtpengine counts them; the last four are ours.
+const NAMES: [&str; 27] = [
     "pingcount",
     "offercount",
     "answercount",
@@ -226,6 +227,7 @@ const NAMES: [&str; 26] = [
     "draincount",
     "resumecount",
     "keyscount",
+    "newscount",
 ];
 /// Proxies counted apart; those beyond are in the totals alone.
 const PROXIES_MAX: usize = 64;

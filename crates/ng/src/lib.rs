@@ -30,6 +30,7 @@ mod flag_string;
 mod frame;
 pub mod json;
 mod keys;
+mod news;
 pub mod options;
 mod reply;
 mod request;
@@ -42,6 +43,7 @@ pub use error::{BadMessage, Malformed};
 pub use flag::{Flag, Replace};
 pub use frame::{Encoding, Frame, body_of, stream_length};
 pub use keys::{KeyForm, KeyPress};
+pub use news::{Happening, News};
 pub use options::Options;
 pub use reply::{
     CallReport, Counts, Endpoint, MediumReport, MosSample, Quality, Reply, Ssrc, StreamReport,

@@ -5,6 +5,7 @@ mod report;
 use crate::error::BadMessage;
 use crate::frame::{Encoding, Frame};
 use crate::keys::KeyPress;
+use crate::news::News;
 use crate::status::Status;
 use crate::value::{Dictionary, Value};
 pub use report::{
@@ -59,6 +60,8 @@ pub struct Success {
     pub recordings: Vec<String>,
     /// Keys that were pressed, on a server of ours.
     pub keys: Vec<KeyPress>,
+    /// What has happened at a server of ours.
+    pub news: Vec<News>,
     /// The figures of a call.
     pub report: Option<Box<CallReport>>,
     /// The figures of the server, in rtpengine's shape.
@@ -135,7 +138,8 @@ impl Reply {
                 last_frame: from.number("last-frame-pos"),
                 calls: words(from, "calls"),
                 recordings: words(from, "tandem recordings").unwrap_or_default(),
-                keys: keys(from),
+                keys: each(from, "tandem keys", KeyPress::read),
+                news: each(from, "tandem news", News::read),
                 report: CallReport::read(from).map(Box::new),
                 statistics: from
                     .value("statistics")
@@ -203,6 +207,10 @@ impl Success {
             let keys = self.keys.iter().map(|key| key.dictionary().into());
             to.push("tandem keys", Value::List(keys.collect()));
         }
+        if !self.news.is_empty() {
+            let news = self.news.iter().map(|news| news.dictionary().into());
+            to.push("tandem news", Value::List(news.collect()));
+        }
         if let Some(report) = &self.report {
             report.write(to);
         }
@@ -219,10 +227,15 @@ fn words(from: &Dictionary<'_>, key: &str) -> Option<Vec<String>> {
     Some(list.words().map(str::to_owned).collect())
 }
 
-fn keys(from: &Dictionary<'_>) -> Vec<KeyPress> {
-    let list = from.value("tandem keys").and_then(Value::list);
+/// The entries of a list of dictionaries that could be read.
+fn each<T>(
+    from: &Dictionary<'_>,
+    key: &str,
+    read: impl Fn(&Dictionary<'_>) -> Option<T>,
+) -> Vec<T> {
+    let list = from.value(key).and_then(Value::list);
     let entries = list.into_iter().flatten().filter_map(Value::dictionary);
-    entries.filter_map(KeyPress::read).collect()
+    entries.filter_map(read).collect()
 }
 
 #[cfg(test)]

@@ -62,6 +62,11 @@ pub enum Command {
         /// The number of the last one that is known.
         after: u64,
     },
+    /// What has happened that nobody has asked for? Only servers of ours know it.
+    News {
+        /// The number of the last piece that is known.
+        after: u64,
+    },
     /// No new sessions are to be taken; only servers of ours know it.
     Drain,
     /// New sessions are to be taken again; only servers of ours know it.
@@ -232,6 +237,7 @@ impl Command {
             Self::SubscribeAnswer(_) => "subscribe answer",
             Self::Unsubscribe(_) => "unsubscribe",
             Self::Keys { .. } => "keys",
+            Self::News { .. } => "news",
             Self::Drain => "drain",
             Self::Resume => "resume",
         }

@@ -23,6 +23,8 @@ pub struct Status {
     pub load_permille: u16,
     /// Tells one start of the server from the next: its sessions ended with the last.
     pub instance: u64,
+    /// The number of the last piece of [`News`](crate::News); 0: there is none.
+    pub news: u64,
 }
 
 words! {
@@ -58,6 +60,7 @@ impl Status {
             sessions_max: number("sessions max"),
             load_permille: from.number("load permille").unwrap_or(0),
             instance: number("instance"),
+            news: number("news"),
         }
     }
 
@@ -72,7 +75,8 @@ impl Status {
             .push("sessions", self.sessions)
             .push("sessions max", self.sessions_max)
             .push("load permille", i64::from(self.load_permille))
-            .push("instance", self.instance);
+            .push("instance", self.instance)
+            .push("news", self.news);
         to
     }
 }

@@ -2,21 +2,22 @@
 
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use crossbeam_channel::{Sender, bounded};
 use ipnet::IpNet;
 use media::{EngineConfig, Interface, KernelPath, NamedInterface, RecordingFormat};
-use media_server::{Config, MediaServer, MoreMetrics, SeenRtcp};
+use media_server::{Config, MediaServer, MoreMetrics, SeenRtcp, UPLOADS_TOLD_MAX};
 use model::{HepTransport, RecordingStore, Settings};
 use net::Clock;
+use ng::Happening;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::hep::HepLink;
 use crate::metrics;
-use crate::uploads::{Access, Uploads};
+use crate::uploads::{Access, Queue, Receipt, Uploaded, Uploads};
 
 /// How a media server runs as a process.
 #[derive(Clone, Debug)]
@@ -106,10 +107,12 @@ pub fn media(options: MediaOptions) -> Result<()> {
     crate::files::raise_limit();
     let (drain, ready) = (options.drain, options.ready);
     // It ends with the process, in the middle of a file if need be.
-    let uploads = start_uploads(&options)?;
+    let (told, uploaded) = bounded(UPLOADS_TOLD_MAX);
+    let uploads = start_uploads(&options, told)?;
     let rtcp = options.hep.clone().map(tell_rtcp).transpose()?;
     let mut config = config(options)?;
     config.rtcp = rtcp;
+    config.uploads = Some(uploaded);
     if let Some(uploads) = &uploads {
         let figures = uploads.figures.clone();
         config.more_metrics = MoreMetrics::new(move || metrics::uploads(&figures));
@@ -178,8 +181,9 @@ fn tell_rtcp(target: HepTarget) -> Result<Sender<SeenRtcp>> {
     Ok(told)
 }
 
-/// `None` without a directory of recordings.
-fn start_uploads(options: &MediaOptions) -> Result<Option<Uploads>> {
+/// `None` without a directory of recordings. What becomes of files is told to switches, those first
+/// that were taken to the store by an earlier process.
+fn start_uploads(options: &MediaOptions, told: Sender<Happening>) -> Result<Option<Uploads>> {
     let Some(recordings) = options.recordings.clone() else {
         return Ok(None);
     };
@@ -187,10 +191,40 @@ fn start_uploads(options: &MediaOptions) -> Result<Option<Uploads>> {
         keys: options.recording_keys.clone(),
         authorities: options.recording_authorities.clone(),
     };
-    // The log has it already.
-    let uploads = Uploads::start(recordings, access, UPLOADS_LOOK, |_| {})?;
+    let queue = Queue::new(recordings.clone());
+    for (file, receipt) in queue.latest_receipts(UPLOADS_TOLD_MAX / 2) {
+        // There is room for as many.
+        let _ = told.try_send(happening(&queue.path(&file), receipt));
+    }
+    let tell = move |uploaded: Uploaded| {
+        let path = queue.path(&uploaded.file);
+        let happening = match uploaded.result {
+            Ok(_) => queue
+                .receipt(&uploaded.file)
+                .map(|receipt| happening(&path, receipt)),
+            Err(reason) => Some(Happening::UploadFailed {
+                file: path.display().to_string(),
+                reason,
+            }),
+        };
+        // Better a piece of news less than a file that waits: the log has it already.
+        let _ = happening.map(|happening| told.try_send(happening));
+    };
+    let uploads = Uploads::start(recordings, access, UPLOADS_LOOK, tell)?;
     uploads.configure(&options.recording_store);
     Ok(Some(uploads))
+}
+
+/// What switches are told of a file that the store has.
+fn happening(path: &Path, receipt: Receipt) -> Happening {
+    Happening::Uploaded {
+        file: path.display().to_string(),
+        location: receipt.location,
+        bytes: receipt.bytes,
+        length_ms: receipt.length_ms,
+        changed_us: receipt.changed_us,
+        uploaded_us: receipt.uploaded_us,
+    }
 }
 
 fn config(options: MediaOptions) -> Result<Config> {

@@ -1,9 +1,10 @@
 //! What becomes of recordings on media servers: the log, events and metrics.
 
 use serde_json::{Value, json};
-use switch::media_servers::{RecordingNews, RemoteFile};
+use switch::media_servers::{RecordingNews, RemoteFile, Upload};
 
-use crate::recording::Outcomes;
+use crate::recording::{self, Outcomes};
+use crate::uploads::Uploaded;
 
 /// Those that ended among the others.
 pub(crate) fn count(news: &RecordingNews, outcomes: &mut Outcomes) {
@@ -12,6 +13,8 @@ pub(crate) fn count(news: &RecordingNews, outcomes: &mut Outcomes) {
         RecordingNews::Finished(_) => outcomes.finished += 1,
         RecordingNews::Cut(_) => outcomes.cut += 1,
         RecordingNews::Failed { .. } => outcomes.failed += 1,
+        // Servers count their uploads themselves.
+        RecordingNews::Uploaded(_) | RecordingNews::UploadFailed { .. } => {}
     }
 }
 
@@ -28,6 +31,12 @@ pub(crate) fn log(news: &RecordingNews) {
             name,
             reason,
         } => tracing::error!(server, call = %name, reason, "a call is not recorded"),
+        RecordingNews::Uploaded(upload) => {
+            tracing::debug!(file = %upload.file, location = upload.location, "uploaded");
+        }
+        RecordingNews::UploadFailed { file, reason } => {
+            tracing::warn!(%file, reason, "a recording is not uploaded yet; it is tried again");
+        }
     }
 }
 
@@ -45,8 +54,27 @@ pub(crate) fn describe(news: &RecordingNews) -> (&'static str, &'static str, Val
             "recording.failed",
             json!({ "server": server, "call": name, "reason": reason }),
         ),
+        RecordingNews::Uploaded(upload) => return recording::describe_upload(&upload.into()),
+        RecordingNews::UploadFailed { file, reason } => {
+            let uploaded = Uploaded {
+                server: Some(file.server.clone()),
+                file: file.path.clone(),
+                result: Err(reason.clone()),
+            };
+            return recording::describe_upload(&uploaded);
+        }
     };
     ("recordings", name, data)
+}
+
+impl From<&Upload> for Uploaded {
+    fn from(upload: &Upload) -> Self {
+        Self {
+            server: Some(upload.file.server.clone()),
+            file: upload.file.path.clone(),
+            result: Ok(upload.location.clone()),
+        }
+    }
 }
 
 fn shown(file: &RemoteFile) -> Value {

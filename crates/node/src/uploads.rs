@@ -3,24 +3,28 @@
 //! The directory of recordings is the queue: what lies in it under its own name and has no receipt
 //! is yet to be taken there. A receipt is written when the store has confirmed a file, and only
 //! then may the file go; so a process may be killed at any moment, and at worst a file is sent
-//! twice. While the store cannot be reached, or refuses us, it is asked again at growing
+//! twice. Where a recording went is remembered for [`RECEIPTS_KEPT`]. While the store cannot be reached, or refuses us, it is asked again at growing
 //! intervals, for as long as it takes.
 
 mod bucket;
+mod elsewhere;
 mod queue;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use model::{AfterUpload, RecordingStore};
+use switch::media_servers::Upload;
 
 pub(crate) use bucket::{Access, UploadError};
 use bucket::{Remote, Sent};
+pub(crate) use elsewhere::Elsewhere;
+use elsewhere::Noted;
 pub(crate) use queue::{Queue, Receipt};
 
 /// The thread that uploads. It ends with its last handle, in the middle of a file if need be.
@@ -44,6 +48,8 @@ pub(crate) struct Figures {
 /// What became of one attempt.
 #[derive(Clone, Debug)]
 pub(crate) struct Uploaded {
+    /// The media server that has made the attempt; `None`: this process.
+    pub(crate) server: Option<String>,
     pub(crate) file: String,
     /// Where it is now, or why it is not.
     pub(crate) result: Result<String, String>,
@@ -52,6 +58,7 @@ pub(crate) struct Uploaded {
 enum Order {
     Configure(Box<RecordingStore>),
     Look,
+    Note(Box<Upload>),
 }
 
 impl Uploads {
@@ -67,6 +74,7 @@ impl Uploads {
         let figures = Arc::new(Figures::default());
         let uploader = Uploader {
             orders,
+            elsewhere: Elsewhere::of(&recordings),
             queue: Queue::new(recordings),
             access,
             idle,
@@ -74,6 +82,7 @@ impl Uploads {
             figures: Arc::clone(&figures),
             leftovers: None,
             store: RecordingStore::default(),
+            sweeps_at: Instant::now(),
             pause: Duration::ZERO,
             resumes_at: Instant::now(),
         };
@@ -97,6 +106,11 @@ impl Uploads {
         self.tell(Order::Look);
     }
 
+    /// The store of a media server has a recording: that is noted here, and told if it is new.
+    pub(crate) fn note(&self, upload: Upload) {
+        self.tell(Order::Note(Box::new(upload)));
+    }
+
     fn tell(&self, order: Order) {
         if self.orders.send(order).is_err() {
             tracing::error!("the thread for uploads is gone");
@@ -107,6 +121,7 @@ impl Uploads {
 struct Uploader {
     orders: Receiver<Order>,
     queue: Queue,
+    elsewhere: Elsewhere,
     access: Access,
     idle: Duration,
     told: Box<dyn Fn(Uploaded) + Send>,
@@ -115,6 +130,8 @@ struct Uploader {
     /// at what another process has left.
     leftovers: Option<Vec<String>>,
     store: RecordingStore,
+    /// When old receipts are looked for next.
+    sweeps_at: Instant,
     /// After a failure: how long nothing is tried, and until when.
     pause: Duration,
     resumes_at: Instant,
@@ -142,6 +159,7 @@ impl Uploader {
             while let Ok(order) = self.orders.try_recv() {
                 self.obey(order);
             }
+            self.sweep();
             // A pause is a pause, however many recordings end in it.
             let rest = self.resumes_at.saturating_duration_since(Instant::now());
             wait = if rest.is_zero() { self.go_on() } else { rest };
@@ -149,12 +167,42 @@ impl Uploader {
     }
 
     fn obey(&mut self, order: Order) {
-        if let Order::Configure(store) = order
-            && *store != self.store
-        {
-            self.store = *store;
-            self.pause = Duration::ZERO;
-            self.resumes_at = Instant::now();
+        match order {
+            Order::Configure(store) if *store != self.store => {
+                self.store = *store;
+                self.pause = Duration::ZERO;
+                self.resumes_at = Instant::now();
+            }
+            Order::Configure(_) | Order::Look => {}
+            Order::Note(upload) => self.note(&upload),
+        }
+    }
+
+    fn note(&self, upload: &Upload) {
+        match self.elsewhere.note(upload) {
+            Ok(Noted::Before) => {}
+            Ok(Noted::Now) => (self.told)(upload.into()),
+            Err(error) => {
+                let file = &upload.file;
+                tracing::warn!(%file, %error, "where a recording is now cannot be noted");
+                (self.told)(upload.into());
+            }
+        }
+    }
+
+    /// Forgets where recordings are that nobody will ask for any more.
+    fn sweep(&mut self) {
+        let now = Instant::now();
+        if now < self.sweeps_at {
+            return;
+        }
+        self.sweeps_at = now + SWEEP;
+        let Some(before) = SystemTime::now().checked_sub(RECEIPTS_KEPT) else {
+            return;
+        };
+        let forgotten = self.queue.forget_before(before) + self.elsewhere.forget_before(before);
+        if forgotten > 0 {
+            tracing::info!(forgotten, "receipts of old uploads were removed");
         }
     }
 
@@ -264,12 +312,18 @@ impl Uploader {
             }
         }
         (self.told)(Uploaded {
+            server: None,
             file: file.to_owned(),
             result,
         });
     }
 }
 
+/// How long it is known where a recording went whose file is not here. The receipt of a file that is
+/// here stays with it: without one it would be sent again.
+pub(crate) const RECEIPTS_KEPT: Duration = Duration::from_secs(400 * 86_400);
+/// Between two looks for old receipts.
+const SWEEP: Duration = Duration::from_secs(3_600);
 /// Files uploaded between two looks at what the orders are.
 const ROUND_MAX: usize = 100;
 /// Between two attempts after a failure: twice as long each time.

@@ -11,6 +11,7 @@ mod choose;
 mod delays;
 mod exchange;
 mod keys;
+mod news;
 mod pace;
 mod play;
 mod record;
@@ -39,7 +40,7 @@ use self::keys::Keys;
 pub use self::keys::KeysThere;
 use self::pace::Pace;
 use self::record::Taped;
-pub use self::record::{RecordingNews, RemoteFile};
+pub use self::record::{RecordingNews, RemoteFile, Upload};
 use self::server::{PING_INTERVAL, REFUSED_AGAIN, Server, Turn};
 use self::watch::Watch;
 use crate::media_terms::IceAgent;
@@ -115,6 +116,13 @@ pub enum MediaOutput {
         from: Side,
         /// What.
         press: Press,
+    },
+    /// A party has not said for too long that it still wants media, and gets none any more.
+    ConsentLost {
+        /// Whose.
+        call: CallKey,
+        /// Who.
+        side: Side,
     },
     /// Keys of new calls are converted from now on, or no longer.
     Keys(KeysThere),

@@ -18,6 +18,7 @@ fn what_a_server_writes_a_client_reads() {
         sessions_max: 100,
         load_permille: 250,
         instance: 77,
+        news: 7,
     };
     let mut success = Success::sdp(b"v=0\r\n".to_vec());
     success.recordings = vec!["/srv/a recording-1.wav".into()];

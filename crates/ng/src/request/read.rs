@@ -211,21 +211,8 @@ impl Fields {
 
     fn into_command(self, name: &str) -> Result<Command, BadMessage> {
         let is = |other: &str| word::same(name.as_bytes(), other.as_bytes());
-        if is("ping") {
-            return Ok(Command::Ping);
-        }
-        if is("statistics") {
-            return Ok(Command::Statistics);
-        }
-        if is("drain") {
-            return Ok(Command::Drain);
-        }
-        if is("resume") {
-            return Ok(Command::Resume);
-        }
-        if is("list") {
-            let limit = self.limit.unwrap_or(USUAL_LIMIT);
-            return Ok(Command::List { limit });
+        if let Some(command) = self.of_server(is) {
+            return Ok(command);
         }
         if is("publish") {
             return Ok(Command::Publish(self.negotiation()?));
@@ -256,8 +243,6 @@ impl Fields {
                 delay_s: self.delay_s,
                 options: self.options,
             })))
-        } else if is("keys") {
-            Ok(Command::Keys { after: self.after })
         } else if is("query") {
             Ok(Command::Query(Box::new(self.call()?)))
         } else if is("play media") {
@@ -280,6 +265,23 @@ impl Fields {
             let shown = name.chars().take(SHOWN_CHARS_MAX).collect();
             Err(BadMessage::UnknownCommand(shown))
         }
+    }
+
+    /// The command, if it means the server and no call.
+    fn of_server(&self, is: impl Fn(&str) -> bool) -> Option<Command> {
+        let after = self.after;
+        let limit = self.limit.unwrap_or(USUAL_LIMIT);
+        let all = [
+            ("ping", Command::Ping),
+            ("statistics", Command::Statistics),
+            ("drain", Command::Drain),
+            ("resume", Command::Resume),
+            ("list", Command::List { limit }),
+            ("keys", Command::Keys { after }),
+            ("news", Command::News { after }),
+        ];
+        let mut named = all.into_iter().filter(|(name, _)| is(name));
+        named.next().map(|(_, command)| command)
     }
 
     /// The selection of a command that means a call.

@@ -25,7 +25,7 @@ impl Request {
             Command::Query(selection)
             | Command::StopMedia(selection)
             | Command::Unsubscribe(selection) => selection.write(&mut to),
-            Command::Keys { after } => {
+            Command::Keys { after } | Command::News { after } => {
                 to.push("after", *after);
             }
             Command::List { limit } => {

@@ -8,7 +8,7 @@ use media::{
     AddressFamily, LegReport, MediaError, MediaEvent, Negotiation, RecordingOptions, Side,
 };
 use model::CdrLegMedia;
-use switch::media_servers::MediaOutput;
+use switch::media_servers::{MediaOutput, RecordingNews};
 use switch::{CallKey, MediaRequest};
 
 use super::SwitchHost;
@@ -204,6 +204,12 @@ impl SwitchHost {
             } => switch.handle_key(now, call, (session, from), press),
             MediaOutput::Keys(keys) => switch.set_keys_there(keys),
             MediaOutput::Silent { call } => switch.handle_media_silent(now, call),
+            MediaOutput::ConsentLost { call, side: lost } => {
+                self.tell_consent_lost(now, call, side(lost), &machine.switch);
+                machine.switch.handle_consent_lost(now, call, lost);
+            }
+            // It is told when it is noted, and not again.
+            MediaOutput::Recording(RecordingNews::Uploaded(upload)) => self.uploads.note(upload),
             MediaOutput::Recording(news) => {
                 remote_recording::log(&news);
                 remote_recording::count(&news, &mut self.recordings);

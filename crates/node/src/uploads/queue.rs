@@ -141,6 +141,24 @@ impl Queue {
         read.collect()
     }
 
+    /// The receipts of the files that the store has confirmed last, the oldest first.
+    pub(crate) fn latest_receipts(&self, count: usize) -> Vec<(String, Receipt)> {
+        let mut receipts = self.receipts();
+        receipts.sort_by_key(|(_, receipt)| receipt.uploaded_us);
+        let rest = receipts.len().saturating_sub(count);
+        receipts.split_off(rest)
+    }
+
+    /// Removes receipts from before then whose files are not here any more; how many it were.
+    pub(crate) fn forget_before(&self, before: SystemTime) -> usize {
+        let before_us = unix_us(before);
+        let receipts = self.receipts().into_iter();
+        let old = receipts
+            .filter(|(file, receipt)| receipt.uploaded_us < before_us && !self.path(file).exists());
+        let removed = old.filter(|(file, _)| fs::remove_file(self.receipt_path(file)).is_ok());
+        removed.count()
+    }
+
     fn receipt_path(&self, file: &str) -> PathBuf {
         self.recordings
             .join(RECEIPTS)
@@ -155,24 +173,26 @@ fn is_finished(name: &str) -> bool {
 impl Receipt {
     /// For a file that the store has just confirmed.
     pub(crate) fn of(path: &Path, location: String, bytes: u64, after: AfterUpload) -> Self {
-        let micros = |at: SystemTime| {
-            let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-            u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
-        };
         let changed = fs::metadata(path).and_then(|metadata| metadata.modified());
         Self {
             location,
             bytes,
             length_ms: media::recording_length_ms(path).unwrap_or(0),
-            changed_us: micros(changed.unwrap_or(UNIX_EPOCH)),
-            uploaded_us: micros(SystemTime::now()),
+            changed_us: unix_us(changed.unwrap_or(UNIX_EPOCH)),
+            uploaded_us: unix_us(SystemTime::now()),
             goes: after == AfterUpload::Delete,
         }
     }
 }
 
+/// Microseconds since the Unix epoch; 0 before it.
+pub(super) fn unix_us(at: SystemTime) -> u64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// The directory of receipts, among the recordings.
-const RECEIPTS: &str = "uploaded";
+pub(super) const RECEIPTS: &str = "uploaded";
 /// What a receipt is called behind the file's name.
 const RECEIPT: &str = ".json";
 /// A directory that was changed less long ago may have changed twice at what is one time to it.
@@ -207,6 +227,27 @@ mod tests {
             .expect("one that is gone is removed");
         assert_eq!(queue.leftovers(), [""; 0]);
         assert_eq!(queue.receipts(), [("a-1.wav".to_owned(), receipt)]);
+    }
+
+    #[test]
+    fn a_receipt_goes_when_it_is_old_and_its_file_is_not_here() {
+        let dir = tempfile::tempdir().unwrap();
+        let queue = Queue::new(dir.path().to_owned());
+        for (file, uploaded_us) in [("here.wav", 1), ("gone.wav", 1), ("new.wav", 3_000_000)] {
+            fs::write(queue.path(file), "x").unwrap();
+            let location = format!("s3://b/{file}");
+            let mut receipt = Receipt::of(&queue.path(file), location, 1, AfterUpload::Keep);
+            receipt.uploaded_us = uploaded_us;
+            queue.confirm(file, &receipt).unwrap();
+        }
+        queue.remove("gone.wav").unwrap();
+        queue.remove("new.wav").unwrap();
+        let then = UNIX_EPOCH + Duration::from_secs(2);
+        assert_eq!(queue.forget_before(then), 1);
+        let receipts = queue.receipts().into_iter();
+        let mut left: Vec<String> = receipts.map(|(file, _)| file).collect();
+        left.sort();
+        assert_eq!(left, ["here.wav", "new.wav"]);
     }
 
     #[test]

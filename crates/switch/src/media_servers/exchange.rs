@@ -55,6 +55,8 @@ pub(super) enum Purpose {
     Play,
     /// Which keys were pressed?
     Keys,
+    /// What has happened?
+    News,
     /// A session is over, and its figures are wanted.
     Delete(Box<Session>),
     /// A session that nobody asks after any more.
@@ -74,7 +76,11 @@ impl MediaServers {
         let cookie = self.last_cookie;
         let bytes = wire::encode(command, cookie);
         let patience = match purpose {
-            Purpose::Ping | Purpose::Statistics | Purpose::Look(_) | Purpose::Keys => PING_PATIENCE,
+            Purpose::Ping
+            | Purpose::Statistics
+            | Purpose::Look(_)
+            | Purpose::Keys
+            | Purpose::News => PING_PATIENCE,
             _ => PATIENCE[0],
         };
         let timer = self.timers.insert(now + patience, Timer::Exchange(cookie));
@@ -106,7 +112,7 @@ impl MediaServers {
         exchange.tries += 1;
         let once = matches!(
             exchange.purpose,
-            Purpose::Ping | Purpose::Statistics | Purpose::Look(_) | Purpose::Keys
+            Purpose::Ping | Purpose::Statistics | Purpose::Look(_) | Purpose::Keys | Purpose::News
         );
         match PATIENCE.get(exchange.tries).filter(|_| !once) {
             Some(patience) => {
@@ -145,6 +151,7 @@ impl MediaServers {
             | Purpose::Play
             | Purpose::Keys
             | Purpose::Farewell => {}
+            Purpose::News => self.handle_news(exchange.server, None),
             Purpose::Record(session) => self.handle_taped(exchange.server, session, None),
             Purpose::Ask(request) | Purpose::EchoAsk(request) => {
                 self.not_served(now, exchange.server, request, NotServed::Silent);
@@ -168,6 +175,7 @@ impl MediaServers {
                     if let Some(turn) = server.handle_pong(rtt, status.as_deref()) {
                         self.turn(now, id, turn);
                     }
+                    self.ask_for_news(now, id);
                     self.tell_if_drained(id);
                 }
             }
@@ -194,6 +202,7 @@ impl MediaServers {
             Purpose::Record(session) => self.handle_taped(id, session, Some(reply)),
             Purpose::Play => self.handle_played(id, &reply),
             Purpose::Keys => self.handle_keys(id, reply),
+            Purpose::News => self.handle_news(id, Some(reply)),
             Purpose::Delete(known) => {
                 let said = match reply {
                     Reply::Ok(success) => Some(success),

@@ -54,6 +54,32 @@ pub enum RecordingNews {
         /// What it said.
         reason: String,
     },
+    /// The store of its server has it.
+    Uploaded(Upload),
+    /// Its server could not take it to the store yet.
+    UploadFailed {
+        /// Which file.
+        file: RemoteFile,
+        /// What the server said.
+        reason: String,
+    },
+}
+
+/// A file that the store of its media server has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// Which.
+    pub file: RemoteFile,
+    /// `s3://bucket/name`.
+    pub location: String,
+    /// How large it is.
+    pub bytes: u64,
+    /// How long it is.
+    pub length_ms: u64,
+    /// When it was written to last; microseconds since the Unix epoch.
+    pub changed_us: u64,
+    /// When the store confirmed it; microseconds since the Unix epoch.
+    pub uploaded_us: u64,
 }
 
 impl MediaServers {

@@ -8,6 +8,8 @@ use clock::Time;
 use model::{MediaServer, MediaServerHealth, MediaServerState};
 use ng::Status;
 
+use super::news::Heard;
+
 /// How often each is asked whether it is there.
 pub(super) const PING_INTERVAL: Duration = Duration::from_millis(200);
 /// So long without any answer, and it counts as dead: with the interval less than a second after
@@ -78,6 +80,8 @@ pub(super) struct Server {
     pub(super) last_key: u64,
     /// Whether it is asked for keys at present.
     pub(super) is_asked_for_keys: bool,
+    /// What of its news is known.
+    pub(super) news: Heard,
 }
 
 impl Server {
@@ -102,6 +106,7 @@ impl Server {
             says_status: false,
             last_key: 0,
             is_asked_for_keys: false,
+            news: Heard::default(),
         }
     }
 
@@ -182,6 +187,7 @@ impl Server {
         self.load_permille = Some(status.load_permille);
         self.says_draining = status.state != ng::State::Active;
         let before = self.instance.replace(status.instance);
+        self.news.handle_status(before, status);
         before.is_some_and(|before| before != status.instance)
     }
 

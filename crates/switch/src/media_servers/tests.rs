@@ -1,6 +1,7 @@
 //! The machine against servers that are played by hand.
 
 mod keys;
+mod news;
 mod sessions;
 
 use std::collections::BTreeMap;
@@ -47,6 +48,10 @@ struct World {
     /// Servers of ours, and the keys they have heard.
     ours: Vec<MediaServerId>,
     pressed: Vec<ng::KeyPress>,
+    /// Which start of them it is.
+    instance: u64,
+    /// What has happened at them.
+    news: Vec<ng::News>,
     /// Requests that servers got, pings and figures apart.
     requests: Vec<ng::Command>,
 }
@@ -111,6 +116,8 @@ impl World {
             rtcp: [0; 2],
             ours: Vec::new(),
             pressed: Vec::new(),
+            instance: 1,
+            news: Vec::new(),
             requests: Vec::new(),
         };
         world.configure();
@@ -164,9 +171,13 @@ impl World {
                 return;
             }
             (_, "ping") => ng::Reply::Pong {
-                status: self.ours.contains(&server).then(keys::status),
+                status: self.ours.contains(&server).then(|| {
+                    let news = self.news.last().map_or(0, |news| news.number);
+                    keys::status(self.instance, news)
+                }),
             },
             (Mood::Answers, "keys") => keys::pressed(&self.pressed, &asked.command),
+            (Mood::Answers, "news") => news::after(&self.news, &asked.command),
             (Mood::Refuses, _) => ng::Reply::error("out of ports"),
             (Mood::Forgets, "query") => ng::Reply::error("Unknown call-id"),
             (_, "offer" | "answer") => ng::Success::sdp(SDP.into()).into(),

@@ -4,7 +4,7 @@ use super::*;
 use crate::media_servers::KeysThere;
 
 /// What a server of ours says of itself.
-pub(super) fn status() -> Box<ng::Status> {
+pub(super) fn status(instance: u64, news: u64) -> Box<ng::Status> {
     Box::new(ng::Status {
         version: "1".into(),
         zone: String::new(),
@@ -13,7 +13,8 @@ pub(super) fn status() -> Box<ng::Status> {
         sessions: 0,
         sessions_max: 0,
         load_permille: 0,
-        instance: 1,
+        instance,
+        news,
     })
 }
 
