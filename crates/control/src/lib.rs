@@ -22,6 +22,7 @@ pub mod openapi;
 mod paging;
 mod platform;
 mod problem;
+mod recording;
 mod resource;
 mod secret;
 mod secure;
@@ -32,10 +33,11 @@ pub use control::Control;
 pub use follow::follow;
 pub use platform::{
     Ban, CallFilter, CallSource, ClientCertificates, LimitUsage, LimitedKind, ListenerSpec,
-    ListenerStatus, Platform, PlatformError, PlatformEvent, Readiness, Recording,
-    RegistrationFilter, Reply, RouteQuery, SimulatedTarget, Simulation, SimulationOutcome,
+    ListenerStatus, Platform, PlatformError, PlatformEvent, Readiness, RegistrationFilter, Reply,
+    RouteQuery, SimulatedTarget, Simulation, SimulationOutcome,
 };
 pub use problem::Problem;
+pub use recording::{NoPlace, Recording, RecordingPlace};
 pub use secret::{digest_secret, generate_password, generate_token, token_hash};
 pub use secure::SecureSocket;
 pub use server::{Sockets, router, serve};

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use utoipa::ToSchema;
 
+use crate::{Recording, RecordingPlace};
+
 /// An answer that is still to come.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, PlatformError>> + Send + 'a>>;
 
@@ -79,8 +81,12 @@ pub trait Platform: Send + Sync + 'static {
     /// Sources whose packets are dropped.
     fn bans(&self) -> Reply<'_, Vec<Ban>>;
 
-    /// Recordings, here or in the store, the latest first.
-    fn recordings(&self) -> Reply<'_, Vec<Recording>>;
+    /// At most `limit` recordings of this machine, here or in the store, the latest first, those
+    /// after a place only.
+    fn recordings(&self, after: Option<RecordingPlace>, limit: usize) -> Reply<'_, Vec<Recording>>;
+
+    /// The same recordings of media servers, with what is known of those that their stores have.
+    fn locate(&self, recordings: Vec<Recording>) -> Reply<'_, Vec<Recording>>;
 
     /// Lifts a ban; false if there is none.
     fn remove_ban(&self, address: IpAddr) -> Reply<'_, bool>;
@@ -374,27 +380,4 @@ pub struct PlatformEvent {
     pub name: String,
     /// The object concerned, as the API shows it.
     pub data: serde_json::Value,
-}
-
-/// A recording.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Recording {
-    /// Its name: the call, and which part of its recording it is. On a media server its path there.
-    pub file: String,
-    /// The media server that has made it, by name; null: this machine.
-    pub server: Option<String>,
-    /// Whether it is finished; one that is not is being written.
-    pub finished: bool,
-    /// Whether the file is on this machine.
-    pub here: bool,
-    /// Where the store of recordings has it, `s3://bucket/name`; null if it has it not, or if that
-    /// is the business of a media server.
-    pub location: Option<String>,
-    /// How large it is; null if a media server has it.
-    pub bytes: Option<u64>,
-    /// How long it is in milliseconds; null if a media server has it.
-    pub length_ms: Option<u64>,
-    /// When it was written to last; microseconds since the Unix epoch. On a media server the end
-    /// of its call.
-    pub changed_us: u64,
 }

@@ -3,12 +3,13 @@
 mod simulate;
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use control::{
     Ban, CallFilter, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus, Platform,
-    PlatformError, PlatformEvent, Readiness, Recording, RegistrationFilter, Reply, RouteQuery,
-    Simulation,
+    PlatformError, PlatformEvent, Readiness, Recording, RecordingPlace, RegistrationFilter, Reply,
+    RouteQuery, Simulation,
 };
 use limits::{EntityId, EntityKind, LimitKind};
 use model::{CallId, CallView, GatewayHealth, MediaServerHealth, RegistrationView, Snapshot};
@@ -299,11 +300,14 @@ impl Platform for NodePlatform {
         }))
     }
 
-    fn recordings(&self) -> Reply<'_, Vec<Recording>> {
-        let dir = self.data.path("recordings");
-        Box::pin(async move {
-            let list = tokio::task::spawn_blocking(move || recording::list(&dir)).await;
-            list.map_err(|error| PlatformError::Unavailable(error.to_string()))
+    fn recordings(&self, after: Option<RecordingPlace>, limit: usize) -> Reply<'_, Vec<Recording>> {
+        self.look_at_recordings(move |dir| recording::list(dir, after.as_ref(), limit))
+    }
+
+    fn locate(&self, mut recordings: Vec<Recording>) -> Reply<'_, Vec<Recording>> {
+        self.look_at_recordings(move |dir| {
+            recording::locate(dir, &mut recordings);
+            recordings
         })
     }
 
@@ -350,6 +354,18 @@ impl Platform for NodePlatform {
 }
 
 impl NodePlatform {
+    /// Reads in the directory of recordings, where nobody waits for the disk.
+    fn look_at_recordings<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Path) -> T + Send + 'static,
+    ) -> Reply<'_, T> {
+        let dir = self.data.path("recordings");
+        Box::pin(async move {
+            let found = tokio::task::spawn_blocking(move || look(&dir)).await;
+            found.map_err(|error| PlatformError::Unavailable(error.to_string()))
+        })
+    }
+
     fn status(&self, status: &net::ListenerStatus) -> ListenerStatus {
         let listener = listeners::for_switch(status);
         let asked = match status.spec.transport {

@@ -5,11 +5,11 @@ use std::fs::{self, DirEntry};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use control::Recording;
+use control::{Recording, RecordingPlace};
 use media::{Recorded, RecordingOutcome};
 use serde_json::{Value, json};
 
-use crate::uploads::{Queue, Receipt, Uploaded};
+use crate::uploads::{Elsewhere, Queue, Receipt, Uploaded};
 
 /// Recordings that ended, by how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,13 +82,18 @@ pub(crate) fn describe_upload(uploaded: &Uploaded) -> (&'static str, &'static st
         Ok(location) => ("recording.uploaded", Some(location), None),
         Err(reason) => ("recording.upload_failed", None, Some(reason)),
     };
-    let data = json!({ "file": uploaded.file, "location": location, "reason": reason });
+    let data = json!({
+        "server": uploaded.server,
+        "file": uploaded.file,
+        "location": location,
+        "reason": reason,
+    });
     ("recordings", name, data)
 }
 
-/// The recordings of a directory, here or in the store, the latest first; none if it cannot be
-/// read.
-pub(crate) fn list(dir: &Path) -> Vec<Recording> {
+/// At most `limit` recordings of a directory, here or in the store, the latest first, those after a
+/// place only; none if it cannot be read.
+pub(crate) fn list(dir: &Path, after: Option<&RecordingPlace>, limit: usize) -> Vec<Recording> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let mut found: Vec<Recording> = entries.filter_map(|entry| recording(&entry)).collect();
     let receipts = Queue::new(dir.to_owned()).receipts();
@@ -98,8 +103,29 @@ pub(crate) fn list(dir: &Path) -> Vec<Recording> {
         recording.location = receipt.map(|receipt| receipt.location);
     }
     found.extend(receipts.into_iter().map(elsewhere));
-    found.sort_by(|a, b| (b.changed_us, &b.file).cmp(&(a.changed_us, &a.file)));
+    found.retain(|recording| after.is_none_or(|after| recording.place() < *after));
+    Recording::sort(&mut found);
+    found.truncate(limit);
+    // Files are opened for this page alone.
+    for recording in found.iter_mut().filter(|recording| recording.here) {
+        let unfinished = if recording.finished { "" } else { PART };
+        let path = dir.join(format!("{}{unfinished}", recording.file));
+        recording.length_ms = Some(media::recording_length_ms(&path).unwrap_or(0));
+    }
     found
+}
+
+/// Fills in what is known of recordings of media servers that their stores have.
+pub(crate) fn locate(dir: &Path, recordings: &mut [Recording]) {
+    let elsewhere = Elsewhere::of(dir);
+    for recording in recordings {
+        let server = recording.server.as_deref().unwrap_or_default();
+        if let Some(receipt) = elsewhere.receipt(server, &recording.file) {
+            recording.location = Some(receipt.location);
+            recording.bytes = Some(receipt.bytes);
+            recording.length_ms = Some(receipt.length_ms);
+        }
+    }
 }
 
 /// A recording that the store alone has.
@@ -116,10 +142,11 @@ fn elsewhere((file, receipt): (String, Receipt)) -> Recording {
     }
 }
 
+/// A file, without its length.
 fn recording(entry: &DirEntry) -> Option<Recording> {
     let name = entry.file_name().into_string().ok()?;
     let metadata = entry.metadata().ok().filter(fs::Metadata::is_file)?;
-    let unfinished = name.strip_suffix(".part").map(str::to_owned);
+    let unfinished = name.strip_suffix(PART).map(str::to_owned);
     let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
     Some(Recording {
         finished: unfinished.is_none(),
@@ -128,7 +155,10 @@ fn recording(entry: &DirEntry) -> Option<Recording> {
         here: true,
         location: None,
         bytes: Some(metadata.len()),
-        length_ms: Some(media::recording_length_ms(&entry.path()).unwrap_or(0)),
+        length_ms: None,
         changed_us: u64::try_from(changed.as_micros()).ok()?,
     })
 }
+
+/// What stands behind the name of a file that is being written.
+const PART: &str = ".part";

@@ -6,20 +6,25 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output;
+use crate::records::{LIST_LIMIT, pages};
 
 /// What can be done with recordings.
 #[derive(Subcommand, Debug)]
 pub(crate) enum RecordingCommand {
     /// Lists them, the latest first
-    List,
+    List {
+        /// How many at most
+        #[arg(long, default_value_t = LIST_LIMIT)]
+        limit: usize,
+    },
 }
 
 /// Does it.
 pub(crate) fn run(global: &Global, command: &RecordingCommand) -> Result<(), Failure> {
     let client = Client::of(global)?;
     match command {
-        RecordingCommand::List => {
-            let answer = client.read("/v1/recordings", &[])?.body;
+        RecordingCommand::List { limit } => {
+            let items = pages(&client, "/v1/recordings", &[], *limit)?;
             let columns = [
                 ("FILE", "file"),
                 ("SERVER", "server"),
@@ -29,8 +34,7 @@ pub(crate) fn run(global: &Global, command: &RecordingCommand) -> Result<(), Fai
                 ("CHANGED", "changed_us"),
                 ("LOCATION", "location"),
             ];
-            let items = answer["items"].as_array();
-            output::list(global, items.map_or(&[], Vec::as_slice), &columns)
+            output::list(global, &items, &columns)
         }
     }
 }

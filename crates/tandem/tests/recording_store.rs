@@ -7,7 +7,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use testkit::{
-    Authority, MediaServer, Platform, PlatformOptions, Program, S3Server, Tunnel, wait_for,
+    Authority, GatewaySpec, MediaServer, Platform, PlatformOptions, Program, S3Server, Talkers,
+    Tunnel, wait_for,
 };
 
 fn platform() -> Result<Platform> {
@@ -229,6 +230,71 @@ fn a_media_server_alone_takes_its_recordings_to_a_store_over_tls_and_counts_them
         (media_server.metric(uploaded) == 1).then_some(())
     });
     assert_eq!(media_server.metric("tandem_recordings_waiting"), 0);
+    Ok(())
+}
+
+#[test]
+fn where_a_media_server_took_a_recording_is_told_and_stays_known() -> Result<()> {
+    let mut server = S3Server::absent()?;
+    let directory = tempfile::tempdir()?;
+    let keys = directory.path().join("keys.json");
+    fs::write(&keys, server.keys().to_string())?;
+    let (endpoint, keys) = (server.endpoint(), keys.display().to_string());
+    let flags = [
+        ["--recording-store", &endpoint],
+        ["--recording-bucket", server.bucket()],
+        ["--recording-after-upload", "delete"],
+        ["--recording-keys", &keys],
+    ];
+    let media_server = MediaServer::start(env!("CARGO_BIN_EXE_tandem"), &flags.concat())?;
+    let mut platform = platform()?;
+    let rest = platform.rest();
+    rest.add_media_server("apart", &media_server.control(), &json!({}))?;
+    let talkers = Talkers::new(platform.ready().sip.udp)?;
+    rest.add_customer("127.0.0.1/32", &json!({}))?;
+    let gateway = GatewaySpec::at(talkers.gateway());
+    rest.add_carrier("", &[gateway], &json!({ "record": true }))?;
+    let watch = watch(&platform)?;
+    let hears = |words: &str| wait_for(words, || watch.log().contains(words).then_some(()));
+    talkers.call(1, "493012345")?;
+    talkers.wait_for_packets(100);
+    talkers.hang_up()?;
+    hears("recording.upload_failed");
+    let one = |platform: &Platform| {
+        wait_for("a recording", || {
+            let found = listed(platform);
+            (found.len() == 1).then(|| found[0].clone())
+        })
+    };
+    let before = one(&platform);
+    assert_eq!(before["server"], "apart");
+    assert_eq!(before["location"], Value::Null);
+    server.come()?;
+    hears("recording.uploaded");
+    let path = before["file"].as_str().context("a file")?.to_owned();
+    let name = path
+        .rsplit_once('/')
+        .map_or(path.as_str(), |(_, name)| name);
+    let location = format!("s3://{}/{name}", server.bucket());
+    let size = server.object(name).context("the object")?.len();
+    let is_known = |platform: &Platform| {
+        let found = one(platform);
+        assert_eq!(found["location"], location, "{found}");
+        assert_eq!(found["bytes"], size);
+        assert!(found["length_ms"].as_u64() > Some(500), "{found}");
+        assert_eq!(found["here"], false);
+    };
+    is_known(&platform);
+    // Whoever comes later hears of it again, and tells nobody twice.
+    platform.kill_9();
+    platform.restart()?;
+    platform.rest().wait_for_media_server("apart", "up");
+    is_known(&platform);
+    let printed = platform
+        .command_line(&["-o", "json", "recording", "list", "--limit", "1"])?
+        .stdout;
+    assert!(printed.contains(&location), "{printed}");
+    assert_eq!(watch.log().matches("recording.uploaded").count(), 1);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use store::CdrStore;
 
 use crate::fixture::Api;
 
-fn cdr(number: u64) -> Cdr {
+pub(crate) fn cdr(number: u64) -> Cdr {
     Cdr {
         call: CallId::from_parts(number, 7),
         node: "n1".into(),

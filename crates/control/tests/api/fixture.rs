@@ -9,8 +9,8 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use clock::Time;
 use control::{
     Ban, CallFilter, Control, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus, Platform,
-    PlatformError, PlatformEvent, Readiness, Recording, RegistrationFilter, Reply, RouteQuery,
-    Simulation, SimulationOutcome,
+    PlatformError, PlatformEvent, Readiness, Recording, RecordingPlace, RegistrationFilter, Reply,
+    RouteQuery, Simulation, SimulationOutcome,
 };
 use model::{
     ApiToken, CallId, CallState, CallView, GatewayHealth, MediaServerHealth, RegistrationView,
@@ -223,6 +223,7 @@ pub(crate) struct Node {
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) calls: Vec<CallView>,
+    pub(crate) recordings: Vec<Recording>,
     pub(crate) listeners: Vec<ListenerStatus>,
     pub(crate) applied: Vec<Snapshot>,
     pub(crate) silent: bool,
@@ -407,8 +408,27 @@ impl Platform for Node {
         self.answer(|_| Ok(Vec::new()))
     }
 
-    fn recordings(&self) -> Reply<'_, Vec<Recording>> {
-        self.answer(|_| Ok(Vec::new()))
+    fn recordings(&self, after: Option<RecordingPlace>, limit: usize) -> Reply<'_, Vec<Recording>> {
+        self.answer(move |state| {
+            let mut found = state.recordings.clone();
+            found.retain(|recording| {
+                after
+                    .as_ref()
+                    .is_none_or(|after| recording.place() < *after)
+            });
+            Recording::sort(&mut found);
+            found.truncate(limit);
+            Ok(found)
+        })
+    }
+
+    fn locate(&self, mut recordings: Vec<Recording>) -> Reply<'_, Vec<Recording>> {
+        self.answer(|_| {
+            for recording in &mut recordings {
+                recording.location = Some(format!("s3://calls{}", recording.file));
+            }
+            Ok(recordings)
+        })
     }
 
     fn remove_ban(&self, address: IpAddr) -> Reply<'_, bool> {

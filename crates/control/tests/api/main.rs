@@ -11,6 +11,7 @@ mod idempotency;
 
 mod openapi;
 mod problems;
+mod recordings;
 mod records;
 mod secrets;
 mod tokens;
