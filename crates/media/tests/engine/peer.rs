@@ -129,7 +129,7 @@ impl Call {
 }
 
 /// Waits until what was asked of an engine is done. Its worker does it in its order, but may be
-/// about to read one more packet before: so an echo is asked for now, which is heard only then.
+/// about to read one more packet before: so an echo is asked for, which is heard only then.
 pub(crate) fn settle(engine: &mut Engine) {
     let mut other = Peer::new("127.0.0.1");
     let answer = engine.echo(OTHER_SESSION, from(Side::A, &other.sdp()));
