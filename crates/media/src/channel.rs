@@ -6,8 +6,9 @@
 
 mod offload;
 mod shared;
+mod terms;
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use rtp::{Header, Reception};
@@ -16,13 +17,14 @@ use socket2::SockAddr;
 use crate::config::AddressFamily;
 use crate::counters::DropReason;
 use crate::engine::{MediaEvent, SeenReport, Side};
-use crate::formats::{Format, Formats};
+use crate::formats::Format;
 use crate::full::Part;
-use crate::options::{SourcePolicy, Way};
+use crate::options::Way;
 use crate::quality;
 use crate::source::{Source, Steering};
 use crate::tally::{StreamStats, Tally};
 use offload::Relayer;
+pub(crate) use terms::{Kind, Path, Role, RtcpPort, Terms, Xr};
 
 /// A channel of a session: the RTP or the RTCP ports of one medium.
 #[derive(Debug)]
@@ -35,88 +37,6 @@ pub(crate) struct Channel {
     relayer: Relayer,
     /// The traffic class of what is sent; 0: none. The kernel's program sets none.
     traffic_class: u8,
-}
-
-/// Which way packets take through the worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Path {
-    /// Unchanged, from socket to socket.
-    Plain,
-    /// By way of [`crate::full::Full`].
-    Full,
-}
-
-/// What a session is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// Packets go to the other side.
-    Relay,
-    /// They go back.
-    Echo,
-    /// Those of A go nowhere but to whom they are copied; there is no B.
-    Sink,
-    /// Copies of what others send go to B; there is no A.
-    Copy,
-}
-
-impl Role {
-    /// The ways of packets, as long as nothing else is asked.
-    pub(crate) fn ways(self) -> [Way; 2] {
-        match self {
-            Self::Relay => [Way::Across; 2],
-            Self::Echo => [Way::Back; 2],
-            Self::Sink => [Way::Nowhere; 2],
-            Self::Copy => [Way::Across, Way::Nowhere],
-        }
-    }
-}
-
-/// What packets are expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// RTP, with RTCP among it if the peers multiplex them (RFC 5761).
-    Rtp,
-    /// RTCP.
-    Rtcp,
-    /// Anything: T.38 over UDPTL.
-    Opaque,
-}
-
-/// What a negotiation settled for one side of a channel.
-#[derive(Clone, Debug)]
-pub(crate) struct Terms {
-    pub(crate) kind: Kind,
-    /// Where the peer wants packets; `None` if it named no address.
-    pub(crate) described: Option<SocketAddr>,
-    /// Where its signalling came from.
-    pub(crate) signalling: Option<IpAddr>,
-    pub(crate) policy: SourcePolicy,
-    /// Whether it takes media now. RTCP flows regardless (RFC 3264 §5.1).
-    pub(crate) receives: bool,
-    /// By which port it takes RTCP.
-    pub(crate) rtcp: RtcpPort,
-    pub(crate) xr: Xr,
-    pub(crate) formats: Arc<Formats>,
-}
-
-/// By which port a side takes RTCP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum RtcpPort {
-    /// One of its own.
-    #[default]
-    Own,
-    /// That of RTP (RFC 5761).
-    Shared,
-}
-
-/// Whether a side wants the VoIP metrics of RFC 3611 §4.7.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Xr {
-    /// Its description does not ask for them.
-    #[default]
-    Unwanted,
-    /// `a=rtcp-xr` with `voip-metrics` (§5.1).
-    VoipMetrics,
 }
 
 /// One side of a channel.

@@ -4,6 +4,7 @@
 //! gather for a tick before it looks again, and one that is quiet is woken by each packet: the
 //! tick is paid where it saves something, in delay of less than a twentieth of a packet time.
 
+mod command;
 mod full;
 mod handle;
 mod offload;
@@ -28,12 +29,12 @@ use crate::engine::Side;
 use crate::full::Boxes;
 use crate::kernel::Flows;
 use crate::sys::mmsg::{self, BATCH, RecvBatch};
+pub(crate) use command::{ChannelId, Command};
 use full::Alarms;
 pub(crate) use full::MediumId;
 pub(crate) use handle::Handle;
 use pace::Pace;
 use session::Sessions;
-pub(crate) use session::{ChannelId, Command};
 use tell::Teller;
 pub(crate) use tell::Ways;
 

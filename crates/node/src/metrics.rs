@@ -1,6 +1,7 @@
 //! `/metrics`: everything measured, in Prometheus text format 0.0.4.
 
-use std::fmt::{Display, Write as _};
+mod page;
+
 use std::sync::atomic::Ordering::Relaxed;
 
 use clock::Time;
@@ -8,21 +9,13 @@ use limits::{EntityId, EntityKind, LimitKind};
 use media::DropReason as MediaDrop;
 use model::{GatewayRegistrationState, MediaServerHealth, MediaServerState};
 use net::{DropReason, Net};
-use sip::Transport;
-use switch::{BUCKETS_MS, Histogram, METHODS, Switch};
+use switch::{METHODS, Switch};
 
 use crate::host::SwitchHost;
 use crate::permits::LiveHealth;
-use crate::quality::{MOS_CENTI, RTT_MS, Spread};
+use crate::quality::{MOS_CENTI, RTT_MS};
 use crate::uploads::Figures;
-
-pub(crate) const TRANSPORTS: [Transport; 5] = [
-    Transport::Udp,
-    Transport::Tcp,
-    Transport::Tls,
-    Transport::Ws,
-    Transport::Wss,
-];
+pub(crate) use page::{Page, TRANSPORTS};
 
 /// The text.
 pub(crate) fn text(now: Time, switch: &Switch, host: &SwitchHost, net: &Net) -> String {
@@ -83,21 +76,7 @@ pub(crate) fn text(now: Time, switch: &Switch, host: &SwitchHost, net: &Net) -> 
 
 fn sip(out: &mut Page, switch: &Switch, net: &Net) {
     let counters = switch.counters();
-    let name = "tandem_sip_requests_total";
-    out.head(name, "counter", "Requests received");
-    for (method, count) in METHODS.iter().zip(counters.requests) {
-        out.line(name, &[("method", method), ("direction", "in")], count);
-    }
-    let name = "tandem_sip_responses_total";
-    out.head(name, "counter", "Responses received, by class");
-    for class in 1..=6 {
-        let label = format!("{class}xx");
-        out.line(
-            name,
-            &[("code", &label), ("direction", "in")],
-            counters.responses[class],
-        );
-    }
+    out.messages(&METHODS, &counters.requests, &counters.responses);
     for (name, help, of) in [
         ("tandem_sip_messages_received_total", "Messages received", 0),
         ("tandem_sip_messages_sent_total", "Messages sent", 1),
@@ -113,12 +92,7 @@ fn sip(out: &mut Page, switch: &Switch, net: &Net) {
             out.line(name, &[("transport", transport.param_name())], value);
         }
     }
-    let name = "tandem_sip_connections";
-    out.head(name, "gauge", "Open connections");
-    for transport in TRANSPORTS.into_iter().filter(|t| t.is_reliable()) {
-        let count = net.counters().connections(transport);
-        out.line(name, &[("transport", transport.param_name())], count);
-    }
+    out.connections(net);
     let name = "tandem_sip_transactions";
     out.one(
         name,
@@ -439,64 +413,4 @@ pub(crate) fn media_servers(switch: &Switch, servers: &[MediaServerHealth]) -> S
         &|s| s.rtt_us.map(u64::from),
     );
     out.0
-}
-
-/// The page being written.
-pub(crate) struct Page(pub(crate) String);
-
-impl Page {
-    pub(crate) fn head(&mut self, name: &str, kind: &str, help: &str) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-
-    pub(crate) fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        let labels: Vec<String> = labels.iter().map(|(k, v)| format!("{k}=\"{v}\"")).collect();
-        let _ = writeln!(self.0, "{name}{{{}}} {value}", labels.join(","));
-    }
-
-    pub(crate) fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
-        self.head(name, kind, help);
-        let _ = writeln!(self.0, "{name} {value}");
-    }
-
-    /// A histogram of values that are `unit` times what is shown.
-    fn spread<const N: usize>(
-        &mut self,
-        name: &str,
-        help: &str,
-        bounds: &[u64; N],
-        unit: f64,
-        spread: &Spread<N>,
-    ) {
-        self.head(name, "histogram", help);
-        let bucket = format!("{name}_bucket");
-        let mut below = 0;
-        for (bound, count) in bounds.iter().zip(spread.counts) {
-            below += count;
-            let bound = (*bound as f64 / unit).to_string();
-            self.line(&bucket, &[("le", &bound)], below);
-        }
-        self.line(&bucket, &[("le", "+Inf")], spread.count);
-        let (sum, count) = (spread.sum as f64 / unit, spread.count);
-        let _ = writeln!(self.0, "{name}_sum {sum}\n{name}_count {count}");
-    }
-
-    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
-        self.head(name, "histogram", help);
-        let bucket = format!("{name}_bucket");
-        let mut sum = 0;
-        for (bound_ms, count) in BUCKETS_MS.iter().zip(histogram.counts) {
-            sum += count;
-            let bound = format!("{}", *bound_ms as f64 / 1_000.0);
-            self.line(&bucket, &[("le", &bound)], sum);
-        }
-        self.line(&bucket, &[("le", "+Inf")], histogram.count());
-        let sum_s = histogram.sum_us as f64 / 1_000_000.0;
-        let _ = writeln!(
-            self.0,
-            "{name}_sum {sum_s}\n{name}_count {}",
-            histogram.count()
-        );
-    }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::formats::Formats;
 use proptest::prelude::*;
 
 const PEER: &str = "198.51.100.7:4000";

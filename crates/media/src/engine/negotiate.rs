@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use sdp::{Description, Edit};
 
-use super::secure::Facing;
+use super::facing::Facing;
 use super::secured::Secured;
 use super::session::{Offer, Session, Stream, Way};
 use super::terms::{self, Wish};

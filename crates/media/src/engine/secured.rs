@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use sdp::{Description, Edit, Media};
 
 use super::bundle::{self, Bundled};
-use super::secure::{Choice, Facing, Place, Towards, answered, chosen, write_answer, write_offer};
+use super::facing::{Choice, Facing, Place, Towards, answered, chosen, write_answer, write_offer};
 use super::session::Way;
 use super::{Engine, Negotiation, Side};
 use crate::error::MediaError;

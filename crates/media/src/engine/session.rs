@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::Side;
 use super::bundle::Bundled;
-use super::secure::{Facing, Towards};
+use super::facing::{Facing, Towards};
 use super::terms::Wish;
 use rtp::Impairment;
 use sdp::Media;

@@ -5,7 +5,7 @@ use clock::Time;
 use dispatcher::{Dispatcher, METHODS};
 use net::{DropReason, Net};
 
-use crate::metrics::{Page, TRANSPORTS};
+use crate::metrics::Page;
 
 /// The text, in Prometheus' format 0.0.4.
 pub(super) fn text(now: Time, dispatcher: &Dispatcher, net: &Net) -> String {
@@ -21,24 +21,8 @@ pub(super) fn text(now: Time, dispatcher: &Dispatcher, net: &Net) -> String {
 
 fn messages(out: &mut Page, dispatcher: &Dispatcher, net: &Net) {
     let counters = dispatcher.counters();
-    let name = "tandem_sip_requests_total";
-    out.head(name, "counter", "Requests received");
-    for (method, count) in METHODS.iter().zip(counters.requests) {
-        out.line(name, &[("method", method), ("direction", "in")], count);
-    }
-    let name = "tandem_sip_responses_total";
-    out.head(name, "counter", "Responses received, by class");
-    for class in 1..=6 {
-        let label = format!("{class}xx");
-        let labels = [("code", label.as_str()), ("direction", "in")];
-        out.line(name, &labels, counters.responses[class]);
-    }
-    let name = "tandem_sip_connections";
-    out.head(name, "gauge", "Open connections");
-    for transport in TRANSPORTS.into_iter().filter(|t| t.is_reliable()) {
-        let count = net.counters().connections(transport);
-        out.line(name, &[("transport", transport.param_name())], count);
-    }
+    out.messages(&METHODS, &counters.requests, &counters.responses);
+    out.connections(net);
     let name = "tandem_sip_dropped_total";
     out.head(name, "counter", "Dropped by the network side");
     for reason in DropReason::ALL {
