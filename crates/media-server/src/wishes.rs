@@ -256,6 +256,7 @@ const DONE: &[Flag] = &[
     Flag::NoRtcpAttribute,
     Flag::FullRtcpAttribute,
     Flag::KeepIce,
+    Flag::OverSilence,
     Flag::RtcpMirror,
 ];
 

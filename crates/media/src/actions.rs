@@ -3,6 +3,7 @@
 
 mod gate;
 mod player;
+mod turns;
 mod voice;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use audio::{Key, Tone, Wav, WavError};
 
 pub(crate) use gate::{Gate, GateStage};
-pub(crate) use player::{PlayerStage, Playing, Target};
+pub(crate) use player::{Ear, PlayerStage, Playing, Target};
 pub(crate) use voice::Voice;
 
 /// What is kept from passing on, of what one side sends.
@@ -135,6 +136,17 @@ pub struct PlayOptions {
     pub times: Times,
     /// The longest it sounds; `None`: to its end.
     pub duration: Option<Duration>,
+    /// What becomes of the other side meanwhile.
+    pub over: Over,
+}
+
+/// What is played over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Whatever the other side sends: it is not heard.
+    Everything,
+    /// Its silence: as long as it sends voice, that is heard, and what is played waits.
+    Silence,
 }
 
 /// How often something is played.
@@ -153,6 +165,7 @@ impl PlayOptions {
         Self {
             times: Times::Exactly(1),
             duration: None,
+            over: Over::Everything,
         }
     }
 }

@@ -29,7 +29,7 @@ mod transcode;
 mod worker;
 
 pub use actions::{
-    AUDIO_MAX_S, Audio, Barrier, DigitForm, Passage, PlayOptions, Press, Prompt, Times,
+    AUDIO_MAX_S, Audio, Barrier, DigitForm, Over, Passage, PlayOptions, Press, Prompt, Times,
 };
 pub use audio::{Key, Sine, Tone};
 pub use config::{AddressFamily, EngineConfig, Interface, KernelPath, NamedInterface};

@@ -39,7 +39,9 @@ pub use media_server::MediaServer;
 pub use number::{Number, NumberTarget};
 pub use recording::{AfterUpload, BucketAddressing, RecordingFormat, RecordingStore};
 pub use route::{Rewrite, Route};
-pub use settings::{DigestOffer, HepTransport, KeepAlive, MediaMode, Overflow, Settings};
+pub use settings::{
+    DigestOffer, HepTransport, KeepAlive, MediaMode, MusicOver, Overflow, Settings,
+};
 pub use snapshot::Snapshot;
 pub use token::{ApiToken, Role};
 pub use user::{Device, DigestSecret, Forking, User};

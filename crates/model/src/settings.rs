@@ -55,6 +55,8 @@ pub struct Settings {
     pub verify_bindings: bool,
     /// A WAV file that who is put on hold hears, on the server; `None`: nothing.
     pub music_on_hold: Option<String>,
+    /// What that is played over.
+    pub music_on_hold_over: MusicOver,
     /// For how many days CDRs are kept; 0 for ever.
     pub cdr_retention_days: u16,
     /// What the files of recordings are.
@@ -98,6 +100,7 @@ impl Default for Settings {
             keep_alive_interval_s: 30,
             verify_bindings: true,
             music_on_hold: None,
+            music_on_hold_over: MusicOver::default(),
             cdr_retention_days: 0,
             recording_format: RecordingFormat::default(),
             recording_store: RecordingStore::default(),
@@ -245,6 +248,17 @@ pub enum MediaMode {
     Relay,
     /// Directly between the parties; SDP passes unchanged.
     Bypass,
+}
+
+/// What music on hold is played over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MusicOver {
+    /// The holder's silence: music that it sends itself is heard instead.
+    #[default]
+    Silence,
+    /// Whatever the holder sends.
+    Everything,
 }
 
 /// What carries what a HEP collector is told.

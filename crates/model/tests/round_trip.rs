@@ -7,8 +7,9 @@ use model::{
     Account, AccountId, AfterUpload, ApiToken, BucketAddressing, CallId, Carrier, CarrierId, Cdr,
     CdrLegMedia, CdrOutcome, Customer, CustomerAuth, CustomerId, Device, DeviceId, DigestOffer,
     DigestSecret, EndedBy, Forking, Gateway, GatewayId, GatewayRegistration, IdError, KeepAlive,
-    LimitSpec, MediaMode, Number, NumberId, NumberTarget, OutboundAuth, Overflow, RecordingFormat,
-    RecordingStore, Rewrite, Role, Route, RouteId, Settings, TokenId, TransportSpec, User, UserId,
+    LimitSpec, MediaMode, MusicOver, Number, NumberId, NumberTarget, OutboundAuth, Overflow,
+    RecordingFormat, RecordingStore, Rewrite, Role, Route, RouteId, Settings, TokenId,
+    TransportSpec, User, UserId,
 };
 use proptest::prelude::*;
 use serde::Serialize;
@@ -219,6 +220,7 @@ proptest! {
             keep_alive_interval_s: short[3],
             verify_bindings: flag,
             music_on_hold: flag.then(|| "/music.wav".to_owned()),
+            music_on_hold_over: if flag { MusicOver::Everything } else { MusicOver::Silence },
             cdr_retention_days: short[4],
             recording_format: if flag { RecordingFormat::Wav } else { RecordingFormat::Opus },
             recording_store: RecordingStore {

@@ -64,6 +64,8 @@ words! {
         TrickleIce = "trickle-ICE",
         /// New ICE credentials answer ours and restart nothing; of our own making.
         KeepIce = "tandem-keep-ICE",
+        /// What is played waits as long as the other side sends voice; of our own making.
+        OverSilence = "tandem-over-silence",
         /// Offered ICE is refused.
         RejectIce = "reject-ICE" | "ICE-reject",
         /// The description is a fragment with candidates.

@@ -93,7 +93,7 @@ impl SwitchHost {
             true => Telling::All,
             false => Telling::Nothing,
         });
-        self.music.stock(shelf);
+        self.music.configure(shelf, settings.music_on_hold_over);
     }
 
     fn append(&mut self, machine: &mut SwitchMachine, event: JournalEvent) {

@@ -14,7 +14,7 @@ use call::Side;
 use crossbeam_channel::{Receiver, Sender};
 use model::{MediaServer, MediaServerHealth, MediaServerId};
 use net::{Clock, Waker};
-use switch::media_servers::{MediaOutput, MediaServers, Place};
+use switch::media_servers::{MediaOutput, MediaServers, Music, Place};
 use switch::{CallKey, IceAgent, MediaRequest};
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::{mpsc, oneshot};
@@ -46,8 +46,8 @@ enum Order {
     Play {
         session: u64,
         side: call::Side,
-        /// A file of the server's; `None`: nothing any more.
-        file: Option<String>,
+        /// `None`: none any more.
+        music: Option<Music>,
     },
     Press {
         session: u64,
@@ -129,13 +129,12 @@ impl MediaLink {
         })
     }
 
-    /// A side is to hear a file of its media server's again and again, or nothing any more; false
-    /// if there is no room for the order.
-    pub(crate) fn play(&self, session: u64, side: call::Side, file: Option<String>) -> bool {
+    /// A side is to hear music, or no music any more; false if there is no room for the order.
+    pub(crate) fn play(&self, session: u64, side: call::Side, music: Option<Music>) -> bool {
         self.order(Order::Play {
             session,
             side,
-            file,
+            music,
         })
     }
 
@@ -251,8 +250,8 @@ impl Thread {
             Order::Play {
                 session,
                 side,
-                file,
-            } => self.servers.handle_play(now, session, side, file),
+                music,
+            } => self.servers.handle_play(now, session, side, music),
             Order::Press { session, to, press } => {
                 self.servers.handle_press(now, session, to, press);
             }

@@ -17,9 +17,10 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use call::{MediaAsk, MediaOp};
-use media::{Audio, Engine, PlayOptions, Prompt, Side, Times};
-use model::Snapshot;
+use media::{Audio, Engine, Over, PlayOptions, Prompt, Side, Times};
+use model::{MusicOver, Snapshot};
 use sdp::{Description, Direction, Edit, Media};
+use switch::media_servers::Music as Piece;
 use switch::{CallKey, MediaRequest};
 
 use crate::host::{side, side_of_call};
@@ -36,6 +37,7 @@ type Stamp = (SystemTime, u64);
 #[derive(Debug, Default)]
 pub(crate) struct Music {
     shelf: Shelf,
+    over: MusicOver,
     /// Sides that music is played to, by session.
     playing: HashSet<(u64, Side)>,
     /// Sessions whose sides have once both agreed to send and to receive.
@@ -94,9 +96,10 @@ impl Shelf {
 }
 
 impl Music {
-    /// Calls that are put on hold from now on hear these.
-    pub(crate) fn stock(&mut self, shelf: Shelf) {
+    /// Calls that are put on hold from now on hear these, over so much.
+    pub(crate) fn configure(&mut self, shelf: Shelf, over: MusicOver) {
         self.shelf = shelf;
+        self.over = over;
     }
 
     /// A media server is asked: the question is wanted again with its answer.
@@ -166,7 +169,7 @@ impl Music {
             let file = path.filter(|_| is_on_hold(own, other));
             let on = self.playing.contains(&(session, side));
             match file {
-                Some(path) if !on && deck.play(&self.shelf, session, side, path) => {
+                Some(path) if !on && deck.play((&self.shelf, self.over), (session, side), path) => {
                     self.playing.insert((session, side));
                 }
                 None if on => {
@@ -218,7 +221,12 @@ impl Deck<'_> {
         }
     }
 
-    fn play(&mut self, shelf: &Shelf, session: u64, side: Side, path: &str) -> bool {
+    fn play(
+        &mut self,
+        (shelf, over): (&Shelf, MusicOver),
+        (session, side): (u64, Side),
+        path: &str,
+    ) -> bool {
         match self {
             Self::Engine(engine) => {
                 let Some(audio) = shelf.0.get(path) else {
@@ -228,6 +236,10 @@ impl Deck<'_> {
                 let options = PlayOptions {
                     times: Times::Forever,
                     duration: None,
+                    over: match over {
+                        MusicOver::Silence => Over::Silence,
+                        MusicOver::Everything => Over::Everything,
+                    },
                 };
                 let played = engine.play(session, side, prompt, options);
                 if let Err(error) = &played {
@@ -235,7 +247,10 @@ impl Deck<'_> {
                 }
                 played.is_ok()
             }
-            Self::Servers(link) => link.play(session, side_of_call(side), Some(path.to_owned())),
+            Self::Servers(link) => {
+                let file = path.to_owned();
+                link.play(session, side_of_call(side), Some(Piece { file, over }))
+            }
         }
     }
 

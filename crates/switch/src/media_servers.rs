@@ -39,6 +39,7 @@ use self::exchange::{Exchange, Purpose};
 use self::keys::Keys;
 pub use self::keys::KeysThere;
 use self::pace::Pace;
+pub use self::play::Music;
 use self::record::Taped;
 pub use self::record::{RecordingNews, RemoteFile, Upload};
 use self::server::{PING_INTERVAL, REFUSED_AGAIN, Server, Turn};

@@ -3,13 +3,15 @@
 use anyhow::Result;
 use serde_json::json;
 use testkit::{
-    Baresip, Browser, MediaEncryption, MediaServer, PhoneOptions, PhoneTransport, Platform,
-    Rtpengine, tone, wait_for, write_wav,
+    Baresip, Browser, Dialog, MediaEncryption, MediaServer, Message, Peer, PhoneOptions,
+    PhoneTransport, Platform, Rtpengine, Singer, session, tone, wait_for, write_wav,
 };
 
 const ALICE_HZ: u32 = 440;
 const BOB_HZ: u32 = 1_000;
 const MUSIC_HZ: u32 = 620;
+/// What alice's switchboard plays to whom it holds.
+const OWN_MUSIC_HZ: u32 = 800;
 
 /// With music for all.
 fn platform() -> Result<Platform> {
@@ -155,4 +157,105 @@ fn a_stock_rtpengine_plays_the_music_of_its_calls() -> Result<()> {
     let platform = platform()?;
     use_server(&platform, &server.control())?;
     softphones_hold_each_other(&platform, [None, None])
+}
+
+/// A switchboard in alice's place, which may have music of its own.
+struct Switchboard {
+    signalling: Peer,
+    voice: Singer,
+    dialog: Dialog,
+    requests: u32,
+    /// Where what it says goes.
+    towards: std::net::SocketAddr,
+}
+
+impl Switchboard {
+    /// Takes a call of bob's.
+    fn answer(platform: &Platform, bob: &mut Baresip) -> Result<Self> {
+        let signalling = Peer::new(platform.ready().sip.udp)?;
+        signalling.register_routable(platform, "alice")?;
+        wait_for_two(platform);
+        bob.dial(&format!("sip:alice@{}", platform.ready().domain))?;
+        let invite = signalling.expect_request("INVITE");
+        let voice = Singer::new()?;
+        let content = ["Content-Type: application/sdp"];
+        let answer = session(voice.address());
+        signalling.send(signalling.response(&invite, "200 OK", "a", &content, &answer))?;
+        signalling.expect_request("ACK");
+        bob.wait_for_established();
+        let towards = address(&invite);
+        voice.sing(ALICE_HZ, towards);
+        bob.wait_for_tone(ALICE_HZ);
+        Ok(Self {
+            dialog: Dialog::of_callee(&invite, "a"),
+            signalling,
+            voice,
+            requests: 0,
+            towards,
+        })
+    }
+
+    /// Offers to send or to receive, or both.
+    fn turn(&mut self, direction: &str) -> Result<()> {
+        self.requests += 1;
+        let offer = session(self.voice.address());
+        let offer = offer.replace("sendrecv", direction);
+        let content = ["Content-Type: application/sdp"];
+        let peer = &self.signalling;
+        let invite = peer.within(&self.dialog, "INVITE", self.requests, &content, &offer);
+        peer.send(&invite)?;
+        let answer = peer.expect_status(200, "INVITE");
+        self.towards = address(&answer);
+        let ack = peer.within(&self.dialog, "ACK", self.requests, &[], "");
+        peer.send(ack)
+    }
+
+    fn sing(&self, frequency_hz: u32) {
+        self.voice.sing(frequency_hz, self.towards);
+    }
+}
+
+/// Where a description wants audio.
+fn address(message: &Message) -> std::net::SocketAddr {
+    let port = message.body.lines().find_map(|line| {
+        let line = line.strip_prefix("m=audio ")?;
+        line.split(' ').next()?.parse().ok()
+    });
+    ([127, 0, 0, 1], port.expect("a port")).into()
+}
+
+fn a_switchboard_holds_a_softphone(platform: &Platform) -> Result<()> {
+    let mut bob = softphone(platform, "bob", BOB_HZ, None)?;
+    let mut alice = Switchboard::answer(platform, &mut bob)?;
+    alice.turn("sendonly")?;
+    alice.sing(OWN_MUSIC_HZ);
+    bob.wait_for_tone(OWN_MUSIC_HZ);
+    // Its record has a pause, or it has none at all.
+    alice.voice.hush();
+    bob.wait_for_tone(MUSIC_HZ);
+    alice.sing(OWN_MUSIC_HZ);
+    bob.wait_for_tone(OWN_MUSIC_HZ);
+    alice.turn("sendrecv")?;
+    alice.sing(ALICE_HZ);
+    bob.wait_for_tone(ALICE_HZ);
+
+    let settings = json!({ "music_on_hold_over": "everything" });
+    platform.rest().change("/v1/settings", &settings)?;
+    alice.turn("sendonly")?;
+    alice.sing(OWN_MUSIC_HZ);
+    bob.wait_for_tone(MUSIC_HZ);
+    Ok(())
+}
+
+#[test]
+fn a_holder_that_plays_music_of_its_own_is_heard_unless_the_platform_insists() -> Result<()> {
+    a_switchboard_holds_a_softphone(&platform()?)
+}
+
+#[test]
+fn a_media_server_of_our_own_gives_way_to_the_holders_music() -> Result<()> {
+    let server = MediaServer::with_ports(env!("CARGO_BIN_EXE_tandem"), 100, &[])?;
+    let platform = platform()?;
+    use_server(&platform, &server.control())?;
+    a_switchboard_holds_a_softphone(&platform)
 }

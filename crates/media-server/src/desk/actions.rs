@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use media::{
-    Audio, Barrier, MediaError, Passage, PlayOptions, Prompt, RecordingOptions, Side, Times,
+    Audio, Barrier, MediaError, Over, Passage, PlayOptions, Prompt, RecordingOptions, Side, Times,
 };
 use ng::{
     Flag, Gate, GateVerb, MediaFile, Playback, RecordVerb, Recording, Reply, Selection, Success,
@@ -144,6 +144,10 @@ impl Desk {
             },
             duration: (asked.repeat_duration_ms > 0)
                 .then(|| Duration::from_millis(asked.repeat_duration_ms)),
+            over: match asked.options.flags.contains(Flag::OverSilence) {
+                true => Over::Silence,
+                false => Over::Everything,
+            },
         };
         let undone = (asked.start_frame > 0).then(|| "start-pos".to_owned());
         let done = self.each(&asked.selection, |desk, session, side| {

@@ -4,14 +4,15 @@
 //! when the player stops. Browsers, which hear one source only, are told otherwise where it leaves
 //! (`full::splice`). Frames of 20 ms are made on the worker as their time comes.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use audio::{Codec, Encoder, Key, OpusOptions, ToneGenerator};
 use rtp::{Header, TelephoneEvent};
 
+use super::turns::{Turn, Turns};
 use super::voice::{Heard, Voice};
-use super::{DigitForm, PlayOptions, Press, Prompt, Times};
+use super::{DigitForm, Over, PlayOptions, Press, Prompt, Times};
 use crate::engine::{MediaEvent, Side};
 use crate::full::{Outbox, Packet, Part, Stage};
 
@@ -34,8 +35,9 @@ pub(crate) struct Playing {
     again: Option<u32>,
     left_us: Option<u64>,
     target: Target,
-    voice: Arc<Voice>,
-    heard: Heard,
+    ear: Ear,
+    /// `None`: it yields to nobody.
+    turns: Option<Turns>,
     encoder: Encoder,
     header: Header,
     /// When the next frame is due; 0: at once.
@@ -45,6 +47,16 @@ pub(crate) struct Playing {
     payload: Vec<u8>,
     /// How keys are pressed.
     pace: KeyPace,
+}
+
+/// How a side hears what is played, and what else.
+#[derive(Debug)]
+pub(crate) struct Ear {
+    /// By which voice it is played to.
+    pub(crate) voice: Arc<Voice>,
+    pub(crate) heard: Heard,
+    /// Payload types of what it hears otherwise that are no voice: keys, comfort noise.
+    pub(crate) quiet: Vec<u8>,
 }
 
 /// How keys are pressed, in frames.
@@ -105,18 +117,21 @@ impl PlayerStage {
 }
 
 impl Stage for PlayerStage {
-    fn handle_packet(&mut self, packet: Packet<'_>, _now_us: u64, out: &mut Outbox) {
+    fn handle_packet(&mut self, packet: Packet<'_>, now_us: u64, out: &mut Outbox) {
         let hearer = self.hearers[packet.from as usize];
-        let replaced = is_on(self.playing[hearer as usize].as_ref());
-        if packet.part == Part::Rtcp || !replaced {
+        let passes = match &self.playing[hearer as usize] {
+            Some(playing) if packet.part == Part::Rtp => lock(playing).lets_pass(packet, now_us),
+            _ => true,
+        };
+        if passes {
             out.push(packet);
         }
     }
 
     fn source(&self, to: Side) -> Option<u32> {
         let playing = self.playing[to as usize].as_ref()?;
-        let playing = playing.lock().unwrap_or_else(PoisonError::into_inner);
-        (!playing.over).then_some(playing.voice.ssrc)
+        let playing = lock(playing);
+        (!playing.over).then_some(playing.ear.voice.ssrc)
     }
 
     fn handle_timeout(&mut self, now_us: u64, out: &mut Outbox) {
@@ -124,7 +139,7 @@ impl Stage for PlayerStage {
             let Some(playing) = &self.playing[side as usize] else {
                 continue;
             };
-            let mut playing = playing.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut playing = lock(playing);
             if playing.over {
                 continue;
             }
@@ -141,25 +156,24 @@ impl Stage for PlayerStage {
     fn poll_timeout(&self) -> Option<u64> {
         let playing = self.playing.iter().flatten();
         let due = playing.filter_map(|playing| {
-            let playing = playing.lock().unwrap_or_else(PoisonError::into_inner);
-            (!playing.over).then_some(playing.next_us)
+            let playing = lock(playing);
+            (!playing.over).then_some(playing.due_us())
         });
         due.min()
     }
 }
 
-fn is_on(playing: Option<&Arc<Mutex<Playing>>>) -> bool {
-    playing.is_some_and(|playing| !playing.lock().unwrap_or_else(PoisonError::into_inner).over)
+fn lock(playing: &Mutex<Playing>) -> MutexGuard<'_, Playing> {
+    playing.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Playing {
-    /// With the voice that the side is played to by, and what it hears otherwise. `None` if the
-    /// codec's library gives no encoder.
+    /// For a side that hears so. `None` if the codec's library gives no encoder.
     pub(crate) fn new(
         prompt: Prompt,
         options: PlayOptions,
         target: Target,
-        (voice, heard): (Arc<Voice>, Heard),
+        ear: Ear,
     ) -> Option<Self> {
         let mut sample_rate_hz = match target.codec {
             Codec::Pcma | Codec::Pcmu => 8_000,
@@ -195,11 +209,14 @@ impl Playing {
                 payload_type: target.payload_type,
                 sequence: 0,
                 timestamp: 0,
-                ssrc: voice.ssrc,
+                ssrc: ear.voice.ssrc,
             },
             target,
-            voice,
-            heard,
+            ear,
+            turns: match options.over {
+                Over::Everything => None,
+                Over::Silence => Some(Turns::default()),
+            },
             next_us: 0,
             over: false,
             samples: Vec::new(),
@@ -208,10 +225,39 @@ impl Playing {
         })
     }
 
+    /// Whether RTP of the other side is heard.
+    fn lets_pass(&mut self, packet: Packet<'_>, now_us: u64) -> bool {
+        let Some(turns) = self.turns.as_mut().filter(|_| !self.over) else {
+            return self.over;
+        };
+        let payload_type = packet.bytes.get(1).map(|second| second & 0x7f);
+        if payload_type.is_some_and(|known| !self.ear.quiet.contains(&known)) {
+            turns.handle_voice(now_us);
+        }
+        let passes = turns.turn() == Turn::Other;
+        if passes {
+            // It goes on where it was, behind what the other side has said by then.
+            (self.next_us, self.header.marker) = (0, true);
+        }
+        passes
+    }
+
+    /// When there is something to do.
+    fn due_us(&self) -> u64 {
+        let yields = self.turns.as_ref().and_then(Turns::poll_timeout);
+        yields.unwrap_or(self.next_us)
+    }
+
     /// Makes the frames that are due.
     fn play(&mut self, now_us: u64, to: Side, out: &mut Outbox) {
+        if let Some(turns) = &mut self.turns {
+            turns.handle_timeout(now_us);
+            if turns.turn() == Turn::Other {
+                return;
+            }
+        }
         if self.next_us == 0 {
-            let first = self.voice.begin(&self.heard, self.ticks());
+            let first = self.ear.voice.begin(&self.ear.heard, self.ticks());
             self.header.sequence = first.sequence;
             self.header.timestamp = first.timestamp;
         }
@@ -223,7 +269,8 @@ impl Playing {
             self.next_us += FRAME_US;
             self.frame(to, out);
             self.header.timestamp = self.header.timestamp.wrapping_add(self.ticks());
-            self.voice
+            self.ear
+                .voice
                 .go_on(self.header.sequence, self.header.timestamp);
             if let Some(left_us) = &mut self.left_us {
                 *left_us = left_us.saturating_sub(FRAME_US);

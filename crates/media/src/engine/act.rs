@@ -7,7 +7,7 @@ use audio::{Codec, Incoming};
 use super::session::Session;
 use super::{Engine, MediaError, Side};
 use crate::actions::{
-    Barrier, GateStage, Passage, PlayOptions, PlayerStage, Playing, Prompt, Target, Voice,
+    Barrier, Ear, GateStage, Passage, PlayOptions, PlayerStage, Playing, Prompt, Target, Voice,
 };
 use crate::full::{Place, Stage};
 use crate::options::Way;
@@ -63,8 +63,12 @@ impl Engine {
         let medium = &found.streams[stream];
         // What is transcoded is a stream of our own: its numbers are not those that come.
         let passes = medium.transcoding.is_none();
-        let heard = passes.then(|| Arc::clone(&medium.stats[side.other() as usize]));
-        let playing = Playing::new(prompt, options, target, (voice, heard));
+        let ear = Ear {
+            voice,
+            heard: passes.then(|| Arc::clone(&medium.stats[side.other() as usize])),
+            quiet: found.quiet(stream, side),
+        };
+        let playing = Playing::new(prompt, options, target, ear);
         let playing = playing.ok_or(MediaError::NoAudio)?;
         found.playing[side as usize] = Some(Arc::new(Mutex::new(playing)));
         self.install_player(session, stream);
@@ -209,6 +213,15 @@ impl Session {
         events.map(|(payload_type, _)| payload_type).collect()
     }
 
+    /// Payload types of what a side hears that are no voice.
+    fn quiet(&self, stream: usize, side: Side) -> Vec<u8> {
+        let own = self.streams[stream].wishes[side as usize].iter();
+        let named = own.flat_map(|wish| wish.codecs());
+        let quiet = named.filter(|(_, name)| QUIET.iter().any(|q| name.eq_ignore_ascii_case(q)));
+        let quiet = quiet.map(|(payload_type, _)| payload_type);
+        quiet.chain([COMFORT_NOISE]).collect()
+    }
+
     fn named(&self, stream: usize, side: Side) -> Vec<(u8, &str)> {
         let wishes = &self.streams[stream].wishes;
         let wishes = [side.other(), side].map(|side| wishes[side as usize].as_ref());
@@ -249,3 +262,7 @@ impl Session {
 
 /// The name of RFC 4733 in SDP.
 const EVENT: &str = "telephone-event";
+/// What is no voice: that, and comfort noise (RFC 3389).
+const QUIET: [&str; 2] = [EVENT, "CN"];
+/// Its fixed payload type.
+const COMFORT_NOISE: u8 = 13;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use audio::{WavWriter, g711};
 use media::{
-    Audio, Barrier, DigitForm, Key, MediaError, MediaEvent, Passage, PlayOptions, Prompt, Side,
-    Times, Tone,
+    Audio, Barrier, DigitForm, Key, MediaError, MediaEvent, Over, Passage, PlayOptions, Prompt,
+    Side, Times, Tone,
 };
 use rtp::{Packet, TelephoneEvent};
 
@@ -30,7 +30,7 @@ fn a_prompt_comes_in_time_and_replaces_what_the_other_side_says() {
     let prompt = Prompt::Audio(Audio::from_wav(&wav).expect("a WAV file"));
     let options = PlayOptions {
         times: Times::Exactly(2),
-        duration: None,
+        ..PlayOptions::once()
     };
     call.engine
         .play(SESSION, Side::B, prompt, options)
@@ -79,11 +79,44 @@ fn a_tone_sounds_until_it_is_stopped() {
 }
 
 #[test]
+fn what_is_played_over_silence_waits_while_the_other_side_speaks() {
+    let mut call = Call::new();
+    let options = PlayOptions {
+        over: Over::Silence,
+        ..PlayOptions::once()
+    };
+    let tone = Prompt::Tone(Tone::sine(440.0, -10.0));
+    call.engine
+        .play(SESSION, Side::B, tone, options)
+        .expect("played");
+    let first = packet(&call.b);
+    // Keys and comfort noise are no voice.
+    for payload_type in [EVENT, 13, EVENT, 13, EVENT, 13] {
+        let quiet = call.a.packet(payload_type, "----");
+        call.a.rtp.send_to(&quiet, call.towards_b).expect("sent");
+    }
+    // Nor is this yet more than what was left over of a talk.
+    for text in ["1", "2", "3", "4", "5", "6", "7"] {
+        call.a.say(call.towards_b, text);
+    }
+    let heard = || packet(&call.b)[12..].to_vec();
+    let played = |payload: &Vec<u8>| payload.len() == 160;
+    let mut talk = std::iter::repeat_with(heard).skip_while(played);
+    let talk: Vec<_> = [(); 3].map(|()| talk.next().expect("voice")).into();
+    assert_eq!(talk, [b"5", b"6", b"7"]);
+    // Nobody speaks any more.
+    let again = packet(&call.b);
+    assert_eq!((again.len(), &again[8..12]), (172, &first[8..12]));
+    assert!(again[1] & 0x80 != 0, "it begins anew");
+}
+
+#[test]
 fn a_tone_ends_with_its_time() {
     let mut call = Call::new();
     let options = PlayOptions {
         times: Times::Forever,
         duration: Some(Duration::from_millis(60)),
+        ..PlayOptions::once()
     };
     let tone = Prompt::Tone(Tone::busy());
     call.engine

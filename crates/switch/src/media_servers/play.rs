@@ -2,29 +2,46 @@
 
 use call::Side;
 use clock::Time;
-use model::MediaServerId;
-use ng::{Command, MediaFile, Playback, Reply, Selection};
+use model::{MediaServerId, MusicOver};
+use ng::{Command, Flag, MediaFile, Options, Playback, Reply, Selection};
 
 use super::exchange::Purpose;
 use super::{MediaServers, call_id, wire};
 
+/// What who is on hold is to hear again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Music {
+    /// A file of the media server's.
+    pub file: String,
+    /// What becomes of what the holder sends. Servers that are not ours know nothing of it: what
+    /// they play is heard beside it.
+    pub over: MusicOver,
+}
+
 impl MediaServers {
-    /// A side is to hear a file of its server's again and again, in place of the other side; with
-    /// `None` the other side again.
-    pub fn handle_play(&mut self, now: Time, session: u64, side: Side, file: Option<String>) {
+    /// A side is to hear music; with `None` the other side again.
+    pub fn handle_play(&mut self, now: Time, session: u64, side: Side, music: Option<Music>) {
         let Some(known) = self.sessions.get(&session) else {
             // Lost: its call asks anew, and says anew who is on hold.
             return;
         };
         let server = known.server;
         let selection = Selection::call(call_id(self.prefix, session)).from_tag(wire::tag(side));
-        let command = match file {
-            Some(file) => Command::PlayMedia(Box::new(Playback {
-                selection,
-                media: Some(MediaFile::Path(file)),
-                repeat_times: FOREVER,
-                ..Playback::default()
-            })),
+        let is_ours = self.servers.get(&server).is_some_and(|s| s.says_status);
+        let command = match music {
+            Some(music) => {
+                let mut options = Options::default();
+                if is_ours && music.over == MusicOver::Silence {
+                    options.flags.insert(Flag::OverSilence);
+                }
+                Command::PlayMedia(Box::new(Playback {
+                    selection,
+                    media: Some(MediaFile::Path(music.file)),
+                    repeat_times: FOREVER,
+                    options,
+                    ..Playback::default()
+                }))
+            }
             None => Command::StopMedia(Box::new(selection)),
         };
         self.exchange(now, server, command, Purpose::Play);

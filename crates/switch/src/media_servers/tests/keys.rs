@@ -1,7 +1,9 @@
 //! Keys and music on media servers.
 
+use model::MusicOver;
+
 use super::*;
-use crate::media_servers::KeysThere;
+use crate::media_servers::{KeysThere, Music};
 
 /// What a server of ours says of itself.
 pub(super) fn status(instance: u64, news: u64) -> Box<ng::Status> {
@@ -140,6 +142,31 @@ fn keys_are_asked_for_while_somebody_wants_them_and_told_once() {
     assert_eq!(asked(&w), before, "nobody wants to know any more");
 }
 
+fn music() -> Music {
+    Music {
+        file: "/srv/hold.wav".to_owned(),
+        over: MusicOver::Silence,
+    }
+}
+
+#[test]
+fn music_yields_where_the_server_knows_how() {
+    for ours in [false, true] {
+        let mut w = World::new(&[record(1, "")]);
+        w.ours.extend(ours.then_some(id(1)));
+        w.configure();
+        w.pass(Duration::from_millis(300));
+        w.call(1);
+        w.requests.clear();
+        w.servers.handle_play(w.now, 1, Side::B, Some(music()));
+        w.drain();
+        let [ng::Command::PlayMedia(asked)] = &w.requests[..] else {
+            panic!("{:?}", w.requests);
+        };
+        assert_eq!(asked.options.flags.contains(ng::Flag::OverSilence), ours);
+    }
+}
+
 #[test]
 fn keys_and_music_are_played_where_the_session_is() {
     let mut w = World::new(&[record(1, "")]);
@@ -150,8 +177,7 @@ fn keys_and_music_are_played_where_the_session_is() {
         duration_ms: 160,
     };
     w.servers.handle_press(w.now, 1, Side::B, press);
-    let file = Some("/srv/hold.wav".to_owned());
-    w.servers.handle_play(w.now, 1, Side::B, file);
+    w.servers.handle_play(w.now, 1, Side::B, Some(music()));
     w.servers.handle_play(w.now, 1, Side::B, None);
     w.drain();
     let [
