@@ -1,9 +1,11 @@
-//! A browser that bundles sound and picture, and a phone that has a port for each.
+//! A browser that bundles sound and picture, a phone that has a port for each, and another browser.
 
 use anyhow::{Context, Result};
-use testkit::{Browser, Message, Mirror, Peer, Platform, wait_for};
+use serde_json::json;
+use testkit::{Browser, MediaServer, Message, Mirror, Peer, Platform, wait_for};
 
 const ALICE_HZ: u32 = 440;
+const BOB_HZ: u32 = 1_000;
 /// Packets of a picture that are waited for: some seconds of it.
 const PACKETS: usize = 100;
 /// Frames of it that the browser decodes when they come back.
@@ -143,4 +145,43 @@ fn a_picture_that_is_added_to_a_call_joins_the_bundle() -> Result<()> {
     assert_eq!(media(&offer).len(), 2, "{offer}");
     see_each_other(&mut alice, &bob);
     Ok(())
+}
+
+/// Alice calls bob, who has a browser as well.
+fn two_browsers_see_each_other(platform: &Platform) -> Result<()> {
+    let ready = platform.ready();
+    let browser = |name: &str, tone_hz: u32| {
+        let password = &ready.user(name).password;
+        Browser::register_seeing(name, &ready.domain, password, ready.sip.wss, tone_hz)
+    };
+    let mut alice = browser("alice", ALICE_HZ)?;
+    let mut bob = browser("bob", BOB_HZ)?;
+    platform.wait_for_routable(2);
+    alice.dial(&format!("sip:bob@{}", ready.domain))?;
+    bob.wait_for_incoming();
+    bob.answer()?;
+    alice.wait_for_established();
+    bob.wait_for_established();
+    alice.wait_for_tone(BOB_HZ);
+    bob.wait_for_tone(ALICE_HZ);
+    alice.wait_for_frames(FRAMES);
+    bob.wait_for_frames(FRAMES);
+    alice.hang_up()?;
+    bob.wait_for_closed();
+    platform.wait_until_idle();
+    Ok(())
+}
+
+#[test]
+fn two_browsers_that_bundle_hear_and_see_each_other() -> Result<()> {
+    two_browsers_see_each_other(&Platform::start(env!("CARGO_BIN_EXE_tandem"))?)
+}
+
+#[test]
+fn two_browsers_hear_and_see_each_other_by_a_media_server_of_our_own() -> Result<()> {
+    let server = MediaServer::with_ports(env!("CARGO_BIN_EXE_tandem"), 100, &[])?;
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    let rest = platform.rest();
+    rest.add_media_server("m1", &server.control(), &json!({}))?;
+    two_browsers_see_each_other(&platform)
 }
