@@ -122,6 +122,9 @@ pub enum Given {
     /// As the exchange between the two sides wants it.
     #[default]
     InTurn,
+    /// To another relay, which is lost: the side does not know this one yet, and will hear of it
+    /// later than it hears of the side.
+    Elsewhere,
     /// In answer to an offer of ours, while its media moved: new ICE credentials in it are no
     /// restart of the peer's (RFC 8445 §9).
     ToOurOffer,

@@ -8,8 +8,11 @@
 //!
 //! A side that speaks ICE is told first, and its answer put to the relay as the answer it is: its
 //! credentials change with ours (RFC 8445 §9), and to a relay that had been told the old ones
-//! that would be a restart, with new ones of the relay's own. Where both sides speak it, or the
-//! caller's media are bundled, the relay has to know that the caller's answer is one.
+//! that would be a restart, with new ones of the relay's own. Where both sides speak it, the
+//! callee's description is told without it, only for the caller to have something to answer; then
+//! what the caller has answered is told as an offer, for the callee to answer with credentials that
+//! are new to the relay. Where media are bundled, the relay has to know that the caller's answer is
+//! one.
 //!
 //! During set-up nobody can be told: what answers the offer is put to a new relay together with
 //! the offer, so that the caller's 2xx is right, and the callee is told as soon as both are idle.
@@ -31,6 +34,13 @@ use crate::reason::Cause;
 use crate::refresh;
 use crate::relay::write_session;
 
+/// Attributes of ICE (RFC 8839).
+const ICE: [&[u8]; 4] = [
+    b"a=ice-",
+    b"a=candidate:",
+    b"a=remote-candidates:",
+    b"a=end-of-candidates",
+];
 /// How soon a move is tried again while a side is busy: it mostly waits for an ACK.
 const BUSY_WAIT: Duration = Duration::from_millis(100);
 /// How soon a relay is asked for again when there was none.
@@ -48,9 +58,19 @@ pub(crate) struct Reanchor {
     stage: Stage,
     /// Whose description the relay is told as an offer.
     offerer: Side,
+    told: Told,
     /// By side: what it is to be told, until it has taken it.
     telling: [Option<Box<[u8]>>; 2],
     patience: u8,
+}
+
+/// How the relay is told the offerer's description.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Whole,
+    /// Without ICE, whose credentials will be others: the other side's answer is told as an offer
+    /// after.
+    WithoutIce,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +90,8 @@ pub(crate) enum Step {
     Offer,
     /// The other's.
     Answer,
+    /// The other's once more, as the offer to which the offerer will say its own.
+    Turned,
     /// Both, of a call that an application has answered.
     Echo(Side),
     /// A new description of the offerer, and then the other's.
@@ -102,6 +124,7 @@ impl Call {
             since,
             stage: Stage::Waiting,
             offerer: Side::A,
+            told: Told::Whole,
             telling: [None, None],
             patience: 0,
         }));
@@ -189,8 +212,12 @@ impl Call {
             return;
         };
         let (id, a, b) = (pair.id, pair.leg(Side::A), pair.leg(Side::B));
+        let mut told = Told::Whole;
         let (from, op, step) = match (a, b) {
-            (Some(a), Some(b)) if speaks_ice(a) && !is_bundled(a) && !speaks_ice(b) => {
+            (Some(a), Some(b)) if speaks_ice(a) && !is_bundled(a) && !is_bundled(b) => {
+                if speaks_ice(b) {
+                    told = Told::WithoutIce;
+                }
                 (Side::B, MediaOp::Offer, Step::Offer)
             }
             (Some(_), Some(_)) => (Side::A, MediaOp::Offer, Step::Offer),
@@ -204,7 +231,7 @@ impl Call {
             return;
         }
         if let Some(reanchor) = &mut self.reanchor {
-            reanchor.offerer = from;
+            (reanchor.offerer, reanchor.told) = (from, told);
         }
         if !self.session_open {
             self.next_session();
@@ -217,14 +244,22 @@ impl Call {
         let Some(leg) = self.leg(pair, from) else {
             return;
         };
+        let moving = self.reanchor.as_ref();
+        let is_fresh = moving.is_some_and(|moving| moving.stage == Stage::First);
         let given = match (op, step) {
             (MediaOp::Offer, Step::Again) | (MediaOp::Echo, Step::Fed) => Given::ToOurOffer,
+            (_, Step::Offer | Step::Answer | Step::Echo(_)) if !is_fresh => Given::Elsewhere,
             _ => Given::InTurn,
+        };
+        let told = moving.map(|moving| moving.told);
+        let sdp = match (step, told) {
+            (Step::Offer, Some(Told::WithoutIce)) => without_ice(&leg.received),
+            _ => Bytes::copy_from_slice(&leg.received),
         };
         let question = Question {
             op,
             from,
-            sdp: Bytes::copy_from_slice(&leg.received),
+            sdp,
             ends: MediaEnds {
                 given,
                 ..self.media_ends(Some(pair), from)
@@ -235,7 +270,8 @@ impl Call {
 
     /// The relay has answered a step.
     pub(crate) fn go_on_moving(&mut self, ctx: &mut Ctx<'_>, pair: PairId, step: Step, sdp: &[u8]) {
-        let Some(offerer) = self.reanchor.as_ref().map(|moving| moving.offerer) else {
+        let moving = self.reanchor.as_ref();
+        let Some((offerer, told)) = moving.map(|moving| (moving.offerer, moving.told)) else {
             return;
         };
         let answerer = offerer.other();
@@ -252,6 +288,16 @@ impl Call {
                 } else {
                     self.ask_of(ctx, pair, answerer, MediaOp::Answer, Step::Answer);
                 }
+            }
+            Step::Answer if told == Told::WithoutIce => {
+                // What it would be told has no ICE either.
+                self.ask_of(ctx, pair, answerer, MediaOp::Offer, Step::Turned);
+            }
+            Step::Turned => {
+                reanchor.telling[offerer as usize] = Some(sdp.into());
+                reanchor.stage = Stage::Telling;
+                (reanchor.offerer, reanchor.told) = (answerer, Told::Whole);
+                self.retell(ctx, pair, offerer);
             }
             Step::Answer => {
                 reanchor.telling[offerer as usize] = Some(as_offer(sdp));
@@ -275,7 +321,7 @@ impl Call {
             return;
         };
         match step {
-            Step::Offer | Step::Answer | Step::Echo(_) => {
+            Step::Offer | Step::Answer | Step::Turned | Step::Echo(_) => {
                 reanchor.telling = [None, None];
                 reanchor.stage = Stage::Waiting;
                 if std::mem::take(&mut self.session_open) {
@@ -437,6 +483,17 @@ fn as_offer(answer: &[u8]) -> Box<[u8]> {
         _ => line,
     });
     lines.flatten().copied().collect()
+}
+
+/// A description of somebody who does not speak ICE.
+fn without_ice(sdp: &[u8]) -> Bytes {
+    let speaks = |line: &[u8]| ICE.iter().any(|attribute| line.starts_with(attribute));
+    let lines = sdp.split_inclusive(|b| *b == b'\n');
+    lines
+        .filter(|line| !speaks(line))
+        .flatten()
+        .copied()
+        .collect()
 }
 
 /// Whether two descriptions differ in their version alone.

@@ -10,7 +10,7 @@ use switch::{Carriage, MediaRequest, MediaTerms, Rtcp};
 pub(crate) fn of(request: &MediaRequest, agent: IceAgent) -> Options {
     let terms = MediaTerms::of(request);
     let restart = match terms.given {
-        Given::InTurn => IceRestart::Wanted,
+        Given::InTurn | Given::Elsewhere => IceRestart::Wanted,
         Given::ToOurOffer => IceRestart::Answered,
     };
     if request.op != call::MediaOp::Offer {

@@ -185,6 +185,50 @@ fn a_softphone_calls_a_browser_by_a_stock_rtpengine() -> Result<()> {
     a_softphone_calls_a_browser(&rtpengine.control())
 }
 
+/// Alice calls bob, both in browsers; each hears the other.
+fn browsers_talk(platform: &Platform) -> Result<[Browser; 2]> {
+    let mut alice = browser(platform, "alice", ALICE_HZ)?;
+    let mut bob = browser(platform, "bob", BOB_HZ)?;
+    platform.wait_for_routable(2);
+    alice.dial(&format!("sip:bob@{}", platform.ready().domain))?;
+    bob.wait_for_incoming();
+    bob.answer()?;
+    alice.wait_for_established();
+    bob.wait_for_established();
+    alice.wait_for_tone(BOB_HZ);
+    bob.wait_for_tone(ALICE_HZ);
+    assert_elsewhere(platform);
+    Ok([alice, bob])
+}
+
+/// The call of two browsers goes on when its server was killed.
+fn the_call_of_two_browsers_moves(servers: [impl RelayServer; 2]) -> Result<()> {
+    let [mut dies, stays] = servers;
+    let platform = platform(&dies.control())?;
+    let [mut alice, mut bob] = browsers_talk(&platform)?;
+    let rest = platform.rest();
+    rest.add_media_server("m2", &stays.control(), &json!({}))?;
+    dies.kill_9();
+    let (there, here) = (alice.wait_for_gap(), bob.wait_for_gap());
+    println!("silent for {there:?} at the caller, for {here:?} at the callee");
+    assert!(there < GAP_MAX && here < GAP_MAX);
+    assert_eq!(rest.media_server("m2")["sessions"], 1);
+    bob.hang_up()?;
+    alice.wait_for_closed();
+    platform.wait_until_idle();
+    Ok(())
+}
+
+#[test]
+fn the_call_of_two_browsers_moves_between_media_servers() -> Result<()> {
+    the_call_of_two_browsers_moves(ours()?)
+}
+
+#[test]
+fn the_call_of_two_browsers_moves_between_stock_rtpengines() -> Result<()> {
+    the_call_of_two_browsers_moves([Rtpengine::start()?, Rtpengine::start()?])
+}
+
 #[test]
 fn keys_in_the_description_on_one_side_only() -> Result<()> {
     let server = MediaServer::start(TANDEM, &[])?;

@@ -286,7 +286,9 @@ fn who_answers_an_offer_of_ours_restarts_no_ice() {
     let [to_alice, to_bob] = retold(&mut w);
     w.reply(&to_bob, 200, "", "", BOB_SDP);
     w.ack();
-    assert!(w.given.iter().all(|given| *given == Given::InTurn));
+    let (turns, moved) = w.given.split_at(w.given.len() - 2);
+    assert!(turns.iter().all(|given| *given == Given::InTurn));
+    assert_eq!(moved, [Given::Elsewhere; 2]);
     let alice = sdp_with("alice", "192.0.2.10", "a=ice-ufrag:anew\r\n");
     w.reply(&to_alice, 200, "", "", &alice);
     w.ack();
@@ -349,6 +351,52 @@ fn a_side_that_speaks_ice_is_told_first_and_answers_the_other() {
     w.ack();
     assert!(has_moved(&w));
     assert_eq!(w.media.len(), before + 2);
+    w.feed(Input::End(Cause::Operator));
+    w.close(&Cause::Operator);
+}
+
+/// Bob in a browser as well.
+fn bob_with_ice(ufrag: &str) -> String {
+    sdp_with("bob", "192.0.2.20", &format!("a=ice-ufrag:{ufrag}\r\n"))
+}
+
+#[test]
+fn of_two_sides_that_speak_ice_the_relay_hears_new_credentials_only() {
+    let invite = "Supported: timer\r\nAllow: INVITE, ACK, BYE\r\n";
+    let mut w = World::with_invite(to_bob(), invite, &with_ice("old"));
+    let to_bob = w.sent(Method::Invite);
+    w.reply(&to_bob, 200, "bobtag", "", &bob_with_ice("old"));
+    w.ack();
+    let answer = w.told(INVITE, 200);
+    w.alice.established(&answer);
+    let ack = w.alice.ack(1, "");
+    w.request(ack);
+    let before = w.media.len();
+    lose(&mut w);
+    let to_alice = w.sent(Method::Invite);
+    w.silent();
+    w.reply(&to_alice, 200, "", "", &with_ice("new"));
+    w.ack();
+    let to_bob = w.sent(Method::Invite);
+    assert!(!has_moved(&w), "Bob does not know yet");
+    w.reply(&to_bob, 200, "", "", &bob_with_ice("new"));
+    w.ack();
+    let told: Vec<_> = w.media[before..]
+        .iter()
+        .map(|(_, op, from, sdp)| (*op, *from, sdp.clone()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (MediaOp::Offer, Side::B, sdp_with("bob", "192.0.2.20", "")),
+            (MediaOp::Answer, Side::A, with_ice("new")),
+            (MediaOp::Offer, Side::A, with_ice("new")),
+            (MediaOp::Answer, Side::B, bob_with_ice("new")),
+        ]
+    );
+    assert!(w.given[before..].iter().all(|g| *g != Given::ToOurOffer));
+    assert!(has_moved(&w));
+    w.silent();
     w.feed(Input::End(Cause::Operator));
     w.close(&Cause::Operator);
 }

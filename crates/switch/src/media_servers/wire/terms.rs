@@ -45,6 +45,12 @@ pub(super) fn options(request: &MediaRequest, ask: &Ask, agent: IceAgent) -> Opt
             asked.media_echo = Some(MediaEcho::Backwards);
         }
     }
+    let without_dtls = matches!(terms.carriage, Carriage::Sdes(_) | Carriage::Opportunistic);
+    if terms.given == Given::Elsewhere && !without_dtls {
+        // A server that began a handshake would begin it before the side knows of it, and try again
+        // no sooner than a second later (RFC 6347 §4.2.4.1).
+        asked.dtls = Some(Dtls::Passive);
+    }
     asked
 }
 
