@@ -1,5 +1,6 @@
 //! A leg: one dialog, what was offered and answered in it, and how its session is kept alive.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use sip::{Destination, Dialog, Flow, HeaderName, Message, lex};
@@ -90,6 +91,8 @@ pub struct Leg {
     pub dialog: Dialog,
     /// Where its peer was last heard, and which listener speaks for us.
     pub flow: Flow,
+    /// Its own address, if others stand between.
+    pub(crate) beyond: Option<IpAddr>,
     pub(crate) reach: Reach,
     pub(crate) role: Role,
     pub(crate) trust: Trust,
@@ -136,6 +139,7 @@ impl Leg {
             } else {
                 reach
             },
+            beyond: None,
             role: Role::Callee,
             trust,
             keys: Keys::Events,
@@ -238,6 +242,11 @@ impl Leg {
         }
     }
 
+    /// Where the peer's signalling comes from.
+    pub(crate) fn signalling(&self) -> IpAddr {
+        self.beyond.unwrap_or(self.flow.remote.ip()).to_canonical()
+    }
+
     /// The family the peer's media wants: that of its last description, else of its signalling.
     fn family(&self) -> Family {
         if memchr::memmem::find(&self.received, b"c=IN IP6").is_some() {
@@ -245,7 +254,7 @@ impl Leg {
         } else if memchr::memmem::find(&self.received, b"c=IN IP4").is_some() {
             Family::V4
         } else {
-            Family::of(self.flow.remote.ip().to_canonical())
+            Family::of(self.signalling())
         }
     }
 

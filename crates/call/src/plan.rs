@@ -1,5 +1,6 @@
 //! Whom to offer a call to, in which order.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,9 @@ pub struct Attempt {
     pub routes: Box<[u8]>,
     /// Where to send, if known; else the URI is resolved.
     pub destination: Option<Destination>,
+    /// Its own address, where requests for it go to somebody who passes them on: its media comes
+    /// from there.
+    pub beyond: Option<IpAddr>,
     /// How we answer its challenges; `None` lets them fail.
     pub credentials: Option<Arc<Credentials>>,
     /// How long it may stay without any answer.

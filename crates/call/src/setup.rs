@@ -219,7 +219,7 @@ impl Call {
     /// For the relay: the ends of a description of this side.
     pub(crate) fn media_ends(&self, pair: Option<PairId>, from: Side) -> MediaEnds {
         let author = pair.and_then(|p| self.leg(p, from));
-        let here = author.map(|l| l.flow);
+        let here = author.map(crate::leg::Leg::signalling);
         let author_keys = author.map_or(self.keys, |l| l.keys);
         let there = pair.and_then(|p| self.leg(p, from.other()));
         let upstream = match self.setup.as_ref().map(|s| &s.upstream) {
@@ -227,7 +227,7 @@ impl Call {
             _ => None,
         };
         let ip = |flow: Flow| flow.remote.ip().to_canonical();
-        let signalling = here.or(upstream).map(ip);
+        let signalling = here.or(upstream.map(ip));
         let toward = there.map_or_else(
             || Toward {
                 family: signalling.map_or(Family::V4, Family::of),
@@ -240,7 +240,7 @@ impl Call {
         MediaEnds {
             signalling: signalling.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             toward,
-            reached: there.map(|leg| ip(leg.flow)),
+            reached: there.map(crate::leg::Leg::signalling),
             known: there.map_or_else(Bytes::new, |leg| Bytes::copy_from_slice(&leg.received)),
             given: Given::InTurn,
         }

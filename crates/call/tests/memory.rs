@@ -184,6 +184,7 @@ fn plan(flow: Flow) -> Plan {
             keys: call::Keys::Events,
             routes: Box::default(),
             destination: Some(Destination::Flow(flow)),
+            beyond: None,
             credentials: None,
             silence_max: Duration::from_secs(4),
             ring_max: Duration::from_secs(30),

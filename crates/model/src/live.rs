@@ -76,6 +76,8 @@ pub struct RegistrationView {
     pub rtt_us: Option<u32>,
     /// Whether calls go to it.
     pub routable: bool,
+    /// The node that it is registered at: the one that holds its connection, or pings it.
+    pub node: String,
 }
 
 /// How a gateway is.

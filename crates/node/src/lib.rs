@@ -15,6 +15,7 @@ mod first_start;
 mod hep;
 mod host;
 mod listeners;
+mod locations;
 mod machine;
 mod media;
 mod media_options;

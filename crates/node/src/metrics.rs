@@ -12,6 +12,7 @@ use net::{DropReason, Net};
 use switch::{METHODS, Switch};
 
 use crate::host::SwitchHost;
+use crate::locations::LocationHealth;
 use crate::permits::LiveHealth;
 use crate::quality::{MOS_CENTI, RTT_MS};
 use crate::uploads::Figures;
@@ -101,7 +102,7 @@ fn sip(out: &mut Page, switch: &Switch, net: &Net) {
         switch.transaction_count(),
     );
     let name = "tandem_registrations";
-    out.head(name, "gauge", "Registered contacts");
+    out.head(name, "gauge", "Contacts registered at this node");
     for transport in TRANSPORTS {
         let count = switch.binding_count(transport);
         out.line(name, &[("transport", transport.param_name())], count);
@@ -222,6 +223,32 @@ pub(crate) fn live_store(live: Option<&LiveHealth>) -> String {
         let name = "tandem_cluster_nodes";
         let help = "Nodes that keep limits together, by the live store";
         out.one(name, "gauge", help, live.members());
+    }
+    out.0
+}
+
+/// How bindings are shared, if they are.
+pub(crate) fn locations(switch: &Switch, health: Option<&LocationHealth>) -> String {
+    let mut out = Page(String::new());
+    if let Some(health) = health {
+        let name = "tandem_registrations_elsewhere";
+        let help = "Contacts registered at other nodes of the cluster";
+        out.one(name, "gauge", help, switch.bindings_elsewhere());
+        let name = "tandem_locations_complete";
+        let help = "Whether this node and the live store know all registrations of the cluster";
+        out.one(name, "gauge", help, u8::from(health.is_complete()));
+        let name = "tandem_locations_told_total";
+        let help = "Changes of registrations told to other nodes";
+        out.one(name, "counter", help, health.told());
+        let name = "tandem_locations_heard_total";
+        let help = "Changes of registrations heard from other nodes";
+        out.one(name, "counter", help, health.heard());
+        let name = "tandem_locations_refused_total";
+        let help = "Registrations of other nodes there was no room for";
+        out.one(name, "counter", help, switch.counters().locations_refused);
+        let name = "tandem_sip_passed_on_total";
+        let help = "Requests passed on between other nodes and phones registered here";
+        out.one(name, "counter", help, switch.counters().passed_on);
     }
     out.0
 }

@@ -9,8 +9,8 @@
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,29 @@ use crate::visit::Visitor;
 pub(crate) struct Permits {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What this node is called in its cluster: its name, and which start of it this is. Who was taken
+/// for dead takes another.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity(Arc<Mutex<String>>);
+
+impl Identity {
+    /// For the node of this name.
+    pub(crate) fn new(name: &str) -> Result<Self> {
+        Ok(Self(Arc::new(Mutex::new(new_id(name)?))))
+    }
+
+    /// What it is called now.
+    pub(crate) fn current(&self) -> String {
+        let id = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        id.clone()
+    }
+
+    fn change(&self, id: &str) {
+        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        id.clone_into(&mut current);
+    }
 }
 
 /// How the live store is, for metrics.
@@ -54,15 +77,16 @@ impl LiveHealth {
 }
 
 impl Permits {
-    /// Joins the cluster whose live store is at `url`, as the node `name` whose API is at `address`.
+    /// Joins the cluster whose live store is at `url`, as the node `name` of this identity whose API
+    /// is at `address`.
     pub(crate) fn start(
         url: &str,
-        name: &str,
+        (name, identity): (&str, Identity),
         address: SocketAddr,
         visitor: Visitor,
         health: LiveHealth,
     ) -> Result<Self> {
-        let id = new_id(name)?;
+        let id = identity.current();
         let store = RedisPermits::new(url, &id, address).context("--live")?;
         tracing::info!(node = id, "limits are kept together with other nodes");
         let (stop, stopped) = bounded(0);
@@ -70,6 +94,7 @@ impl Permits {
             store,
             id,
             name: name.to_owned(),
+            identity,
             visitor,
             health,
             watch: Watch::default(),
@@ -101,6 +126,7 @@ struct Keeper {
     store: RedisPermits,
     id: String,
     name: String,
+    identity: Identity,
     visitor: Visitor,
     health: LiveHealth,
     watch: Watch,
@@ -165,6 +191,7 @@ impl Keeper {
         });
         if let Ok(id) = new_id(&self.name) {
             self.store.rename(&id);
+            self.identity.change(&id);
             self.id = id;
         }
     }
@@ -185,13 +212,7 @@ impl Keeper {
         &self,
         visit: impl FnOnce(Time, &mut SwitchMachine, &mut SwitchHost) -> T + Send + 'static,
     ) -> Option<T> {
-        let (reply, answer) = bounded(1);
-        let asked = self.visitor.tell(move |now, machine, host| {
-            // Whoever asked may have given up.
-            let _ = reply.try_send(visit(now, machine, host));
-        });
-        asked.ok()?;
-        answer.recv_timeout(VISIT_PATIENCE).ok()
+        self.visitor.wait(VISIT_PATIENCE, visit)
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::sync::broadcast;
 
 use crate::UpOptions;
 use crate::data::Data;
+use crate::locations::LocationHealth;
 use crate::media_servers::MediaLink;
 use crate::music::Shelf;
 use crate::permits::LiveHealth;
@@ -37,6 +38,8 @@ pub(crate) struct NodePlatform {
     pub(crate) data: Data,
     /// Present where limits are kept together with other nodes.
     pub(crate) live: Option<LiveHealth>,
+    /// Present where bindings are shared with other nodes.
+    pub(crate) locations: Option<LocationHealth>,
     /// Present where the store may be away when the node starts.
     pub(crate) snapshot_file: Option<SnapshotFile>,
     /// Held while a listener is added.
@@ -182,13 +185,15 @@ impl Platform for NodePlatform {
 
     fn metrics(&self) -> Reply<'_, String> {
         let (net, live) = (self.net.clone(), self.live.clone());
+        let locations = self.locations.clone();
         Box::pin(async move {
             let servers = self.media_link.health().await;
             self.visitor
                 .ask(move |now, machine, host| {
                     let text = metrics::text(now, &machine.switch, host, &net);
                     let text = text + &metrics::media_servers(&machine.switch, &servers);
-                    text + &metrics::live_store(live.as_ref())
+                    let text = text + &metrics::live_store(live.as_ref());
+                    text + &metrics::locations(&machine.switch, locations.as_ref())
                 })
                 .await
         })

@@ -21,10 +21,11 @@ use crate::data::{Admin, Data};
 use crate::first_start::FirstUsers;
 use crate::hep::HepLink;
 use crate::host::SwitchHost;
+use crate::locations::{LocationHealth, Locations};
 use crate::machine::SwitchMachine;
 use crate::media_servers::MediaLink;
 use crate::music::Shelf;
-use crate::permits::{LiveHealth, Permits};
+use crate::permits::{Identity, LiveHealth, Permits};
 use crate::platform::NodePlatform;
 use crate::retention::Retention;
 use crate::signals::Signals;
@@ -65,7 +66,7 @@ pub fn up(options: &UpOptions) -> Result<()> {
         .build()?;
     let node = start_node(options, &data, start.snapshot, now)?;
     let shipper = ship(&data, &stores.cdrs)?;
-    let permits = keep_permits(options, http.as_ref().or(https.as_ref()), &node)?;
+    let cluster = join_cluster(options, http.as_ref().or(https.as_ref()), &node)?;
     let clock = node.net.clone();
     let (records, cdrs) = (stores.records.clone(), stores.cdrs.clone());
     let retention = Retention::start(records, cdrs, move || clock.clock().now())?;
@@ -78,6 +79,8 @@ pub fn up(options: &UpOptions) -> Result<()> {
         &node,
     ));
     drop(retention);
+    let (permits, locations) = cluster.unzip();
+    drop(locations);
     node.net.stop();
     if let Ok((mut machine, mut host)) = node.sip.join() {
         host.sync(&mut machine.switch);
@@ -106,6 +109,8 @@ struct Node {
     events: broadcast::Sender<control::PlatformEvent>,
     /// How the live store is.
     live_health: LiveHealth,
+    /// How bindings are shared.
+    location_health: LocationHealth,
     /// The domain it has started with.
     domain: Arc<str>,
     sip: JoinHandle<(SwitchMachine, SwitchHost)>,
@@ -171,17 +176,19 @@ fn start_node(
         visitor,
         events,
         live_health: LiveHealth::default(),
+        location_health: LocationHealth::default(),
         domain,
         sip,
     })
 }
 
-/// Where a live store is said, this node keeps its limits together with others.
-fn keep_permits(
+/// Where a live store is said, this node keeps its limits together with others, and shares bindings
+/// with them.
+fn join_cluster(
     options: &UpOptions,
     api: Option<&std::net::TcpListener>,
     node: &Node,
-) -> Result<Option<Permits>> {
+) -> Result<Option<(Permits, Locations)>> {
     let (Some(url), Some(api)) = (&options.live, api) else {
         return Ok(None);
     };
@@ -189,8 +196,13 @@ fn keep_permits(
         addresses::among_nodes(options.bind),
         api.local_addr()?.port(),
     );
+    let name = node_name();
+    let identity = Identity::new(&name)?;
     let (visitor, health) = (node.visitor.clone(), node.live_health.clone());
-    Permits::start(url, &node_name(), api, visitor, health).map(Some)
+    let permits = Permits::start(url, (&name, identity.clone()), api, visitor, health)?;
+    let (visitor, health) = (node.visitor.clone(), node.location_health.clone());
+    let locations = Locations::start(url, (identity, api), node.net.clone(), visitor, health)?;
+    Ok(Some((permits, locations)))
 }
 
 fn spawn(
@@ -376,6 +388,7 @@ async fn serve(
         data: data.clone(),
         snapshot_file: stores.snapshot_file,
         live: options.live.is_some().then(|| node.live_health.clone()),
+        locations: options.live.is_some().then(|| node.location_health.clone()),
         adding: tokio::sync::Mutex::default(),
         shelf: Arc::default(),
     };

@@ -52,6 +52,22 @@ impl Visitor {
         }
     }
 
+    /// Runs something on the `sip` thread and waits for what it returns; `None` if it has no time, or
+    /// has ended. For threads that may wait.
+    pub(crate) fn wait<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        visit: impl FnOnce(Time, &mut SwitchMachine, &mut SwitchHost) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (reply, answer) = bounded(1);
+        let asked = self.tell(move |now, machine, host| {
+            // Whoever asked may have given up.
+            let _ = reply.try_send(visit(now, machine, host));
+        });
+        asked.ok()?;
+        answer.recv_timeout(patience).ok()
+    }
+
     /// Runs something on the `sip` thread, without an answer.
     pub(crate) fn tell(
         &self,

@@ -1,4 +1,4 @@
-//! One contact of one address of record, in little space: about 150 bytes and its texts.
+//! One contact of one address of record, in little space: about 170 bytes and its texts.
 
 use core::fmt;
 use core::num::NonZeroU32;
@@ -7,6 +7,7 @@ use core::str::FromStr;
 use clock::{Time, TimerKey};
 
 use crate::agents::AgentKey;
+use crate::peer::PeerId;
 use crate::reach::{PackedFlow, Reach};
 
 /// Names a binding for as long as it lives, restarts included. Ids grow with time.
@@ -67,6 +68,9 @@ pub(crate) struct Binding {
     pub(crate) expires: Time,
     /// When it came to be, or came to its present path; decides who is the newest.
     pub(crate) since: Time,
+    /// Grows with each change by a client or of its owner: of two states of a binding, the one with
+    /// the greater version is right.
+    pub(crate) version: u64,
     pub(crate) probe: Probe,
     /// The one timer; fires at `armed`, which may be earlier than anything is due.
     pub(crate) timer: Option<TimerKey>,
@@ -83,8 +87,14 @@ pub(crate) struct Binding {
     pub(crate) conn_next: u32,
     pub(crate) agent: AgentKey,
     pub(crate) q_milli: u16,
+    /// The node that holds its flow and pings it; `None` for this one.
+    pub(crate) holder: Option<PeerId>,
     pub(crate) trust: Trust,
     pub(crate) stored: Stored,
+    /// What the other nodes have of it; of no meaning where another holds it.
+    pub(crate) shared: Stored,
+    /// Of another node: when it was heard of last, in counted looks through all.
+    pub(crate) mark: u8,
     /// Counts the OPTIONS sent, to tell their answers apart.
     pub(crate) serial: u8,
 }
@@ -98,7 +108,7 @@ pub(crate) enum Trust {
     Routable { failures: u8 },
 }
 
-/// What the store of bindings has of a binding.
+/// What a store of bindings, or the other nodes, have of a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stored {
     /// Nothing yet.
@@ -128,6 +138,7 @@ impl Binding {
             texts,
             expires: now,
             since: now,
+            version: now.as_micros(),
             probe: Probe::Off,
             timer: None,
             armed: now,
@@ -139,8 +150,11 @@ impl Binding {
             conn_next: NIL,
             agent: AgentKey::NONE,
             q_milli: Q_MAX,
+            holder: None,
             trust: Trust::Routable { failures: 0 },
             stored: Stored::Nothing,
+            shared: Stored::Nothing,
+            mark: 0,
             serial: 0,
         }
     }
@@ -158,11 +172,16 @@ impl Binding {
 
     pub(crate) fn reach(&self) -> Reach {
         let flow = self.flow.unpack();
-        if self.texts.path().is_empty() {
-            Reach::Flow(flow)
-        } else {
-            Reach::Path(flow)
+        match self.holder {
+            _ if !self.texts.path().is_empty() => Reach::Path(flow),
+            None => Reach::Flow(flow),
+            Some(peer) => Reach::Peer(peer, flow),
         }
+    }
+
+    /// Notes that a client, or a change of its owner, has changed it.
+    pub(crate) fn advance(&mut self, now: Time) {
+        self.version = now.as_micros().max(self.version + 1);
     }
 
     /// Whether the end of its connection is its own end. Not so behind a Path: then the
@@ -302,6 +321,6 @@ mod tests {
 
     #[test]
     fn a_binding_is_small() {
-        assert!(size_of::<Binding>() <= 168, "{}", size_of::<Binding>());
+        assert!(size_of::<Binding>() <= 184, "{}", size_of::<Binding>());
     }
 }

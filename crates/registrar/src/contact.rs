@@ -25,12 +25,13 @@ pub struct Contact {
 }
 
 impl Contact {
-    /// Where messages to it go; `None` behind a Path, whose first hop has to be resolved.
+    /// Where messages to it go; `None` behind a Path, whose first hop has to be resolved, and where
+    /// another node has to send them.
     #[must_use]
     pub const fn destination(&self) -> Option<Destination> {
         match self.reach {
             Reach::Flow(flow) => Some(Destination::Flow(flow)),
-            Reach::Path(_) => None,
+            Reach::Path(_) | Reach::Peer(..) => None,
         }
     }
 }

@@ -25,6 +25,7 @@ mod error;
 mod gruu;
 mod message;
 mod output;
+mod peer;
 mod policy;
 mod reach;
 mod record;
@@ -39,10 +40,13 @@ pub use error::RegisterError;
 pub use gruu::is_gruu;
 pub use message::from_message;
 pub use output::{Event, EventKind, Output, Ping, PingFailure, PingId, PingReason, Removal};
+pub use peer::PeerId;
 pub use policy::{PING_TIMEOUT, Policy};
 pub use reach::Reach;
 pub use record::{Record, RecordError, Restored, State};
-pub use registrar::{FlowTimer, Gruus, Listed, Registered, Registrar, answers_ping};
+pub use registrar::{
+    Change, End, FlowTimer, Gone, Gruus, Heir, Listed, Registered, Registrar, answers_ping,
+};
 pub use request::{Contacts, Hops, NewContact, Replies, Request, Supported};
 pub use upstream::{Dice, Upstream, UpstreamFailure, UpstreamId, UpstreamOutput, UpstreamStep};
 pub use view::{BindingView, Filter, Standing};

@@ -109,6 +109,8 @@ pub enum Removal {
     Unreachable,
     /// An operator removed it.
     Operator,
+    /// Another node holds it now.
+    Moved,
 }
 
 impl Removal {
@@ -122,6 +124,7 @@ impl Removal {
             Self::Unverified => "unverified",
             Self::Unreachable => "unreachable",
             Self::Operator => "operator",
+            Self::Moved => "moved",
         }
     }
 }

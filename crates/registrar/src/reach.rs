@@ -4,6 +4,8 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use sip::{ConnId, Flow, ListenerId, Transport};
 
+use crate::peer::PeerId;
+
 /// How a contact is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -12,6 +14,8 @@ pub enum Reach {
     /// Through the proxies of its Path, which become Route; the first of them is resolved by
     /// RFC 3263. The flow is the one the REGISTER came by, and names our listener.
     Path(Flow),
+    /// By another node of the cluster, to which the REGISTER came by this flow.
+    Peer(PeerId, Flow),
 }
 
 impl Reach {
@@ -19,7 +23,7 @@ impl Reach {
     #[must_use]
     pub const fn flow(&self) -> &Flow {
         match self {
-            Self::Flow(flow) | Self::Path(flow) => flow,
+            Self::Flow(flow) | Self::Path(flow) | Self::Peer(_, flow) => flow,
         }
     }
 }
@@ -47,6 +51,12 @@ enum Family {
 impl PackedFlow {
     pub(crate) fn conn(&self) -> Option<ConnId> {
         (self.conn != NO_CONN).then_some(ConnId(self.conn))
+    }
+
+    /// Whether both lead over UDP to the same address, whichever of our listeners speaks.
+    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
+        let is_udp = self.transport == Transport::Udp && other.transport == Transport::Udp;
+        is_udp && self.unpack().remote == other.unpack().remote
     }
 
     pub(crate) fn unpack(&self) -> Flow {

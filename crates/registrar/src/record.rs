@@ -107,6 +107,7 @@ pub(crate) fn encode<'a>(binding: &'a Binding, agent: &[u8], body: &'a mut Vec<u
     body.extend_from_slice(&binding.reg_id.to_be_bytes());
     body.extend_from_slice(&binding.q_milli.to_be_bytes());
     body.extend_from_slice(&binding.rtt_us.map_or(0, NonZeroU32::get).to_be_bytes());
+    body.extend_from_slice(&binding.version.to_be_bytes());
     for field in [texts.uri, texts.call_id, texts.instance, texts.path, agent] {
         let len = u16::try_from(field.len()).expect("the bounds of all texts are below 2^16");
         body.extend_from_slice(&len.to_be_bytes());
@@ -124,7 +125,7 @@ pub(crate) fn encode<'a>(binding: &'a Binding, agent: &[u8], body: &'a mut Vec<u
 pub(crate) fn decode(record: &Record) -> Result<(Binding, &[u8]), RecordError> {
     let mut reader = Reader(&record.body);
     let version = reader.byte()?;
-    if version != VERSION {
+    if version != VERSION && version != WITHOUT_VERSION {
         return Err(RecordError::Version(version));
     }
     let trust = match reader.byte()? {
@@ -138,6 +139,10 @@ pub(crate) fn decode(record: &Record) -> Result<(Binding, &[u8]), RecordError> {
     let reg_id = u32::from_be_bytes(reader.array()?);
     let q_milli = u16::from_be_bytes(reader.array()?);
     let rtt_us = NonZeroU32::new(u32::from_be_bytes(reader.array()?));
+    let state_version = match version {
+        WITHOUT_VERSION => since.as_micros(),
+        _ => u64::from_be_bytes(reader.array()?),
+    };
     let uri = reader.text(policy::URI_MAX)?;
     let call_id = reader.text(policy::CALL_ID_MAX)?;
     let instance = reader.text(policy::INSTANCE_MAX)?;
@@ -146,6 +151,7 @@ pub(crate) fn decode(record: &Record) -> Result<(Binding, &[u8]), RecordError> {
     let fits = reader.0.is_empty()
         && (1..=policy::AOR_MAX).contains(&record.aor.len())
         && q_milli <= Q_MAX
+        && state_version <= VERSION_MAX
         && !uri.is_empty();
     if !fits {
         return Err(RecordError::Damaged);
@@ -161,6 +167,7 @@ pub(crate) fn decode(record: &Record) -> Result<(Binding, &[u8]), RecordError> {
     let mut binding = Binding::new(id, PackedFlow::from(&flow), texts, since);
     binding.expires = Time::from_micros(record.expires_us);
     binding.stored = Stored::Newest;
+    binding.version = state_version;
     binding.trust = trust;
     binding.cseq = cseq;
     binding.reg_id = reg_id;
@@ -224,9 +231,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// As it was written before bindings had versions.
+const WITHOUT_VERSION: u8 = 1;
 const PENDING: u8 = 0;
 const ROUTABLE: u8 = 1;
+/// The greatest version there can be, with room for what comes after it.
+const VERSION_MAX: u64 = u64::MAX / 2;
 /// Bytes of an address.
 const V4_LEN: u8 = 4;
 const V6_LEN: u8 = 16;

@@ -16,11 +16,16 @@ use crate::record::{self, Record, RecordError, Restored, State};
 use crate::table::Table;
 
 mod listed;
+mod peers;
 mod probe;
+mod sharing;
 mod update;
 
 pub use listed::{FlowTimer, Gruus, Listed, Registered};
+pub use peers::Heir;
 pub use probe::answers_ping;
+use sharing::Sharing;
+pub use sharing::{Change, End, Gone};
 
 /// The bindings of the addresses of record of one shard.
 ///
@@ -38,12 +43,17 @@ pub struct Registrar {
     outputs: VecDeque<Output>,
     /// Slots whose binding is not stored in its newest state; perhaps others too.
     changed: VecDeque<u32>,
+    /// Present where other nodes are told of bindings.
+    sharing: Option<Sharing>,
+    /// Counts the looks through all that other nodes hold.
+    look: u8,
     last_id: BindingId,
 }
 
 impl Registrar {
-    /// An empty registrar. `shard` is part of the ids it makes, so that the registrars of a
-    /// node never make the same. `gruu_key` is the secret of temporary GRUUs: a cluster, and a
+    /// An empty registrar. `shard` is part of the ids it makes, so that two registrars do not make
+    /// the same; those of a cluster take any, for they would have to make them in the same
+    /// microsecond too. `gruu_key` is the secret of temporary GRUUs: a cluster, and a
     /// node through its restarts, keeps the same.
     #[must_use]
     pub fn new(policy: Policy, shard: u8, gruu_key: &[u8; 32]) -> Self {
@@ -56,6 +66,8 @@ impl Registrar {
             timers: Wheel::new(),
             outputs: VecDeque::new(),
             changed: VecDeque::new(),
+            sharing: None,
+            look: 0,
             last_id: BindingId::from_bits(0),
         }
     }
@@ -136,6 +148,8 @@ impl Registrar {
             return Err(RecordError::Full);
         }
         self.last_id = self.last_id.max(id);
+        // Greater than what is known of it elsewhere, unless somebody took it over meanwhile.
+        binding.version += 1;
         binding.agent = self.agents.acquire(agent);
         binding.probe = match binding.trust {
             Trust::Pending { .. } if self.policy.verify => {
@@ -162,7 +176,10 @@ impl Registrar {
         for slot in self.changed.drain(..max.min(self.changed.len())) {
             // It may be vacant, or another's whose state was passed on a moment ago.
             let binding = self.table.get_mut(slot);
-            let Some(binding) = binding.filter(|binding| binding.stored != Stored::Newest) else {
+            let is_due = |binding: &&mut Binding| {
+                binding.stored != Stored::Newest && binding.holder.is_none()
+            };
+            let Some(binding) = binding.filter(is_due) else {
                 continue;
             };
             binding.stored = Stored::Newest;
@@ -252,7 +269,13 @@ impl Registrar {
         self.len() == 0
     }
 
-    /// Bindings of one transport.
+    /// Bindings that this node holds.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.table.held()
+    }
+
+    /// Bindings of one transport that this node holds.
     #[must_use]
     pub fn count(&self, transport: Transport) -> usize {
         self.table.count(transport)
@@ -305,7 +328,18 @@ impl Registrar {
     }
 
     fn take_away(&mut self, slot: u32, removal: Removal) {
+        if self.table[slot].holder.is_some() && removal == Removal::Expired {
+            // Its holder says so, if it is so.
+            self.forget(slot);
+            return;
+        }
         self.tell(slot, EventKind::Unregistered(removal));
+        self.share_end(slot);
+        self.forget(slot);
+    }
+
+    /// Takes a binding out, which nobody is told of but the store.
+    fn forget(&mut self, slot: u32) {
         let binding = self.table.remove(slot);
         if let Some(timer) = binding.timer {
             self.timers.cancel(timer);
@@ -326,6 +360,7 @@ impl Registrar {
             binding.stored = Stored::Older;
             self.list_changed(slot);
         }
+        self.note_unshared(slot);
     }
 
     fn list_changed(&mut self, slot: u32) {

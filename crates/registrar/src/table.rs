@@ -9,6 +9,7 @@ use sip::{ConnId, Transport};
 use slab::Slab;
 
 use crate::binding::{Binding, BindingId, NIL, Stored};
+use crate::peer::PeerId;
 use crate::reach::PackedFlow;
 
 /// All bindings. The bindings of an address of record are chained, and so are those of a
@@ -21,6 +22,7 @@ pub(crate) struct Table {
     by_id: HashTable<u32>,
     /// The first of each chain.
     by_conn: HashMap<ConnId, u32, BuildHasherDefault<AHasher>>,
+    /// Those that this node holds.
     by_transport: [usize; TRANSPORTS],
 }
 
@@ -29,7 +31,12 @@ impl Table {
         self.slots.len()
     }
 
-    /// Bindings of a transport.
+    /// Bindings that this node holds.
+    pub(crate) fn held(&self) -> usize {
+        self.by_transport.iter().sum()
+    }
+
+    /// Bindings of a transport that this node holds.
     pub(crate) fn count(&self, transport: Transport) -> usize {
         self.by_transport[transport as usize]
     }
@@ -45,7 +52,9 @@ impl Table {
 
     /// The bindings whose newest state is not stored.
     pub(crate) fn slots_not_stored(&self) -> impl Iterator<Item = u32> {
-        let not_stored = |(_, binding): &(usize, &Binding)| binding.stored != Stored::Newest;
+        let not_stored = |(_, binding): &(usize, &Binding)| {
+            binding.holder.is_none() && binding.stored != Stored::Newest
+        };
         self.slots
             .iter()
             .filter(not_stored)
@@ -74,7 +83,7 @@ impl Table {
     }
 
     pub(crate) fn insert(&mut self, binding: Binding) -> u32 {
-        self.by_transport[binding.flow.transport as usize] += 1;
+        self.count_in(&binding);
         let slot =
             u32::try_from(self.slots.insert(binding)).expect("BINDINGS_MAX keeps slots below 2^32");
         let slots = &self.slots;
@@ -95,8 +104,35 @@ impl Table {
             entry.remove();
         }
         let binding = self.slots.remove(slot as usize);
-        self.by_transport[binding.flow.transport as usize] -= 1;
+        self.count_out(&binding);
         binding
+    }
+
+    /// Gives a binding to another holder.
+    pub(crate) fn hand_to(&mut self, slot: u32, holder: Option<PeerId>) {
+        let Self {
+            slots,
+            by_transport,
+            ..
+        } = self;
+        let binding = &mut slots[slot as usize];
+        let count = &mut by_transport[binding.flow.transport as usize];
+        *count -= usize::from(binding.holder.is_none());
+        *count += usize::from(holder.is_none());
+        binding.holder = holder;
+    }
+
+    /// Beyond all slots.
+    pub(crate) fn slots_end(&self) -> u32 {
+        self.slots.capacity() as u32
+    }
+
+    fn count_in(&mut self, binding: &Binding) {
+        self.by_transport[binding.flow.transport as usize] += usize::from(binding.holder.is_none());
+    }
+
+    fn count_out(&mut self, binding: &Binding) {
+        self.by_transport[binding.flow.transport as usize] -= usize::from(binding.holder.is_none());
     }
 
     /// Gives a binding another path; `change` may change its texts, the address of record apart.
@@ -107,8 +143,9 @@ impl Table {
         change: impl FnOnce(&mut Binding),
     ) {
         self.unlink_conn(slot);
-        self.by_transport[self[slot].flow.transport as usize] -= 1;
-        self.by_transport[flow.transport as usize] += 1;
+        let held = usize::from(self[slot].holder.is_none());
+        self.by_transport[self[slot].flow.transport as usize] -= held;
+        self.by_transport[flow.transport as usize] += held;
         self[slot].flow = flow;
         change(&mut self[slot]);
         self.link_conn(slot);

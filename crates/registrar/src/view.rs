@@ -7,6 +7,7 @@ use model::{RegistrationView, UserId};
 use sip::Transport;
 
 use crate::binding::{Binding, BindingId, Trust};
+use crate::peer::PeerId;
 use crate::reach::Reach;
 use crate::registrar::Registrar;
 
@@ -39,6 +40,8 @@ pub struct BindingView<'a> {
     pub q_milli: u16,
     /// Whether calls go to it.
     pub standing: Standing,
+    /// The node that holds it; `None` for this one.
+    pub holder: Option<PeerId>,
 }
 
 /// Whether calls go to a binding.
@@ -115,6 +118,7 @@ impl Registrar {
                 Trust::Routable { failures: 0 } => Standing::Routable,
                 Trust::Routable { failures } => Standing::Missing(failures),
             },
+            holder: binding.holder,
         }
     }
 
@@ -137,9 +141,9 @@ impl Registrar {
 }
 
 impl BindingView<'_> {
-    /// As the API shows it.
+    /// As the API shows it; `node` is the name of the one that holds it.
     #[must_use]
-    pub fn to_model(&self, user: Option<UserId>) -> RegistrationView {
+    pub fn to_model(&self, user: Option<UserId>, node: &str) -> RegistrationView {
         RegistrationView {
             id: self.id.to_string(),
             user,
@@ -150,6 +154,7 @@ impl BindingView<'_> {
             expires_us: self.expires.as_micros(),
             rtt_us: self.rtt_us,
             routable: self.standing != Standing::Pending,
+            node: node.into(),
         }
     }
 }

@@ -9,6 +9,7 @@
 pub mod cdrs;
 mod faulty;
 pub mod live;
+pub mod locations;
 pub mod permits;
 pub mod records;
 pub mod samples;

@@ -1,7 +1,8 @@
 //! What outlives a process: records, CDRs, live state and the CDR journal.
 //!
 //! Each but the last is a port (a trait): [`Records`] and [`CdrStore`] are filled by [`Sqlite`] on
-//! one machine and by [`Postgres`] for several, [`LiveStore`] by [`LiveLog`]. The [`journal`] is no
+//! one machine and by [`Postgres`] for several, [`LiveStore`] by [`LiveLog`], [`PermitStore`] and
+//! [`LocationStore`], which nodes share, by Redis. The [`journal`] is no
 //! port: it is a node's own directory, and what makes a call path safe that waits for no
 //! database.
 //!
@@ -16,6 +17,7 @@ mod error;
 mod frame;
 pub mod journal;
 mod live;
+mod locations;
 mod moving;
 mod permits;
 mod postgres;
@@ -26,6 +28,10 @@ mod sqlite;
 pub use cdrs::{CdrCursor, CdrFilter, CdrStore, EXPORT_BATCH};
 pub use error::StoreError;
 pub use live::{BindingRecord, BindingState, LiveLog, LiveStore};
+pub use locations::{
+    Exchanged, HeardChange, KnownNode, Location, LocationChange, LocationEnd, LocationEndKind,
+    LocationNode, LocationStore, MemoryLocations, RedisLocations, Rest,
+};
 pub use moving::{Moved, migrate};
 pub use permits::{GRACE, Member, MemoryPermits, PermitStore, RedisPermits, Renewed};
 pub use postgres::Postgres;

@@ -28,6 +28,10 @@ pub struct Counters {
     pub limited: Vec<((EntityKind, LimitKind), u64)>,
     /// Calls whose media was lost and moved to another media server.
     pub media_moved: u64,
+    /// Messages passed on between other nodes and phones that are registered here.
+    pub passed_on: u64,
+    /// Bindings of other nodes for which there was no room, or that were damaged.
+    pub locations_refused: u64,
     /// New calls.
     pub attempts: u64,
     /// Calls answered.

@@ -67,6 +67,9 @@ impl Switch {
             let class = usize::from(message.status() / 100).min(6);
             self.counters.responses[class] += 1;
         }
+        if self.pass_on(now, flow, &message) {
+            return;
+        }
         let asks = message.is_request() && message.method() != Method::Ack;
         if asks && !self.has_dialog(&message) && !self.may_ask(now, flow, &message) {
             return;
@@ -176,7 +179,13 @@ impl Switch {
     }
 
     /// Answers a request that is too broken for a transaction, if it says where to.
-    fn answer_unheard(&mut self, flow: Flow, message: &Message, status: u16, phrase: &str) {
+    pub(crate) fn answer_unheard(
+        &mut self,
+        flow: Flow,
+        message: &Message,
+        status: u16,
+        phrase: &str,
+    ) {
         let Ok(via) = message.via() else { return };
         if message.method() == Method::Ack || via.branch().is_none() {
             return;

@@ -17,11 +17,13 @@ mod facts;
 mod ingress;
 mod invite;
 mod listeners;
+mod locations;
 pub mod media_servers;
 mod media_terms;
 mod message;
 mod output;
 mod owner;
+mod passage;
 mod ping;
 mod place;
 mod plan;
@@ -41,6 +43,7 @@ pub use defence::{
     REQUESTS_PER_S_MAX, SOURCES_MAX,
 };
 pub use listeners::{Listener, Listeners};
+pub use locations::Peer;
 pub use media_terms::{Carriage, Feedback, Ice, IceAgent, MediaTerms, Rtcp};
 pub use output::{CallChange, CallKey, Event, JournalEvent, MediaRequest, Opening, Output};
 pub use plan::gateway_uri;

@@ -1,19 +1,9 @@
 //! Our listening addresses, as the switch tells them to others.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
+pub use forward::Listener;
 use sip::{ListenerId, Transport};
-
-/// One listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listener {
-    /// Which.
-    pub id: ListenerId,
-    /// What is spoken on it.
-    pub transport: Transport,
-    /// The address that peers are told.
-    pub advertised: SocketAddr,
-}
 
 /// All listeners of the node.
 #[derive(Clone, Debug, Default)]

@@ -2,11 +2,10 @@
 
 use bytes::Bytes;
 use clock::Time;
-use registrar::Reach;
 use routing::Target;
 use sip::digest::Side;
 use sip::transaction::ServerId;
-use sip::{Destination, Flow, HeaderName, Message, Writer};
+use sip::{Flow, HeaderName, Message, Writer};
 
 use crate::Switch;
 use crate::invite::Origin;
@@ -64,22 +63,21 @@ impl Switch {
             self.refuse(now, server, flow, message, 480, "");
             return;
         };
-        let Reach::Flow(to) = contact.reach else {
+        let way = self.way_to(&contact);
+        let Some((to, way)) = way.and_then(|mut way| Some((way.destination.take()?, way))) else {
             self.refuse(now, server, flow, message, 480, "");
             return;
         };
-        let bytes = self.forward(message, &contact.uri, &aor);
+        let bytes = self.forward(message, (&contact.uri, &way.routes), &aor);
         self.messages.insert(server, (flow, message.clone()));
-        self.send_request(
-            now,
-            Destination::Flow(to),
-            &bytes,
-            Owner::Message { server },
-        );
+        self.send_request(now, to, &bytes, Owner::Message { server });
     }
 
-    fn forward(&mut self, message: &Message, uri: &[u8], aor: &str) -> Bytes {
+    fn forward(&mut self, message: &Message, (uri, routes): (&[u8], &[u8]), aor: &str) -> Bytes {
         let mut w = Writer::request("MESSAGE", uri);
+        if !routes.is_empty() {
+            w.header("Route", routes);
+        }
         let call_id = self.random.call_id();
         let tag = format!("{:08x}", self.random.bits());
         let from = message.from().map(|f| f.uri.to_vec()).unwrap_or_default();

@@ -24,6 +24,8 @@ impl Switch {
                 };
                 self.send_request(now, Destination::Flow(flow), &bytes, owner);
             }
+            // Its holder does.
+            Reach::Peer(..) => {}
             Reach::Path(flow) => {
                 let hop = first_hop(path).to_vec();
                 let question = Question::BindingPing {

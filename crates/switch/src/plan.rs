@@ -6,10 +6,9 @@ use std::time::Duration;
 use call::{Attempt, Credentials, Keys, MediaMode, Plan, Redirects, Trust, Yields};
 use clock::Time;
 use model::{Carrier, DtmfMode, Forking, Gateway, TransportSpec, User};
-use registrar::Reach;
 use routing::{Caller, Target};
 use sip::uri::escape_user;
-use sip::{Destination, HeaderName, Message};
+use sip::{HeaderName, Message};
 
 use crate::Switch;
 use crate::facts::Tried;
@@ -95,11 +94,8 @@ impl Switch {
         contacts
             .into_iter()
             .enumerate()
-            .map(|(place, contact)| {
-                let destination = match contact.reach {
-                    Reach::Flow(flow) => Some(Destination::Flow(flow)),
-                    Reach::Path(_) => None,
-                };
+            .filter_map(|(place, contact)| {
+                let way = self.way_to(&contact)?;
                 let attempt = Attempt {
                     stage: match user.forking {
                         Forking::Parallel => 0,
@@ -112,15 +108,16 @@ impl Switch {
                     identity: self.identity_value(caller, source),
                     trust: Trust::Untrusted,
                     keys: self.keys_of(user.dtmf),
-                    routes: contact.path,
-                    destination,
+                    routes: way.routes,
+                    destination: way.destination,
+                    beyond: way.beyond,
                     credentials: None,
                     silence_max: Duration::ZERO,
                     ring_max: Duration::from_secs(ring_s.into()),
                     redirects: Redirects::Follow,
                     yields: Yields::AnyFailure,
                 };
-                (attempt, None)
+                Some((attempt, None))
             })
             .collect()
     }
@@ -139,6 +136,7 @@ impl Switch {
             keys: Keys::Events,
             routes: Box::default(),
             destination: None,
+            beyond: None,
             credentials: None,
             silence_max: Duration::from_millis(self.snapshot.settings.gateway_timeout_ms.into()),
             ring_max: Duration::from_secs(self.snapshot.settings.ring_timeout_s.into()),
@@ -179,6 +177,7 @@ impl Switch {
             keys: self.keys_of(outbound.carrier.dtmf),
             routes: Box::default(),
             destination: None,
+            beyond: None,
             credentials: credentials_of(gateway),
             silence_max: Duration::from_millis(silence_ms.into()),
             ring_max: Duration::from_secs(settings.ring_timeout_s.into()),

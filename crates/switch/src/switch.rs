@@ -23,9 +23,11 @@ use crate::counters::Counters;
 use crate::defence::Defence;
 use crate::dial::Question;
 use crate::listeners::{Listener, Listeners};
+use crate::locations::Peers;
 use crate::media_servers::KeysThere;
 use crate::output::{CallKey, Output};
 use crate::owner::Owner;
+use crate::passage::Passage;
 use crate::upstream::UpstreamTargets;
 
 /// What a switch is made of.
@@ -54,6 +56,10 @@ pub struct Switch {
     pub(crate) shares: Option<limits::Shares>,
     pub(crate) transactions: Transactions,
     pub(crate) registrar: Registrar,
+    /// The nodes that this one shares bindings with, and how it sends on for them; present where it
+    /// does.
+    pub(crate) peers: Option<Peers>,
+    pub(crate) passage: Option<Passage>,
     /// Our own registrations, and where their requests go.
     pub(crate) upstream: Upstream,
     pub(crate) upstream_targets: UpstreamTargets,
@@ -90,8 +96,8 @@ pub struct Switch {
     pub(crate) accepting: bool,
     /// Set by [`Switch::stop_all`], and never taken back.
     pub(crate) stopping: bool,
-    cluster_key: [u8; 32],
-    seed: u64,
+    pub(crate) cluster_key: [u8; 32],
+    pub(crate) seed: u64,
 }
 
 /// Nonces whose use is remembered, against replays. A phone that uses an older one again is asked
@@ -116,7 +122,9 @@ impl Switch {
             limits: Limits::new(),
             shares: None,
             transactions: Transactions::new(transactions),
-            registrar: Registrar::new(Policy::default(), 0, &config.cluster_key),
+            registrar: Registrar::new(Policy::default(), (seed >> 24) as u8, &config.cluster_key),
+            peers: None,
+            passage: None,
             upstream: Upstream::default(),
             upstream_targets: UpstreamTargets::default(),
             authenticator: authenticator(&snapshot.settings, config.cluster_key, seed),
@@ -181,6 +189,8 @@ impl Switch {
             .registrar
             .list(&registrar::Filter::default(), None, usize::MAX)
             .iter()
+            // What others hold is theirs to drop.
+            .filter(|b| b.holder.is_none())
             .filter(|b| {
                 let name = b.aor.split('@').next().unwrap_or_default();
                 !self.routes.user_named(name).is_some_and(|u| u.enabled)
@@ -202,12 +212,18 @@ impl Switch {
 
     /// Adds a listener, or changes it.
     pub fn set_listener(&mut self, listener: Listener) {
+        if let Some(passage) = &mut self.passage {
+            passage.hops.set(&listener);
+        }
         self.listeners.set(listener);
         self.announce_listeners();
     }
 
     /// Takes a listener away.
     pub fn remove_listener(&mut self, id: sip::ListenerId) {
+        if let Some(passage) = &mut self.passage {
+            passage.hops.remove(id);
+        }
         self.listeners.remove(id);
         self.announce_listeners();
     }

@@ -140,7 +140,8 @@ impl Switch {
             .iter()
             .map(|b| {
                 let name = b.aor.split('@').next().unwrap_or_default();
-                b.to_model(self.routes.user_named(name).map(|u| u.id))
+                let user = self.routes.user_named(name).map(|u| u.id);
+                b.to_model(user, self.holder_name(b.holder))
             })
             .collect()
     }
@@ -249,7 +250,13 @@ impl Switch {
         &self.counters
     }
 
-    /// Bindings of one transport.
+    /// Bindings that other nodes hold.
+    #[must_use]
+    pub fn bindings_elsewhere(&self) -> usize {
+        self.registrar.len() - self.registrar.held()
+    }
+
+    /// Bindings of one transport that this node holds.
     #[must_use]
     pub fn binding_count(&self, transport: sip::Transport) -> usize {
         self.registrar.count(transport)

@@ -46,6 +46,7 @@ pub(crate) fn run(global: &Global, command: RegistrationCommand) -> Result<(), F
                 ("USER AGENT", "user_agent"),
                 ("RTT", "rtt_us"),
                 ("ROUTABLE", "routable"),
+                ("NODE", "node"),
                 ("EXPIRES", "expires_us"),
             ];
             output::list(global, &items, &columns)

@@ -228,6 +228,7 @@ impl Setup {
             None => Reach::Target,
         };
         let mut leg = Leg::new(dialog, learned(entry.flow, flow), reach, attempt.trust);
+        leg.beyond = attempt.beyond;
         leg.role = Role::Caller;
         leg.learn(message);
         leg.invite_seq = entry.dialog.local_seq;

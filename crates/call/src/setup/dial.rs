@@ -98,6 +98,7 @@ impl Call {
         };
         entry.flow = flow_of(target);
         let reached = entry.flow;
+        let beyond = setup.attempts[setup.branches[branch].attempt].beyond;
         let toward = setup.toward(branch);
         let Some(offer) = setup.offer.clone() else {
             self.send_invite(ctx, branch, None);
@@ -120,7 +121,7 @@ impl Call {
         let ends = MediaEnds {
             signalling,
             toward,
-            reached: Some(reached.remote.ip().to_canonical()),
+            reached: Some(beyond.unwrap_or(reached.remote.ip()).to_canonical()),
             known: Bytes::new(),
             given: Given::InTurn,
         };

@@ -95,6 +95,7 @@ pub(crate) fn attempt(stage: u16, token: u32, user: &str) -> Attempt {
         keys: call::Keys::Events,
         routes: Box::default(),
         destination: None,
+        beyond: None,
         credentials: None,
         silence_max: Duration::from_secs(4),
         ring_max: Duration::from_secs(30),

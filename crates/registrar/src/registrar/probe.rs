@@ -86,7 +86,9 @@ impl Registrar {
     /// When the next keep-alive of a routable binding goes out. Only UDP wants them: streams
     /// have their own, and behind a Path they are the edge's.
     pub(super) fn keep_alive_probe(&self, now: Time, binding: &Binding) -> Probe {
-        let is_ours = binding.flow.transport == Transport::Udp && binding.texts().path().is_empty();
+        let is_ours = binding.holder.is_none()
+            && binding.flow.transport == Transport::Udp
+            && binding.texts().path().is_empty();
         if !is_ours || self.policy.keep_alive_interval.is_zero() {
             return Probe::Off;
         }

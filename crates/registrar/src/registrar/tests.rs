@@ -18,6 +18,7 @@ mod model;
 mod path;
 mod register;
 mod restore;
+mod sharing;
 mod verify;
 mod views;
 

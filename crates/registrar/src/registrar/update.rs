@@ -253,6 +253,7 @@ impl Registrar {
         let slot = self.table.insert(binding);
         self.arm(slot);
         self.list_changed(slot);
+        self.list_unshared(slot);
         self.tell(slot, EventKind::Registered);
     }
 
@@ -266,9 +267,19 @@ impl Registrar {
     ) {
         let flow = flow_to(request, &step.uri);
         let texts = parts(request, step, path);
+        let is_taken = self.table[slot].holder.is_some();
+        if is_taken {
+            self.take_hold(slot);
+        }
         let binding = &mut self.table[slot];
-        let has_moved = binding.flow != flow || binding.texts().path() != path;
-        if has_moved {
+        let is_same_path = binding.texts().path() == path;
+        // From the same address, it is as believable here as it was there.
+        let stays = is_taken && is_same_path && binding.flow.is_same_place(&flow);
+        let has_moved = (binding.flow != flow || !is_same_path) && !stays;
+        if stays {
+            self.table
+                .move_to(slot, flow, |binding| binding.update_texts(&texts));
+        } else if has_moved {
             self.table
                 .move_to(slot, flow, |binding| binding.update_texts(&texts));
             let binding = &mut self.table[slot];
@@ -284,8 +295,10 @@ impl Registrar {
         }
         let binding = &mut self.table[slot];
         state(binding, now, request, step);
+        binding.advance(now);
         let is_waived = matches!(binding.trust, Trust::Pending { .. }) && !self.policy.verify;
-        if has_moved || is_waived {
+        let is_pending = matches!(binding.trust, Trust::Pending { .. });
+        if has_moved || is_waived || is_taken && is_pending {
             let (trust, probe) = self.trust_anew(now, &self.table[slot]);
             self.table[slot].trust = trust;
             self.table[slot].probe = probe;

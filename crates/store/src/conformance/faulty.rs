@@ -8,8 +8,9 @@ use limits::Claim;
 use model::{ApiToken, AuditEntry, CallId, Cdr, Settings, Snapshot, TokenId};
 
 use crate::{
-    Actor, Bad, BindingRecord, BindingState, CdrCursor, CdrFilter, CdrStore, Inserted, Kind,
-    LiveStore, Page, PermitStore, Record, Records, Renewed, StoreError, Stored,
+    Actor, Bad, BindingRecord, BindingState, CdrCursor, CdrFilter, CdrStore, Exchanged, Inserted,
+    Kind, LiveStore, LocationChange, LocationNode, LocationStore, Page, PermitStore, Record,
+    Records, Renewed, StoreError, Stored,
 };
 
 /// Wraps a store: a third of all calls fail before they reach it. Of those that can be repeated
@@ -209,6 +210,34 @@ impl<S: PermitStore> PermitStore for Faulty<S> {
     fn leave(&mut self) -> Result<(), StoreError> {
         self.before()?;
         self.inner.leave()?;
+        self.after()
+    }
+}
+
+impl<S: LocationStore> LocationStore for Faulty<S> {
+    fn exchange(
+        &mut self,
+        us: &LocationNode,
+        told: &[LocationChange],
+    ) -> Result<Exchanged, StoreError> {
+        self.before()?;
+        self.inner.exchange(us, told)
+    }
+
+    fn clear(&mut self, us: &LocationNode) -> Result<(), StoreError> {
+        self.before()?;
+        self.inner.clear(us)?;
+        self.after()
+    }
+
+    fn look(&mut self, node: &str, from: u64) -> Result<(Vec<LocationChange>, u64), StoreError> {
+        self.before()?;
+        self.inner.look(node, from)
+    }
+
+    fn forget(&mut self, node: &str) -> Result<(), StoreError> {
+        self.before()?;
+        self.inner.forget(node)?;
         self.after()
     }
 }

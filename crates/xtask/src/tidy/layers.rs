@@ -104,6 +104,7 @@ const TABLE: &[(Layer, &[&str])] = &[
         Layer::Pure,
         &[
             "clock",
+            "forward",
             "sip",
             "sdp",
             "rtp",

@@ -154,9 +154,22 @@ fn a_record_cut_anywhere_is_damaged() {
     let restored = restarted(Policy::default()).restore(rig.now, &longer);
     assert_eq!(restored, Err(RecordError::Damaged));
     let mut later = record;
-    later.body[0] = 2;
+    later.body[0] = 3;
     let restored = restarted(Policy::default()).restore(rig.now, &later);
-    assert_eq!(restored, Err(RecordError::Version(2)));
+    assert_eq!(restored, Err(RecordError::Version(3)));
+}
+
+#[test]
+fn a_record_of_the_time_before_versions_is_read() {
+    let mut rig = Rig::new();
+    rig.register(CONTACT).unwrap();
+    let mut record = rig.saved().remove(0);
+    record.body[0] = 1;
+    let version_at = 38;
+    record.body.drain(version_at..version_at + 8);
+    let mut registrar = restarted(Policy::default());
+    registrar.restore(rig.now, &record).unwrap();
+    assert_eq!(registrar.lookup(rig.now, ALICE), rig.lookup());
 }
 
 proptest! {

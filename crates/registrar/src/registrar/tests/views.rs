@@ -74,7 +74,7 @@ fn a_view_shows_the_binding() {
     let id = rig.registrar.list(&Filter::default(), None, 1)[0].id;
     let view = rig.registrar.view(id).unwrap();
     assert_eq!(view.standing, Standing::Pending);
-    let shown = view.to_model(None);
+    let shown = view.to_model(None, "n");
     assert_eq!(shown.id, id.to_string());
     assert_eq!(shown.aor, ALICE);
     assert_eq!(shown.contact, "sip:a@10.0.0.1");
@@ -83,7 +83,7 @@ fn a_view_shows_the_binding() {
     assert!(!shown.routable);
     let ping = rig.verification();
     rig.answer(&ping, 200);
-    let shown = rig.registrar.view(id).unwrap().to_model(None);
+    let shown = rig.registrar.view(id).unwrap().to_model(None, "n");
     assert_eq!((shown.routable, shown.rtt_us), (true, Some(20_000)));
 }
 

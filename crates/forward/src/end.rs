@@ -1,0 +1,132 @@
+//! One side of a request, in as few bytes as it takes: Via and Record-Route carry it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use sip::{ConnId, Destination, Flow, ListenerId, Transport};
+use smallvec::SmallVec;
+
+/// Where messages to one side go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// What is spoken with it.
+    pub transport: Transport,
+    /// Our listener that speaks with it.
+    pub listener: ListenerId,
+    /// Its address.
+    pub remote: SocketAddr,
+    /// Its connection, and the start of one of us that the connection belongs to.
+    pub conn: Option<(u32, ConnId)>,
+}
+
+/// Sealed bytes.
+pub(crate) type Bytes = SmallVec<[u8; 96]>;
+
+impl End {
+    /// The side a request came from; `instance` names this start of ours.
+    #[must_use]
+    pub fn of(flow: &Flow, instance: u32) -> Self {
+        Self {
+            transport: flow.transport,
+            listener: flow.listener,
+            remote: flow.remote,
+            conn: flow.conn.map(|conn| (instance, conn)),
+        }
+    }
+
+    /// The path to it. A connection of an earlier start, or of another process, is none of
+    /// ours.
+    #[must_use]
+    pub fn flow(&self, instance: u32) -> Option<Flow> {
+        let conn = match self.conn {
+            None => None,
+            Some((whose, conn)) if whose == instance => Some(conn),
+            Some(_) => return None,
+        };
+        Some(Flow {
+            transport: self.transport,
+            listener: self.listener,
+            conn,
+            remote: self.remote,
+        })
+    }
+
+    /// Where to send what is for it, if it is an address and no connection.
+    #[must_use]
+    pub fn destination(&self, instance: u32) -> Option<Destination> {
+        if self.conn.is_none() && self.transport.is_reliable() {
+            return Some(Destination::Address {
+                transport: self.transport,
+                listener: self.listener,
+                remote: self.remote,
+                name: "".into(),
+            });
+        }
+        self.flow(instance).map(Destination::Flow)
+    }
+
+    pub(crate) fn write(&self, out: &mut Bytes) {
+        let transport = TRANSPORTS.iter().position(|t| *t == self.transport);
+        let mut head = transport.unwrap_or(0) as u8;
+        if self.remote.is_ipv6() {
+            head |= IS_V6;
+        }
+        if self.conn.is_some() {
+            head |= HAS_CONN;
+        }
+        out.push(head);
+        out.extend_from_slice(&self.listener.0.to_be_bytes());
+        match self.remote.ip() {
+            IpAddr::V4(ip) => out.extend_from_slice(&ip.octets()),
+            IpAddr::V6(ip) => out.extend_from_slice(&ip.octets()),
+        }
+        out.extend_from_slice(&self.remote.port().to_be_bytes());
+        if let Some((instance, conn)) = self.conn {
+            out.extend_from_slice(&instance.to_be_bytes());
+            out.extend_from_slice(&conn.0.to_be_bytes());
+        }
+    }
+
+    /// Reads one off the front.
+    pub(crate) fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let [head] = take(bytes)?;
+        let transport = *TRANSPORTS.get(usize::from(head & TRANSPORT))?;
+        let listener = ListenerId(u16::from_be_bytes(take(bytes)?));
+        let ip = if head & IS_V6 == 0 {
+            IpAddr::from(Ipv4Addr::from(take::<4>(bytes)?))
+        } else {
+            IpAddr::from(Ipv6Addr::from(take::<16>(bytes)?))
+        };
+        let port = u16::from_be_bytes(take(bytes)?);
+        let conn = if head & HAS_CONN == 0 {
+            None
+        } else {
+            let instance = u32::from_be_bytes(take(bytes)?);
+            Some((instance, ConnId(u64::from_be_bytes(take(bytes)?))))
+        };
+        Some(Self {
+            transport,
+            listener,
+            remote: SocketAddr::new(ip, port),
+            conn,
+        })
+    }
+}
+
+/// Takes so many bytes off the front.
+pub(crate) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, rest) = bytes.split_first_chunk::<N>()?;
+    *bytes = rest;
+    Some(*head)
+}
+
+/// By their numbers in sealed bytes: no entry may ever move.
+const TRANSPORTS: [Transport; 5] = [
+    Transport::Udp,
+    Transport::Tcp,
+    Transport::Tls,
+    Transport::Ws,
+    Transport::Wss,
+];
+const TRANSPORT: u8 = 0x07;
+const IS_V6: u8 = 0x08;
+const HAS_CONN: u8 = 0x10;

@@ -1,0 +1,393 @@
+//! The thread that shares bindings with the other nodes by way of the live store.
+//!
+//! Nothing on the call path waits for it: the switch has all bindings of the cluster in its memory.
+//! Some twenty times a second this thread fetches what has changed here, tells it, and brings what
+//! the others have told. While the store does not answer, changes wait in the switch, each binding
+//! once; registrations go on.
+
+mod look;
+mod succession;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use clock::Time;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use registrar::{Change, End};
+use sip::Transport;
+use store::{
+    Exchanged, Location, LocationChange, LocationEnd, LocationEndKind, LocationNode, LocationStore,
+    RedisLocations, Rest,
+};
+
+use self::look::Peers;
+use crate::addresses;
+use crate::host::SwitchHost;
+use crate::machine::SwitchMachine;
+use crate::permits::Identity;
+use crate::visit::Visitor;
+
+/// The thread; ends when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Locations {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// How sharing goes, for metrics.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LocationHealth(Arc<Health>);
+
+#[derive(Debug, Default)]
+struct Health {
+    told: AtomicU64,
+    heard: AtomicU64,
+    is_complete: AtomicBool,
+}
+
+impl LocationHealth {
+    /// Changes of bindings told to other nodes.
+    pub(crate) fn told(&self) -> u64 {
+        self.0.told.load(Ordering::Relaxed)
+    }
+
+    /// Changes of bindings heard from other nodes.
+    pub(crate) fn heard(&self) -> u64 {
+        self.0.heard.load(Ordering::Relaxed)
+    }
+
+    /// Whether the store has all that this node holds, and this node has all that others hold.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.0.is_complete.load(Ordering::Relaxed)
+    }
+}
+
+impl Locations {
+    /// Shares bindings by way of the live store at `url`, as the node of this identity whose API is
+    /// at `place`.
+    pub(crate) fn start(
+        url: &str,
+        (identity, place): (Identity, std::net::SocketAddr),
+        net: net::Net,
+        visitor: Visitor,
+        health: LocationHealth,
+    ) -> Result<Self> {
+        let mut seed = [0; 8];
+        getrandom::fill(&mut seed).context("the system gives no random numbers")?;
+        let store = RedisLocations::new(url, u64::from_le_bytes(seed)).context("--live")?;
+        let (stop, stopped) = bounded(0);
+        let us = LocationNode {
+            id: String::new(),
+            place,
+            udp: None,
+            tcp: None,
+            filled: String::new(),
+        };
+        let keeper = Keeper {
+            store: Box::new(store),
+            peers: Peers::default(),
+            identity,
+            net,
+            visitor,
+            health,
+            us,
+            pending: Vec::new(),
+            ends: Vec::new(),
+            era: String::new(),
+            filling: Filling::Marking,
+            fillings: 0,
+            is_away: false,
+        };
+        let thread = thread::Builder::new()
+            .name("locations".into())
+            .spawn(move || keeper.run(&stopped))
+            .context("no thread for locations")?;
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Locations {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread for locations had panicked");
+        }
+    }
+}
+
+/// How far this node's shelf in the store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filling {
+    /// The others are about to be told that it is not complete.
+    Marking,
+    /// It is being filled.
+    Under,
+    /// It has all.
+    Done,
+}
+
+/// When the next round is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    AtOnce,
+    InTurn,
+}
+
+struct Keeper {
+    store: Box<dyn LocationStore>,
+    peers: Peers,
+    identity: Identity,
+    net: net::Net,
+    visitor: Visitor,
+    health: LocationHealth,
+    us: LocationNode,
+    /// Taken from the switch, and perhaps not told yet.
+    pending: Vec<LocationChange>,
+    /// Ends on our shelf, of bindings on the shelves of others.
+    ends: Vec<LocationEnd>,
+    /// The era of the last exchange.
+    era: String,
+    filling: Filling,
+    /// Tells one filling from the next.
+    fillings: u64,
+    /// Whether the store did not answer last time.
+    is_away: bool,
+}
+
+impl Keeper {
+    fn run(mut self, stopped: &Receiver<()>) {
+        let mut wait = ROUND;
+        while stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+            wait = match self.round() {
+                Next::AtOnce => Duration::ZERO,
+                Next::InTurn => ROUND,
+            };
+        }
+        // What has changed last.
+        self.round();
+    }
+
+    fn round(&mut self) -> Next {
+        if !self.is_joined() {
+            return Next::InTurn;
+        }
+        if self.pending.is_empty() {
+            self.collect();
+        }
+        let is_full = self.pending.len() >= PORTION;
+        match self.store.exchange(&self.us, &self.pending) {
+            Ok(Exchanged::Heard {
+                era,
+                changes,
+                rest,
+                nodes,
+            }) => {
+                if self.is_away {
+                    tracing::info!("the live store takes locations again");
+                    self.is_away = false;
+                }
+                let told = self.pending.len() as u64;
+                self.health.0.told.fetch_add(told, Ordering::Relaxed);
+                let heard = changes.len() as u64;
+                self.health.0.heard.fetch_add(heard, Ordering::Relaxed);
+                self.pending.clear();
+                let is_new_era = era != self.era;
+                if is_new_era {
+                    tracing::info!(era, "sharing locations from the start");
+                    self.era = era;
+                }
+                self.take_nodes(nodes, is_new_era);
+                self.hear(changes);
+                if rest == Rest::Lost {
+                    self.peers.look_again();
+                }
+                let done = self.look_and_inherit().and_then(|()| self.fill(is_new_era));
+                if let Err(error) = done {
+                    self.go_on(&error);
+                    return Next::InTurn;
+                }
+                match is_full || rest == Rest::More {
+                    true => Next::AtOnce,
+                    false => Next::InTurn,
+                }
+            }
+            // Permits will join under another name.
+            Ok(Exchanged::Buried) => Next::InTurn,
+            Err(error) => {
+                self.go_on(&error);
+                Next::InTurn
+            }
+        }
+    }
+
+    /// Takes over the name that this node has among the others, and its addresses; whether the switch
+    /// was told.
+    fn is_joined(&mut self) -> bool {
+        let id = self.identity.current();
+        let address = |transport| {
+            let all = self.net.listeners();
+            let status = all.iter().find(|s| s.spec.transport == transport)?;
+            let mut address = status.local;
+            address.set_ip(addresses::among_nodes(address.ip()));
+            Some(address)
+        };
+        (self.us.udp, self.us.tcp) = (address(Transport::Udp), address(Transport::Tcp));
+        if self.us.id == id {
+            return true;
+        }
+        let name = id.clone();
+        let own = [self.us.udp, self.us.tcp].into_iter().flatten().collect();
+        let told = self.visit(move |_, machine, _| machine.switch.share_locations(&name, own));
+        if told.is_some() {
+            // What was told under the earlier name is not told any more.
+            self.pending.clear();
+            self.us.id = id;
+            self.begin_filling();
+            self.peers.look_again();
+        }
+        told.is_some()
+    }
+
+    /// Fetches what has changed here.
+    fn collect(&mut self) {
+        self.drop_old_ends();
+        let taken = self.visit(|_, machine, _| {
+            let mut taken = Vec::new();
+            machine
+                .switch
+                .tell_locations(PORTION, |change| taken.push(as_told(change)));
+            (taken, machine.switch.has_dropped_locations())
+        });
+        let Some((taken, has_dropped)) = taken else {
+            return;
+        };
+        for change in &taken {
+            if let LocationChange::Ended(end) = change
+                && end.kind == LocationEndKind::Removed
+                && self.ends.len() < ENDS_MAX
+            {
+                self.ends.push(*end);
+            }
+        }
+        self.pending.extend(taken);
+        if has_dropped {
+            self.begin_filling();
+        }
+    }
+
+    /// Takes ends off the shelf that nobody can come too late for.
+    fn drop_old_ends(&mut self) {
+        let now_us = self.net.clock().now().as_micros();
+        let pending = &mut self.pending;
+        self.ends.retain(|end| {
+            let is_old = end.until_us <= now_us;
+            if is_old {
+                pending.push(LocationChange::Ended(LocationEnd {
+                    kind: LocationEndKind::Yielded,
+                    ..*end
+                }));
+            }
+            !is_old
+        });
+    }
+
+    fn begin_filling(&mut self) {
+        self.us.filled.clear();
+        self.filling = Filling::Marking;
+    }
+
+    /// Brings this node's shelf nearer to completeness. In a new era the store may have forgotten
+    /// anything.
+    fn fill(&mut self, is_new_era: bool) -> Result<(), store::StoreError> {
+        if is_new_era {
+            self.begin_filling();
+            return Ok(());
+        }
+        match self.filling {
+            Filling::Marking => {
+                // The others know that it is not complete.
+                self.store.clear(&self.us)?;
+                self.visit(|_, machine, _| machine.switch.tell_all_locations());
+                self.pending
+                    .extend(self.ends.iter().copied().map(LocationChange::Ended));
+                self.filling = Filling::Under;
+            }
+            Filling::Under => {
+                let untold = self.visit(|_, machine, _| machine.switch.untold_locations());
+                if untold == Some(0) && self.pending.is_empty() {
+                    self.fillings += 1;
+                    self.us.filled = format!("{}#{}", self.era, self.fillings);
+                    self.filling = Filling::Done;
+                }
+            }
+            Filling::Done => {}
+        }
+        let is_complete = self.filling == Filling::Done && self.peers.is_looked_at();
+        self.health
+            .0
+            .is_complete
+            .store(is_complete, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The store does not answer.
+    fn go_on(&mut self, error: &store::StoreError) {
+        if !self.is_away {
+            tracing::warn!(%error, "the live store is away; registrations are known here only");
+        }
+        self.is_away = true;
+        self.health.0.is_complete.store(false, Ordering::Relaxed);
+    }
+
+    /// Runs something on the `sip` thread; `None` if it has no time, or has ended.
+    fn visit<T: Send + 'static>(
+        &self,
+        visit: impl FnOnce(Time, &mut SwitchMachine, &mut SwitchHost) -> T + Send + 'static,
+    ) -> Option<T> {
+        self.visitor.wait(VISIT_PATIENCE, visit)
+    }
+}
+
+fn as_told(change: Change<'_>) -> LocationChange {
+    match change {
+        Change::Saved { state, version } => LocationChange::Saved(Location {
+            key: state.key,
+            version,
+            expires_us: state.expires_us,
+            aor: state.aor.to_owned(),
+            body: state.body.to_vec(),
+        }),
+        Change::Ended(gone) => LocationChange::Ended(LocationEnd {
+            key: gone.binding.bits().to_be_bytes(),
+            version: gone.version,
+            until_us: gone.expires_us,
+            kind: match gone.end {
+                End::Ended => LocationEndKind::Ended,
+                End::Removed => LocationEndKind::Removed,
+                End::Yielded => LocationEndKind::Yielded,
+            },
+        }),
+    }
+}
+
+/// Since when something is so, if it is.
+fn since(before: Option<Instant>, is_so: impl Into<Option<()>>) -> Option<Instant> {
+    is_so.into().map(|()| before.unwrap_or_else(Instant::now))
+}
+
+/// Between two exchanges while little happens.
+const ROUND: Duration = Duration::from_millis(50);
+/// Bindings in one exchange: a millisecond or two of the store's time.
+const PORTION: usize = 500;
+/// Ends of bindings of others that are kept at most; what is beyond might come back.
+const ENDS_MAX: usize = 100_000;
+/// How long the switch may take for one visit.
+const VISIT_PATIENCE: Duration = Duration::from_secs(2);

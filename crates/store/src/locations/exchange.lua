@@ -1,0 +1,52 @@
+-- One exchange; see the port. Keys: buried, era, number of the last portion, portions, nodes, the
+-- node's shelf. Arguments: node, its description, a name for a new era, the last portion that the
+-- node has heard (-1: none), the most it takes, how many are kept, lifetime of the shelf in seconds,
+-- then for each change: what to do, key, value. To do: 'save' puts it on the shelf and tells it,
+-- 'end' takes it off and tells it, 'drop' only takes it off.
+local buried, eras, last, portions, nodes, shelf = unpack(KEYS)
+local node, description, new_era = ARGV[1], ARGV[2], ARGV[3]
+local heard, most, kept, lifetime = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], ARGV[7]
+
+if redis.call('SISMEMBER', buried, node) == 1 then
+  return false
+end
+
+local era = redis.call('GET', eras)
+if not era then
+  era = new_era
+  redis.call('SET', eras, era)
+end
+redis.call('HSET', nodes, node, description)
+
+local told = {}
+for at = 8, #ARGV, 3 do
+  local what, key, value = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  if what == 'save' then
+    redis.call('HSET', shelf, key, value)
+  else
+    redis.call('HDEL', shelf, key)
+  end
+  if what ~= 'drop' then
+    told[#told + 1] = 'c'
+    told[#told + 1] = value
+  end
+end
+if #told > 0 then
+  local number = redis.call('INCR', last)
+  redis.call('XADD', portions, 'MAXLEN', kept, number .. '-1', 'n', node, unpack(told))
+end
+redis.call('EXPIRE', shelf, lifetime)
+
+local head = tonumber(redis.call('GET', last) or 0)
+local changes = {}
+if heard >= 0 and heard < head then
+  changes = redis.call('XRANGE', portions, string.format('%.0f', heard + 1), '+', 'COUNT', most)
+end
+local known = redis.call('HGETALL', nodes)
+local list = {}
+for i = 1, #known, 2 do
+  list[#list + 1] = known[i]
+  list[#list + 1] = known[i + 1]
+  list[#list + 1] = tostring(redis.call('SISMEMBER', buried, known[i]))
+end
+return { era, head, changes, list }

@@ -1,0 +1,307 @@
+//! Passing messages on between another node of the cluster and a phone whose flow this one holds.
+//!
+//! A phone on a connection, or behind a NAT, is reached from where it registered only. So another
+//! node sends a call for it here, with a Route that names the registration, sealed with the
+//! cluster's key; and here it goes on over the phone's flow, without any state: Record-Route and
+//! Via carry, sealed too, where both sides are (RFC 3261 §16.11, RFC 5626 §5.3). Requests between
+//! nodes travel over UDP to phones on UDP, and over TCP to all others, so that who repeats a
+//! request that is lost is the sender in each case.
+
+use std::net::{IpAddr, SocketAddr};
+
+use clock::Time;
+use forward::rewrite::{self, Changes, Framing};
+use forward::{Branch, Dialog, End, Hops, Origin, OwnRoutes, Pass, Seal, Token};
+use registrar::{BindingId, Contact, PeerId, Reach};
+use sip::transaction::response_address;
+use sip::{Destination, Flow, HeaderName, Message, Method, Transmit, Transport, Uri, Via};
+
+use crate::Switch;
+use crate::output::Output;
+
+/// What sending on takes.
+#[derive(Debug)]
+pub(crate) struct Passage {
+    seal: Seal,
+    pub(crate) hops: Hops,
+    /// Tells this start from others: connections do not outlive it.
+    instance: u32,
+}
+
+impl Passage {
+    pub(crate) fn new(cluster_key: &[u8; 32], seed: u64) -> Self {
+        Self {
+            seal: Seal::new(cluster_key, "switch"),
+            hops: Hops::default(),
+            instance: (seed >> 32) as u32,
+        }
+    }
+}
+
+/// How a contact is reached.
+pub(crate) struct Way {
+    /// Where to send; `None` if the first of the routes has to be resolved.
+    pub(crate) destination: Option<Destination>,
+    /// The value of Route; empty for none.
+    pub(crate) routes: Box<[u8]>,
+    /// The address of the phone, if another node stands before it.
+    pub(crate) beyond: Option<IpAddr>,
+}
+
+/// Where a request goes on, and what it is given for the way back.
+struct Onward {
+    destination: Destination,
+    /// Record-Route.
+    lines: Vec<u8>,
+}
+
+impl Switch {
+    /// How a contact is reached from here; `None` if its node is not known.
+    pub(crate) fn way_to(&self, contact: &Contact) -> Option<Way> {
+        match contact.reach {
+            Reach::Flow(flow) => Some(Way {
+                destination: Some(Destination::Flow(flow)),
+                routes: Box::default(),
+                beyond: None,
+            }),
+            Reach::Path(_) => Some(Way {
+                destination: None,
+                routes: contact.path.clone(),
+                beyond: None,
+            }),
+            Reach::Peer(_, flow) if is_open(contact, &flow) => Some(Way {
+                destination: Some(self.address(Transport::Udp, flow.remote)),
+                routes: Box::default(),
+                beyond: None,
+            }),
+            Reach::Peer(peer, flow) => self.way_through(peer, contact.binding, &flow),
+        }
+    }
+
+    /// By the node that holds the flow.
+    fn way_through(&self, peer: PeerId, binding: BindingId, flow: &Flow) -> Option<Way> {
+        let peer = self.peers.as_ref()?.get(peer)?;
+        let seal = &self.passage.as_ref()?.seal;
+        let (transport, remote) = match flow.transport.is_reliable() {
+            true => (Transport::Tcp, peer.tcp?),
+            false => (Transport::Udp, peer.udp?),
+        };
+        let user = seal.binding(binding.bits());
+        let name = transport.param_name();
+        Some(Way {
+            destination: Some(self.address(transport, remote)),
+            routes: format!("<sip:{user}@{remote};transport={name};lr>")
+                .into_bytes()
+                .into(),
+            beyond: Some(flow.remote.ip()),
+        })
+    }
+
+    fn address(&self, transport: Transport, remote: SocketAddr) -> Destination {
+        let listener = self.listeners.toward(transport, remote.ip());
+        Destination::Address {
+            transport,
+            listener: listener.unwrap_or_else(|| self.listeners.first()),
+            remote,
+            name: "".into(),
+        }
+    }
+
+    /// Passes a message on that is not for this node; whether it was such a one.
+    pub(crate) fn pass_on(&mut self, now: Time, flow: Flow, message: &Message) -> bool {
+        let Some(passage) = &self.passage else {
+            return false;
+        };
+        if !message.is_request() {
+            return self.pass_back(message);
+        }
+        if message.header(HeaderName::Route).is_none() {
+            return false;
+        }
+        let routes = OwnRoutes::of(message, &passage.hops, &passage.seal);
+        let Token::Genuine(pass) = routes.token else {
+            return false;
+        };
+        if message.number(HeaderName::MaxForwards) == Some(0) {
+            self.answer_unheard(flow, message, 483, "");
+            return true;
+        }
+        let onward = match pass {
+            Pass::Binding(number) => self.to_phone(now, flow, message, number),
+            Pass::Dialog(dialog) => self.inside(message, &dialog),
+            Pass::Path(_) => None,
+        };
+        let sent = onward.and_then(|onward| self.send_on(flow, message, routes.count, &onward));
+        if sent.is_some() {
+            self.counters.passed_on += 1;
+        } else {
+            // RFC 5626 §11.6.
+            self.answer_unheard(flow, message, 430, "Flow Failed");
+        }
+        true
+    }
+
+    /// A request of another node for a phone that is registered here.
+    fn to_phone(&self, now: Time, flow: Flow, message: &Message, number: u64) -> Option<Onward> {
+        let passage = self.passage.as_ref()?;
+        let binding = BindingId::from_bits(number);
+        let view = self.registrar.view(binding)?;
+        let Reach::Flow(phone) = view.reach else {
+            return None;
+        };
+        if view.expires <= now {
+            return None;
+        }
+        let mut lines = Vec::new();
+        let is_new = message.to().is_ok_and(|to| to.tag().is_none());
+        let begins = matches!(
+            message.method(),
+            Method::Invite | Method::Subscribe | Method::Refer
+        );
+        if is_new && begins {
+            let from_tag = message.from().ok().and_then(|from| from.tag());
+            let dialog = Dialog {
+                origin: Origin::Target,
+                from_tag: passage.seal.tag(from_tag.unwrap_or_default()),
+                client: End::of(&phone, passage.instance),
+                target: sender(flow, message),
+            };
+            let call_id = message.call_id().unwrap_or_default();
+            let user = passage.seal.dialog(&dialog, call_id);
+            // For each side, if they are reached by different listeners (RFC 5658 §4).
+            let back = Some(flow.listener).filter(|back| *back != phone.listener);
+            for listener in [Some(phone.listener), back].into_iter().flatten() {
+                if let Some(hop) = passage.hops.of(listener) {
+                    hop.write_uri(&mut lines, "Record-Route", &user, "");
+                }
+            }
+        }
+        Some(Onward {
+            destination: Destination::Flow(phone),
+            lines,
+        })
+    }
+
+    /// A request inside a dialog that began through here: to the side that did not send it.
+    fn inside(&self, message: &Message, dialog: &Dialog) -> Option<Onward> {
+        let passage = self.passage.as_ref()?;
+        let from_tag = message.from().ok().and_then(|from| from.tag());
+        let is_of_origin = passage.seal.tag(from_tag.unwrap_or_default()) == dialog.from_tag;
+        let end = match is_of_origin == (dialog.origin == Origin::Target) {
+            true => &dialog.client,
+            false => &dialog.target,
+        };
+        Some(Onward {
+            destination: end.destination(passage.instance)?,
+            lines: Vec::new(),
+        })
+    }
+
+    fn send_on(
+        &mut self,
+        flow: Flow,
+        message: &Message,
+        own_routes: usize,
+        onward: &Onward,
+    ) -> Option<()> {
+        let passage = self.passage.as_ref()?;
+        let via = message.via().ok()?;
+        let mut end = End::of(&flow, passage.instance);
+        if flow.transport == Transport::Udp {
+            end.remote = response_address(&flow, &via);
+        }
+        let branch = Seal::branch(&Branch {
+            attempt: 0,
+            end,
+            key: passage.seal.transaction(message, &via, &end),
+        });
+        let mut lines = Vec::with_capacity(160 + onward.lines.len());
+        let hop = passage.hops.of(onward.destination.listener())?;
+        hop.write_via(&mut lines, &format!("{MARK}{branch}"), b"");
+        lines.extend_from_slice(&onward.lines);
+        let changes = Changes {
+            uri: None,
+            lines: &lines,
+            own_routes,
+            source: flow.remote,
+            framing: framing(&onward.destination),
+        };
+        let bytes = rewrite::request(message, &changes);
+        self.transmit(onward.destination.clone(), bytes);
+        Some(())
+    }
+
+    /// A response to something that was passed on goes back where our Via says.
+    fn pass_back(&mut self, message: &Message) -> bool {
+        let Some(passage) = &self.passage else {
+            return false;
+        };
+        let Ok(via) = message.via() else { return false };
+        let text = via.branch().and_then(|branch| branch.strip_prefix(COOKIE));
+        let Some(branch) = text.and_then(|text| text.strip_prefix(MARK.as_bytes())) else {
+            return false;
+        };
+        let below = message.values(HeaderName::Via).nth(1);
+        let below = below.and_then(|below| Via::parse(below).ok());
+        let genuine = Seal::read_branch(branch)
+            .zip(below)
+            .filter(|(branch, below)| {
+                passage.seal.transaction(message, below, &branch.end) == branch.key
+            });
+        let to = genuine.and_then(|(branch, _)| branch.end.destination(passage.instance));
+        let Some(to) = to else {
+            return false;
+        };
+        let bytes = rewrite::response(message, b"", framing(&to));
+        self.transmit(to, bytes);
+        true
+    }
+
+    fn transmit(&mut self, to: Destination, bytes: bytes::Bytes) {
+        let transmit = Transmit { to, bytes, key: 0 };
+        self.outputs.push_back(Output::Transmit(transmit));
+    }
+}
+
+/// Whether a phone on UDP names the address that it sends from: no NAT stands before it, and it is
+/// reached from everywhere as it is from its node.
+fn is_open(contact: &Contact, flow: &Flow) -> bool {
+    let Ok(uri) = Uri::parse(&contact.uri) else {
+        return false;
+    };
+    let port = uri.port.unwrap_or(Transport::Udp.default_port());
+    flow.transport == Transport::Udp
+        && matches!(uri.transport(), None | Some(Transport::Udp))
+        && uri.host_ip() == Some(flow.remote.ip().to_canonical())
+        && port == flow.remote.port()
+}
+
+/// Where the node that sent a request takes others: over a stream it calls from another port.
+fn sender(flow: Flow, message: &Message) -> End {
+    let said = message.via().ok().and_then(|via| {
+        let port = via.port.unwrap_or(flow.transport.default_port());
+        Some(SocketAddr::new(sip::uri::parse_ip(via.host)?, port))
+    });
+    let remote = match said {
+        Some(said) if flow.transport.is_reliable() => said,
+        _ => flow.remote,
+    };
+    End {
+        transport: flow.transport,
+        listener: flow.listener,
+        remote,
+        conn: None,
+    }
+}
+
+fn framing(to: &Destination) -> Framing {
+    match to.transport().is_reliable() {
+        true => Framing::Stream,
+        false => Framing::Datagram,
+    }
+}
+
+/// Begins each branch (RFC 3261 §8.1.1.7).
+const COOKIE: &[u8] = b"z9hG4bK";
+/// Follows in the branches of what is passed on; no branch of our own transactions has it.
+const MARK: &str = "fw.";
