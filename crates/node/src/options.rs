@@ -12,6 +12,8 @@ pub struct UpOptions {
     pub store: Option<String>,
     /// The Redis that limits are kept in together with other nodes; `None`: they are this node's.
     pub live: Option<String>,
+    /// Whether registrations are shared with other nodes by way of `live`.
+    pub shares_registrations: bool,
     /// The address to listen on, for SIP, HTTP and media.
     pub bind: IpAddr,
     /// The address that peers are told; `None` finds it out.

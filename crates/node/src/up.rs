@@ -183,12 +183,12 @@ fn start_node(
 }
 
 /// Where a live store is said, this node keeps its limits together with others, and shares bindings
-/// with them.
+/// with them if that is wanted.
 fn join_cluster(
     options: &UpOptions,
     api: Option<&std::net::TcpListener>,
     node: &Node,
-) -> Result<Option<(Permits, Locations)>> {
+) -> Result<Option<(Permits, Option<Locations>)>> {
     let (Some(url), Some(api)) = (&options.live, api) else {
         return Ok(None);
     };
@@ -200,9 +200,12 @@ fn join_cluster(
     let identity = Identity::new(&name)?;
     let (visitor, health) = (node.visitor.clone(), node.live_health.clone());
     let permits = Permits::start(url, (&name, identity.clone()), api, visitor, health)?;
+    if !options.shares_registrations {
+        return Ok(Some((permits, None)));
+    }
     let (visitor, health) = (node.visitor.clone(), node.location_health.clone());
     let locations = Locations::start(url, (identity, api), node.net.clone(), visitor, health)?;
-    Ok(Some((permits, locations)))
+    Ok(Some((permits, Some(locations))))
 }
 
 fn spawn(
@@ -388,7 +391,9 @@ async fn serve(
         data: data.clone(),
         snapshot_file: stores.snapshot_file,
         live: options.live.is_some().then(|| node.live_health.clone()),
-        locations: options.live.is_some().then(|| node.location_health.clone()),
+        locations: options
+            .shares_registrations
+            .then(|| node.location_health.clone()),
         adding: tokio::sync::Mutex::default(),
         shelf: Arc::default(),
     };

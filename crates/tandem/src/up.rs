@@ -20,6 +20,10 @@ pub(crate) struct UpFlags {
     /// redis://user:password@host:6379; by default they are this node's own
     #[arg(long, value_name = "URL", env = "TANDEM_LIVE", hide_env_values = true)]
     live: Option<String>,
+    /// Share registrations with the other nodes through `--live`. On trial: its pieces are tested,
+    /// whole nodes with it are not yet
+    #[arg(long, requires = "live")]
+    share_registrations: bool,
     /// The SIP domain of a new platform; a running one keeps its own (`tandem settings set`)
     #[arg(long)]
     domain: Option<String>,
@@ -96,6 +100,7 @@ pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
         data: global.data.clone(),
         store: flags.store.clone(),
         live: flags.live.clone(),
+        shares_registrations: flags.share_registrations,
         bind: ports.bind,
         advertise: ports.advertise,
         sip_port: ports.sip_port,
