@@ -20,8 +20,7 @@ pub(crate) struct UpFlags {
     /// redis://user:password@host:6379; by default they are this node's own
     #[arg(long, value_name = "URL", env = "TANDEM_LIVE", hide_env_values = true)]
     live: Option<String>,
-    /// Share registrations with the other nodes through `--live`. On trial: its pieces are tested,
-    /// whole nodes with it are not yet
+    /// Share registrations with the other nodes through `--live`; on trial
     #[arg(long, requires = "live")]
     share_registrations: bool,
     /// The SIP domain of a new platform; a running one keeps its own (`tandem settings set`)
