@@ -43,16 +43,12 @@ pub(crate) fn request(message: &Message, changes: &Changes<'_>) -> Bytes {
     for (index, field) in message.fields().iter().enumerate() {
         match field.name {
             HeaderName::Via if is_first_via => {
-                is_first_via = false;
                 let line = message.line(index);
                 out.raw(&raw[at..line.start]);
                 at = line.end;
-                received_via(
-                    &mut out,
-                    message,
-                    message.field_value(field),
-                    changes.source,
-                );
+                let value = message.field_value(field);
+                // A line without a value is not its sender's Via, and is left out.
+                is_first_via = !received_via(&mut out, message, value, changes.source);
             }
             HeaderName::MaxForwards => {
                 has_hops = true;
@@ -139,17 +135,21 @@ fn finish(mut out: Writer, message: &Message, has_length: bool, framing: Framing
     out.into_bytes()
 }
 
-/// The first Via line of a request, with what we saw of its sender.
-fn received_via(out: &mut Writer, message: &Message, value: &[u8], source: SocketAddr) {
-    for (place, value) in commas(value).enumerate() {
+/// The first Via line of a request, with what we saw of its sender: targets go by it. Whether
+/// there was any value.
+fn received_via(out: &mut Writer, message: &Message, value: &[u8], source: SocketAddr) -> bool {
+    let mut is_first = true;
+    for value in commas(value) {
         out.raw(b"Via: ");
-        if place == 0 {
-            out.top_via(message, value, source);
+        if is_first {
+            out.traced_via(message, value, source);
         } else {
             out.raw(value);
         }
         out.raw(b"\r\n");
+        is_first = false;
     }
+    !is_first
 }
 
 /// A Via line with our wish in the place of what its writer offered (RFC 7339 §4.1).

@@ -10,8 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
-use crate::scan::find;
-use crate::{HeaderName, Message, status};
+use crate::{HeaderName, Message, Via, status};
 
 /// A message being written.
 #[derive(Debug)]
@@ -96,22 +95,18 @@ impl Writer {
     }
 
     /// The topmost Via value of a request that came from `remote`, with `received` and `rport`
-    /// filled in (RFC 3261 §18.2.1, RFC 3581 §4).
+    /// filled in where they are needed (RFC 3261 §18.2.1, RFC 3581 §4). What its sender wrote of
+    /// these two is dropped: only who receives a request knows where it came from.
     pub fn top_via(&mut self, request: &Message, value: &[u8], remote: SocketAddr) {
         let Ok(via) = request.via() else {
             self.buf.extend_from_slice(value);
             return;
         };
+        self.sent_by(value, &via);
+        let asks_rport = self.params_of_sender(&via);
         let ip = remote.ip().to_canonical();
-        let asks_rport = via.params.find("rport") == Some(None);
         if asks_rport {
-            // `rport` without value: everything up to and including the name, then ours.
-            let at = rport_end(value);
-            self.buf.extend_from_slice(&value[..at]);
-            self.raw(b"=").number(remote.port().into());
-            self.buf.extend_from_slice(&value[at..]);
-        } else {
-            self.buf.extend_from_slice(value);
+            self.raw(b";rport=").number(remote.port().into());
         }
         // Most name their address in its usual form, which is not parsed to be compared.
         let before = self.buf.len();
@@ -120,10 +115,46 @@ impl Writer {
         self.ip(ip);
         let names_itself =
             || self.buf[text..] == *via.host || crate::uri::parse_ip(via.host) == Some(ip);
-        let is_wanted = (asks_rport || !names_itself()) && via.received() != Some(ip);
-        if !is_wanted {
+        if !asks_rport && names_itself() {
             self.buf.truncate(before);
         }
+    }
+
+    /// As [`Self::top_via`], for somebody behind us who goes by what we saw: both parameters are
+    /// there whether they were asked for or not, and stand in front of all that the sender wrote,
+    /// where nothing of his can hide them.
+    pub fn traced_via(&mut self, request: &Message, value: &[u8], remote: SocketAddr) {
+        let Ok(via) = request.via() else {
+            self.buf.extend_from_slice(value);
+            return;
+        };
+        self.sent_by(value, &via);
+        self.raw(b";received=").ip(remote.ip().to_canonical());
+        self.raw(b";rport=").number(remote.port().into());
+        self.params_of_sender(&via);
+    }
+
+    /// A Via value up to its parameters.
+    fn sent_by(&mut self, value: &[u8], via: &Via<'_>) {
+        let value = crate::lex::trim(value);
+        let end = value.len().saturating_sub(via.params.0.len());
+        self.raw(crate::lex::trim(&value[..end]));
+    }
+
+    /// The parameters of a Via that are its sender's to write; whether `rport` was among them.
+    fn params_of_sender(&mut self, via: &Via<'_>) -> bool {
+        let mut asks_rport = false;
+        for (name, argument) in via.params.iter() {
+            if name.eq_ignore_ascii_case(b"rport") {
+                asks_rport = true;
+            } else if !name.eq_ignore_ascii_case(b"received") {
+                self.raw(b";").raw(name);
+                if let Some(argument) = argument {
+                    self.raw(b"=").raw(argument);
+                }
+            }
+        }
+        asks_rport
     }
 
     /// One header line.
@@ -231,29 +262,6 @@ impl Writer {
     }
 }
 
-/// Behind the name of the valueless `rport` parameter in a Via value.
-fn rport_end(value: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(semi) = find(&value[at..], b';') {
-        let from = at + semi + 1;
-        let name = value[from..]
-            .iter()
-            .take_while(|b| crate::lex::is_lws(**b))
-            .count()
-            + from;
-        let end = name + 5;
-        if value
-            .get(name..end)
-            .is_some_and(|n| n.eq_ignore_ascii_case(b"rport"))
-            && !value.get(end).is_some_and(|b| crate::lex::is_token(*b))
-        {
-            return end;
-        }
-        at = from;
-    }
-    value.len()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,6 +305,58 @@ mod tests {
             m.via().unwrap().received(),
             Some("192.0.2.7".parse().unwrap())
         );
+    }
+
+    /// Whoever may write them may claim to be anybody.
+    #[test]
+    fn what_a_sender_says_of_his_own_address_is_dropped() {
+        let remote = "192.0.2.7:4000";
+        for forged in [
+            ";received=203.0.113.9",
+            ";received=203.0.113.9;rport",
+            ";rport=5060;received=203.0.113.9",
+            ";rport;rport=5060;RECEIVED = 203.0.113.9;received=203.0.113.9",
+            ";received=192.0.2.7;rport=5060",
+        ] {
+            let via = format!("SIP/2.0/UDP 203.0.113.9:5060;branch=z9hG4bK1{forged}");
+            let answer = answer(&via, remote);
+            let top = answer.header(HeaderName::Via).unwrap().to_vec();
+            let top = String::from_utf8(top).unwrap();
+            assert_eq!(top.matches("received").count(), 1, "{top}");
+            assert!(top.contains(";received=192.0.2.7"), "{top}");
+            assert_eq!(
+                top.contains("rport=4000"),
+                forged.contains("rport"),
+                "{top}"
+            );
+            assert!(!top.contains("rport=5060"), "{top}");
+        }
+    }
+
+    #[test]
+    fn a_traced_via_says_where_it_came_from_whatever_its_sender_wrote() {
+        for written in [
+            "",
+            ";rport",
+            ";received=203.0.113.9",
+            ";rport=1;received=203.0.113.9",
+            ";x=\"",
+            ";x=\";received=203.0.113.9",
+            ";x=<;rport=1",
+            " ; received = 203.0.113.9",
+        ] {
+            for host in ["192.0.2.7:4000", "203.0.113.9", "host.example"] {
+                let request = request(&format!("SIP/2.0/UDP {host};branch=z9hG4bK1{written}"));
+                let value = request.header(HeaderName::Via).unwrap();
+                let mut w = Writer::with_capacity(100);
+                w.traced_via(&request, value, "192.0.2.7:4000".parse().unwrap());
+                let via = Via::parse(w.written()).unwrap();
+                let seen = (via.received(), via.rport());
+                let wanted = (Some("192.0.2.7".parse().unwrap()), Some(4000));
+                assert_eq!(seen, wanted, "{host} {written}");
+                assert_eq!(via.branch(), Some(&b"z9hG4bK1"[..]));
+            }
+        }
     }
 
     #[test]

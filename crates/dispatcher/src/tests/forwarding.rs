@@ -203,6 +203,37 @@ fn draining_leaves_calls_up_and_says_when_the_last_has_left() {
     assert!(told(&world));
 }
 
+/// Targets know customers by their address, and go by what we say of it.
+#[test]
+fn nobody_can_say_of_himself_where_he_is() {
+    let mut world = World::new();
+    for (number, forged) in [
+        ";received=203.0.113.5",
+        ";received=203.0.113.5;rport=5060",
+        ";rport=5060;received=203.0.113.5",
+        ";rport",
+        "",
+        ";x=\"",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let id = format!("c{number}");
+        let text = request("INVITE", &id, &id, "").replace(";rport", forged);
+        for text in [
+            text.replace("10.9.9.9:5060", "203.0.113.5:5060"),
+            text.replace("10.9.9.9:5060", "192.0.2.7:40000")
+                .replace(&id, &format!("{id}b")),
+        ] {
+            let sent = world.udp(PHONE, &text);
+            let via = &sent[0].all(HeaderName::Via)[1];
+            assert!(via.contains(";received=192.0.2.7;rport=40000"), "{via}");
+            assert!(!via.contains("received=203"), "{via}");
+            assert!(!via.contains("rport=5060"), "{via}");
+        }
+    }
+}
+
 #[test]
 fn the_body_and_what_we_do_not_know_pass_untouched() {
     let mut world = World::new();
