@@ -41,6 +41,8 @@ struct Target {
     probe_rtt: Option<Duration>,
     /// Calls of ours.
     calls: u32,
+    /// Those that may become calls.
+    attempts: u32,
     /// Calls it has from others, by its last report.
     foreign_calls: u32,
     /// New calls in the second that began then.
@@ -183,18 +185,24 @@ impl Balancer {
         true
     }
 
-    /// Whether requests inside the calls of a target may be sent to it: it is there and up.
+    /// Whether a target takes new calls as far as its health goes.
     #[must_use]
     pub fn is_up(&self, id: TargetId) -> bool {
         self.target(id).is_some_and(|t| t.health.is_up())
     }
 
-    /// For a request inside a call whose target is gone: one that is up, always the same for the
-    /// same key while the set stays.
+    /// Whether there is somebody, who may take no new calls but has those he has.
+    #[must_use]
+    pub fn is_there(&self, id: TargetId) -> bool {
+        self.target(id).is_some_and(|t| t.health.is_there())
+    }
+
+    /// For a request inside a call whose target is gone: one that is there, always the same for
+    /// the same key while the set stays.
     #[must_use]
     pub fn stand_in(&self, now: Time, key: u64) -> Option<TargetId> {
-        let up = |index: &usize| self.targets[*index].health.is_up();
-        let indices = (0..self.targets.len()).filter(up);
+        let there = |index: &usize| self.targets[*index].health.is_there();
+        let indices = (0..self.targets.len()).filter(there);
         let candidates: Candidates = indices.map(|index| self.candidate(now, index)).collect();
         let mut draw = Draw::new(key);
         let chosen = choice::choose(Algorithm::Hash, &candidates, &mut [], key, &mut draw);
@@ -221,6 +229,7 @@ impl Balancer {
             target.overload.close(now, time);
         }
         if status < 200 {
+            target.health.handle_heard(now);
             return;
         }
         let outcome = match status {
@@ -235,9 +244,16 @@ impl Balancer {
         tell(id, change, &mut self.events);
     }
 
-    /// A target did not answer a request in time.
-    pub fn handle_timeout_of(&mut self, now: Time, id: TargetId) {
-        self.handle_silence(now, id, Silence::Timeout);
+    /// Something came from a target that says nothing of how it is.
+    pub fn handle_heard(&mut self, now: Time, id: TargetId) {
+        if let Some(target) = self.targets.iter_mut().find(|t| t.id == id) {
+            target.health.handle_heard(now);
+        }
+    }
+
+    /// A target did not answer in time a request that it was sent then.
+    pub fn handle_timeout_of(&mut self, now: Time, id: TargetId, began: Time) {
+        self.handle_silence(now, id, Silence::Timeout { began });
     }
 
     /// Nobody listens where a target should be, or the way to it is closed.
@@ -259,6 +275,21 @@ impl Balancer {
     pub fn handle_loss(&mut self, now: Time, id: TargetId, loss: Loss) {
         if let Some(target) = self.targets.iter_mut().find(|t| t.id == id) {
             target.overload.note(now, loss);
+        }
+    }
+
+    /// A call is tried at a target: it counts until [`Self::handle_attempt_end`], for many may be
+    /// on their way before the first is up.
+    pub fn handle_attempt(&mut self, id: TargetId) {
+        if let Some(target) = self.targets.iter_mut().find(|t| t.id == id) {
+            target.attempts += 1;
+        }
+    }
+
+    /// The attempt has come to a call, or to nothing.
+    pub fn handle_attempt_end(&mut self, id: TargetId) {
+        if let Some(target) = self.targets.iter_mut().find(|t| t.id == id) {
+            target.attempts = target.attempts.saturating_sub(1);
         }
     }
 
@@ -301,13 +332,24 @@ impl Balancer {
         };
         target.probe_rtt = Some(rtt);
         if let Some(calls) = calls {
-            target.foreign_calls = calls.saturating_sub(target.calls);
+            let ours = target.calls.saturating_add(target.attempts);
+            target.foreign_calls = calls.saturating_sub(ours);
         }
         let change = target.health.handle_probe_answer(now, &self.policy.probing);
         tell(id, change, &mut self.events);
     }
 
-    /// A probe was refused: by the network, or by an answer that says no (503).
+    /// A probe was answered by one who takes nothing now (503): he has the calls he has.
+    pub fn handle_probe_closed(&mut self, now: Time, id: TargetId) {
+        if let Some(target) = self.targets.iter_mut().find(|t| t.id == id) {
+            let change = target
+                .health
+                .handle_probe_refusal(now, &self.policy.probing);
+            tell(id, change, &mut self.events);
+        }
+    }
+
+    /// A probe was refused by the network.
     pub fn handle_probe_refused(&mut self, now: Time, id: TargetId) {
         if let Some(target) = self.targets.iter_mut().find(|t| t.id == id) {
             let change = target.health.handle_probe_miss(now, &self.policy.probing);
@@ -328,8 +370,11 @@ impl Balancer {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
+        let Policy {
+            passive, probing, ..
+        } = &self.policy;
         for target in &mut self.targets {
-            let change = target.health.handle_timeout(now, &self.policy.probing);
+            let change = target.health.handle_timeout(now, probing, passive);
             if change == Some(Change::Up) {
                 target.overload.open();
             }
@@ -428,7 +473,8 @@ impl Balancer {
 
 impl Target {
     fn load(&self) -> u32 {
-        self.calls.saturating_add(self.foreign_calls)
+        let ours = self.calls.saturating_add(self.attempts);
+        ours.saturating_add(self.foreign_calls)
     }
 
     /// Whether it is to have calls at all.

@@ -11,7 +11,7 @@ use crate::policy::{Passive, Probing};
 pub enum State {
     /// It takes calls.
     Up,
-    /// It does not answer, or only with failures.
+    /// It takes no new calls: it does not answer, or only with failures.
     Down(Cause),
 }
 
@@ -24,6 +24,8 @@ pub enum Cause {
     Silence,
     /// Too many requests were answered with failures.
     Errors,
+    /// It answers probes, and says that it takes nothing (503).
+    Refusal,
 }
 
 impl Cause {
@@ -34,7 +36,14 @@ impl Cause {
             Self::Probes => "probes",
             Self::Silence => "silence",
             Self::Errors => "errors",
+            Self::Refusal => "refusal",
         }
+    }
+
+    /// Whether there is somebody all the same, who still has the calls there are.
+    #[must_use]
+    pub const fn is_there(self) -> bool {
+        matches!(self, Self::Errors | Self::Refusal)
     }
 }
 
@@ -52,11 +61,16 @@ pub(crate) struct Health {
     up_since: Option<Time>,
     /// When it comes back by itself; `None`: probes decide.
     rests_until: Option<Time>,
-    /// Probes answered or missed in a row.
+    /// Probes answered, missed or refused in a row.
     hits: u32,
     misses: u32,
+    refusals: u32,
     /// Attempts without an answer in a row.
     silences: u32,
+    /// When anything came from it last.
+    heard: Option<Time>,
+    /// Whether a request was not answered, so that the next probe decides.
+    suspected: bool,
     /// Answers, and failures among them, in this period.
     answers: u32,
     errors: u32,
@@ -75,7 +89,10 @@ impl Health {
             rests_until: None,
             hits: 0,
             misses: 0,
+            refusals: 0,
             silences: 0,
+            heard: None,
+            suspected: false,
             answers: 0,
             errors: 0,
             period_start: now,
@@ -90,6 +107,21 @@ impl Health {
 
     pub(crate) fn is_up(&self) -> bool {
         self.state == State::Up
+    }
+
+    /// Whether somebody is there, whether he takes new calls or not.
+    pub(crate) fn is_there(&self) -> bool {
+        match self.state {
+            State::Up => true,
+            State::Down(cause) => cause.is_there(),
+        }
+    }
+
+    /// Anything came from it.
+    pub(crate) fn handle_heard(&mut self, now: Time) {
+        self.heard = Some(now);
+        self.silences = 0;
+        self.suspected = false;
     }
 
     /// What it gets of a share of 1,000 while it warms up.
@@ -116,8 +148,10 @@ impl Health {
 
     /// The answer to a probe came, of whatever status but 503, which is for the caller to judge.
     pub(crate) fn handle_probe_answer(&mut self, now: Time, probing: &Probing) -> Option<Change> {
+        self.handle_heard(now);
         self.probe_deadline = None;
         self.misses = 0;
+        self.refusals = 0;
         self.hits = self.hits.saturating_add(1);
         let is_back = match self.state {
             State::Up => false,
@@ -128,15 +162,35 @@ impl Health {
         is_back.then(|| self.rise(now))
     }
 
-    /// No answer, or one that says no.
+    /// No answer.
     pub(crate) fn handle_probe_miss(&mut self, now: Time, probing: &Probing) -> Option<Change> {
         self.probe_deadline = None;
         self.hits = 0;
         self.misses = self.misses.saturating_add(1);
-        if self.is_up() && self.misses >= probing.down_after {
-            return Some(self.fall(now, Cause::Probes, None));
+        if !self.is_there() {
+            return None;
         }
-        None
+        if std::mem::take(&mut self.suspected) {
+            return Some(self.fall(now, Cause::Silence, None));
+        }
+        (self.misses >= probing.down_after).then(|| self.fall(now, Cause::Probes, None))
+    }
+
+    /// An answer that says no: it is there, and takes no new calls.
+    pub(crate) fn handle_probe_refusal(&mut self, now: Time, probing: &Probing) -> Option<Change> {
+        self.handle_heard(now);
+        self.probe_deadline = None;
+        self.hits = 0;
+        self.misses = 0;
+        self.refusals = self.refusals.saturating_add(1);
+        let falls = match self.state {
+            State::Up => self.refusals >= probing.down_after,
+            State::Down(Cause::Refusal) => false,
+            // It rests on: by then it may take calls.
+            State::Down(Cause::Errors) => false,
+            State::Down(_) => true,
+        };
+        falls.then(|| self.fall(now, Cause::Refusal, None))
     }
 
     /// A request was answered.
@@ -146,7 +200,7 @@ impl Health {
         outcome: Outcome,
         passive: &Passive,
     ) -> Option<Change> {
-        self.silences = 0;
+        self.handle_heard(now);
         if now.since(self.period_start) >= PERIOD {
             // The last period still counts by half.
             self.answers /= 2;
@@ -167,7 +221,9 @@ impl Health {
         None
     }
 
-    /// A request was not answered. A refusal of the kernel is as good as all silences at once.
+    /// A request was not answered. A refusal of the kernel is as good as all silences at once. Else
+    /// the request may have been one that nobody answers: a probe is sent at once, and if there is
+    /// no answer to that either, the target is down. Where there are no probes, silences count.
     pub(crate) fn handle_silence(
         &mut self,
         now: Time,
@@ -175,12 +231,25 @@ impl Health {
         passive: &Passive,
         probing: &Probing,
     ) -> Option<Change> {
-        self.silences = match silence {
-            Silence::Timeout => self.silences.saturating_add(1),
-            Silence::Refused => passive.silences,
-        };
-        if self.silences < passive.silences || !self.is_up() {
+        if !self.is_there() {
             return None;
+        }
+        match silence {
+            Silence::Refused => {}
+            Silence::Timeout { began } if self.heard.is_some_and(|heard| heard >= began) => {
+                return None;
+            }
+            Silence::Timeout { .. } if probing.interval.is_zero() => {
+                self.silences = self.silences.saturating_add(1);
+                if self.silences < passive.silences {
+                    return None;
+                }
+            }
+            Silence::Timeout { .. } => {
+                self.suspected = true;
+                self.next_probe = self.next_probe.min(now);
+                return None;
+            }
         }
         let rest = probing.interval.is_zero().then_some(passive.rest);
         // It is looked at again soon, for it may only have been restarted.
@@ -189,7 +258,15 @@ impl Health {
     }
 
     /// What time alone changes.
-    pub(crate) fn handle_timeout(&mut self, now: Time, probing: &Probing) -> Option<Change> {
+    pub(crate) fn handle_timeout(
+        &mut self,
+        now: Time,
+        probing: &Probing,
+        passive: &Passive,
+    ) -> Option<Change> {
+        if self.waits_for_probes_in_vain(probing) {
+            self.rests_until = Some(now + passive.rest);
+        }
         if self.probe_deadline.is_some_and(|due| due <= now) {
             return self.handle_probe_miss(now, probing);
         }
@@ -205,7 +282,16 @@ impl Health {
             Some(due) => Some(due),
             None => (!probing.interval.is_zero()).then_some(self.next_probe),
         };
-        [probe, self.rests_until].into_iter().flatten().min()
+        let at_once = self.waits_for_probes_in_vain(probing).then_some(Time::ZERO);
+        [probe, self.rests_until, at_once]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Whether it is down until a probe is answered, and none is sent any more.
+    fn waits_for_probes_in_vain(&self, probing: &Probing) -> bool {
+        probing.interval.is_zero() && !self.is_up() && self.rests_until.is_none()
     }
 
     fn rise(&mut self, now: Time) -> Change {
@@ -213,6 +299,7 @@ impl Health {
         self.up_since = Some(now);
         self.rests_until = None;
         self.silences = 0;
+        self.refusals = 0;
         self.answers = 0;
         self.errors = 0;
         Change::Up
@@ -221,6 +308,7 @@ impl Health {
     fn fall(&mut self, now: Time, cause: Cause, rest: Option<Duration>) -> Change {
         self.state = State::Down(cause);
         self.hits = 0;
+        self.suspected = false;
         self.rests_until = rest.map(|rest| now + rest);
         Change::Down(cause)
     }
@@ -237,7 +325,10 @@ pub(crate) enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Silence {
     /// In time.
-    Timeout,
+    Timeout {
+        /// When the attempt began.
+        began: Time,
+    },
     /// Because nobody listens there.
     Refused,
 }

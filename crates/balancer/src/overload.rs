@@ -32,12 +32,13 @@ pub(crate) struct Overload {
 
 impl Overload {
     pub(crate) fn note(&mut self, now: Time, loss: Loss) {
-        if loss.sequence < self.sequence {
+        // What ran out counts no more: a target that was started anew begins with low numbers.
+        if self.until > now && loss.sequence < self.sequence {
             return;
         }
         self.sequence = loss.sequence;
         self.percent = loss.percent.min(100);
-        self.until = now + loss.validity;
+        self.until = now + loss.validity.min(CLOSED_MAX);
     }
 
     pub(crate) fn close(&mut self, now: Time, time: Duration) {
@@ -65,5 +66,5 @@ impl Overload {
     }
 }
 
-/// The longest Retry-After that is believed: a typing error must not close a target for a day.
+/// The longest Retry-After or validity that is believed: a typing error must not close a target for a day.
 const CLOSED_MAX: Duration = Duration::from_secs(300);

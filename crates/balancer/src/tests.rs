@@ -284,18 +284,99 @@ fn probes_take_a_target_down_and_up_by_thresholds() {
 }
 
 #[test]
-fn silence_of_live_requests_takes_a_target_down_before_probes_do() {
+fn where_there_are_no_probes_silences_in_a_row_take_a_target_down() {
     let mut balancer = equal(Algorithm::RoundRobin, 2);
+    let mut policy = balancer.policy().clone();
+    policy.probing.interval = Duration::ZERO;
+    balancer.set_policy(policy);
     let target = id(&balancer, "t1");
-    balancer.handle_timeout_of(NOW, target);
-    balancer.handle_answer(NOW, target, 100, None, None);
-    balancer.handle_answer(NOW, target, 200, None, None);
-    balancer.handle_timeout_of(NOW, target);
+    let at = |seconds| NOW + Duration::from_secs(seconds);
+    balancer.handle_timeout_of(at(2), target, at(0));
+    balancer.handle_answer(at(3), target, 100, None, None);
+    balancer.handle_timeout_of(at(4), target, at(2));
+    balancer.handle_timeout_of(at(6), target, at(4));
     assert!(balancer.is_up(target), "an answer in between");
-    balancer.handle_timeout_of(NOW, target);
+    balancer.handle_timeout_of(at(6), target, at(4));
     let cause = Cause::Silence;
     assert_eq!(balancer.poll_event(), Some(Event::Down { target, cause }));
-    assert_eq!(shares(&mut balancer, NOW, 10)["t0"], 10);
+    assert_eq!(shares(&mut balancer, at(6), 10)["t0"], 10);
+}
+
+/// A balancer for one target, whose first probe was answered.
+fn probed() -> (Balancer, TargetId) {
+    let mut balancer = equal(Algorithm::RoundRobin, 1);
+    let target = id(&balancer, "t0");
+    assert_eq!(balancer.poll_probe(NOW), Some(target));
+    balancer.handle_probe_answer(NOW, target, SECOND, None);
+    (balancer, target)
+}
+
+/// There are requests that nobody answers, and whoever likes may send them.
+#[test]
+fn a_request_without_an_answer_has_the_target_probed_and_not_judged() {
+    let (mut balancer, target) = probed();
+    let mut now = NOW;
+    for _ in 0..10 {
+        let began = now + SECOND;
+        now += SECOND * 3;
+        balancer.handle_timeout_of(now, target, began);
+        assert_eq!(balancer.poll_probe(now), Some(target), "at once");
+        balancer.handle_probe_answer(now, target, SECOND, None);
+    }
+    assert!(balancer.is_up(target));
+    // Where others are answered meanwhile there is nothing to ask.
+    balancer.handle_answer(now, target, 200, None, None);
+    balancer.handle_timeout_of(now + SECOND, target, now);
+    assert_eq!(balancer.poll_probe(now + SECOND), None);
+}
+
+#[test]
+fn silence_of_a_request_and_of_the_probe_after_it_take_a_target_down() {
+    let (mut balancer, target) = probed();
+    let now = NOW + SECOND * 2;
+    balancer.handle_timeout_of(now, target, NOW + SECOND);
+    assert_eq!(balancer.poll_probe(now), Some(target));
+    balancer.handle_timeout(now + SECOND * 2);
+    let cause = Cause::Silence;
+    assert_eq!(balancer.poll_event(), Some(Event::Down { target, cause }));
+    assert!(!balancer.is_there(target));
+}
+
+#[test]
+fn a_probe_that_is_refused_closes_a_target_and_leaves_it_its_calls() {
+    let (mut balancer, target) = probed();
+    for _ in 0..3 {
+        assert!(balancer.is_up(target));
+        balancer.handle_probe_closed(NOW, target);
+    }
+    let cause = Cause::Refusal;
+    assert_eq!(balancer.poll_event(), Some(Event::Down { target, cause }));
+    assert!(!balancer.is_up(target) && balancer.is_there(target));
+    // Then it falls silent.
+    for _ in 0..3 {
+        assert!(balancer.is_there(target));
+        balancer.handle_probe_refused(NOW, target);
+    }
+    let cause = Cause::Probes;
+    assert_eq!(balancer.poll_event(), Some(Event::Down { target, cause }));
+    assert!(!balancer.is_there(target));
+    // And comes back.
+    balancer.handle_probe_closed(NOW, target);
+    assert!(balancer.is_there(target) && !balancer.is_up(target));
+    balancer.handle_probe_answer(NOW, target, SECOND, None);
+    balancer.handle_probe_answer(NOW, target, SECOND, None);
+    assert!(balancer.is_up(target));
+}
+
+#[test]
+fn a_target_that_fails_calls_is_there_until_it_does_not_answer_either() {
+    let (mut balancer, target) = probed();
+    for _ in 0..20 {
+        balancer.handle_answer(NOW, target, 500, None, None);
+    }
+    assert!(!balancer.is_up(target) && balancer.is_there(target));
+    balancer.handle_refused(NOW, target);
+    assert!(!balancer.is_there(target));
 }
 
 #[test]
@@ -365,6 +446,43 @@ fn a_target_is_spared_what_it_asks_for() {
     assert!((7_100..7_900).contains(&spared["t1"]), "{spared:?}");
     let after = shares(&mut balancer, NOW + SECOND, 10_000);
     assert!(after["t1"].abs_diff(5_000) < 20, "{after:?}");
+}
+
+#[test]
+fn a_wish_that_ran_out_is_forgotten_and_none_holds_for_ever() {
+    let mut balancer = equal(Algorithm::RoundRobin, 1);
+    let target = id(&balancer, "t0");
+    let loss = |validity, sequence| Loss {
+        percent: 100,
+        validity,
+        sequence,
+    };
+    balancer.handle_loss(NOW, target, loss(SECOND, 1_000_000));
+    let later = NOW + SECOND * 2;
+    assert_eq!(balancer.loss_percent(later), 0);
+    // It was restarted, and counts from the beginning.
+    balancer.handle_loss(later, target, loss(SECOND * 4_000_000, 1));
+    assert_eq!(balancer.loss_percent(later), 100);
+    assert_eq!(balancer.loss_percent(later + SECOND * 301), 0);
+}
+
+#[test]
+fn who_is_no_longer_probed_comes_back_after_a_rest() {
+    let mut balancer = equal(Algorithm::RoundRobin, 1);
+    let target = id(&balancer, "t0");
+    balancer.handle_refused(NOW, target);
+    let mut policy = balancer.policy().clone();
+    policy.probing.interval = Duration::ZERO;
+    balancer.set_policy(policy);
+    let mut now = NOW + SECOND;
+    for _ in 0..3 {
+        if let Some(due) = balancer.poll_timeout() {
+            now = now.max(due);
+            balancer.handle_timeout(now);
+        }
+    }
+    assert!(balancer.is_up(target));
+    assert_eq!(now, NOW + SECOND + balancer.policy().passive.rest);
 }
 
 #[test]

@@ -94,6 +94,17 @@ impl Dispatcher {
     pub fn set_targets(&mut self, now: Time, targets: &[Target]) -> Result<(), SetError> {
         let specs = targets.iter().map(|t| t.spec.clone()).collect();
         self.balancer.set_targets(now, specs)?;
+        for target in targets {
+            let has_moved = |known: &Target| {
+                known.spec.name == target.spec.name
+                    && (known.transport, known.remote) != (target.transport, target.remote)
+            };
+            // Another machine under an old name: what is known of that one is not true of this one.
+            if self.places.iter().any(|(_, known)| has_moved(known)) {
+                self.balancer.remove(&target.spec.name)?;
+                self.balancer.set_target(now, target.spec.clone())?;
+            }
+        }
         let balancer = &self.balancer;
         self.places = targets
             .iter()

@@ -32,8 +32,8 @@ impl Dispatcher {
             return self.send_to_end(now, ingress, message, own_routes, &dialog.client);
         }
         let mut id = target;
-        if target.is_some_and(|id| !self.balancer.is_up(id)) {
-            // Its fellows may have taken over its calls; if not, they say so.
+        if target.is_some_and(|id| !self.balancer.is_there(id)) {
+            // One that takes no new calls still has these. If it is gone, its fellows may have taken over its calls; if not, they say so.
             let call = self.seal.call(message.call_id().unwrap_or_default());
             if let Some(other) = self.balancer.stand_in(now, call) {
                 self.counters.stand_ins += 1;

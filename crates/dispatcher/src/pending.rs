@@ -65,6 +65,12 @@ impl Pending {
             && !self.cancelled
     }
 
+    /// The target that has it as a call that may come to be.
+    pub(crate) fn attempt_at(&self) -> Option<TargetId> {
+        let is_tried = self.method == Method::Invite && self.state != State::Settled;
+        self.target.filter(|_| is_tried)
+    }
+
     fn next_alarm(&self) -> Time {
         if self.interval.is_zero() || self.state != State::Waiting {
             return self.until;

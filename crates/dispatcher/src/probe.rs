@@ -6,8 +6,8 @@ use balancer::TargetId;
 use clock::Time;
 use sip::{Destination, ListenerId, Message, Via, Writer};
 
-use crate::Dispatcher;
 use crate::dispatcher::Key;
+use crate::{Dispatcher, overload};
 
 impl Dispatcher {
     /// Probes the targets whose turn it is.
@@ -34,7 +34,7 @@ impl Dispatcher {
         let sent_us = now.as_micros();
         let proof = self
             .seal
-            .choice(format!("probe {} {sent_us}", id.0).as_bytes());
+            .probe(format!("probe {} {sent_us}", id.0).as_bytes());
         let branch = format!("{PROBE}{:x}.{sent_us:x}.{proof:016x}", id.0);
         let (address, us) = (target.remote, hop.sent_by.clone());
         let parameter = match target.transport {
@@ -43,7 +43,7 @@ impl Dispatcher {
             _ => ";transport=tls",
         };
         let mut lines = Vec::new();
-        hop.write_via(&mut lines, &branch, b"");
+        hop.write_via(&mut lines, &branch, overload::OFFER);
         let to = Destination::Address {
             transport: target.transport,
             listener: hop.id,
@@ -83,10 +83,13 @@ impl Dispatcher {
             self.counters.strays += 1;
             return true;
         };
+        if let Some(loss) = overload::wish(via) {
+            self.balancer.handle_loss(now, id, loss);
+        }
         match message.status() {
             ..200 => {}
             // It is there and takes nothing. Any other refusal shows that it is alive.
-            503 => self.balancer.handle_probe_refused(now, id),
+            503 => self.balancer.handle_probe_closed(now, id),
             _ => {
                 let rtt = Duration::from_micros(now.as_micros().saturating_sub(sent_us));
                 self.balancer
@@ -102,7 +105,7 @@ impl Dispatcher {
         let (id, sent, proof) = (parts.next()?, parts.next()?, parts.next()?);
         let id = u32::from_str_radix(id, 16).ok()?;
         let sent_us = u64::from_str_radix(sent, 16).ok()?;
-        let wanted = self.seal.choice(format!("probe {id} {sent_us}").as_bytes());
+        let wanted = self.seal.probe(format!("probe {id} {sent_us}").as_bytes());
         (u64::from_str_radix(proof, 16).ok()? == wanted).then_some((TargetId(id), sent_us))
     }
 }

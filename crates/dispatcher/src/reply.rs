@@ -26,7 +26,8 @@ impl Dispatcher {
         }
         // A repeated request gets the same tag (RFC 3261 §8.2.7).
         let end = End::of(&flow, self.instance);
-        let tag = format!("{:016x}", self.seal.transaction(message, &via, &end));
+        let key = self.seal.transaction(message, &via, &end);
+        let tag = format!("{:016x}", self.seal.answer(key));
         let mut writer = Writer::response(message, flow.remote, status, phrase, tag.as_bytes());
         writer.header("Server", self.config.product.as_bytes());
         more(&mut writer);

@@ -208,6 +208,9 @@ impl Dispatcher {
             pending.repeat_at = now + REPEAT_FIRST;
         }
         let key = pending.key;
+        if let Some(id) = pending.attempt_at() {
+            self.balancer.handle_attempt(id);
+        }
         self.pending.insert(pending);
         self.transmit(attempt.destination, bytes, Key::Pending(key).write());
     }

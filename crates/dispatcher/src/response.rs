@@ -72,6 +72,20 @@ impl Dispatcher {
         if pending.attempt != branch.attempt {
             return self.handle_late(now, flow, message, branch);
         }
+        if pending.target.is_some() && !is_from(flow, &pending.destination) {
+            self.counters.strays += 1;
+            return;
+        }
+        if pending.state == State::Settled {
+            // Repeated until the caller's ACK is there; nothing new of the target.
+            if status >= 200 {
+                self.pass(now, message, branch);
+            }
+            return;
+        }
+        if status >= 300 && message.header_named(REFUSAL_HEADER).is_some() {
+            return self.handle_refusal_of_another(now, message, branch);
+        }
         if let Some(id) = pending.target {
             let is_first = pending.state == State::Waiting;
             let latency = is_first.then(|| now.since(pending.began));
@@ -85,6 +99,9 @@ impl Dispatcher {
             pending.until = now + PROCEEDING_MAX;
             if status == 100 {
                 pending.state = pending.state.max_trying();
+                if pending.state == State::Trying {
+                    pending.until = now + TRYING_LOOK;
+                }
             } else {
                 pending.state = State::Proceeding;
                 pending.message = None;
@@ -106,16 +123,33 @@ impl Dispatcher {
         self.settle(now, message, branch);
     }
 
+    /// A target says that somebody else than itself has no room, such as the caller's own account:
+    /// its fellows would say the same, and it takes the calls of others.
+    fn handle_refusal_of_another(&mut self, now: Time, message: &Message, branch: &Branch) {
+        let target = self.pending.find(branch.key).and_then(|p| p.target);
+        if let Some(id) = target {
+            self.balancer.handle_heard(now, id);
+        }
+        // The mark is between us and the target.
+        let bytes = rewrite::without(message, REFUSAL_HEADER);
+        if let Ok(bare) = Message::parse(bytes, sip::Framing::Datagram) {
+            self.settle(now, &bare, branch);
+        }
+    }
+
     /// A final response passes.
     fn settle(&mut self, now: Time, message: &Message, branch: &Branch) {
         let Some(pending) = self.pending.find(branch.key) else {
             return;
         };
+        let tried_at = pending.attempt_at();
         pending.state = State::Settled;
         pending.until = now + PATIENCE;
         pending.message = None;
         pending.sent = None;
         let (target, method) = (pending.target, pending.method);
+        // It may have been kept for longer: for as long as a call may ring.
+        self.pending.hasten(branch.key);
         match (method, message.status(), target) {
             (Method::Invite, 200..300, Some(target)) => self.note_call(now, message, target),
             (Method::Register, 200..300, Some(_)) => {
@@ -123,11 +157,27 @@ impl Dispatcher {
             }
             _ => {}
         }
+        if let Some(id) = tried_at {
+            self.balancer.handle_attempt_end(id);
+        }
         self.pass(now, message, branch);
+    }
+
+    /// Forgets a request; its target has it no more.
+    fn forget(&mut self, key: u64) -> Option<Pending> {
+        let pending = self.pending.remove(key)?;
+        if let Some(id) = pending.attempt_at() {
+            self.balancer.handle_attempt_end(id);
+        }
+        Some(pending)
     }
 
     /// A response of a target that was given up already.
     fn handle_late(&mut self, now: Time, flow: Flow, message: &Message, branch: &Branch) {
+        if self.target_at(flow.transport, flow.remote).is_none() {
+            self.counters.strays += 1;
+            return;
+        }
         if message.method() != Method::Invite {
             return;
         }
@@ -204,7 +254,7 @@ impl Dispatcher {
 
     /// Takes a request back from the target it was sent to.
     fn end_attempt(&mut self, key: u64, failed: Option<(Flow, &Message)>) -> Option<Pending> {
-        let mut pending = self.pending.remove(key)?;
+        let mut pending = self.forget(key)?;
         pending.tried.extend(pending.target.take());
         pending.sent = None;
         pending.interval = Duration::ZERO;
@@ -253,12 +303,23 @@ impl Dispatcher {
         let Some(pending) = self.pending.find(key) else {
             return;
         };
-        if pending.state != State::Waiting {
-            self.pending.remove(key);
-            return;
-        }
-        if let Some(id) = pending.target {
-            self.balancer.handle_timeout_of(now, id);
+        let began = pending.began;
+        match (pending.state, pending.target) {
+            (State::Waiting, Some(id)) => self.balancer.handle_timeout_of(now, id, began),
+            (State::Waiting, None) => {}
+            // Whoever works on it may have died over it.
+            (State::Trying, Some(id)) => {
+                let goes_on = self.balancer.is_there(id) && now.since(began) < TRYING_MAX;
+                if goes_on {
+                    pending.until = now + TRYING_LOOK;
+                    self.pending.hasten(key);
+                    return;
+                }
+            }
+            _ => {
+                self.forget(key);
+                return;
+            }
         }
         self.give_up(now, key);
     }
@@ -271,7 +332,7 @@ impl Dispatcher {
         if pending.is_movable() {
             return self.move_on(now, key, None);
         }
-        let Some(pending) = self.pending.remove(key) else {
+        let Some(pending) = self.forget(key) else {
             return;
         };
         if let (true, Method::Invite, Some(message)) =
@@ -353,6 +414,18 @@ impl State {
     }
 }
 
+/// Whether a response came from where its request went. Over streams it may come by any
+/// connection to that machine.
+fn is_from(flow: Flow, to: &Destination) -> bool {
+    let remote = to.remote();
+    let is_same_way = flow.transport == to.transport();
+    let is_same_place = match flow.transport {
+        Transport::Udp => flow.remote == remote,
+        _ => flow.remote.ip() == remote.ip(),
+    };
+    is_same_way && is_same_place
+}
+
 /// Our Via as we first wrote it, without what others put in.
 fn without_overload(value: &[u8]) -> Vec<u8> {
     let Ok(via) = Via::parse(value) else {
@@ -377,6 +450,12 @@ fn retry_after(message: &Message) -> Option<Duration> {
 /// How long a request may be worked on without a word: timer C of RFC 3261 §16.6 point 11 and a
 /// margin; then only our memory of it ends.
 const PROCEEDING_MAX: Duration = Duration::from_secs(600);
+/// After what time it is seen to whether the target that has a request is still there.
+const TRYING_LOOK: Duration = Duration::from_secs(5);
+/// How long a target may say nothing but 100: timer C of RFC 3261 §16.6 point 11.
+const TRYING_MAX: Duration = Duration::from_secs(180);
+/// Who it was that had no room, by the word of a target: `X-Tandem-Refusal: entity=customer`.
+const REFUSAL_HEADER: &str = "X-Tandem-Refusal";
 /// T2 of RFC 3261 §17.1.2.2.
 const REPEAT_MAX: Duration = Duration::from_secs(4);
 /// Targets asked for one request.

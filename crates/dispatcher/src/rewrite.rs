@@ -177,6 +177,23 @@ const HOPS: u32 = 70;
 /// What `received`, `rport` and the rewritten lines may add.
 const SLACK: usize = 96;
 
+/// A message without the header lines of a name that SIP does not know.
+pub(crate) fn without(message: &Message, name: &str) -> Bytes {
+    let raw = message.raw();
+    let mut out = Writer::with_capacity(raw.len());
+    let mut at = 0;
+    for (index, field) in message.fields().iter().enumerate() {
+        let text = message.field_name(field);
+        if text.eq_ignore_ascii_case(name.as_bytes()) {
+            let line = message.line(index);
+            out.raw(&raw[at..line.start]);
+            at = line.end;
+        }
+    }
+    out.raw(&raw[at..]);
+    out.into_bytes()
+}
+
 /// A response of ours with our wish in its topmost Via.
 pub(crate) fn with_wish_on_top(bytes: Bytes, wish: &[u8]) -> Bytes {
     let Ok(message) = Message::parse(bytes.clone(), sip::Framing::Datagram) else {

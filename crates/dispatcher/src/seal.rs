@@ -2,8 +2,9 @@
 //!
 //! A [`Dialog`] stands in Record-Route and is bound to its Call-ID: it opens in no other dialog. A
 //! A token stands in the Path of a registration. A [`Branch`] stands in our Via and is bound to
-//! the transaction. The proof is SipHash-2-4 under keys made of the cluster's: whoever has the
-//! key opens what any of them sealed. Nothing in them is secret, for each side knows where the
+//! the transaction. The proof is SipHash-2-4 under keys made of the cluster's, one for each
+//! use, as what one use shows must prove nothing in another: whoever has the key opens what any of
+//! them sealed. Nothing in them is secret, for each side knows where the
 //! other is, or could ask.
 
 use base64::Engine as _;
@@ -22,6 +23,10 @@ pub(crate) struct Seal {
     paths: SipHasher24,
     transactions: SipHasher24,
     choices: SipHasher24,
+    answers: SipHasher24,
+    calls: SipHasher24,
+    probes: SipHasher24,
+    tags: SipHasher24,
 }
 
 /// What a dialog's Record-Route says.
@@ -68,6 +73,10 @@ impl Seal {
             paths: keyed(cluster_key, b"dispatcher: paths"),
             transactions: keyed(cluster_key, b"dispatcher: transactions"),
             choices: keyed(cluster_key, b"dispatcher: choices"),
+            answers: keyed(cluster_key, b"dispatcher: answers"),
+            calls: keyed(cluster_key, b"dispatcher: calls"),
+            probes: keyed(cluster_key, b"dispatcher: probes"),
+            tags: keyed(cluster_key, b"dispatcher: tags"),
         }
     }
 
@@ -174,9 +183,20 @@ impl Seal {
         self.transactions.hash(&text) | 1
     }
 
+    /// The To tag of an answer of ours. Its receiver must not learn the key of the transaction
+    /// from it: with that he could answer in the place of a target.
+    pub(crate) fn answer(&self, transaction: u64) -> u64 {
+        self.answers.hash(&transaction.to_be_bytes())
+    }
+
     /// Names a call.
     pub(crate) fn call(&self, call_id: &[u8]) -> u64 {
-        self.transactions.hash(call_id)
+        self.calls.hash(call_id)
+    }
+
+    /// What proves that an answer is one to a probe of ours.
+    pub(crate) fn probe(&self, text: &[u8]) -> u64 {
+        self.probes.hash(text)
     }
 
     /// What a choice by hash goes by; the same on each dispatcher that has the key.
@@ -186,7 +206,7 @@ impl Seal {
 
     /// A hash of a From tag.
     pub(crate) fn tag(&self, tag: &[u8]) -> u32 {
-        self.dialogs.hash(tag) as u32
+        self.tags.hash(tag) as u32
     }
 
     fn close(&self, kind: char, hasher: &SipHasher24, mut bytes: Bytes, context: &[u8]) -> String {

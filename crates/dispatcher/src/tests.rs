@@ -2,6 +2,7 @@
 
 mod flows;
 mod forwarding;
+mod judging;
 mod moving;
 mod rubbish;
 mod world;

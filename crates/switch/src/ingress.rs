@@ -72,6 +72,10 @@ impl Switch {
         }
         let asks = message.is_request() && message.method() != Method::Ack;
         if asks && !self.has_dialog(&message) && !self.may_ask(now, flow, &message) {
+            if self.is_dispatcher(flow.remote.ip()) {
+                // Silence would look like ours, and strangers could have us taken for dead.
+                self.answer_unheard(flow, &message, 403, "");
+            }
             return;
         }
         if let Err(violation) = message.check() {

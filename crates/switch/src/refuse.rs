@@ -34,6 +34,7 @@ impl Switch {
             message,
             ..
         } = invitation;
+        let is_marked = status == 503 && self.is_dispatcher(flow.remote.ip());
         self.refuse_with(now, *server, *flow, message, status, |w| {
             w.header("Reason", cause.header().as_bytes());
             if let Refusal::NoGateway {
@@ -41,6 +42,9 @@ impl Switch {
             } = refusal
             {
                 w.header_fmt("Retry-After", format_args!("{s}"));
+            }
+            if is_marked {
+                mark_for_another(w, EntityKind::Gateway);
             }
             w.header_fmt("Warning", format_args!("399 tandem \"{refusal}\""));
         });
@@ -82,8 +86,12 @@ impl Switch {
             Why::Open(text) => text,
             Why::Internal(_) => "limit reached",
         };
+        let is_marked = !own && self.is_dispatcher(flow.remote.ip());
         self.refuse_with(now, *server, *flow, message, status, |w| {
             w.header("Reason", cause.header().as_bytes());
+            if is_marked {
+                mark_for_another(w, refused.entity.kind);
+            }
             match &peer {
                 Some(peer) => {
                     let user = sip::uri::escape_user(&texts.called);
@@ -162,6 +170,12 @@ impl Switch {
         headers(&mut w);
         self.transactions.respond(now, server, status, w.finish());
     }
+}
+
+/// Tells a dispatcher that it was not this server that had no room: others would say the same, and
+/// the next caller may be welcome.
+fn mark_for_another(w: &mut Writer, kind: EntityKind) {
+    w.header_fmt("X-Tandem-Refusal", format_args!("entity={kind}"));
 }
 
 /// Marks the URI of a 302 for want of room, so that two full peers do not send a call to and fro.

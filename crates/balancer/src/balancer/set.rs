@@ -85,6 +85,7 @@ impl Balancer {
             latency: Latency::default(),
             probe_rtt: None,
             calls: 0,
+            attempts: 0,
             foreign_calls: 0,
             second: (now, 0),
             chosen: 0,
