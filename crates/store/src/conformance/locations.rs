@@ -8,7 +8,7 @@ use crate::{
 
 /// Runs the suite; each part gets a cluster of its own, by a name, with two nodes.
 pub fn run<S: LocationStore>(cluster: impl Fn(&str) -> (S, S)) {
-    let parts: [(&str, fn(&mut S, &mut S)); 6] = [
+    let parts: [(&str, Part<S>); 6] = [
         ("told", what_is_told_is_heard_by_the_others),
         ("shelf", a_shelf_has_the_newest_of_what_its_node_holds),
         ("ends", what_ends_leaves_the_shelf),
@@ -24,6 +24,9 @@ pub fn run<S: LocationStore>(cluster: impl Fn(&str) -> (S, S)) {
         part(&mut one, &mut other);
     }
 }
+
+/// Asserts something of two nodes.
+type Part<S> = fn(&mut S, &mut S);
 
 fn what_is_told_is_heard_by_the_others<S: LocationStore>(one: &mut S, other: &mut S) {
     assert_eq!(hear(one, 1, &[]), []);
