@@ -87,10 +87,10 @@ pub struct Call {
     pub(crate) parting: Vec<Parting>,
     timers: SmallVec<[(Time, Timer); 4]>,
     pub(crate) wait: Option<Box<Asked>>,
-    last_ask: MediaAsk,
+    pub(crate) last_ask: MediaAsk,
     inbox: VecDeque<Input>,
-    next_request: u32,
-    next_pair: u8,
+    pub(crate) next_request: u32,
+    pub(crate) next_pair: u8,
     /// How many attempts the set-ups before this one had: names of attempts are not used twice.
     pub(crate) attempts_before: usize,
     /// Whether [`Output::Gone`] has been said.
@@ -230,6 +230,22 @@ impl Call {
         self.phase
     }
 
+    /// What its tags carry.
+    #[must_use]
+    pub const fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// Our tags in the dialogs that a snapshot has.
+    pub fn tags(&self) -> impl Iterator<Item = &[u8]> {
+        self.kept_legs().map(|leg| &*leg.dialog.local_tag)
+    }
+
+    /// The owner's names for the attempts whose legs a snapshot has.
+    pub fn tokens(&self) -> impl Iterator<Item = u32> {
+        self.kept_legs().filter_map(|leg| leg.token)
+    }
+
     /// Its pairs of legs: early dialogs while it is set up, then one.
     #[must_use]
     pub fn pairs(&self) -> &[Pair] {
@@ -270,6 +286,15 @@ impl Call {
 
     pub(crate) fn disarm(&mut self, timer: Timer) {
         self.timers.retain(|(_, t)| *t != timer);
+    }
+
+    pub(crate) fn timers(&self) -> impl Iterator<Item = (Time, Timer)> {
+        self.timers.iter().copied()
+    }
+
+    /// Whether nothing of ours waits for anybody.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.pending.is_empty() && self.wait.is_none() && self.inbox.is_empty()
     }
 
     pub(crate) fn disarm_all(&mut self) {

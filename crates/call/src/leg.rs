@@ -9,6 +9,7 @@ use crate::challenge::{Access, Way};
 use crate::config::Config;
 use crate::headers::Trust;
 use crate::io::{Family, Hop, Keys, Phone, Side, Toward, Uas};
+use crate::plan::Credentials;
 
 /// Two legs that are joined; the early dialogs of one INVITE have a pair each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,7 +127,7 @@ pub struct Leg {
     pub token: Option<u32>,
     /// Session id and version of the descriptions we send, once they come from more than one
     /// origin (RFC 3264 §8: the version grows by one each time).
-    origin: Option<(u64, u64)>,
+    pub(crate) origin: Option<(u64, u64)>,
 }
 
 impl Leg {
@@ -161,6 +162,11 @@ impl Leg {
         }
     }
 
+    /// Answers challenges of the peer with these from now on.
+    pub(crate) fn grant(&mut self, credentials: Option<Arc<Credentials>>) {
+        self.access = credentials.map(|c| Access::new(c, self.flow));
+    }
+
     /// From here on descriptions keep the origin the peer has seen first.
     pub(crate) fn own_origin(&mut self) {
         if self.origin.is_some() {
@@ -184,6 +190,12 @@ impl Leg {
         });
         self.sent = owned.map_or_else(|| sdp.into(), Into::into);
         self.sent.clone()
+    }
+
+    /// The last description the peer sent; empty if none.
+    #[must_use]
+    pub fn description(&self) -> &[u8] {
+        &self.received
     }
 
     /// Whether the peer has put us on hold: it sends only or nothing (RFC 3264 §8.4).

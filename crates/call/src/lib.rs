@@ -8,13 +8,15 @@
 //!
 //! The call owns no socket, timer, clock or transaction. Its owner feeds it [`Input`]s and
 //! carries out the [`Output`]s that it appends to a queue. Media and targets may be answered
-//! later; inputs that arrive meanwhile wait in the call, in order.
+//! later; inputs that arrive meanwhile wait in the call, in order. An answered call can be taken
+//! down as a [`Snapshot`], and gone on with elsewhere.
 
 mod application;
 mod call;
 mod challenge;
 mod config;
 mod ending;
+mod go_on;
 mod headers;
 mod io;
 mod keys;
@@ -28,6 +30,7 @@ mod refresh;
 mod relay;
 mod replace;
 mod setup;
+mod snapshot;
 mod transfer;
 
 pub use call::{Call, CallFacts, Phase};
@@ -42,3 +45,4 @@ pub use leg::{Leg, Pair, PairId, Reach};
 pub use plan::{ATTEMPTS_MAX, Attempt, Credentials, Plan, Redirects, Yields};
 pub use random::Random;
 pub use reason::{Cause, EndedBy, Why};
+pub use snapshot::{FORMAT, Packer, Snapshot, Unpacker};

@@ -73,6 +73,20 @@ enum Told {
     WithoutIce,
 }
 
+impl Reanchor {
+    /// Of a call that was taken down; since when is not known.
+    pub(crate) const fn waiting() -> Self {
+        Self {
+            since: Time::ZERO,
+            stage: Stage::Waiting,
+            offerer: Side::A,
+            told: Told::Whole,
+            telling: [None, None],
+            patience: 0,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// For a relay, or for its sides to be idle.
@@ -178,6 +192,15 @@ impl Call {
         };
         let then = Box::new(then);
         self.ask(ctx, offer, Wait::Rebuilt { question, then });
+    }
+
+    /// The media was lost on another node, and patience begins anew here.
+    pub(crate) fn look_for_relay(&mut self, ctx: &mut Ctx<'_>) {
+        if std::mem::take(&mut self.session_open) {
+            let session = self.next_session();
+            ctx.emit(Output::MediaEnd { session });
+        }
+        self.move_media_soon(ctx);
     }
 
     /// The call is answered: now both sides can be told, and patience begins.

@@ -10,7 +10,7 @@ use sip::{Flow, Message, Method, Writer};
 use crate::call::{Call, Phase};
 use crate::headers::{self, ALLOW};
 use crate::io::{Ctx, MediaOp, Output, Respond, Side, Uas};
-use crate::leg::{Leg, Offering, PairId, Refresher};
+use crate::leg::{Leg, Offering, PairId, Reach, Refresher};
 use crate::pending::{Purpose, Relayed, Wait};
 use crate::reason::Cause;
 use crate::refresh;
@@ -43,6 +43,10 @@ impl Call {
             return;
         }
         leg.learn(&message);
+        if flow.conn.is_some() && leg.flow.transport.is_reliable() {
+            // The connection it had may have been left behind on another node.
+            leg.reach = Reach::Flow;
+        }
         if flow.conn.is_some() || leg.flow.transport == flow.transport {
             leg.flow = flow;
         }

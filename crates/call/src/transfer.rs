@@ -25,6 +25,8 @@ pub(crate) struct Transfer {
     /// The side that refers, or is replaced.
     pub(crate) by: Side,
     pub(crate) kind: Kind,
+    /// Where it refers to; empty if somebody else takes the place.
+    pub(crate) target: Box<[u8]>,
     /// The referrer's leg, once somebody has taken its place; it is ended last.
     pub(crate) referrer: Option<Leg>,
     /// The media session to return to if it fails.
@@ -61,11 +63,12 @@ impl Transfer {
         self.kind != Kind::Joined
     }
 
-    pub(crate) const fn new(pair: PairId, by: Side, kind: Kind) -> Self {
+    pub(crate) fn new(pair: PairId, by: Side, kind: Kind) -> Self {
         Self {
             pair,
             by,
             kind,
+            target: Box::default(),
             referrer: None,
             old_session: None,
             join: None,
@@ -105,7 +108,9 @@ impl Call {
             bytes: w.finish(),
             how: Respond::Plain,
         });
-        self.transfer = Some(Box::new(Transfer::new(pair, side, Kind::Routing)));
+        let mut transfer = Transfer::new(pair, side, Kind::Routing);
+        transfer.target.clone_from(&target.uri);
+        self.transfer = Some(Box::new(transfer));
         self.notify(ctx, 100, None);
         ctx.emit(Output::Transfer {
             by: side,
@@ -466,7 +471,7 @@ impl Target {
 
 /// A description with every medium both ways again: a referrer puts the other side on hold
 /// before it refers, and the target shall not inherit that.
-fn active(received: &[u8]) -> Vec<u8> {
+pub(crate) fn active(received: &[u8]) -> Vec<u8> {
     let Ok(description) = sdp::Description::parse(received) else {
         return received.to_vec();
     };

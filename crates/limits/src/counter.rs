@@ -69,6 +69,13 @@ impl Counter {
         peaks.cps.note(now, rate);
     }
 
+    /// Takes one call that has begun elsewhere: it is no new one.
+    pub(crate) fn adopt(&mut self, now: Time) {
+        self.in_use = self.in_use.saturating_add(1);
+        let peaks = self.peaks.get_or_insert_with(Box::default);
+        peaks.channels.note(now, self.in_use);
+    }
+
     /// Notes a call that does not fit.
     pub(crate) fn refuse(&mut self, now: Time) {
         self.asked.count(now);

@@ -122,6 +122,15 @@ impl Limits {
         Ok(())
     }
 
+    /// Counts a call that another node has admitted: it goes on here, whatever the limits say. Its
+    /// entities are released as those of an admission.
+    pub fn adopt(&mut self, now: Time, entities: &[EntityId]) {
+        for entity in distinct(entities) {
+            let counter = self.counters.entry(entity).or_insert_with(Counter::new);
+            counter.adopt(now);
+        }
+    }
+
     /// Gives back the channels of one admission; name the entities it named.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod challenges;
 mod chaos;
 mod dialog;
 mod early;
+mod elsewhere;
 mod failures;
 mod forking;
 mod identity;

@@ -2,13 +2,14 @@
 //! balanced when the world ends.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use call::{
-    Attempt, Call, CallFacts, Cause, Config, Ctx, EndReport, EndedBy, Fact, Hop, Input, MediaAsk,
-    MediaOp, Output, Plan, Reach, Redirects, RefusedDial, RequestId, Respond, Side, Trust, Uac,
-    Yields,
+    Attempt, Call, CallFacts, Cause, Config, Credentials, Ctx, EndReport, EndedBy, Fact, Hop,
+    Input, MediaAsk, MediaOp, Output, Plan, Reach, Redirects, RefusedDial, RequestId, Respond,
+    Side, Snapshot, Trust, Uac, Yields,
 };
 use clock::Time;
 use sip::{Destination, Flow, Framing, ListenerId, Message, Method, Transport};
@@ -67,9 +68,17 @@ pub(crate) struct World {
     pub(crate) ask: MediaAsk,
     pub(crate) ledger: Ledger,
     next_uas: u64,
+    /// Of the attempts that have any, by token.
+    credentials: Vec<(u32, Arc<Credentials>)>,
 }
 
+/// Whether calls at rest are replaced by what their snapshots say, after each step.
+const RESTORES: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"flows_restored");
+
 pub(crate) const INVITE: u64 = 1;
+
+/// The listener that a call goes on at when its node has died.
+const ELSEWHERE: ListenerId = ListenerId(1);
 
 pub(crate) fn config() -> Config {
     Config {
@@ -156,7 +165,9 @@ impl World {
         sdp: &str,
         prepare: impl FnOnce(&mut Self),
     ) -> Self {
-        Self::begin(
+        let known = |a: &Attempt| Some((a.token, a.credentials.clone()?));
+        let credentials = plan.attempts.iter().filter_map(known).collect();
+        let mut world = Self::begin(
             config,
             trust,
             headers,
@@ -165,7 +176,9 @@ impl World {
             |ctx, facts, invite| {
                 Call::start(ctx, facts, INVITE, flow("192.0.2.10:5060"), invite, plan)
             },
-        )
+        );
+        world.credentials = credentials;
+        world
     }
 
     pub(crate) fn echo(headers: &str, sdp: &str) -> Self {
@@ -235,6 +248,7 @@ impl World {
             ask: MediaAsk::default(),
             ledger: Ledger::default(),
             next_uas: INVITE + 1,
+            credentials: Vec::new(),
         };
         world.ledger.finals.insert(INVITE, 0);
         prepare(&mut world);
@@ -512,6 +526,46 @@ impl World {
             self.ledger.note(&output);
             self.take(output);
         }
+        if RESTORES && self.call.is_at_rest() {
+            self.call = self.restored();
+        }
+    }
+
+    /// The call by what its snapshot says.
+    pub(crate) fn restored(&self) -> Call {
+        let snapshot = self.call.snapshot().expect("it is between exchanges");
+        let credentials = |token: Option<u32>| {
+            let known = self.credentials.iter().find(|(t, _)| Some(*t) == token);
+            known.map(|(_, credentials)| credentials.clone())
+        };
+        let restored = Call::restore(&snapshot, self.now.as_micros(), credentials);
+        let restored = restored.expect("a snapshot can be read");
+        assert_eq!(restored.snapshot(), Some(snapshot));
+        restored
+    }
+
+    /// The node dies, and another takes the call up as it was by that snapshot. Peers keep what
+    /// they have; what the call had sent is lost.
+    pub(crate) fn go_elsewhere(&mut self, snapshot: &Snapshot) {
+        let seed = self.now.as_micros();
+        self.call = Call::restore(snapshot, seed, |_| None).expect("a snapshot can be read");
+        self.requests.clear();
+        self.acks.clear();
+        self.answers.clear();
+        self.asked.clear();
+        self.ledger = Ledger::default();
+        for token in self.call.tokens() {
+            self.ledger.attempts.insert(token, (1, 0));
+        }
+        if let Some(session) = self.call.kept_session() {
+            self.ledger.sessions.insert(session, 0);
+        }
+        self.step(|call, ctx| {
+            call.go_on(ctx, |flow| Flow {
+                listener: ELSEWHERE,
+                ..flow
+            });
+        });
     }
 
     fn take(&mut self, output: Output) {
