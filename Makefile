@@ -6,8 +6,8 @@ BENCH_ARGS ?=
 FUZZ_SECONDS ?= 60
 
 BUILD_NEEDS := build-essential clang cmake libssl-dev pkg-config
-TEST_PEERS := baresip-core chromium ethtool iproute2 sip-tester kamailio kamailio-sqlite-modules opus-tools postgresql procps openssl socat python3-venv redis-server rtpengine-daemon sngrep sqlite3
-CLUSTER_PEERS := baresip-core iproute2 postgresql procps python3 redis-sentinel redis-server util-linux
+TEST_PEERS := baresip-core chromium ethtool iproute2 keepalived sip-tester kamailio kamailio-sqlite-modules opus-tools postgresql procps openssl socat python3-venv redis-server rtpengine-daemon sngrep sqlite3
+CLUSTER_PEERS := baresip-core iproute2 postgresql procps python3 redis-server util-linux
 BENCH_PEERS := ethtool iproute2 kamailio rtpengine-daemon util-linux
 
 .DEFAULT_GOAL := help

@@ -82,6 +82,7 @@ fn open(port: u16) -> Result<(Net, Shard, SocketAddr), Box<dyn std::error::Error
         bind: SocketAddr::from(([127, 0, 0, 1], port)),
         advertised: None,
         clients: net::ClientCertificates::Unasked,
+        owner: net::AddressOwner::Machine,
     })?;
     Ok((net, shard, status.local))
 }

@@ -21,7 +21,9 @@ pub use drive::{
     Clock, CloseReason, EXIT_PANIC, Host, Input, Machine, Output, ResolveQuery, Security, Shard,
     TransmitError, Waker,
 };
-pub use listener::{Advertised, ListenError, ListenerSpec, ListenerStatus, UDP_BUFFER_BYTES};
+pub use listener::{
+    AddressOwner, Advertised, ListenError, ListenerSpec, ListenerStatus, UDP_BUFFER_BYTES,
+};
 pub use net::{Config, Net, OpenError};
 pub use resolve::{ResolveError, ResolverConfig};
 pub use rustls::pki_types::CertificateDer;

@@ -24,6 +24,18 @@ pub struct ListenerSpec {
     pub advertised: Option<Advertised>,
     /// Whether clients are asked for a certificate; of TLS and WSS alone.
     pub clients: ClientCertificates,
+    /// Whose address it is.
+    pub owner: AddressOwner,
+}
+
+/// Whose an address is that is listened on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AddressOwner {
+    /// This machine's: without it there is no listener.
+    #[default]
+    Machine,
+    /// A cluster's, which moves between its machines: it may come later, and go.
+    Cluster,
 }
 
 /// An address as others see it, behind a NAT or by name.
@@ -154,6 +166,9 @@ pub(crate) fn open_udp(spec: &ListenerSpec) -> Result<(UdpSocket, ListenerStatus
         if family == Family::V4 {
             set_long_datagrams(&socket, LongDatagrams::Refused)?;
         }
+        if spec.owner == AddressOwner::Cluster {
+            bind_freely(&socket, spec.bind)?;
+        }
         socket.bind(&spec.bind.into())?;
         let receive_buffer_bytes = Some(socket.recv_buffer_size()?);
         let send_buffer_bytes = Some(socket.send_buffer_size()?);
@@ -182,6 +197,9 @@ pub(crate) fn open_stream(
         // does not let two listeners share a port.
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
+        if spec.owner == AddressOwner::Cluster {
+            bind_freely(&socket, spec.bind)?;
+        }
         socket.bind(&spec.bind.into())?;
         socket.listen(BACKLOG)?;
         let listener = std::net::TcpListener::from(socket);
@@ -194,6 +212,14 @@ pub(crate) fn open_stream(
         Ok((listener, status))
     };
     open().map_err(|source| ListenError::from_io(spec, source))
+}
+
+/// Lets a socket be bound to an address that the machine does not have yet.
+fn bind_freely(socket: &Socket, bind: SocketAddr) -> io::Result<()> {
+    match bind {
+        SocketAddr::V4(_) => socket.set_freebind_v4(true),
+        SocketAddr::V6(_) => socket.set_freebind_v6(true),
+    }
 }
 
 fn domain(bind: SocketAddr) -> Domain {

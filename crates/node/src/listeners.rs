@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use anyhow::Result;
 use control::ClientCertificates;
 use model::TransportSpec;
-use net::{Advertised, ListenerSpec, ListenerStatus, Net};
+use net::{AddressOwner, Advertised, ListenerSpec, ListenerStatus, Net};
 use serde::{Deserialize, Serialize};
 use sip::{ListenerId, Transport};
 
@@ -26,8 +26,8 @@ pub(crate) struct Added {
     pub(crate) client_certificates: ClientCertificates,
 }
 
-/// The listeners of a start: five of the bound family, and five of the other one, if all
-/// addresses are asked for and the machine has such. Numbers stay the same over restarts, for
+/// The listeners of a start: five of the bound family, five of the other one, if all
+/// addresses are asked for and the machine has such, and five of the virtual address. Numbers stay the same over restarts, for
 /// registrations remember them.
 pub(crate) fn of_start(options: &UpOptions) -> Vec<ListenerSpec> {
     let mut all = Vec::new();
@@ -50,6 +50,24 @@ pub(crate) fn of_start(options: &UpOptions) -> Vec<ListenerSpec> {
         add(7, Transport::Tls, other, options.tls_port);
         add(8, Transport::Ws, other, options.ws_port);
         add(9, Transport::Wss, other, options.wss_port);
+    }
+    if let Some(shared) = options.virtual_address {
+        let mut add = |id: u16, transport, port| {
+            all.push(ListenerSpec {
+                id: ListenerId(id),
+                transport,
+                bind: SocketAddr::new(shared, port),
+                // Peers are to find whoever has it, whatever else this machine is known as.
+                advertised: None,
+                clients: net::ClientCertificates::Unasked,
+                owner: AddressOwner::Cluster,
+            });
+        };
+        add(10, Transport::Udp, options.sip_port);
+        add(11, Transport::Tcp, options.sip_port);
+        add(12, Transport::Tls, options.tls_port);
+        add(13, Transport::Ws, options.ws_port);
+        add(14, Transport::Wss, options.wss_port);
     }
     all
 }
@@ -102,6 +120,7 @@ pub(crate) fn spec(
         bind,
         advertised,
         clients: net::ClientCertificates::Unasked,
+        owner: AddressOwner::Machine,
     }
 }
 

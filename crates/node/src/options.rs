@@ -18,6 +18,8 @@ pub struct UpOptions {
     pub bind: IpAddr,
     /// The address that peers are told; `None` finds it out.
     pub advertise: Option<IpAddr>,
+    /// An address for SIP besides, which moves between the machines of a cluster.
+    pub virtual_address: Option<IpAddr>,
     /// SIP over UDP and TCP.
     pub sip_port: u16,
     /// SIP over TLS.

@@ -19,6 +19,7 @@ mod ban;
 mod call;
 mod carrier;
 mod cdr;
+mod check;
 mod client;
 mod customer;
 mod device;
@@ -29,6 +30,7 @@ mod failure;
 mod flags;
 mod gateway;
 mod global;
+mod keepalived;
 mod limit;
 mod listener;
 mod log;
@@ -139,6 +141,10 @@ enum Command {
     /// What happens, as it happens
     #[command(subcommand)]
     Event(event::EventCommand),
+    /// Whether the node of this machine takes calls, for keepalived and scripts
+    Check(check::CheckFlags),
+    /// Writes keepalived's configuration for a virtual address
+    Keepalived(keepalived::KeepalivedFlags),
     /// Asks the API anything
     Api(api::ApiFlags),
     /// Looks for what would stop calls on this machine
@@ -191,6 +197,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Recording(command) => recording::run(global, &command),
         Command::Audit(command) => audit::run(global, command),
         Command::Event(command) => event::run(global, command),
+        Command::Check(flags) => check::run(global, &flags),
+        Command::Keepalived(flags) => keepalived::run(global, &flags),
         Command::Api(flags) => api::run(global, &flags),
         Command::Doctor(flags) => doctor::run(global, &flags),
         Command::Completion { shell } => completion(shell),

@@ -1,5 +1,7 @@
 //! `tandem up`: runs a platform on this machine until it is told to stop.
 
+use std::net::IpAddr;
+
 use clap::{Args, ValueEnum};
 
 use crate::failure::Failure;
@@ -23,6 +25,10 @@ pub(crate) struct UpFlags {
     /// Share registrations with the other nodes through `--live`; on trial
     #[arg(long, requires = "live")]
     share_registrations: bool,
+    /// An address for SIP besides, which keepalived moves between the machines of a cluster;
+    /// `tandem keepalived` writes its configuration. With it, --bind is to name an address, too
+    #[arg(long, value_name = "ADDRESS")]
+    virtual_address: Option<IpAddr>,
     /// The SIP domain of a new platform; a running one keeps its own (`tandem settings set`)
     #[arg(long)]
     domain: Option<String>,
@@ -95,6 +101,11 @@ pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
                 .into(),
         ));
     }
+    if flags.virtual_address.is_some() && ports.bind.is_unspecified() {
+        return Err(Failure::Usage(
+            "beside a virtual address, --bind must name one of this machine's own".into(),
+        ));
+    }
     let options = node::UpOptions {
         data: global.data.clone(),
         store: flags.store.clone(),
@@ -102,6 +113,7 @@ pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
         shares_registrations: flags.share_registrations,
         bind: ports.bind,
         advertise: ports.advertise,
+        virtual_address: flags.virtual_address,
         sip_port: ports.sip_port,
         tls_port: ports.tls_port,
         ws_port: ports.ws_port,

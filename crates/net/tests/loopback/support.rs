@@ -206,6 +206,7 @@ pub(crate) fn spec(id: u16, transport: Transport, bind: &str) -> ListenerSpec {
         bind: bind.parse().unwrap(),
         advertised: None,
         clients: net::ClientCertificates::Unasked,
+        owner: net::AddressOwner::Machine,
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) fn open(options: &DispatcherOptions, net: &Net, desk: &Desk) -> Resul
                 port: listen.address.port(),
             }),
             clients: ClientCertificates::Unasked,
+            owner: net::AddressOwner::Machine,
         };
         let status = net
             .add_listener(&spec)
