@@ -36,6 +36,11 @@ impl MediaServers {
         };
         if request.op == MediaOp::Offer {
             session.offerer = request.from;
+            // The next whom the call is offered to may take keys in another form. One who waits for
+            // keys does so until the end: the server tells none where they pass.
+            if Keys::of(&request) == Keys::Change {
+                session.keys = Keys::Change;
+            }
         }
         let id = session.server;
         let server = self.servers.get(&id);

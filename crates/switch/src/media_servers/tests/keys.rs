@@ -116,6 +116,20 @@ fn only_servers_of_ours_convert_keys_and_calls_that_need_it_go_there() {
 }
 
 #[test]
+fn keys_are_asked_for_when_only_a_later_attempt_wants_them() {
+    let mut w = world();
+    w.configure();
+    w.pass(Duration::from_millis(300));
+    w.ask(request(1, MediaOp::Offer, Side::A));
+    // The first carrier fails, and the next takes keys in another form.
+    w.ask(offer(1));
+    w.ask(request(1, MediaOp::Answer, Side::B));
+    press(&mut w, 1, "b", '5');
+    w.pass(Duration::from_millis(200));
+    assert_eq!(keys(&mut w), [(1, Side::B, '5')]);
+}
+
+#[test]
 fn keys_are_asked_for_while_somebody_wants_them_and_told_once() {
     let mut w = world();
     w.configure();
