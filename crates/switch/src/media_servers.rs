@@ -14,6 +14,7 @@ mod keys;
 mod news;
 mod pace;
 mod play;
+mod plays;
 mod record;
 mod server;
 #[cfg(test)]
@@ -40,6 +41,7 @@ use self::keys::Keys;
 pub use self::keys::KeysThere;
 use self::pace::Pace;
 pub use self::play::Music;
+use self::plays::Plays;
 use self::record::Taped;
 pub use self::record::{RecordingNews, RemoteFile, Upload};
 use self::server::{PING_INTERVAL, REFUSED_AGAIN, Server, Turn};
@@ -182,6 +184,8 @@ struct Session {
     watch: Watch,
     /// Whether its keys change their form.
     keys: Keys,
+    /// What its server is yet to be told to play.
+    plays: Plays,
     /// Its recording, if it is to be recorded.
     taped: Option<Box<Taped>>,
 }

@@ -9,6 +9,7 @@ use ng::Command;
 
 use super::exchange::{NotServed, Purpose};
 use super::keys::{Keys, forms};
+use super::plays::Plays;
 use super::record::Taped;
 use super::server::Health;
 use super::watch::Watch;
@@ -119,6 +120,7 @@ impl MediaServers {
             is_answered: false,
             watch: Watch::default(),
             keys: Keys::of(&request),
+            plays: Plays::default(),
             taped,
         };
         self.sessions.insert(request.session, session);

@@ -52,7 +52,7 @@ pub(super) enum Purpose {
     /// A session is to be recorded.
     Record(u64),
     /// A side of a session is to hear music, no more music, or a key.
-    Play,
+    Play(u64),
     /// Which keys were pressed?
     Keys,
     /// What has happened?
@@ -148,10 +148,10 @@ impl MediaServers {
             | Purpose::Statistics
             | Purpose::Candidates
             | Purpose::Look(_)
-            | Purpose::Play
             | Purpose::Keys
             | Purpose::Farewell => {}
             Purpose::News => self.handle_news(exchange.server, None),
+            Purpose::Play(session) => self.play_next(now, exchange.server, session),
             Purpose::Record(session) => self.handle_taped(exchange.server, session, None),
             Purpose::Ask(request) | Purpose::EchoAsk(request) => {
                 self.not_served(now, exchange.server, request, NotServed::Silent);
@@ -200,7 +200,10 @@ impl MediaServers {
             }
             Purpose::Look(session) => self.handle_look(now, id, session, reply),
             Purpose::Record(session) => self.handle_taped(id, session, Some(reply)),
-            Purpose::Play => self.handle_played(id, &reply),
+            Purpose::Play(session) => {
+                self.handle_played(id, &reply);
+                self.play_next(now, id, session);
+            }
             Purpose::Keys => self.handle_keys(id, reply),
             Purpose::News => self.handle_news(id, Some(reply)),
             Purpose::Delete(known) => {

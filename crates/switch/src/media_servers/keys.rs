@@ -11,6 +11,7 @@ use model::MediaServerId;
 use ng::{Command, KeyForm, Reply, Selection, Tone};
 
 use super::exchange::Purpose;
+use super::plays::Play;
 use super::server::Health;
 use super::{MediaOutput, MediaServers, Timer, call_id, wire};
 use crate::output::MediaRequest;
@@ -47,12 +48,9 @@ pub(super) fn forms(request: &MediaRequest) -> Option<[KeyForm; 2]> {
 impl MediaServers {
     /// Has a side of a session hear a key of the other.
     pub fn handle_press(&mut self, now: Time, session: u64, to: Side, press: Press) {
-        let known = self.sessions.get(&session);
-        let event = ng::event_of_digit(press.key);
-        let (Some(known), Some(event)) = (known, event) else {
+        let Some(event) = ng::event_of_digit(press.key) else {
             return;
         };
-        let server = known.server;
         let selection = Selection::call(call_id(self.prefix, session));
         let tone = Tone {
             selection: selection.from_tag(wire::tag(to.other())),
@@ -61,12 +59,8 @@ impl MediaServers {
             volume_db: VOLUME_DB,
             pause_ms: PAUSE_MS,
         };
-        self.exchange(
-            now,
-            server,
-            Command::PlayDtmf(Box::new(tone)),
-            Purpose::Play,
-        );
+        let command = Command::PlayDtmf(Box::new(tone));
+        self.play_in_turn(now, session, (Play::Key, command));
     }
 
     /// A session of a server has keys that change their form: the server is asked for them.

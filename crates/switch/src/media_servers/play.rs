@@ -5,7 +5,7 @@ use clock::Time;
 use model::{MediaServerId, MusicOver};
 use ng::{Command, Flag, MediaFile, Options, Playback, Reply, Selection};
 
-use super::exchange::Purpose;
+use super::plays::Play;
 use super::{MediaServers, call_id, wire};
 
 /// What who is on hold is to hear again and again.
@@ -44,7 +44,7 @@ impl MediaServers {
             }
             None => Command::StopMedia(Box::new(selection)),
         };
-        self.exchange(now, server, command, Purpose::Play);
+        self.play_in_turn(now, session, (Play::Music(side), command));
     }
 
     /// What a server says to it.

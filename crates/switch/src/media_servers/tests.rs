@@ -23,6 +23,8 @@ const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\
 enum Mood {
     Answers,
     Silent,
+    /// Answers pings, and nothing else.
+    Mute,
     /// Answers pings, and refuses all else.
     Refuses,
     /// Answers pings, and knows nothing of any session.
@@ -176,6 +178,7 @@ impl World {
                     keys::status(self.instance, news)
                 }),
             },
+            (Mood::Mute, _) => return,
             (Mood::Answers, "keys") => keys::pressed(&self.pressed, &asked.command),
             (Mood::Answers, "news") => news::after(&self.news, &asked.command),
             (Mood::Refuses, _) => ng::Reply::error("out of ports"),

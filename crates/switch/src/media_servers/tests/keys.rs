@@ -192,6 +192,7 @@ fn keys_and_music_are_played_where_the_session_is() {
     };
     w.servers.handle_press(w.now, 1, Side::B, press);
     w.servers.handle_play(w.now, 1, Side::B, Some(music()));
+    w.drain();
     w.servers.handle_play(w.now, 1, Side::B, None);
     w.drain();
     let [
@@ -212,4 +213,50 @@ fn keys_and_music_are_played_where_the_session_is() {
     let file = ng::MediaFile::Path("/srv/hold.wav".into());
     assert_eq!(music.media, Some(file));
     assert_eq!(end.from_tag.as_deref(), Some("b"));
+}
+
+#[test]
+fn what_is_played_keeps_its_order_although_a_datagram_is_lost() {
+    let mut w = World::new(&[record(1, "")]);
+    w.call(1);
+    w.requests.clear();
+    w.mood(1, Mood::Silent);
+    for key in ['1', '2'] {
+        let press = call::Press {
+            key,
+            duration_ms: 100,
+        };
+        w.servers.handle_press(w.now, 1, Side::B, press);
+    }
+    w.servers.handle_play(w.now, 1, Side::A, Some(music()));
+    w.servers.handle_play(w.now, 1, Side::B, Some(music()));
+    // Nobody needs to begin what has ended.
+    w.servers.handle_play(w.now, 1, Side::B, None);
+    w.drain();
+    w.mood(1, Mood::Answers);
+    w.pass(Duration::from_millis(500));
+    let told = w.requests.iter().map(|command| match command {
+        ng::Command::PlayDtmf(tone) => format!("key {}", tone.event),
+        ng::Command::PlayMedia(_) => "play".to_owned(),
+        ng::Command::StopMedia(_) => "stop".to_owned(),
+        other => other.name().to_owned(),
+    });
+    let told: Vec<String> = told.collect();
+    // The first is lost, and comes again.
+    assert_eq!(told, ["key 1", "key 1", "key 2", "play", "stop"]);
+}
+
+#[test]
+fn one_that_is_never_answered_holds_up_the_next_for_a_second_alone() {
+    let mut w = World::new(&[record(1, "")]);
+    w.call(1);
+    w.requests.clear();
+    w.mood(1, Mood::Mute);
+    w.servers.handle_play(w.now, 1, Side::B, Some(music()));
+    w.servers.handle_play(w.now, 1, Side::B, None);
+    w.drain();
+    w.pass(Duration::from_millis(1_100));
+    let stops = w.requests.iter();
+    let stops = stops.filter(|command| matches!(command, ng::Command::StopMedia(_)));
+    assert!(stops.count() > 0, "{:?}", w.requests);
 }
