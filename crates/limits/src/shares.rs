@@ -10,6 +10,11 @@
 //! gets that, the others divide the rest, and what nobody wants is divided equally. A node gives up
 //! only what another lacks by that division.
 //!
+//! What a node holds it may use for as long as its owner comes by ([`Shares::extend`]), whether the
+//! store answers or not. If nobody came for [`LEASE`], the node was stopped, and may have been taken
+//! for dead: then it permits nothing until its owner has been to the store again, or found that the
+//! store does not answer.
+//!
 //! A share of calls per second that shrinks counts as held for a second more, because what was
 //! admitted in that second counts against it.
 
@@ -17,7 +22,7 @@ use core::time::Duration;
 
 use ahash::RandomState;
 use clock::Time;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::counter::Counter;
 use crate::{EntityId, LimitKind, Limits, Slice};
@@ -78,7 +83,19 @@ pub struct Shares {
     /// Whether the last claims may not have arrived.
     again: bool,
     /// Pools that another node lacks, by the last answer.
-    lacked: Vec<Pool>,
+    lacked: HashSet<Pool, RandomState>,
+    lease: Lease,
+}
+
+/// Until when shares may be used.
+#[derive(Debug, Default)]
+struct Lease {
+    /// `None` until the store was asked for the first time, and after a stop until it was again.
+    until: Option<Time>,
+    /// When the last stop was noticed.
+    woke: Time,
+    /// When the question was begun that is under way, or was the last.
+    asked: Time,
 }
 
 /// What a node has of one pool.
@@ -112,13 +129,17 @@ impl Shares {
             pools: HashMap::with_hasher(RandomState::with_seeds(1, 2, 3, 4)),
             round: 0,
             again: false,
-            lacked: Vec::new(),
+            lacked: HashSet::with_hasher(RandomState::with_seeds(5, 6, 7, 8)),
+            lease: Lease::default(),
         }
     }
 
     /// What to say of each pool now. Those where nothing happens are left out most of the time. A
     /// pool that is new has no share until it is granted one.
     pub fn claims(&mut self, now: Time, limits: &mut Limits) -> Vec<Claim> {
+        self.lease.look(now);
+        self.lease.asked = now;
+        let expires = self.lease.expires(now);
         self.round += 1;
         let all = std::mem::take(&mut self.again) || self.round % ROUNDS_OF_IDLE == 1;
         let mut claims = Vec::new();
@@ -137,7 +158,7 @@ impl Shares {
                     claims.push(claim);
                 }
             }
-            apply_to(now, &self.pools, entity, counter);
+            apply_to(expires, &self.pools, entity, counter);
         }
         if all {
             // Of limits that are gone nobody needs anything.
@@ -149,7 +170,10 @@ impl Shares {
 
     /// Takes over what the store has answered: what was granted, and which pools somebody lacks.
     pub fn apply(&mut self, now: Time, limits: &mut Limits, grants: &[Grant], lacked: Vec<Pool>) {
-        self.lacked = lacked;
+        self.lacked.clear();
+        self.lacked.extend(lacked);
+        self.lease.renew(now);
+        let expires = self.lease.expires(now);
         for grant in grants {
             let Some(counter) = limits.counter_mut(grant.pool.entity) else {
                 continue;
@@ -159,7 +183,35 @@ impl Shares {
             };
             let holding = self.pools.entry(grant.pool).or_default();
             holding.take(now, grant, limit, counter);
-            apply_to(now, &self.pools, grant.pool.entity, counter);
+            apply_to(expires, &self.pools, grant.pool.entity, counter);
+        }
+        self.write_lease(now, limits);
+    }
+
+    /// The owner came by: what is held may be used for [`LEASE`] from now, unless nobody came for
+    /// that long before.
+    pub fn extend(&mut self, now: Time, limits: &mut Limits) {
+        self.lease.look(now);
+        if self.lease.until.is_some() {
+            self.lease.until = Some(now + LEASE);
+            self.write_lease(now, limits);
+        }
+    }
+
+    /// The store does not answer: what is held is held, and the next claims name every pool, for
+    /// the last may not have arrived.
+    pub fn go_on(&mut self, now: Time, limits: &mut Limits) {
+        self.again = true;
+        self.lease.renew(now);
+        self.write_lease(now, limits);
+    }
+
+    fn write_lease(&self, now: Time, limits: &mut Limits) {
+        let expires = self.lease.expires(now);
+        for (_, counter) in limits.shared() {
+            if let Some(slice) = &mut counter.slice {
+                slice.expires = Some(expires);
+            }
         }
     }
 
@@ -176,7 +228,7 @@ impl Shares {
             for kind in [LimitKind::Channels, LimitKind::Cps] {
                 self.pools.insert(Pool { entity, kind }, Holding::default());
             }
-            apply_to(now, &self.pools, entity, counter);
+            apply_to(self.lease.expires(now), &self.pools, entity, counter);
         }
     }
 
@@ -184,6 +236,29 @@ impl Shares {
     #[must_use]
     pub fn others(&self, pool: Pool) -> &[NodeShare] {
         self.pools.get(&pool).map_or(&[], |h| &h.others)
+    }
+}
+
+impl Lease {
+    /// Notices whether nobody came for too long.
+    fn look(&mut self, now: Time) {
+        if self.until.is_some_and(|until| until <= now) {
+            self.until = None;
+            self.woke = now;
+        }
+    }
+
+    /// A question was answered, or it is known that it is not. One that was begun before a stop
+    /// says nothing of what came to be meanwhile.
+    fn renew(&mut self, now: Time) {
+        self.look(now);
+        if self.asked >= self.woke {
+            self.until = Some(now + LEASE);
+        }
+    }
+
+    fn expires(&self, now: Time) -> Time {
+        self.until.unwrap_or(now)
     }
 }
 
@@ -290,7 +365,7 @@ fn limit_of(counter: &Counter, kind: LimitKind) -> Option<u32> {
 
 /// Hands the shares of an entity to its counter.
 fn apply_to(
-    now: Time,
+    expires: Time,
     pools: &HashMap<Pool, Holding, RandomState>,
     entity: EntityId,
     counter: &mut Counter,
@@ -299,7 +374,7 @@ fn apply_to(
     counter.slice = Some(Slice {
         cps: share(LimitKind::Cps),
         channels: share(LimitKind::Channels),
-        expires: Some(now + LEASE),
+        expires: Some(expires),
     });
 }
 

@@ -2,9 +2,10 @@
 //! other nodes are alive.
 //!
 //! Nothing on the call path waits for it: a few times a second it fetches what the switch claims,
-//! asks the store, and brings back the answer. While the store does not answer, the switch goes on
-//! with the shares it has. When this thread does not come at all, because the process was stopped,
-//! the switch permits nothing new after [`limits::LEASE`].
+//! asks the store, and brings back the answer. While the store does not answer, or takes its time,
+//! the switch goes on with the shares it has: a thread of its own comes by for that. When that does
+//! not come, because the process was stopped, the switch permits nothing new after [`limits::LEASE`]
+//! until the store was asked again. A third thread looks after the other nodes.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -24,11 +25,11 @@ use crate::host::SwitchHost;
 use crate::machine::SwitchMachine;
 use crate::visit::Visitor;
 
-/// The thread; ends, and leaves the cluster, when it is dropped.
+/// The threads; they end, and the node leaves the cluster, when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Permits {
     stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// What this node is called in its cluster: its name, and which start of it this is. Who was taken
@@ -90,6 +91,9 @@ impl Permits {
         let store = RedisPermits::new(url, &id, address).context("--live")?;
         tracing::info!(node = id, "limits are kept together with other nodes");
         let (stop, stopped) = bounded(0);
+        let (seen, members) = bounded(1);
+        let graves = RedisPermits::new(url, &id, address).context("--live")?;
+        let (tick_stopped, tick_visitor) = (stopped.clone(), visitor.clone());
         let keeper = Keeper {
             store,
             id,
@@ -97,27 +101,37 @@ impl Permits {
             identity,
             visitor,
             health,
-            watch: Watch::default(),
+            seen,
+            outages: 0,
             away: false,
         };
-        let thread = thread::Builder::new()
-            .name("permits".into())
-            .spawn(move || keeper.run(&stopped))
-            .context("no thread for permits")?;
+        let threads = [
+            spawn("permits", move || keeper.run(&stopped)),
+            spawn("permits-lease", move || {
+                extend_leases(&tick_stopped, &tick_visitor);
+            }),
+            // Ends with the keeper.
+            spawn("permits-watch", move || look_after(&members, graves)),
+        ];
         Ok(Self {
             stop: Some(stop),
-            thread: Some(thread),
+            threads: threads.into_iter().collect::<Result<_>>()?,
         })
     }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let thread = thread::Builder::new().name(name.into()).spawn(run);
+    thread.context("no thread for permits")
 }
 
 impl Drop for Permits {
     fn drop(&mut self) {
         self.stop = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the thread for permits had panicked");
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread for permits had panicked");
+            }
         }
     }
 }
@@ -129,7 +143,10 @@ struct Keeper {
     identity: Identity,
     visitor: Visitor,
     health: LiveHealth,
-    watch: Watch,
+    /// To the thread that looks after the others.
+    seen: Sender<Seen>,
+    /// How often the store did not answer.
+    outages: u64,
     /// Whether the store did not answer last time.
     away: bool,
 }
@@ -165,7 +182,7 @@ impl Keeper {
                 });
                 let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
                 self.health.0.members.store(count, Ordering::Relaxed);
-                self.bury_the_dead(&members);
+                self.show(members);
             }
             Ok(Renewed::Buried) => self.join_again(),
             Err(error) => self.go_on(&error),
@@ -178,8 +195,8 @@ impl Keeper {
             tracing::warn!(%error, "the live store is away; limits are what this node holds of them");
         }
         self.away = true;
-        self.watch.forget();
-        self.visit(|_, machine, _| machine.switch.repeat_claims());
+        self.outages += 1;
+        self.visit(|now, machine, _| machine.switch.go_on_with_shares(now));
     }
 
     /// Others took this node for dead, and have what it held.
@@ -196,15 +213,13 @@ impl Keeper {
         }
     }
 
-    fn bury_the_dead(&mut self, members: &[Member]) {
-        let others = members.iter().filter(|member| member.id != self.id);
-        for dead in self.watch.look(others, Instant::now(), knock) {
-            match self.store.bury(&dead) {
-                Ok(true) => tracing::warn!(node = dead, "is dead; its permits are free"),
-                Ok(false) => {}
-                Err(error) => tracing::warn!(%error, node = dead, "is dead, and not yet buried"),
-            }
-        }
+    fn show(&self, mut members: Vec<Member>) {
+        members.retain(|member| member.id != self.id);
+        // Who is busy with the last ones sees the next.
+        let _ = self.seen.try_send(Seen {
+            others: members,
+            outages: self.outages,
+        });
     }
 
     /// Runs something on the `sip` thread; `None` if it has no time, or has ended.
@@ -213,6 +228,40 @@ impl Keeper {
         visit: impl FnOnce(Time, &mut SwitchMachine, &mut SwitchHost) -> T + Send + 'static,
     ) -> Option<T> {
         self.visitor.wait(VISIT_PATIENCE, visit)
+    }
+}
+
+/// Comes by, so that the switch goes on with what it has. This thread waits for nobody.
+fn extend_leases(stopped: &Receiver<()>, visitor: &Visitor) {
+    while stopped.recv_timeout(ROUND) == Err(RecvTimeoutError::Timeout) {
+        // A switch that has no time for this visit has it for one of the next.
+        let _ = visitor.tell(|now, machine, _| machine.switch.extend_lease(now));
+    }
+}
+
+/// The other nodes by an answer of the store.
+#[derive(Debug)]
+struct Seen {
+    others: Vec<Member>,
+    /// How often the store had not answered until then.
+    outages: u64,
+}
+
+/// Buries the dead. To knock takes a while, and so may the store.
+fn look_after(members: &Receiver<Seen>, mut store: impl PermitStore) {
+    let (mut watch, mut outages) = (Watch::default(), 0);
+    while let Ok(seen) = members.recv() {
+        if outages != seen.outages {
+            outages = seen.outages;
+            watch.forget();
+        }
+        for dead in watch.look(seen.others.iter(), Instant::now(), knock) {
+            match store.bury(&dead) {
+                Ok(true) => tracing::warn!(node = dead, "is dead; its permits are free"),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%error, node = dead, "is dead, and not yet buried"),
+            }
+        }
     }
 }
 

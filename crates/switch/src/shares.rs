@@ -13,8 +13,7 @@ impl Switch {
         self.shares = Some(Shares::new());
     }
 
-    /// What to claim now; nothing where limits are not shared. Its caller comes a few times a
-    /// second, whether the live store answers or not: else nothing new is permitted.
+    /// What to claim now; nothing where limits are not shared.
     pub fn claims(&mut self, now: Time) -> Vec<Claim> {
         let shares = self.shares.as_mut();
         shares.map_or_else(Vec::new, |shares| shares.claims(now, &mut self.limits))
@@ -24,6 +23,21 @@ impl Switch {
     pub fn take_grants(&mut self, now: Time, grants: &[Grant], lacked: Vec<Pool>) {
         if let Some(shares) = &mut self.shares {
             shares.apply(now, &mut self.limits, grants, lacked);
+        }
+    }
+
+    /// What is held may be used for [`limits::LEASE`] from now. Its caller comes a few times a
+    /// second, whatever the live store does: else nothing new is permitted.
+    pub fn extend_lease(&mut self, now: Time) {
+        if let Some(shares) = &mut self.shares {
+            shares.extend(now, &mut self.limits);
+        }
+    }
+
+    /// The live store does not answer.
+    pub fn go_on_with_shares(&mut self, now: Time) {
+        if let Some(shares) = &mut self.shares {
+            shares.go_on(now, &mut self.limits);
         }
     }
 

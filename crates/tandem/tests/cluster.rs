@@ -293,3 +293,16 @@ fn without_redis_each_node_goes_on_with_what_it_has() -> Result<()> {
     assert!((8..=10).contains(&most), "{most}");
     Ok(())
 }
+
+/// Nothing comes back, and nobody says so: each question takes as long as it may.
+#[test]
+fn with_a_line_to_redis_that_swallows_everything_a_node_goes_on() -> Result<()> {
+    let cluster = Cluster::start()?;
+    cluster.limit(&json!({ "channels": 10 }))?;
+    cluster.line.set(Line::Dead);
+    // For eight seconds: four times what a node would be trusted that was stopped.
+    cluster.burst(1, 40, 5, 100)?.finish()?;
+    let answered = cluster.answered(40);
+    assert_eq!(answered.len(), 40, "there was room for each of them");
+    Ok(())
+}

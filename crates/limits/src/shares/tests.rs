@@ -59,6 +59,38 @@ fn who_is_not_heard_of_for_long_permits_nothing_new() {
     assert!(node.call(at(2_000)).is_ok(), "its owner is awake again");
 }
 
+/// However long a question to the store takes.
+#[test]
+fn what_is_held_is_held_while_its_owner_comes_by() {
+    let (mut node, mut store) = (Node::new(channels(100)), Store::default());
+    node.round(at(0), 0, &mut store);
+    let _under_way = node.shares.claims(at(200), &mut node.limits);
+    for ms in (400..60_000).step_by(1_900) {
+        node.shares.extend(at(ms), &mut node.limits);
+        assert!(node.call(at(ms + 1_899)).is_ok(), "{ms}");
+    }
+}
+
+/// Meanwhile it may have been taken for dead.
+#[test]
+fn who_was_stopped_asks_the_store_before_it_goes_on() {
+    let (mut node, mut store) = (Node::new(channels(100)), Store::default());
+    node.round(at(0), 0, &mut store);
+    let claims = node.shares.claims(at(200), &mut node.limits);
+    let grants = store.renew(0, &claims);
+    node.shares.extend(at(5_000), &mut node.limits);
+    assert!(node.call(at(5_000)).is_err(), "it was stopped");
+    // An answer to what was asked before says nothing, nor that there is none.
+    let lacked = Vec::new();
+    node.shares
+        .apply(at(5_001), &mut node.limits, &grants, lacked);
+    node.shares.go_on(at(5_002), &mut node.limits);
+    node.shares.extend(at(5_003), &mut node.limits);
+    assert!(node.call(at(5_003)).is_err());
+    node.round(at(5_200), 0, &mut store);
+    assert!(node.call(at(5_200)).is_ok());
+}
+
 #[test]
 fn demand_anywhere_gets_all_there_is() {
     for limit in [channels(10), channels(100), cps(10), cps(100)] {
@@ -187,7 +219,7 @@ impl Node {
 
     fn silent_round(&mut self, now: Time) {
         let _lost = self.shares.claims(now, &mut self.limits);
-        self.shares.repeat();
+        self.shares.go_on(now, &mut self.limits);
     }
 }
 
@@ -281,7 +313,7 @@ impl Cluster {
             2 => {
                 let claims = node.shares.claims(self.now, &mut node.limits);
                 let _lost = self.store.renew(id, &claims);
-                node.shares.repeat();
+                node.shares.go_on(self.now, &mut node.limits);
             }
             _ => node.round(self.now, id, &mut self.store),
         }
