@@ -20,16 +20,17 @@ pub(crate) fn advertised(options: &UpOptions, bind: IpAddr) -> IpAddr {
     })
 }
 
-/// Where the other nodes of a cluster find what is bound to `bind`. What the world outside is told
-/// may be an address that leads there only from outside.
-pub(crate) fn among_nodes(bind: IpAddr) -> IpAddr {
+/// Where the other nodes of a cluster find us: as told, else the bound address, else the one that the
+/// routing table picks. What the world outside is told may be an address that leads here only from
+/// outside. `None` where no other machine would find us.
+pub(crate) fn among_nodes(options: &UpOptions) -> Option<IpAddr> {
+    let bind = options.bind;
     if !bind.is_unspecified() {
-        return bind;
+        // Nodes that are bound to loopback are all on this machine.
+        return options.cluster_address.or(Some(bind));
     }
-    outgoing(bind).unwrap_or(match bind {
-        IpAddr::V4(_) => IpAddr::from([127, 0, 0, 1]),
-        IpAddr::V6(_) => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
-    })
+    let found = options.cluster_address.or_else(|| outgoing(bind));
+    found.filter(|address| !address.is_loopback() && !address.is_unspecified())
 }
 
 /// Whether sockets can be bound to an address.

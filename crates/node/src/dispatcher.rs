@@ -124,6 +124,7 @@ fn tls_options(options: &DispatcherOptions) -> UpOptions {
         bind: bind.map_or(IpAddr::from([0; 4]), |listen| listen.address.ip()),
         advertise: options.advertise,
         virtual_address: None,
+        cluster_address: None,
         sip_port: 0,
         tls_port: 0,
         ws_port: 0,

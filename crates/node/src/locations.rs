@@ -24,7 +24,6 @@ use store::{
 };
 
 use self::look::Peers;
-use crate::addresses;
 use crate::host::SwitchHost;
 use crate::machine::SwitchMachine;
 use crate::permits::Identity;
@@ -236,7 +235,9 @@ impl Keeper {
             let all = self.net.listeners();
             let status = all.iter().find(|s| s.spec.transport == transport)?;
             let mut address = status.local;
-            address.set_ip(addresses::among_nodes(address.ip()));
+            if address.ip().is_unspecified() {
+                address.set_ip(self.us.place.ip());
+            }
             Some(address)
         };
         (self.us.udp, self.us.tcp) = (address(Transport::Udp), address(Transport::Tcp));

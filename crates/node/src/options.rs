@@ -20,6 +20,8 @@ pub struct UpOptions {
     pub advertise: Option<IpAddr>,
     /// An address for SIP besides, which moves between the machines of a cluster.
     pub virtual_address: Option<IpAddr>,
+    /// The address that other nodes of the cluster reach this one at; `None` finds it out.
+    pub cluster_address: Option<IpAddr>,
     /// SIP over UDP and TCP.
     pub sip_port: u16,
     /// SIP over TLS.

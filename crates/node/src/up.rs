@@ -192,10 +192,10 @@ fn join_cluster(
     let (Some(url), Some(api)) = (&options.live, api) else {
         return Ok(None);
     };
-    let api = SocketAddr::new(
-        addresses::among_nodes(options.bind),
-        api.local_addr()?.port(),
-    );
+    let address = addresses::among_nodes(options).context(
+        "--live: no address at which other nodes would find this one; say it with --cluster-address",
+    )?;
+    let api = SocketAddr::new(address, api.local_addr()?.port());
     let name = node_name();
     let identity = Identity::new(&name)?;
     let (visitor, health) = (node.visitor.clone(), node.live_health.clone());

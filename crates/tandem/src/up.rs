@@ -29,6 +29,10 @@ pub(crate) struct UpFlags {
     /// `tandem keepalived` writes its configuration. With it, --bind is to name an address, too
     #[arg(long, value_name = "ADDRESS")]
     virtual_address: Option<IpAddr>,
+    /// The address at which the other nodes that share --live reach this one; by default that of
+    /// --bind, or the one that the routing table picks
+    #[arg(long, value_name = "ADDRESS", env = "TANDEM_CLUSTER_ADDRESS")]
+    cluster_address: Option<std::net::IpAddr>,
     /// The SIP domain of a new platform; a running one keeps its own (`tandem settings set`)
     #[arg(long)]
     domain: Option<String>,
@@ -114,6 +118,7 @@ pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
         bind: ports.bind,
         advertise: ports.advertise,
         virtual_address: flags.virtual_address,
+        cluster_address: flags.cluster_address,
         sip_port: ports.sip_port,
         tls_port: ports.tls_port,
         ws_port: ports.ws_port,

@@ -17,6 +17,10 @@ pub fn run<S: PermitStore>(node: impl Fn(&str, u16) -> S) {
     the_dead_hold_nothing_and_stay_away(&mut node("dead", 1), &mut node("dead", 2));
     who_leaves_holds_nothing(&mut node("leaves", 1), &mut node("leaves", 2));
     who_listens_there_now_replaces_who_did(&mut node("place", 1), &mut node("place", 101));
+    who_says_the_same_address_under_another_name_is_another(
+        &mut node("namesakes", 1),
+        &mut node("namesakes", 201),
+    );
     many_claims_are_answered_in_their_order(&mut node("many", 1));
 }
 
@@ -91,6 +95,17 @@ fn who_listens_there_now_replaces_who_did(
     assert_eq!(persist(|| before.renew(&[])).unwrap(), Renewed::Buried);
 }
 
+fn who_says_the_same_address_under_another_name_is_another(
+    one: &mut dyn PermitStore,
+    other: &mut dyn PermitStore,
+) {
+    assert_eq!(share(one, claim(1, 10, 0, 6)), 6);
+    assert_eq!(share(other, claim(1, 10, 0, 6)), 4);
+    assert_eq!(share(one, claim(1, 10, 6, 6)), 6);
+    let (_, _, members) = renew(other, &[]);
+    assert_eq!(members.len(), 2);
+}
+
 fn many_claims_are_answered_in_their_order(one: &mut dyn PermitStore) {
     let claims: Vec<_> = (1..=2_500).map(|n| claim(n, n as u32, 0, 9_999)).collect();
     let (grants, ..) = renew(one, &claims);
@@ -98,6 +113,13 @@ fn many_claims_are_answered_in_their_order(one: &mut dyn PermitStore) {
     for (grant, claim) in grants.iter().zip(&claims) {
         assert_eq!((grant.pool, grant.share), (claim.pool, claim.limit));
     }
+}
+
+/// What a node is called, by its number: those below 200 are starts of one and the same.
+#[must_use]
+pub fn id(number: u16) -> String {
+    let name = if number < 200 { "node" } else { "other" };
+    format!("{name}-{number:03}")
 }
 
 /// Where a node is, by its number: the nodes 1 and 101 are at one place.

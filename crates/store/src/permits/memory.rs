@@ -87,9 +87,11 @@ impl PermitStore for MemoryPermits {
 
 impl Shared {
     fn enter(&mut self, id: &str, address: SocketAddr) {
-        // Two cannot listen there: the other one is gone.
+        // An earlier start of the same node is gone.
         let before = self.members.iter();
-        let dead = before.filter(|(other, (at, _))| *other != id && *at == address);
+        let dead = before.filter(|(other, (at, _))| {
+            *other != id && *at == address && name_of(other) == name_of(id)
+        });
         let dead: Vec<String> = dead.map(|(other, _)| other.clone()).collect();
         for other in dead {
             self.take_out(&other);
@@ -144,6 +146,11 @@ impl Shared {
     }
 }
 
+/// An id without the number of the start.
+fn name_of(id: &str) -> &str {
+    id.rsplit_once('-').map_or(id, |(name, _)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
@@ -172,7 +179,7 @@ mod tests {
         number: u16,
     ) -> MemoryPermits {
         let place = permits::place(number);
-        let id = format!("node-{number:03}");
+        let id = permits::id(number);
         let mut clusters = clusters.borrow_mut();
         let first = clusters
             .entry(name.to_owned())

@@ -26,12 +26,16 @@ if redis.call('HGET', epoch, 'run') ~= run then
 end
 local may_grant = now - since >= grace
 
--- Two cannot listen at one address: another member there is gone.
+-- A node that was started again has its name and its address: what it was before is gone. Two of
+-- different names may both be at an address that means something else to each of them.
+local function name_of(id)
+  return string.match(id, '^(.*)%-%w+$') or id
+end
 local present = {}
 local known = redis.call('HGETALL', members)
 for i = 1, #known, 2 do
   local id, place = known[i], string.match(known[i + 1], '^%S+')
-  if id ~= node and place == address then
+  if id ~= node and place == address and name_of(id) == name_of(node) then
     redis.call('HDEL', members, id)
     redis.call('SADD', buried, id)
     redis.call('EXPIRE', buried, 2592000)

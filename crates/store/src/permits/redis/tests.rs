@@ -164,7 +164,7 @@ fn a_question_that_comes_late_changes_nothing() {
 
 /// A node of the cluster of this name, which has keys of its own.
 fn node(url: &str, cluster: &str, number: u16) -> RedisPermits {
-    let id = format!("node-{number:03}");
+    let id = permits::id(number);
     let mut node = RedisPermits::new(url, &id, permits::place(number)).unwrap();
     node.prefix = format!("{cluster}:");
     node.grace = Duration::ZERO;
