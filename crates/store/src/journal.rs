@@ -88,7 +88,11 @@ impl Journal {
         let lock = lock(dir)?;
         let (mut state, segment, torn_bytes) = recover(dir)?;
         let last = state.last;
-        let closed = state.close_all(&config.node);
+        let ended = state.close_all(&config.node);
+        let (closed, unsettled) = match config.left_open {
+            LeftOpen::Ended => (ended, Vec::new()),
+            LeftOpen::Unsettled => (Vec::new(), ended),
+        };
 
         let file = disk.create(&segment_path(dir, segment))?;
         let syncer = Syncer::start(dir.to_owned(), file.file()?, config.sync_interval)?;
@@ -117,6 +121,7 @@ impl Journal {
             journal,
             Recovery {
                 closed,
+                unsettled,
                 last,
                 next_sequence,
                 torn_bytes,
@@ -129,7 +134,9 @@ impl Journal {
         let pending = self.buffer.len() - self.written;
         let bound = match entry {
             JournalEntry::Opened(_) | JournalEntry::Heartbeat(_) => self.config.buffer_max / 2,
-            JournalEntry::Answered { .. } | JournalEntry::Closed(_) => self.config.buffer_max,
+            JournalEntry::Answered { .. } | JournalEntry::Closed(_) | JournalEntry::Left(_) => {
+                self.config.buffer_max
+            }
         };
         if pending >= bound {
             self.stats.refused += 1;
@@ -233,6 +240,19 @@ pub struct JournalConfig {
     pub buffer_max: usize,
     /// The longest time between a write and its sync.
     pub sync_interval: Duration,
+    /// What is to be thought of calls that a crash left open.
+    pub left_open: LeftOpen,
+}
+
+/// What became of calls that a crash left open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LeftOpen {
+    /// They ended with the process, and are closed when the journal is opened.
+    #[default]
+    Ended,
+    /// Another node may go on with them: they stay open until the owner of the journal appends
+    /// [`JournalEntry::Left`] or [`JournalEntry::Closed`] for each.
+    Unsettled,
 }
 
 impl JournalConfig {
@@ -244,6 +264,7 @@ impl JournalConfig {
             segment_bytes: SEGMENT_BYTES,
             buffer_max: BUFFER_MAX,
             sync_interval: SYNC_INTERVAL,
+            left_open: LeftOpen::Ended,
         }
     }
 }

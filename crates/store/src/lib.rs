@@ -10,6 +10,7 @@
 //! [`journal::Journal::write`], [`LiveStore::save`], [`LiveStore::remove`] and
 //! [`LiveStore::flush`].
 
+mod calls;
 mod cdrs;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
@@ -25,6 +26,7 @@ mod records;
 mod redis;
 mod sqlite;
 
+pub use calls::{Change, Found, Kept, RedisCalls};
 pub use cdrs::{CdrCursor, CdrFilter, CdrStore, EXPORT_BATCH};
 pub use error::StoreError;
 pub use live::{BindingRecord, BindingState, LiveLog, LiveStore};

@@ -26,8 +26,9 @@ pub trait PermitStore: Send {
     fn renew(&mut self, claims: &[Claim]) -> Result<Renewed, StoreError>;
 
     /// Takes a member out that is dead: what it held is free. It can never come back; false if it
-    /// has gone already. Whoever calls this knows that the member admits no call any more.
-    fn bury(&mut self, id: &str) -> Result<bool, StoreError>;
+    /// has gone already, or has been heard since. Whoever calls this knows that the member admits no
+    /// call any more.
+    fn bury(&mut self, dead: &Member) -> Result<bool, StoreError>;
 
     /// Takes this node out: it admits no call any more.
     fn leave(&mut self) -> Result<(), StoreError>;

@@ -5,7 +5,7 @@ mod place;
 
 use std::time::Duration;
 
-use ::redis::{Connection, ErrorKind, RedisError};
+use ::redis::{Connection, ErrorKind, RedisError, Script};
 
 use self::place::Place;
 use crate::StoreError;
@@ -56,6 +56,24 @@ impl Link {
     }
 }
 
+/// Takes a node out of the cluster, for good, if its last beat is still this one; whatever it is for
+/// `None`. False if it is not, or the node has gone already.
+pub(crate) fn bury(
+    connection: &mut Connection,
+    prefix: &str,
+    (node, beat): (&str, Option<u64>),
+) -> Result<bool, RedisError> {
+    let script = Script::new(include_str!("bury.lua"));
+    let mut call = script.prepare_invoke();
+    call.key(format!("{prefix}members"));
+    call.key(format!("{prefix}buried"));
+    call.arg(node);
+    call.arg(beat.map(|beat| beat.to_string()).unwrap_or_default());
+    call.arg(BURIED_S);
+    let gone: u64 = call.invoke(connection)?;
+    Ok(gone > 0)
+}
+
 impl From<RedisError> for StoreError {
     fn from(error: RedisError) -> Self {
         match error.kind() {
@@ -69,3 +87,5 @@ impl From<RedisError> for StoreError {
 pub(crate) const PREFIX: &str = "tandem:";
 /// How long the server may take for anything.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long it is remembered who may not come back: longer than anything sleeps that wakes again.
+const BURIED_S: u64 = 30 * 86_400;

@@ -9,7 +9,7 @@ use model::{ApiToken, AuditEntry, CallId, Cdr, Settings, Snapshot, TokenId};
 
 use crate::{
     Actor, Bad, BindingRecord, BindingState, CdrCursor, CdrFilter, CdrStore, Exchanged, Inserted,
-    Kind, LiveStore, LocationChange, LocationNode, LocationStore, Page, PermitStore, Record,
+    Kind, LiveStore, LocationChange, LocationNode, LocationStore, Member, Page, PermitStore, Record,
     Records, Renewed, StoreError, Stored,
 };
 
@@ -202,9 +202,9 @@ impl<S: PermitStore> PermitStore for Faulty<S> {
         Ok(renewed)
     }
 
-    fn bury(&mut self, id: &str) -> Result<bool, StoreError> {
+    fn bury(&mut self, dead: &Member) -> Result<bool, StoreError> {
         self.before()?;
-        self.inner.bury(id)
+        self.inner.bury(dead)
     }
 
     fn leave(&mut self) -> Result<(), StoreError> {

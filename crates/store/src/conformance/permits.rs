@@ -68,15 +68,18 @@ fn who_lacks_is_told_of(one: &mut dyn PermitStore, other: &mut dyn PermitStore) 
 
 fn the_dead_hold_nothing_and_stay_away(one: &mut dyn PermitStore, other: &mut dyn PermitStore) {
     let (_, _, members) = renew(one, &[claim(1, 10, 0, 10)]);
-    let dead = members[0].id.clone();
+    let heard_before = members[0].clone();
+    let (_, _, members) = renew(one, &[]);
+    let dead = members[0].clone();
     assert_eq!(share(other, claim(1, 10, 0, 10)), 0);
+    assert!(!persist(|| other.bury(&heard_before)).unwrap(), "it lives");
     assert!(persist(|| other.bury(&dead)).unwrap());
     assert!(!persist(|| other.bury(&dead)).unwrap());
     assert_eq!(share(other, claim(1, 10, 0, 10)), 10);
     let come_back = persist(|| one.renew(&[claim(1, 10, 10, 10)])).unwrap();
     assert_eq!(come_back, Renewed::Buried);
     let (_, _, members) = renew(other, &[]);
-    assert!(members.iter().all(|member| member.id != dead));
+    assert!(members.iter().all(|member| member.id != dead.id));
     assert_eq!(share(other, claim(1, 10, 10, 10)), 10);
 }
 

@@ -32,6 +32,10 @@ pub(super) fn encode(entry: &JournalEntry, out: &mut Vec<u8>) {
             encode_cdr(cdr, out);
             quality::encode(cdr, out);
         }
+        JournalEntry::Left(call) => {
+            out.push(LEFT);
+            out.put_id(call.bits());
+        }
         JournalEntry::Heartbeat(at) => {
             out.push(HEARTBEAT);
             out.put_u64(at.as_micros());
@@ -54,6 +58,7 @@ pub(super) fn decode(payload: &[u8]) -> Option<JournalEntry> {
             quality::decode(&mut from, &mut cdr)?;
             JournalEntry::Closed(cdr)
         }
+        LEFT => JournalEntry::Left(CallId::from_bits(from.id()?)),
         HEARTBEAT => JournalEntry::Heartbeat(Time::from_micros(from.u64()?)),
         _ => return None,
     };
@@ -310,6 +315,7 @@ const ANSWERED: u8 = 2;
 const CLOSED_BEFORE_QUALITY: u8 = 3;
 const HEARTBEAT: u8 = 4;
 const CLOSED: u8 = 5;
+const LEFT: u8 = 6;
 const NONE: u8 = 0;
 const SOME: u8 = 1;
 /// Bytes of one text; the rest of a longer one is cut off. Ten texts fit a frame many times.

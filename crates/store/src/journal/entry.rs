@@ -21,6 +21,8 @@ pub enum JournalEntry {
     },
     /// It ended; its record is complete.
     Closed(Cdr),
+    /// Another node goes on with it, and closes it.
+    Left(CallId),
     /// The node is alive; bounds the length of calls that a crash ends. Once a second is usual.
     Heartbeat(Time),
 }
@@ -33,6 +35,7 @@ impl JournalEntry {
             Self::Opened(open) => Time::from_micros(open.start_us),
             Self::Answered { at, .. } | Self::Heartbeat(at) => *at,
             Self::Closed(cdr) => Time::from_micros(cdr.end_us),
+            Self::Left(_) => Time::ZERO,
         }
     }
 }

@@ -44,6 +44,9 @@ impl OpenCalls {
                 self.calls.remove(&cdr.call);
                 self.next_sequence = self.next_sequence.max(cdr.sequence + 1);
             }
+            JournalEntry::Left(call) => {
+                self.calls.remove(&call);
+            }
             JournalEntry::Heartbeat(_) => {}
         }
     }

@@ -15,6 +15,9 @@ use super::segment::{carries, segment_path, segments};
 pub struct Recovery {
     /// The records of calls that a crash had left open; they are in the journal already.
     pub closed: Vec<Cdr>,
+    /// The records of those of which it is not known whether they have ended, as if they had: see
+    /// [`LeftOpen::Unsettled`](super::LeftOpen::Unsettled).
+    pub unsettled: Vec<Cdr>,
     /// The last sign of life before; [`Time::ZERO`] if the journal is new.
     pub last: Time,
     /// The sequence of the next record of this node.

@@ -20,6 +20,7 @@ fn a_new_journal_is_empty() {
     let (_journal, recovery) = open(dir.path(), 1);
     let expected = Recovery {
         closed: vec![],
+        unsettled: vec![],
         last: Time::ZERO,
         next_sequence: 0,
         torn_bytes: 0,
@@ -73,6 +74,37 @@ fn open_calls_are_closed_at_the_last_sign_of_life() {
         (recovery.last, recovery.next_sequence),
         (Time::from_secs(100), 13)
     );
+}
+
+#[test]
+fn calls_that_others_may_have_stay_open_until_it_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let reopen = |at_s| {
+        let config = JournalConfig {
+            left_open: LeftOpen::Unsettled,
+            ..JournalConfig::new("node-1")
+        };
+        Journal::open(dir.path(), config, Time::from_secs(at_s)).unwrap()
+    };
+    let (mut journal, _) = open(dir.path(), 1);
+    append(&mut journal, &[opened(10), opened(11), answered(11, 13)]);
+    drop(journal);
+    for at_s in [20, 30] {
+        // Also if it crashes again before it was told.
+        let (_, recovery) = reopen(at_s);
+        assert_eq!(recovery.closed, []);
+        let open: Vec<_> = recovery.unsettled.iter().map(|cdr| cdr.call).collect();
+        assert_eq!(open, [call(10), call(11)]);
+    }
+    let (mut journal, recovery) = reopen(40);
+    let ended = recovery.unsettled[0].clone();
+    append(
+        &mut journal,
+        &[JournalEntry::Left(call(11)), JournalEntry::Closed(ended)],
+    );
+    drop(journal);
+    let (_, recovery) = reopen(50);
+    assert_eq!(recovery.unsettled, []);
 }
 
 #[test]

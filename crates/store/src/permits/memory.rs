@@ -72,10 +72,14 @@ impl PermitStore for MemoryPermits {
         })
     }
 
-    fn bury(&mut self, id: &str) -> Result<bool, StoreError> {
+    fn bury(&mut self, dead: &Member) -> Result<bool, StoreError> {
         let mut shared = self.lock();
-        shared.buried.push(id.to_owned());
-        Ok(shared.take_out(id))
+        let known = shared.members.get(&dead.id);
+        if known.is_none_or(|(_, beat)| *beat != dead.beat) {
+            return Ok(false);
+        }
+        shared.buried.push(dead.id.clone());
+        Ok(shared.take_out(&dead.id))
     }
 
     fn leave(&mut self) -> Result<(), StoreError> {

@@ -13,7 +13,7 @@ use redis::Script;
 
 use super::{GRACE, Member, PermitStore, Renewed};
 use crate::StoreError;
-use crate::redis::{Link, PREFIX};
+use crate::redis::{Link, PREFIX, bury};
 
 /// One node's permits in a Redis that it shares.
 pub struct RedisPermits {
@@ -61,7 +61,7 @@ impl PermitStore for RedisPermits {
             let script = self.script.clone();
             let mut call = script.prepare_invoke();
             let prefix = &self.prefix;
-            for key in ["members", "buried", "epoch", "lacked"] {
+            for key in ["members", "buried", "epoch", "lacked", "calls:"] {
                 call.key(format!("{prefix}{key}"));
             }
             call.arg(&self.id).arg(self.address.to_string());
@@ -88,30 +88,19 @@ impl PermitStore for RedisPermits {
         }
     }
 
-    fn bury(&mut self, id: &str) -> Result<bool, StoreError> {
-        let (id, prefix) = (id.to_owned(), self.prefix.clone());
-        self.link.with(|connection, _| {
-            let mut pipe = redis::pipe();
-            pipe.atomic()
-                .cmd("SADD")
-                .arg(format!("{prefix}buried"))
-                .arg(&id)
-                .ignore()
-                .cmd("EXPIRE")
-                .arg(format!("{prefix}buried"))
-                .arg(BURIED_S)
-                .ignore()
-                .cmd("HDEL")
-                .arg(format!("{prefix}members"))
-                .arg(&id);
-            let (gone,): (u64,) = pipe.query(connection)?;
-            Ok(gone > 0)
-        })
+    fn bury(&mut self, dead: &Member) -> Result<bool, StoreError> {
+        let prefix = self.prefix.clone();
+        let who = (dead.id.as_str(), Some(dead.beat));
+        self.link
+            .with(|connection, _| bury(connection, &prefix, who))
     }
 
     fn leave(&mut self) -> Result<(), StoreError> {
-        let id = self.id.clone();
-        self.bury(&id).map(|_| ())
+        let (id, prefix) = (self.id.clone(), self.prefix.clone());
+        let gone = self
+            .link
+            .with(|connection, _| bury(connection, &prefix, (&id, None)));
+        gone.map(|_| ())
     }
 }
 
@@ -215,8 +204,6 @@ const SHARED_KINDS: [EntityKind; 6] = [
     EntityKind::Number,
     EntityKind::User,
 ];
-/// How long it is remembered who may not come back: longer than anything sleeps that wakes again.
-const BURIED_S: u64 = 30 * 86_400;
 /// Claims in one run of the script, which takes a few milliseconds then.
 const BATCH: usize = 1_000;
 

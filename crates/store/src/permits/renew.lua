@@ -1,7 +1,7 @@
 -- Renews a node's claims; see the port. One script, so that nothing comes between looking and
--- granting. Keys: members, buried, epoch, lacked. Arguments: node, address, run id of the server,
+-- granting. Keys: members, buried, epoch, lacked, prefix of calls. Arguments: node, address, run id of the server,
 -- grace in microseconds, prefix of pools, number of this question, then for each claim: pool, limit, held, ask, want.
-local members, buried, epoch, lacked = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local members, buried, epoch, lacked, calls = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local node, address, run, grace, prefix = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local number = tonumber(ARGV[6])
 
@@ -56,7 +56,8 @@ for at = 7, #ARGV, 5 do
   local ids, shares = { node }, {}
   for i = 1, #entries, 2 do
     local id = entries[i]
-    if not present[id] then
+    if not present[id] and redis.call('EXISTS', calls .. id) == 0 then
+      -- Until somebody has taken over all its calls, these use what it held.
       redis.call('HDEL', key, id)
     elseif id ~= node then
       local share = string.match(entries[i + 1], '^%S+')

@@ -1,0 +1,244 @@
+//! Calls in Redis 7 or Valkey, for other nodes to take them over.
+//!
+//! Each node keeps its calls in a hash of its own. While it is a member it alone writes there;
+//! once it is buried it may not write any more, and whoever comes first moves calls from its hash
+//! to that of his own, in one step. So a call has one owner at any time. A record costs one
+//! operation when it is written and one when it is removed, several of them in one round trip.
+//!
+//! Keys, all with the prefix `tandem:`: `calls:NODE` (call to record), `call-owners` (nodes that
+//! may have such a hash), `taken` (identities of calls that were taken over, by the time), and
+//! `buried` and `members` of the permits.
+//!
+//! A record is opaque but for its beginning: one byte that names its format, and the sixteen of the
+//! call's identity. Records of another format are left to whoever can read them.
+
+use redis::Script;
+
+use crate::redis::{Link, PREFIX, bury};
+use crate::{Member, StoreError};
+
+/// One node's way to the calls of all.
+pub struct RedisCalls {
+    link: Link,
+    node: String,
+    format: u8,
+    keep: Script,
+    claim: Script,
+    find: Script,
+    hand: Script,
+    stand: Script,
+    prefix: String,
+}
+
+/// A call, and what the store is to have of it from now on: `None` is nothing.
+pub type Change = (u64, Option<Vec<u8>>);
+
+/// What came of writing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is written.
+    Done {
+        /// How many calls of this node the store has now.
+        count: usize,
+        /// Nodes that are dead and have left calls.
+        orphaned: Vec<String>,
+        /// Calls of this node that others ask for.
+        wanted: Vec<u64>,
+    },
+    /// The node was taken out, and its calls are others': nothing is written.
+    Buried,
+}
+
+/// What is known of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Its owner was dead; it belongs to this node from now on. The record.
+    Taken(Vec<u8>),
+    /// It belongs to this node already.
+    Own,
+    /// Another node has it, by this name, and was asked to hand it over.
+    Held(String),
+    /// Its record is of a format that this node cannot read.
+    Unreadable,
+    /// The store does not know it.
+    Nowhere,
+}
+
+impl RedisCalls {
+    /// For the node of this id, which reads records that begin with `format`. `url` as for permits.
+    /// Errors: `Misconfigured`.
+    pub fn new(url: &str, node: &str, format: u8) -> Result<Self, StoreError> {
+        Ok(Self {
+            link: Link::new(url)?,
+            node: node.to_owned(),
+            format,
+            keep: Script::new(include_str!("calls/keep.lua")),
+            claim: Script::new(include_str!("calls/claim.lua")),
+            find: Script::new(include_str!("calls/find.lua")),
+            hand: Script::new(include_str!("calls/hand.lua")),
+            stand: Script::new(include_str!("calls/stand.lua")),
+            prefix: PREFIX.to_owned(),
+        })
+    }
+
+    /// Takes another id, after it was taken out under the old one.
+    pub fn rename(&mut self, node: &str) {
+        node.clone_into(&mut self.node);
+    }
+
+    /// Writes what has changed; of a call that is named twice the last counts. Errors:
+    /// `Unavailable`, and it may be written or not.
+    pub fn keep(&mut self, changes: &[Change]) -> Result<Kept, StoreError> {
+        let mut call = self.keep.prepare_invoke();
+        for key in ["buried", "call-owners"] {
+            call.key(format!("{}{key}", self.prefix));
+        }
+        call.key(self.calls_of(&self.node));
+        call.key(format!("{}wanted:{}", self.prefix, self.node));
+        call.arg(&self.node).arg(self.calls_of("")).arg(KEPT_S);
+        for (key, record) in changes {
+            call.arg(format!("{key:x}"));
+            call.arg(record.as_deref().unwrap_or_default());
+        }
+        let answer: Option<(usize, Vec<String>, Vec<Vec<u8>>)> =
+            self.link.with(|connection, _| call.invoke(connection))?;
+        let Some((count, orphaned, wanted)) = answer else {
+            return Ok(Kept::Buried);
+        };
+        let wanted = wanted.iter().map(|name| parse_key(name));
+        Ok(Kept::Done {
+            count,
+            orphaned,
+            wanted: wanted.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The calls of this node that the store has. Errors: `Unavailable`.
+    pub fn own(&mut self) -> Result<Vec<u64>, StoreError> {
+        let mut ask = redis::cmd("HKEYS");
+        ask.arg(self.calls_of(&self.node));
+        let names: Vec<Vec<u8>> = self.link.with(|connection, _| ask.query(connection))?;
+        names.iter().map(|name| parse_key(name)).collect()
+    }
+
+    /// Takes over at most `max` calls of a node that is dead: each by its key, with its record.
+    /// Empty if there are none left that this node can read. Errors: `Unavailable`.
+    pub fn claim(&mut self, dead: &str, max: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let mut call = self.claim.prepare_invoke();
+        for key in ["buried", "call-owners", "taken"] {
+            call.key(format!("{}{key}", self.prefix));
+        }
+        call.key(self.calls_of(dead)).key(self.calls_of(&self.node));
+        call.arg(&self.node).arg(dead).arg(self.format);
+        call.arg(max).arg(KEPT_S).arg(LEFT_S).arg(TAKEN_S);
+        let flat: Vec<Vec<u8>> = self.link.with(|connection, _| call.invoke(connection))?;
+        let mut taken = Vec::with_capacity(flat.len() / 2);
+        for pair in flat.chunks_exact(2) {
+            let [name, record] = pair else { continue };
+            taken.push((parse_key(name)?, record.clone()));
+        }
+        Ok(taken)
+    }
+
+    /// Where a call is; if its owner is dead, this node takes it over, and if it lives it is asked to
+    /// hand it over. Errors: `Unavailable`.
+    pub fn find(&mut self, key: u64) -> Result<Found, StoreError> {
+        let mut call = self.find.prepare_invoke();
+        for key in ["buried", "call-owners", "taken"] {
+            call.key(format!("{}{key}", self.prefix));
+        }
+        call.key(self.calls_of(&self.node));
+        call.arg(&self.node).arg(self.calls_of(""));
+        call.arg(format!("{key:x}")).arg(self.format);
+        call.arg(KEPT_S).arg(TAKEN_S);
+        call.arg(format!("{}wanted:", self.prefix)).arg(WANTED_S);
+        let answer: Vec<Vec<u8>> = self.link.with(|connection, _| call.invoke(connection))?;
+        let mut answer = answer.into_iter();
+        let what = answer.next().unwrap_or_default();
+        let more = answer.next().unwrap_or_default();
+        Ok(match what.as_slice() {
+            b"taken" => Found::Taken(more),
+            b"own" => Found::Own,
+            b"held" => Found::Held(String::from_utf8_lossy(&more).into_owned()),
+            b"unreadable" => Found::Unreadable,
+            _ => Found::Nowhere,
+        })
+    }
+
+    /// Gives a call of this node away, to whoever asks first. False if the node was taken out, and
+    /// others have it anyway. Errors: `Unavailable`, and it may be given away or not.
+    pub fn hand_over(&mut self, key: u64, record: &[u8]) -> Result<bool, StoreError> {
+        let mut call = self.hand.prepare_invoke();
+        for key in ["buried", "call-owners"] {
+            call.key(format!("{}{key}", self.prefix));
+        }
+        call.key(self.calls_of(&self.node))
+            .key(self.calls_of(NOBODY));
+        call.arg(&self.node).arg(NOBODY);
+        call.arg(format!("{key:x}")).arg(record).arg(KEPT_S);
+        let given: u8 = self.link.with(|connection, _| call.invoke(connection))?;
+        Ok(given == 1)
+    }
+
+    /// Takes a node out that is dead; false if somebody has done so already, or it has been heard
+    /// since. Whoever calls this knows that it does nothing any more. Errors: `Unavailable`.
+    pub fn bury(&mut self, dead: &Member) -> Result<bool, StoreError> {
+        let prefix = self.prefix.clone();
+        let who = (dead.id.as_str(), Some(dead.beat));
+        self.link
+            .with(|connection, _| bury(connection, &prefix, who))
+    }
+
+    /// Whether this node is still a member after a pause. If so it counts as heard: nobody can take
+    /// it out for the time that it was silent. Errors: `Unavailable`.
+    pub fn still_stands(&mut self) -> Result<bool, StoreError> {
+        let mut call = self.stand.prepare_invoke();
+        for key in ["members", "buried"] {
+            call.key(format!("{}{key}", self.prefix));
+        }
+        call.arg(&self.node);
+        let stands: u8 = self.link.with(|connection, _| call.invoke(connection))?;
+        Ok(stands == 1)
+    }
+
+    /// Which of these calls, by their identities, were taken over from the node that had them.
+    /// Errors: `Unavailable`.
+    pub fn were_taken(&mut self, calls: &[u128]) -> Result<Vec<bool>, StoreError> {
+        if calls.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut ask = redis::cmd("ZMSCORE");
+        ask.arg(format!("{}taken", self.prefix));
+        for call in calls {
+            ask.arg(&call.to_be_bytes());
+        }
+        let scores: Vec<Option<f64>> = self.link.with(|connection, _| ask.query(connection))?;
+        Ok(scores.iter().map(Option::is_some).collect())
+    }
+
+    fn calls_of(&self, node: &str) -> String {
+        format!("{}calls:{node}", self.prefix)
+    }
+}
+
+fn parse_key(name: &[u8]) -> Result<u64, StoreError> {
+    let text = core::str::from_utf8(name).ok();
+    let key = text.and_then(|text| u64::from_str_radix(text, 16).ok());
+    key.ok_or_else(|| StoreError::Corrupt("an odd name of a call".into()))
+}
+
+/// The name under which calls stand that were given away.
+const NOBODY: &str = "nobody";
+/// How long a node is asked for a call.
+const WANTED_S: u64 = 10;
+/// How long the calls of a node are kept that writes no more: somebody has them long before, unless
+/// all nodes were away.
+const KEPT_S: u64 = 86_400;
+/// How long calls are left there that nobody could read.
+const LEFT_S: u64 = 600;
+/// How long it is remembered who was taken over: a node that comes back later has the record of a
+/// call closed by then.
+const TAKEN_S: u64 = 7 * 86_400;
+
+#[cfg(test)]
+mod tests;

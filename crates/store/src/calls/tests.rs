@@ -1,0 +1,154 @@
+use testkit::RedisServer;
+
+use super::{Change, Found, Kept, RedisCalls};
+
+const FORMAT: u8 = 1;
+
+#[test]
+fn each_call_of_a_dead_node_goes_to_one_of_the_others() {
+    let server = RedisServer::start().unwrap();
+    let [mut dead, mut one, mut other] = nodes(&server);
+    let calls: Vec<Change> = (1..=100).map(|key| (key, Some(record(key)))).collect();
+    assert_eq!(dead.keep(&calls).unwrap(), done(100, &[]));
+    assert_eq!(one.claim("dead", 10).unwrap(), [], "it is alive");
+    bury(&server, "dead");
+    assert_eq!(one.keep(&[]).unwrap(), done(0, &["dead"]));
+    let mut taken = Vec::new();
+    loop {
+        let (a, b) = (
+            one.claim("dead", 7).unwrap(),
+            other.claim("dead", 7).unwrap(),
+        );
+        if a.is_empty() && b.is_empty() {
+            break;
+        }
+        taken.extend(a.into_iter().chain(b));
+    }
+    taken.sort();
+    let all: Vec<_> = (1..=100).map(|key| (key, record(key))).collect();
+    assert_eq!(taken, all);
+    let (Kept::Done { count: a, .. }, Kept::Done { count: b, .. }) =
+        (one.keep(&[]).unwrap(), other.keep(&[]).unwrap())
+    else {
+        panic!("they are alive");
+    };
+    assert_eq!(a + b, 100);
+    assert_eq!(
+        other.keep(&[]).unwrap(),
+        done(b, &[]),
+        "nobody is left to be claimed"
+    );
+    let were = other.were_taken(&[identity(1), identity(100), identity(101)]);
+    assert_eq!(were.unwrap(), [true, true, false]);
+}
+
+#[test]
+fn who_was_taken_out_writes_and_takes_nothing() {
+    let server = RedisServer::start().unwrap();
+    let [mut dead, mut one, mut other] = nodes(&server);
+    dead.keep(&[(1, Some(record(1)))]).unwrap();
+    one.keep(&[(2, Some(record(2)))]).unwrap();
+    bury(&server, "dead");
+    bury(&server, "one");
+    // It was stopped, and does not know yet.
+    assert_eq!(
+        dead.keep(&[(1, None), (3, Some(record(3)))]).unwrap(),
+        Kept::Buried
+    );
+    assert_eq!(dead.claim("one", 10).unwrap(), []);
+    assert_eq!(dead.find(2).unwrap(), Found::Nowhere);
+    assert_eq!(other.find(1).unwrap(), Found::Taken(record(1)));
+    assert_eq!(other.find(1).unwrap(), Found::Own);
+    assert_eq!(other.find(3).unwrap(), Found::Nowhere);
+    // Under another name it is somebody new.
+    dead.rename("dead-again");
+    assert_eq!(dead.find(1).unwrap(), Found::Held("other".into()));
+    assert_eq!(dead.find(2).unwrap(), Found::Taken(record(2)));
+}
+
+#[test]
+fn what_has_ended_is_gone_and_the_last_word_counts() {
+    let server = RedisServer::start().unwrap();
+    let [mut node, mut other, _] = nodes(&server);
+    let changes = [
+        (1, Some(record(1))),
+        (2, Some(record(1))),
+        (2, Some(record(2))),
+        (1, None),
+    ];
+    assert_eq!(node.keep(&changes).unwrap(), done(1, &[]));
+    assert_eq!(node.keep(&[(2, None)]).unwrap(), done(0, &[]));
+    assert_eq!(other.find(2).unwrap(), Found::Nowhere);
+    assert_eq!(server.ask("EXISTS tandem:calls:dead").unwrap(), ":0");
+    // A store that was emptied says so by the count.
+    node.keep(&[(3, Some(record(3)))]).unwrap();
+    server.ask("FLUSHALL").unwrap();
+    assert_eq!(node.keep(&[]).unwrap(), done(0, &[]));
+}
+
+#[test]
+fn another_format_is_left_to_those_who_read_it() {
+    let server = RedisServer::start().unwrap();
+    let [mut dead, mut one, mut other] = nodes(&server);
+    other.format = FORMAT + 1;
+    dead.keep(&[(1, Some(record(1)))]).unwrap();
+    bury(&server, "dead");
+    assert_eq!(other.claim("dead", 10).unwrap(), []);
+    assert_eq!(other.find(1).unwrap(), Found::Unreadable);
+    assert_eq!(one.claim("dead", 10).unwrap(), [(1, record(1))]);
+}
+
+#[test]
+fn who_lives_is_asked_for_a_call_and_hands_it_over() {
+    let server = RedisServer::start().unwrap();
+    let [mut owner, mut one, mut other] = nodes(&server);
+    owner
+        .keep(&[(1, Some(record(1))), (2, Some(record(2)))])
+        .unwrap();
+    assert_eq!(one.find(1).unwrap(), Found::Held("dead".into()));
+    let Kept::Done { count, wanted, .. } = owner.keep(&[]).unwrap() else {
+        panic!("it lives");
+    };
+    assert_eq!((count, wanted), (2, vec![1]));
+    assert_eq!(owner.keep(&[]).unwrap(), done(2, &[]), "it was asked once");
+    assert!(owner.hand_over(1, &record(7)).unwrap());
+    assert_eq!(owner.keep(&[]).unwrap(), done(1, &["nobody"]));
+    assert_eq!(one.find(1).unwrap(), Found::Taken(record(7)));
+    assert_eq!(other.find(1).unwrap(), Found::Held("one".into()));
+    // If the one who has asked for it is gone, anybody goes on with it.
+    assert!(owner.hand_over(2, &record(2)).unwrap());
+    assert_eq!(other.claim("nobody", 10).unwrap(), [(2, record(2))]);
+    bury(&server, "dead");
+    assert!(!owner.hand_over(2, &record(2)).unwrap());
+}
+
+fn nodes(server: &RedisServer) -> [RedisCalls; 3] {
+    ["dead", "one", "other"].map(|name| RedisCalls::new(&server.url(), name, FORMAT).unwrap())
+}
+
+fn bury(server: &RedisServer, node: &str) {
+    assert_eq!(
+        server.ask(&format!("SADD tandem:buried {node}")).unwrap(),
+        ":1"
+    );
+}
+
+fn done(count: usize, orphaned: &[&str]) -> Kept {
+    let orphaned = orphaned.iter().map(|&node| node.to_owned()).collect();
+    Kept::Done {
+        count,
+        orphaned,
+        wanted: vec![],
+    }
+}
+
+fn identity(key: u64) -> u128 {
+    u128::from(key) << 64 | 0xF00D_0A0D_00FF
+}
+
+fn record(key: u64) -> Vec<u8> {
+    let mut record = vec![FORMAT];
+    record.extend_from_slice(&identity(key).to_be_bytes());
+    record.extend_from_slice(b"\r\nanything\0\xFF");
+    record
+}
