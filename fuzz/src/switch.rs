@@ -111,6 +111,12 @@ impl World for Switched {
                         .handle_media_report(call, Default::default(), Vec::new());
                 }
                 Output::Journal(_) | Output::RemoveBinding { .. } | Output::Event(_) => {}
+                // One switch, which tells nobody of its calls.
+                Output::Adopt(_)
+                | Output::Forsake { .. }
+                | Output::Keep { .. }
+                | Output::Unkeep { .. }
+                | Output::Seek { .. } => {}
             }
         }
     }

@@ -9,14 +9,16 @@ use clock::Time;
 use control::PlatformEvent;
 use crossbeam_channel::Receiver;
 use media::{Engine, Telling};
+use model::{CallId, Cdr};
 use net::Host;
 pub(crate) use relay::{side, side_of_call};
 use store::journal::{Journal, JournalEntry, OpenCdr};
 use store::{BindingState, LiveStore};
 use switch::media_servers::MediaOutput;
-use switch::{JournalEvent, Opening, Switch};
+use switch::{JournalEvent, Opening, Switch, Whereabouts};
 use tokio::sync::broadcast;
 
+use crate::calls::CallsLink;
 use crate::hep::HepLink;
 use crate::machine::{Effect, SwitchMachine};
 use crate::media_servers::MediaLink;
@@ -54,6 +56,11 @@ pub(crate) struct SwitchHost {
     /// Who is told of reports and quality.
     pub(crate) hep: HepLink,
     music: Music,
+    /// Where calls are shared with other nodes.
+    calls: Option<CallsLink>,
+    /// Records of calls that a crash left open, as if they had ended with it: others may go on with
+    /// them.
+    unsettled: Vec<Cdr>,
 }
 
 impl SwitchHost {
@@ -83,6 +90,8 @@ impl SwitchHost {
             heartbeats: 0,
             hep,
             music: Music::default(),
+            calls: None,
+            unsettled: Vec::new(),
         }
     }
 
@@ -98,14 +107,52 @@ impl SwitchHost {
 
     fn append(&mut self, machine: &mut SwitchMachine, event: JournalEvent) {
         let entry = match event {
-            JournalEvent::Opened(opening) => JournalEntry::Opened(open_cdr(*opening)),
+            JournalEvent::Opened(opening) => {
+                // This node itself goes on with what it had left.
+                self.unsettled.retain(|cdr| cdr.call != opening.call);
+                JournalEntry::Opened(open_cdr(*opening))
+            }
             JournalEvent::Answered { call, at } => JournalEntry::Answered { call, at },
             JournalEvent::Closed(cdr) => JournalEntry::Closed(*cdr),
+            JournalEvent::Left { call } => JournalEntry::Left(call),
         };
-        if self.journal.append(&entry).is_err() {
+        self.write_down(machine, &entry);
+    }
+
+    fn write_down(&mut self, machine: &mut SwitchMachine, entry: &JournalEntry) {
+        if self.journal.append(entry).is_err() {
             // The disk takes nothing and memory is used up: no new calls until it does again.
             self.entries_lost += 1;
             machine.switch.set_accepting(false);
+        }
+    }
+
+    /// Shares calls with other nodes; what a crash left open is settled by what they say.
+    pub(crate) fn share_calls(&mut self, calls: CallsLink, unsettled: Vec<Cdr>) {
+        self.calls = Some(calls);
+        self.unsettled = unsettled;
+    }
+
+    /// Calls that a crash left open, and of which nobody has said yet what became of them.
+    pub(crate) fn unsettled(&self) -> Vec<CallId> {
+        self.unsettled.iter().map(|cdr| cdr.call).collect()
+    }
+
+    /// Other nodes go on with these.
+    pub(crate) fn leave(&mut self, machine: &mut SwitchMachine, calls: &[CallId]) {
+        for call in calls {
+            let known = self.unsettled.iter().position(|cdr| cdr.call == *call);
+            if let Some(at) = known {
+                self.unsettled.remove(at);
+                self.write_down(machine, &JournalEntry::Left(*call));
+            }
+        }
+    }
+
+    /// The others have ended with the process that had them.
+    pub(crate) fn close_unsettled(&mut self, machine: &mut SwitchMachine) {
+        for cdr in std::mem::take(&mut self.unsettled) {
+            self.write_down(machine, &JournalEntry::Closed(cdr));
         }
     }
 
@@ -157,6 +204,29 @@ impl Host<SwitchMachine> for SwitchHost {
             Effect::SaveBindings => self.save_bindings(BINDINGS_PER_ROUND, &mut machine.switch),
             Effect::RemoveBinding { aor, key } => self.live.remove(&aor, &key),
             Effect::Event(event) => self.tell(now, &event, &machine.switch),
+            Effect::Adopt(adopted) => self.adopt_media(*adopted),
+            Effect::Forsake { session } => self.forsake_media(session),
+            Effect::Keep { call, record } => {
+                if let Some(calls) = &self.calls {
+                    calls.keep(call, record);
+                }
+            }
+            Effect::Unkeep { call } => {
+                if let Some(calls) = &self.calls {
+                    calls.unkeep(call);
+                }
+            }
+            Effect::Seek { call } => {
+                let asked = self.calls.as_ref().is_some_and(|calls| calls.seek(call));
+                if !asked {
+                    let nobody_knows = Whereabouts::Elsewhere;
+                    machine.switch.handle_sought(now, call, nobody_knows);
+                }
+            }
+            Effect::Paused => match &self.calls {
+                Some(calls) => calls.clear_up(),
+                None => machine.go_on(now),
+            },
             Effect::Tick => self.tick(now, machine),
         }
     }

@@ -7,6 +7,7 @@
 //! sends it a visit (`visit::Visitor`), which runs on the `sip` thread.
 
 mod addresses;
+mod calls;
 mod certificate;
 mod data;
 mod dispatcher;
@@ -23,6 +24,7 @@ mod media_servers;
 mod metrics;
 mod music;
 mod options;
+mod pause;
 mod permits;
 mod platform;
 mod quality;

@@ -7,9 +7,11 @@ use bytes::Bytes;
 use clock::Time;
 use net::{Input, Machine, Output, ResolveQuery, Security};
 use sip::{Flow, ListenerId, Transmit};
-use switch::{Event, JournalEvent, MediaRequest, Switch};
+use switch::media_servers::Adopted;
+use switch::{CallKey, Event, JournalEvent, MediaRequest, Switch};
 
 use crate::hep::HepLink;
+use crate::pause::{Held, PauseWatch};
 
 /// Between two signs of life in the journal; also how often bindings go to disk.
 const TICK: Duration = Duration::from_millis(500);
@@ -27,6 +29,10 @@ pub(crate) struct SwitchMachine {
     may_save: bool,
     /// Who is told of messages.
     hep: HepLink,
+    /// Where other nodes take over the calls of this one when it is silent.
+    pause: Option<PauseWatch>,
+    /// A pause is still to be told.
+    has_paused: bool,
     now: Time,
 }
 
@@ -53,6 +59,20 @@ pub(crate) enum Effect {
         session: u64,
     },
     Journal(JournalEvent),
+    Adopt(Box<Adopted>),
+    Forsake {
+        session: u64,
+    },
+    Keep {
+        call: CallKey,
+        record: Vec<u8>,
+    },
+    Unkeep {
+        call: CallKey,
+    },
+    Seek {
+        call: CallKey,
+    },
     /// Save some of the bindings that have changed.
     SaveBindings,
     RemoveBinding {
@@ -60,6 +80,9 @@ pub(crate) enum Effect {
         key: [u8; 8],
     },
     Event(Event),
+    /// The process has not run for a while: do others have its calls? Answer with
+    /// [`SwitchMachine::go_on`].
+    Paused,
     Tick,
 }
 
@@ -71,8 +94,39 @@ impl SwitchMachine {
             tick_due: false,
             may_save: true,
             hep,
+            pause: None,
+            has_paused: false,
             now,
         }
+    }
+
+    /// After a pause nothing is done before it is cleared up ([`Effect::Paused`]).
+    pub(crate) fn watch_pauses(&mut self, now: Time) {
+        self.pause = Some(PauseWatch::new(now));
+    }
+
+    /// A pause is cleared up: what has come since is served.
+    pub(crate) fn go_on(&mut self, now: Time) {
+        let held = self.pause.as_mut().map(PauseWatch::release);
+        for held in held.unwrap_or_default() {
+            match held {
+                Held::Datagram(flow, bytes) => {
+                    let bytes = &bytes;
+                    self.serve(now, Input::Datagram { flow, bytes });
+                }
+                Held::Other(input) => self.serve(now, input),
+            }
+        }
+    }
+
+    /// Time passes; whether what comes is held back.
+    fn is_held_at(&mut self, now: Time) -> bool {
+        self.now = now;
+        let Some(pause) = &mut self.pause else {
+            return false;
+        };
+        self.has_paused |= pause.pass(now);
+        pause.until().is_some()
     }
 
     /// Tells of a message that came.
@@ -98,23 +152,7 @@ impl SwitchMachine {
         }
     }
 
-    fn ours(&self, listener: ListenerId, peer: SocketAddr) -> SocketAddr {
-        let unknown = SocketAddr::new(
-            match peer {
-                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-            },
-            0,
-        );
-        self.switch.listener_address(listener).unwrap_or(unknown)
-    }
-}
-
-impl Machine for SwitchMachine {
-    type Effect = Effect;
-
-    fn handle_input(&mut self, now: Time, input: Input<'_>) {
-        self.now = now;
+    fn serve(&mut self, now: Time, input: Input<'_>) {
         match &input {
             Input::Datagram { flow, bytes } => self.tell_received(*flow, bytes),
             Input::Message { flow, bytes } => self.tell_received(*flow, bytes),
@@ -141,8 +179,37 @@ impl Machine for SwitchMachine {
         }
     }
 
+    fn ours(&self, listener: ListenerId, peer: SocketAddr) -> SocketAddr {
+        let unknown = SocketAddr::new(
+            match peer {
+                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            },
+            0,
+        );
+        self.switch.listener_address(listener).unwrap_or(unknown)
+    }
+}
+
+impl Machine for SwitchMachine {
+    type Effect = Effect;
+
+    fn handle_input(&mut self, now: Time, input: Input<'_>) {
+        let is_held = self.is_held_at(now);
+        match &mut self.pause {
+            Some(pause) if is_held => pause.hold(input),
+            _ => self.serve(now, input),
+        }
+    }
+
     fn handle_timeout(&mut self, now: Time) {
-        self.now = now;
+        if self.is_held_at(now) {
+            let until = self.pause.as_ref().and_then(PauseWatch::until);
+            if until.is_some_and(|until| now < until) {
+                return;
+            }
+            self.go_on(now);
+        }
         if now >= self.next_tick {
             self.next_tick = now + TICK;
             self.tick_due = true;
@@ -151,6 +218,10 @@ impl Machine for SwitchMachine {
     }
 
     fn poll_timeout(&self) -> Option<Time> {
+        let held = self.pause.as_ref().and_then(PauseWatch::until);
+        if held.is_some() {
+            return held;
+        }
         Some(
             self.switch
                 .poll_timeout()
@@ -159,6 +230,9 @@ impl Machine for SwitchMachine {
     }
 
     fn poll_output(&mut self) -> Option<Output<Effect>> {
+        if std::mem::take(&mut self.has_paused) {
+            return Some(Output::Effect(Effect::Paused));
+        }
         if std::mem::take(&mut self.tick_due) {
             return Some(Output::Effect(Effect::Tick));
         }
@@ -180,20 +254,13 @@ impl Machine for SwitchMachine {
                 transport,
                 secure,
             } => {
-                let security = if secure {
-                    Security::Sips
-                } else {
-                    Security::Any
+                let query = ResolveQuery {
+                    host,
+                    port,
+                    transport,
+                    security: security(secure),
                 };
-                Output::Resolve {
-                    id,
-                    query: ResolveQuery {
-                        host,
-                        port,
-                        transport,
-                        security,
-                    },
-                }
+                Output::Resolve { id, query }
             }
             switch::Output::Media(request) => Output::Effect(Effect::Media(request)),
             switch::Output::Record {
@@ -221,10 +288,22 @@ impl Machine for SwitchMachine {
                 Output::Effect(Effect::MediaEnd { call, session })
             }
             switch::Output::Journal(event) => Output::Effect(Effect::Journal(event)),
+            switch::Output::Adopt(adopted) => Output::Effect(Effect::Adopt(adopted)),
+            switch::Output::Forsake { session } => Output::Effect(Effect::Forsake { session }),
+            switch::Output::Keep { call, record } => Output::Effect(Effect::Keep { call, record }),
+            switch::Output::Unkeep { call } => Output::Effect(Effect::Unkeep { call }),
+            switch::Output::Seek { call } => Output::Effect(Effect::Seek { call }),
             switch::Output::RemoveBinding { aor, key } => {
                 Output::Effect(Effect::RemoveBinding { aor, key })
             }
             switch::Output::Event(event) => Output::Effect(Effect::Event(event)),
         })
+    }
+}
+
+const fn security(secure: bool) -> Security {
+    match secure {
+        true => Security::Sips,
+        false => Security::Any,
     }
 }

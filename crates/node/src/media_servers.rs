@@ -14,7 +14,7 @@ use call::Side;
 use crossbeam_channel::{Receiver, Sender};
 use model::{MediaServer, MediaServerHealth, MediaServerId};
 use net::{Clock, Waker};
-use switch::media_servers::{MediaOutput, MediaServers, Music, Place};
+use switch::media_servers::{Adopted, MediaOutput, MediaServers, Music, Place};
 use switch::{CallKey, IceAgent, MediaRequest};
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::{mpsc, oneshot};
@@ -56,6 +56,10 @@ enum Order {
     },
     End {
         call: CallKey,
+        session: u64,
+    },
+    Adopt(Box<Adopted>),
+    Forsake {
         session: u64,
     },
     Health(oneshot::Sender<Vec<MediaServerHealth>>),
@@ -141,6 +145,20 @@ impl MediaLink {
     /// A side is to hear a key of the other; false if there is no room for the order.
     pub(crate) fn press(&self, session: u64, to: call::Side, press: call::Press) -> bool {
         self.order(Order::Press { session, to, press })
+    }
+
+    /// A session that another node has begun goes on as ours.
+    pub(crate) fn adopt(&self, adopted: Adopted) {
+        if !self.order(Order::Adopt(Box::new(adopted))) {
+            tracing::error!("the media of a call that was taken over are not looked after");
+        }
+    }
+
+    /// A session goes on as another node's.
+    pub(crate) fn forsake(&self, session: u64) {
+        if !self.order(Order::Forsake { session }) {
+            tracing::error!(session, "another node's media are still looked after");
+        }
     }
 
     /// A session is over; whether its report will come.
@@ -256,6 +274,8 @@ impl Thread {
                 self.servers.handle_press(now, session, to, press);
             }
             Order::End { call, session } => self.servers.handle_end(now, call, session),
+            Order::Adopt(adopted) => self.servers.handle_adopted(now, *adopted),
+            Order::Forsake { session } => self.servers.handle_forsaken(session),
             // Whoever asked may have gone.
             Order::Health(reply) => drop(reply.send(self.servers.health())),
             Order::Explain(place, reply) => drop(reply.send(self.servers.explain(now, &place))),

@@ -9,7 +9,7 @@ use limits::{EntityId, EntityKind, LimitKind};
 use media::DropReason as MediaDrop;
 use model::{GatewayRegistrationState, MediaServerHealth, MediaServerState};
 use net::{DropReason, Net};
-use switch::{METHODS, Switch};
+use switch::{Counters, METHODS, Switch};
 
 use crate::host::SwitchHost;
 use crate::locations::LocationHealth;
@@ -214,7 +214,7 @@ fn calls(out: &mut Page, now: Time, switch: &Switch) {
 }
 
 /// How the live store is, if there is one.
-pub(crate) fn live_store(live: Option<&LiveHealth>) -> String {
+pub(crate) fn live_store(live: Option<&LiveHealth>, counters: &Counters) -> String {
     let mut out = Page(String::new());
     if let Some(live) = live {
         let name = "tandem_live_store_up";
@@ -223,6 +223,15 @@ pub(crate) fn live_store(live: Option<&LiveHealth>) -> String {
         let name = "tandem_cluster_nodes";
         let help = "Nodes that keep limits together, by the live store";
         out.one(name, "gauge", help, live.members());
+        let name = "tandem_calls_taken_over_total";
+        let help = "Calls of other nodes that go on here";
+        out.one(name, "counter", help, counters.taken_over);
+        let name = "tandem_calls_handed_over_total";
+        let help = "Calls that another node had a request for, and goes on with";
+        out.one(name, "counter", help, counters.handed_over);
+        let name = "tandem_calls_lost_to_others_total";
+        let help = "Calls that others took over while this node was taken for dead";
+        out.one(name, "counter", help, counters.lost_to_others);
     }
     out.0
 }

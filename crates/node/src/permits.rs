@@ -8,7 +8,7 @@
 //! until the store was asked again. A third thread looks after the other nodes.
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +21,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use limits::Claim;
 use store::{Member, PermitStore, RedisPermits, Renewed, StoreError};
 
+use crate::calls::Roster;
 use crate::host::SwitchHost;
 use crate::machine::SwitchMachine;
 use crate::visit::Visitor;
@@ -85,7 +86,7 @@ impl Permits {
         (name, identity): (&str, Identity),
         address: SocketAddr,
         visitor: Visitor,
-        health: LiveHealth,
+        (roster, health): (Roster, LiveHealth),
     ) -> Result<Self> {
         let id = identity.current();
         let store = RedisPermits::new(url, &id, address).context("--live")?;
@@ -100,6 +101,7 @@ impl Permits {
             name: name.to_owned(),
             identity,
             visitor,
+            roster,
             health,
             seen,
             outages: 0,
@@ -142,6 +144,7 @@ struct Keeper {
     name: String,
     identity: Identity,
     visitor: Visitor,
+    roster: Roster,
     health: LiveHealth,
     /// To the thread that looks after the others.
     seen: Sender<Seen>,
@@ -182,6 +185,7 @@ impl Keeper {
                 });
                 let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
                 self.health.0.members.store(count, Ordering::Relaxed);
+                self.roster.update(&members);
                 self.show(members);
             }
             Ok(Renewed::Buried) => self.join_again(),
@@ -209,6 +213,7 @@ impl Keeper {
         if let Ok(id) = new_id(&self.name) {
             self.store.rename(&id);
             self.identity.change(&id);
+            self.roster.rename(&id);
             self.id = id;
         }
     }
@@ -257,9 +262,9 @@ fn look_after(members: &Receiver<Seen>, mut store: impl PermitStore) {
         }
         for dead in watch.look(seen.others.iter(), Instant::now(), knock) {
             match store.bury(&dead) {
-                Ok(true) => tracing::warn!(node = dead, "is dead; its permits are free"),
+                Ok(true) => tracing::warn!(node = dead.id, "is dead; its permits are free"),
                 Ok(false) => {}
-                Err(error) => tracing::warn!(%error, node = dead, "is dead, and not yet buried"),
+                Err(error) => tracing::warn!(%error, node = dead.id, "is dead, and not yet buried"),
             }
         }
     }
@@ -279,9 +284,11 @@ struct Heard {
 
 /// What was found at a member's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Door {
-    /// Somebody listens.
+pub(crate) enum Door {
+    /// Somebody answers.
     Open,
+    /// Somebody listens, and does not answer: the process was stopped, or has no time at all.
+    Stopped,
     /// Its machine says that nobody does.
     Nobody,
     /// No word from its machine.
@@ -296,10 +303,11 @@ impl Watch {
         members: impl Iterator<Item = &'a Member>,
         now: Instant,
         knock: impl Fn(SocketAddr) -> Door,
-    ) -> Vec<String> {
+    ) -> Vec<Member> {
         let mut present = Vec::new();
         let mut dead = Vec::new();
-        for Member { id, address, beat } in members {
+        for member in members {
+            let Member { id, address, beat } = member;
             present.push(id.clone());
             let heard = self.0.entry(id.clone()).or_insert(Heard {
                 beat: *beat,
@@ -316,11 +324,12 @@ impl Watch {
             heard.knocked = now;
             let is_dead = match knock(*address) {
                 Door::Open => false,
+                Door::Stopped => silent >= STOPPED_MAX,
                 Door::Nobody => true,
                 Door::Silence => silent >= SILENCE_MAX,
             };
             if is_dead {
-                dead.push(id.clone());
+                dead.push(member.clone());
             }
         }
         self.0.retain(|id, _| present.contains(id));
@@ -333,16 +342,26 @@ impl Watch {
     }
 }
 
-fn knock(address: SocketAddr) -> Door {
-    match TcpStream::connect_timeout(&address, KNOCK_PATIENCE) {
-        Ok(_) => Door::Open,
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Door::Nobody,
-        Err(_) => Door::Silence,
+pub(crate) fn knock(address: SocketAddr) -> Door {
+    let mut door = match TcpStream::connect_timeout(&address, KNOCK_PATIENCE) {
+        Ok(door) => door,
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Door::Nobody,
+        Err(_) => return Door::Silence,
+    };
+    // The system opens for a process that is stopped. Whatever comes back, if it be only that this
+    // is not understood, is a sign of life.
+    let asked = door
+        .set_read_timeout(Some(ANSWER_PATIENCE))
+        .and_then(|()| door.write_all(b"GET / HTTP/1.0\r\n\r\n"))
+        .and_then(|()| door.read(&mut [0]));
+    match asked.map_err(|error| error.kind()) {
+        Err(ErrorKind::WouldBlock | ErrorKind::TimedOut) => Door::Stopped,
+        _ => Door::Open,
     }
 }
 
 /// The name of a node, and which start of it this is.
-fn new_id(name: &str) -> Result<String> {
+pub(crate) fn new_id(name: &str) -> Result<String> {
     let mut bytes = [0; 4];
     getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
     Ok(format!("{name}-{:08x}", u32::from_le_bytes(bytes)))
@@ -358,6 +377,11 @@ const MISSED: Duration = Duration::from_millis(1_500);
 const KNOCK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long one takes at most.
 const KNOCK_PATIENCE: Duration = Duration::from_millis(300);
+/// How long somebody who listens may take for an answer.
+const ANSWER_PATIENCE: Duration = Duration::from_millis(500);
+/// How long a process that does not answer may be silent before it is taken for dead. One that was
+/// stopped does nothing when it goes on before it has asked whether it was.
+pub(crate) const STOPPED_MAX: Duration = Duration::from_millis(2_500);
 /// After what time a machine from which there is no word at all is taken for dead.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 

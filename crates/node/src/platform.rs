@@ -192,7 +192,8 @@ impl Platform for NodePlatform {
                 .ask(move |now, machine, host| {
                     let text = metrics::text(now, &machine.switch, host, &net);
                     let text = text + &metrics::media_servers(&machine.switch, &servers);
-                    let text = text + &metrics::live_store(live.as_ref());
+                    let counters = machine.switch.counters();
+                    let text = text + &metrics::live_store(live.as_ref(), counters);
                     text + &metrics::locations(&machine.switch, locations.as_ref())
                 })
                 .await

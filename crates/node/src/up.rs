@@ -12,11 +12,12 @@ use control::Control;
 use media::{Engine, EngineConfig, Interface, RecordingFormat};
 use net::{Net, Shard};
 use serde_json::json;
-use store::journal::{Journal, JournalConfig, Shipper, ShipperThread};
+use store::journal::{Journal, JournalConfig, LeftOpen, Shipper, ShipperThread};
 use store::{CdrStore, LiveLog, LiveStore};
 use switch::{Switch, SwitchConfig};
 use tokio::sync::broadcast;
 
+use crate::calls::{Calls, CallsEnd, CallsLink, Roster};
 use crate::data::{Admin, Data};
 use crate::first_start::FirstUsers;
 use crate::hep::HepLink;
@@ -79,13 +80,15 @@ pub fn up(options: &UpOptions) -> Result<()> {
         &node,
     ));
     drop(retention);
-    let (permits, locations) = cluster.unzip();
-    drop(locations);
+    let mut cluster = cluster;
+    if let Some(cluster) = &mut cluster {
+        cluster.locations = None;
+    }
     node.net.stop();
     if let Ok((mut machine, mut host)) = node.sip.join() {
         host.sync(&mut machine.switch);
     }
-    drop(permits);
+    drop(cluster);
     drop(shipper);
     tracing::info!("stopped");
     result
@@ -111,6 +114,8 @@ struct Node {
     live_health: LiveHealth,
     /// How bindings are shared.
     location_health: LocationHealth,
+    /// Where the thread that shares calls takes its orders.
+    calls_end: CallsEnd,
     /// The domain it has started with.
     domain: Arc<str>,
     sip: JoinHandle<(SwitchMachine, SwitchHost)>,
@@ -129,7 +134,11 @@ fn start_node(
         ..net::Config::default()
     };
     let (net, shard) = Net::open(config).context("the network side did not start")?;
-    let (journal, recovery) = open_journal(&data.path("journal"), now)?;
+    let left_open = match options.live {
+        Some(_) => LeftOpen::Unsettled,
+        None => LeftOpen::Ended,
+    };
+    let (journal, recovery) = open_journal(&data.path("journal"), left_open, now)?;
     let mut live = LiveLog::open(&data.path("bindings.log")).context("bindings.log")?;
     let mut switch = Switch::new(SwitchConfig {
         node: node_name(),
@@ -142,6 +151,7 @@ fn start_node(
     let engine = start_engine(options, &snapshot.settings, &net)?;
     if options.live.is_some() {
         switch.share_limits();
+        switch.share_calls();
     }
     switch.configure(now, Arc::new(snapshot));
     restore(&mut switch, &mut live, now)?;
@@ -167,7 +177,14 @@ fn start_node(
         (events.clone(), hep.clone()),
     );
     host.configure(&switch.snapshot().settings, shelf);
-    let machine = SwitchMachine::new(switch, now, hep);
+    let (calls_link, calls_end) = CallsLink::new();
+    if options.live.is_some() {
+        host.share_calls(calls_link, recovery.unsettled);
+    }
+    let mut machine = SwitchMachine::new(switch, now, hep);
+    if options.live.is_some() {
+        machine.watch_pauses(now);
+    }
     let sip = spawn(shard, machine, host)?;
     open_listeners(options, data, &net, &visitor)?;
     Ok(Node {
@@ -177,18 +194,27 @@ fn start_node(
         events,
         live_health: LiveHealth::default(),
         location_health: LocationHealth::default(),
+        calls_end,
         domain,
         sip,
     })
 }
 
-/// Where a live store is said, this node keeps its limits together with others, and shares bindings
-/// with them if that is wanted.
+/// What this node does together with others. The calls come first: they are written before the node
+/// leaves.
+struct Cluster {
+    _calls: Calls,
+    locations: Option<Locations>,
+    _permits: Permits,
+}
+
+/// Where a live store is said, this node keeps its limits together with others, lets them know of its
+/// calls, and shares bindings with them if that is wanted.
 fn join_cluster(
     options: &UpOptions,
     api: Option<&std::net::TcpListener>,
     node: &Node,
-) -> Result<Option<(Permits, Option<Locations>)>> {
+) -> Result<Option<Cluster>> {
     let (Some(url), Some(api)) = (&options.live, api) else {
         return Ok(None);
     };
@@ -198,14 +224,23 @@ fn join_cluster(
     let api = SocketAddr::new(address, api.local_addr()?.port());
     let name = node_name();
     let identity = Identity::new(&name)?;
+    let roster = Roster::of(&identity.current());
     let (visitor, health) = (node.visitor.clone(), node.live_health.clone());
-    let permits = Permits::start(url, (&name, identity.clone()), api, visitor, health)?;
-    if !options.shares_registrations {
-        return Ok(Some((permits, None)));
-    }
-    let (visitor, health) = (node.visitor.clone(), node.location_health.clone());
-    let locations = Locations::start(url, (identity, api), node.net.clone(), visitor, health)?;
-    Ok(Some((permits, Some(locations))))
+    let known = (roster.clone(), health);
+    let permits = Permits::start(url, (&name, identity.clone()), api, visitor.clone(), known)?;
+    let calls = Calls::start(url, node.calls_end.clone(), roster, visitor)?;
+    let locations = if options.shares_registrations {
+        let (visitor, health) = (node.visitor.clone(), node.location_health.clone());
+        let known = (identity, api);
+        Some(Locations::start(url, known, node.net.clone(), visitor, health)?)
+    } else {
+        None
+    };
+    Ok(Some(Cluster {
+        _calls: calls,
+        locations,
+        _permits: permits,
+    }))
 }
 
 fn spawn(
@@ -218,8 +253,16 @@ fn spawn(
         .context("no thread for the switch")
 }
 
-fn open_journal(dir: &Path, now: Time) -> Result<(Journal, store::journal::Recovery)> {
-    let (journal, recovery) = Journal::open(dir, JournalConfig::new(node_name()), now)
+fn open_journal(
+    dir: &Path,
+    left_open: LeftOpen,
+    now: Time,
+) -> Result<(Journal, store::journal::Recovery)> {
+    let config = JournalConfig {
+        left_open,
+        ..JournalConfig::new(node_name())
+    };
+    let (journal, recovery) = Journal::open(dir, config, now)
         .with_context(|| format!("the CDR journal in {}", dir.display()))?;
     if !recovery.closed.is_empty() {
         tracing::warn!(

@@ -70,6 +70,9 @@ fn journal(world: &mut World) -> Vec<Cdr> {
                     found.push(format!("{call} was answered while it was not open"));
                 }
             }
+            JournalEvent::Left { call } => {
+                found.push(format!("{call} was left, and there is nobody else"));
+            }
             JournalEvent::Closed(cdr) => {
                 let was_open = open.insert(cdr.call, false);
                 let refused = cdr.attempts == 0 && cdr.answer_us.is_none();

@@ -63,6 +63,7 @@ pub(crate) fn entry(event: &JournalEvent) -> String {
     match event {
         JournalEvent::Opened(o) => format!("opened {} {} -> {}", o.call, o.caller, o.called),
         JournalEvent::Answered { call, .. } => format!("answered {call}"),
+        JournalEvent::Left { call } => format!("left {call} to another node"),
         JournalEvent::Closed(cdr) => format!(
             "closed {} {:?} {} by {:?}: {}",
             cdr.call, cdr.outcome, cdr.status, cdr.ended_by, cdr.reason

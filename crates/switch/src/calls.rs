@@ -22,9 +22,11 @@ use crate::owner::Owner;
 pub(crate) struct Entry {
     pub(crate) call: Call,
     pub(crate) facts: Box<Facts>,
-    /// Tells calls of the same slot apart.
-    generation: u32,
-    alarm: Option<(Time, TimerKey)>,
+    /// Tells calls of the same slot apart; that of a call from another node leads to another slot.
+    key: CallKey,
+    pub(crate) alarm: Option<(Time, TimerKey)>,
+    /// A hash of what other nodes were last told of it; 0 for nothing.
+    pub(crate) kept: u64,
     /// The INVITEs under way, for CANCEL.
     invites: SmallVec<[(RequestId, ClientId); 2]>,
 }
@@ -36,6 +38,8 @@ pub(crate) struct Calls {
     generation: u32,
     /// Legs that were born in another call, by our tag in them.
     adopted: BTreeMap<Box<[u8]>, CallKey>,
+    /// The slots of calls that were begun by other nodes.
+    foreign: BTreeMap<CallKey, usize>,
 }
 
 /// Bits of a key that are the slot; with those of the generation they fit under the media
@@ -47,6 +51,17 @@ const SLOT_BITS: u32 = 28;
 const REPORT_WAIT: Duration = Duration::from_secs(5);
 
 impl Calls {
+    /// Calls are numbered from here: other nodes, and other starts of this one, do elsewhere, so
+    /// that a key names one call among all that there are.
+    pub(crate) const fn begin_at(generation: u32) -> Self {
+        Self {
+            slots: slab::Slab::new(),
+            generation,
+            adopted: BTreeMap::new(),
+            foreign: BTreeMap::new(),
+        }
+    }
+
     /// The key the next call will have.
     pub(crate) fn next_key(&self) -> CallKey {
         let generation = u64::from(self.generation & ((1 << SLOT_BITS) - 1));
@@ -55,16 +70,23 @@ impl Calls {
 
     pub(crate) fn insert(&mut self, call: Call, facts: Box<Facts>) -> CallKey {
         let key = self.next_key();
-        let generation = self.generation & ((1 << SLOT_BITS) - 1);
         self.generation = self.generation.wrapping_add(1);
-        self.slots.insert(Entry {
-            call,
-            facts,
-            generation,
-            alarm: None,
-            invites: SmallVec::new(),
-        });
+        self.slots.insert(Entry::new(key, call, facts));
         key
+    }
+
+    /// A call from another node keeps its key, which its tags carry.
+    pub(crate) fn insert_foreign(&mut self, key: CallKey, call: Call, facts: Box<Facts>) {
+        for tag in call.tags() {
+            if Call::key_of_tag(tag) != Some(key.0) {
+                self.adopted.insert(tag.into(), key);
+            }
+        }
+        let mut entry = Entry::new(key, call, facts);
+        // Others know of it, though not as it is now.
+        entry.kept = 1;
+        let slot = self.slots.insert(entry);
+        self.foreign.insert(key, slot);
     }
 
     /// The call that a tag of ours belongs to.
@@ -80,8 +102,11 @@ impl Calls {
 
     fn slot(&self, key: CallKey) -> Option<usize> {
         let slot = (key.0 & ((1 << SLOT_BITS) - 1)) as usize;
-        let entry = self.slots.get(slot)?;
-        (u64::from(entry.generation) == key.0 >> SLOT_BITS).then_some(slot)
+        let is_here = self.slots.get(slot).is_some_and(|entry| entry.key == key);
+        if is_here {
+            return Some(slot);
+        }
+        self.foreign.get(&key).copied()
     }
 
     pub(crate) fn entry(&self, key: CallKey) -> Option<&Entry> {
@@ -93,17 +118,27 @@ impl Calls {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (CallKey, &Entry)> {
-        self.slots.iter().map(|(slot, entry)| {
-            (
-                CallKey((u64::from(entry.generation) << SLOT_BITS) | slot as u64),
-                entry,
-            )
-        })
+        self.slots.iter().map(|(_, entry)| (entry.key, entry))
     }
 
-    fn remove(&mut self, key: CallKey) -> Option<Entry> {
+    pub(crate) fn remove(&mut self, key: CallKey) -> Option<Entry> {
         self.adopted.retain(|_, adopter| *adopter != key);
-        self.slot(key).map(|slot| self.slots.remove(slot))
+        let slot = self.slot(key)?;
+        self.foreign.remove(&key);
+        Some(self.slots.remove(slot))
+    }
+}
+
+impl Entry {
+    fn new(key: CallKey, call: Call, facts: Box<Facts>) -> Self {
+        Self {
+            call,
+            facts,
+            key,
+            alarm: None,
+            kept: 0,
+            invites: SmallVec::new(),
+        }
     }
 }
 
@@ -157,6 +192,7 @@ impl Switch {
         }
         self.scratch = out;
         self.set_alarm(key);
+        self.keep(key);
         if !self.working && !self.work.is_empty() {
             let (key, input) = self.work.pop_front().expect("it is not empty");
             self.feed(now, key, input);
@@ -388,6 +424,9 @@ impl Switch {
         };
         if let Some((_, timer)) = entry.alarm {
             self.alarms.cancel(timer);
+        }
+        if entry.kept != 0 {
+            self.outputs.push_back(Output::Unkeep { call: key });
         }
         self.close_record(entry.facts);
     }

@@ -32,6 +32,12 @@ pub struct Counters {
     pub passed_on: u64,
     /// Bindings of other nodes for which there was no room, or that were damaged.
     pub locations_refused: u64,
+    /// Calls of dead nodes that go on here.
+    pub taken_over: u64,
+    /// Calls that others have taken over while this node was taken for dead.
+    pub lost_to_others: u64,
+    /// Calls that were handed over to another node that had a request for them.
+    pub handed_over: u64,
     /// New calls.
     pub attempts: u64,
     /// Calls answered.

@@ -12,6 +12,7 @@ use sip::Flow;
 use smallvec::SmallVec;
 
 use crate::Switch;
+use crate::media_servers::Anchor;
 use crate::output::{CallChange, CallKey, Event, JournalEvent, Opening, Output};
 
 /// What belongs to a call.
@@ -53,12 +54,14 @@ pub(crate) struct Facts {
     /// The session that was negotiated last.
     pub(crate) session: Option<u64>,
     /// Sessions that are recorded, in the order of their parts.
-    recorded: SmallVec<[u64; 1]>,
-    recordings: Vec<String>,
+    pub(crate) recorded: SmallVec<[u64; 1]>,
+    pub(crate) recordings: Vec<String>,
     /// Media sessions whose report is still to come.
     pub(crate) sessions_open: u8,
     /// Whether the call itself has nothing more to do, and only its record is waited for.
     pub(crate) is_settled: bool,
+    /// Which media server has its last session.
+    pub(crate) anchor: Option<Anchor>,
 }
 
 /// One attempt of a call.
@@ -92,6 +95,22 @@ impl Facts {
             } => (inbound, record) = (Some((carrier.id, gateway.id)), carrier.record),
             Caller::Unknown => {}
         }
+        Self {
+            account: decision.account,
+            from_user,
+            customer,
+            number: decision.number.as_ref().map(|n| n.id),
+            inbound,
+            entities: decision.entities.iter().copied().collect(),
+            callee_zone: crate::place::zone_of_target(&decision.target),
+            caller: decision.caller.clone(),
+            record,
+            ..Self::bare(id, now, source, texts)
+        }
+    }
+
+    /// Of a call of which nothing is known but when it began, where it came from, and its texts.
+    pub(crate) fn bare(id: CallId, start: Time, source: Flow, texts: [&str; 4]) -> Self {
         let mut end = 0;
         let ends = [texts[0], texts[1], texts[2]].map(|text| {
             end += text.len();
@@ -99,33 +118,50 @@ impl Facts {
         });
         Self {
             id,
-            start: now,
+            start,
             ring: None,
             answer: None,
-            account: decision.account,
-            from_user,
+            account: None,
+            from_user: None,
             to_user: None,
-            customer,
-            number: decision.number.as_ref().map(|n| n.id),
-            inbound,
+            customer: None,
+            number: None,
+            inbound: None,
             source,
             ends,
             texts: texts.concat().into(),
             is_private: false,
-            entities: decision.entities.iter().copied().collect(),
+            entities: SmallVec::new(),
             attempts: Vec::new(),
             answered_by: None,
-            callee_zone: crate::place::zone_of_target(&decision.target),
+            callee_zone: None,
             steps: Vec::new(),
-            caller: decision.caller.clone(),
+            caller: Caller::Unknown,
             ended: None,
             media: [None, None],
-            record,
+            record: false,
             session: None,
             recorded: SmallVec::new(),
             recordings: Vec::new(),
             sessions_open: 0,
             is_settled: false,
+            anchor: None,
+        }
+    }
+
+    /// What the journal is told when it begins.
+    pub(crate) fn opening(&self) -> Opening {
+        Opening {
+            call: self.id,
+            account: self.account,
+            from_user: self.from_user,
+            customer: self.customer,
+            carrier: self.inbound.map(|(carrier, _)| carrier),
+            start: self.start,
+            caller: self.caller_text().into(),
+            called: self.called_text().into(),
+            source: self.source,
+            sip_call_id: self.sip_call_id().into(),
         }
     }
 
@@ -232,18 +268,9 @@ impl Switch {
     pub(crate) fn open_record(&mut self, facts: &Facts) {
         self.counters.attempts += 1;
         self.outputs
-            .push_back(Output::Journal(JournalEvent::Opened(Box::new(Opening {
-                call: facts.id,
-                account: facts.account,
-                from_user: facts.from_user,
-                customer: facts.customer,
-                carrier: facts.inbound.map(|(carrier, _)| carrier),
-                start: facts.start,
-                caller: facts.caller_text().into(),
-                called: facts.called_text().into(),
-                source: facts.source,
-                sip_call_id: facts.sip_call_id().into(),
-            }))));
+            .push_back(Output::Journal(JournalEvent::Opened(Box::new(
+                facts.opening(),
+            ))));
         self.tell_call(facts, CallChange::Started);
     }
 

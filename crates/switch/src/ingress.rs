@@ -338,8 +338,15 @@ impl Switch {
         });
     }
 
-    /// A request inside a dialog, or an ACK: our tag in To names the call.
-    fn deliver(&mut self, now: Time, uas: u64, flow: Flow, message: Message) {
+    /// A request inside a dialog, or an ACK: our tag in To names the call. One that is not here may
+    /// be another node's.
+    pub(crate) fn deliver(&mut self, now: Time, uas: u64, flow: Flow, message: Message) {
+        if self.holds(&message) || !self.seek(now, uas, flow, &message) {
+            self.deliver_here(now, uas, flow, message);
+        }
+    }
+
+    pub(crate) fn deliver_here(&mut self, now: Time, uas: u64, flow: Flow, message: Message) {
         let tag = message
             .to()
             .ok()

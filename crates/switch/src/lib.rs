@@ -16,6 +16,7 @@ mod dial;
 mod facts;
 mod ingress;
 mod invite;
+mod keep;
 mod listeners;
 mod locations;
 pub mod media_servers;
@@ -33,6 +34,7 @@ mod shares;
 mod source;
 mod stop;
 mod switch;
+mod takeover;
 mod upstream;
 mod views;
 
@@ -42,10 +44,12 @@ pub use defence::{
     BAN, BANS_MAX, Ban, Defence, FAILURES_MAX, FAILURES_WINDOW, REQUESTS_BURST_MAX,
     REQUESTS_PER_S_MAX, SOURCES_MAX,
 };
+pub use keep::RECORD_FORMAT;
 pub use listeners::{Listener, Listeners};
 pub use locations::Peer;
 pub use media_terms::{Carriage, Feedback, Ice, IceAgent, MediaTerms, Rtcp};
 pub use output::{CallChange, CallKey, Event, JournalEvent, MediaRequest, Opening, Output};
 pub use plan::gateway_uri;
 pub use switch::{Switch, SwitchConfig};
+pub use takeover::{NotTaken, Whereabouts};
 pub use views::{Leftovers, RouteQuery, RouteView};

@@ -6,6 +6,7 @@
 //! switch. Sessions never move by themselves: the call of a lost session is told, and asks anew
 //! under another session number; what the old server still has of it is deleted when it is back.
 
+mod adopt;
 mod ask;
 mod choose;
 mod delays;
@@ -34,6 +35,7 @@ use clock::{Time, Wheel};
 use hashbrown::HashMap;
 use model::{CdrLegMedia, MediaServer, MediaServerHealth, MediaServerId};
 
+pub use self::adopt::{Adopted, Anchor};
 pub use self::choose::{Candidate, Choice, Place, ZONE_TIE_US, choose};
 use self::delays::Delays;
 use self::exchange::{Exchange, Purpose};
@@ -92,6 +94,8 @@ pub enum MediaOutput {
         answer: Result<Bytes, u16>,
         /// Why this server, if one was chosen for the question.
         why: Option<String>,
+        /// Where the session is.
+        anchor: Option<Anchor>,
     },
     /// What both sides of a session sent, now that it is over.
     Report {
@@ -172,6 +176,8 @@ pub enum MediaChange {
 #[derive(Debug)]
 struct Session {
     call: CallKey,
+    /// Of its name on the server: that of the node that has begun it.
+    prefix: u64,
     server: MediaServerId,
     /// Where its sides are, as far as it is known.
     peers: [Option<IpAddr>; 2],
@@ -429,7 +435,9 @@ impl MediaServers {
         };
         let sessions = std::mem::take(&mut server.sessions);
         for session in sessions {
-            server.owe(call_id(self.prefix, session));
+            let known = self.sessions.get(&session);
+            let prefix = known.map_or(self.prefix, |known| known.prefix);
+            server.owe(call_id(prefix, session));
             self.lost.push(session);
         }
         if server.health == server::Health::Up {
@@ -459,6 +467,12 @@ impl MediaServers {
         // The call gives it up when it is told.
         self.ended.insert(session, Box::new(known));
         self.outputs.push_back(MediaOutput::Lost { call, session });
+    }
+
+    /// The name of a session on its server.
+    fn name_of(&self, session: u64) -> String {
+        let known = self.sessions.get(&session);
+        call_id(known.map_or(self.prefix, |known| known.prefix), session)
     }
 
     fn tell_if_drained(&mut self, id: MediaServerId) {

@@ -9,7 +9,7 @@ use model::{AccountId, CallId, CarrierId, Cdr, CustomerId, GatewayId, MediaServe
 use registrar::UpstreamFailure;
 use sip::{Flow, Transmit, Transport};
 
-use crate::media_servers::Place;
+use crate::media_servers::{Adopted, Place};
 
 /// Names a call within one run of the process; carried in the tags of its dialogs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +69,31 @@ pub enum Output {
         /// The session.
         session: u64,
     },
+    /// A media session of a call that was begun by another node goes on as ours.
+    Adopt(Box<Adopted>),
+    /// A media session goes on as another node's: it is not ended, and not looked after any more.
+    Forsake {
+        /// The session.
+        session: u64,
+    },
+    /// Let other nodes know of a call, so that they can go on with it.
+    Keep {
+        /// The call.
+        call: CallKey,
+        /// What they need.
+        record: Vec<u8>,
+    },
+    /// A call has ended: others need not know of it any more.
+    Unkeep {
+        /// The call.
+        call: CallKey,
+    },
+    /// Where is this call? Take it up by `take_call` if its node is dead, else answer with
+    /// `handle_sought`.
+    Seek {
+        /// The call.
+        call: CallKey,
+    },
     /// Write to the journal before anything that follows is sent.
     Journal(JournalEvent),
     /// Forget a saved binding.
@@ -125,6 +150,11 @@ pub enum JournalEvent {
     },
     /// It is over: its record.
     Closed(Box<Cdr>),
+    /// Another node goes on with it, and will write its record.
+    Left {
+        /// Which.
+        call: CallId,
+    },
 }
 
 /// What is known of a call when it begins.

@@ -28,6 +28,7 @@ use crate::media_servers::KeysThere;
 use crate::output::{CallKey, Output};
 use crate::owner::Owner;
 use crate::passage::Passage;
+use crate::takeover::Sought;
 use crate::upstream::UpstreamTargets;
 
 /// What a switch is made of.
@@ -71,6 +72,10 @@ pub struct Switch {
     pub(crate) listeners: Listeners,
     pub(crate) call_config: CallConfig,
     pub(crate) calls: Calls,
+    /// Whether other nodes are told of calls, and asked for theirs.
+    pub(crate) shares_calls: bool,
+    /// Requests whose calls are looked for elsewhere.
+    pub(crate) sought: HashMap<CallKey, Sought, RandomState>,
     pub(crate) alarms: Wheel<CallKey>,
     /// Whose request each client transaction is.
     pub(crate) owners: HashMap<ClientId, Owner, RandomState>,
@@ -133,7 +138,9 @@ impl Switch {
             counters: Counters::default(),
             listeners: Listeners::default(),
             call_config: call_config(&snapshot, &config.product, &Listeners::default()),
-            calls: Calls::default(),
+            calls: Calls::begin_at((seed >> 32) as u32),
+            shares_calls: false,
+            sought: HashMap::with_hasher(state.clone()),
             alarms: Wheel::new(),
             owners: HashMap::with_hasher(state.clone()),
             invites: HashMap::with_hasher(state.clone()),
@@ -377,6 +384,7 @@ impl Switch {
         self.registrar.handle_timeout(now);
         self.upstream.handle_timeout(now);
         self.ring_alarms(now);
+        self.give_up_seeking(now);
         self.look_up_gateways(now);
         self.pump(now);
     }
@@ -391,6 +399,7 @@ impl Switch {
             self.upstream.poll_timeout(),
             self.alarms.next_timeout(),
             self.health.poll_timeout(),
+            self.next_sought(),
             lookup,
         ]
         .into_iter()

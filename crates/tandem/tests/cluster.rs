@@ -11,6 +11,9 @@ use testkit::{
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tandem");
+/// How many calls of its first owner Redis has.
+const CALLS_KNOWN: &str = "EVAL \"local o = redis.call('SMEMBERS', 'tandem:call-owners')[1] \
+    return o and redis.call('HLEN', 'tandem:calls:' .. o) or 0\" 0";
 
 /// What a carrier takes in any second.
 const CPS_LIMIT: u64 = 50;
@@ -235,6 +238,10 @@ fn the_channels_of_a_killed_node_are_back_soon() -> Result<()> {
         (usage(&cluster.nodes[0])?["channels"] == 10).then_some(())
     });
     assert_eq!(cluster.share(1), Some(0));
+    wait_for("the other to be able to know of the calls", || {
+        let known = cluster.redis.ask(CALLS_KNOWN).ok()?;
+        (known == ":10").then_some(())
+    });
     let killed = Instant::now();
     cluster.nodes[0].kill_9();
     drop(callers);
@@ -242,6 +249,16 @@ fn the_channels_of_a_killed_node_are_back_soon() -> Result<()> {
         (cluster.share(1) == Some(10)).then_some(())
     });
     eprintln!("back after {:?}", killed.elapsed());
+    wait_for("its calls, which go on there and count", || {
+        (usage(&cluster.nodes[1])?["channels"] == 10).then_some(())
+    });
+    let rest = cluster.nodes[1].rest();
+    for call in rest.list("/v1/calls")? {
+        rest.remove(&record_path("calls", &call))?;
+    }
+    wait_for("their end", || {
+        (usage(&cluster.nodes[1])?["channels"] == 0).then_some(())
+    });
     let callers = cluster.burst(1, 20, 50, 2_000)?;
     wait_for("all channels at the other", || {
         (usage(&cluster.nodes[1])?["channels"] == 10).then_some(())

@@ -113,6 +113,31 @@ impl Program {
         self.finish(crate::PATIENCE)
     }
 
+    /// Has it do nothing any more until [`Program::go_on`] (SIGSTOP).
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn hang(&self) -> Result<()> {
+        self.signal("-STOP")
+    }
+
+    /// Lets it go on (SIGCONT).
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn go_on(&self) -> Result<()> {
+        self.signal("-CONT")
+    }
+
+    fn signal(&self, signal: &str) -> Result<()> {
+        let pid = self.pid().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        if !sent.context("sending a signal")?.success() {
+            bail!("{} takes no {signal}", self.name);
+        }
+        Ok(())
+    }
+
     /// Ends it at once (SIGKILL), as a crash would, and what it has started with it: nobody
     /// else would end that.
     pub fn kill_9(&mut self) {

@@ -8,7 +8,7 @@ use media::{
     AddressFamily, LegReport, MediaError, MediaEvent, Negotiation, RecordingOptions, Side,
 };
 use model::CdrLegMedia;
-use switch::media_servers::{MediaOutput, RecordingNews};
+use switch::media_servers::{Adopted, MediaOutput, RecordingNews};
 use switch::{CallKey, MediaRequest};
 
 use super::SwitchHost;
@@ -108,6 +108,22 @@ impl SwitchHost {
             .handle_media_report(call, legs, report.recordings);
     }
 
+    /// A session that another node has begun is watched from here.
+    pub(super) fn adopt_media(&mut self, adopted: Adopted) {
+        self.remote.insert(adopted.anchor.session);
+        self.media_link.adopt(adopted);
+    }
+
+    /// Another node speaks for a session. What is relayed here ends: that node begins anew.
+    pub(super) fn forsake_media(&mut self, session: u64) {
+        self.music.forget(session);
+        if self.remote.remove(&session) {
+            self.media_link.forsake(session);
+        } else {
+            self.engine.delete(session);
+        }
+    }
+
     /// Where the media of each party comes from, and where it goes.
     fn ends(&self, session: u64) -> [(SocketAddr, SocketAddr); 2] {
         let unknown = SocketAddr::from(([0; 4], 0));
@@ -168,9 +184,13 @@ impl SwitchHost {
                 ask,
                 answer,
                 why,
+                anchor,
             } => {
                 if let Some(why) = why {
                     switch.explain_media(call, why);
+                }
+                if let Some(anchor) = anchor {
+                    switch.note_anchor(call, anchor);
                 }
                 let question = self.music.take_asked(call, ask);
                 let answer = answer.map(|sdp| match question {

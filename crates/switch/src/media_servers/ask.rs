@@ -60,7 +60,7 @@ impl MediaServers {
             return;
         };
         let id = known.server;
-        let name = call_id(self.prefix, session);
+        let name = self.name_of(session);
         let command = wire::candidates(&name, from, fragment);
         self.exchange(now, id, command, Purpose::Candidates);
     }
@@ -80,7 +80,7 @@ impl MediaServers {
             });
             return;
         };
-        let (id, name) = (known.server, call_id(self.prefix, session));
+        let (id, name) = (known.server, call_id(known.prefix, session));
         match self.servers.get_mut(&id) {
             Some(server) if server.health != Health::Down => {
                 server.sessions.remove(&session);
@@ -113,6 +113,7 @@ impl MediaServers {
         self.delays.handle_use(now, id, request.place.peers);
         let session = Session {
             call: request.call,
+            prefix: self.prefix,
             server: id,
             peers: request.place.peers,
             offerer: request.from,
@@ -172,7 +173,7 @@ impl MediaServers {
             MediaOp::Answer => Ask::Answer(session.offerer),
             MediaOp::Echo => Ask::Echo,
         };
-        let name = call_id(self.prefix, request.session);
+        let name = self.name_of(request.session);
         let whose = (&*server.record, name.as_str());
         let mut command = wire::negotiation(whose, &request, &ask, &request.sdp, self.ice_agent);
         if let (Command::Offer(offer), true) = (&mut command, server.says_status) {
@@ -213,7 +214,7 @@ impl MediaServers {
             self.not_served(now, id, request, NotServed::Refused);
             return;
         };
-        let name = call_id(self.prefix, request.session);
+        let name = self.name_of(request.session);
         let ask = Ask::Answer(request.from);
         let whose = (&*server.record, name.as_str());
         let command = wire::negotiation(whose, &request, &ask, &answer, self.ice_agent);
@@ -264,8 +265,9 @@ impl MediaServers {
             match why {
                 NotServed::Refused => self.answer(&request, Err(488), None),
                 NotServed::Silent | NotServed::Unknown => {
+                    let name = self.name_of(request.session);
                     if let Some(server) = self.servers.get_mut(&id) {
-                        server.owe(call_id(self.prefix, request.session));
+                        server.owe(name);
                     }
                     self.lose(request.session);
                 }
@@ -292,7 +294,9 @@ impl MediaServers {
     }
 
     fn answer(&mut self, request: &MediaRequest, answer: Result<Bytes, u16>, why: Option<String>) {
+        let anchor = self.anchor(request.session);
         self.outputs.push_back(MediaOutput::Answer {
+            anchor,
             call: request.call,
             ask: request.ask,
             answer,

@@ -13,7 +13,7 @@ use ng::{Command, KeyForm, Reply, Selection, Tone};
 use super::exchange::Purpose;
 use super::plays::Play;
 use super::server::Health;
-use super::{MediaOutput, MediaServers, Timer, call_id, wire};
+use super::{MediaOutput, MediaServers, Timer, wire};
 use crate::output::MediaRequest;
 
 /// Whether keys of a call change their form on the way.
@@ -51,7 +51,7 @@ impl MediaServers {
         let Some(event) = ng::event_of_digit(press.key) else {
             return;
         };
-        let selection = Selection::call(call_id(self.prefix, session));
+        let selection = Selection::call(self.name_of(session));
         let tone = Tone {
             selection: selection.from_tag(wire::tag(to.other())),
             event,

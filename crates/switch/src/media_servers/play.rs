@@ -6,7 +6,7 @@ use model::{MediaServerId, MusicOver};
 use ng::{Command, Flag, MediaFile, Options, Playback, Reply, Selection};
 
 use super::plays::Play;
-use super::{MediaServers, call_id, wire};
+use super::{MediaServers, wire};
 
 /// What who is on hold is to hear again and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl MediaServers {
             return;
         };
         let server = known.server;
-        let selection = Selection::call(call_id(self.prefix, session)).from_tag(wire::tag(side));
+        let selection = Selection::call(self.name_of(session)).from_tag(wire::tag(side));
         let is_ours = self.servers.get(&server).is_some_and(|s| s.says_status);
         let command = match music {
             Some(music) => {

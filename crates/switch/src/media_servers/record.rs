@@ -113,7 +113,7 @@ impl MediaServers {
             return;
         }
         let recording = Recording {
-            selection: Selection::call(call_id(self.prefix, session)),
+            selection: Selection::call(call_id(known.prefix, session)),
             file: Some(taped.name.clone()),
             part: Some(taped.part),
             ..Recording::default()
@@ -143,7 +143,7 @@ impl MediaServers {
                 let mut paths = success.recordings;
                 if paths.is_empty() {
                     // rtpengine does not say what it calls its files: after the session.
-                    paths.push(call_id(self.prefix, session));
+                    paths.push(call_id(known.prefix, session));
                 }
                 taped.files = remote(&server_name, paths);
                 let news = taped.files.iter().cloned().map(RecordingNews::Started);

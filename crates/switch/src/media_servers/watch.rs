@@ -15,7 +15,7 @@ use sdp::Description;
 
 use super::exchange::Purpose;
 use super::record::{RecordingNews, remote};
-use super::{MediaOutput, MediaServers, Session, Timer, call_id, wire};
+use super::{MediaOutput, MediaServers, Session, Timer, wire};
 use crate::media_terms::IceAgent;
 use crate::output::MediaRequest;
 
@@ -64,6 +64,16 @@ pub(super) struct Signs {
 }
 
 impl Watch {
+    /// Of a session whose sides have described themselves so; nobody is there without.
+    pub(super) fn of(now: Time, described: [&[u8]; 2]) -> Self {
+        Self {
+            says: described.map(Says::of),
+            is_echo: described.iter().any(|sdp| sdp.is_empty()),
+            heard: [now; 2],
+            ..Self::default()
+        }
+    }
+
     /// A description was taken: patience begins anew.
     pub(super) fn handle_description(&mut self, now: Time, request: &MediaRequest) {
         let (own, other) = (request.from as usize, request.from.other() as usize);
@@ -167,7 +177,7 @@ impl MediaServers {
         };
         known.watch.is_planned = false;
         let server = known.server;
-        let selection = Selection::call(call_id(self.prefix, session));
+        let selection = Selection::call(self.name_of(session));
         let query = Command::Query(Box::new(selection));
         self.exchange(now, server, query, Purpose::Look(session));
         self.watch(now, session);

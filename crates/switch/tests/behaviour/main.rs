@@ -7,3 +7,4 @@ mod dispatchers;
 mod lines;
 mod records;
 mod strangers;
+mod takeover;

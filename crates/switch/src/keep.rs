@@ -1,0 +1,79 @@
+//! What other nodes are told of our calls, so that they can go on with them when we die.
+//!
+//! After each step of a call it is looked whether what matters of it has changed: once when it is
+//! answered, once when it has ended, and with each change of what was agreed between. What was told
+//! is remembered by its hash alone.
+
+mod record;
+
+use ahash::RandomState;
+use call::{Phase, Snapshot};
+
+pub(crate) use self::record::{Kept, read};
+use crate::Switch;
+use crate::facts::Facts;
+use crate::media_servers::Anchor;
+use crate::output::{CallKey, Output};
+
+/// What records of calls begin with; those that begin otherwise are of another version.
+pub const RECORD_FORMAT: u8 = call::FORMAT << 4 | 1;
+
+/// What another node needs to go on with a call.
+pub(crate) fn record_of(facts: &Facts, snapshot: &Snapshot) -> Vec<u8> {
+    record::write(facts, snapshot).0
+}
+
+impl Switch {
+    /// From now on other nodes are told of calls ([`Output::Keep`]), and asked for those that are
+    /// not here ([`Output::Seek`]).
+    pub const fn share_calls(&mut self) {
+        self.shares_calls = true;
+    }
+
+    /// The calls that others were told of.
+    #[must_use]
+    pub fn kept_calls(&self) -> Vec<CallKey> {
+        let told = self.calls.iter().filter(|(_, entry)| entry.kept != 0);
+        told.map(|(key, _)| key).collect()
+    }
+
+    /// Tells of a call again: what was told may be lost.
+    pub fn keep_again(&mut self, key: CallKey) {
+        if let Some(entry) = self.calls.entry_mut(key) {
+            entry.kept = 0;
+            self.keep(key);
+        }
+    }
+
+    /// Tells of a call if what matters of it has changed.
+    pub(crate) fn keep(&mut self, key: CallKey) {
+        if !self.shares_calls {
+            return;
+        }
+        let Some(entry) = self.calls.entry_mut(key) else {
+            return;
+        };
+        if entry.call.phase() == Phase::Over {
+            if std::mem::take(&mut entry.kept) != 0 {
+                self.outputs.push_back(Output::Unkeep { call: key });
+            }
+            return;
+        }
+        let Some(snapshot) = entry.call.snapshot() else {
+            return;
+        };
+        let (record, matters) = record::write(&entry.facts, &snapshot);
+        // Nobody chooses what is hashed here but the parties of one call, about that call.
+        let hash = RandomState::with_seeds(1, 2, 3, 4).hash_one(&record[..matters]) | 1;
+        if std::mem::replace(&mut entry.kept, hash) != hash {
+            self.outputs.push_back(Output::Keep { call: key, record });
+        }
+    }
+
+    /// Where the media of a call is, by the servers' word.
+    pub fn note_anchor(&mut self, key: CallKey, anchor: Anchor) {
+        if let Some(entry) = self.calls.entry_mut(key) {
+            entry.facts.anchor = Some(anchor);
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Calls that change their node: those of a dead one are taken up here, those that others have
+//! taken are lost, and a request for one that is not here waits until it is known where it is.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use call::{Call, Input, Side};
+use clock::Time;
+use sip::transaction::ServerId;
+use sip::{Flow, Message};
+
+use crate::Switch;
+use crate::keep::{self, Kept};
+use crate::media_servers::Adopted;
+use crate::output::{CallKey, JournalEvent, Output};
+use crate::plan;
+
+/// Requests that wait for their calls at most; more are told to come again.
+const SOUGHT_MAX: usize = 1_000;
+
+/// How long a request waits for its call at most.
+const SEEK_PATIENCE: Duration = Duration::from_secs(8);
+
+/// Requests for a call that is not here.
+#[derive(Debug)]
+pub(crate) struct Sought {
+    until: Time,
+    requests: Vec<(u64, Flow, Message)>,
+}
+
+/// What came of looking for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// Nobody has it; or it is here, which is seen then.
+    Nowhere,
+    /// Another node has it, and lives; or nobody can say.
+    Elsewhere,
+}
+
+/// Why a call is not taken up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotTaken {
+    /// Its record is of another version, or damaged.
+    Unreadable,
+    /// It is here already, or another one has its key.
+    Present,
+}
+
+impl Switch {
+    /// Goes on with the call of a node that is dead, by its record.
+    ///
+    /// Its permits are counted, whatever the limits say; its record of charges is opened here, with
+    /// its true beginning; media on a server stay where they are, and media that the dead node
+    /// relayed itself are begun anew.
+    pub fn take_call(&mut self, now: Time, record: &[u8]) -> Result<CallKey, NotTaken> {
+        let Some(Kept { facts, snapshot }) = keep::read(record, &self.routes) else {
+            return Err(NotTaken::Unreadable);
+        };
+        let seed = (u64::from(self.random.bits()) << 32) | u64::from(self.random.bits());
+        let restored = Call::restore(&snapshot, seed, |token| match token {
+            Some(token) => {
+                let tried = facts.attempts.get(token as usize)?;
+                plan::credentials_of(&tried.outbound.as_ref()?.gateway)
+            }
+            None => match &facts.caller {
+                routing::Caller::Carrier { gateway, .. } => plan::credentials_of(gateway),
+                _ => None,
+            },
+        });
+        let call = restored.ok_or(NotTaken::Unreadable)?;
+        let mut facts = Box::new(facts);
+        let key = CallKey(call.key());
+        if self.calls.entry(key).is_some() {
+            return Err(NotTaken::Present);
+        }
+        self.counters.taken_over += 1;
+        self.limits.adopt(now, &facts.entities);
+        for token in call.tokens() {
+            if let Some(tried) = facts.attempts.get_mut(token as usize)
+                && let Some(outbound) = &tried.outbound
+            {
+                tried.admitted = true;
+                self.limits.adopt(now, &outbound.entities());
+            }
+        }
+        let opening = Box::new(facts.opening());
+        self.outputs
+            .push_back(Output::Journal(JournalEvent::Opened(opening)));
+        if let Some(at) = facts.answer {
+            let call = facts.id;
+            self.outputs
+                .push_back(Output::Journal(JournalEvent::Answered { call, at }));
+        }
+        let lost = self.adopt_media(key, &call, &facts);
+        self.calls.insert_foreign(key, call, facts);
+        let listeners = self.listeners.clone();
+        self.step(now, key, |call, ctx| {
+            call.go_on(ctx, |flow| Flow {
+                listener: listeners
+                    .toward(flow.transport, flow.remote.ip())
+                    .unwrap_or_else(|| listeners.first()),
+                ..flow
+            });
+        });
+        if let Some(session) = lost {
+            self.feed(now, key, Input::MediaLost { session });
+        }
+        self.redeliver(now, key);
+        self.pump(now);
+        Ok(key)
+    }
+
+    /// Has the media of a call watched from here; its session if there is nobody who has it.
+    fn adopt_media(
+        &mut self,
+        key: CallKey,
+        call: &Call,
+        facts: &crate::facts::Facts,
+    ) -> Option<u64> {
+        let session = call.kept_session()?;
+        let Some(anchor) = facts.anchor.filter(|anchor| anchor.session == session) else {
+            return Some(session);
+        };
+        let pair = call.pairs().first()?;
+        let legs = [Side::A, Side::B].map(|side| pair.leg(side));
+        let peers = legs.map(|leg| leg.map(|leg| -> IpAddr { leg.flow.remote.ip() }));
+        let described = legs.map(|leg| {
+            let received = leg.map(call::Leg::description).unwrap_or_default();
+            Bytes::copy_from_slice(received)
+        });
+        self.outputs.push_back(Output::Adopt(Box::new(Adopted {
+            call: key,
+            anchor,
+            peers,
+            described,
+        })));
+        None
+    }
+
+    /// Gives a call up to another node that has a request for it: its record. `None` if it is not
+    /// here, or something is under way in it.
+    pub fn hand_over(&mut self, now: Time, key: CallKey) -> Option<Vec<u8>> {
+        let entry = self.calls.entry(key)?;
+        if !entry.call.is_at_rest() {
+            return None;
+        }
+        let record = keep::record_of(&entry.facts, &entry.call.snapshot()?);
+        self.counters.handed_over += 1;
+        self.forget_call(now, key);
+        Some(record)
+    }
+
+    /// Others have taken these calls, for they took us for dead: they are forgotten here. Nobody
+    /// is told anything, for others speak for them now.
+    pub fn lose_calls(&mut self, now: Time, keys: &[CallKey]) {
+        for key in keys {
+            if self.forget_call(now, *key) {
+                self.counters.lost_to_others += 1;
+            }
+        }
+    }
+
+    /// Another node speaks for a call from now on; false if it is not here.
+    fn forget_call(&mut self, now: Time, key: CallKey) -> bool {
+        let Some(entry) = self.calls.remove(key) else {
+            return false;
+        };
+        if let Some((_, timer)) = entry.alarm {
+            self.alarms.cancel(timer);
+        }
+        let facts = entry.facts;
+        self.release(now, &facts.entities);
+        for tried in facts.attempts.iter().filter(|tried| tried.admitted) {
+            if let Some(outbound) = &tried.outbound {
+                let entities = outbound.entities();
+                self.release(now, &entities);
+            }
+        }
+        if let Some(session) = entry.call.kept_session() {
+            self.outputs.push_back(Output::Forsake { session });
+        }
+        let call = facts.id;
+        self.outputs
+            .push_back(Output::Journal(JournalEvent::Left { call }));
+        true
+    }
+
+    /// A request inside a dialog that is not here waits until it is known where its call is. False
+    /// if nobody is to be asked.
+    pub(crate) fn seek(&mut self, now: Time, uas: u64, flow: Flow, message: &Message) -> bool {
+        let to = message.to().ok();
+        let tag = to.and_then(|to| to.tag()).unwrap_or_default();
+        let Some(key) = Call::key_of_tag(tag).filter(|_| self.shares_calls && uas != 0) else {
+            return false;
+        };
+        let waiting: usize = self
+            .sought
+            .values()
+            .map(|sought| sought.requests.len())
+            .sum();
+        if waiting >= SOUGHT_MAX {
+            self.come_again(now, uas, flow, message);
+            return true;
+        }
+        let sought = self.sought.entry(CallKey(key)).or_insert_with(|| Sought {
+            until: now + SEEK_PATIENCE,
+            requests: Vec::new(),
+        });
+        sought.requests.push((uas, flow, message.clone()));
+        if sought.requests.len() == 1 {
+            let call = CallKey(key);
+            self.outputs.push_back(Output::Seek { call });
+        }
+        true
+    }
+
+    /// The answer to [`Output::Seek`], if the call was not taken up.
+    pub fn handle_sought(&mut self, now: Time, key: CallKey, whereabouts: Whereabouts) {
+        let Some(sought) = self.sought.remove(&key) else {
+            return;
+        };
+        for (uas, flow, message) in sought.requests {
+            match whereabouts {
+                _ if self.holds(&message) => self.deliver(now, uas, flow, message),
+                Whereabouts::Nowhere => self.deliver_here(now, uas, flow, message),
+                Whereabouts::Elsewhere => self.come_again(now, uas, flow, &message),
+            }
+        }
+        self.pump(now);
+    }
+
+    /// Those who have waited too long are told to come again.
+    pub(crate) fn give_up_seeking(&mut self, now: Time) {
+        let late = self.sought.iter().filter(|(_, sought)| sought.until <= now);
+        let mut late: Vec<CallKey> = late.map(|(key, _)| *key).collect();
+        late.sort_unstable();
+        for key in late {
+            self.handle_sought(now, key, Whereabouts::Elsewhere);
+        }
+    }
+
+    /// When the next has waited too long.
+    pub(crate) fn next_sought(&self) -> Option<Time> {
+        self.sought.values().map(|sought| sought.until).min()
+    }
+
+    fn redeliver(&mut self, now: Time, key: CallKey) {
+        self.handle_sought(now, key, Whereabouts::Nowhere);
+    }
+
+    /// Not 481, which would end the peer's side of a call that may live.
+    fn come_again(&mut self, now: Time, uas: u64, flow: Flow, message: &Message) {
+        if let Some(server) = ServerId::from_u64(uas) {
+            self.refuse_with(now, server, flow, message, 503, |w| {
+                w.header("Retry-After", b"2");
+            });
+        }
+    }
+
+    /// Whether the call of a request inside a dialog is here, and knows the dialog.
+    pub(crate) fn holds(&self, message: &Message) -> bool {
+        let to = message.to().ok();
+        let tag = to.and_then(|to| to.tag()).unwrap_or_default();
+        let entry = self
+            .calls
+            .key_of_tag(tag)
+            .and_then(|key| self.calls.entry(key));
+        entry.is_some_and(|entry| {
+            let from = message.from().ok();
+            let remote = from.and_then(|from| from.tag()).unwrap_or_default();
+            let call_id = message.call_id().unwrap_or_default();
+            !entry.facts.is_settled && entry.call.has_dialog(call_id, tag, remote)
+        })
+    }
+}

@@ -1,0 +1,172 @@
+//! A switch dies, and another goes on with its calls; or it does not die, and has lost them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clock::Time;
+use model::Cdr;
+use sip::{Framing, Message};
+use switch::{CallKey, JournalEvent, NotTaken, Output, Switch, Whereabouts};
+
+use crate::bench::{NOW, flow, request, snapshot_with_customer, switch};
+
+/// What a switch wants, by kind.
+#[derive(Default)]
+struct Wanted {
+    sent: Vec<Message>,
+    kept: Vec<(CallKey, Vec<u8>)>,
+    ended: Vec<CallKey>,
+    sought: Vec<CallKey>,
+    opened: usize,
+    left: usize,
+    closed: Vec<Cdr>,
+}
+
+/// Drains a switch, whose relay answers at once and has nothing to report.
+fn drain(switch: &mut Switch, now: Time) -> Wanted {
+    let mut wanted = Wanted::default();
+    while let Some(output) = switch.poll_output() {
+        match output {
+            Output::Media(ask) => {
+                let sdp = Bytes::from_static(b"v=0\r\n");
+                switch.handle_media(now, ask.call, ask.ask, Ok(sdp));
+            }
+            Output::MediaEnd { call, .. } => {
+                switch.handle_media_report(call, Default::default(), Vec::new());
+            }
+            Output::Transmit(transmit) => {
+                wanted
+                    .sent
+                    .extend(Message::parse(transmit.bytes, Framing::Datagram));
+            }
+            Output::Keep { call, record } => wanted.kept.push((call, record)),
+            Output::Unkeep { call } => wanted.ended.push(call),
+            Output::Seek { call } => wanted.sought.push(call),
+            Output::Journal(JournalEvent::Opened(_)) => wanted.opened += 1,
+            Output::Journal(JournalEvent::Left { .. }) => wanted.left += 1,
+            Output::Journal(JournalEvent::Closed(cdr)) => wanted.closed.push(*cdr),
+            _ => {}
+        }
+    }
+    wanted
+}
+
+/// A switch of a cluster.
+fn member() -> Switch {
+    let mut switch = switch();
+    switch.configure(NOW, Arc::new(snapshot_with_customer(2)));
+    switch.share_calls();
+    switch
+}
+
+/// A call to the echo, which was acknowledged: our tag as a parameter of To, and what was told of
+/// the call.
+fn call(switch: &mut Switch) -> (String, CallKey, Vec<u8>) {
+    let invite = String::from_utf8(request("INVITE", 0, "", "call")).unwrap();
+    let invite = invite.replacen("+18005550100", "600", 1);
+    switch.handle_datagram(NOW, flow(), invite.as_bytes());
+    let mut wanted = drain(switch, NOW);
+    let answer = wanted.sent.iter().find(|m| m.status() == 200);
+    let tag = answer.unwrap().to().unwrap().tag().unwrap().to_vec();
+    let tag = format!(";tag={}", String::from_utf8(tag).unwrap());
+    switch.handle_datagram(NOW, flow(), &request("ACK", 0, &tag, "call"));
+    wanted.kept.extend(drain(switch, NOW).kept);
+    let [(key, record)] = &wanted.kept[..] else {
+        panic!("told {} times", wanted.kept.len());
+    };
+    (tag, *key, record.clone())
+}
+
+fn bye(tag: &str, serial: u32) -> Vec<u8> {
+    request("BYE", serial, tag, "call")
+}
+
+fn statuses(wanted: &Wanted) -> Vec<u16> {
+    wanted.sent.iter().map(Message::status).collect()
+}
+
+#[test]
+fn a_request_finds_its_call_on_another_node() {
+    let (mut dead, mut other) = (member(), member());
+    let (tag, key, record) = call(&mut dead);
+    let later = NOW + Duration::from_secs(30);
+    other.handle_datagram(later, flow(), &bye(&tag, 1));
+    let wanted = drain(&mut other, later);
+    assert_eq!((&wanted.sought[..], wanted.sent.len()), (&[key][..], 0));
+    assert_eq!(other.take_call(later, &record), Ok(key));
+    let wanted = drain(&mut other, later);
+    assert!(statuses(&wanted).contains(&200), "the BYE waited for it");
+    assert_eq!(wanted.opened, 1, "its record is opened where it goes on");
+    assert_eq!(wanted.ended, [key]);
+    let [cdr] = &wanted.closed[..] else {
+        panic!("{:?}", wanted.closed);
+    };
+    assert_eq!(cdr.start_us, NOW.as_micros());
+    assert_eq!(cdr.answer_us, Some(NOW.as_micros()));
+    assert_eq!(cdr.end_us, later.as_micros());
+    assert_eq!(other.counters().taken_over, 1);
+}
+
+#[test]
+fn a_call_that_nobody_has_is_answered_so_and_one_that_another_has_is_not_ended() {
+    for (whereabouts, status) in [(Whereabouts::Nowhere, 481), (Whereabouts::Elsewhere, 503)] {
+        let (mut dead, mut other) = (member(), member());
+        let (tag, key, _) = call(&mut dead);
+        other.handle_datagram(NOW, flow(), &bye(&tag, 1));
+        drain(&mut other, NOW);
+        other.handle_sought(NOW, key, whereabouts);
+        assert_eq!(statuses(&drain(&mut other, NOW)), [status]);
+    }
+    // Nor does it wait for an answer for ever.
+    let (mut dead, mut other) = (member(), member());
+    let (tag, ..) = call(&mut dead);
+    other.handle_datagram(NOW, flow(), &bye(&tag, 1));
+    drain(&mut other, NOW);
+    let late = NOW + Duration::from_secs(10);
+    other.handle_timeout(late);
+    assert_eq!(statuses(&drain(&mut other, late)).last(), Some(&503));
+}
+
+#[test]
+fn a_call_is_taken_up_once_and_only_by_who_can_read_it() {
+    let (mut dead, mut other) = (member(), member());
+    let (_, key, record) = call(&mut dead);
+    let mut strange = record.clone();
+    strange[0] ^= 0xFF;
+    assert_eq!(other.take_call(NOW, &strange), Err(NotTaken::Unreadable));
+    let short = &record[..record.len() / 2];
+    assert_eq!(other.take_call(NOW, short), Err(NotTaken::Unreadable));
+    assert_eq!(other.take_call(NOW, &record), Ok(key));
+    assert_eq!(other.take_call(NOW, &record), Err(NotTaken::Present));
+    drain(&mut other, NOW);
+    assert_eq!(other.call_count(), 1);
+}
+
+#[test]
+fn a_call_goes_to_the_node_that_has_a_request_for_it() {
+    let (mut owner, mut other) = (member(), member());
+    let (tag, key, _) = call(&mut owner);
+    let record = owner.hand_over(NOW, key).unwrap();
+    let wanted = drain(&mut owner, NOW);
+    assert_eq!((wanted.sent.len(), wanted.left), (0, 1));
+    assert_eq!(owner.call_count(), 0);
+    other.handle_datagram(NOW, flow(), &bye(&tag, 1));
+    assert_eq!(other.take_call(NOW, &record), Ok(key));
+    assert!(statuses(&drain(&mut other, NOW)).contains(&200));
+    assert_eq!(owner.hand_over(NOW, key), None);
+}
+
+#[test]
+fn who_was_taken_for_dead_says_nothing_of_what_others_have() {
+    let mut hung = member();
+    let (_, key, _) = call(&mut hung);
+    hung.lose_calls(NOW, &[key]);
+    let wanted = drain(&mut hung, NOW);
+    assert_eq!((wanted.sent.len(), wanted.closed.len()), (0, 0));
+    assert_eq!(wanted.left, 1);
+    assert_eq!(hung.call_count(), 0);
+    let much_later = NOW + Duration::from_secs(100_000);
+    hung.handle_timeout(much_later);
+    assert_eq!(drain(&mut hung, much_later).sent.len(), 0);
+}
