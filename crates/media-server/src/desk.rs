@@ -136,7 +136,11 @@ impl Desk {
             },
             Command::Offer(negotiation) => {
                 let reply = self.offer(negotiation, now);
-                self.note_terms(client, negotiation);
+                // Candidates that come after an offer say nothing of its terms.
+                let is_whole = !negotiation.options.flags.contains(Flag::Fragment);
+                if is_whole && matches!(reply, Reply::Ok(_)) {
+                    self.note_terms(client, negotiation);
+                }
                 reply
             }
             Command::Answer(negotiation) => self.answer(negotiation, now),

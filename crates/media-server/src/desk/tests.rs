@@ -363,6 +363,31 @@ fn a_draining_server_takes_no_new_subscription_but_changes_one() {
 }
 
 #[test]
+fn neither_candidates_nor_a_refused_offer_change_the_terms_of_a_call() {
+    let mut desk = desk(4, |_| {});
+    let mut asked = negotiation(Selection::call("c").from_tag("a"), CALLER);
+    asked.options.key_forms = Some([ng::KeyForm::Messages, ng::KeyForm::Events]);
+    asked.options.correlation = Some("sip-call-id".into());
+    success(ask(&mut desk, Command::Offer(asked)));
+    let terms = |desk: &Desk| {
+        let branch = &desk.calls.call("c").expect("the call").branches[0];
+        (branch.keys_for, branch.correlation.clone())
+    };
+    let wanted = (Some(source()), Some("sip-call-id".into()));
+    assert_eq!(terms(&desk), wanted);
+    let fragment = b"a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n\
+        a=candidate:1 1 udp 2130706431 127.0.0.1 4000 typ host\r\n";
+    let mut asked = negotiation(Selection::call("c").from_tag("a"), fragment);
+    asked.options.flags.insert(Flag::Fragment);
+    success(ask(&mut desk, Command::Offer(asked)));
+    assert_eq!(terms(&desk), wanted);
+    let asked = negotiation(Selection::call("c").from_tag("a"), b"nonsense");
+    let reply = ask(&mut desk, Command::Offer(asked));
+    assert!(matches!(reply, Reply::Error { .. }), "{reply:?}");
+    assert_eq!(terms(&desk), wanted);
+}
+
+#[test]
 fn only_files_are_played_and_nothing_holds_the_desk_up() {
     let mut desk = desk(4, |_| {});
     success(offer(&mut desk, "c"));
