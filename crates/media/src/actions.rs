@@ -106,6 +106,12 @@ impl Audio {
         self.samples.len() as u64 * 1_000 / u64::from(self.sample_rate_hz)
     }
 
+    /// The memory that it takes, in bytes, whoever shares it.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        size_of_val(&*self.samples)
+    }
+
     /// From a WAV file's bytes; of several channels the mean. Longer than [`AUDIO_MAX_S`] is cut
     /// off.
     ///
