@@ -39,8 +39,8 @@ impl Engine {
                 None => is_early = true,
             }
         }
-        if is_early && session.early.len() < EARLY_MAX {
-            session.early.push((side, bytes.into()));
+        if is_early {
+            keep(&mut session.early, side, bytes);
         }
         self.workers[session.worker].send(commands);
         Ok(())
@@ -64,6 +64,18 @@ impl Engine {
     }
 }
 
+/// Keeps a fragment for an answer. It may also be one that no answer ever wants, so the oldest of its
+/// side gives way.
+fn keep(early: &mut Vec<(Side, Box<[u8]>)>, side: Side, fragment: &[u8]) {
+    let is_theirs = |(of, _): &(Side, Box<[u8]>)| *of == side;
+    if early.iter().filter(|kept| is_theirs(kept)).count() == EARLY_MAX
+        && let Some(oldest) = early.iter().position(is_theirs)
+    {
+        early.remove(oldest);
+    }
+    early.push((side, fragment.into()));
+}
+
 fn addresses(medium: &Trickled<'_>) -> Vec<(Part, SocketAddr)> {
     let part = |component| match component {
         1 => Some(Part::Rtp),
@@ -78,7 +90,7 @@ fn addresses(medium: &Trickled<'_>) -> Vec<(Part, SocketAddr)> {
     addresses.take(CANDIDATES_MAX).collect()
 }
 
-/// Fragments kept of one session until an answer; further ones are forgotten.
+/// Fragments kept of one side of a session until an answer; of more, the oldest are forgotten.
 const EARLY_MAX: usize = 16;
 /// Candidates taken of one medium of a fragment.
 const CANDIDATES_MAX: usize = 16;

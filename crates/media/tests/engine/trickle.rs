@@ -52,6 +52,12 @@ fn a_full_agent_checks_the_addresses_that_come_early_or_late_and_no_others() {
             }
         };
         if !late {
+            // However many are of no use, the last are kept.
+            for _ in 0..40 {
+                let stale = fragment("before", "0", others[0].address().port());
+                let taken = engine.trickle(SESSION, Side::A, stale.as_bytes());
+                taken.expect("a fragment");
+            }
             trickle(&mut engine);
         }
         let answer = b.sdp(1, Setup::Active);
