@@ -37,6 +37,8 @@ pub(crate) struct Facing {
     role: Option<Role>,
     /// What was agreed on; `None` as long as the medium passes through.
     agreed: Option<Towards>,
+    /// Whether the peer has taken up the one port that was agreed on.
+    mux: Mux,
     /// The suite of the keys in use; `None` where there are none in descriptions.
     suite: Option<Suite>,
 }
@@ -63,8 +65,9 @@ pub(super) enum Carried {
 }
 
 /// Whether RTP and RTCP share a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Mux {
+    #[default]
     No,
     Offered,
     /// There is no other port.
@@ -212,7 +215,13 @@ impl Facing {
     pub(super) fn share(&mut self, carrier: &Self, name: &str) {
         self.agreed = carrier.agreed;
         self.suite = carrier.suite;
+        self.mux = carrier.mux;
         self.mid = Some(name.as_bytes().into());
+    }
+
+    /// Whether RTP and RTCP share the peer's port.
+    pub(super) fn is_muxed(&self) -> bool {
+        self.mux != Mux::No
     }
 
     /// Whether candidates that come after the description are of this medium.

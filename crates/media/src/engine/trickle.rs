@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use sdp::{Fragment, Trickled};
 
+use super::facing::Facing;
 use super::{Engine, Side};
 use crate::error::MediaError;
 use crate::full::Part;
@@ -28,14 +29,15 @@ impl Engine {
             let found =
                 streams.position(|s| s.facing[side as usize].is_trickled(&fragment, medium));
             match found {
-                Some(stream) => commands.push(Command::Trickle {
-                    medium: MediumId {
-                        slot: session.slot,
-                        stream,
-                    },
-                    side,
-                    candidates: addresses(medium),
-                }),
+                Some(stream) => {
+                    let facing = &session.streams[stream].facing[side as usize];
+                    let slot = session.slot;
+                    commands.push(Command::Trickle {
+                        medium: MediumId { slot, stream },
+                        side,
+                        candidates: addresses(medium, facing),
+                    });
+                }
                 None => is_early = true,
             }
         }
@@ -76,10 +78,10 @@ fn keep(early: &mut Vec<(Side, Box<[u8]>)>, side: Side, fragment: &[u8]) {
     early.push((side, fragment.into()));
 }
 
-fn addresses(medium: &Trickled<'_>) -> Vec<(Part, SocketAddr)> {
+fn addresses(medium: &Trickled<'_>, facing: &Facing) -> Vec<(Part, SocketAddr)> {
     let part = |component| match component {
         1 => Some(Part::Rtp),
-        2 => Some(Part::Rtcp),
+        2 if !facing.is_muxed() => Some(Part::Rtcp),
         _ => None,
     };
     let mut candidates = medium.candidates.clone();

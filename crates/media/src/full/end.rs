@@ -264,9 +264,14 @@ impl End {
         out: &mut Outbox,
         mut count: impl FnMut(DropReason),
     ) {
-        if self.ice.as_mut().is_some_and(|agent| agent.expire(now.us)) {
-            self.consent_lost = true;
-            self.steer(channels, side);
+        let shared = channels[Part::Rtp as usize].rtcp_port(side) == RtcpPort::Shared;
+        if let Some(agent) = &mut self.ice {
+            let [rtp, rtcp] = agent.expire(now.us);
+            // Nothing goes to the port that RTCP has left.
+            self.consent_lost |= rtp || rtcp && !shared;
+            if rtp || rtcp {
+                self.steer(channels, side);
+            }
         }
         if let Some(agent) = &mut self.ice {
             let mut room = [0; super::stun::MESSAGE_BYTES_MAX];
@@ -279,7 +284,6 @@ impl End {
             return;
         };
         let DtlsEnd { terms, ports } = &mut **end;
-        let shared = channels[Part::Rtp as usize].rtcp_port(side) == RtcpPort::Shared;
         for port in [Part::Rtp, Part::Rtcp] {
             let unused = port == Part::Rtcp && shared;
             let to = channels[port as usize].destination(side);

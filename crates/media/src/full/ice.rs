@@ -105,11 +105,13 @@ impl Agent {
         if rtcp.is_empty() && !rtp.is_empty() {
             self.ports[Part::Rtcp as usize] = Port::default();
         }
+        let is_restart = terms.remote != self.terms.remote;
         for port in &mut self.ports {
             port.checks.clear();
             port.nominated = false;
-            // A lite agent asks for none.
-            port.consent.take_if(|_| terms.agent == AgentKind::Lite);
+            // A lite agent asks for none, and another peer has not been asked yet.
+            let is_over = is_restart || terms.agent == AgentKind::Lite;
+            port.consent.take_if(|_| is_over);
         }
         self.terms = terms;
         self.begin(now_us);
@@ -200,17 +202,17 @@ impl Agent {
         None
     }
 
-    /// Takes the consent to send by a port that has run out: nothing goes there any more. Whether
-    /// it has.
-    pub(super) fn expire(&mut self, now_us: u64) -> bool {
-        let mut expired = false;
-        for port in &mut self.ports {
+    /// Takes the consent to send by a port that has run out: nothing goes there any more. By
+    /// [`Part`], whether it has.
+    pub(super) fn expire(&mut self, now_us: u64) -> [bool; 2] {
+        let mut expired = [false; 2];
+        for (port, expired) in self.ports.iter_mut().zip(&mut expired) {
             let ended = port.consent.take_if(|consent| consent.is_over(now_us));
             if let Some(consent) = ended {
                 port.valid.retain(|valid| *valid != consent.from);
                 port.selected = None;
                 port.nominated = false;
-                expired = true;
+                *expired = true;
             }
         }
         expired

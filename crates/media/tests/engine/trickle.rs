@@ -78,3 +78,57 @@ fn a_full_agent_checks_the_addresses_that_come_early_or_late_and_no_others() {
         assert!(engine.trickle(9, Side::A, b"").is_err(), "no such session");
     }
 }
+
+/// Whether anything comes to a phone, which is not waited for.
+fn hears_nothing(peer: &SecurePeer) -> bool {
+    let mut room = [0; 1_024];
+    peer.socket.set_nonblocking(true).expect("no blocking");
+    peer.socket.recv_from(&mut room).is_err()
+}
+
+#[test]
+fn the_port_that_rtcp_does_not_use_is_not_checked() {
+    for shares in [true, false] {
+        let mut engine = Engine::new(config(), || {}).expect("an engine");
+        let [a, b, described, named] = [(); 4].map(|()| SecurePeer::new(Way::Rtp));
+        let wanted = Options {
+            transport: Transport::Rtp(Feedback::Without),
+            own_ice: Some(IceAgent::Full),
+            ..Options::default()
+        };
+        let component = |part: u8, peer: &SecurePeer| {
+            let port = peer.address().port();
+            format!("a=candidate:{part} {part} UDP 2122260223 127.0.0.1 {port} typ host\r\n")
+        };
+        let mut offer = a.sdp(1, Setup::ActPass);
+        if !shares {
+            offer = offer.replace("a=rtcp-mux\r\n", "");
+        }
+        offer = format!("{offer}{ICE}{}", component(2, &described));
+        let offered = negotiation(Side::A, &offer, &wanted);
+        engine
+            .offer(SESSION, offered, AddressFamily::V4)
+            .expect("an offer");
+        let answer = b.sdp(1, Setup::Active);
+        let answer = engine.answer(SESSION, negotiation(Side::B, &answer, Options::relay()));
+        answer.expect("an answer");
+        let parts = component(2, &named) + &component(1, &a);
+        let fragment = format!("m=audio 9 RTP/AVP 0\r\na=mid:0\r\na=ice-ufrag:abcd\r\n{parts}");
+        let taken = engine.trickle(SESSION, Side::A, fragment.as_bytes());
+        taken.expect("a fragment");
+        // By its second check all others were sent.
+        let mut room = [0; 1_024];
+        for _ in 0..2 {
+            let (len, _) = a.socket.recv_from(&mut room).expect("a check in time");
+            assert!(is_check(&room[..len]));
+        }
+        if shares {
+            assert!(hears_nothing(&described) && hears_nothing(&named));
+        } else {
+            for other in [&described, &named] {
+                let (len, _) = other.socket.recv_from(&mut room).expect("a check in time");
+                assert!(is_check(&room[..len]));
+            }
+        }
+    }
+}

@@ -90,13 +90,14 @@ pub(in crate::engine) fn chosen(
             agent,
             remote_agent: agent_kind(description),
             offerer: Offerer::Peer,
-            candidates: candidates(offered),
+            candidates: candidates(offered, choice.towards.mux),
         });
     }
     facing.forget_unused(&choice.security);
     facing.note(&choice.security);
     facing.mid = offered.attribute("mid").map(|mid| mid.trim_ascii().into());
     facing.role = choice.role;
+    facing.mux = choice.towards.mux;
     facing.agreed = Some(choice.towards);
     Ok(choice)
 }
@@ -143,6 +144,10 @@ pub(in crate::engine) fn answered(
             security.protection = dtls(answer, role, place)?;
         }
     }
+    facing.mux = match (offered.mux, answer.has_rtcp_mux()) {
+        (Mux::Offered, false) => Mux::No,
+        (offered, _) => offered,
+    };
     match (offered.ice, credentials(answer)) {
         (Some(agent), Some(remote)) => {
             facing.remote_ufrag = Some(remote.ufrag.clone());
@@ -152,7 +157,7 @@ pub(in crate::engine) fn answered(
                 agent,
                 remote_agent: agent_kind(description),
                 offerer: Offerer::We,
-                candidates: candidates(answer),
+                candidates: candidates(answer, facing.mux),
             });
         }
         // A peer that knows no ICE is reached as described.
@@ -222,8 +227,13 @@ fn agent_kind(description: &Description<'_>) -> AgentKind {
     }
 }
 
-fn candidates(media: &Media<'_>) -> [Vec<std::net::SocketAddr>; 2] {
+/// By component. RTCP that shares the port of RTP has none of its own, whatever is named for the case
+/// that it did not (RFC 5761 §5.1.3).
+fn candidates(media: &Media<'_>, mux: Mux) -> [Vec<std::net::SocketAddr>; 2] {
     [1, 2].map(|component| {
+        if component == 2 && mux != Mux::No {
+            return Vec::new();
+        }
         let own = media.candidates().filter(|c| c.component == component);
         let mut own: Vec<_> = own.take(CANDIDATES_MAX).collect();
         own.sort_by_key(|candidate| std::cmp::Reverse(candidate.priority));

@@ -229,7 +229,7 @@ fn consent_that_is_given_holds_and_one_that_is_not_runs_out() {
     let mut questions = 0;
     let mut expired_us = None;
     for time_us in (1_000_000..120_000_000).step_by(100_000) {
-        if agents[0].expire(time_us) {
+        if agents[0].expire(time_us) == [true, false] {
             expired_us = Some(time_us);
         }
         while let Some((port, to, len)) = agents[0].poll_transmit(time_us, &mut room) {
@@ -317,7 +317,7 @@ fn an_agent_that_turns_lite_asks_for_no_consent_any_more() {
     };
     agents[0].update(terms, 1_000_000);
     assert_eq!(agents[0].poll_timeout(), None);
-    assert!(!agents[0].expire(60_000_000));
+    assert_eq!(agents[0].expire(60_000_000), [false; 2]);
     assert_eq!(agents[0].selected(Part::Rtp), Some(address(PEER)));
 }
 
@@ -389,4 +389,27 @@ fn a_port_that_rtcp_has_left_is_asked_for_no_consent() {
     assert_eq!(agent.selected(Part::Rtcp), None);
     let asked = agent.poll_transmit(200_000, &mut room);
     assert!(asked.is_some_and(|(port, ..)| port == Part::Rtp));
+}
+
+#[test]
+fn a_restart_begins_with_consent_of_its_own() {
+    let mut agents = connected();
+    let mut room = [0; 1_024];
+    // The peer falls silent, and almost half a minute later another has taken its place.
+    for time_us in (1_000_000..29_000_000).step_by(100_000) {
+        while agents[0].poll_transmit(time_us, &mut room).is_some() {}
+    }
+    let terms = IceTerms {
+        remote: credentials("another"),
+        ..agents[0].terms.clone()
+    };
+    agents[0].update(terms, 29_000_000);
+    let mut expired_us = None;
+    for time_us in (29_000_000..90_000_000).step_by(100_000) {
+        if agents[0].expire(time_us)[0] {
+            expired_us.get_or_insert(time_us);
+        }
+        while agents[0].poll_transmit(time_us, &mut room).is_some() {}
+    }
+    assert_eq!(expired_us, Some(59_000_000));
 }
