@@ -93,13 +93,21 @@ impl Direction {
     }
 
     /// Takes an RTP packet; keys that it ends go to `found`.
-    pub(super) fn handle_packet(&mut self, bytes: &[u8], now_us: u64, found: impl FnMut(Pressed)) {
+    pub(super) fn handle_packet(
+        &mut self,
+        bytes: &[u8],
+        now_us: u64,
+        mut found: impl FnMut(Pressed),
+    ) {
         let Ok(packet) = rtp::Packet::parse(bytes) else {
             return;
         };
         let header = packet.header;
         if self.ssrc.replace(header.ssrc) != Some(header.ssrc) {
             self.playout.restart();
+            // Times of another source say nothing of those of this one.
+            self.end_event(&mut found);
+            self.heard_event = None;
         }
         let payload_type = header.payload_type;
         self.playout
@@ -193,16 +201,17 @@ impl Direction {
             return;
         };
         let clock_rate_hz = format.clock_rate_hz.max(1);
+        let heard_at = self.heard_event.map(|heard| heard.timestamp);
+        if heard_at.is_some_and(|at| is_late(header.timestamp, at, clock_rate_hz)) {
+            return;
+        }
         let duration_ms = u32::from(event.duration) * 1_000 / clock_rate_hz;
         let known = self
             .heard_event
             .filter(|heard| heard.timestamp == header.timestamp);
         if known.is_none() {
             // The end of the one before may have been lost.
-            if let Some(before) = self.heard_event.take().filter(|heard| !heard.ended) {
-                self.keys.release(before.duration_ms);
-                before.pressed().into_iter().for_each(&mut found);
-            }
+            self.end_event(&mut found);
             if self.plan.keys_out != KeysOut::Told {
                 let hold = Hold::UntilReleased;
                 self.keys.press(event.event, event.volume_dbm0, hold);
@@ -225,14 +234,20 @@ impl Direction {
 
     /// Ends an event of which nothing more comes.
     fn expire_event(&mut self, now_us: u64, found: &mut impl FnMut(Pressed)) {
+        let heard_us = self.heard_event.map(|heard| heard.heard_us);
+        if heard_us.is_some_and(|heard_us| now_us.saturating_sub(heard_us) > EVENT_SILENT_US) {
+            self.end_event(found);
+        }
+    }
+
+    /// Ends the event that comes in, unless it has ended.
+    fn end_event(&mut self, found: &mut impl FnMut(Pressed)) {
         let Some(heard) = self.heard_event.as_mut().filter(|heard| !heard.ended) else {
             return;
         };
-        if now_us.saturating_sub(heard.heard_us) > EVENT_SILENT_US {
-            heard.ended = true;
-            self.keys.release(heard.duration_ms);
-            heard.pressed().into_iter().for_each(found);
-        }
+        heard.ended = true;
+        self.keys.release(heard.duration_ms);
+        heard.pressed().into_iter().for_each(found);
     }
 
     /// Takes the keys that were found in what is played now.
@@ -354,6 +369,13 @@ impl Direction {
     }
 }
 
+/// Whether a packet is of an event before the one that began at `heard_at`: it was overtaken on its way.
+/// Times go round; a step back of more than [`LATE_MAX_S`] is a source that has begun anew.
+fn is_late(timestamp: u32, heard_at: u32, clock_rate_hz: u32) -> bool {
+    let behind = heard_at.wrapping_sub(timestamp);
+    behind > 0 && behind <= clock_rate_hz.saturating_mul(LATE_MAX_S)
+}
+
 /// The stream that leaves.
 #[derive(Debug)]
 struct Sender {
@@ -381,5 +403,7 @@ impl Sender {
 const BEHIND_MAX_US: u64 = 200_000;
 /// An event of which nothing more comes for so long is over: its ends were lost.
 const EVENT_SILENT_US: u64 = 200_000;
+/// How old a packet of an event that has passed may be, in seconds of its source's time.
+const LATE_MAX_S: u32 = 10;
 /// Of keys that come without a loudness.
 const KEY_VOLUME_DBM0: u8 = 10;

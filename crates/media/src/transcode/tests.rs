@@ -57,6 +57,7 @@ struct Bench {
     /// What side B got, with the time.
     heard: Vec<(u64, Header, Vec<u8>)>,
     events: Vec<MediaEvent>,
+    ssrc: u32,
 }
 
 impl Bench {
@@ -70,6 +71,7 @@ impl Bench {
             lost: Vec::new(),
             heard: Vec::new(),
             events: Vec::new(),
+            ssrc: 0x1234,
         }
     }
 
@@ -84,7 +86,7 @@ impl Bench {
             payload_type,
             sequence: self.sequence,
             timestamp,
-            ssrc: 0x1234,
+            ssrc: self.ssrc,
         };
         self.sequence = self.sequence.wrapping_add(1);
         let bytes = [&header.encode(), payload].concat();
@@ -288,7 +290,8 @@ fn press_event(bench: &mut Bench, event: u8, hold_packets: u16, ends: usize) {
         report(bench, hold_packets, true);
     }
     bench.pass(20_000);
-    bench.timestamp += u32::from(hold_packets + 1) * 160;
+    let passed = u32::from(hold_packets + 1) * 160;
+    bench.timestamp = bench.timestamp.wrapping_add(passed);
 }
 
 #[test]
@@ -315,6 +318,46 @@ fn events_pass_as_events_of_our_stream() {
             duration_ms: 120,
         }]
     );
+}
+
+/// One packet of an event that began at `timestamp`: its end.
+fn late_end(bench: &mut Bench, event: u8, timestamp: u32) {
+    let event = TelephoneEvent {
+        event,
+        end: true,
+        volume_dbm0: 10,
+        duration: 960,
+    };
+    bench.send(101, timestamp, &event.encode());
+    bench.pass(20_000);
+}
+
+#[test]
+fn an_end_that_was_overtaken_by_the_next_key_is_no_key() {
+    let mut bench = Bench::new(plan(Codec::Pcma, Codec::Opus, 20));
+    // Times of the source go round between the two.
+    bench.timestamp = u32::MAX - 500;
+    let first = bench.timestamp;
+    press_event(&mut bench, 1, 6, 1);
+    press_event(&mut bench, 2, 6, 1);
+    late_end(&mut bench, 1, first);
+    bench.tone(Codec::Pcma, 20, 500.0);
+    assert_eq!(told(&bench), "12");
+    // Another source has times of its own.
+    bench.ssrc = 0x4321;
+    bench.timestamp = first;
+    press_event(&mut bench, 3, 6, 1);
+    bench.tone(Codec::Pcma, 20, 500.0);
+    assert_eq!(told(&bench), "123");
+}
+
+#[test]
+fn a_key_that_is_held_ends_with_its_source() {
+    let mut bench = Bench::new(plan(Codec::Pcma, Codec::Opus, 20));
+    press_event(&mut bench, 4, 6, 0);
+    bench.ssrc = 0x4321;
+    bench.tone(Codec::Pcma, 1, 500.0);
+    assert_eq!(told(&bench), "4");
 }
 
 #[test]
