@@ -248,6 +248,25 @@ impl Playing {
         yields.unwrap_or(self.next_us)
     }
 
+    /// Goes on as its side takes it from now on.
+    pub(crate) fn take_up(&mut self, target: Target) {
+        if target == self.target {
+            return;
+        }
+        let rate_hz = self.encoder.sample_rate_hz();
+        // Without an encoder it goes on as before: nobody was to hear nothing.
+        let Ok(encoder) = Encoder::new(target.codec, rate_hz, OpusOptions::default()) else {
+            return;
+        };
+        self.encoder = encoder;
+        self.header.payload_type = target.payload_type;
+        // Keys that are under way as events stay so.
+        let event = target.event.or(self.target.event);
+        self.target = Target { event, ..target };
+        // Its times are counted anew, in units of its clock.
+        (self.next_us, self.header.marker) = (0, true);
+    }
+
     /// Makes the frames that are due.
     fn play(&mut self, now_us: u64, to: Side, out: &mut Outbox) {
         if let Some(turns) = &mut self.turns {

@@ -1,7 +1,7 @@
 //! Recording a session.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 
 use super::session::Session;
 use super::{Engine, MediaError, Side};
@@ -90,7 +90,7 @@ impl Engine {
         session.recording.as_ref().ok_or(MediaError::NoRecordings)
     }
 
-    /// Tells those who decode or hold up media of a session what was negotiated.
+    /// Tells those who decode, hold up or play media of a session what was negotiated.
     pub(super) fn renew_actions(&mut self, id: u64) {
         let Some(session) = self.sessions.get(&id) else {
             return;
@@ -100,6 +100,15 @@ impl Engine {
         }
         if session.gate.is_some() {
             self.install_gate(id);
+        }
+        let Some(stream) = session.voice() else {
+            return;
+        };
+        for (side, playing) in [Side::A, Side::B].into_iter().zip(&session.playing) {
+            if let (Some(playing), Some(target)) = (playing, session.target(stream, side)) {
+                let mut playing = playing.lock().unwrap_or_else(PoisonError::into_inner);
+                playing.take_up(target);
+            }
         }
     }
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use audio::{WavWriter, g711};
 use media::{
-    Audio, Barrier, DigitForm, Key, MediaError, MediaEvent, Over, Passage, PlayOptions, Prompt,
-    Side, Times, Tone,
+    AddressFamily, Audio, Barrier, DigitForm, Key, MediaError, MediaEvent, Over, Passage,
+    PlayOptions, Prompt, Side, Times, Tone,
 };
 use rtp::{Packet, TelephoneEvent};
 
-use crate::peer::{Call, EVENT, PCMA, Peer, SESSION, receive, settle};
+use crate::peer::{Call, EVENT, PCMA, Peer, SESSION, from, receive, settle};
 
 fn packet(peer: &Peer) -> Vec<u8> {
     receive(&peer.rtp).0
@@ -108,6 +108,44 @@ fn what_is_played_over_silence_waits_while_the_other_side_speaks() {
     let again = packet(&call.b);
     assert_eq!((again.len(), &again[8..12]), (172, &first[8..12]));
     assert!(again[1] & 0x80 != 0, "it begins anew");
+}
+
+#[test]
+fn what_is_played_follows_a_change_of_codec() {
+    let mut call = Call::new();
+    let tone = Prompt::Tone(Tone::sine(440.0, -10.0));
+    call.engine
+        .play(SESSION, Side::B, tone, PlayOptions::once())
+        .expect("played");
+    let first = packet(&call.b);
+    assert_eq!(
+        Packet::parse(&first).expect("RTP").header.payload_type,
+        PCMA
+    );
+    let [a, b] = [&call.a, &call.b].map(|peer| {
+        let sdp = peer.sdp().replace("RTP/AVP 8 101", "RTP/AVP 0 101");
+        sdp.replace("a=rtpmap:8 PCMA", "a=rtpmap:0 PCMU")
+    });
+    call.engine
+        .offer(SESSION, from(Side::A, &a), AddressFamily::V4)
+        .expect("an offer");
+    call.engine
+        .answer(SESSION, from(Side::B, &b))
+        .expect("an answer");
+    settle(&mut call.engine);
+    let bytes = std::iter::repeat_with(|| packet(&call.b));
+    let bytes = bytes.take(20).collect::<Vec<_>>();
+    let packets = bytes.iter().map(|bytes| Packet::parse(bytes).expect("RTP"));
+    let changed: Vec<_> = packets
+        .skip_while(|packet| packet.header.payload_type == PCMA)
+        .collect();
+    assert!(changed.len() > 5, "{}", changed.len());
+    for pair in changed.windows(2) {
+        let [one, next] = [pair[0].header, pair[1].header];
+        assert_eq!((one.payload_type, next.payload_type), (0, 0));
+        assert_eq!(next.sequence, one.sequence.wrapping_add(1));
+        assert_eq!(next.timestamp.wrapping_sub(one.timestamp), 160);
+    }
 }
 
 #[test]
