@@ -43,7 +43,8 @@ pub use options::{
     SourcePolicy, SubscriberReports, Transport, Way,
 };
 pub use recording::{
-    Recorded, RecordingFormat, RecordingOptions, RecordingOutcome, recording_length_ms,
+    RECEIPT, RECEIPTS, Recorded, RecordingFormat, RecordingOptions, RecordingOutcome,
+    recording_length_ms, recording_receipt,
 };
 pub use report::{
     LegReport, MediumLeg, MediumReport, PeerReport, ProtectionReport, RtcpReport, SessionReport,

@@ -20,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 
 use audio::Codec;
 
+pub use file::{RECEIPT, RECEIPTS, recording_receipt};
 pub use repair::recording_length_ms;
 pub(crate) use tap::{Switch, Tap};
 pub(crate) use writer::{Recorder, Start};

@@ -37,8 +37,9 @@ impl RecordingFile {
         format: RecordingFormat,
         sample_rate_hz: u32,
     ) -> io::Result<Self> {
-        // A recording of the same name is never overwritten.
-        if dir.join(name).exists() {
+        // A recording of the same name is never overwritten, neither here nor in a store that has
+        // taken it.
+        if dir.join(name).exists() || recording_receipt(dir, name).exists() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let mut out = Vec::new();
@@ -135,3 +136,14 @@ pub(super) fn patch(file: &File, patches: &[Patch]) -> io::Result<()> {
 pub(super) fn unfinished(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!("{name}{UNFINISHED}"))
 }
+
+/// Where it is noted that a store has a recording of a directory. A name that is noted there is taken.
+#[must_use]
+pub fn recording_receipt(dir: &Path, name: &str) -> PathBuf {
+    dir.join(RECEIPTS).join(format!("{name}{RECEIPT}"))
+}
+
+/// The directory of such notes, among the recordings.
+pub const RECEIPTS: &str = "uploaded";
+/// What one is called behind the file's name.
+pub const RECEIPT: &str = ".json";

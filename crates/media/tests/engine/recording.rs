@@ -148,17 +148,21 @@ fn a_pause_is_not_recorded_and_a_second_recording_is_a_second_part() {
 fn a_name_that_is_taken_is_passed_over_and_the_real_one_is_said() {
     let dir = tempfile::tempdir().expect("a directory");
     fs::write(dir.path().join("x-1.wav"), "earlier").expect("written");
-    fs::write(dir.path().join("x-2.wav.broken"), "").expect("written");
+    fs::write(dir.path().join("x-3.wav.broken"), "").expect("written");
+    // A store has taken this one, and it is not here any more.
+    let receipt = media::recording_receipt(dir.path(), "x-2.wav");
+    fs::create_dir(receipt.parent().expect("a directory")).expect("made");
+    fs::write(receipt, "{}").expect("written");
     let mut call = call(dir.path());
     let options = RecordingOptions::first("x");
     call.engine.start_recording(SESSION, &options).expect("1");
     call.say();
     call.engine.stop_recording(SESSION).expect("a recording");
     let recorded = recorded(&mut call.engine, &call.wakes);
-    assert_eq!(recorded.file, "x-2.wav");
+    assert_eq!(recorded.file, "x-3.wav");
     assert_eq!(recorded.outcome, RecordingOutcome::Finished);
     let report = call.engine.report(SESSION).expect("a session");
-    assert_eq!(report.recordings, ["x-2.wav"]);
+    assert_eq!(report.recordings, ["x-3.wav"]);
     let kept = fs::read(dir.path().join("x-1.wav")).expect("the file");
     assert_eq!(kept, b"earlier");
 }

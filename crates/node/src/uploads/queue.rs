@@ -1,6 +1,6 @@
 //! The directory of recordings as a queue: files, and receipts of those that the store has.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -50,7 +50,7 @@ impl Queue {
         self.recordings.join(file)
     }
 
-    /// Finished files without a receipt, the oldest first.
+    /// Finished files that the store does not have, the oldest first.
     pub(crate) fn waiting(&mut self) -> io::Result<Vec<String>> {
         let changes = self.changes();
         if self.empty_since == Some(changes) {
@@ -84,7 +84,8 @@ impl Queue {
             else {
                 continue;
             };
-            if is_finished(&name) && metadata.is_file() && !self.receipt_path(&name).exists() {
+            let is_there = || self.receipt_of(&name, &metadata).is_some();
+            if is_finished(&name) && metadata.is_file() && !is_there() {
                 found.push((metadata.modified().unwrap_or(UNIX_EPOCH), name));
             }
         }
@@ -113,12 +114,23 @@ impl Queue {
     /// receipt and removal.
     pub(crate) fn leftovers(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.recordings);
-        let names = entries.into_iter().flatten().flatten();
-        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
-        let goes = |name: &String| self.receipt(name).is_some_and(|receipt| receipt.goes);
-        names
-            .filter(|name| is_finished(name) && goes(name))
-            .collect()
+        let finished = entries.into_iter().flatten().flatten().filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            Some((is_finished(&name).then_some(name)?, entry.metadata().ok()?))
+        });
+        let go = finished.filter(|(name, file)| {
+            let receipt = self.receipt_of(name, file);
+            receipt.is_some_and(|receipt| receipt.goes)
+        });
+        go.map(|(name, _)| name).collect()
+    }
+
+    /// The receipt of just this file: one of another that had its name says nothing of it.
+    fn receipt_of(&self, name: &str, file: &Metadata) -> Option<Receipt> {
+        let receipt = self.receipt(name)?;
+        let changed_us = file.modified().map_or(0, unix_us);
+        let same = receipt.bytes == file.len() && receipt.changed_us == changed_us;
+        same.then_some(receipt)
     }
 
     /// The receipt of a file, if the store has it.
@@ -160,9 +172,7 @@ impl Queue {
     }
 
     fn receipt_path(&self, file: &str) -> PathBuf {
-        self.recordings
-            .join(RECEIPTS)
-            .join(format!("{file}{RECEIPT}"))
+        media::recording_receipt(&self.recordings, file)
     }
 }
 
@@ -192,9 +202,9 @@ pub(super) fn unix_us(at: SystemTime) -> u64 {
 }
 
 /// The directory of receipts, among the recordings.
-pub(super) const RECEIPTS: &str = "uploaded";
+pub(super) const RECEIPTS: &str = media::RECEIPTS;
 /// What a receipt is called behind the file's name.
-const RECEIPT: &str = ".json";
+const RECEIPT: &str = media::RECEIPT;
 /// A directory that was changed less long ago may have changed twice at what is one time to it.
 const SETTLED: Duration = Duration::from_secs(1);
 
@@ -264,5 +274,28 @@ mod tests {
         assert_eq!(queue.waiting().unwrap(), [""; 0]);
         fs::write(queue.path("b-1.wav"), "x").unwrap();
         assert_eq!(queue.waiting().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_receipt_of_another_file_of_the_same_name_says_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut queue = Queue::new(dir.path().to_owned());
+        let path = queue.path("a-1.wav");
+        let write = |text: &str, changed_s: u64| {
+            fs::write(&path, text).unwrap();
+            let changed = UNIX_EPOCH + Duration::from_secs(changed_s);
+            let file = File::options().write(true).open(&path).unwrap();
+            file.set_modified(changed).unwrap();
+        };
+        write("one", 1);
+        let receipt = Receipt::of(&path, "s3://b/a-1.wav".into(), 3, AfterUpload::Delete);
+        queue.confirm("a-1.wav", &receipt).unwrap();
+        assert_eq!(queue.waiting().unwrap(), [""; 0]);
+        assert_eq!(queue.leftovers(), ["a-1.wav"]);
+        for (text, changed_s) in [("two", 2), ("longer", 1)] {
+            write(text, changed_s);
+            assert_eq!(queue.waiting().unwrap(), ["a-1.wav"], "{text}");
+            assert_eq!(queue.leftovers(), [""; 0], "{text}");
+        }
     }
 }
