@@ -240,6 +240,14 @@ pub enum Input {
         /// Which.
         session: u64,
     },
+    /// Nobody is heard in a media session, or a side wants no more of it: reason to end the call,
+    /// unless its media are in another by now.
+    SessionOver {
+        /// Which.
+        session: u64,
+        /// Why the call ends.
+        cause: Cause,
+    },
     /// The media relay has heard a key.
     Key {
         /// In which session.

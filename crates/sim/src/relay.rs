@@ -59,9 +59,9 @@ impl Relay {
         self.open.len()
     }
 
-    /// The call of the first open session.
-    pub(crate) fn first(&self) -> Option<CallKey> {
-        self.open.first().map(|(call, _)| *call)
+    /// The first open session, with its call.
+    pub(crate) fn first(&self) -> Option<(CallKey, u64)> {
+        self.open.first().copied()
     }
 }
 

@@ -222,9 +222,9 @@ impl World {
                 self.switch.handle_resolved(now, id, &targets);
             }
             Happening::MediaSilent => {
-                if let Some(call) = self.relay.first() {
+                if let Some((call, session)) = self.relay.first() {
                     self.tell(|_| format!("relay -> switch  {call:?} is silent"));
-                    self.switch.handle_media_silent(now, call);
+                    self.switch.handle_media_silent(now, call, session);
                 }
             }
             Happening::OperatorHangsUp => {

@@ -112,6 +112,8 @@ pub enum MediaOutput {
     Silent {
         /// Whose.
         call: CallKey,
+        /// In which session.
+        session: u64,
     },
     /// A party has pressed a key, in a call whose other party takes keys in another form.
     Key {
@@ -128,6 +130,8 @@ pub enum MediaOutput {
     ConsentLost {
         /// Whose.
         call: CallKey,
+        /// In which session.
+        session: u64,
         /// Who.
         side: Side,
     },

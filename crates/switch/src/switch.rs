@@ -343,23 +343,29 @@ impl Switch {
         music.or(self.snapshot.settings.music_on_hold.as_deref())
     }
 
-    /// No media came from a side of a call for too long. Before the answer nobody has to be heard:
+    /// No media came from a side of a session of a call for too long. Before the answer nobody has to be heard:
     /// who is waited for may have agreed with an attempt that has failed since. A relay that was
     /// asked nothing at the answer goes on counting from before.
-    pub fn handle_media_silent(&mut self, now: Time, call: CallKey) {
+    pub fn handle_media_silent(&mut self, now: Time, call: CallKey, session: u64) {
         let patience = self.call_config.media_lost_max;
         let entry = self.calls.entry(call);
         let answered = entry.and_then(|entry| entry.facts.answer);
         if answered.is_some_and(|at| now.since(at) >= patience / 2) {
-            self.feed(now, call, Input::End(call::Cause::MediaSilent));
+            let cause = call::Cause::MediaSilent;
+            self.feed(now, call, Input::SessionOver { session, cause });
             self.pump(now);
         }
     }
 
-    /// A side of a call has not said for too long that it still wants media: what is sent to it
+    /// A side of a session has not said for too long that it still wants media: what is sent to it
     /// reaches nobody, or somebody else (RFC 7675). Before the answer a callee may be gone because its
     /// attempt has failed, while another rings.
-    pub fn handle_consent_lost(&mut self, now: Time, call: CallKey, side: call::Side) {
+    pub fn handle_consent_lost(
+        &mut self,
+        now: Time,
+        call: CallKey,
+        (session, side): (u64, call::Side),
+    ) {
         let entry = self.calls.entry(call);
         let is_answered = entry.is_some_and(|entry| entry.facts.answer.is_some());
         if side == call::Side::B && !is_answered {
@@ -369,7 +375,8 @@ impl Switch {
             call::Side::A => call::EndedBy::Caller,
             call::Side::B => call::EndedBy::Callee,
         };
-        self.feed(now, call, Input::End(call::Cause::ConsentExpired(who)));
+        let cause = call::Cause::ConsentExpired(who);
+        self.feed(now, call, Input::SessionOver { session, cause });
         self.pump(now);
     }
 

@@ -30,6 +30,12 @@ impl Call {
             Input::Routed(plan) => self.handle_routed(ctx, plan),
             Input::Media(ask, answer) => self.handle_media(ctx, ask, answer),
             Input::MediaLost { session } => self.handle_media_lost(ctx, session),
+            Input::SessionOver { session, cause } => {
+                // Who was left behind by a transfer falls silent there.
+                if session == self.session {
+                    self.end(ctx, cause);
+                }
+            }
             Input::Key {
                 session,
                 from,

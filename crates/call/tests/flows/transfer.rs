@@ -89,6 +89,32 @@ fn a_blind_transfer() {
 }
 
 #[test]
+fn the_silence_of_the_session_that_a_transfer_has_left_ends_nothing() {
+    for is_answered in [false, true] {
+        let (mut w, _) = referred();
+        let first = w.media[0].0;
+        let carol = to_carol(&mut w);
+        let session = w.media.last().unwrap().0;
+        if is_answered {
+            w.reply(&carol, 200, "carol", "", &sdp("carol", "192.0.2.30"));
+        }
+        let consent = Cause::ConsentExpired(EndedBy::Callee);
+        for cause in [Cause::MediaSilent, consent] {
+            w.feed(Input::SessionOver {
+                session: first,
+                cause,
+            });
+        }
+        assert!(w.ledger.ended.is_empty(), "answered: {is_answered}");
+        w.feed(Input::SessionOver {
+            session,
+            cause: Cause::MediaSilent,
+        });
+        assert!(!w.ledger.ended.is_empty(), "answered: {is_answered}");
+    }
+}
+
+#[test]
 fn a_party_on_hold_is_offered_open() {
     let (mut w, mut bob) = World::answered();
     let hold = w.alice.request(

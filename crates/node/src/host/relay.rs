@@ -223,10 +223,17 @@ impl SwitchHost {
                 press,
             } => switch.handle_key(now, call, (session, from), press),
             MediaOutput::Keys(keys) => switch.set_keys_there(keys),
-            MediaOutput::Silent { call } => switch.handle_media_silent(now, call),
-            MediaOutput::ConsentLost { call, side: lost } => {
+            MediaOutput::Silent { call, session } => {
+                switch.handle_media_silent(now, call, session);
+            }
+            MediaOutput::ConsentLost {
+                call,
+                session,
+                side: lost,
+            } => {
                 self.tell_consent_lost(now, call, side(lost), &machine.switch);
-                machine.switch.handle_consent_lost(now, call, lost);
+                let who = (session, lost);
+                machine.switch.handle_consent_lost(now, call, who);
             }
             // It is told when it is noted, and not again.
             MediaOutput::Recording(RecordingNews::Uploaded(upload)) => self.uploads.note(upload),
@@ -256,14 +263,15 @@ impl SwitchHost {
     pub(super) fn hear_of_media(&mut self, now: Time, machine: &mut SwitchMachine) {
         while let Some(event) = self.engine.poll_event() {
             match event {
-                MediaEvent::Silent { session, .. } => machine
-                    .switch
-                    .handle_media_silent(now, CallKey(session & CALL_BITS)),
+                MediaEvent::Silent { session, .. } => {
+                    let call = CallKey(session & CALL_BITS);
+                    machine.switch.handle_media_silent(now, call, session);
+                }
                 MediaEvent::ConsentLost { session, side } => {
                     let call = CallKey(session & CALL_BITS);
                     self.tell_consent_lost(now, call, side, &machine.switch);
-                    let side = side_of_call(side);
-                    machine.switch.handle_consent_lost(now, call, side);
+                    let who = (session, side_of_call(side));
+                    machine.switch.handle_consent_lost(now, call, who);
                 }
                 MediaEvent::Key {
                     session,

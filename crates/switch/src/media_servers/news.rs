@@ -101,6 +101,7 @@ impl MediaServers {
                 let known = self.sessions.get(&session).filter(|s| s.server == id)?;
                 MediaOutput::ConsentLost {
                     call: known.call,
+                    session,
                     side: wire::side_of(&tag)?,
                 }
             }

@@ -229,7 +229,8 @@ impl MediaServers {
             let call = known.call;
             // A call that goes on is told again when it was silent for as long again.
             known.watch.heard = [now; 2];
-            self.outputs.push_back(MediaOutput::Silent { call });
+            self.outputs
+                .push_back(MediaOutput::Silent { call, session });
         }
         silent
     }

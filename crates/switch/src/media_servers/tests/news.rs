@@ -122,7 +122,7 @@ fn who_no_longer_wants_media_is_told_of_calls_that_are_here() {
     happen(&mut w, lost(&call_id, "b"));
     w.pass(Duration::from_secs(1));
     let lost = w.said.iter().filter_map(|said| match said {
-        MediaOutput::ConsentLost { call, side } => Some((call.0, *side)),
+        MediaOutput::ConsentLost { call, side, .. } => Some((call.0, *side)),
         _ => None,
     });
     assert_eq!(lost.collect::<Vec<_>>(), [(5, Side::B)]);
