@@ -11,7 +11,7 @@ use crossbeam_channel::Receiver;
 use media::{Engine, Telling};
 use model::{CallId, Cdr};
 use net::Host;
-pub(crate) use relay::{side, side_of_call};
+pub(crate) use relay::{CALL_BITS, side, side_of_call};
 use store::journal::{Journal, JournalEntry, OpenCdr};
 use store::{BindingState, LiveStore};
 use switch::media_servers::MediaOutput;

@@ -8,22 +8,23 @@
 //! Whoever has the media of a call plays it: the node's own engine from what was read here, or the
 //! media server of the call from a file of the same name on its own disk.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use call::{MediaAsk, MediaOp};
+use clock::Time;
 use media::{Audio, Engine, Over, PlayOptions, Prompt, Side, Times};
 use model::{MusicOver, Snapshot};
 use sdp::{Description, Direction, Edit, Media};
 use switch::media_servers::Music as Piece;
 use switch::{CallKey, MediaRequest};
 
-use crate::host::{side, side_of_call};
+use crate::host::{CALL_BITS, side, side_of_call};
 use crate::media_servers::MediaLink;
 
 /// The files of a configuration.
@@ -33,6 +34,15 @@ pub(crate) struct Shelf(Arc<HashMap<String, Audio>>, Arc<HashMap<String, Stamp>>
 /// What a file that was changed differs in: when it was written to last, and its length in bytes.
 type Stamp = (SystemTime, u64);
 
+/// Where the sides of a call have talked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Talked {
+    /// In this session: in another, begun while it lasts, they are with somebody else.
+    In(u64),
+    /// In one that has ended then: what follows is the same call on another relay.
+    Before(Time),
+}
+
 /// Who hears what.
 #[derive(Debug, Default)]
 pub(crate) struct Music {
@@ -40,8 +50,10 @@ pub(crate) struct Music {
     over: MusicOver,
     /// Sides that music is played to, by session.
     playing: HashSet<(u64, Side)>,
-    /// Sessions whose sides have once both agreed to send and to receive.
-    talked: HashSet<u64>,
+    /// Calls whose sides have once both agreed to send and to receive, and where.
+    talked: HashMap<u64, Talked>,
+    /// Calls whose session has ended, the oldest first: they may go on in another.
+    left: VecDeque<(u64, Time)>,
     /// Offers that an answer may come for, where there is music: who made them, and what.
     offers: HashMap<u64, (Side, Bytes)>,
     /// What media servers were asked, where there is music, until they answer.
@@ -145,7 +157,13 @@ impl Music {
                     Side::B => [&question.sdp, &offer],
                 };
                 self.settle(deck, session, path, descriptions);
-                answer_holder(sdp, &offer)
+                let sdp = answer_holder(sdp, &offer);
+                if self.playing.contains(&(session, offerer)) {
+                    // It has offered to go on as it is: held, and hearing music.
+                    offer_music(sdp)
+                } else {
+                    sdp
+                }
             }
             MediaOp::Offer | MediaOp::Echo => sdp,
         }
@@ -184,20 +202,36 @@ impl Music {
     /// Whether one side can have put the other on hold: only who has talked can. What goes one way
     /// alone before is the announcement of a carrier, or a call that is meant to be so.
     fn have_talked(&mut self, session: u64, descriptions: [&[u8]; 2]) -> bool {
-        if descriptions.into_iter().all(is_two_way) {
-            self.talked.insert(session);
+        let call = session & CALL_BITS;
+        let here = Talked::In(session);
+        match self.talked.get(&call) {
+            Some(talked) if *talked == here => return true,
+            Some(Talked::Before(_)) => {}
+            _ if descriptions.into_iter().all(is_two_way) => {}
+            _ => return false,
         }
-        self.talked.contains(&session)
+        self.talked.insert(call, here);
+        true
     }
 
-    /// A session has ended.
-    pub(crate) fn forget(&mut self, session: u64) {
+    /// A session has ended; its call may go on in another.
+    pub(crate) fn forget(&mut self, now: Time, session: u64) {
         self.offers.remove(&session);
         self.asked.retain(|_, question| question.session != session);
         for side in [Side::A, Side::B] {
             self.playing.remove(&(session, side));
         }
-        self.talked.remove(&session);
+        let call = session & CALL_BITS;
+        if self.talked.get(&call) == Some(&Talked::In(session)) {
+            self.talked.insert(call, Talked::Before(now));
+            self.left.push_back((call, now));
+        }
+        let is_old = |left: &mut (u64, Time)| now.since(left.1) >= MOVE_MAX;
+        while let Some((call, at)) = self.left.pop_front_if(is_old) {
+            if self.talked.get(&call) == Some(&Talked::Before(at)) {
+                self.talked.remove(&call);
+            }
+        }
     }
 }
 
@@ -346,6 +380,8 @@ fn read(path: &Path) -> Result<Audio, String> {
     Audio::from_wav(&bytes).map_err(|error| error.to_string())
 }
 
+/// How long a call that has lost its relay is remembered: longer than one looks for another.
+const MOVE_MAX: Duration = Duration::from_secs(600);
 /// Files of one configuration; the rest is not read.
 const FILES_MAX: usize = 64;
 /// Ten minutes in stereo at 48 kHz, more than is ever played.
@@ -431,6 +467,11 @@ mod tests {
         assert!(Shelf::read(&named, &shelf).0.is_empty());
     }
 
+    /// The session of a call, by their numbers.
+    fn session(count: u64, call: u64) -> u64 {
+        count << CALL_BITS.count_ones() | call
+    }
+
     #[test]
     fn an_announcement_puts_nobody_on_hold() {
         let mut music = Music::default();
@@ -439,8 +480,25 @@ mod tests {
         assert!(music.have_talked(1, [&both, &both]));
         assert!(music.have_talked(1, [&both, &announces]));
         assert!(!music.have_talked(2, [&both, &announces]));
-        music.forget(1);
-        assert!(!music.have_talked(1, [&both, &announces]));
+        // Whoever it is transferred to may announce, too: the first session is still there.
+        assert!(!music.have_talked(session(1, 1), [&both, &announces]));
+    }
+
+    #[test]
+    fn who_is_on_hold_stays_so_when_the_relay_is_lost() {
+        let mut music = Music::default();
+        let [both, holds] = ["sendrecv", "sendonly"].map(sdp);
+        let time = Time::from_secs;
+        for call in [1, 2] {
+            assert!(music.have_talked(call, [&both, &both]));
+            music.forget(time(10), call);
+        }
+        assert!(music.have_talked(session(1, 1), [&both, &holds]));
+        // A call that has ended is not remembered for ever.
+        music.forget(time(10) + MOVE_MAX, session(9, 9));
+        assert!(!music.have_talked(session(1, 2), [&both, &holds]));
+        assert!(music.have_talked(session(1, 1), [&both, &holds]));
+        assert_eq!((music.talked.len(), music.left.len()), (1, 0));
     }
 
     #[test]

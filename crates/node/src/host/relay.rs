@@ -17,7 +17,7 @@ use crate::music::{Deck, Question};
 use crate::{media_options, recording, remote_recording};
 
 /// Bits of a media session's number that are the key of its call.
-const CALL_BITS: u64 = (1 << 56) - 1;
+pub(crate) const CALL_BITS: u64 = (1 << 56) - 1;
 
 impl SwitchHost {
     fn media(&mut self, request: &MediaRequest) -> Result<Vec<u8>, u16> {
@@ -94,7 +94,7 @@ impl SwitchHost {
         session: u64,
         machine: &mut SwitchMachine,
     ) {
-        self.music.forget(session);
+        self.music.forget(now, session);
         if self.remote.remove(&session) && self.media_link.end(call, session) {
             return;
         }
