@@ -36,7 +36,7 @@ struct Switched {
     asked: Vec<Message>,
     tag: Vec<u8>,
     keys: Vec<u64>,
-    session: Option<CallKey>,
+    session: Option<(CallKey, u64)>,
     /// Whether the relay answers.
     relay: Relay,
 }
@@ -63,8 +63,8 @@ impl World for Switched {
             b'A' => self.answer(rest),
             b'T' => self.pass(Duration::from_millis(number % 4_000_000)),
             b'M' => {
-                if let Some(call) = self.session {
-                    self.switch.handle_media_silent(self.now, call);
+                if let Some((call, session)) = self.session {
+                    self.switch.handle_media_silent(self.now, call, session);
                 }
             }
             b'R' => {
@@ -97,7 +97,7 @@ impl World for Switched {
                         .handle_resolved(self.now, id, &Targets::default());
                 }
                 Output::Media(request) => {
-                    self.session = Some(request.call);
+                    self.session = Some((request.call, request.session));
                     let answer = match self.relay {
                         Relay::Answers => Ok(Bytes::from_static(SDP)),
                         Relay::Refuses => Err(488),

@@ -205,7 +205,7 @@ impl Host<SwitchMachine> for SwitchHost {
             Effect::RemoveBinding { aor, key } => self.live.remove(&aor, &key),
             Effect::Event(event) => self.tell(now, &event, &machine.switch),
             Effect::Adopt(adopted) => self.adopt_media(*adopted),
-            Effect::Forsake { session } => self.forsake_media(session),
+            Effect::Forsake { session } => self.forsake_media(now, session),
             Effect::Keep { call, record } => {
                 if let Some(calls) = &self.calls {
                     calls.keep(call, record);

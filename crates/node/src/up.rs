@@ -232,7 +232,13 @@ fn join_cluster(
     let locations = if options.shares_registrations {
         let (visitor, health) = (node.visitor.clone(), node.location_health.clone());
         let known = (identity, api);
-        Some(Locations::start(url, known, node.net.clone(), visitor, health)?)
+        Some(Locations::start(
+            url,
+            known,
+            node.net.clone(),
+            visitor,
+            health,
+        )?)
     } else {
         None
     };

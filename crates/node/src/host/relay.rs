@@ -115,8 +115,8 @@ impl SwitchHost {
     }
 
     /// Another node speaks for a session. What is relayed here ends: that node begins anew.
-    pub(super) fn forsake_media(&mut self, session: u64) {
-        self.music.forget(session);
+    pub(super) fn forsake_media(&mut self, now: Time, session: u64) {
+        self.music.forget(now, session);
         if self.remote.remove(&session) {
             self.media_link.forsake(session);
         } else {

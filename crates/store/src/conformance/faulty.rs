@@ -9,8 +9,8 @@ use model::{ApiToken, AuditEntry, CallId, Cdr, Settings, Snapshot, TokenId};
 
 use crate::{
     Actor, Bad, BindingRecord, BindingState, CdrCursor, CdrFilter, CdrStore, Exchanged, Inserted,
-    Kind, LiveStore, LocationChange, LocationNode, LocationStore, Member, Page, PermitStore, Record,
-    Records, Renewed, StoreError, Stored,
+    Kind, LiveStore, LocationChange, LocationNode, LocationStore, Member, Page, PermitStore,
+    Record, Records, Renewed, StoreError, Stored,
 };
 
 /// Wraps a store: a third of all calls fail before they reach it. Of those that can be repeated
