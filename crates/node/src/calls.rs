@@ -189,7 +189,7 @@ impl Keeper {
             self.tell_again();
             if Instant::now() >= self.next_round {
                 self.next_round = Instant::now() + ROUND;
-                self.write(Vec::new());
+                self.write(&[]);
                 self.claim_orphans();
                 self.clear_up_doubts();
                 self.settle();
@@ -224,15 +224,15 @@ impl Keeper {
         }
         while !changes.is_empty() {
             let later = changes.split_off(changes.len().min(PORTION_MAX));
-            self.write(changes);
+            self.write(&changes);
             changes = later;
         }
     }
 
-    fn write(&mut self, changes: Vec<Change>) {
-        let kept = self.store.keep(&changes);
+    fn write(&mut self, changes: &[Change]) {
+        let kept = self.store.keep(changes);
         let is_fenced = matches!(kept, Ok(Kept::Buried));
-        for (call, record) in &changes {
+        for (call, record) in changes {
             match record {
                 Some(_) if !is_fenced => self.written.insert(*call),
                 Some(_) => false,
@@ -407,7 +407,7 @@ impl Keeper {
                 calls = refused.len(),
                 "calls of a dead node could not be read"
             );
-            self.write(refused);
+            self.write(&refused);
         }
     }
 

@@ -203,7 +203,7 @@ impl Keeper {
                     tracing::info!(era, "sharing locations from the start");
                     self.era = era;
                 }
-                self.take_nodes(nodes, is_new_era);
+                self.take_nodes(&nodes, is_new_era);
                 self.hear(changes);
                 if rest == Rest::Lost {
                     self.peers.look_again();

@@ -121,6 +121,13 @@ struct Node {
     sip: JoinHandle<(SwitchMachine, SwitchHost)>,
 }
 
+const fn ice_agent(options: &UpOptions) -> switch::IceAgent {
+    match options.ice_agent {
+        media::IceAgent::Lite => switch::IceAgent::Lite,
+        media::IceAgent::Full => switch::IceAgent::Full,
+    }
+}
+
 fn start_node(
     options: &UpOptions,
     data: &Data,
@@ -156,10 +163,7 @@ fn start_node(
     switch.configure(now, Arc::new(snapshot));
     restore(&mut switch, &mut live, now)?;
     let (events, _) = broadcast::channel(EVENTS_MAX);
-    let agent = match options.ice_agent {
-        media::IceAgent::Lite => switch::IceAgent::Lite,
-        media::IceAgent::Full => switch::IceAgent::Full,
-    };
+    let agent = ice_agent(options);
     let (media_link, media_said) = MediaLink::start(random()?, agent, net.clock(), net.waker())?;
     let inactivity = inactivity(&switch.snapshot().settings);
     media_link.configure(&switch.snapshot().media_servers, inactivity);

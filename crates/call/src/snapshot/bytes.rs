@@ -146,10 +146,6 @@ impl<'a> Unpacker<'a> {
     }
 
     /// See [`Packer::put_optional_u64`].
-    #[expect(
-        clippy::option_option,
-        reason = "the outer one says whether the bytes could be read"
-    )]
     pub fn optional_u64(&mut self) -> Option<Option<u64>> {
         match self.flag()? {
             true => self.u64().map(Some),
@@ -163,10 +159,6 @@ impl<'a> Unpacker<'a> {
     }
 
     /// See [`Packer::put_optional_u128`].
-    #[expect(
-        clippy::option_option,
-        reason = "the outer one says whether the bytes could be read"
-    )]
     pub fn optional_u128(&mut self) -> Option<Option<u128>> {
         match self.flag()? {
             true => self.u128().map(Some),
@@ -188,10 +180,6 @@ impl<'a> Unpacker<'a> {
     }
 
     /// See [`Packer::put_optional_bytes`].
-    #[expect(
-        clippy::option_option,
-        reason = "the outer one says whether the bytes could be read"
-    )]
     pub fn optional_bytes(&mut self) -> Option<Option<&'a [u8]>> {
         match self.flag()? {
             true => self.bytes().map(Some),

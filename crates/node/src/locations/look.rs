@@ -69,8 +69,8 @@ impl Peers {
 
 impl Keeper {
     /// Takes over who the other nodes are.
-    pub(super) fn take_nodes(&mut self, nodes: Vec<KnownNode>, is_new_era: bool) {
-        for KnownNode { node, is_buried } in &nodes {
+    pub(super) fn take_nodes(&mut self, nodes: &[KnownNode], is_new_era: bool) {
+        for KnownNode { node, is_buried } in nodes {
             if node.id == self.us.id {
                 continue;
             }
