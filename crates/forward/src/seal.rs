@@ -24,6 +24,8 @@ pub struct Seal {
     bindings: SipHasher24,
     transactions: SipHasher24,
     choices: SipHasher24,
+    calls: SipHasher24,
+    tags: SipHasher24,
 }
 
 /// What a dialog's Record-Route says.
@@ -81,6 +83,8 @@ impl Seal {
             bindings: keyed("bindings"),
             transactions: keyed("transactions"),
             choices: keyed("choices"),
+            calls: keyed("calls"),
+            tags: keyed("tags"),
         }
     }
 
@@ -206,7 +210,7 @@ impl Seal {
     /// Names a call.
     #[must_use]
     pub fn call(&self, call_id: &[u8]) -> u64 {
-        self.transactions.hash(call_id)
+        self.calls.hash(call_id)
     }
 
     /// What a choice by hash goes by; the same for each of us that has the key.
@@ -218,7 +222,7 @@ impl Seal {
     /// A hash of a From tag.
     #[must_use]
     pub fn tag(&self, tag: &[u8]) -> u32 {
-        self.dialogs.hash(tag) as u32
+        self.tags.hash(tag) as u32
     }
 
     fn close(&self, kind: char, hasher: &SipHasher24, mut bytes: Bytes, context: &[u8]) -> String {
