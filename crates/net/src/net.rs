@@ -18,7 +18,7 @@ use crate::drive::{Clock, Command, Parts, Shard, Waker};
 use crate::listener::{ListenError, ListenerSpec, ListenerStatus, open_stream, open_udp};
 use crate::resolve::{Resolver, ResolverConfig};
 use crate::stream::{Acceptor, Admission, Connections, Context, StreamLimits};
-use crate::tls::{Certificates, Tls, TlsConfig, TlsError};
+use crate::tls::{Tls, TlsConfig, TlsError};
 use crate::udp::UdpListener;
 
 /// What a [`Net`] is opened with.
@@ -190,13 +190,13 @@ impl Net {
         self.0.waker.clone()
     }
 
-    /// Shows other certificates, and judges those of clients by others, from the next TLS
+    /// Shows other certificates, and judges those of peers by others, from the next TLS
     /// handshake on. Open connections go on.
     ///
     /// # Errors
     /// If a certificate and its key do not fit together; then all stays as it was.
-    pub fn replace_certificates(&self, certificates: Certificates) -> Result<(), TlsError> {
-        self.0.context.tls.replace(certificates)
+    pub fn replace_tls(&self, config: TlsConfig) -> Result<(), TlsError> {
+        self.0.context.tls.replace(config)
     }
 
     /// A set-up of TLS for another protocol than SIP, such as `http/1.1`, that shows the same

@@ -144,7 +144,7 @@ pub(crate) struct Tls {
     /// For accepted connections.
     servers: RwLock<Servers>,
     /// For outgoing connections.
-    pub(crate) client: Arc<ClientConfig>,
+    client: RwLock<Arc<ClientConfig>>,
 }
 
 /// The set-ups for accepted connections, by what clients are asked.
@@ -161,18 +161,27 @@ impl Tls {
         let servers = Servers::new(&shown, &config.server.client_roots)?;
         shown.replace(config.server)?;
         Ok(Self {
-            client: Arc::new(client_config(config.trust, &shown)?),
+            client: RwLock::new(Arc::new(client_config(config.trust, &shown)?)),
             shown,
             servers: RwLock::new(servers),
         })
     }
 
-    /// Shows other certificates, and judges clients by others, from the next handshake on.
-    pub(crate) fn replace(&self, certificates: Certificates) -> Result<(), TlsError> {
-        let servers = Servers::new(&self.shown, &certificates.client_roots)?;
-        self.shown.replace(certificates)?;
+    /// Shows other certificates, and judges peers by others, from the next handshake on; all of
+    /// the old ones stay if one cannot be used.
+    pub(crate) fn replace(&self, config: TlsConfig) -> Result<(), TlsError> {
+        let servers = Servers::new(&self.shown, &config.server.client_roots)?;
+        let client = Arc::new(client_config(config.trust, &self.shown)?);
+        self.shown.replace(config.server)?;
         *self.servers.write().unwrap_or_else(PoisonError::into_inner) = servers;
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = client;
         Ok(())
+    }
+
+    /// The set-up of a handshake that we begin.
+    pub(crate) fn client(&self) -> Arc<ClientConfig> {
+        let client = self.client.read();
+        client.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether there is a certificate to show.

@@ -4,7 +4,8 @@
 //! `tls/self-signed.json` holds the one we made. While that is the one in use, it is made anew
 //! when domain or addresses change and before it expires; any other belongs to the operator and
 //! is never touched. Beside it stand the operator's further pairs, each in a directory of its own,
-//! and in `clients.pem` the authorities whose certificates clients may show.
+//! in `clients.pem` the authorities whose certificates clients may show, and in `servers.pem` those
+//! whose certificates the servers that we connect to may show, besides the machine's.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -48,19 +49,29 @@ struct SelfSigned {
     keys: Vec<String>,
 }
 
-/// The TLS set-up: our certificate, made if there is none, and the system's roots.
+/// The TLS set-up: all that is in the directory `tls`, with a certificate of ours, made if there
+/// is none, and the system's roots.
 pub(crate) fn tls(data: &Data, options: &UpOptions, domain: &str, now: Time) -> Result<TlsConfig> {
-    let server = certificates(data, options, domain, now)?;
-    let roots = fs::read(SYSTEM_ROOTS)
-        .ok()
-        .and_then(|pem| Trust::from_pem(&pem).ok());
     Ok(TlsConfig {
-        server,
-        trust: roots.unwrap_or_default(),
+        server: Certificates {
+            identity: Some(identity(data, options, domain, now)?),
+            by_name: by_name(&data.path("tls"))?,
+            client_roots: authorities(data, "tls/clients.pem")?,
+        },
+        trust: trust(data)?,
     })
 }
 
-/// Takes the certificate that is there now for new connections.
+/// Whose certificates we believe: the system's authorities, and the operator's own.
+fn trust(data: &Data) -> Result<Trust> {
+    let system = fs::read(SYSTEM_ROOTS).ok();
+    let system = system.and_then(|pem| net::certificates_from_pem(&pem).ok());
+    let mut roots = system.unwrap_or_default();
+    roots.extend(authorities(data, "tls/servers.pem")?);
+    Ok(Trust::Roots(roots))
+}
+
+/// Takes the certificates that are there now for new connections.
 pub(crate) fn read_again(
     net: &Net,
     data: &Data,
@@ -68,18 +79,8 @@ pub(crate) fn read_again(
     records: &Arc<dyn Records>,
 ) -> Result<()> {
     let domain = records.settings()?.record.domain;
-    let certificates = certificates(data, options, &domain, net.clock().now())?;
-    net.replace_certificates(certificates)
-        .context("a certificate cannot be used")
-}
-
-/// All that is in the directory `tls`.
-fn certificates(data: &Data, options: &UpOptions, domain: &str, now: Time) -> Result<Certificates> {
-    Ok(Certificates {
-        identity: Some(identity(data, options, domain, now)?),
-        by_name: by_name(&data.path("tls"))?,
-        client_roots: client_roots(&data.path("tls/clients.pem"))?,
-    })
+    let tls = tls(data, options, &domain, net.clock().now())?;
+    net.replace_tls(tls).context("a certificate cannot be used")
 }
 
 /// The operator's further certificates: a directory for each, read in the order of their names.
@@ -107,14 +108,15 @@ fn by_name(tls: &Path) -> Result<Vec<Identity>> {
     identities.collect()
 }
 
-/// The authorities of clients, if there is a file of them.
-fn client_roots(path: &Path) -> Result<Vec<net::CertificateDer<'static>>> {
+/// The authorities in a file, if there is one.
+fn authorities(data: &Data, name: &str) -> Result<Vec<net::CertificateDer<'static>>> {
+    let path = data.path(name);
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let pem = fs::read(path).context("cannot read tls/clients.pem")?;
-    let roots = net::certificates_from_pem(&pem).context("tls/clients.pem")?;
-    anyhow::ensure!(!roots.is_empty(), "tls/clients.pem has no certificate");
+    let pem = fs::read(path).with_context(|| format!("cannot read {name}"))?;
+    let roots = net::certificates_from_pem(&pem).with_context(|| name.to_owned())?;
+    anyhow::ensure!(!roots.is_empty(), "{name} has no certificate");
     Ok(roots)
 }
 

@@ -205,7 +205,7 @@ async fn read_again(state: &State) {
     let names = &state.options.names;
     let domain = names.first().map_or("localhost", String::as_str);
     let certificate = certificate::tls(&state.data, &options, domain, now);
-    let taken = certificate.and_then(|tls| Ok(state.net.replace_certificates(tls.server)?));
+    let taken = certificate.and_then(|tls| Ok(state.net.replace_tls(tls)?));
     match taken {
         Ok(()) => tracing::info!("the certificate was read again"),
         Err(error) => tracing::error!(error = format!("{error:#}"), "the certificate stays"),

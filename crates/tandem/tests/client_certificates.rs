@@ -139,4 +139,43 @@ fn a_user_registers_and_calls_by_certificate_and_never_as_another() -> Result<()
     Ok(())
 }
 
+#[test]
+fn a_gateway_that_demands_a_certificate_is_shown_ours() -> Result<()> {
+    let authority = Authority::new("carriers")?;
+    let mut platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    let callee = Sipp::new("uas")?.over_tcp().start()?;
+    let its_own = authority.issue(&["127.0.0.1"])?;
+    let tunnel = Tunnel::demanding(callee.address(), &its_own, &authority)?;
+    let rest = platform.rest();
+    rest.add_customer("127.0.0.1/32", &json!({}))?;
+    let carrier = rest.create("/v1/carriers", &json!({ "name": "carrier" }))?;
+    let gateway = json!({
+        "carrier": carrier["id"],
+        "name": "gateway",
+        "host": "127.0.0.1",
+        "port": tunnel.address().port(),
+        "transport": "tls",
+    });
+    rest.create("/v1/gateways", &gateway)?;
+    rest.create(
+        "/v1/routes",
+        &json!({ "prefix": "", "carrier": carrier["id"] }),
+    )?;
+    let call = |platform: &Platform, scenario: &str| {
+        let caller = Sipp::new(scenario)?
+            .service("493012345")
+            .set("STATUS", "503");
+        caller.run(platform.ready().sip.udp)
+    };
+    // Neither of us believes the other yet.
+    call(&platform, "uac_refused")?;
+    let tls = platform.data().join("tls");
+    authority.issue(&["sip.example"])?.write(&tls)?;
+    std::fs::write(tls.join("servers.pem"), authority.certificate())?;
+    platform.restart()?;
+    call(&platform, "uac")?;
+    callee.finish()?;
+    Ok(())
+}
+
 const NUMBER: &str = "+4930123";

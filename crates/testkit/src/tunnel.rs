@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::authority::Pair;
+use crate::authority::{Authority, Pair};
 use crate::family::family;
 use crate::ports;
 use crate::program::Program;
@@ -72,6 +72,31 @@ impl Tunnel {
         Self::start(shown, |port, pair| {
             [
                 format!("OPENSSL-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr,verify=0,{pair}"),
+                format!("TCP:{remote}"),
+            ]
+        })
+    }
+
+    /// As [`before`](Self::before), but only from who shows a certificate of this authority.
+    ///
+    /// # Errors
+    /// If socat is not installed.
+    pub fn demanding(remote: SocketAddr, shown: &Pair, of: &Authority) -> Result<Self> {
+        let directory = tempfile::tempdir().context("a directory for the tunnel")?;
+        shown.write(directory.path())?;
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        std::fs::write(directory.path().join("clients.pem"), of.certificate())?;
+        let (clients, certificate, key) = (
+            path("clients.pem"),
+            path("certificate.pem"),
+            path("key.pem"),
+        );
+        Self::run(directory, |port| {
+            [
+                format!(
+                    "OPENSSL-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr,verify=1,\
+                     cafile={clients},cert={certificate},key={key}"
+                ),
                 format!("TCP:{remote}"),
             ]
         })

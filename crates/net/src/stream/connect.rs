@@ -97,7 +97,7 @@ impl Dial {
         } else {
             ServerName::try_from(self.name.to_string()).map_err(|_| TransmitError::Tls)?
         };
-        let connector = TlsConnector::from(context.tls.client.clone());
+        let connector = TlsConnector::from(context.tls.client());
         connector.connect(name, tcp).await.map_err(|error| {
             tracing::debug!(peer = %self.remote, %error, "TLS handshake");
             TransmitError::Tls

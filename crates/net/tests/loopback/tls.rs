@@ -103,10 +103,7 @@ fn a_certificate_is_replaced_without_dropping_a_connection() {
 
     server
         .net
-        .replace_certificates(Certificates {
-            identity: Some(authority.issue("new.example.com")),
-            ..Certificates::default()
-        })
+        .replace_tls(config(Some(authority.issue("new.example.com")), Trust::default()).tls)
         .unwrap();
     client.send(Tls, remote, "new.example.com", &request(2), 0);
     assert_ne!(client.next_opened().conn, old.conn);
