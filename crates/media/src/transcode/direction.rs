@@ -3,7 +3,7 @@
 use audio::{CodecError, Encoder, Key, KeyEdge, Playout, Pulled, ToneGenerator};
 use rtp::{Header, TelephoneEvent};
 
-use super::keys::{Beat, Hold, Keys, Place};
+use super::keys::{Beat, Hold, Keys, Place, Presser};
 use super::plan::{DirectionPlan, EventFormat, KeysIn, KeysOut};
 
 /// What comes from one side, made into what the other gets.
@@ -51,11 +51,21 @@ struct HeardEvent {
     /// `None`: a sign that is no key.
     key: Option<char>,
     duration_ms: u32,
+    /// When it was heard first, and last.
+    began_us: u64,
     heard_us: u64,
     ended: bool,
 }
 
 impl HeardEvent {
+    /// How long it was held. What it says of itself is believed as far as it can be: its first packets
+    /// may be lost, but not for long.
+    fn held_ms(&self, now_us: u64) -> u32 {
+        let heard_ms = now_us.saturating_sub(self.began_us) / 1_000;
+        let most_ms = u32::try_from(heard_ms).unwrap_or(u32::MAX);
+        self.duration_ms.min(most_ms.saturating_add(LOST_MAX_MS))
+    }
+
     fn pressed(&self) -> Option<Pressed> {
         Some(Pressed {
             key: self.key?,
@@ -106,7 +116,7 @@ impl Direction {
         if self.ssrc.replace(header.ssrc) != Some(header.ssrc) {
             self.playout.restart();
             // Times of another source say nothing of those of this one.
-            self.end_event(&mut found);
+            self.end_event(now_us, &mut found);
             self.heard_event = None;
         }
         let payload_type = header.payload_type;
@@ -120,8 +130,8 @@ impl Direction {
 
     /// Has a key heard by the other side, after those that are.
     pub(super) fn press(&mut self, key: Key, duration_ms: u32, now_us: u64) {
-        let hold = Hold::For { ms: duration_ms };
-        self.keys.press(key.event(), KEY_VOLUME_DBM0, hold);
+        let press = (Presser::Order, Hold::For { ms: duration_ms });
+        self.keys.press(key.event(), KEY_VOLUME_DBM0, press);
         self.wake(now_us);
     }
 
@@ -211,10 +221,10 @@ impl Direction {
             .filter(|heard| heard.timestamp == header.timestamp);
         if known.is_none() {
             // The end of the one before may have been lost.
-            self.end_event(&mut found);
+            self.end_event(now_us, &mut found);
             if self.plan.keys_out != KeysOut::Told {
-                let hold = Hold::UntilReleased;
-                self.keys.press(event.event, event.volume_dbm0, hold);
+                let press = (Presser::Peer, Hold::UntilReleased);
+                self.keys.press(event.event, event.volume_dbm0, press);
             }
         }
         let ended = known.is_some_and(|heard| heard.ended);
@@ -222,12 +232,13 @@ impl Direction {
             timestamp: header.timestamp,
             key: event.digit(),
             duration_ms,
+            began_us: known.map_or(now_us, |heard| heard.began_us),
             heard_us: now_us,
             ended: ended || event.end,
         };
         self.heard_event = Some(heard);
         if event.end && !ended {
-            self.keys.release(duration_ms);
+            self.keys.release(heard.held_ms(now_us));
             heard.pressed().into_iter().for_each(found);
         }
     }
@@ -236,17 +247,17 @@ impl Direction {
     fn expire_event(&mut self, now_us: u64, found: &mut impl FnMut(Pressed)) {
         let heard_us = self.heard_event.map(|heard| heard.heard_us);
         if heard_us.is_some_and(|heard_us| now_us.saturating_sub(heard_us) > EVENT_SILENT_US) {
-            self.end_event(found);
+            self.end_event(now_us, found);
         }
     }
 
     /// Ends the event that comes in, unless it has ended.
-    fn end_event(&mut self, found: &mut impl FnMut(Pressed)) {
+    fn end_event(&mut self, now_us: u64, found: &mut impl FnMut(Pressed)) {
         let Some(heard) = self.heard_event.as_mut().filter(|heard| !heard.ended) else {
             return;
         };
         heard.ended = true;
-        self.keys.release(heard.duration_ms);
+        self.keys.release(heard.held_ms(now_us));
         heard.pressed().into_iter().for_each(found);
     }
 
@@ -257,8 +268,8 @@ impl Direction {
         while let Some(edge) = self.playout.poll_key() {
             match edge {
                 KeyEdge::Down(key) if made => {
-                    self.keys
-                        .press(key.event(), KEY_VOLUME_DBM0, Hold::UntilReleased);
+                    let press = (Presser::Peer, Hold::UntilReleased);
+                    self.keys.press(key.event(), KEY_VOLUME_DBM0, press);
                 }
                 KeyEdge::Down(_) => {}
                 KeyEdge::Up { key, duration_ms } => {
@@ -403,6 +414,8 @@ impl Sender {
 const BEHIND_MAX_US: u64 = 200_000;
 /// An event of which nothing more comes for so long is over: its ends were lost.
 const EVENT_SILENT_US: u64 = 200_000;
+/// How much of an event may be lost before its first packet comes.
+const LOST_MAX_MS: u32 = 500;
 /// How old a packet of an event that has passed may be, in seconds of its source's time.
 const LATE_MAX_S: u32 = 10;
 /// Of keys that come without a loudness.

@@ -589,3 +589,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_peer_that_sent_nonsense_is_heard_again_within_three_seconds() {
+    for from in Codec::ALL {
+        let mut bench = Bench::new(plan(from, Codec::Pcma, 20));
+        let mut state = 1_u32;
+        let mut random = move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) as usize
+        };
+        for _ in 0..50 {
+            for _ in 0..20 {
+                let len = random() % 1_500;
+                let payload: Vec<u8> = (0..len).map(|_| random() as u8).collect();
+                let known = [payload_type(from), EVENT.payload_type, 13, 126];
+                bench.sequence = random() as u16;
+                let timestamp = (random() as u32) << 16 | random() as u32;
+                bench.send(known[random() % known.len()], timestamp, &payload);
+            }
+            bench.pass(20_000);
+        }
+        bench.tone(from, 150, 620.0);
+        bench.heard.clear();
+        bench.tone(from, 50, 620.0);
+        let samples = bench.samples(Codec::Pcma);
+        assert!(samples.len() >= 7_000, "{from:?}: {}", samples.len());
+        let heard_hz = frequency_hz(&samples);
+        assert!((heard_hz - 620.0).abs() < 15.0, "{from:?}: {heard_hz} Hz");
+    }
+}
