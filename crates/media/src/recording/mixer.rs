@@ -64,8 +64,9 @@ impl Mixer {
     pub(super) fn push(&mut self, piece: Piece<'_>) {
         let rate_hz = self.sample_rate_hz;
         let arrival = self.position(piece.arrival_us);
+        let first = self.first;
         let track = &mut self.tracks[piece.channel];
-        let position = track.place(&piece, arrival, rate_hz);
+        let position = track.place(&piece, (arrival, first), rate_hz);
         let gap = position - track.end;
         if (1..=2).contains(&gap) {
             // The anchor was moved: a hole of a sample would click.
@@ -130,8 +131,9 @@ impl Mixer {
 }
 
 impl Track {
-    /// Where a packet's first sample stands, that arrived at `arrival`.
-    fn place(&mut self, piece: &Piece<'_>, arrival: i64, rate_hz: u32) -> i64 {
+    /// Where a packet's first sample stands, that arrived at `arrival`; `first` is the first place that
+    /// is left.
+    fn place(&mut self, piece: &Piece<'_>, (arrival, first): (i64, i64), rate_hz: u32) -> i64 {
         let ms = |ms: i64| ms * i64::from(rate_hz) / 1_000;
         let known = self.anchor.as_mut().filter(|a| a.ssrc == piece.ssrc);
         if let Some(anchor) = known {
@@ -140,8 +142,10 @@ impl Track {
             let expected = anchor.position + ticks * i64::from(rate_hz) / clock;
             let late = arrival - expected;
             // What was held up on the way comes all at once, and follows on what came before it:
-            // up to a sample, by which the anchor may have moved.
-            let follows = expected.abs_diff(self.end) <= 1 && late >= -ms(BURST_MS);
+            // up to a sample, by which the anchor may have moved. Where there is no place left, it
+            // follows a pause in which its sender's clock stood still.
+            let has_place = late >= -ms(BURST_MS) && expected >= first;
+            let follows = expected.abs_diff(self.end) <= 1 && has_place;
             if follows || (-ms(EARLY_MS)..=ms(LATE_MS)).contains(&late) {
                 // Far along, the arithmetic starts afresh from here.
                 if ticks.abs() > 1 << 30 {
@@ -326,5 +330,34 @@ mod tests {
         let mut out = Vec::new();
         mixer.drain(3_000_000, &mut out);
         assert_eq!(split(&out)[0], vec![0; 2 * 8_000]);
+    }
+
+    #[test]
+    fn a_sender_whose_clock_stands_still_in_a_pause_is_heard_after_it() {
+        for pause_ms in [1_200_u64, 10_000] {
+            let mut mixer = Mixer::new(RATE_HZ, 0);
+            let mut out = Vec::new();
+            let mut timestamp = 0;
+            let mut talk = |mixer: &mut Mixer, from_ms: u64, sample: i16, out: &mut Vec<i16>| {
+                for packet in 0..50 {
+                    let arrival_us = (from_ms + 20 * packet) * 1_000;
+                    mixer.push(piece(0, timestamp, arrival_us, &[sample; 160]));
+                    timestamp += 160;
+                    mixer.drain(arrival_us, out);
+                }
+            };
+            talk(&mut mixer, 0, 7, &mut out);
+            // The other side goes on, and time with it.
+            let again_ms = 1_000 + pause_ms;
+            for at_ms in (1_000..again_ms).step_by(20) {
+                mixer.push(piece(1, at_ms as u32 * 8, at_ms * 1_000, &[1; 160]));
+                mixer.drain(at_ms * 1_000, &mut out);
+            }
+            talk(&mut mixer, again_ms, 9, &mut out);
+            mixer.finish((again_ms + 1_000) * 1_000, &mut out);
+            let [left, _] = split(&out);
+            let heard = |sample: i16| left.iter().filter(|s| **s == sample).count();
+            assert_eq!((heard(7), heard(9)), (8_000, 8_000), "{pause_ms} ms");
+        }
     }
 }
