@@ -492,6 +492,18 @@ impl MediaServers {
     }
 }
 
+/// The session of ours behind a name on a server, with its number: begun here, or by a node whose call
+/// goes on here.
+fn named<'s>(
+    sessions: &'s HashMap<u64, Session, RandomState>,
+    server: MediaServerId,
+    call_id: &str,
+) -> Option<(u64, &'s Session)> {
+    let (prefix, number) = wire::session_of(call_id)?;
+    let known = sessions.get(&number)?;
+    (known.prefix == prefix && known.server == server).then_some((number, known))
+}
+
 /// The name of a session on its server.
 fn call_id(prefix: u64, session: u64) -> String {
     format!("{prefix:016x}-{session:x}")

@@ -228,13 +228,23 @@ impl MediaServers {
         mut request: Box<MediaRequest>,
         said: Said,
     ) {
+        let Some(session) = self.sessions.get_mut(&request.session) else {
+            // Given up meanwhile: what was asked may have come there behind the end of it.
+            let name = call_id(self.prefix, request.session);
+            self.exchange(now, id, wire::deletion(&name), Purpose::Farewell);
+            return;
+        };
+        if session.server != id {
+            // Another question of the session has found this server out: that one has it now.
+            let there = session.server;
+            self.ask(now, there, request);
+            return;
+        }
         match said {
             Said::Description(sdp) => {
-                if let Some(session) = self.sessions.get_mut(&request.session) {
-                    session.established = true;
-                    session.is_answered |= request.op != MediaOp::Offer;
-                    session.watch.handle_description(now, &request);
-                }
+                session.established = true;
+                session.is_answered |= request.op != MediaOp::Offer;
+                session.watch.handle_description(now, &request);
                 self.watch(now, request.session);
                 self.tape(now, request.session);
                 let why = request.why.take();
@@ -261,6 +271,11 @@ impl MediaServers {
             // Given up meanwhile: the call waits for nothing.
             return;
         };
+        if session.server != id {
+            let there = session.server;
+            self.ask(now, there, request);
+            return;
+        }
         if session.established {
             match why {
                 NotServed::Refused => self.answer(&request, Err(488), None),

@@ -110,6 +110,13 @@ impl MediaServers {
             return;
         };
         exchange.tries += 1;
+        if let Purpose::Ask(request) | Purpose::EchoAsk(request) = &exchange.purpose
+            && !self.sessions.contains_key(&request.session)
+        {
+            // The call has given it up, and what was deleted must not begin again.
+            self.exchanges.remove(&cookie);
+            return;
+        }
         let once = matches!(
             exchange.purpose,
             Purpose::Ping | Purpose::Statistics | Purpose::Look(_) | Purpose::Keys | Purpose::News

@@ -13,7 +13,7 @@ use ng::{Command, KeyForm, Reply, Selection, Tone};
 use super::exchange::Purpose;
 use super::plays::Play;
 use super::server::Health;
-use super::{MediaOutput, MediaServers, Timer, wire};
+use super::{MediaOutput, MediaServers, Timer, named, wire};
 use crate::output::MediaRequest;
 
 /// Whether keys of a call change their form on the way.
@@ -102,11 +102,8 @@ impl MediaServers {
                 continue;
             }
             server.last_key = pressed.number;
-            let Some(session) = wire::session_of(self.prefix, &pressed.call_id) else {
-                continue;
-            };
-            let known = self.sessions.get(&session).filter(|s| s.server == id);
-            let (Some(known), Some(from)) = (known, wire::side_of(&pressed.tag)) else {
+            let known = named(&self.sessions, id, &pressed.call_id);
+            let (Some((session, known)), Some(from)) = (known, wire::side_of(&pressed.tag)) else {
                 continue;
             };
             self.outputs.push_back(MediaOutput::Key {

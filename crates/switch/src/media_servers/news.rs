@@ -8,7 +8,7 @@ use model::MediaServerId;
 use ng::{Command, Happening, News, Reply, Status};
 
 use super::exchange::Purpose;
-use super::{MediaOutput, MediaServers, RecordingNews, RemoteFile, Upload, wire};
+use super::{MediaOutput, MediaServers, RecordingNews, RemoteFile, Upload, named, wire};
 
 /// What is known of the news of a server.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,8 +97,7 @@ impl MediaServers {
         };
         Some(match what {
             Happening::ConsentLost { call_id, tag } => {
-                let session = wire::session_of(self.prefix, &call_id)?;
-                let known = self.sessions.get(&session).filter(|s| s.server == id)?;
+                let (session, known) = named(&self.sessions, id, &call_id)?;
                 MediaOutput::ConsentLost {
                     call: known.call,
                     session,

@@ -31,11 +31,11 @@ pub(super) fn side_of(tag: &str) -> Option<Side> {
         .find(|side| TAGS[*side as usize] == tag)
 }
 
-/// The session behind a name that we gave it.
-pub(super) fn session_of(prefix: u64, call_id: &str) -> Option<u64> {
-    let (ours, session) = call_id.split_once('-')?;
-    let is_ours = u64::from_str_radix(ours, 16) == Ok(prefix);
-    u64::from_str_radix(session, 16).ok().filter(|_| is_ours)
+/// What a name of a session consists of: the prefix of the node that has begun it, and its number.
+pub(super) fn session_of(call_id: &str) -> Option<(u64, u64)> {
+    let (prefix, session) = call_id.split_once('-')?;
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    Some((number(prefix)?, number(session)?))
 }
 
 /// What is asked of a description.

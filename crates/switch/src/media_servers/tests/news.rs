@@ -3,7 +3,7 @@
 use ng::{Happening, News};
 
 use super::*;
-use crate::media_servers::RecordingNews;
+use crate::media_servers::{Adopted, Anchor, RecordingNews};
 
 /// What a server of ours answers to `news`, two pieces at a time.
 pub(super) fn after(news: &[News], asked: &ng::Command) -> ng::Reply {
@@ -126,4 +126,36 @@ fn who_no_longer_wants_media_is_told_of_calls_that_are_here() {
         _ => None,
     });
     assert_eq!(lost.collect::<Vec<_>>(), [(5, Side::B)]);
+}
+
+#[test]
+fn who_no_longer_wants_media_is_told_of_calls_that_another_node_has_begun() {
+    let mut w = world(&[]);
+    let (prefix, session) = (0xfeed, 9);
+    let anchor = Anchor {
+        session,
+        server: id(1),
+        prefix,
+    };
+    let described = [SDP; 2].map(|sdp| Bytes::from_static(sdp.as_bytes()));
+    let adopted = Adopted {
+        call: CallKey(6),
+        anchor,
+        peers: [None; 2],
+        described,
+    };
+    w.servers.handle_adopted(w.now, adopted);
+    for call_id in ["0000000000000007-9", "000000000000feed-9"] {
+        let what = Happening::ConsentLost {
+            call_id: call_id.into(),
+            tag: "a".into(),
+        };
+        happen(&mut w, what);
+    }
+    w.pass(Duration::from_secs(1));
+    let lost = w.said.iter().filter_map(|said| match said {
+        MediaOutput::ConsentLost { call, side, .. } => Some((call.0, *side)),
+        _ => None,
+    });
+    assert_eq!(lost.collect::<Vec<_>>(), [(6, Side::A)]);
 }

@@ -258,3 +258,18 @@ fn candidates_go_to_the_server_of_their_session_and_are_asked_for_once() {
     assert!(world.asked.len() > 2, "{:?}", world.asked);
     assert!(world.answers().is_empty());
 }
+
+#[test]
+fn what_a_call_has_given_up_is_not_asked_for_again() {
+    let mut w = World::new(&[record(1, "")]);
+    // Its server hears the end before the question that was lost on its way.
+    w.mood(1, Mood::Mute);
+    w.ask(request(1, MediaOp::Offer, Side::A));
+    w.servers.handle_end(w.now, CallKey(1), 1);
+    w.mood(1, Mood::Answers);
+    w.asked.clear();
+    w.drain();
+    w.pass(Duration::from_secs(3));
+    let offers = w.asked.iter().filter(|(_, asked)| asked == "offer");
+    assert_eq!(offers.count(), 0);
+}
