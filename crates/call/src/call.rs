@@ -236,6 +236,13 @@ impl Call {
         self.key
     }
 
+    /// The media session that its parties are in. While a transfer is under way, the one before is not:
+    /// only the referrer was in it, and may return.
+    #[must_use]
+    pub const fn session(&self) -> u64 {
+        self.session
+    }
+
     /// Our tags in the dialogs that a snapshot has.
     pub fn tags(&self) -> impl Iterator<Item = &[u8]> {
         self.kept_legs().map(|leg| &*leg.dialog.local_tag)

@@ -357,18 +357,26 @@ impl Switch {
         }
     }
 
+    /// Whether consent that a side of a session has lost is of any concern. It is not in a session that
+    /// a transfer has left, nor before the answer that of a callee: its attempt may have failed, while
+    /// another rings.
+    #[must_use]
+    pub fn needs_consent(&self, call: CallKey, (session, side): (u64, call::Side)) -> bool {
+        self.calls.entry(call).is_some_and(|entry| {
+            let is_answered = entry.facts.answer.is_some();
+            entry.call.session() == session && (side == call::Side::A || is_answered)
+        })
+    }
+
     /// A side of a session has not said for too long that it still wants media: what is sent to it
-    /// reaches nobody, or somebody else (RFC 7675). Before the answer a callee may be gone because its
-    /// attempt has failed, while another rings.
+    /// reaches nobody, or somebody else (RFC 7675).
     pub fn handle_consent_lost(
         &mut self,
         now: Time,
         call: CallKey,
         (session, side): (u64, call::Side),
     ) {
-        let entry = self.calls.entry(call);
-        let is_answered = entry.is_some_and(|entry| entry.facts.answer.is_some());
-        if side == call::Side::B && !is_answered {
+        if !self.needs_consent(call, (session, side)) {
             return;
         }
         let who = match side {

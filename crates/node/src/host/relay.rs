@@ -231,9 +231,7 @@ impl SwitchHost {
                 session,
                 side: lost,
             } => {
-                self.tell_consent_lost(now, call, side(lost), &machine.switch);
-                let who = (session, lost);
-                machine.switch.handle_consent_lost(now, call, who);
+                self.lose_consent(now, call, (session, lost), machine);
             }
             // It is told when it is noted, and not again.
             MediaOutput::Recording(RecordingNews::Uploaded(upload)) => self.uploads.note(upload),
@@ -260,6 +258,20 @@ impl SwitchHost {
         }
     }
 
+    /// A side of a session does not want its media any more.
+    fn lose_consent(
+        &mut self,
+        now: Time,
+        call: CallKey,
+        who: (u64, call::Side),
+        machine: &mut SwitchMachine,
+    ) {
+        if machine.switch.needs_consent(call, who) {
+            self.tell_consent_lost(now, call, side(who.1), &machine.switch);
+            machine.switch.handle_consent_lost(now, call, who);
+        }
+    }
+
     pub(super) fn hear_of_media(&mut self, now: Time, machine: &mut SwitchMachine) {
         while let Some(event) = self.engine.poll_event() {
             match event {
@@ -269,9 +281,8 @@ impl SwitchHost {
                 }
                 MediaEvent::ConsentLost { session, side } => {
                     let call = CallKey(session & CALL_BITS);
-                    self.tell_consent_lost(now, call, side, &machine.switch);
                     let who = (session, side_of_call(side));
-                    machine.switch.handle_consent_lost(now, call, who);
+                    self.lose_consent(now, call, who, machine);
                 }
                 MediaEvent::Key {
                     session,
