@@ -12,7 +12,7 @@ use std::time::Duration;
 use audio::{Key, Tone, Wav, WavError};
 
 pub(crate) use gate::{Gate, GateStage};
-pub(crate) use player::{Ear, PlayerStage, Playing, Target};
+pub(crate) use player::{Beside, Ear, PlayerStage, Playing, Target};
 pub(crate) use voice::Voice;
 
 /// What is kept from passing on, of what one side sends.

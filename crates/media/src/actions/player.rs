@@ -54,8 +54,14 @@ pub(crate) struct Playing {
 pub(crate) struct Ear {
     /// By which voice it is played to.
     pub(crate) voice: Arc<Voice>,
+    pub(crate) beside: Beside,
+}
+
+/// What a side hears when nothing is played.
+#[derive(Debug)]
+pub(crate) struct Beside {
     pub(crate) heard: Heard,
-    /// Payload types of what it hears otherwise that are no voice: keys, comfort noise.
+    /// Payload types of it that are no voice: keys, comfort noise.
     pub(crate) quiet: Vec<u8>,
 }
 
@@ -231,7 +237,7 @@ impl Playing {
             return self.over;
         };
         let payload_type = packet.bytes.get(1).map(|second| second & 0x7f);
-        if payload_type.is_some_and(|known| !self.ear.quiet.contains(&known)) {
+        if payload_type.is_some_and(|known| !self.ear.beside.quiet.contains(&known)) {
             turns.handle_voice(now_us);
         }
         let passes = turns.turn() == Turn::Other;
@@ -248,8 +254,9 @@ impl Playing {
         yields.unwrap_or(self.next_us)
     }
 
-    /// Goes on as its side takes it from now on.
-    pub(crate) fn take_up(&mut self, target: Target) {
+    /// Goes on as its side takes it from now on, beside what it hears otherwise from now on.
+    pub(crate) fn take_up(&mut self, target: Target, beside: Beside) {
+        self.ear.beside = beside;
         if target == self.target {
             return;
         }
@@ -276,7 +283,7 @@ impl Playing {
             }
         }
         if self.next_us == 0 {
-            let first = self.ear.voice.begin(&self.ear.heard, self.ticks());
+            let first = self.ear.voice.begin(&self.ear.beside.heard, self.ticks());
             self.header.sequence = first.sequence;
             self.header.timestamp = first.timestamp;
         }

@@ -7,7 +7,8 @@ use audio::{Codec, Incoming};
 use super::session::Session;
 use super::{Engine, MediaError, Side};
 use crate::actions::{
-    Barrier, Ear, GateStage, Passage, PlayOptions, PlayerStage, Playing, Prompt, Target, Voice,
+    Barrier, Beside, Ear, GateStage, Passage, PlayOptions, PlayerStage, Playing, Prompt, Target,
+    Voice,
 };
 use crate::full::{Place, Stage};
 use crate::options::Way;
@@ -60,14 +61,8 @@ impl Engine {
         let stream = found.voice().ok_or(MediaError::NoAudio)?;
         let target = found.target(stream, side).ok_or(MediaError::NoAudio)?;
         let voice = found.voice_towards(side).ok_or(MediaError::NoRandomness)?;
-        let medium = &found.streams[stream];
-        // What is transcoded is a stream of our own: its numbers are not those that come.
-        let passes = medium.transcoding.is_none();
-        let ear = Ear {
-            voice,
-            heard: passes.then(|| Arc::clone(&medium.stats[side.other() as usize])),
-            quiet: found.quiet(stream, side),
-        };
+        let beside = found.beside(stream, side);
+        let ear = Ear { voice, beside };
         let playing = Playing::new(prompt, options, target, ear);
         let playing = playing.ok_or(MediaError::NoAudio)?;
         found.playing[side as usize] = Some(Arc::new(Mutex::new(playing)));
@@ -211,6 +206,17 @@ impl Session {
         let named = self.named(stream, side).into_iter();
         let events = named.filter(|(_, name)| name.eq_ignore_ascii_case(EVENT));
         events.map(|(payload_type, _)| payload_type).collect()
+    }
+
+    /// What a side hears of a medium when nothing is played.
+    pub(super) fn beside(&self, stream: usize, side: Side) -> Beside {
+        let medium = &self.streams[stream];
+        // What is transcoded is a stream of our own: its numbers are not those that come.
+        let passes = medium.transcoding.is_none();
+        Beside {
+            heard: passes.then(|| Arc::clone(&medium.stats[side.other() as usize])),
+            quiet: self.quiet(stream, side),
+        }
     }
 
     /// Payload types of what a side hears that are no voice.

@@ -107,7 +107,7 @@ impl Engine {
         for (side, playing) in [Side::A, Side::B].into_iter().zip(&session.playing) {
             if let (Some(playing), Some(target)) = (playing, session.target(stream, side)) {
                 let mut playing = playing.lock().unwrap_or_else(PoisonError::into_inner);
-                playing.take_up(target);
+                playing.take_up(target, session.beside(stream, side));
             }
         }
     }

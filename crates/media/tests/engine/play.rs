@@ -149,6 +149,39 @@ fn what_is_played_follows_a_change_of_codec() {
 }
 
 #[test]
+fn keys_are_no_voice_also_by_the_numbers_that_they_were_given_later() {
+    let mut call = Call::new();
+    let options = PlayOptions {
+        over: Over::Silence,
+        ..PlayOptions::once()
+    };
+    let tone = Prompt::Tone(Tone::sine(440.0, -10.0));
+    call.engine
+        .play(SESSION, Side::B, tone, options)
+        .expect("played");
+    packet(&call.b);
+    let [a, b] = [&call.a, &call.b].map(|peer| {
+        let sdp = peer.sdp().replace("RTP/AVP 8 101", "RTP/AVP 8 96");
+        sdp.replace("a=rtpmap:101", "a=rtpmap:96")
+    });
+    call.engine
+        .offer(SESSION, from(Side::A, &a), AddressFamily::V4)
+        .expect("an offer");
+    call.engine
+        .answer(SESSION, from(Side::B, &b))
+        .expect("an answer");
+    settle(&mut call.engine);
+    for _ in 0..20 {
+        let key = call.a.packet(96, "----");
+        call.a.rtp.send_to(&key, call.towards_b).expect("sent");
+    }
+    // The tone alone is heard, for longer than it would wait for a voice to go on.
+    for _ in 0..30 {
+        assert_eq!(packet(&call.b).len(), 172);
+    }
+}
+
+#[test]
 fn a_tone_ends_with_its_time() {
     let mut call = Call::new();
     let options = PlayOptions {
