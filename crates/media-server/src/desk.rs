@@ -26,7 +26,7 @@ use crate::cookies::Cookies;
 use crate::news::Board;
 use crate::pressed::Pressed;
 use crate::tally::Tally;
-use files::Files;
+use files::{Files, Readiness};
 
 /// Answers requests.
 pub(crate) struct Desk {
@@ -44,6 +44,16 @@ pub(crate) struct Desk {
     instance: u64,
     swept: Instant,
     cpu_permille: u16,
+}
+
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Handled {
+    Answered(Arc<[u8]>),
+    /// It is none that could be answered.
+    NoMessage,
+    /// It waits for a file, and is to be handled again soon.
+    Later,
 }
 
 impl Desk {
@@ -65,39 +75,37 @@ impl Desk {
         }
     }
 
-    /// Answers a message; `None` if it is none that could be answered.
-    pub(crate) fn handle(
-        &mut self,
-        source: SocketAddr,
-        message: &[u8],
-        now: Instant,
-    ) -> Option<Arc<[u8]>> {
+    /// Answers a message.
+    pub(crate) fn handle(&mut self, source: SocketAddr, message: &[u8], now: Instant) -> Handled {
         let frame = match Frame::split(message) {
             Ok(frame) => frame,
             Err(error) => {
                 self.tally.count_malformed();
                 tracing::debug!(%source, %error, "no message");
-                return None;
+                return Handled::NoMessage;
             }
         };
         if let Some(reply) = self.cookies.reply(source, frame.cookie) {
             self.tally.count_repeated();
-            return Some(reply);
+            return Handled::Answered(reply);
         }
-        let reply = self.reply_to(source, &frame, now);
+        let Some(reply) = self.reply_to(source, &frame, now) else {
+            return Handled::Later;
+        };
         let reply: Arc<[u8]> = reply.encode(frame.cookie, frame.encoding).into();
         self.cookies
             .keep(source, frame.cookie, Arc::clone(&reply), now);
-        Some(reply)
+        Handled::Answered(reply)
     }
 
-    fn reply_to(&mut self, client: SocketAddr, frame: &Frame<'_>, now: Instant) -> Reply {
+    /// `None` if it is to wait.
+    fn reply_to(&mut self, client: SocketAddr, frame: &Frame<'_>, now: Instant) -> Option<Reply> {
         let source = client.ip();
         let dictionary = match frame.dictionary() {
             Ok(dictionary) => dictionary,
             Err(error) => {
                 self.tally.count_malformed();
-                return Reply::error(error.to_string());
+                return Some(Reply::error(error.to_string()));
             }
         };
         let request = match Request::read(&dictionary) {
@@ -107,9 +115,12 @@ impl Desk {
                     self.tally.count_unknown_command();
                 }
                 self.tally.count_error(source);
-                return Reply::error(error.to_string());
+                return Some(Reply::error(error.to_string()));
             }
         };
+        if self.readiness(&request.command, now) == Readiness::Later {
+            return None;
+        }
         let began = Instant::now();
         self.tally.count_command(source, &request.command);
         let mut reply = self.carry_out(client, &request, now);
@@ -126,7 +137,7 @@ impl Desk {
                 ));
             }
         }
-        reply
+        Some(reply)
     }
 
     fn carry_out(&mut self, client: SocketAddr, request: &Request, now: Instant) -> Reply {

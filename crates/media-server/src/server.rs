@@ -2,6 +2,7 @@
 
 mod datagrams;
 mod machine;
+mod waiting;
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,12 +17,13 @@ use ng::{State, Status};
 use tokio::sync::oneshot;
 
 use crate::config::Config;
-use crate::desk::Desk;
+use crate::desk::{Desk, Handled};
 use crate::error::StartError;
 use crate::gate::Gate;
 use crate::listen;
 use datagrams::Datagrams;
 use machine::Processor;
+use waiting::{Return, Waiter, Waiting};
 
 /// A media server that takes requests until it is dropped.
 #[derive(Debug)]
@@ -101,6 +103,7 @@ impl MediaServer {
             datagrams,
             orders: received,
             gate,
+            waiting: Waiting::default(),
             processor: Processor::new(),
         };
         let desk = thread::Builder::new()
@@ -204,6 +207,7 @@ struct Shift {
     datagrams: Datagrams,
     orders: Receiver<Order>,
     gate: Arc<Gate>,
+    waiting: Waiting,
     processor: Processor,
 }
 
@@ -219,7 +223,10 @@ impl Shift {
                     .set_cpu_permille(self.processor.busy_permille(now));
                 self.desk.handle_tick(now);
             }
-            let timeout = next_tick.saturating_duration_since(now);
+            let mut timeout = next_tick.saturating_duration_since(now);
+            if !self.waiting.is_empty() {
+                timeout = timeout.min(AGAIN);
+            }
             match self.poll.poll(&mut events, Some(timeout)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                     tracing::error!(%error, "waiting for requests failed");
@@ -231,11 +238,32 @@ impl Shift {
             for event in events.iter().filter(|event| event.token() != WAKE) {
                 self.datagrams.mark(event.token());
             }
-            self.datagrams.serve(&mut self.desk, &self.gate);
+            self.try_again();
+            self.datagrams
+                .serve(&mut self.desk, &self.gate, &mut self.waiting);
             if self.take_orders() == Ended::Yes {
                 return;
             }
             self.desk.handle_media_events();
+        }
+    }
+
+    /// Handles what has waited.
+    fn try_again(&mut self) {
+        for Waiter {
+            source,
+            message,
+            to,
+        } in self.waiting.take()
+        {
+            match self.desk.handle(source, &message, Instant::now()) {
+                Handled::Answered(reply) => match to {
+                    Return::Datagram(at) => self.datagrams.answer(at, source, &reply),
+                    Return::Stream(to) => drop(to.send(reply)),
+                },
+                Handled::NoMessage => {}
+                Handled::Later => self.waiting.keep(source, &message, to),
+            }
         }
     }
 
@@ -246,11 +274,11 @@ impl Shift {
                     source,
                     bytes,
                     reply,
-                } => {
-                    if let Some(answer) = self.desk.handle(source, &bytes, Instant::now()) {
-                        let _ = reply.send(answer);
-                    }
-                }
+                } => match self.desk.handle(source, &bytes, Instant::now()) {
+                    Handled::Answered(answer) => drop(reply.send(answer)),
+                    Handled::NoMessage => {}
+                    Handled::Later => self.waiting.keep(source, &bytes, Return::Stream(reply)),
+                },
                 Order::Metrics(to) => drop(to.send(self.desk.metrics(self.gate.refused()))),
                 Order::State(to) => drop(to.send(self.desk.state())),
                 Order::Status(to) => drop(to.send(self.desk.status())),
@@ -281,5 +309,7 @@ const WAKE: Token = Token(usize::MAX);
 const EVENTS: usize = 64;
 /// Between two looks at what has come to its time.
 const TICK: std::time::Duration = std::time::Duration::from_millis(500);
+/// Between two looks at whether what is waited for has come.
+const AGAIN: std::time::Duration = std::time::Duration::from_millis(10);
 /// Requests of streams that wait; beyond, they are dropped unanswered.
 const ORDERS_MAX: usize = 4_096;

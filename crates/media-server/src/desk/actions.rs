@@ -1,17 +1,19 @@
 //! What is done to the media of a call: recorded, blocked, silenced, played into.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use media::{
     Audio, Barrier, MediaError, Over, Passage, PlayOptions, Prompt, RecordingOptions, Side, Times,
 };
 use ng::{
-    Flag, Gate, GateVerb, MediaFile, Playback, RecordVerb, Recording, Reply, Selection, Success,
+    Command, Flag, Gate, GateVerb, MediaFile, Playback, RecordVerb, Recording, Reply, Selection,
+    Success,
 };
 
 use super::Desk;
+use super::files::Readiness;
 use crate::calls::{Branch, Call};
 
 impl Desk {
@@ -164,11 +166,22 @@ impl Desk {
         }
     }
 
+    /// Whether a command can be carried out, or is to wait for a file.
+    pub(super) fn readiness(&mut self, command: &Command, now: Instant) -> Readiness {
+        match command {
+            Command::PlayMedia(playback) => match &playback.media {
+                Some(MediaFile::Path(path)) => self.files.prepare(Path::new(path), now),
+                _ => Readiness::Now,
+            },
+            _ => Readiness::Now,
+        }
+    }
+
     /// Reads what is to be played: a WAV file.
     fn read(&mut self, media: &MediaFile) -> Result<Audio, String> {
         let decode = |bytes: &[u8]| Audio::from_wav(bytes).map_err(|error| error.to_string());
         match media {
-            MediaFile::Path(path) => self.files.read(Path::new(path)),
+            MediaFile::Path(path) => self.files.take(Path::new(path)),
             MediaFile::Bytes(bytes) => decode(bytes),
             MediaFile::Base64(text) => {
                 let bytes = base64::engine::general_purpose::STANDARD.decode(text);

@@ -54,17 +54,23 @@ fn ask(desk: &mut Desk, request: impl Into<Request>) -> Reply {
     let message = request
         .into()
         .encode(&cookie.to_string(), Encoding::Bencode);
-    let reply = desk.handle(source(), &message, Instant::now());
-    read(&reply.expect("an answer"))
+    read(&handled(desk, source(), &message))
+}
+
+/// Waits for it, if it takes a file.
+fn handled(desk: &mut Desk, source: SocketAddr, message: &[u8]) -> Arc<[u8]> {
+    loop {
+        match desk.handle(source, message, Instant::now()) {
+            Handled::Answered(reply) => return reply,
+            Handled::NoMessage => panic!("no answer"),
+            Handled::Later => std::thread::yield_now(),
+        }
+    }
 }
 
 fn ask_json(desk: &mut Desk, json: &str) -> Reply {
     let message = format!("k{} {json}", json.len());
-    read(
-        &desk
-            .handle(source(), message.as_bytes(), Instant::now())
-            .expect("an answer"),
-    )
+    read(&handled(desk, source(), message.as_bytes()))
 }
 
 fn success(reply: Reply) -> Success {
@@ -162,14 +168,13 @@ fn the_same_cookie_gets_the_same_reply_and_no_second_session() {
     let selection = Selection::call("c").from_tag("a").via_branch("v");
     let request = Request::new(Command::Offer(negotiation(selection, CALLER)));
     let message = request.encode("same", Encoding::Json);
-    let first = desk.handle(source(), &message, Instant::now());
-    let again = desk.handle(source(), &message, Instant::now());
-    assert!(first.is_some());
+    let first = handled(&mut desk, source(), &message);
+    let again = handled(&mut desk, source(), &message);
     assert_eq!(first, again);
     let mut elsewhere = source();
     elsewhere.set_port(10);
     let delete = b"same d7:command6:delete7:call-id1:ce";
-    assert!(desk.handle(elsewhere, delete, Instant::now()).is_some());
+    handled(&mut desk, elsewhere, delete);
     assert_eq!(
         desk.status().sessions,
         0,
@@ -475,18 +480,16 @@ fn interfaces_and_addresses_go_by_what_was_asked() {
 fn hostile_messages_are_answered_or_dropped_and_counted() {
     let mut desk = desk(2, |_| {});
     for message in [&b""[..], b"x", b"\xff\xfe", b" d1:ae", b"c ping"] {
-        assert_eq!(desk.handle(source(), message, Instant::now()), None);
+        let handled = desk.handle(source(), message, Instant::now());
+        assert_eq!(handled, Handled::NoMessage);
     }
     for (at, message) in ["d", "d4:abce", "{", "{}", "d7:commandi5ee"]
         .iter()
         .enumerate()
     {
         let message = format!("{at} {message}");
-        let reply = desk.handle(source(), message.as_bytes(), Instant::now());
-        assert!(
-            matches!(read(&reply.expect("an answer")), Reply::Error { .. }),
-            "{message}"
-        );
+        let reply = handled(&mut desk, source(), message.as_bytes());
+        assert!(matches!(read(&reply), Reply::Error { .. }), "{message}");
     }
     assert!(
         desk.metrics(0).contains("tandem_ng_malformed_total 8\n"),

@@ -7,7 +7,8 @@ use std::time::Instant;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 
-use crate::desk::Desk;
+use super::waiting::{Return, Waiting};
+use crate::desk::{Desk, Handled};
 use crate::error::StartError;
 use crate::gate::Gate;
 
@@ -62,13 +63,21 @@ impl Datagrams {
 
     /// Answers what has come. Edge-triggered: each socket is read until it is empty; a flood of one
     /// is served to its end only while its own buffer lasts, so the others wait for that long.
-    pub(super) fn serve(&mut self, desk: &mut Desk, gate: &Gate) {
-        for socket in &mut self.sockets {
+    pub(super) fn serve(&mut self, desk: &mut Desk, gate: &Gate, waiting: &mut Waiting) {
+        for (at, socket) in self.sockets.iter_mut().enumerate() {
             while socket.readable {
                 match socket.socket.recv_from(&mut self.buffer) {
+                    Ok((_, source)) if !gate.admits(source.ip()) => {}
                     Ok((length, source)) => {
                         let message = &self.buffer[..length];
-                        answer(&socket.socket, source, message, desk, gate);
+                        if waiting.has(source, message) {
+                            continue;
+                        }
+                        match desk.handle(source, message, Instant::now()) {
+                            Handled::Answered(reply) => answer(&socket.socket, source, &reply),
+                            Handled::NoMessage => {}
+                            Handled::Later => waiting.keep(source, message, Return::Datagram(at)),
+                        }
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         socket.readable = false;
@@ -80,17 +89,18 @@ impl Datagrams {
             }
         }
     }
+
+    /// Answers by one of the sockets, counted from 0.
+    pub(super) fn answer(&self, at: usize, source: SocketAddr, reply: &[u8]) {
+        if let Some(socket) = self.sockets.get(at) {
+            answer(&socket.socket, source, reply);
+        }
+    }
 }
 
-fn answer(socket: &UdpSocket, source: SocketAddr, message: &[u8], desk: &mut Desk, gate: &Gate) {
-    if !gate.admits(source.ip()) {
-        return;
-    }
-    let Some(reply) = desk.handle(source, message, Instant::now()) else {
-        return;
-    };
+fn answer(socket: &UdpSocket, source: SocketAddr, reply: &[u8]) {
     // A client that does not read asks again, and gets the reply that is kept.
-    if let Err(error) = socket.send_to(&reply, source) {
+    if let Err(error) = socket.send_to(reply, source) {
         tracing::debug!(%error, %source, bytes = reply.len(), "a reply could not be sent");
     }
 }
