@@ -23,6 +23,7 @@ use crate::options::Way;
 use crate::quality;
 use crate::source::{Source, Steering};
 use crate::tally::{StreamStats, Tally};
+use crate::worker::Look;
 use offload::Relayer;
 pub(crate) use terms::{Kind, Path, Role, RtcpPort, Terms, Xr};
 
@@ -50,6 +51,8 @@ struct End {
     /// [`Source::destination`], as the kernel wants it.
     destination: Option<(AddressFamily, SockAddr)>,
     tally: Tally,
+    /// When the worker was told last that something has come.
+    looked: Look,
 }
 
 /// What a packet is, if it may pass.
@@ -166,6 +169,11 @@ impl Channel {
     pub(crate) fn destination(&self, side: Side) -> Option<SocketAddr> {
         let end = &self.ends[side as usize];
         end.destination.as_ref()?.1.as_socket()
+    }
+
+    /// When the worker was told last that something has come from a side.
+    pub(crate) fn looked_mut(&mut self, side: Side) -> &mut Look {
+        &mut self.ends[side as usize].looked
     }
 
     /// The socket that faces a side.
@@ -359,6 +367,7 @@ impl End {
             source: Source::default(),
             destination: None,
             tally: Tally::new(stats),
+            looked: Look::default(),
         }
     }
 

@@ -7,13 +7,13 @@
 mod command;
 mod full;
 mod handle;
+mod looks;
 mod offload;
 mod pace;
 mod session;
 mod tell;
 
 use std::io;
-use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
@@ -33,6 +33,8 @@ pub(crate) use command::{ChannelId, Command};
 use full::Alarms;
 pub(crate) use full::MediumId;
 pub(crate) use handle::Handle;
+pub(crate) use looks::Look;
+use looks::{Depth, Looks, Next};
 use pace::Pace;
 use session::Sessions;
 use tell::Teller;
@@ -72,8 +74,7 @@ struct Worker {
     boxes: Boxes,
     alarms: Alarms,
     pace: Pace,
-    /// Sockets that were left before they were empty, in the round before.
-    unread: Vec<Token>,
+    looks: Looks,
     /// What times count from.
     start: Instant,
     swept_us: u64,
@@ -95,7 +96,7 @@ impl Worker {
             boxes,
             alarms: Alarms::default(),
             pace,
-            unread: Vec::new(),
+            looks: Looks::default(),
             start,
             swept_us: 0,
         })
@@ -104,15 +105,13 @@ impl Worker {
     fn run(mut self) {
         let mut ready = Vec::with_capacity(EVENTS_MAX);
         loop {
-            // What was not reported or not read because there was too much must not wait on top.
-            let behind = ready.len() == EVENTS_MAX || !self.unread.is_empty();
-            if !behind && let Some(tick) = self.pace.tick() {
-                thread::sleep(tick);
-            }
-            let timeout_ms = if behind {
-                0
-            } else {
-                self.alarms.timeout_ms(self.now_us(), SWEEP_MS)
+            let timeout_ms = match self.looks.next(self.pace.tick(), ready.len()) {
+                Next::AtOnce => 0,
+                Next::After(tick) => {
+                    thread::sleep(tick);
+                    self.alarms.timeout_ms(self.now_us(), SWEEP_MS)
+                }
+                Next::WhenWoken => self.alarms.timeout_ms(self.now_us(), SWEEP_MS),
             };
             if let Err(error) = self.epoll.wait(timeout_ms, &mut ready) {
                 tracing::error!(%error, "waiting for media failed");
@@ -128,9 +127,6 @@ impl Worker {
                 return;
             }
             let mut packets = 0;
-            for token in mem::take(&mut self.unread) {
-                packets += self.receive(token, now_us);
-            }
             for token in ready.iter().filter_map(|token| Token::from_u64(*token)) {
                 packets += self.receive(token, now_us);
             }
@@ -166,38 +162,40 @@ impl Worker {
         }
     }
 
-    /// Reads one socket until it is empty, or long enough that others wait; how many came.
+    /// Reads one socket once; how many packets came. What is left there is named by the next look.
     fn receive(&mut self, token: Token, now_us: u64) -> usize {
-        let mut total = 0;
-        for limit in READS {
-            let count = self.receive_batch(token, limit, now_us);
-            total += count.unwrap_or(0);
-            if count.is_some_and(|count| count < limit) {
-                return total;
-            }
+        let Some((_, channel)) = self.sessions.channel(token.channel) else {
+            return 0;
+        };
+        let limit = match self.looks.read(channel.looked_mut(token.side)) {
+            Depth::One => 1,
+            Depth::Batch => BATCH,
+        };
+        let count = match channel.path() {
+            Path::Plain => self.receive_plain(token, limit, now_us),
+            Path::Full => self.receive_full(token, limit, now_us),
+        };
+        if count == BATCH {
+            self.looks.leave_more();
         }
-        self.unread.push(token);
-        total
+        count
     }
 
-    /// One read of a socket: how many came; `None` if the kernel reported an error instead.
-    fn receive_batch(&mut self, token: Token, limit: usize, now_us: u64) -> Option<usize> {
+    /// One read of a socket on the plain path: how many came.
+    fn receive_plain(&mut self, token: Token, limit: usize, now_us: u64) -> usize {
         let counters = &self.setup.counters;
         let Some((session, channel)) = self.sessions.channel(token.channel) else {
-            return Some(0);
+            return 0;
         };
-        if channel.path() == Path::Full {
-            return self.receive_full(token, limit, now_us);
-        }
         let Some(socket) = channel.socket(token.side, token.family) else {
-            return Some(0);
+            return 0;
         };
         let count = match self.batch.receive(socket, limit) {
             Ok(count) => count,
             // An ICMP error of an earlier send, said once and then gone.
             Err(error) => {
                 tracing::debug!(%error, "receiving media failed");
-                return None;
+                return 0;
             }
         };
         // What the kernel does not take is judged by all that came before it.
@@ -232,7 +230,7 @@ impl Worker {
             offload::record(session, counters, channel.retract(flows, now_us), now_us);
         }
         if pass_count == 0 {
-            return Some(count);
+            return count;
         }
         session.heard(token.side, now_us);
         if self.setup.tells_rtcp.load(Relaxed) {
@@ -255,7 +253,7 @@ impl Worker {
             }
             Err(reason) => counters.count_dropped(reason, pass_count as u64),
         }
-        Some(count)
+        count
     }
 
     fn sweep(&mut self, now_us: u64) {
@@ -323,7 +321,3 @@ enum Ended {
 const ALARM: u64 = u64::MAX;
 /// How often silent sides are looked for, and the longest sleep.
 const SWEEP_MS: i32 = 250;
-/// Packets asked of a socket, read by read. It seldom holds more than one, and reads of one are the
-/// cheapest; the second tells that it is empty. One that is still not empty after the last has its
-/// turn in the next round.
-const READS: [usize; 5] = [1, 1, BATCH, BATCH, BATCH];

@@ -12,10 +12,11 @@ pub struct Epoll(OwnedFd);
 /// When a watched descriptor is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
-    /// By each wait while it is readable.
+    /// By each wait while it is readable: the kernel looks at it once more after it was read, but
+    /// who is told need not read it until it is empty.
     Level,
     /// Once for what has come: who is told reads it until it is empty, or remembers that it did
-    /// not. By level, the kernel would look at each socket twice for each packet.
+    /// not.
     Edge,
 }
 

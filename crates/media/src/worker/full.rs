@@ -53,29 +53,23 @@ impl Alarms {
 }
 
 impl Worker {
-    /// One read of a socket on the full path: how many came; `None` if the kernel reported an
-    /// error instead.
-    pub(super) fn receive_full(
-        &mut self,
-        token: Token,
-        limit: usize,
-        now_us: u64,
-    ) -> Option<usize> {
+    /// One read of a socket on the full path: how many came.
+    pub(super) fn receive_full(&mut self, token: Token, limit: usize, now_us: u64) -> usize {
         let counters = &self.setup.counters;
         let id = token.channel.medium();
         let Some(medium) = self.sessions.medium(id) else {
-            return Some(0);
+            return 0;
         };
         let port = token.channel.part();
         let channel = &medium.channels[port as usize];
         let Some(socket) = channel.socket(token.side, token.family) else {
-            return Some(0);
+            return 0;
         };
         let count = match self.batch.receive(socket, limit) {
             Ok(count) => count,
             Err(error) => {
                 tracing::debug!(%error, "receiving media failed");
-                return None;
+                return 0;
             }
         };
         for packet in self.batch.iter_mut() {
@@ -105,7 +99,7 @@ impl Worker {
             }
         }
         self.flush(id, now_us);
-        Some(count)
+        count
     }
 
     /// Calls the media whose time has come.

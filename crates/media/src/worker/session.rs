@@ -196,7 +196,7 @@ impl Sessions {
         let Some((_, channel)) = self.channel(token.channel) else {
             return Ok(());
         };
-        epoll.add(&socket, token.to_u64(), Trigger::Edge)?;
+        epoll.add(&socket, token.to_u64(), Trigger::Level)?;
         channel.open(token.side, token.family, socket);
         Ok(())
     }
