@@ -50,27 +50,36 @@ fn buffer(name: &str, granted_bytes: Option<u64>) -> Finding {
 
 fn files(limit: Option<u64>, wanted: u64) -> Finding {
     match limit {
-        Some(limit) if limit >= wanted => {
-            Finding::ok("files", format!("{limit} open files are allowed"))
-        }
-        Some(limit) => {
-            let calls = limit.saturating_sub(OWN_FILES) / FILES_PER_CALL;
-            Finding::warn(
-                "files",
-                format!(
-                    "{limit} open files are allowed, the limit of {calls} calls with media here, \
-                     or twice as many where RTP and RTCP share a port; all RTP ports and many \
-                     connections need {wanted}"
-                ),
-                format!("ulimit -Hn {wanted}, or LimitNOFILE={wanted} in the systemd unit"),
-            )
-        }
+        Some(limit) if limit >= wanted => Finding::ok(
+            "files",
+            format!("{limit} open files are allowed{}", calls(limit)),
+        ),
+        Some(limit) => Finding::warn(
+            "files",
+            format!(
+                "{limit} open files are allowed{}; all RTP ports and many connections need {wanted}",
+                calls(limit)
+            ),
+            format!(
+                "ulimit -Hn {wanted}, or LimitNOFILE={wanted} in the systemd unit; of itself the \
+                 process takes all that it may, beyond the hard limit where it has CAP_SYS_RESOURCE"
+            ),
+        ),
         None => Finding::warn(
             "files",
             "the limit of open files cannot be read",
             "look with `ulimit -Hn`",
         ),
     }
+}
+
+/// How many calls a limit of files carries, in words.
+fn calls(limit: u64) -> String {
+    let sockets = limit.saturating_sub(OWN_FILES);
+    let [apart, shared] = [FILES_PER_CALL, FILES_PER_CALL_SHARED].map(|files| sockets / files);
+    format!(
+        ": at most {apart} calls with media here, or {shared} where RTP and RTCP share a port on both sides"
+    )
 }
 
 /// A file for each RTP port, and room for connections.
@@ -83,6 +92,8 @@ fn files_wanted(ports: &PortFlags) -> u64 {
 const BUFFER_BYTES: u64 = 8 * 1024 * 1024;
 /// A port for RTP and one for RTCP, towards each side.
 const FILES_PER_CALL: u64 = 4;
+/// One for both, towards each side (RFC 5761).
+const FILES_PER_CALL_SHARED: u64 = 2;
 /// Stores, listeners and the like.
 const OWN_FILES: u64 = 100;
 /// Connections of phones that are to have room.
@@ -95,7 +106,11 @@ mod tests {
 
     #[test]
     fn a_limit_of_files_says_how_many_calls_it_allows() {
-        assert_eq!(files(Some(50_000), 30_000).level, Level::Ok);
+        let finding = files(Some(50_000), 30_000);
+        assert_eq!(finding.level, Level::Ok);
+        for calls in ["12475 calls", "24950 where"] {
+            assert!(finding.message.contains(calls), "{}", finding.message);
+        }
         let finding = files(Some(20_000), 30_000);
         assert_eq!(finding.level, Level::Warn);
         assert!(
