@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use testkit::{Baresip, Kamailio, MediaServer, PATIENCE, PhoneOptions, PhoneTransport, wait_for};
+use testkit::{
+    Baresip, Kamailio, MediaEncryption, MediaServer, PATIENCE, PhoneOptions, PhoneTransport,
+    wait_for,
+};
 
 const DOMAIN: &str = "media.test";
 const ALICE_HZ: u32 = 440;
@@ -80,6 +83,49 @@ fn a_stock_kamailio_relays_its_calls_through_the_media_server() -> Result<()> {
     assert_eq!(server.metric("tandem_ng_unknown_flags_total"), 0);
     assert_eq!(server.metric("tandem_ng_undone_flags_total"), 0);
     Ok(())
+}
+
+#[test]
+fn phones_choose_among_keys_of_both_kinds_that_a_kamailio_has_offered() -> Result<()> {
+    for (encryption, chosen) in [
+        (MediaEncryption::Sdes, "SDES"),
+        (MediaEncryption::Dtls, "DTLS"),
+    ] {
+        let server = server(&[])?;
+        // The profile says that there are keys, and not whence.
+        let flags = "replace-origin replace-session-connection ICE=remove RTP/SAVP";
+        let kamailio = Kamailio::with_media_server(DOMAIN, server.udp(), flags)?;
+        let mut alice = phone(kamailio.address(), "alice", ALICE_HZ)?;
+        let options = PhoneOptions::new("bob", DOMAIN)
+            .server(kamailio.address(), PhoneTransport::Udp)
+            .encryption(encryption)
+            .tone_hz(BOB_HZ);
+        let mut bob = Baresip::register(options)?;
+        alice.dial(&format!("sip:bob@{DOMAIN}"))?;
+        bob.wait_for_incoming();
+        bob.answer()?;
+        alice.wait_for_established();
+        bob.wait_for_established();
+        alice.wait_for_tone(BOB_HZ);
+        bob.wait_for_tone(ALICE_HZ);
+        let spoken = media(&server);
+        let is_chosen = |medium: &String| medium.contains(chosen);
+        assert!(spoken.iter().any(is_chosen), "{chosen}: {spoken:?}");
+        assert_eq!(server.metric("tandem_ng_undone_flags_total"), 0);
+        bob.hang_up()?;
+        alice.wait_for_closed();
+    }
+    Ok(())
+}
+
+/// What is said of the first medium of each participant of the only call.
+fn media(server: &MediaServer) -> Vec<String> {
+    let calls = server.ask(&json!({"command": "list"}));
+    let call = calls["calls"][0].as_str().unwrap_or_default().to_owned();
+    let report = server.ask(&json!({"command": "query", "call-id": call}));
+    let tags = report["tags"].as_object().cloned().unwrap_or_default();
+    let flags = tags.values().map(|tag| tag["medias"][0].to_string());
+    flags.collect()
 }
 
 /// A request in the words of one transport, and the answer without its cookie.
