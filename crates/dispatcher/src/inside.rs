@@ -8,7 +8,7 @@ use sip::{Destination, Message, Method};
 
 use crate::Dispatcher;
 use crate::end::End;
-use crate::onward::{Onward, To};
+use crate::onward::{Mark, Onward, To};
 use crate::request::Ingress;
 use crate::seal::{Dialog, Origin};
 
@@ -22,14 +22,15 @@ impl Dispatcher {
         own_routes: usize,
         dialog: &Dialog,
     ) {
-        let is_of_origin = self.tag_hash(message) == dialog.from_tag;
+        let is_of_origin = ingress.from_tag == dialog.from_tag;
         let is_to_target = is_of_origin == (dialog.origin == Origin::Client);
         let target = self.target_at(dialog.target.transport, dialog.target.remote);
         // Calls that targets make are not of our choice, and do not count.
         let is_ours = dialog.origin == Origin::Client;
         self.note_in_dialog(now, message, target.filter(|_| is_ours));
         if !is_to_target {
-            return self.send_to_end(now, ingress, message, own_routes, &dialog.client);
+            let end = &dialog.client;
+            return self.send_to_end(now, ingress, message, own_routes, end, Mark::None);
         }
         let mut id = target;
         if target.is_some_and(|id| !self.balancer.is_there(id)) {
@@ -60,11 +61,11 @@ impl Dispatcher {
             return;
         };
         let onward = Onward {
-            destination,
+            destination: &destination,
             own_routes,
             attempt: 0,
             uri: None,
-            lines: b"",
+            mark: Mark::None,
             to: To::Target(id),
         };
         self.send(now, ingress, message, &onward);
@@ -84,18 +85,16 @@ impl Dispatcher {
             message.method(),
             Method::Invite | Method::Subscribe | Method::Refer
         );
-        let mut lines = Vec::new();
-        if is_new && begins {
-            let dialog = Dialog {
-                origin: Origin::Target,
-                from_tag: self.tag_hash(message),
-                client: *end,
-                target: self.target_end(ingress, message),
-            };
-            let sides = [end.listener, ingress.flow.listener];
-            self.write_record_route(&mut lines, message, &dialog, sides);
-        }
-        self.send_to(now, ingress, message, own_routes, end, &lines);
+        let dialog = (is_new && begins).then(|| Dialog {
+            origin: Origin::Target,
+            from_tag: ingress.from_tag,
+            client: *end,
+            target: self.target_end(ingress, message),
+        });
+        let mark = dialog.as_ref().map_or(Mark::None, |dialog| {
+            Mark::RecordRoute(dialog, [end.listener, ingress.flow.listener])
+        });
+        self.send_to_end(now, ingress, message, own_routes, end, mark);
     }
 
     fn send_to_end(
@@ -105,18 +104,7 @@ impl Dispatcher {
         message: &Message,
         own_routes: usize,
         end: &End,
-    ) {
-        self.send_to(now, ingress, message, own_routes, end, b"");
-    }
-
-    fn send_to(
-        &mut self,
-        now: Time,
-        ingress: &Ingress,
-        message: &Message,
-        own_routes: usize,
-        end: &End,
-        lines: &[u8],
+        mark: Mark<'_>,
     ) {
         let Some(destination) = self.live(end) else {
             self.counters.flows_gone += 1;
@@ -124,11 +112,11 @@ impl Dispatcher {
             return;
         };
         let onward = Onward {
-            destination,
+            destination: &destination,
             own_routes,
             attempt: 0,
             uri: None,
-            lines,
+            mark,
             to: To::Client,
         };
         self.send(now, ingress, message, &onward);

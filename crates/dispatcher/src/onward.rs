@@ -5,10 +5,9 @@ use balancer::TargetId;
 use bytes::Bytes;
 use clock::Time;
 use sip::{Destination, HeaderName, ListenerId, Message, Method};
-use smallvec::SmallVec;
 
 use crate::dispatcher::Key;
-use crate::pending::{Pending, State};
+use crate::pending::{Again, Pending, State};
 use crate::request::{Ingress, PATIENCE, REPEAT_FIRST};
 use crate::rewrite::{self, Changes, Framing};
 use crate::seal::{Branch, Dialog, Seal};
@@ -17,14 +16,25 @@ use crate::{Dispatcher, overload};
 /// How a request is sent on.
 #[derive(Debug)]
 pub(crate) struct Onward<'a> {
-    pub(crate) destination: Destination,
+    pub(crate) destination: &'a Destination,
     pub(crate) own_routes: usize,
     pub(crate) attempt: u8,
     pub(crate) uri: Option<&'a [u8]>,
-    /// Header lines besides our Via.
-    pub(crate) lines: &'a [u8],
+    /// What it takes along besides our Via.
+    pub(crate) mark: Mark<'a>,
     /// Whether it goes to a target, which is told that we heed its wishes.
     pub(crate) to: To,
+}
+
+/// What of ours a request carries for later ones.
+#[derive(Debug)]
+pub(crate) enum Mark<'a> {
+    None,
+    /// For requests to the phone to come over the flow it uses now (RFC 5626 §5.1).
+    Path,
+    /// Once for each side if they are reached by different listeners (RFC 5658 §4): towards the
+    /// receiver, and back.
+    RecordRoute(&'a Dialog, [ListenerId; 2]),
 }
 
 /// Which side a request goes to.
@@ -56,22 +66,15 @@ impl Dispatcher {
             self.pending.insert(Pending {
                 key: ingress.key,
                 method,
-                flow: ingress.flow,
-                message: None,
-                sent: Some(bytes.clone()),
+                original: None,
+                again: Some(Again::of(now, &bytes)),
                 uri: None,
-                own_routes: 0,
                 destination: onward.destination.clone(),
                 target: None,
-                tried: SmallVec::new(),
                 attempt: 0,
-                redirects: 0,
                 state: State::Waiting,
                 cancelled: false,
-                began: now,
                 until: now + PATIENCE,
-                interval: REPEAT_FIRST,
-                repeat_at: now + REPEAT_FIRST,
             });
         }
         let key = match onward.to {
@@ -88,20 +91,7 @@ impl Dispatcher {
         message: &Message,
         onward: &Onward<'_>,
     ) -> Bytes {
-        let mut lines = Vec::with_capacity(160 + onward.lines.len());
-        let branch = Seal::branch(&Branch {
-            attempt: onward.attempt,
-            end: ingress.end,
-            key: ingress.key,
-        });
-        let offer: &[u8] = match onward.to {
-            To::Target(_) => overload::OFFER,
-            To::Client => b"",
-        };
-        if let Some(hop) = self.hops.of(onward.destination.listener()) {
-            hop.write_via(&mut lines, &branch, offer);
-        }
-        lines.extend_from_slice(onward.lines);
+        let listener = onward.destination.listener();
         let framing = if onward.destination.transport().is_reliable() {
             Framing::Stream
         } else {
@@ -109,16 +99,34 @@ impl Dispatcher {
         };
         let changes = Changes {
             uri: onward.uri,
-            lines: &lines,
             own_routes: onward.own_routes,
             source: ingress.flow.remote,
             framing,
         };
-        rewrite::request(message, &changes)
+        rewrite::request(message, &changes, |lines| {
+            let branch = Branch {
+                attempt: onward.attempt,
+                end: ingress.end,
+                key: ingress.key,
+            };
+            let offer: &[u8] = match onward.to {
+                To::Target(_) => overload::OFFER,
+                To::Client => b"",
+            };
+            if let Some(hop) = self.hops.of(listener) {
+                hop.write_via(lines, |out| Seal::write_branch(out, &branch), offer);
+            }
+            match onward.mark {
+                Mark::None => {}
+                Mark::Path => self.write_path(lines, ingress, message, listener),
+                Mark::RecordRoute(dialog, sides) => {
+                    self.write_record_route(lines, message, dialog, sides);
+                }
+            }
+        })
     }
 
-    /// Path, for requests to the phone to come over the flow it uses now (RFC 5626 §5.1).
-    pub(crate) fn write_path(
+    fn write_path(
         &self,
         lines: &mut Vec<u8>,
         ingress: &Ingress,
@@ -130,11 +138,11 @@ impl Dispatcher {
         };
         let is_first_hop = message.values(HeaderName::Via).count() == 1;
         let parameters = if is_first_hop { ";ob" } else { "" };
-        hop.write_uri(lines, "Path", &self.seal.path(&ingress.end), parameters);
+        let user = |out: &mut Vec<u8>| self.seal.write_path(out, &ingress.end);
+        hop.write_uri(lines, "Path", user, parameters);
     }
 
-    /// Record-Route, once for each side if they are reached by different listeners (RFC 5658 §4).
-    pub(crate) fn write_record_route(
+    fn write_record_route(
         &self,
         lines: &mut Vec<u8>,
         message: &Message,
@@ -142,12 +150,23 @@ impl Dispatcher {
         [onward, back]: [ListenerId; 2],
     ) {
         let call_id = message.call_id().unwrap_or_default();
-        let user = self.seal.dialog(dialog, call_id);
         let sides = [Some(onward), Some(back).filter(|back| *back != onward)];
         for listener in sides.into_iter().flatten() {
             if let Some(hop) = self.hops.of(listener) {
-                hop.write_uri(lines, "Record-Route", &user, "");
+                let user = |out: &mut Vec<u8>| self.seal.write_dialog(out, dialog, call_id);
+                hop.write_uri(lines, "Record-Route", user, "");
             }
         }
+    }
+}
+
+impl Again {
+    /// Of a request that was sent just now.
+    pub(crate) fn of(now: Time, bytes: &Bytes) -> Box<Self> {
+        Box::new(Self {
+            bytes: bytes.clone(),
+            interval: REPEAT_FIRST,
+            at: now + REPEAT_FIRST,
+        })
     }
 }

@@ -7,40 +7,54 @@ use balancer::TargetId;
 use bytes::Bytes;
 use clock::{Time, Wheel};
 use hashbrown::HashTable;
-use sip::{Destination, Flow, Message, Method};
+use sip::{Destination, Message, Method};
 use slab::Slab;
 use smallvec::SmallVec;
 
-/// A request outside of dialogs on its way, or one that must be repeated for its sender.
+use crate::request::Ingress;
+
+/// A request outside of dialogs on its way, or one that must be repeated for its sender. There are
+/// many, for each stays for half a minute: what only a request that moves needs stands apart.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) key: u64,
     pub(crate) method: Method,
-    /// Where it came from.
-    pub(crate) flow: Flow,
-    /// The request as it came, while it may have to be sent again.
-    pub(crate) message: Option<Message>,
+    /// What it takes to send it elsewhere, or to answer it; gone once somebody else answers.
+    pub(crate) original: Option<Box<Original>>,
     /// What was sent, while it is repeated.
-    pub(crate) sent: Option<Bytes>,
+    pub(crate) again: Option<Box<Again>>,
     /// The request URI of a redirection, in the place of the request's own.
-    pub(crate) uri: Option<Bytes>,
-    /// Route values of ours at its front.
-    pub(crate) own_routes: usize,
+    pub(crate) uri: Option<Box<[u8]>>,
     pub(crate) destination: Destination,
     /// `None` if it was for one place from the start.
     pub(crate) target: Option<TargetId>,
-    pub(crate) tried: SmallVec<[TargetId; 4]>,
     pub(crate) attempt: u8,
-    pub(crate) redirects: u8,
     pub(crate) state: State,
     pub(crate) cancelled: bool,
-    /// When this attempt began.
-    pub(crate) began: Time,
     /// When the state ends.
     pub(crate) until: Time,
-    /// Between this repetition and the next; zero: it is not repeated.
+}
+
+/// A request as it came, and what became of it so far.
+#[derive(Debug)]
+pub(crate) struct Original {
+    pub(crate) ingress: Ingress,
+    pub(crate) message: Message,
+    /// Route values of ours at its front.
+    pub(crate) own_routes: usize,
+    pub(crate) tried: SmallVec<[TargetId; 4]>,
+    pub(crate) redirects: u8,
+    /// When this attempt began.
+    pub(crate) began: Time,
+}
+
+/// A request that is sent again for its sender.
+#[derive(Debug)]
+pub(crate) struct Again {
+    pub(crate) bytes: Bytes,
+    /// Between this repetition and the next.
     pub(crate) interval: Duration,
-    pub(crate) repeat_at: Time,
+    pub(crate) at: Time,
 }
 
 /// Where a request stands.
@@ -61,7 +75,7 @@ impl Pending {
     pub(crate) fn is_movable(&self) -> bool {
         matches!(self.state, State::Waiting | State::Trying)
             && self.target.is_some()
-            && self.message.is_some()
+            && self.original.is_some()
             && !self.cancelled
     }
 
@@ -72,10 +86,10 @@ impl Pending {
     }
 
     fn next_alarm(&self) -> Time {
-        if self.interval.is_zero() || self.state != State::Waiting {
-            return self.until;
+        match &self.again {
+            Some(again) if self.state == State::Waiting => self.until.min(again.at),
+            _ => self.until,
         }
-        self.until.min(self.repeat_at)
     }
 }
 

@@ -43,7 +43,8 @@ impl Dispatcher {
             _ => ";transport=tls",
         };
         let mut lines = Vec::new();
-        hop.write_via(&mut lines, &branch, overload::OFFER);
+        let write_branch = |out: &mut Vec<u8>| out.extend_from_slice(branch.as_bytes());
+        hop.write_via(&mut lines, write_branch, overload::OFFER);
         let to = Destination::Address {
             transport: target.transport,
             listener: hop.id,

@@ -26,7 +26,9 @@ impl Dispatcher {
         }
         // A repeated request gets the same tag (RFC 3261 §8.2.7).
         let end = End::of(&flow, self.instance);
-        let key = self.seal.transaction(message, &via, &end);
+        let from = message.from().ok().and_then(|from| from.tag());
+        let from = from.unwrap_or_default();
+        let key = self.seal.transaction(message, from, &via, &end);
         let tag = format!("{:016x}", self.seal.answer(key));
         let mut writer = Writer::response(message, flow.remote, status, phrase, tag.as_bytes());
         writer.header("Server", self.config.product.as_bytes());

@@ -12,8 +12,8 @@ use smallvec::SmallVec;
 
 use crate::dispatcher::Key;
 use crate::end::End;
-use crate::onward::{Onward, To};
-use crate::pending::{Pending, State};
+use crate::onward::{Mark, Onward, To};
+use crate::pending::{Again, Original, Pending, State};
 use crate::seal::{Dialog, Origin, Pass, Seal};
 use crate::{Dispatcher, key};
 
@@ -25,6 +25,8 @@ pub(crate) struct Ingress {
     pub(crate) end: End,
     /// Names the transaction.
     pub(crate) key: u64,
+    /// A hash of the From tag.
+    pub(crate) from_tag: u32,
 }
 
 /// Our values at the front of Route.
@@ -44,18 +46,28 @@ enum Token {
 
 /// Where a request of a choice goes.
 #[derive(Debug)]
-struct Attempt {
-    destination: Destination,
+struct Attempt<'a> {
+    destination: &'a Destination,
     target: Option<TargetId>,
     number: u8,
-    uri: Option<Bytes>,
+    uri: Option<&'a [u8]>,
     own_routes: usize,
+}
+
+/// The target that a request is sent to next.
+#[derive(Debug)]
+pub(crate) struct NextAttempt {
+    pub(crate) target: TargetId,
+    /// How many were tried before.
+    pub(crate) number: u8,
+    /// The request URI of a redirection.
+    pub(crate) uri: Option<Box<[u8]>>,
 }
 
 impl Dispatcher {
     /// One request.
     pub(crate) fn handle_request(&mut self, now: Time, flow: Flow, message: Message) {
-        if let Err(violation) = message.check() {
+        if let Err(violation) = message.check_passing() {
             self.counters.malformed += 1;
             self.answer(
                 now,
@@ -146,104 +158,107 @@ impl Dispatcher {
             Ok(target) => target,
             Err(refusal) => return self.refuse(now, flow, &message, refusal),
         };
-        let pending = Pending {
-            key: ingress.key,
-            method: message.method(),
-            flow,
-            message: Some(message),
-            sent: None,
-            uri: None,
+        let original = Original {
+            ingress: *ingress,
+            message,
             own_routes,
-            destination: Destination::Flow(flow),
-            target: Some(target),
             tried: SmallVec::new(),
-            attempt: 0,
             redirects: 0,
-            state: State::Waiting,
-            cancelled: false,
             began: now,
-            until: now,
-            interval: Duration::ZERO,
-            repeat_at: now,
         };
-        self.begin_attempt(now, pending);
+        let attempt = NextAttempt {
+            target,
+            number: 0,
+            uri: None,
+        };
+        self.begin_attempt(now, Box::new(original), attempt);
     }
 
-    /// Sends a request to the target it has now, and keeps it.
-    pub(crate) fn begin_attempt(&mut self, now: Time, mut pending: Pending) {
-        let place = pending.target.and_then(|id| self.place(id));
-        let (Some(place), Some(message)) = (place, pending.message.take()) else {
+    /// Sends a request to a target, and keeps it.
+    pub(crate) fn begin_attempt(
+        &mut self,
+        now: Time,
+        mut original: Box<Original>,
+        next: NextAttempt,
+    ) {
+        let Ingress { flow, key, .. } = original.ingress;
+        let Some(place) = self.place(next.target) else {
             return;
         };
-        let Some(ingress) = self.ingress(pending.flow, &message) else {
+        let (transport, remote) = (place.transport, place.remote);
+        let Some(hop) = self.hops.towards(transport, remote, flow.listener) else {
+            self.refuse(now, flow, &original.message, Refusal::NoneUp);
             return;
         };
-        let (transport, remote, name) = (place.transport, place.remote, place.name.clone());
-        let hop = self.hops.towards(transport, remote, pending.flow.listener);
-        let Some(listener) = hop.map(|hop| hop.id) else {
-            self.refuse(now, pending.flow, &message, Refusal::NoneUp);
-            return;
-        };
-        pending.destination = Destination::Address {
+        let destination = Destination::Address {
             transport,
-            listener,
+            listener: hop.id,
             remote,
-            name,
+            name: place.name.clone(),
         };
-        pending.state = State::Waiting;
-        pending.began = now;
-        pending.until = now + self.config.answer_timeout;
         let attempt = Attempt {
-            destination: pending.destination.clone(),
-            target: pending.target,
-            number: pending.attempt,
-            uri: pending.uri.clone(),
-            own_routes: pending.own_routes,
+            destination: &destination,
+            target: Some(next.target),
+            number: next.number,
+            uri: next.uri.as_deref(),
+            own_routes: original.own_routes,
         };
-        let bytes = self.attempt_bytes(&ingress, &message, &attempt);
-        pending.message = Some(message);
-        if pending.flow.transport.is_reliable() && !transport.is_reliable() {
-            pending.sent = Some(bytes.clone());
-            pending.interval = REPEAT_FIRST;
-            pending.repeat_at = now + REPEAT_FIRST;
-        }
-        let key = pending.key;
+        let bytes = self.attempt_bytes(&original.ingress, &original.message, &attempt);
+        let is_repeated = flow.transport.is_reliable() && !transport.is_reliable();
+        original.began = now;
+        let pending = Pending {
+            key,
+            method: original.message.method(),
+            original: Some(original),
+            again: is_repeated.then(|| Again::of(now, &bytes)),
+            uri: next.uri,
+            destination: destination.clone(),
+            target: Some(next.target),
+            attempt: next.number,
+            state: State::Waiting,
+            cancelled: false,
+            until: now + self.config.answer_timeout,
+        };
         if let Some(id) = pending.attempt_at() {
             self.balancer.handle_attempt(id);
         }
         self.pending.insert(pending);
-        self.transmit(attempt.destination, bytes, Key::Pending(key).write());
+        self.transmit(destination, bytes, Key::Pending(key).write());
     }
 
-    fn attempt_bytes(&self, ingress: &Ingress, message: &Message, attempt: &Attempt) -> Bytes {
-        let mut lines = Vec::with_capacity(512);
+    fn attempt_bytes(
+        &self,
+        ingress: &Ingress,
+        message: &Message,
+        attempt: &Attempt<'_>,
+    ) -> Bytes {
         let listener = attempt.destination.listener();
-        let target = End {
-            transport: attempt.destination.transport(),
-            listener,
-            remote: attempt.destination.remote(),
-            conn: None,
+        let begins = matches!(
+            message.method(),
+            Method::Invite | Method::Subscribe | Method::Refer
+        );
+        let dialog = begins.then(|| Dialog {
+            origin: Origin::Client,
+            from_tag: ingress.from_tag,
+            client: ingress.end,
+            target: End {
+                transport: attempt.destination.transport(),
+                listener,
+                remote: attempt.destination.remote(),
+                conn: None,
+            },
+        });
+        let mark = match &dialog {
+            Some(dialog) => Mark::RecordRoute(dialog, [listener, ingress.flow.listener]),
+            None if message.method() == Method::Register => Mark::Path,
+            None => Mark::None,
         };
-        match message.method() {
-            Method::Register => self.write_path(&mut lines, ingress, message, listener),
-            Method::Invite | Method::Subscribe | Method::Refer => {
-                let dialog = Dialog {
-                    origin: Origin::Client,
-                    from_tag: self.tag_hash(message),
-                    client: ingress.end,
-                    target,
-                };
-                let sides = [listener, ingress.flow.listener];
-                self.write_record_route(&mut lines, message, &dialog, sides);
-            }
-            _ => {}
-        }
         let onward = Onward {
-            destination: attempt.destination.clone(),
+            destination: attempt.destination,
             own_routes: attempt.own_routes,
             attempt: attempt.number,
-            uri: attempt.uri.as_deref(),
-            lines: &lines,
+            uri: attempt.uri,
+            mark,
             to: To::Target(attempt.target),
         };
         self.onward_bytes(ingress, message, &onward)
@@ -261,25 +276,25 @@ impl Dispatcher {
         if !is_same && pending.method != Method::Invite {
             return;
         }
-        let to = pending.destination.clone();
+        let (to, uri) = (pending.destination.clone(), pending.uri.clone());
+        let (target, number) = (pending.target, pending.attempt);
         let bytes = if is_same {
             let again = Attempt {
-                destination: to.clone(),
-                target: pending.target,
-                number: pending.attempt,
-                uri: pending.uri.clone(),
+                destination: &to,
+                target,
+                number,
+                uri: uri.as_deref(),
                 own_routes,
             };
             self.attempt_bytes(ingress, message, &again)
         } else {
-            let uri = pending.uri.clone();
             let onward = Onward {
-                destination: to.clone(),
+                destination: &to,
                 own_routes,
-                attempt: pending.attempt,
+                attempt: number,
                 uri: uri.as_deref(),
-                lines: b"",
-                to: To::Target(pending.target),
+                mark: Mark::None,
+                to: To::Target(target),
             };
             self.onward_bytes(ingress, message, &onward)
         };
@@ -292,8 +307,14 @@ impl Dispatcher {
         if flow.transport == Transport::Udp {
             end.remote = response_address(&flow, &via);
         }
-        let key = self.seal.transaction(message, &via, &end);
-        Some(Ingress { flow, end, key })
+        let tag = message.from().ok().and_then(|from| from.tag());
+        let tag = tag.unwrap_or_default();
+        Some(Ingress {
+            flow,
+            end,
+            key: self.seal.transaction(message, tag, &via, &end),
+            from_tag: self.seal.tag(tag),
+        })
     }
 
     fn own_routes(&self, message: &Message) -> OwnRoutes {
@@ -335,12 +356,6 @@ impl Dispatcher {
     /// Whether a request is for us and not for anybody behind us.
     fn is_for_us(&self, message: &Message) -> bool {
         Uri::parse(message.uri()).is_ok_and(|uri| uri.user.is_none() && self.hops.owns(&uri))
-    }
-
-    pub(crate) fn tag_hash(&self, message: &Message) -> u32 {
-        let from = message.from().ok();
-        self.seal
-            .tag(from.and_then(|from| from.tag()).unwrap_or_default())
     }
 }
 

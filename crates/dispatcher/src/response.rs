@@ -2,40 +2,47 @@
 
 use std::time::Duration;
 
-use balancer::TargetId;
-use bytes::Bytes;
+use balancer::{Refusal, TargetId};
 use clock::Time;
 use sip::uri::Uri;
 use sip::{Destination, Flow, HeaderName, Message, Method, NameAddr, Transport, Via, Writer};
 
 use crate::dispatcher::Key;
-use crate::pending::{Pending, State};
+use crate::pending::{Original, Pending, State};
 use crate::probe::COOKIE_LEN;
-use crate::request::PATIENCE;
+use crate::request::{NextAttempt, PATIENCE};
 use crate::rewrite::{self, Framing};
 use crate::seal::{Branch, Seal};
 use crate::{Dispatcher, Redirects, key, overload};
 
+/// A response to something we forwarded.
+#[derive(Clone, Copy, Debug)]
+struct Opened {
+    branch: Branch,
+    /// Whether the one it goes to heeds our wishes (RFC 7339).
+    is_heeded: bool,
+}
+
 impl Dispatcher {
     /// One response.
     pub(crate) fn handle_response(&mut self, now: Time, flow: Flow, message: &Message) {
-        let Some(branch) = self.opened(now, flow, message) else {
+        let Some(opened) = self.opened(now, flow, message) else {
             return;
         };
         let method = message.method();
         let is_kept = self
             .pending
-            .find(branch.key)
+            .find(opened.branch.key)
             .is_some_and(|pending| pending.method == method);
         if is_kept {
-            self.handle_kept(now, flow, message, &branch);
+            self.handle_kept(now, flow, message, &opened);
         } else {
-            self.pass(now, message, &branch);
+            self.pass(now, message, &opened);
         }
     }
 
     /// The branch of a response to something we forwarded; all others end here.
-    fn opened(&mut self, now: Time, flow: Flow, message: &Message) -> Option<Branch> {
+    fn opened(&mut self, now: Time, flow: Flow, message: &Message) -> Option<Opened> {
         let via = message.via().ok().filter(|via| self.hops.wrote(via));
         let Some(via) = via else {
             self.counters.strays += 1;
@@ -48,29 +55,33 @@ impl Dispatcher {
         let branch = text.and_then(Seal::read_branch);
         let below = message.values(HeaderName::Via).nth(1);
         let below = below.and_then(|below| Via::parse(below).ok());
+        let from = message.from().ok().and_then(|from| from.tag());
+        let from = from.unwrap_or_default();
         let genuine = branch.zip(below).filter(|(branch, below)| {
-            self.seal.transaction(message, below, &branch.end) == branch.key
+            self.seal.transaction(message, from, below, &branch.end) == branch.key
         });
-        let Some((branch, _)) = genuine else {
+        let Some((branch, below)) = genuine else {
             self.counters.strays += 1;
             return None;
         };
+        let is_heeded = overload::is_understood(&below);
         if let Some(loss) = overload::wish(&via)
             && let Some(id) = self.target_at(flow.transport, flow.remote)
         {
             self.balancer.handle_loss(now, id, loss);
         }
-        Some(branch)
+        Some(Opened { branch, is_heeded })
     }
 
     /// A response to a request that is kept.
-    fn handle_kept(&mut self, now: Time, flow: Flow, message: &Message, branch: &Branch) {
+    fn handle_kept(&mut self, now: Time, flow: Flow, message: &Message, opened: &Opened) {
         let status = message.status();
-        let Some(pending) = self.pending.find(branch.key) else {
+        let key = opened.branch.key;
+        let Some(pending) = self.pending.find(key) else {
             return;
         };
-        if pending.attempt != branch.attempt {
-            return self.handle_late(now, flow, message, branch);
+        if pending.attempt != opened.branch.attempt {
+            return self.handle_late(now, flow, message, opened);
         }
         if pending.target.is_some() && !is_from(flow, &pending.destination) {
             self.counters.strays += 1;
@@ -79,20 +90,21 @@ impl Dispatcher {
         if pending.state == State::Settled {
             // Repeated until the caller's ACK is there; nothing new of the target.
             if status >= 200 {
-                self.pass(now, message, branch);
+                self.pass(now, message, opened);
             }
             return;
         }
         if status >= 300 && message.header_named(REFUSAL_HEADER).is_some() {
-            return self.handle_refusal_of_another(now, message, branch);
+            return self.handle_refusal_of_another(now, message, opened);
         }
         if let Some(id) = pending.target {
             let is_first = pending.state == State::Waiting;
-            let latency = is_first.then(|| now.since(pending.began));
+            let original = pending.original.as_ref().filter(|_| is_first);
+            let latency = original.map(|original| now.since(original.began));
             let wait = retry_after(message);
             self.balancer.handle_answer(now, id, status, latency, wait);
         }
-        let Some(pending) = self.pending.find(branch.key) else {
+        let Some(pending) = self.pending.find(key) else {
             return;
         };
         if status < 200 {
@@ -104,63 +116,64 @@ impl Dispatcher {
                 }
             } else {
                 pending.state = State::Proceeding;
-                pending.message = None;
+                pending.original = None;
             }
-            pending.sent = None;
-            return self.pass(now, message, branch);
+            pending.again = None;
+            return self.pass(now, message, opened);
         }
         if pending.is_movable() {
             match status {
-                503 => return self.move_on(now, branch.key, Some((flow, message))),
+                503 => return self.move_on(now, key, Some((flow, message))),
                 301 | 302 if self.config.redirects == Redirects::Follow => {
                     if let Some((id, uri)) = self.redirection(message) {
-                        return self.follow(now, branch.key, (flow, message), id, uri);
+                        return self.follow(now, key, (flow, message), id, uri);
                     }
                 }
                 _ => {}
             }
         }
-        self.settle(now, message, branch);
+        self.settle(now, message, opened);
     }
 
     /// A target says that somebody else than itself has no room, such as the caller's own account:
     /// its fellows would say the same, and it takes the calls of others.
-    fn handle_refusal_of_another(&mut self, now: Time, message: &Message, branch: &Branch) {
-        let target = self.pending.find(branch.key).and_then(|p| p.target);
+    fn handle_refusal_of_another(&mut self, now: Time, message: &Message, opened: &Opened) {
+        let pending = self.pending.find(opened.branch.key);
+        let target = pending.and_then(|pending| pending.target);
         if let Some(id) = target {
             self.balancer.handle_heard(now, id);
         }
         // The mark is between us and the target.
         let bytes = rewrite::without(message, REFUSAL_HEADER);
         if let Ok(bare) = Message::parse(bytes, sip::Framing::Datagram) {
-            self.settle(now, &bare, branch);
+            self.settle(now, &bare, opened);
         }
     }
 
     /// A final response passes.
-    fn settle(&mut self, now: Time, message: &Message, branch: &Branch) {
-        let Some(pending) = self.pending.find(branch.key) else {
+    fn settle(&mut self, now: Time, message: &Message, opened: &Opened) {
+        let Some(pending) = self.pending.find(opened.branch.key) else {
             return;
         };
         let tried_at = pending.attempt_at();
         pending.state = State::Settled;
         pending.until = now + PATIENCE;
-        pending.message = None;
-        pending.sent = None;
+        pending.original = None;
+        pending.again = None;
         let (target, method) = (pending.target, pending.method);
         // It may have been kept for longer: for as long as a call may ring.
-        self.pending.hasten(branch.key);
+        self.pending.hasten(opened.branch.key);
         match (method, message.status(), target) {
             (Method::Invite, 200..300, Some(target)) => self.note_call(now, message, target),
             (Method::Register, 200..300, Some(_)) => {
-                self.note_registration(now, &branch.end, message);
+                self.note_registration(now, &opened.branch.end, message);
             }
             _ => {}
         }
         if let Some(id) = tried_at {
             self.balancer.handle_attempt_end(id);
         }
-        self.pass(now, message, branch);
+        self.pass(now, message, opened);
     }
 
     /// Forgets a request; its target has it no more.
@@ -173,7 +186,7 @@ impl Dispatcher {
     }
 
     /// A response of a target that was given up already.
-    fn handle_late(&mut self, now: Time, flow: Flow, message: &Message, branch: &Branch) {
+    fn handle_late(&mut self, now: Time, flow: Flow, message: &Message, opened: &Opened) {
         if self.target_at(flow.transport, flow.remote).is_none() {
             self.counters.strays += 1;
             return;
@@ -188,7 +201,7 @@ impl Dispatcher {
                 if let Some(id) = self.target_at(flow.transport, flow.remote) {
                     self.note_call(now, message, id);
                 }
-                self.pass(now, message, branch);
+                self.pass(now, message, opened);
             }
             _ => self.send_for(flow, message, "ACK"),
         }
@@ -197,29 +210,28 @@ impl Dispatcher {
     /// Sends a request to the next target; `failed` is the response that it failed with, if it
     /// did not fail silently.
     fn move_on(&mut self, now: Time, key: u64, failed: Option<(Flow, &Message)>) {
-        let Some(mut pending) = self.end_attempt(key, failed) else {
+        let Some((original, number)) = self.end_attempt(key, failed) else {
             return;
         };
-        let Some(message) = pending.message.clone() else {
-            return;
-        };
-        if pending.attempt >= ATTEMPTS_MAX {
-            let refusal = balancer::Refusal::NoneUp;
-            return self.refuse(now, pending.flow, &message, refusal);
+        let flow = original.ingress.flow;
+        if number > ATTEMPTS_MAX {
+            return self.refuse(now, flow, &original.message, Refusal::NoneUp);
         }
-        let hash = key::of(&message, &self.config, &self.seal);
+        let hash = key::of(&original.message, &self.config, &self.seal);
         let next = self
             .balancer
-            .choose(now, hash, &pending.tried, &mut self.draw);
+            .choose(now, hash, &original.tried, &mut self.draw);
         match next {
             Ok(target) => {
                 self.counters.failovers += 1;
-                pending.target = Some(target);
-                pending.uri = None;
-                pending.attempt += 1;
-                self.begin_attempt(now, pending);
+                let next = NextAttempt {
+                    target,
+                    number,
+                    uri: None,
+                };
+                self.begin_attempt(now, original, next);
             }
-            Err(refusal) => self.refuse(now, pending.flow, &message, refusal),
+            Err(refusal) => self.refuse(now, flow, &original.message, refusal),
         }
     }
 
@@ -231,41 +243,47 @@ impl Dispatcher {
         key: u64,
         (flow, response): (Flow, &Message),
         id: TargetId,
-        uri: Bytes,
+        uri: Box<[u8]>,
     ) {
         let is_new = self.pending.find(key).is_some_and(|pending| {
             pending.target != Some(id)
-                && !pending.tried.contains(&id)
-                && pending.redirects < REDIRECTS_MAX
+                && pending.original.as_ref().is_some_and(|original| {
+                    !original.tried.contains(&id) && original.redirects < REDIRECTS_MAX
+                })
         });
         if !is_new || !self.balancer.choose_named(now, id, &mut self.draw) {
             return self.move_on(now, key, Some((flow, response)));
         }
-        let Some(mut pending) = self.end_attempt(key, Some((flow, response))) else {
+        let Some((mut original, number)) = self.end_attempt(key, Some((flow, response))) else {
             return;
         };
         self.counters.redirects += 1;
-        pending.target = Some(id);
-        pending.uri = Some(uri);
-        pending.attempt += 1;
-        pending.redirects += 1;
-        self.begin_attempt(now, pending);
+        original.redirects += 1;
+        let next = NextAttempt {
+            target: id,
+            number,
+            uri: Some(uri),
+        };
+        self.begin_attempt(now, original, next);
     }
 
-    /// Takes a request back from the target it was sent to.
-    fn end_attempt(&mut self, key: u64, failed: Option<(Flow, &Message)>) -> Option<Pending> {
-        let mut pending = self.forget(key)?;
-        pending.tried.extend(pending.target.take());
-        pending.sent = None;
-        pending.interval = Duration::ZERO;
+    /// Takes a request back from the target it was sent to; with the number of the next attempt.
+    fn end_attempt(
+        &mut self,
+        key: u64,
+        failed: Option<(Flow, &Message)>,
+    ) -> Option<(Box<Original>, u8)> {
+        let pending = self.forget(key)?;
         if let (Some((flow, response)), Method::Invite) = (failed, pending.method) {
             self.send_for(flow, response, "ACK");
         }
-        Some(pending)
+        let mut original = pending.original?;
+        original.tried.extend(pending.target);
+        Some((original, pending.attempt + 1))
     }
 
     /// The target a redirection names, and the URI it names it by.
-    fn redirection(&self, message: &Message) -> Option<(TargetId, Bytes)> {
+    fn redirection(&self, message: &Message) -> Option<(TargetId, Box<[u8]>)> {
         message.values(HeaderName::Contact).find_map(|contact| {
             let address = NameAddr::parse(contact).ok()?;
             let uri = Uri::parse(address.uri).ok()?;
@@ -280,7 +298,7 @@ impl Dispatcher {
             // Headers of the URI have no place in a request line (RFC 3261 §19.1.5).
             let end = uri.raw.iter().position(|b| *b == b'?');
             let text = &uri.raw[..end.unwrap_or(uri.raw.len())];
-            Some((*id, Bytes::copy_from_slice(text)))
+            Some((*id, text.into()))
         })
     }
 
@@ -303,7 +321,11 @@ impl Dispatcher {
         let Some(pending) = self.pending.find(key) else {
             return;
         };
-        let began = pending.began;
+        // Only what may still be sent elsewhere has a target and this.
+        let began = pending
+            .original
+            .as_ref()
+            .map_or(now, |original| original.began);
         match (pending.state, pending.target) {
             (State::Waiting, Some(id)) => self.balancer.handle_timeout_of(now, id, began),
             (State::Waiting, None) => {}
@@ -335,10 +357,11 @@ impl Dispatcher {
         let Some(pending) = self.forget(key) else {
             return;
         };
-        if let (true, Method::Invite, Some(message)) =
-            (pending.cancelled, pending.method, pending.message)
+        if let (true, Method::Invite, Some(original)) =
+            (pending.cancelled, pending.method, pending.original)
         {
-            self.answer(now, pending.flow, &message, 487, "", |_| {});
+            let flow = original.ingress.flow;
+            self.answer(now, flow, &original.message, 487, "", |_| {});
         }
     }
 
@@ -349,27 +372,25 @@ impl Dispatcher {
         };
         let is_invite = pending.method == Method::Invite;
         let longest = if is_invite { PATIENCE } else { REPEAT_MAX };
-        pending.interval = (pending.interval * 2).min(longest);
-        pending.repeat_at = now + pending.interval;
-        let (to, sent) = (pending.destination.clone(), pending.sent.clone());
+        let Some(again) = &mut pending.again else {
+            return;
+        };
+        again.interval = (again.interval * 2).min(longest);
+        again.at = now + again.interval;
+        let (to, bytes) = (pending.destination.clone(), again.bytes.clone());
         self.pending.hasten(key);
-        if let Some(bytes) = sent {
-            self.transmit(to, bytes, Key::Pending(key).write());
-        }
+        self.transmit(to, bytes, Key::Pending(key).write());
     }
 
     /// Passes a response on to where its request came from (RFC 3261 §16.7).
-    fn pass(&mut self, now: Time, message: &Message, branch: &Branch) {
-        let Some(to) = self.live(&branch.end) else {
+    fn pass(&mut self, now: Time, message: &Message, opened: &Opened) {
+        let Some(to) = self.live(&opened.branch.end) else {
             return;
         };
-        let below = message.values(HeaderName::Via).nth(1);
-        let below = below.and_then(|below| Via::parse(below).ok());
-        let wish = match below {
-            Some(below) if overload::is_understood(&below) => {
-                overload::parameters(self.balancer.loss_percent(now), now)
-            }
-            _ => String::new(),
+        let wish = if opened.is_heeded {
+            overload::parameters(self.balancer.loss_percent(now), now)
+        } else {
+            String::new()
         };
         let framing = if to.transport().is_reliable() {
             Framing::Stream

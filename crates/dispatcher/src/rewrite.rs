@@ -11,8 +11,6 @@ use sip::{HeaderName, Message, Via, Writer};
 pub(crate) struct Changes<'a> {
     /// Another request URI.
     pub(crate) uri: Option<&'a [u8]>,
-    /// Whole header lines that go in front: our Via first.
-    pub(crate) lines: &'a [u8],
     /// Route values of ours to take off the front.
     pub(crate) own_routes: usize,
     /// Where the request came from: for `received` and `rport`.
@@ -28,13 +26,18 @@ pub(crate) enum Framing {
     Stream,
 }
 
-/// A request, forwarded.
-pub(crate) fn request(message: &Message, changes: &Changes<'_>) -> Bytes {
+/// A request, forwarded. `lines` writes whole header lines that go in front: our Via first.
+pub(crate) fn request(
+    message: &Message,
+    changes: &Changes<'_>,
+    lines: impl FnOnce(&mut Vec<u8>),
+) -> Bytes {
     let raw = message.raw();
-    let mut out = Writer::with_capacity(raw.len() + changes.lines.len() + SLACK);
+    let mut out = Writer::with_capacity(raw.len() + SLACK);
     out.raw(message.method_text()).raw(b" ");
     out.raw(changes.uri.unwrap_or(message.uri()));
-    out.raw(b" SIP/2.0\r\n").raw(changes.lines);
+    out.raw(b" SIP/2.0\r\n");
+    lines(out.buffer());
     let mut at = message.line(0).start;
     let mut routes = changes.own_routes;
     let mut is_first_via = true;
@@ -75,9 +78,12 @@ pub(crate) fn request(message: &Message, changes: &Changes<'_>) -> Bytes {
             _ => {}
         }
     }
-    // Behind the last header line stand the empty line and the body.
-    let headers_end = message.line(message.fields().len() - 1).end;
-    out.raw(&raw[at..headers_end]);
+    let is_complete = has_hops && (has_length || changes.framing == Framing::Datagram);
+    if is_complete {
+        out.raw(&raw[at..message.end()]);
+        return out.into_bytes();
+    }
+    out.raw(&raw[at..headers_end(message)]);
     if !has_hops {
         out.raw(b"Max-Forwards: ").number(HOPS).raw(b"\r\n");
     }
@@ -93,36 +99,40 @@ pub(crate) fn response(message: &Message, below: &[u8], framing: Framing) -> Byt
         .take_while(|b| matches!(b, b'\r' | b'\n'))
         .count();
     let mut at = start;
+    // How many Via values there were; the last that is looked at.
     let mut place = 0;
-    let mut has_length = false;
+    let last = if below.is_empty() { 0 } else { 1 };
     for (index, field) in message.fields().iter().enumerate() {
-        match field.name {
-            HeaderName::Via if place < 2 => {
-                let line = message.line(index);
-                let count = commas(message.field_value(field)).count();
-                let is_whole = place == 1 && (below.is_empty() || count == 0);
-                if !is_whole {
-                    out.raw(&raw[at..line.start]);
-                    at = line.end;
-                    for value in commas(message.field_value(field)) {
-                        match place {
-                            0 => {}
-                            1 => with_wish(&mut out, value, below),
-                            _ => drop(out.header("Via", value)),
-                        }
-                        place += 1;
-                    }
-                } else {
-                    place += count;
-                }
+        if place > last {
+            break;
+        }
+        if field.name != HeaderName::Via {
+            continue;
+        }
+        let line = message.line(index);
+        out.raw(&raw[at..line.start]);
+        at = line.end;
+        for value in commas(message.field_value(field)) {
+            match place {
+                0 => {}
+                1 => with_wish(&mut out, value, below),
+                _ => drop(out.header("Via", value)),
             }
-            HeaderName::ContentLength => has_length = true,
-            _ => {}
+            place += 1;
         }
     }
-    let headers_end = message.line(message.fields().len().saturating_sub(1)).end;
-    out.raw(&raw[at..headers_end]);
-    finish(out, message, has_length, framing)
+    let has_length = || message.header(HeaderName::ContentLength).is_some();
+    if framing == Framing::Datagram || has_length() {
+        out.raw(&raw[at..message.end()]);
+        return out.into_bytes();
+    }
+    out.raw(&raw[at..headers_end(message)]);
+    finish(out, message, false, framing)
+}
+
+/// Where the last header line ends: behind it stand the empty line and the body.
+fn headers_end(message: &Message) -> usize {
+    message.line(message.fields().len().saturating_sub(1)).end
 }
 
 fn finish(mut out: Writer, message: &Message, has_length: bool, framing: Framing) -> Bytes {
@@ -174,8 +184,8 @@ fn with_wish(out: &mut Writer, value: &[u8], wish: &[u8]) {
 
 /// Max-Forwards where there is none (RFC 3261 §16.6 point 3).
 const HOPS: u32 = 70;
-/// What `received`, `rport` and the rewritten lines may add.
-const SLACK: usize = 96;
+/// What our lines, `received` and `rport` add to most.
+const SLACK: usize = 512;
 
 /// A message without the header lines of a name that SIP does not know.
 pub(crate) fn without(message: &Message, name: &str) -> Bytes {

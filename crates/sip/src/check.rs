@@ -73,7 +73,7 @@ impl Message {
     /// The first [`Violation`] found.
     pub fn check(&self) -> Result<(), Violation> {
         use HeaderName as N;
-        for name in [N::Via, N::From, N::To, N::CallId, N::CSeq] {
+        for name in NEEDED {
             if self.header(name).is_none_or(<[u8]>::is_empty) {
                 return Err(Violation::Missing(name));
             }
@@ -98,6 +98,40 @@ impl Message {
             return Err(Violation::CSeqMethod);
         }
         self.check_contacts()?;
+        self.check_target()
+    }
+
+    /// Judges what a proxy goes by in a request that it passes on (RFC 3261 §16.3): that is there
+    /// once and well formed. What only the two ends look at is theirs to judge.
+    ///
+    /// # Errors
+    /// The first [`Violation`] found.
+    pub fn check_passing(&self) -> Result<(), Violation> {
+        use HeaderName as N;
+        let mut seen = 0u64;
+        for field in &self.fields {
+            let bit = 1u64 << (field.name as u8);
+            if seen & bit == 0 {
+                let is_needed = field.value_len == 0 && NEEDED.contains(&field.name);
+                if is_needed {
+                    return Err(Violation::Missing(field.name));
+                }
+            } else if field.name.is_single() {
+                return Err(Violation::Repeated(field.name));
+            }
+            seen |= bit;
+        }
+        let missing = NEEDED.iter().find(|name| seen & 1 << (**name as u8) == 0);
+        if let Some(name) = missing {
+            return Err(Violation::Missing(*name));
+        }
+        self.via().map_err(|_| Violation::Header(N::Via))?;
+        self.from().map_err(|_| Violation::Header(N::From))?;
+        self.to().map_err(|_| Violation::Header(N::To))?;
+        let cseq = self.cseq().ok_or(Violation::Header(N::CSeq))?;
+        if cseq.method_text != self.method_text() {
+            return Err(Violation::CSeqMethod);
+        }
         self.check_target()
     }
 
@@ -145,6 +179,68 @@ impl Message {
                 Some(_) => Ok(()),
             },
             None => Ok(()),
+        }
+    }
+}
+
+/// What every request and response has (RFC 3261 §8.1.1, §8.2.6.2).
+const NEEDED: [HeaderName; 5] = [
+    HeaderName::Via,
+    HeaderName::From,
+    HeaderName::To,
+    HeaderName::CallId,
+    HeaderName::CSeq,
+];
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::Framing;
+
+    fn judged(text: &str) -> Result<(), Violation> {
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
+        let message = Message::parse(bytes, Framing::Datagram).expect("a message");
+        message.check_passing()
+    }
+
+    #[test]
+    fn a_proxy_wants_what_it_goes_by_and_leaves_the_rest_to_the_ends() {
+        use HeaderName as N;
+        let good = "MESSAGE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=b\r\n\
+            From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: 1\r\nCSeq: 1 MESSAGE\r\n\
+            Contact: <sip:a@b>\r\n\r\n";
+        assert_eq!(judged(good), Ok(()));
+        for (from, to, found) in [
+            ("Contact: <sip:a@b>", "Contact: >", Ok(())),
+            ("<sip:a@b>;tag", "<:>;tag", Ok(())),
+            (
+                "Via: SIP/2.0/UDP a;branch=b\r\n",
+                "",
+                Err(Violation::Missing(N::Via)),
+            ),
+            ("Call-ID: 1", "Call-ID:", Err(Violation::Missing(N::CallId))),
+            (
+                "Call-ID: 1",
+                "i: 1\r\nCall-ID: 1",
+                Err(Violation::Repeated(N::CallId)),
+            ),
+            (
+                "To: <sip:c@d>",
+                "To: <sip:c@d",
+                Err(Violation::Header(N::To)),
+            ),
+            ("1 MESSAGE", "1 INVITE", Err(Violation::CSeqMethod)),
+            ("MESSAGE sip:", "MESSAGE http:", Err(Violation::Scheme)),
+            (
+                "Call-ID: 1",
+                "Call-ID: 1\r\nMax-Forwards: 0",
+                Err(Violation::TooManyHops),
+            ),
+        ] {
+            assert!(good.contains(from), "{from}");
+            assert_eq!(judged(&good.replacen(from, to, 1)), found, "{to}");
         }
     }
 }

@@ -173,21 +173,29 @@ impl<'a> Params<'a> {
     /// The value of a parameter; `Some(None)` for a flag without value.
     #[must_use]
     pub fn find(self, name: &str) -> Option<Option<&'a [u8]>> {
+        let name = name.as_bytes();
+        if find_either(self.0, b'"', b'<').is_some() {
+            // A semicolon in quotes does not divide.
+            let mut all = self.iter();
+            return all
+                .find(|(n, _)| n.eq_ignore_ascii_case(name))
+                .map(|(_, v)| v);
+        }
+        let wanted = name.first().map(|b| b | 0x20);
         let mut rest = self.0;
         loop {
-            let end = find(rest, b';').unwrap_or(rest.len());
-            let one = &rest[..end];
-            if find_either(one, b'"', b'<').is_some() {
-                // A semicolon in quotes does not divide.
-                return Self(rest)
-                    .iter()
-                    .find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
-                    .map(|(_, v)| v);
+            while let [b';' | b' ' | b'\t' | b'\r' | b'\n', tail @ ..] = rest {
+                rest = tail;
             }
-            if let Some(value) = named(trim(one), name.as_bytes()) {
+            let first = rest.first()?;
+            let end = find(rest, b';').unwrap_or(rest.len());
+            // Most are told apart by their first letter.
+            if Some(first | 0x20) == wanted
+                && let Some(value) = named(trim(&rest[..end]), name)
+            {
                 return Some(value);
             }
-            rest = rest.get(end + 1..)?;
+            rest = &rest[end..];
         }
     }
 
@@ -207,9 +215,7 @@ impl<'a> Params<'a> {
 /// The value of one parameter, if it has this name.
 fn named<'a>(one: &'a [u8], name: &[u8]) -> Option<Option<&'a [u8]>> {
     let (head, tail) = one.split_at_checked(name.len())?;
-    // Most are told apart by their first letter.
-    let same_start = head.first().map(|b| b | 0x20) == name.first().map(|b| b | 0x20);
-    if !same_start || !head.eq_ignore_ascii_case(name) {
+    if !head.eq_ignore_ascii_case(name) {
         return None;
     }
     match trim(tail) {

@@ -191,6 +191,11 @@ impl Writer {
         self
     }
 
+    /// The text so far, for those who append to it themselves.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buf
+    }
+
     /// A decimal number, as part of a line.
     pub fn number(&mut self, number: u32) -> &mut Self {
         let mut digits = [0; 10];
