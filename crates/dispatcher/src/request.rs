@@ -187,8 +187,10 @@ impl Dispatcher {
         };
         let (transport, remote) = (place.transport, place.remote);
         let Some(hop) = self.hops.towards(transport, remote, flow.listener) else {
-            self.refuse(now, flow, &original.message, Refusal::NoneUp);
-            return;
+            // No listener of ours speaks to it: it is as good as down.
+            self.balancer.handle_refused(now, next.target);
+            original.tried.push(next.target);
+            return self.try_next(now, original, next.number + 1, None);
         };
         let destination = Destination::Address {
             transport,
@@ -226,12 +228,7 @@ impl Dispatcher {
         self.transmit(destination, bytes, Key::Pending(key).write());
     }
 
-    fn attempt_bytes(
-        &self,
-        ingress: &Ingress,
-        message: &Message,
-        attempt: &Attempt<'_>,
-    ) -> Bytes {
+    fn attempt_bytes(&self, ingress: &Ingress, message: &Message, attempt: &Attempt<'_>) -> Bytes {
         let listener = attempt.destination.listener();
         let begins = matches!(
             message.method(),

@@ -1,5 +1,6 @@
 //! Responses: back where our Via says, unless the request is better sent elsewhere.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use balancer::{Refusal, TargetId};
@@ -13,7 +14,7 @@ use crate::probe::COOKIE_LEN;
 use crate::request::{NextAttempt, PATIENCE};
 use crate::rewrite::{self, Framing};
 use crate::seal::{Branch, Seal};
-use crate::{Dispatcher, Redirects, key, overload};
+use crate::{Dispatcher, Redirects, Target, key, overload};
 
 /// A response to something we forwarded.
 #[derive(Clone, Copy, Debug)]
@@ -213,6 +214,19 @@ impl Dispatcher {
         let Some((original, number)) = self.end_attempt(key, failed) else {
             return;
         };
+        let wait = failed.map(|(_, response)| retry_after(response).unwrap_or(RETRY_AFTER));
+        self.try_next(now, original, number, wait);
+    }
+
+    /// Sends a request to a target that was not asked before; `wait` is what the last one said
+    /// that was.
+    pub(crate) fn try_next(
+        &mut self,
+        now: Time,
+        original: Box<Original>,
+        number: u8,
+        wait: Option<Duration>,
+    ) {
         let flow = original.ingress.flow;
         if number > ATTEMPTS_MAX {
             return self.refuse(now, flow, &original.message, Refusal::NoneUp);
@@ -231,7 +245,16 @@ impl Dispatcher {
                 };
                 self.begin_attempt(now, original, next);
             }
-            Err(refusal) => self.refuse(now, flow, &original.message, refusal),
+            Err(refusal) => {
+                let refusal = match wait {
+                    // Somebody is up, and has said when to come back.
+                    Some(retry_after) if refusal == Refusal::NoneUp => {
+                        Refusal::Overloaded { retry_after }
+                    }
+                    _ => refusal,
+                };
+                self.refuse(now, flow, &original.message, refusal);
+            }
         }
     }
 
@@ -287,19 +310,31 @@ impl Dispatcher {
         message.values(HeaderName::Contact).find_map(|contact| {
             let address = NameAddr::parse(contact).ok()?;
             let uri = Uri::parse(address.uri).ok()?;
-            let transport = uri.transport().unwrap_or(Transport::Udp);
-            let port = uri.port.unwrap_or(transport.default_port());
-            let remote = std::net::SocketAddr::new(uri.host_ip()?, port);
-            let is_there = |target: &&(TargetId, crate::Target)| {
-                target.1.remote == remote
-                    && (uri.transport().is_none() || target.1.transport == transport)
-            };
-            let (id, _) = self.places.iter().find(is_there)?;
+            let id = self.target_of(&uri)?;
             // Headers of the URI have no place in a request line (RFC 3261 §19.1.5).
             let end = uri.raw.iter().position(|b| *b == b'?');
             let text = &uri.raw[..end.unwrap_or(uri.raw.len())];
-            Some((*id, text.into()))
+            Some((id, text.into()))
         })
+    }
+
+    /// The target that a URI leads to: the one at its address, else the only one of its host,
+    /// which may be reached by another transport and port than those who named it use.
+    fn target_of(&self, uri: &Uri<'_>) -> Option<TargetId> {
+        let ip = uri.host_ip()?;
+        let transport = uri.transport().unwrap_or(Transport::Udp);
+        let port = uri.port.unwrap_or(transport.default_port());
+        let is_there = |target: &Target| {
+            target.remote == SocketAddr::new(ip, port)
+                && (uri.transport().is_none() || target.transport == transport)
+        };
+        let exact = self.places.iter().find(|(_, target)| is_there(target));
+        let mut same_host = self.places.iter().filter(|(_, t)| t.remote.ip() == ip);
+        let only = match (same_host.next(), same_host.next()) {
+            (only, None) => only,
+            _ => None,
+        };
+        exact.or(only).map(|(id, _)| *id)
     }
 
     /// What was sent did not arrive.
@@ -479,6 +514,8 @@ const TRYING_MAX: Duration = Duration::from_secs(180);
 const REFUSAL_HEADER: &str = "X-Tandem-Refusal";
 /// T2 of RFC 3261 §17.1.2.2.
 const REPEAT_MAX: Duration = Duration::from_secs(4);
+/// When a caller may come back whom all targets have refused without saying when.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Targets asked for one request.
 const ATTEMPTS_MAX: u8 = 8;
 /// Redirections followed for one request.

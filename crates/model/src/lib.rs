@@ -40,7 +40,8 @@ pub use number::{Number, NumberTarget};
 pub use recording::{AfterUpload, BucketAddressing, RecordingFormat, RecordingStore};
 pub use route::{Rewrite, Route};
 pub use settings::{
-    DigestOffer, HepTransport, KeepAlive, MediaMode, MusicOver, Overflow, Settings,
+    DigestOffer, HepTransport, KeepAlive, MediaMode, MusicOver, OVERFLOW_PEERS_MAX, Overflow,
+    Settings,
 };
 pub use snapshot::Snapshot;
 pub use token::{ApiToken, Role};

@@ -202,12 +202,14 @@ impl Settings {
     }
 }
 
-/// Where a call goes that this server has no room for (302, else 503 with Retry-After).
+/// Where a call goes that a server has no room for (302, else 503 with Retry-After).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Overflow {
-    /// The peer's `host[:port]`; `None` refuses the call with 503.
-    pub peer: Option<String>,
+    /// The servers that stand in for each other, each by its `host[:port]`. A full one sends a
+    /// call on to the next behind itself; without any other, or once all were asked, it is refused
+    /// with 503.
+    pub peers: Vec<String>,
     /// Retry-After of that 503, in seconds.
     pub retry_after_s: u16,
 }
@@ -215,13 +217,22 @@ pub struct Overflow {
 impl Validate for Overflow {
     fn validate(&self) -> Vec<FieldError> {
         let mut checks = Checks::default();
-        if let Some(peer) = &self.peer {
-            checks.host_port("peer", peer);
+        for peer in &self.peers {
+            checks.host_port("peers", peer);
         }
+        checks.require(
+            self.peers.len() <= OVERFLOW_PEERS_MAX,
+            "peers",
+            "no more than 16 are accepted",
+        );
         checks.range("retry_after_s", self.retry_after_s.into(), 0..=3_600);
         checks.done()
     }
 }
+
+/// The most servers that stand in for each other: all of them stand in the URI of a call that was
+/// sent on by all.
+pub const OVERFLOW_PEERS_MAX: usize = 16;
 
 /// Which digest algorithms challenges offer. A phone that knows one of several should pass over
 /// the others (RFC 8760 §2.4), but older ones give up at the first they do not know, wherever it

@@ -191,7 +191,7 @@ proptest! {
     #[test]
     fn settings(
         domain in ".*",
-        peer in any::<Option<String>>(),
+        peers in any::<Vec<String>>(),
         seconds in any::<[u32; 8]>(),
         short in any::<[u16; 5]>(),
         flag: bool,
@@ -203,7 +203,7 @@ proptest! {
             domain,
             digest: DigestOffer::Both,
             limits,
-            overflow: Overflow { peer, retry_after_s: short[0] },
+            overflow: Overflow { peers, retry_after_s: short[0] },
             dispatchers: flag.then(|| "10.0.0.0/8".parse().unwrap()).into_iter().collect(),
             media: if flag { MediaMode::Relay } else { MediaMode::Bypass },
             call_duration_max_s: seconds[0],

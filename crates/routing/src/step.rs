@@ -31,6 +31,8 @@ impl Trace for Vec<Step> {
 /// One step of a decision; `Display` says it in a sentence.
 #[derive(Clone, Debug)]
 pub enum Step {
+    /// The call was sent here by servers that had no room for it.
+    Overflow(Box<str>),
     /// A user proved who it is.
     CallerUser(Arc<User>),
     /// A customer proved who it is.
@@ -220,6 +222,7 @@ impl fmt::Display for Step {
             Self::CallerUnknown(source) => write!(f, "nobody is known by the address {source}"),
             Self::AccountDisabled(account) => write!(f, "account {} is disabled", account.name),
             Self::Rewritten { by, from, to } => write!(f, "{by} rewrites {from} to \"{to}\""),
+            Self::Overflow(asked) => write!(f, "sent on for want of room: {asked}"),
             Self::Service { number, service } => write!(f, "{number} is the {service} service"),
             Self::User(user) => write!(f, "{} is a user", user.name),
             Self::Number(number) => write!(f, "{} is a number of ours", number.number),

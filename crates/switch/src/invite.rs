@@ -12,7 +12,7 @@ use sip::{Flow, HeaderName, Message, Replaces, Uri};
 use crate::Switch;
 use crate::facts::Facts;
 use crate::output::CallKey;
-use crate::plan;
+use crate::{overflow, plan};
 
 impl Switch {
     /// An INVITE outside of dialogs.
@@ -68,6 +68,9 @@ impl Switch {
             identity,
             line,
         };
+        if let Some(asked) = overflow::asked(message.uri()) {
+            steps.push(Step::Overflow(asked.join(", ").into()));
+        }
         let decision = self.decide(now, from, &texts, &mut steps);
         let invitation = Invitation {
             server,

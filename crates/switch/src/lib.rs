@@ -23,6 +23,7 @@ pub mod media_servers;
 mod media_terms;
 mod message;
 mod output;
+mod overflow;
 mod owner;
 mod passage;
 mod ping;

@@ -5,11 +5,12 @@ use clock::Time;
 use limits::{EntityKind, Refused};
 use routing::{Caller, Decision, Refusal};
 use sip::transaction::ServerId;
-use sip::{Flow, HeaderName, Message, Uri, Writer};
+use sip::{Flow, HeaderName, Message, Writer};
 
 use crate::Switch;
 use crate::dial::limit_text;
 use crate::invite::Invitation;
+use crate::overflow::NextPeer;
 
 /// Option tags we understand in Require (RFC 3261 §8.2.2.3).
 const UNDERSTOOD: [&str; 5] = ["100rel", "timer", "replaces", "path", "outbound"];
@@ -51,8 +52,8 @@ impl Switch {
         self.record_refused(now, invitation, decision, status, why);
     }
 
-    /// At a limit: 302 to the overflow peer, else 503 with Retry-After (MISSION 32, 33). A call
-    /// that has come here by such a 302 is not sent on again.
+    /// At a limit: 302 to the next peer if it is the server's own, else 503 with Retry-After
+    /// (MISSION 32, 33).
     pub(crate) fn refuse_for_room(
         &mut self,
         now: Time,
@@ -67,12 +68,15 @@ impl Switch {
             message,
             texts,
         } = invitation;
-        let overflow = self.snapshot.settings.overflow.clone();
         let own = refused.entity.kind == EntityKind::Server;
-        let looped = Uri::parse(message.uri()).is_ok_and(|u| u.params.has(OVERFLOWED));
-        let peer = overflow.peer.filter(|_| own && !looped);
-        let status = if peer.is_some() { 302 } else { 503 };
-        let text = limit_text(refused);
+        let next = own.then(|| self.next_peer(message)).flatten();
+        let status = if next.is_some() { 302 } else { 503 };
+        let mut text = limit_text(refused);
+        if let Some(next) = &next {
+            text.push_str(", sent on to ");
+            text.push_str(&next.peer);
+        }
+        let retry_after_s = self.snapshot.settings.overflow.retry_after_s;
         let why = match &decision.caller {
             Caller::User(_) | Caller::Customer(_) => Why::Open(text.into()),
             // Whose limit it is, and how high, is no affair of others.
@@ -92,13 +96,13 @@ impl Switch {
             if is_marked {
                 mark_for_another(w, refused.entity.kind);
             }
-            match &peer {
-                Some(peer) => {
+            match &next {
+                Some(NextPeer { peer, mark }) => {
                     let user = sip::uri::escape_user(&texts.called);
-                    w.header_fmt("Contact", format_args!("<sip:{user}@{peer};{OVERFLOWED}>"));
+                    w.header_fmt("Contact", format_args!("<sip:{user}@{peer}{mark}>"));
                 }
                 None => {
-                    let s = u32::from(overflow.retry_after_s).max(refused.retry_after_s);
+                    let s = u32::from(retry_after_s).max(refused.retry_after_s);
                     w.header_fmt("Retry-After", format_args!("{s}"));
                 }
             }
@@ -177,9 +181,6 @@ impl Switch {
 fn mark_for_another(w: &mut Writer, kind: EntityKind) {
     w.header_fmt("X-Tandem-Refusal", format_args!("entity={kind}"));
 }
-
-/// Marks the URI of a 302 for want of room, so that two full peers do not send a call to and fro.
-const OVERFLOWED: &str = "tandem-overflow";
 
 /// Option tags that we would have to understand and do not.
 pub(crate) fn unknown_extensions(message: &Message) -> Vec<Vec<u8>> {

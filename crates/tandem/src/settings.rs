@@ -14,7 +14,7 @@ use crate::records::pair;
 pub(crate) enum SettingsCommand {
     /// Shows them
     Show,
-    /// Changes some: limits.channels=100 ring_timeout_s=30 overflow.peer=null
+    /// Changes some: limits.channels=100 ring_timeout_s=30 overflow.retry_after_s=5
     Set {
         /// The setting and its new value; null takes an optional one away
         #[arg(required = true, value_name = "SETTING=VALUE")]

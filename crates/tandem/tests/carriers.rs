@@ -217,7 +217,7 @@ fn a_customer_at_its_limit_gets_503() -> Result<()> {
 fn a_full_server_sends_calls_to_its_peer() -> Result<()> {
     let callee = Sipp::new("uas")?.start()?;
     let platform = platform(&[&callee], &json!({}))?;
-    let full = json!({ "limits": { "channels": 0 }, "overflow": { "peer": "192.0.2.1:5060" } });
+    let full = json!({ "limits": { "channels": 0 }, "overflow": { "peers": ["192.0.2.1:5060"] } });
     platform.rest().change("/v1/settings", &full)?;
     customer("uac_refused")?
         .set("STATUS", "302")

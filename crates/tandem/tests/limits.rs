@@ -110,7 +110,7 @@ fn two_full_platforms_do_not_send_a_call_round_and_round() -> Result<()> {
         rest.add_carrier("", &[GatewaySpec::at(peer.ready().sip.udp)], &json!({}))?;
         let overflow = json!({
             "limits": { "channels": 0 },
-            "overflow": { "peer": peer.ready().sip.udp.to_string() },
+            "overflow": { "peers": [peer.ready().sip.udp.to_string()] },
         });
         rest.change("/v1/settings", &overflow)?;
     }

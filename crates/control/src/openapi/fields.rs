@@ -93,7 +93,11 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
 
 fn settings() -> Vec<(&'static str, &'static str, Value)> {
     vec![
-        ("Overflow", "peer", host_port()),
+        (
+            "Overflow",
+            "peers",
+            json!({ "maxItems": 16, "items": host_port() }),
+        ),
         ("Overflow", "retry_after_s", range(0, 3_600)),
         (
             "RecordingStore",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use balancer::{Algorithm, Event};
 use sip::HeaderName;
 
-use super::world::{A, B, PHONE, Side, World, config, inside, request};
+use super::world::{A, B, PHONE, Side, World, config, inside, request, target};
 use crate::Redirects;
 
 #[test]
@@ -206,6 +206,34 @@ fn a_full_target_sends_us_to_its_peer_and_we_go() {
     assert!(sent[1].start().starts_with("SIP/2.0 503"));
     assert!(sent[1].message.header(HeaderName::RetryAfter).is_some());
     assert_eq!(world.dispatcher.counters().redirects, 1);
+    assert_eq!(world.dispatcher.counters().refused_overloaded, 1);
+}
+
+#[test]
+fn when_all_are_full_the_caller_learns_from_the_last_when_to_come_back() {
+    let mut world = World::new();
+    let first = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    let contact = "Contact: <sip:bob@10.0.0.2:5060;tandem-overflow=10.0.0.1>\r\n";
+    let sent = world.udp(A, &first[0].answer("302 Moved Temporarily", contact));
+    assert_eq!(
+        sent[1].start(),
+        "INVITE sip:bob@10.0.0.2:5060;tandem-overflow=10.0.0.1 SIP/2.0"
+    );
+    let sent = world.udp(
+        B,
+        &sent[1].answer("503 Service Unavailable", "Retry-After: 17\r\n"),
+    );
+    assert!(sent[1].start().starts_with("SIP/2.0 503"));
+    assert_eq!(sent[1].all(HeaderName::RetryAfter), ["17"]);
+}
+
+#[test]
+fn a_peer_named_by_another_port_is_the_target_of_that_host() {
+    let mut world = World::new();
+    let first = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    let contact = "Contact: <sip:bob@10.0.0.2:7777;transport=tcp>\r\n";
+    let sent = world.udp(A, &first[0].answer("302 Moved Temporarily", contact));
+    assert_eq!(sent[1].to.to_string(), B);
 }
 
 #[test]
@@ -343,4 +371,17 @@ fn our_own_rate_is_kept() {
     world.wait(Duration::from_secs(1));
     let sent = world.udp(PHONE, &request("INVITE", "c4", "c4", ""));
     assert!(sent[0].start().starts_with("INVITE"));
+}
+
+#[test]
+fn a_target_that_no_listener_speaks_to_is_passed_over() {
+    let mut world = World::new();
+    let unreachable = target("six", "[2001:db8::1]:5060");
+    let now = world.now;
+    let both = [unreachable, target("b", B)];
+    world.dispatcher.set_targets(now, &both).unwrap();
+    for call in ["c1", "c2", "c3"] {
+        let sent = world.udp(PHONE, &request("INVITE", call, call, ""));
+        assert_eq!(sent[0].to.to_string(), B, "{call}");
+    }
 }

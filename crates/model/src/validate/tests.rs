@@ -376,8 +376,12 @@ fn settings_keep_to_their_ranges_and_to_each_other() {
     assert!(judged(|s| (s.session_expires_s, s.media_timeout_s) = (0, 0)).is_empty());
     assert_eq!(judged(|s| s.domain = String::new()), ["domain"]);
     assert_eq!(
-        judged(|s| s.overflow.peer = Some("a b".into())),
-        ["overflow.peer"]
+        judged(|s| s.overflow.peers = vec!["10.0.0.1:5060".into(), "a b".into()]),
+        ["overflow.peers"]
+    );
+    assert_eq!(
+        judged(|s| s.overflow.peers = vec!["10.0.0.1".into(); 17]),
+        ["overflow.peers"]
     );
     assert_eq!(
         judged(|s| s.overflow.retry_after_s = 3_601),
