@@ -25,7 +25,7 @@ pub use listener::{
     AddressOwner, Advertised, ListenError, ListenerSpec, ListenerStatus, UDP_BUFFER_BYTES,
 };
 pub use net::{Config, Net, OpenError};
-pub use resolve::{ResolveError, ResolverConfig};
+pub use resolve::{Located, ResolveError, ResolverConfig};
 pub use rustls::pki_types::CertificateDer;
 pub use stream::StreamLimits;
 pub use tls::{

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::counters::Counters;
 use crate::drive::{Clock, Command, Parts, Shard, Waker};
 use crate::listener::{ListenError, ListenerSpec, ListenerStatus, open_stream, open_udp};
-use crate::resolve::{Resolver, ResolverConfig};
+use crate::resolve::{Dns, Located, ResolveError, Resolver, ResolverConfig};
 use crate::stream::{Acceptor, Admission, Connections, Context, StreamLimits};
 use crate::tls::{Tls, TlsConfig, TlsError};
 use crate::udp::UdpListener;
@@ -59,6 +59,9 @@ struct Inner {
     /// Held while a listener is added or removed, so that these happen one after another.
     listeners: Mutex<BTreeMap<ListenerId, Listener>>,
     context: Arc<Context>,
+    /// `None` without name servers.
+    dns: Option<Dns>,
+    resolve_timeout: Duration,
     /// Where connections and resolver live; taken when the last handle is dropped.
     runtime: Option<Runtime>,
 }
@@ -97,6 +100,8 @@ impl Net {
             waker: waker.clone(),
             next_conn: AtomicU64::new(1),
         });
+        let resolver = Resolver::new(&config.resolver, context.clone(), runtime.handle().clone());
+        let dns = resolver.dns();
         let shard = Shard::new(Parts {
             clock,
             poll: Epoll::new()?,
@@ -104,7 +109,7 @@ impl Net {
             commands: commands_received,
             events: events_received,
             connections: Connections::new(context.clone(), runtime.handle().clone()),
-            resolver: Resolver::new(&config.resolver, context.clone(), runtime.handle().clone()),
+            resolver,
             counters: counters.clone(),
         })?;
         let net = Self(Arc::new(Inner {
@@ -114,6 +119,8 @@ impl Net {
             commands,
             listeners: Mutex::default(),
             context,
+            dns,
+            resolve_timeout: config.resolver.timeout,
             runtime: Some(runtime),
         }));
         Ok((net, shard))
@@ -188,6 +195,24 @@ impl Net {
     #[must_use]
     pub fn waker(&self) -> Waker {
         self.0.waker.clone()
+    }
+
+    /// All addresses of a service that is to be shared among them: those of a host if there is a
+    /// port, else those that its SRV records for the transport name, or if it has none, its own.
+    /// Wants a tokio runtime around it.
+    ///
+    /// # Errors
+    /// If the name servers fail or know none.
+    pub async fn locate(
+        &self,
+        host: &str,
+        port: Option<u16>,
+        transport: Transport,
+    ) -> Result<Vec<Located>, ResolveError> {
+        let dns = self.0.dns.as_ref().ok_or(ResolveError::ServerFailed)?;
+        let asking = dns.located(host, port, transport);
+        let answer = tokio::time::timeout(self.0.resolve_timeout, asking).await;
+        answer.unwrap_or(Err(ResolveError::TimedOut))
     }
 
     /// Shows other certificates, and judges those of peers by others, from the next TLS

@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use self::lookup::Dns;
+pub(crate) use self::lookup::Dns;
 use self::plan::Plan;
 use self::srv::Draw;
 use crate::counters::DropReason;
@@ -54,6 +54,17 @@ impl Default for ResolverConfig {
             seed: RandomState::new().hash_one(0),
         }
     }
+}
+
+/// An address of a service that is to be shared among all of its addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// Where.
+    pub remote: SocketAddr,
+    /// The lowest first (RFC 2782); 0 for all where there is no SRV record.
+    pub priority: u16,
+    /// Its share among those of its priority; 1 for all where there is no SRV record.
+    pub weight: u16,
 }
 
 /// Why a host gave no targets.
@@ -104,6 +115,11 @@ impl Resolver {
             context,
             runtime,
         }
+    }
+
+    /// The name servers, for those who can wait for them.
+    pub(crate) fn dns(&self) -> Option<Dns> {
+        self.dns.clone()
     }
 
     /// The answer if it needs no waiting; else it comes as an event.

@@ -5,6 +5,7 @@ mod drain;
 mod listeners;
 mod machine;
 mod metrics;
+mod names;
 mod options;
 mod settings;
 mod state;
@@ -23,6 +24,7 @@ pub use self::options::{DispatcherOptions, Listen};
 pub use self::settings::TargetRecord;
 
 use self::machine::{Desk, DispatcherHost, DispatcherMachine};
+use self::names::Desired;
 use self::state::State;
 use crate::data::{Admin, Data, write_secret};
 use crate::{Ready, UpOptions, certificate, files};
@@ -37,11 +39,11 @@ pub fn dispatcher(options: DispatcherOptions) -> Result<()> {
     let data = Data::open(&options.data)?;
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, data = %options.data.display(), "starting a dispatcher");
-    let running = start(&options, &data)?;
+    let mut running = start(&options, &data)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let result = runtime.block_on(serve(options, &data, &running));
+    let result = runtime.block_on(serve(options, &data, &mut running));
     running.net.stop();
     if running.sip.join().is_err() {
         tracing::error!("the thread of the dispatcher had panicked");
@@ -58,9 +60,10 @@ pub fn dispatcher(options: DispatcherOptions) -> Result<()> {
 pub fn dispatcher_targets(options: &DispatcherOptions) -> Result<usize> {
     let settings = settings::read(options)?;
     let config = settings.config(&options.names, [0; 32], 0)?;
-    let targets = settings.own_targets()?;
+    let desired = Desired::new(settings.own_records());
+    let targets = desired.targets()?;
     dispatcher::Dispatcher::new(config).set_targets(clock::Time::ZERO, &targets)?;
-    Ok(targets.len())
+    Ok(desired.records.len())
 }
 
 /// The parts that run.
@@ -68,11 +71,13 @@ struct Running {
     net: Net,
     desk: Desk,
     sip: JoinHandle<(DispatcherMachine, DispatcherHost)>,
+    desired: Desired,
 }
 
 fn start(options: &DispatcherOptions, data: &Data) -> Result<Running> {
     let settings = settings::read(options)?;
-    let targets = settings::targets(&settings, data)?;
+    let desired = Desired::new(settings::records(&settings, data));
+    let targets = desired.targets()?;
     let now = net::Clock::start().now();
     let domain = options.names.first().map_or("localhost", String::as_str);
     let config = net::Config {
@@ -92,7 +97,12 @@ fn start(options: &DispatcherOptions, data: &Data) -> Result<Running> {
         .spawn(machine, host)
         .context("no thread for the dispatcher")?;
     listeners::open(options, &net, &desk)?;
-    Ok(Running { net, desk, sip })
+    Ok(Running {
+        net,
+        desk,
+        sip,
+        desired,
+    })
 }
 
 /// The key that the dispatchers of a cluster share: a file of 32 bytes, as told, or one of our
@@ -139,7 +149,7 @@ fn tls_options(options: &DispatcherOptions) -> UpOptions {
     }
 }
 
-async fn serve(options: DispatcherOptions, data: &Data, running: &Running) -> Result<()> {
+async fn serve(options: DispatcherOptions, data: &Data, running: &mut Running) -> Result<()> {
     let listen = |kind| signal(kind).context("cannot listen to signals");
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
@@ -154,13 +164,17 @@ async fn serve(options: DispatcherOptions, data: &Data, running: &Running) -> Re
         net: running.net.clone(),
         data: data.clone(),
         token: admin.token.clone(),
-        changing: tokio::sync::Mutex::default(),
+        desired: tokio::sync::Mutex::new(std::mem::take(&mut running.desired)),
         options,
     });
     // The first visit waits for the machine to have taken all listeners.
     state.desk.ask(|_, _| ()).await?;
+    // Calls for targets that are known need not wait for the names of others.
+    let located = tokio::time::timeout(LOCATE_PATIENCE, state.locate()).await;
+    let again_in = located.unwrap_or(Duration::ZERO);
     announce(&state, &admin)?;
     let serving = tokio::spawn(api::serve(api, state.clone()));
+    let locating = tokio::spawn(locate_again(state.clone(), again_in));
     loop {
         tokio::select! {
             _ = interrupt.recv() => break,
@@ -176,7 +190,16 @@ async fn serve(options: DispatcherOptions, data: &Data, running: &Running) -> Re
         }
     }
     serving.abort();
+    locating.abort();
     Ok(())
+}
+
+/// Asks for the names of targets for ever.
+async fn locate_again(state: Arc<State>, mut again_in: Duration) {
+    loop {
+        tokio::time::sleep(again_in).await;
+        again_in = state.locate().await;
+    }
 }
 
 /// Where the API is and a token for it: for `tandem dispatcher target` on this machine. The token
@@ -233,5 +256,7 @@ fn announce(state: &State, admin: &Admin) -> Result<()> {
     Ok(())
 }
 
+/// How long the start waits for the names of targets.
+const LOCATE_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a question to the machine may wait.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);

@@ -214,6 +214,34 @@ fn targets_come_and_go_while_calls_run_and_flush_undoes_it() -> Result<()> {
 }
 
 #[test]
+fn a_target_may_be_a_host_name() -> Result<()> {
+    let a = target()?;
+    let named = format!("--target=a=udp:localhost:{}", a.address().port());
+    let unknown = "--target=b=udp:nowhere.invalid:5060";
+    let dispatcher = dispatcher(&[], &[&named, unknown])?;
+    assert_eq!(call(&dispatcher, 10, "100")?.succeeded, 10);
+    // All addresses of the host, and nothing of the host that is not there.
+    let known = dispatcher.rest().list("/v1/targets")?;
+    let remote = format!("udp:{}", a.address());
+    assert!(
+        known.iter().any(|t| t["address"] == remote.as_str()),
+        "{known:?}"
+    );
+    let is_of_a = |name: &str| name == "a" || name.starts_with("a@");
+    assert!(
+        known
+            .iter()
+            .all(|t| t["name"].as_str().is_some_and(is_of_a)),
+        "{known:?}"
+    );
+    let output = dispatcher.command_line(&["target", "drain", "a"])?;
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let known = dispatcher.rest().list("/v1/targets")?;
+    assert!(known.iter().all(|t| t["draining"] == true), "{known:?}");
+    Ok(())
+}
+
+#[test]
 fn the_secondary_is_idle_until_the_primary_is_full() -> Result<()> {
     let (a, b) = (target()?, target()?);
     let targets = [
@@ -393,7 +421,7 @@ fn the_doctor_sees_what_would_stop_it() -> Result<()> {
     let wrong = [
         "doctor",
         "--listen=udp:127.0.0.1:0",
-        "--target=a=udp:nowhere:5060",
+        "--target=a=ws:127.0.0.1:5060",
     ];
     let output = dispatcher.command_line(&wrong)?;
     assert_eq!(output.code, 1, "{}", output.stdout);

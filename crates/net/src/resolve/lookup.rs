@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 
 use super::plan::{Naptr, Plan, service_label, usable_naptr};
 use super::srv::{Draw, Srv, order};
-use super::{ResolveError, ResolverConfig, TARGETS_MAX};
+use super::{Located, ResolveError, ResolverConfig, TARGETS_MAX};
 
 /// The name servers, behind hickory's cache. Clones share it.
 #[derive(Clone, Debug)]
@@ -82,6 +82,50 @@ impl Dns {
         Ok(targets)
     }
 
+    /// All addresses of a service of a host, each with the place that its SRV record gives it. With
+    /// a port, and for hosts without SRV records, those of the host itself, all equal.
+    pub(crate) async fn located(
+        &self,
+        host: &str,
+        port: Option<u16>,
+        transport: Transport,
+    ) -> Result<Vec<Located>, ResolveError> {
+        let mut records = Vec::new();
+        if let (None, Some(label)) = (port, service_label(transport)) {
+            records = self.srv_records(&format!("{label}.{host}")).await?;
+        }
+        if records.is_empty() {
+            let port = port.unwrap_or(transport.default_port());
+            records.push(Srv {
+                priority: 0,
+                weight: 1,
+                port,
+                target: host.to_owned(),
+            });
+        }
+        let mut located: Vec<Located> = Vec::new();
+        for srv in records.iter().filter(|srv| srv.target != ".") {
+            let mut found = Targets::new();
+            // Without one of them a share would seem to be gone: all or nothing.
+            self.addresses(&srv.target, transport, srv.port, &mut found)
+                .await?;
+            for Target { remote, .. } in found {
+                if located.len() < TARGETS_MAX && located.iter().all(|l| l.remote != remote) {
+                    located.push(Located {
+                        remote,
+                        priority: srv.priority,
+                        weight: srv.weight,
+                    });
+                }
+            }
+        }
+        if located.is_empty() {
+            return Err(ResolveError::NotFound);
+        }
+        located.sort_by_key(|l| (l.priority, l.remote));
+        Ok(located)
+    }
+
     /// The targets of a service of a host; whether it has SRV records.
     async fn service(
         &self,
@@ -107,20 +151,7 @@ impl Dns {
         draw: &mut Draw,
         targets: &mut Targets,
     ) -> Result<bool, ResolveError> {
-        let records: Vec<Srv> = self
-            .records(name, RecordType::SRV)
-            .await?
-            .into_iter()
-            .filter_map(|data| match data {
-                RData::SRV(srv) => Some(Srv {
-                    priority: srv.priority,
-                    weight: srv.weight,
-                    port: srv.port,
-                    target: srv.target.to_string(),
-                }),
-                _ => None,
-            })
-            .collect();
+        let records = self.srv_records(name).await?;
         let exists = !records.is_empty();
         for srv in order(records, draw) {
             if targets.len() >= TARGETS_MAX {
@@ -133,6 +164,20 @@ impl Dns {
             }
         }
         Ok(exists)
+    }
+
+    async fn srv_records(&self, name: &str) -> Result<Vec<Srv>, ResolveError> {
+        let records = self.records(name, RecordType::SRV).await?;
+        let srv = records.into_iter().filter_map(|data| match data {
+            RData::SRV(srv) => Some(Srv {
+                priority: srv.priority,
+                weight: srv.weight,
+                port: srv.port,
+                target: srv.target.to_string(),
+            }),
+            _ => None,
+        });
+        Ok(srv.collect())
     }
 
     async fn naptr(&self, host: &str) -> Result<Vec<Naptr>, ResolveError> {

@@ -185,3 +185,34 @@ fn silence_and_too_many_questions_are_told_apart() {
     ask(&node, 3, "a.example", Some(Transport::Udp), sips);
     assert_eq!(node.next(), Seen::Resolved(3, Err(ResolveError::NotSecure)));
 }
+
+#[test]
+fn a_service_is_located_with_the_places_and_weights_of_its_records() {
+    let server = name_server(&[
+        ("_sip._udp.shared.example", srv(1, 5060, "a.example")),
+        ("_sip._udp.shared.example", srv(2, 5070, "b.example")),
+        ("a.example", address("192.0.2.1")),
+        ("b.example", address("192.0.2.2")),
+        ("plain.example", address("192.0.2.4")),
+        ("plain.example", address("192.0.2.3")),
+    ]);
+    let node = node(server, 10);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let located = |host: &str, port| {
+        let found = runtime.block_on(node.net.locate(host, port, Transport::Udp));
+        found.map(|all| {
+            let text = |l: &net::Located| format!("{} {}", l.priority, l.remote);
+            all.iter().map(text).collect::<Vec<_>>()
+        })
+    };
+    let both = ["1 192.0.2.1:5060", "2 192.0.2.2:5070"];
+    assert_eq!(located("shared.example", None).unwrap(), both);
+    let plain = ["0 192.0.2.3:5060", "0 192.0.2.4:5060"];
+    assert_eq!(located("plain.example", None).unwrap(), plain);
+    let ported = ["0 192.0.2.3:7000", "0 192.0.2.4:7000"];
+    assert_eq!(located("plain.example", Some(7_000)).unwrap(), ported);
+    assert!(located("nothing.example", Some(5_060)).is_err());
+}

@@ -63,7 +63,7 @@ async fn list(Extract(state): Shared) -> Response {
 
 async fn show(Extract(state): Shared, Path(name): Path<String>) -> Response {
     match statuses(&state).await {
-        Ok(items) => match items.into_iter().find(|item| item["name"] == name.as_str()) {
+        Ok(items) => match items.into_iter().find(|item| is_of(item, &name)) {
             Some(item) => Json(item).into_response(),
             None => unknown(&name),
         },
@@ -192,7 +192,16 @@ async fn metrics(Extract(state): Shared) -> Response {
     }
 }
 
-/// Records and what is known of them, one object each.
+/// Whether an item is the target of a name, or one of several that a host name stands for.
+fn is_of(item: &Value, name: &str) -> bool {
+    let own = item["name"].as_str().unwrap_or_default();
+    own == name
+        || own
+            .split_once('@')
+            .is_some_and(|(record, _)| record == name)
+}
+
+/// Targets and what is known of them, one object each.
 async fn statuses(state: &State) -> anyhow::Result<Vec<Value>> {
     let all = |now, dispatcher: &mut dispatcher::Dispatcher| {
         let statuses = dispatcher.statuses(now);

@@ -5,10 +5,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use balancer::{Admission, Algorithm, Passive, Policy, Probing, TargetSpec};
 use dispatcher::{Config, HashOn, Redirects, Target};
+use net::Located;
 use serde::{Deserialize, Serialize};
 use sip::Transport;
 
-use super::{DispatcherOptions, Listen};
+use super::DispatcherOptions;
+use super::names::Place;
 use crate::data::Data;
 
 /// A target as files and the API write it.
@@ -17,7 +19,8 @@ use crate::data::Data;
 pub struct TargetRecord {
     /// Its name, unique.
     pub name: String,
-    /// Where it is: `udp:10.0.0.1:5060`.
+    /// Where it is: `udp:10.0.0.1:5060`; or all that a name stands for, `udp:switch.example.com:5060`
+    /// or, by SRV, `udp:example.com`.
     pub address: String,
     /// Its share among those of its priority, 1 to 1,000.
     #[serde(default = "one")]
@@ -102,16 +105,15 @@ pub(super) fn read(options: &DispatcherOptions) -> Result<Settings> {
 }
 
 /// The targets: as they were changed at run time, else those of the file.
-pub(super) fn targets(settings: &Settings, data: &Data) -> Result<Vec<Target>> {
+pub(super) fn records(settings: &Settings, data: &Data) -> Vec<TargetRecord> {
     let kept: Option<Vec<TargetRecord>> = data.read(KEPT);
-    let records = kept.as_ref().unwrap_or(&settings.targets);
-    records.iter().map(target).collect()
+    kept.unwrap_or_else(|| settings.targets.clone())
 }
 
 impl Settings {
     /// The targets of the file and the flags.
-    pub(super) fn own_targets(&self) -> Result<Vec<Target>> {
-        self.targets.iter().map(target).collect()
+    pub(super) fn own_records(&self) -> Vec<TargetRecord> {
+        self.targets.clone()
     }
 
     pub(super) fn config(&self, names: &[String], key: [u8; 32], seed: u64) -> Result<Config> {
@@ -185,36 +187,46 @@ impl Settings {
     }
 }
 
-/// A target of a record.
-pub(super) fn target(record: &TargetRecord) -> Result<Target> {
+/// The targets of a record, by what is known of where it is.
+pub(super) fn targets_of(
+    record: &TargetRecord,
+    place: &Place,
+    located: &[Located],
+) -> Result<Vec<Target>> {
     let name = record.name.as_str();
     let is_word = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     ensure!(
         !name.is_empty() && name.len() <= NAME_MAX && name.chars().all(is_word),
         "a name has 1 to {NAME_MAX} letters, digits, dots, dashes and underscores: \"{name}\""
     );
-    let at: Listen = record
-        .address
-        .parse()
-        .map_err(|error: String| anyhow::anyhow!(error))?;
+    let (transport, host) = match place {
+        Place::At(listen) => (listen.transport, listen.address.ip().to_string()),
+        Place::Named {
+            transport, host, ..
+        } => (*transport, host.clone()),
+    };
     ensure!(
-        matches!(
-            at.transport,
-            Transport::Udp | Transport::Tcp | Transport::Tls
-        ),
+        matches!(transport, Transport::Udp | Transport::Tcp | Transport::Tls),
         "targets are reached over udp, tcp or tls: {}",
         record.address
     );
-    let tls_name = match (at.transport, record.tls_name.as_str()) {
-        (Transport::Tls, "") => at.address.ip().to_string(),
+    let tls_name = match (transport, record.tls_name.as_str()) {
+        (Transport::Tls, "") => host,
         (Transport::Tls, name) => name.to_owned(),
         _ => String::new(),
     };
-    Ok(Target {
+    let heaviest = located.iter().map(|l| l.weight).max().unwrap_or(1);
+    let target = |at: &Located| Target {
         spec: TargetSpec {
-            name: name.into(),
-            weight: record.weight,
-            priority: record.priority,
+            name: match located {
+                [_] => name.into(),
+                _ => format!("{name}@{}", at.remote).into(),
+            },
+            weight: match located {
+                [_] => record.weight,
+                _ => share(record.weight, at.weight, heaviest),
+            },
+            priority: record.priority.saturating_add(at.priority),
             calls_max: record.calls_max,
             cps_max: record.cps_max,
             admission: if record.draining {
@@ -223,10 +235,25 @@ pub(super) fn target(record: &TargetRecord) -> Result<Target> {
                 Admission::Open
             },
         },
-        transport: at.transport,
-        remote: at.address,
-        name: tls_name.into(),
-    })
+        transport,
+        remote: at.remote,
+        name: tls_name.as_str().into(),
+    };
+    Ok(located.iter().map(target).collect())
+}
+
+/// The weight of one address among several of a record. SRV weights go up to 65,535, ours to
+/// 1,000; one of 0 gets the least.
+fn share(record: u16, weight: u16, heaviest: u16) -> u16 {
+    let most = u32::from(WEIGHT_MAX);
+    let (record, weight) = (u32::from(record), u32::from(weight));
+    let heaviest = u32::from(heaviest).max(1);
+    let share = if heaviest * record > most {
+        weight * most / heaviest
+    } else {
+        weight * record
+    };
+    share.clamp(1, most) as u16
 }
 
 /// The record of a target.
@@ -256,10 +283,13 @@ fn ms(value: Option<u64>, default: u64) -> Duration {
 /// The file of the targets that were changed at run time.
 pub(super) const KEPT: &str = "targets.json";
 const NAME_MAX: usize = 64;
+/// The balancer's.
+const WEIGHT_MAX: u16 = 1_000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dispatcher::names::Desired;
 
     #[test]
     fn a_file_is_read_with_its_defaults() {
@@ -271,9 +301,10 @@ mod tests {
         assert_eq!(config.hash_on, HashOn::To);
         assert_eq!(config.policy.probing.interval, Duration::from_secs(1));
         assert_eq!(config.policy.probing.timeout, Duration::from_secs(2));
-        let targets = settings.own_targets().unwrap();
+        let targets = Desired::new(settings.own_records()).targets().unwrap();
         assert_eq!(targets[0].spec.calls_max, Some(7));
-        assert_eq!(target(&record(&targets[0])).unwrap(), targets[0]);
+        let again = Desired::new(vec![record(&targets[0])]).targets().unwrap();
+        assert_eq!(again, targets);
     }
 
     #[test]
@@ -287,11 +318,11 @@ mod tests {
             ("a b", "udp:10.0.0.1:5060"),
             ("a", "10.0.0.1:5060"),
             ("a", "ws:10.0.0.1:80"),
-            ("a", "udp:switch.example.com:5060"),
+            ("a", "udp:switch..example.com:5060"),
         ] {
             let text = format!("name = \"{name}\"\naddress = \"{address}\"");
             let record: TargetRecord = toml::from_str(&text).unwrap();
-            assert!(target(&record).is_err(), "{text}");
+            assert!(Desired::new(vec![record]).targets().is_err(), "{text}");
         }
     }
 }

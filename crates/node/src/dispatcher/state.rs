@@ -1,10 +1,13 @@
 //! What the API works on: the running dispatcher, and what of it is kept.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 use net::Net;
 
 use super::DispatcherOptions;
 use super::machine::Desk;
+use super::names::{Desired, LOCATE_EVERY, LOCATE_SOON};
 use super::settings::{self, KEPT, TargetRecord};
 use crate::data::Data;
 
@@ -13,45 +16,62 @@ pub(super) struct State {
     pub(super) net: Net,
     pub(super) data: Data,
     pub(super) token: String,
-    /// Held while the set of targets changes, so that changes happen one after another.
-    pub(super) changing: tokio::sync::Mutex<()>,
+    /// What targets there are to be. Held while the set changes, so that changes happen one after
+    /// another.
+    pub(super) desired: tokio::sync::Mutex<Desired>,
     pub(super) options: DispatcherOptions,
 }
 
 impl State {
-    /// The targets as they are set.
-    pub(super) async fn records(&self) -> Result<Vec<TargetRecord>> {
-        let all = |_, dispatcher: &mut dispatcher::Dispatcher| {
-            dispatcher.targets().map(settings::record).collect()
-        };
-        self.desk.ask(all).await
-    }
-
     /// Changes the set of targets, and keeps it over restarts. What is known of those that stay
     /// is kept, and so are their calls.
     pub(super) async fn change<T>(
         &self,
         change: impl FnOnce(&mut Vec<TargetRecord>) -> Result<T>,
     ) -> Result<T> {
-        let _turn = self.changing.lock().await;
-        let mut records = self.records().await?;
+        let mut desired = self.desired.lock().await;
+        let mut records = desired.records.clone();
         let result = change(&mut records)?;
-        let targets: Vec<_> = records
-            .iter()
-            .map(settings::target)
-            .collect::<Result<_>>()?;
-        let set = move |now, d: &mut dispatcher::Dispatcher| d.set_targets(now, &targets);
-        self.desk.ask(set).await??;
-        self.data.write(KEPT, &records)?;
+        let mut wanted = desired.with(records);
+        wanted.locate(&self.net).await;
+        self.apply(&wanted).await?;
+        self.data.write(KEPT, &wanted.records)?;
+        *desired = wanted;
         Ok(result)
+    }
+
+    /// Asks for the names of targets again; how soon to do so next.
+    pub(super) async fn locate(&self) -> Duration {
+        let mut desired = self.desired.lock().await;
+        if desired.locate(&self.net).await
+            && let Err(error) = self.apply(&desired).await
+        {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "the targets stay as they were"
+            );
+        }
+        if desired.is_incomplete() {
+            LOCATE_SOON
+        } else {
+            LOCATE_EVERY
+        }
+    }
+
+    async fn apply(&self, desired: &Desired) -> Result<()> {
+        let targets = desired.targets()?;
+        let set = move |now, d: &mut dispatcher::Dispatcher| d.set_targets(now, &targets);
+        Ok(self.desk.ask(set).await??)
     }
 
     /// Reads the configuration again and works by it, calls staying up. Changes made at run time
     /// are given up for what the file says.
     pub(super) async fn flush(&self) -> Result<()> {
-        let _turn = self.changing.lock().await;
+        let mut desired = self.desired.lock().await;
         let settings = settings::read(&self.options)?;
-        let targets = settings.own_targets()?;
+        let mut wanted = desired.with(settings.own_records());
+        wanted.locate(&self.net).await;
+        let targets = wanted.targets()?;
         // Key and seed stay as they are.
         let config = settings.config(&self.options.names, [0; 32], 0)?;
         let set = move |now, d: &mut dispatcher::Dispatcher| {
@@ -60,6 +80,7 @@ impl State {
             Ok::<(), balancer::SetError>(())
         };
         self.desk.ask(set).await??;
+        *desired = wanted;
         match std::fs::remove_file(self.data.path(KEPT)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 bail!("cannot remove {KEPT}: {error}")

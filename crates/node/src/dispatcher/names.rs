@@ -1,0 +1,223 @@
+//! Targets by host name: what name servers say of them, asked again and again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use dispatcher::Target;
+use net::{Located, Net};
+use sip::Transport;
+
+use super::Listen;
+use super::settings::{self, TargetRecord};
+
+/// What a record's address says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    At(Listen),
+    /// A host, all of whose addresses share; without a port, those of its SRV records.
+    Named {
+        transport: Transport,
+        host: String,
+        port: Option<u16>,
+    },
+}
+
+/// The records as they were set, and the last that is known of the names in them.
+#[derive(Debug, Default)]
+pub(super) struct Desired {
+    pub(super) records: Vec<TargetRecord>,
+    located: BTreeMap<String, Vec<Located>>,
+}
+
+impl Desired {
+    pub(super) const fn new(records: Vec<TargetRecord>) -> Self {
+        Self {
+            records,
+            located: BTreeMap::new(),
+        }
+    }
+
+    /// The same with other records.
+    pub(super) fn with(&self, records: Vec<TargetRecord>) -> Self {
+        Self {
+            records,
+            located: self.located.clone(),
+        }
+    }
+
+    /// All targets that are known by now.
+    pub(super) fn targets(&self) -> Result<Vec<Target>> {
+        let mut targets = Vec::new();
+        for record in &self.records {
+            let place = place(&record.address)?;
+            let located = match &place {
+                Place::At(listen) => &[Located {
+                    remote: listen.address,
+                    priority: 0,
+                    weight: 1,
+                }],
+                Place::Named { .. } => self
+                    .located
+                    .get(&record.address)
+                    .map(Vec::as_slice)
+                    .unwrap_or_default(),
+            };
+            targets.extend(settings::targets_of(record, &place, located)?);
+        }
+        Ok(targets)
+    }
+
+    /// Whether any name is not known yet.
+    pub(super) fn is_incomplete(&self) -> bool {
+        let is_unknown = |record: &TargetRecord| {
+            let is_named = matches!(place(&record.address), Ok(Place::Named { .. }));
+            is_named && !self.located.contains_key(&record.address)
+        };
+        self.records.iter().any(is_unknown)
+    }
+
+    /// Asks for all names; whether anything has changed. What cannot be had stays as it was.
+    pub(super) async fn locate(&mut self, net: &Net) -> bool {
+        let mut has_changed = false;
+        for record in &self.records {
+            let Ok(Place::Named {
+                transport,
+                host,
+                port,
+            }) = place(&record.address)
+            else {
+                continue;
+            };
+            match net.locate(&host, port, transport).await {
+                Ok(found) => {
+                    let before = self.located.insert(record.address.clone(), found.clone());
+                    if before.as_ref() != Some(&found) {
+                        tracing::info!(target = %record.name, count = found.len(), "the target was located");
+                        has_changed = true;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(target = %record.name, %host, %error, "the target cannot be located");
+                }
+            }
+        }
+        has_changed
+    }
+}
+
+/// What an address says: `udp:10.0.0.1:5060`, `udp:switch.example.com:5060`, `udp:example.com`.
+pub(super) fn place(text: &str) -> Result<Place> {
+    if let Ok(listen) = text.parse::<Listen>() {
+        return Ok(Place::At(listen));
+    }
+    let wanted = || {
+        format!("TRANSPORT:ADDRESS:PORT, TRANSPORT:HOST:PORT or TRANSPORT:HOST is wanted: {text}")
+    };
+    let (transport, rest) = text.split_once(':').with_context(wanted)?;
+    let transport = Transport::from_name(transport.as_bytes()).with_context(wanted)?;
+    let (host, port) = sip::uri::host_port(rest.as_bytes())
+        .ok()
+        .with_context(wanted)?;
+    let host = String::from_utf8_lossy(host).into_owned();
+    let is_name = sip::uri::parse_ip(host.as_bytes()).is_none()
+        && host.len() <= HOST_MAX
+        && !host
+            .split('.')
+            .any(|label| label.is_empty() || label.len() > LABEL_MAX);
+    ensure!(is_name, wanted());
+    Ok(Place::Named {
+        transport,
+        host,
+        port,
+    })
+}
+
+/// How often names are asked for.
+pub(super) const LOCATE_EVERY: Duration = Duration::from_secs(30);
+/// How soon again while one is not known at all.
+pub(super) const LOCATE_SOON: Duration = Duration::from_secs(2);
+/// RFC 1035 §2.3.4.
+const HOST_MAX: usize = 253;
+const LABEL_MAX: usize = 63;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(address: &str, weight: u16) -> TargetRecord {
+        let text =
+            format!("name = \"a\"\naddress = \"{address}\"\nweight = {weight}\npriority = 2");
+        toml::from_str(&text).unwrap()
+    }
+
+    fn desired(address: &str, weight: u16, located: &[(&str, u16, u16)]) -> Desired {
+        let located = located.iter().map(|(remote, priority, weight)| Located {
+            remote: remote.parse().unwrap(),
+            priority: *priority,
+            weight: *weight,
+        });
+        let mut desired = Desired::new(vec![record(address, weight)]);
+        let located: Vec<_> = located.collect();
+        if !located.is_empty() {
+            desired.located.insert(address.to_owned(), located);
+        }
+        desired
+    }
+
+    #[test]
+    fn a_name_stands_for_all_its_addresses_with_their_places_and_weights() {
+        let srv = [("10.0.0.1:5060", 1, 60_000), ("10.0.0.2:5070", 3, 0)];
+        let desired = desired("udp:example.com", 2, &srv);
+        let targets = desired.targets().unwrap();
+        let seen = targets.iter().map(|target| {
+            let spec = &target.spec;
+            (
+                &*spec.name,
+                target.remote.port(),
+                spec.priority,
+                spec.weight,
+            )
+        });
+        let seen: Vec<_> = seen.collect();
+        let wanted = [
+            ("a@10.0.0.1:5060", 5_060, 3, 1_000),
+            ("a@10.0.0.2:5070", 5_070, 5, 1),
+        ];
+        assert_eq!(seen, wanted);
+    }
+
+    #[test]
+    fn a_name_with_one_address_is_as_that_address() {
+        let named = desired("tls:sw.example.com:5061", 2, &[("10.0.0.1:5061", 0, 1)]);
+        let targets = named.targets().unwrap();
+        assert_eq!((&*targets[0].spec.name, targets[0].spec.weight), ("a", 2));
+        assert_eq!(
+            &*targets[0].name, "sw.example.com",
+            "its certificate is for it"
+        );
+        assert!(!named.is_incomplete());
+    }
+
+    #[test]
+    fn what_is_not_located_yet_is_no_target() {
+        let unknown = desired("udp:sw.example.com:5060", 1, &[]);
+        assert!(unknown.targets().unwrap().is_empty());
+        assert!(unknown.is_incomplete());
+    }
+
+    #[test]
+    fn what_is_no_place_is_refused() {
+        for wrong in [
+            "udp",
+            "udp:",
+            "x:a:1",
+            "udp:a b",
+            "udp:a..b",
+            "udp:10.0.0.1",
+            "udp:a:0",
+        ] {
+            assert!(place(wrong).is_err(), "{wrong}");
+        }
+    }
+}
