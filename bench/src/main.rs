@@ -23,7 +23,7 @@ use table::Table;
 /// Measures Tandem beside Kamailio and rtpengine.
 #[derive(Parser)]
 struct Arguments {
-    /// What to measure; everything but kernel and soak if nothing is said.
+    /// What to measure; everything but kernel, rate and soak if nothing is said.
     scenarios: Vec<Scenario>,
     /// Runs of each side.
     #[arg(long, default_value_t = 5)]
@@ -43,6 +43,12 @@ struct Arguments {
     /// How long the soak lasts, in seconds.
     #[arg(long, default_value_t = 600)]
     soak_s: u64,
+    /// New calls per second of the rate scenario.
+    #[arg(long, default_value_t = 5_000)]
+    rate: u32,
+    /// How long the rate scenario lasts, in seconds.
+    #[arg(long, default_value_t = 60)]
+    rate_s: u64,
     /// Write the tables into bench/RESULTS.md too.
     #[arg(long)]
     write: bool,
@@ -52,6 +58,7 @@ struct Arguments {
 enum Scenario {
     Call,
     Dispatcher,
+    Rate,
     Register,
     Memory,
     Soak,
@@ -107,6 +114,7 @@ fn run(scenario: Scenario, effort: &Effort) -> Result<Table> {
     match scenario {
         Scenario::Call => scenario::call::run(effort),
         Scenario::Dispatcher => scenario::call::run_dispatcher(effort),
+        Scenario::Rate => scenario::rate::run(effort),
         Scenario::Register => scenario::register::run(effort),
         Scenario::Memory => scenario::memory::run(effort),
         Scenario::Soak => scenario::soak::run(effort),
@@ -136,6 +144,8 @@ fn effort(arguments: &Arguments) -> Effort {
             kernel_calls: 50,
             family: arguments.family,
             soak: Duration::from_secs(5),
+            rate: 500,
+            rate_time: Duration::from_secs(2),
             settle: Duration::from_secs(1),
         };
     }
@@ -150,6 +160,8 @@ fn effort(arguments: &Arguments) -> Effort {
         kernel_calls: 10_000,
         family: arguments.family,
         soak: Duration::from_secs(arguments.soak_s),
+        rate: arguments.rate,
+        rate_time: Duration::from_secs(arguments.rate_s),
         settle: Duration::from_secs(40),
     }
 }

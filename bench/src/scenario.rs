@@ -5,6 +5,7 @@ pub(crate) mod kernel;
 pub(crate) mod media;
 pub(crate) mod memory;
 pub(crate) mod ng;
+pub(crate) mod rate;
 pub(crate) mod register;
 pub(crate) mod relay;
 pub(crate) mod soak;
@@ -49,6 +50,9 @@ pub(crate) struct Effort {
     pub(crate) family: Family,
     /// How long the soak lasts.
     pub(crate) soak: Duration,
+    /// New calls per second of the rate scenario, and how long it lasts.
+    pub(crate) rate: u32,
+    pub(crate) rate_time: Duration,
     /// Until nothing is left of ended transactions (32 s, RFC 3261 §17.1.1.2, and a margin).
     pub(crate) settle: Duration,
 }

@@ -102,8 +102,7 @@ pub(crate) struct CallLoad {
     plan: CallPlan,
     texts: CallerTexts,
     caller_side: (Sender, Receiver),
-    callee_side: (Sender, Receiver),
-    callee: Callee,
+    callees: Vec<CalleeSide>,
     callers: Vec<Caller>,
     free: Vec<usize>,
     /// When to end which call, in order of time.
@@ -117,6 +116,33 @@ pub(crate) struct CallLoad {
     pub(crate) audio_ports: Vec<u16>,
 }
 
+/// One called side and its socket.
+struct CalleeSide {
+    sender: Sender,
+    receiver: Receiver,
+    callee: Callee,
+}
+
+impl CalleeSide {
+    fn open(address: SocketAddrV4, answer: String, delay: Duration) -> Result<Self> {
+        let (sender, receiver) = batch::open(address)?;
+        Ok(Self {
+            sender,
+            receiver,
+            callee: Callee::new(address, answer, delay),
+        })
+    }
+
+    fn receive(&mut self, now: Instant) -> usize {
+        let count = self.receiver.receive();
+        for at in 0..count {
+            let (bytes, source) = (self.receiver.datagram(at), self.receiver.source(at));
+            self.callee.handle(now, bytes, source, &mut self.sender);
+        }
+        count
+    }
+}
+
 struct Check {
     at: Instant,
     place: usize,
@@ -128,13 +154,18 @@ struct Check {
 
 impl CallLoad {
     pub(crate) fn new(plan: CallPlan) -> Result<Self> {
+        Self::with_callees(plan, &[plan.callee])
+    }
+
+    /// With several called sides; `plan` names the first.
+    pub(crate) fn with_callees(plan: CallPlan, callees: &[SocketAddrV4]) -> Result<Self> {
         let now = Instant::now();
         let [offer, answer] = plan.sessions();
+        let open = |address| CalleeSide::open(address, answer.clone(), plan.answer_after);
         Ok(Self {
             texts: CallerTexts::new(plan.caller, plan.server, offer),
             caller_side: batch::open(plan.caller)?,
-            callee_side: batch::open(plan.callee)?,
-            callee: Callee::new(plan.callee, answer, plan.answer_after),
+            callees: callees.iter().copied().map(open).collect::<Result<_>>()?,
             callers: (0..plan.places).map(|_| Caller::new(now)).collect(),
             free: (0..plan.places).rev().collect(),
             ends: VecDeque::new(),
@@ -195,14 +226,23 @@ impl CallLoad {
 
     pub(crate) fn counts(&self) -> CallCounts {
         CallCounts {
-            callee: self.callee.counts,
+            callee: self.callees.iter().map(|side| side.callee.counts).sum(),
             ..self.counts.clone()
         }
     }
 
-    /// Where the server wants the audio of each callee.
+    /// Calls that each called side was offered.
+    pub(crate) fn shares(&self) -> Vec<u64> {
+        let counts = self.callees.iter().map(|side| side.callee.counts);
+        counts.map(|counts| counts.invited).collect()
+    }
+
+    /// Where the server wants the audio of each callee, if there is one.
     pub(crate) fn callee_audio_ports(&self) -> &[u16] {
-        &self.callee.audio_ports
+        self.callees
+            .first()
+            .map(|side| side.callee.audio_ports.as_slice())
+            .unwrap_or_default()
     }
 
     fn run(&mut self, pace: Pace, done: impl Fn(&Self, Instant) -> bool) {
@@ -233,25 +273,28 @@ impl CallLoad {
     fn step(&mut self, now: Instant) {
         let mut received = 0;
         received += self.receive_at_caller(now);
-        received += self.receive_at_callee(now);
-        self.callee.handle_timeout(now, &mut self.callee_side.0);
+        for side in &mut self.callees {
+            received += side.receive(now);
+            side.callee.handle_timeout(now, &mut side.sender);
+        }
         self.handle_ends(now);
         self.handle_checks(now);
         self.caller_side.0.flush();
-        self.callee_side.0.flush();
+        for side in &mut self.callees {
+            side.sender.flush();
+        }
         if received == 0 {
-            let next = [
-                self.callee.poll_timeout(),
-                self.ends.front().map(|end| end.0),
-            ];
-            let wait = next
-                .into_iter()
+            let answers = self.callees.iter().map(|side| side.callee.poll_timeout());
+            let wait = answers
+                .chain([self.ends.front().map(|end| end.0)])
                 .flatten()
                 .min()
                 .map_or(LONGEST_WAIT, |next| {
                     next.saturating_duration_since(now).min(LONGEST_WAIT)
                 });
-            batch::wait(&[&self.caller_side.1, &self.callee_side.1], wait);
+            let callees = self.callees.iter().map(|side| &side.receiver);
+            let all: Vec<&Receiver> = callees.chain([&self.caller_side.1]).collect();
+            batch::wait(&all, wait);
         }
     }
 
@@ -264,16 +307,6 @@ impl CallLoad {
         self.counts.begun += 1;
         self.send(place, now, CallerState::Inviting, 0);
         true
-    }
-
-    fn receive_at_callee(&mut self, now: Instant) -> usize {
-        let (sender, receiver) = &mut self.callee_side;
-        let count = receiver.receive();
-        for at in 0..count {
-            self.callee
-                .handle(now, receiver.datagram(at), receiver.source(at), sender);
-        }
-        count
     }
 
     fn receive_at_caller(&mut self, now: Instant) -> usize {

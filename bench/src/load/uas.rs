@@ -26,10 +26,22 @@ pub(crate) struct Callee {
 /// What it has seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CalleeCounts {
+    /// Calls it was offered.
+    pub(crate) invited: u64,
     /// INVITEs and BYEs the server sent again.
     pub(crate) repeated_requests: u64,
     /// Answers it had to send again because no ACK came.
     pub(crate) repeated_answers: u64,
+}
+
+impl std::iter::Sum for CalleeCounts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            invited: sum.invited + one.invited,
+            repeated_requests: sum.repeated_requests + one.repeated_requests,
+            repeated_answers: sum.repeated_answers + one.repeated_answers,
+        })
+    }
 }
 
 struct Called {
@@ -116,6 +128,7 @@ impl Callee {
             self.counts.repeated_requests += 1;
             return;
         }
+        self.counts.invited += 1;
         sender.queue(source, |out| {
             write_response(out, invite, "180 Ringing", key, &self.contact, "");
         });

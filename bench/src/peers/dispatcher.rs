@@ -1,4 +1,4 @@
-//! Our dispatcher with one target.
+//! Our dispatcher.
 
 use std::net::{SocketAddr, SocketAddrV4};
 use std::path::Path;
@@ -14,8 +14,8 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Starts it on the server's processor.
-    pub(crate) fn start(callee: SocketAddrV4) -> Result<Self> {
+    /// Starts it on the server's processor, with these targets.
+    pub(crate) fn start(callees: &[SocketAddrV4]) -> Result<Self> {
         let binary = std::env::current_exe().context("finding this program")?;
         let binary = binary.parent().unwrap_or(Path::new(".")).join("tandem");
         let wrapper = ["taskset", "-c", SERVER_CPU];
@@ -24,8 +24,10 @@ impl Dispatcher {
         let config = tempfile::NamedTempFile::new().context("making a file")?;
         std::fs::write(config.path(), SETTINGS).context("writing the settings")?;
         let config = config.path().display().to_string();
-        let target = format!("--target=callee=udp:{callee}");
-        let arguments = ["--config", &config, &target];
+        let target = |(at, callee): (usize, &SocketAddrV4)| format!("--target=t{at}=udp:{callee}");
+        let targets: Vec<String> = callees.iter().enumerate().map(target).collect();
+        let mut arguments = vec!["--config", &config];
+        arguments.extend(targets.iter().map(String::as_str));
         let dispatcher = testkit::Dispatcher::start_under(&wrapper, binary, &arguments)?;
         let SocketAddr::V4(address) = dispatcher.sip().udp else {
             bail!("the dispatcher does not listen on IPv4");

@@ -24,10 +24,11 @@ impl Kamailio {
         Self::start(&config.replace("@CALLEE@", &callee.port().to_string()))
     }
 
-    /// Spreads calls over one target, `callee`, and keeps nothing of them.
-    pub(crate) fn dispatcher(callee: SocketAddrV4) -> Result<Self> {
+    /// Spreads calls over targets, and keeps nothing of them.
+    pub(crate) fn dispatcher(callees: &[SocketAddrV4]) -> Result<Self> {
         let config = include_str!("../../peers/dispatcher.cfg");
-        let list = format!("1 sip:{callee}\n");
+        let line = |callee: &SocketAddrV4| format!("1 sip:{callee}\n");
+        let list: String = callees.iter().map(line).collect();
         Self::start_with(config, &[("dispatcher.list", &list)])
     }
 

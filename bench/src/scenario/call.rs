@@ -118,12 +118,12 @@ fn measure(
     let callee = SocketAddrV4::new(Ipv4Addr::LOCALHOST, ports::one());
     match (middle, side) {
         (Middle::Dispatcher, Side::Peer) => {
-            let kamailio = Kamailio::dispatcher(callee)?;
+            let kamailio = Kamailio::dispatcher(&[callee])?;
             let plan = CallPlan::new(kamailio.address, callee);
             load(plan, kamailio.pid(), pace, effort, result)
         }
         (Middle::Dispatcher, Side::Ours) => {
-            let dispatcher = Dispatcher::start(callee)?;
+            let dispatcher = Dispatcher::start(&[callee])?;
             let plan = CallPlan::new(dispatcher.address, callee);
             load(plan, dispatcher.pid(), pace, effort, result)
         }
