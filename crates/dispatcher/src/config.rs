@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use balancer::{Policy, TargetSpec};
-use sip::{ListenerId, Transport};
+use sip::Transport;
 
 /// How a dispatcher works.
 #[derive(Clone, Debug)]
@@ -64,15 +64,4 @@ pub struct Target {
     pub remote: SocketAddr,
     /// The name its certificate must have; empty for UDP and TCP.
     pub name: Box<str>,
-}
-
-/// A socket of ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listener {
-    /// Which.
-    pub id: ListenerId,
-    /// What it speaks.
-    pub transport: Transport,
-    /// What others are told.
-    pub advertised: SocketAddr,
 }

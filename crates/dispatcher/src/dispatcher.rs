@@ -6,14 +6,12 @@ use std::net::SocketAddr;
 use balancer::{Balancer, Draw, SetError, TargetId, TargetStatus};
 use bytes::Bytes;
 use clock::Time;
+use forward::{End, Hops, Seal};
 use sip::{ConnId, Destination, Flow, Framing, Message, Transmit, Transport};
 
 use crate::counters::METHODS;
-use crate::end::End;
 use crate::flows::Flows;
-use crate::hop::Hops;
 use crate::pending::{Due, Table};
-use crate::seal::Seal;
 use crate::{Config, Counters, Listener, Target};
 
 /// A load balancer.
@@ -59,7 +57,7 @@ impl Dispatcher {
     pub fn new(config: Config) -> Self {
         let mut draw = Draw::new(config.seed);
         Self {
-            seal: Seal::new(&config.cluster_key),
+            seal: Seal::new(&config.cluster_key, "dispatcher"),
             instance: draw.bits() as u32,
             hops: Hops::new(config.names.clone()),
             balancer: Balancer::new(config.policy.clone()),

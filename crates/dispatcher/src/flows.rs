@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clock::{Time, Wheel};
+use forward::End;
 use sip::{Destination, Flow, HeaderName, ListenerId, Message, NameAddr, Transport};
 
 use crate::Dispatcher;
-use crate::end::End;
 
 /// The phones on UDP that registered through us, and for how long.
 #[derive(Debug)]

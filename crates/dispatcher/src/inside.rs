@@ -4,13 +4,12 @@ use std::net::SocketAddr;
 
 use balancer::Refusal;
 use clock::Time;
+use forward::{Dialog, End, Origin};
 use sip::{Destination, Message, Method};
 
 use crate::Dispatcher;
-use crate::end::End;
 use crate::onward::{Mark, Onward, To};
 use crate::request::Ingress;
-use crate::seal::{Dialog, Origin};
 
 impl Dispatcher {
     /// A request inside a dialog, by what its Route says.

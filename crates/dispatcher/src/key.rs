@@ -1,10 +1,10 @@
 //! What a choice by hash goes by.
 
 use balancer::Algorithm;
+use forward::Seal;
 use sip::uri::Uri;
 use sip::{HeaderName, Message};
 
-use crate::seal::Seal;
 use crate::{Config, HashOn};
 
 /// The key of a request. Users are compared with their case, hosts without; what a phone changes

@@ -14,9 +14,7 @@ mod calls;
 mod config;
 mod counters;
 mod dispatcher;
-mod end;
 mod flows;
-mod hop;
 mod inside;
 mod key;
 mod onward;
@@ -26,12 +24,11 @@ mod probe;
 mod reply;
 mod request;
 mod response;
-mod rewrite;
-mod seal;
 
-pub use config::{Config, HashOn, Listener, Redirects, Target};
+pub use config::{Config, HashOn, Redirects, Target};
 pub use counters::{Counters, METHODS};
 pub use dispatcher::{Dispatcher, Output};
+pub use forward::Listener;
 
 #[cfg(test)]
 mod tests;

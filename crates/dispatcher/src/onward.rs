@@ -4,13 +4,13 @@
 use balancer::TargetId;
 use bytes::Bytes;
 use clock::Time;
+use forward::rewrite::{self, Changes, Framing};
+use forward::{Branch, Dialog, Seal};
 use sip::{Destination, HeaderName, ListenerId, Message, Method};
 
 use crate::dispatcher::Key;
 use crate::pending::{Again, Pending, State};
 use crate::request::{Ingress, PATIENCE, REPEAT_FIRST};
-use crate::rewrite::{self, Changes, Framing};
-use crate::seal::{Branch, Dialog, Seal};
 use crate::{Dispatcher, overload};
 
 /// How a request is sent on.
@@ -120,7 +120,10 @@ impl Dispatcher {
                 Mark::None => {}
                 Mark::Path => self.write_path(lines, ingress, message, listener),
                 Mark::RecordRoute(dialog, sides) => {
-                    self.write_record_route(lines, message, dialog, sides);
+                    let call_id = message.call_id().unwrap_or_default();
+                    self.hops.write_record_route(lines, sides, |out| {
+                        self.seal.write_dialog(out, dialog, call_id);
+                    });
                 }
             }
         })
@@ -140,23 +143,6 @@ impl Dispatcher {
         let parameters = if is_first_hop { ";ob" } else { "" };
         let user = |out: &mut Vec<u8>| self.seal.write_path(out, &ingress.end);
         hop.write_uri(lines, "Path", user, parameters);
-    }
-
-    fn write_record_route(
-        &self,
-        lines: &mut Vec<u8>,
-        message: &Message,
-        dialog: &Dialog,
-        [onward, back]: [ListenerId; 2],
-    ) {
-        let call_id = message.call_id().unwrap_or_default();
-        let sides = [Some(onward), Some(back).filter(|back| *back != onward)];
-        for listener in sides.into_iter().flatten() {
-            if let Some(hop) = self.hops.of(listener) {
-                let user = |out: &mut Vec<u8>| self.seal.write_dialog(out, dialog, call_id);
-                hop.write_uri(lines, "Record-Route", user, "");
-            }
-        }
     }
 }
 

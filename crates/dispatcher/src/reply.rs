@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use clock::Time;
+use forward::{End, rewrite};
 use sip::transaction::response_address;
 use sip::{Destination, Flow, Message, Method, Writer};
 
-use crate::end::End;
-use crate::{Dispatcher, overload, rewrite};
+use crate::{Dispatcher, overload};
 
 impl Dispatcher {
     /// Answers a request, unless it is an ACK or does not say where to.

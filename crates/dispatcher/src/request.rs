@@ -5,16 +5,15 @@ use std::time::Duration;
 use balancer::{Refusal, TargetId};
 use bytes::Bytes;
 use clock::Time;
+use forward::{Dialog, End, Origin, OwnRoutes, Pass, Seal, Token};
 use sip::transaction::response_address;
 use sip::uri::Uri;
-use sip::{Destination, Flow, HeaderName, Message, Method, NameAddr, Transport, Via};
+use sip::{Destination, Flow, HeaderName, Message, Method, Transport, Via};
 use smallvec::SmallVec;
 
 use crate::dispatcher::Key;
-use crate::end::End;
 use crate::onward::{Mark, Onward, To};
 use crate::pending::{Again, Original, Pending, State};
-use crate::seal::{Dialog, Origin, Pass, Seal};
 use crate::{Dispatcher, key};
 
 /// Where a request came from, and where its responses go.
@@ -27,21 +26,6 @@ pub(crate) struct Ingress {
     pub(crate) key: u64,
     /// A hash of the From tag.
     pub(crate) from_tag: u32,
-}
-
-/// Our values at the front of Route.
-#[derive(Clone, Copy, Debug)]
-struct OwnRoutes {
-    count: usize,
-    token: Token,
-}
-
-/// What the first of them says.
-#[derive(Clone, Copy, Debug)]
-enum Token {
-    None,
-    Forged,
-    Genuine(Pass),
 }
 
 /// Where a request of a choice goes.
@@ -86,9 +70,10 @@ impl Dispatcher {
         let Some(ingress) = self.ingress(flow, &message).filter(|_| !is_spent) else {
             return;
         };
-        let routes = self.own_routes(&message);
+        let routes = OwnRoutes::of(&message, &self.hops, &self.seal);
         match routes.token {
-            Token::Forged => {
+            // None of ours names a registration.
+            Token::Forged | Token::Genuine(Pass::Binding(_)) => {
                 self.counters.forged += 1;
                 self.answer(now, flow, &message, 403, "Forged Route", |_| {});
             }
@@ -312,34 +297,6 @@ impl Dispatcher {
             key: self.seal.transaction(message, tag, &via, &end),
             from_tag: self.seal.tag(tag),
         })
-    }
-
-    fn own_routes(&self, message: &Message) -> OwnRoutes {
-        let mut routes = OwnRoutes {
-            count: 0,
-            token: Token::None,
-        };
-        for value in message.values(HeaderName::Route) {
-            let Ok(address) = NameAddr::parse(value) else {
-                break;
-            };
-            let Ok(uri) = Uri::parse(address.uri) else {
-                break;
-            };
-            if !self.hops.owns(&uri) {
-                break;
-            }
-            routes.count += 1;
-            // The second of a pair says the same (RFC 5658 §4).
-            if let (Token::None, Some(user)) = (routes.token, uri.user) {
-                let call_id = message.call_id().unwrap_or_default();
-                routes.token = match self.seal.open(user, call_id) {
-                    Some(pass) => Token::Genuine(pass),
-                    None => Token::Forged,
-                };
-            }
-        }
-        routes
     }
 
     /// Whether one of its Vias is ours: it comes back without having been to a phone

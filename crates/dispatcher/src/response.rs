@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use balancer::{Refusal, TargetId};
 use clock::Time;
+use forward::rewrite::{self, Framing};
+use forward::{Branch, Seal};
 use sip::uri::Uri;
 use sip::{Destination, Flow, HeaderName, Message, Method, NameAddr, Transport, Via, Writer};
 
@@ -12,8 +14,6 @@ use crate::dispatcher::Key;
 use crate::pending::{Original, Pending, State};
 use crate::probe::COOKIE_LEN;
 use crate::request::{NextAttempt, PATIENCE};
-use crate::rewrite::{self, Framing};
-use crate::seal::{Branch, Seal};
 use crate::{Dispatcher, Redirects, Target, key, overload};
 
 /// A response to something we forwarded.

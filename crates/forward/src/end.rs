@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use sip::{ConnId, Destination, Flow, ListenerId, Transport};
-use smallvec::SmallVec;
 
 /// Where messages to one side go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +17,33 @@ pub struct End {
     pub conn: Option<(u32, ConnId)>,
 }
 
-/// Sealed bytes.
-pub(crate) type Bytes = SmallVec<[u8; 96]>;
+/// Bytes to be sealed, of which there are few.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bytes {
+    space: [u8; SEALED_MAX],
+    len: usize,
+}
+
+impl Bytes {
+    pub(crate) const fn new() -> Self {
+        Self {
+            space: [0; SEALED_MAX],
+            len: 0,
+        }
+    }
+
+    /// Appends; what has no room is left out, and the whole does not open any more.
+    pub(crate) fn put(&mut self, part: &[u8]) {
+        if let Some(space) = self.space.get_mut(self.len..self.len + part.len()) {
+            space.copy_from_slice(part);
+            self.len += part.len();
+        }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.space[..self.len]
+    }
+}
 
 impl End {
     /// The side a request came from; `instance` names this start of ours.
@@ -73,16 +97,16 @@ impl End {
         if self.conn.is_some() {
             head |= HAS_CONN;
         }
-        out.push(head);
-        out.extend_from_slice(&self.listener.0.to_be_bytes());
+        out.put(&[head]);
+        out.put(&self.listener.0.to_be_bytes());
         match self.remote.ip() {
-            IpAddr::V4(ip) => out.extend_from_slice(&ip.octets()),
-            IpAddr::V6(ip) => out.extend_from_slice(&ip.octets()),
+            IpAddr::V4(ip) => out.put(&ip.octets()),
+            IpAddr::V6(ip) => out.put(&ip.octets()),
         }
-        out.extend_from_slice(&self.remote.port().to_be_bytes());
+        out.put(&self.remote.port().to_be_bytes());
         if let Some((instance, conn)) = self.conn {
-            out.extend_from_slice(&instance.to_be_bytes());
-            out.extend_from_slice(&conn.0.to_be_bytes());
+            out.put(&instance.to_be_bytes());
+            out.put(&conn.0.to_be_bytes());
         }
     }
 
@@ -130,3 +154,6 @@ const TRANSPORTS: [Transport; 5] = [
 const TRANSPORT: u8 = 0x07;
 const IS_V6: u8 = 0x08;
 const HAS_CONN: u8 = 0x10;
+/// The longest that is sealed: two ends with IPv6 addresses and connections, and what else there
+/// is.
+pub(crate) const SEALED_MAX: usize = 96;

@@ -57,18 +57,39 @@ impl Hop {
         }
     }
 
-    /// Our Via line, with a branch behind the cookie.
-    pub fn write_via(&self, out: &mut Vec<u8>, branch: &str, parameters: &[u8]) {
+    /// `192.0.2.1`, as it stands in what we write.
+    fn host(&self) -> &[u8] {
+        let text = self.sent_by.as_bytes();
+        let colon = text.iter().rposition(|b| *b == b':');
+        &text[..colon.unwrap_or(text.len())]
+    }
+
+    /// Our Via line; `branch` writes what stands behind the cookie.
+    pub fn write_via(
+        &self,
+        out: &mut Vec<u8>,
+        branch: impl FnOnce(&mut Vec<u8>),
+        parameters: &[u8],
+    ) {
         out.extend_from_slice(self.via.as_bytes());
-        out.extend_from_slice(branch.as_bytes());
+        branch(out);
         out.extend_from_slice(b";rport");
         out.extend_from_slice(parameters);
         out.extend_from_slice(b"\r\n");
     }
 
-    /// A header line whose value is a URI of ours with this user part.
-    pub fn write_uri(&self, out: &mut Vec<u8>, header: &str, user: &str, parameters: &str) {
-        for part in [header, ": <sip:", user, &self.uri, parameters, ">\r\n"] {
+    /// A header line whose value is a URI of ours; `user` writes its user part.
+    pub fn write_uri(
+        &self,
+        out: &mut Vec<u8>,
+        header: &str,
+        user: impl FnOnce(&mut Vec<u8>),
+        parameters: &str,
+    ) {
+        out.extend_from_slice(header.as_bytes());
+        out.extend_from_slice(b": <sip:");
+        user(out);
+        for part in [&self.uri, parameters, ">\r\n"] {
             out.extend_from_slice(part.as_bytes());
         }
     }
@@ -135,6 +156,20 @@ impl Hops {
         first.or_else(|| self.hops.iter().find(fits))
     }
 
+    /// Record-Route with this user part, once for each side if they are reached by different
+    /// listeners (RFC 5658 §4): the first is the one towards the receiver.
+    pub fn write_record_route(
+        &self,
+        out: &mut Vec<u8>,
+        [onward, back]: [ListenerId; 2],
+        user: impl Fn(&mut Vec<u8>),
+    ) {
+        let sides = [Some(onward), Some(back).filter(|back| *back != onward)];
+        for hop in sides.into_iter().flatten().filter_map(|id| self.of(id)) {
+            hop.write_uri(out, "Record-Route", &user, "");
+        }
+    }
+
     /// Whether a URI leads to us.
     #[must_use]
     pub fn owns(&self, uri: &Uri<'_>) -> bool {
@@ -142,23 +177,40 @@ impl Hops {
         if self.names.iter().any(|name| named(name)) {
             return true;
         }
-        let Some(ip) = uri.host_ip() else {
-            return false;
+        let default = || {
+            let transport = uri.transport().unwrap_or(Transport::Udp);
+            transport.default_port()
         };
-        let transport = uri.transport().unwrap_or(Transport::Udp);
-        let port = uri.port.unwrap_or(transport.default_port());
-        let address = SocketAddr::new(ip, port);
-        self.inner.contains(&address) || self.hops.iter().any(|hop| hop.advertised == address)
+        let port = uri.port.unwrap_or_else(default);
+        self.is_at(uri.host, port) || self.is_inside(uri.host, port)
     }
 
     /// Whether a Via was written by us.
     #[must_use]
     pub fn wrote(&self, via: &sip::Via<'_>) -> bool {
-        let Some(ip) = sip::uri::parse_ip(via.host) else {
+        let port = via.port.unwrap_or(Transport::Udp.default_port());
+        self.is_at(via.host, port)
+    }
+
+    /// Whether a listener of ours is at an address. What we wrote comes back as we wrote it, and
+    /// most of what others wrote has another port: few hosts have to be read for this.
+    fn is_at(&self, host: &[u8], port: u16) -> bool {
+        let mut there = self.hops.iter().filter(|hop| hop.advertised.port() == port);
+        let Some(first) = there.next() else {
             return false;
         };
-        let port = via.port.unwrap_or(sip::Transport::Udp.default_port());
-        let address = SocketAddr::new(ip, port);
-        self.hops.iter().any(|hop| hop.advertised == address)
+        if first.host() == host {
+            return true;
+        }
+        let Some(ip) = sip::uri::parse_ip(host) else {
+            return false;
+        };
+        first.advertised.ip() == ip || there.any(|hop| hop.advertised.ip() == ip)
+    }
+
+    /// Whether neighbours find us there.
+    fn is_inside(&self, host: &[u8], port: u16) -> bool {
+        let mut there = self.inner.iter().filter(|inner| inner.port() == port);
+        there.any(|inner| sip::uri::parse_ip(host) == Some(inner.ip()))
     }
 }

@@ -1,6 +1,6 @@
 //! Sending SIP messages on without keeping state (RFC 3261 §16.11), for whoever stands between
-//! two others: a switch before the phones whose flows it holds for its cluster. The dispatcher has
-//! the like of its own.
+//! two others: the dispatcher before switches, and a switch before the phones whose flows it holds
+//! for its cluster.
 //!
 //! What must be known of a message stands in messages: [`Seal`] makes the user parts of
 //! Record-Route and Path and the branch of Via, each with a proof; an [`End`] is one side in them.

@@ -11,8 +11,6 @@ use sip::{HeaderName, Message, Via, Writer};
 pub struct Changes<'a> {
     /// Another request URI.
     pub uri: Option<&'a [u8]>,
-    /// Whole header lines that go in front: our Via first.
-    pub lines: &'a [u8],
     /// Route values of ours to take off the front.
     pub own_routes: usize,
     /// Where the request came from: for `received` and `rport`.
@@ -30,14 +28,19 @@ pub enum Framing {
     Stream,
 }
 
-/// A request, forwarded.
+/// A request, forwarded. `lines` writes whole header lines that go in front: our Via first.
 #[must_use]
-pub fn request(message: &Message, changes: &Changes<'_>) -> Bytes {
+pub fn request(
+    message: &Message,
+    changes: &Changes<'_>,
+    lines: impl FnOnce(&mut Vec<u8>),
+) -> Bytes {
     let raw = message.raw();
-    let mut out = Writer::with_capacity(raw.len() + changes.lines.len() + SLACK);
+    let mut out = Writer::with_capacity(raw.len() + SLACK);
     out.raw(message.method_text()).raw(b" ");
     out.raw(changes.uri.unwrap_or(message.uri()));
-    out.raw(b" SIP/2.0\r\n").raw(changes.lines);
+    out.raw(b" SIP/2.0\r\n");
+    lines(out.buffer());
     let mut at = message.line(0).start;
     let mut routes = changes.own_routes;
     let mut is_first_via = true;
@@ -46,16 +49,12 @@ pub fn request(message: &Message, changes: &Changes<'_>) -> Bytes {
     for (index, field) in message.fields().iter().enumerate() {
         match field.name {
             HeaderName::Via if is_first_via => {
-                is_first_via = false;
                 let line = message.line(index);
                 out.raw(&raw[at..line.start]);
                 at = line.end;
-                received_via(
-                    &mut out,
-                    message,
-                    message.field_value(field),
-                    changes.source,
-                );
+                let value = message.field_value(field);
+                // A line without a value is not its sender's Via, and is left out.
+                is_first_via = !received_via(&mut out, message, value, changes.source);
             }
             HeaderName::MaxForwards => {
                 has_hops = true;
@@ -82,9 +81,12 @@ pub fn request(message: &Message, changes: &Changes<'_>) -> Bytes {
             _ => {}
         }
     }
-    // Behind the last header line stand the empty line and the body.
-    let headers_end = message.line(message.fields().len() - 1).end;
-    out.raw(&raw[at..headers_end]);
+    let is_complete = has_hops && (has_length || changes.framing == Framing::Datagram);
+    if is_complete {
+        out.raw(&raw[at..message.end()]);
+        return out.into_bytes();
+    }
+    out.raw(&raw[at..headers_end(message)]);
     if !has_hops {
         out.raw(b"Max-Forwards: ").number(HOPS).raw(b"\r\n");
     }
@@ -101,36 +103,40 @@ pub fn response(message: &Message, below: &[u8], framing: Framing) -> Bytes {
         .take_while(|b| matches!(b, b'\r' | b'\n'))
         .count();
     let mut at = start;
+    // How many Via values there were; the last that is looked at.
     let mut place = 0;
-    let mut has_length = false;
+    let last = if below.is_empty() { 0 } else { 1 };
     for (index, field) in message.fields().iter().enumerate() {
-        match field.name {
-            HeaderName::Via if place < 2 => {
-                let line = message.line(index);
-                let count = commas(message.field_value(field)).count();
-                let is_whole = place == 1 && (below.is_empty() || count == 0);
-                if !is_whole {
-                    out.raw(&raw[at..line.start]);
-                    at = line.end;
-                    for value in commas(message.field_value(field)) {
-                        match place {
-                            0 => {}
-                            1 => with_wish(&mut out, value, below),
-                            _ => drop(out.header("Via", value)),
-                        }
-                        place += 1;
-                    }
-                } else {
-                    place += count;
-                }
+        if place > last {
+            break;
+        }
+        if field.name != HeaderName::Via {
+            continue;
+        }
+        let line = message.line(index);
+        out.raw(&raw[at..line.start]);
+        at = line.end;
+        for value in commas(message.field_value(field)) {
+            match place {
+                0 => {}
+                1 => with_wish(&mut out, value, below),
+                _ => drop(out.header("Via", value)),
             }
-            HeaderName::ContentLength => has_length = true,
-            _ => {}
+            place += 1;
         }
     }
-    let headers_end = message.line(message.fields().len().saturating_sub(1)).end;
-    out.raw(&raw[at..headers_end]);
-    finish(out, message, has_length, framing)
+    let has_length = || message.header(HeaderName::ContentLength).is_some();
+    if framing == Framing::Datagram || has_length() {
+        out.raw(&raw[at..message.end()]);
+        return out.into_bytes();
+    }
+    out.raw(&raw[at..headers_end(message)]);
+    finish(out, message, false, framing)
+}
+
+/// Where the last header line ends: behind it stand the empty line and the body.
+fn headers_end(message: &Message) -> usize {
+    message.line(message.fields().len().saturating_sub(1)).end
 }
 
 fn finish(mut out: Writer, message: &Message, has_length: bool, framing: Framing) -> Bytes {
@@ -143,17 +149,21 @@ fn finish(mut out: Writer, message: &Message, has_length: bool, framing: Framing
     out.into_bytes()
 }
 
-/// The first Via line of a request, with what we saw of its sender.
-fn received_via(out: &mut Writer, message: &Message, value: &[u8], source: SocketAddr) {
-    for (place, value) in commas(value).enumerate() {
+/// The first Via line of a request, with what we saw of its sender: targets go by it. Whether
+/// there was any value.
+fn received_via(out: &mut Writer, message: &Message, value: &[u8], source: SocketAddr) -> bool {
+    let mut is_first = true;
+    for value in commas(value) {
         out.raw(b"Via: ");
-        if place == 0 {
-            out.top_via(message, value, source);
+        if is_first {
+            out.traced_via(message, value, source);
         } else {
             out.raw(value);
         }
         out.raw(b"\r\n");
+        is_first = false;
     }
+    !is_first
 }
 
 /// A Via line with our wish in the place of what its writer offered (RFC 7339 §4.1).
@@ -176,10 +186,23 @@ fn with_wish(out: &mut Writer, value: &[u8], wish: &[u8]) {
     }
 }
 
-/// Max-Forwards where there is none (RFC 3261 §16.6 point 3).
-const HOPS: u32 = 70;
-/// What `received`, `rport` and the rewritten lines may add.
-const SLACK: usize = 96;
+/// A message without the header lines of a name that SIP does not know.
+#[must_use]
+pub fn without(message: &Message, name: &str) -> Bytes {
+    let raw = message.raw();
+    let mut out = Writer::with_capacity(raw.len());
+    let mut at = 0;
+    for (index, field) in message.fields().iter().enumerate() {
+        let text = message.field_name(field);
+        if text.eq_ignore_ascii_case(name.as_bytes()) {
+            let line = message.line(index);
+            out.raw(&raw[at..line.start]);
+            at = line.end;
+        }
+    }
+    out.raw(&raw[at..]);
+    out.into_bytes()
+}
 
 /// A response of ours with our wish in its topmost Via.
 #[must_use]
@@ -199,3 +222,8 @@ pub fn with_wish_on_top(bytes: Bytes, wish: &[u8]) -> Bytes {
     out.raw(&raw[line.end..]);
     out.into_bytes()
 }
+
+/// Max-Forwards where there is none (RFC 3261 §16.6 point 3).
+const HOPS: u32 = 70;
+/// What our lines, `received` and `rport` add to most.
+const SLACK: usize = 512;

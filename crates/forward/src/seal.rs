@@ -3,9 +3,10 @@
 //! A [`Dialog`] stands in Record-Route and is bound to its Call-ID: it opens in no other dialog.
 //! A token stands in the Path of a registration, or in the Route to a registration that another of
 //! us holds. A [`Branch`] stands in our Via and is bound to
-//! the transaction. The proof is SipHash-2-4 under keys made of the cluster's: whoever has the
-//! key opens what any of them sealed. Nothing in them is secret, for each side knows where the
-//! other is, or could ask.
+//! the transaction. The proof is SipHash-2-4 under keys made of the cluster's, one for each
+//! use, as what one use shows must prove nothing in another: whoever has the key opens what any of
+//! the same role sealed. Nothing in them is secret, for each side knows where the other is, or
+//! could ask.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,7 +15,7 @@ use sha2::Sha256;
 use sip::Message;
 use siphasher::sip::SipHasher24;
 
-use crate::end::{Bytes, End, take};
+use crate::end::{Bytes, End, SEALED_MAX, take};
 
 /// Seals and opens.
 #[derive(Clone, Debug)]
@@ -24,7 +25,9 @@ pub struct Seal {
     bindings: SipHasher24,
     transactions: SipHasher24,
     choices: SipHasher24,
+    answers: SipHasher24,
     calls: SipHasher24,
+    probes: SipHasher24,
     tags: SipHasher24,
 }
 
@@ -83,38 +86,38 @@ impl Seal {
             bindings: keyed("bindings"),
             transactions: keyed("transactions"),
             choices: keyed("choices"),
+            answers: keyed("answers"),
             calls: keyed("calls"),
+            probes: keyed("probes"),
             tags: keyed("tags"),
         }
     }
 
-    /// The user part of a Record-Route URI.
-    #[must_use]
-    pub fn dialog(&self, dialog: &Dialog, call_id: &[u8]) -> String {
+    /// Writes the user part of a Record-Route URI.
+    pub fn write_dialog(&self, out: &mut Vec<u8>, dialog: &Dialog, call_id: &[u8]) {
         let mut bytes = Bytes::new();
-        bytes.push(match dialog.origin {
-            Origin::Client => 0,
-            Origin::Target => 1,
+        bytes.put(match dialog.origin {
+            Origin::Client => &[0],
+            Origin::Target => &[1],
         });
-        bytes.extend_from_slice(&dialog.from_tag.to_be_bytes());
+        bytes.put(&dialog.from_tag.to_be_bytes());
         dialog.client.write(&mut bytes);
         dialog.target.write(&mut bytes);
-        self.close('d', &self.dialogs, bytes, call_id)
+        close(out, b'd', &self.dialogs, bytes, call_id);
     }
 
-    /// The user part of a Path URI.
-    #[must_use]
-    pub fn path(&self, end: &End) -> String {
+    /// Writes the user part of a Path URI.
+    pub fn write_path(&self, out: &mut Vec<u8>, end: &End) {
         let mut bytes = Bytes::new();
         end.write(&mut bytes);
-        self.close('p', &self.paths, bytes, b"")
+        close(out, b'p', &self.paths, bytes, b"");
     }
 
-    /// The user part of a URI in Route that leads to a registration.
-    #[must_use]
-    pub fn binding(&self, number: u64) -> String {
-        let bytes = Bytes::from_slice(&number.to_be_bytes());
-        self.close('b', &self.bindings, bytes, b"")
+    /// Writes the user part of a URI in Route that leads to a registration.
+    pub fn write_binding(&self, out: &mut Vec<u8>, number: u64) {
+        let mut bytes = Bytes::new();
+        bytes.put(&number.to_be_bytes());
+        close(out, b'b', &self.bindings, bytes, b"");
     }
 
     /// Opens the user part of a URI of ours; `None` if it is forged, or of another dialog.
@@ -158,16 +161,13 @@ impl Seal {
         rest.is_empty().then_some(pass)
     }
 
-    /// Our branch, without the cookie.
-    #[must_use]
-    pub fn branch(branch: &Branch) -> String {
+    /// Writes our branch, without the cookie.
+    pub fn write_branch(out: &mut Vec<u8>, branch: &Branch) {
         let mut bytes = Bytes::new();
-        bytes.push(branch.attempt);
-        bytes.extend_from_slice(&branch.key.to_be_bytes());
+        bytes.put(&[branch.attempt]);
+        bytes.put(&branch.key.to_be_bytes());
         branch.end.write(&mut bytes);
-        let mut text = String::with_capacity(64);
-        URL_SAFE_NO_PAD.encode_string(&bytes, &mut text);
-        text
+        write_text(out, bytes.as_slice());
     }
 
     /// Reads a branch; whether it is ours is for [`Seal::transaction`] to tell.
@@ -186,31 +186,49 @@ impl Seal {
     /// common (RFC 3261 §16.11): the Via below ours, Call-ID, From tag and CSeq number, and where
     /// responses go. Nobody without the key can name one. The lowest bit is 1.
     #[must_use]
-    pub fn transaction(&self, message: &Message, via: &sip::Via<'_>, end: &End) -> u64 {
-        let mut text = smallvec::SmallVec::<[u8; 256]>::new();
-        let from_tag = message.from().ok().and_then(|from| from.tag());
-        for part in [
+    pub fn transaction(
+        &self,
+        message: &Message,
+        from_tag: &[u8],
+        via: &sip::Via<'_>,
+        end: &End,
+    ) -> u64 {
+        let number = message.cseq().map_or(0, |cseq| cseq.number);
+        let mut bytes = Bytes::new();
+        bytes.put(&number.to_be_bytes());
+        bytes.put(&via.port.unwrap_or(0).to_be_bytes());
+        end.write(&mut bytes);
+        let parts = [
             via.branch().unwrap_or_default(),
             via.host,
             message.call_id().unwrap_or_default(),
-            from_tag.unwrap_or_default(),
-        ] {
-            text.extend_from_slice(&(part.len() as u32).to_be_bytes());
-            text.extend_from_slice(part);
-        }
-        let number = message.cseq().map_or(0, |cseq| cseq.number);
-        text.extend_from_slice(&number.to_be_bytes());
-        text.extend_from_slice(&via.port.unwrap_or(0).to_be_bytes());
-        let mut bytes = Bytes::new();
-        end.write(&mut bytes);
-        text.extend_from_slice(&bytes);
-        self.transactions.hash(&text) | 1
+            from_tag,
+        ];
+        // The lengths go first, so that no two lists of parts give the same bytes.
+        let lengths = parts.map(|part| (part.len() as u32).to_be_bytes());
+        let [branch, host, call_id, tag] = parts;
+        let lengths = lengths.as_flattened();
+        let all = [lengths, branch, host, call_id, tag, bytes.as_slice()];
+        hash_of(&self.transactions, &all) | 1
+    }
+
+    /// The To tag of an answer of ours. Its receiver must not learn the key of the transaction
+    /// from it: with that he could answer in the place of a target.
+    #[must_use]
+    pub fn answer(&self, transaction: u64) -> u64 {
+        self.answers.hash(&transaction.to_be_bytes())
     }
 
     /// Names a call.
     #[must_use]
     pub fn call(&self, call_id: &[u8]) -> u64 {
         self.calls.hash(call_id)
+    }
+
+    /// What proves that an answer is one to a probe of ours.
+    #[must_use]
+    pub fn probe(&self, text: &[u8]) -> u64 {
+        self.probes.hash(text)
     }
 
     /// What a choice by hash goes by; the same for each of us that has the key.
@@ -224,23 +242,40 @@ impl Seal {
     pub fn tag(&self, tag: &[u8]) -> u32 {
         self.tags.hash(tag) as u32
     }
+}
 
-    fn close(&self, kind: char, hasher: &SipHasher24, mut bytes: Bytes, context: &[u8]) -> String {
-        let proof = prove(hasher, &bytes, context);
-        bytes.extend_from_slice(&proof.to_be_bytes());
-        let mut text = String::with_capacity(120);
-        text.push(kind);
-        URL_SAFE_NO_PAD.encode_string(&bytes, &mut text);
-        text
-    }
+fn close(out: &mut Vec<u8>, kind: u8, hasher: &SipHasher24, mut bytes: Bytes, context: &[u8]) {
+    let proof = prove(hasher, bytes.as_slice(), context);
+    bytes.put(&proof.to_be_bytes());
+    out.push(kind);
+    write_text(out, bytes.as_slice());
+}
+
+fn write_text(out: &mut Vec<u8>, sealed: &[u8]) {
+    let mut space = [0; TEXT_MAX];
+    // What is sealed has no more than SEALED_MAX bytes.
+    let length = URL_SAFE_NO_PAD.encode_slice(sealed, &mut space);
+    out.extend_from_slice(&space[..length.unwrap_or(0)]);
 }
 
 fn prove(hasher: &SipHasher24, sealed: &[u8], context: &[u8]) -> u64 {
-    let mut text = smallvec::SmallVec::<[u8; 192]>::new();
-    text.push(sealed.len() as u8);
-    text.extend_from_slice(sealed);
-    text.extend_from_slice(context);
-    hasher.hash(&text)
+    hash_of(hasher, &[&[sealed.len() as u8], sealed, context])
+}
+
+/// The hash of all parts, one behind the other.
+fn hash_of(hasher: &SipHasher24, parts: &[&[u8]]) -> u64 {
+    let length = parts.iter().map(|part| part.len()).sum();
+    let mut space = [0; HASHED_USUAL];
+    let Some(text) = space.get_mut(..length) else {
+        return hasher.hash(&parts.concat());
+    };
+    let mut rest = &mut *text;
+    for part in parts {
+        let (here, behind) = rest.split_at_mut(part.len());
+        here.copy_from_slice(part);
+        rest = behind;
+    }
+    hasher.hash(text)
 }
 
 /// Under a key of its own, which says nothing about the cluster's.
@@ -253,6 +288,7 @@ fn keyed(cluster_key: &[u8; 32], label: &str) -> SipHasher24 {
     SipHasher24::new_with_key(key)
 }
 
-/// The longest that is opened: two ends with IPv6 addresses and connections, and what else there
-/// is.
-const SEALED_MAX: usize = 96;
+/// What fits into it is hashed without an allocation.
+const HASHED_USUAL: usize = 384;
+/// The longest that is sealed, as text.
+const TEXT_MAX: usize = SEALED_MAX.div_ceil(3) * 4;

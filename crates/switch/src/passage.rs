@@ -14,7 +14,9 @@ use forward::rewrite::{self, Changes, Framing};
 use forward::{Branch, Dialog, End, Hops, Origin, OwnRoutes, Pass, Seal, Token};
 use registrar::{BindingId, Contact, PeerId, Reach};
 use sip::transaction::response_address;
-use sip::{Destination, Flow, HeaderName, Message, Method, Transmit, Transport, Uri, Via};
+use sip::{
+    Destination, Flow, HeaderName, ListenerId, Message, Method, Transmit, Transport, Uri, Via,
+};
 
 use crate::Switch;
 use crate::output::Output;
@@ -51,8 +53,8 @@ pub(crate) struct Way {
 /// Where a request goes on, and what it is given for the way back.
 struct Onward {
     destination: Destination,
-    /// Record-Route.
-    lines: Vec<u8>,
+    /// What Record-Route says, and the listeners towards the two sides.
+    dialog: Option<(Dialog, [ListenerId; 2])>,
 }
 
 impl Switch {
@@ -86,13 +88,13 @@ impl Switch {
             true => (Transport::Tcp, peer.tcp?),
             false => (Transport::Udp, peer.udp?),
         };
-        let user = seal.binding(binding.bits());
+        let mut routes = b"<sip:".to_vec();
+        seal.write_binding(&mut routes, binding.bits());
         let name = transport.param_name();
+        routes.extend_from_slice(format!("@{remote};transport={name};lr>").as_bytes());
         Some(Way {
             destination: Some(self.address(transport, remote)),
-            routes: format!("<sip:{user}@{remote};transport={name};lr>")
-                .into_bytes()
-                .into(),
+            routes: routes.into(),
             beyond: Some(flow.remote.ip()),
         })
     }
@@ -152,48 +154,37 @@ impl Switch {
         if view.expires <= now {
             return None;
         }
-        let mut lines = Vec::new();
         let is_new = message.to().is_ok_and(|to| to.tag().is_none());
         let begins = matches!(
             message.method(),
             Method::Invite | Method::Subscribe | Method::Refer
         );
-        if is_new && begins {
-            let from_tag = message.from().ok().and_then(|from| from.tag());
+        let dialog = (is_new && begins).then(|| {
             let dialog = Dialog {
                 origin: Origin::Target,
-                from_tag: passage.seal.tag(from_tag.unwrap_or_default()),
+                from_tag: passage.seal.tag(from_tag(message)),
                 client: End::of(&phone, passage.instance),
                 target: sender(flow, message),
             };
-            let call_id = message.call_id().unwrap_or_default();
-            let user = passage.seal.dialog(&dialog, call_id);
-            // For each side, if they are reached by different listeners (RFC 5658 §4).
-            let back = Some(flow.listener).filter(|back| *back != phone.listener);
-            for listener in [Some(phone.listener), back].into_iter().flatten() {
-                if let Some(hop) = passage.hops.of(listener) {
-                    hop.write_uri(&mut lines, "Record-Route", &user, "");
-                }
-            }
-        }
+            (dialog, [phone.listener, flow.listener])
+        });
         Some(Onward {
             destination: Destination::Flow(phone),
-            lines,
+            dialog,
         })
     }
 
     /// A request inside a dialog that began through here: to the side that did not send it.
     fn inside(&self, message: &Message, dialog: &Dialog) -> Option<Onward> {
         let passage = self.passage.as_ref()?;
-        let from_tag = message.from().ok().and_then(|from| from.tag());
-        let is_of_origin = passage.seal.tag(from_tag.unwrap_or_default()) == dialog.from_tag;
+        let is_of_origin = passage.seal.tag(from_tag(message)) == dialog.from_tag;
         let end = match is_of_origin == (dialog.origin == Origin::Target) {
             true => &dialog.client,
             false => &dialog.target,
         };
         Some(Onward {
             destination: end.destination(passage.instance)?,
-            lines: Vec::new(),
+            dialog: None,
         })
     }
 
@@ -210,23 +201,32 @@ impl Switch {
         if flow.transport == Transport::Udp {
             end.remote = response_address(&flow, &via);
         }
-        let branch = Seal::branch(&Branch {
+        let seal = &passage.seal;
+        let branch = Branch {
             attempt: 0,
             end,
-            key: passage.seal.transaction(message, &via, &end),
-        });
-        let mut lines = Vec::with_capacity(160 + onward.lines.len());
+            key: seal.transaction(message, from_tag(message), &via, &end),
+        };
         let hop = passage.hops.of(onward.destination.listener())?;
-        hop.write_via(&mut lines, &format!("{MARK}{branch}"), b"");
-        lines.extend_from_slice(&onward.lines);
         let changes = Changes {
             uri: None,
-            lines: &lines,
             own_routes,
             source: flow.remote,
             framing: framing(&onward.destination),
         };
-        let bytes = rewrite::request(message, &changes);
+        let bytes = rewrite::request(message, &changes, |lines| {
+            let write_branch = |out: &mut Vec<u8>| {
+                out.extend_from_slice(MARK.as_bytes());
+                Seal::write_branch(out, &branch);
+            };
+            hop.write_via(lines, write_branch, b"");
+            if let Some((dialog, sides)) = &onward.dialog {
+                let call_id = message.call_id().unwrap_or_default();
+                passage.hops.write_record_route(lines, *sides, |out| {
+                    seal.write_dialog(out, dialog, call_id);
+                });
+            }
+        });
         self.transmit(onward.destination.clone(), bytes);
         Some(())
     }
@@ -246,7 +246,9 @@ impl Switch {
         let genuine = Seal::read_branch(branch)
             .zip(below)
             .filter(|(branch, below)| {
-                passage.seal.transaction(message, below, &branch.end) == branch.key
+                let key =
+                    (passage.seal).transaction(message, from_tag(message), below, &branch.end);
+                key == branch.key
             });
         let to = genuine.and_then(|(branch, _)| branch.end.destination(passage.instance));
         let Some(to) = to else {
@@ -261,6 +263,11 @@ impl Switch {
         let transmit = Transmit { to, bytes, key: 0 };
         self.outputs.push_back(Output::Transmit(transmit));
     }
+}
+
+fn from_tag(message: &Message) -> &[u8] {
+    let tag = message.from().ok().and_then(|from| from.tag());
+    tag.unwrap_or_default()
 }
 
 /// Whether a phone on UDP names the address that it sends from: no NAT stands before it, and it is

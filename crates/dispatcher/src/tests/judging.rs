@@ -6,7 +6,7 @@ use balancer::State;
 use sip::HeaderName;
 
 use super::world::{A, B, PHONE, Side, World, inside, request};
-use crate::seal::Seal;
+use forward::Seal;
 
 const STRANGER: &str = "203.0.113.66:5060";
 const CLOSE: &str = "503 Service Unavailable";
