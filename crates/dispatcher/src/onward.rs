@@ -1,16 +1,14 @@
-//! Sending a request on: its Via, Record-Route and Path, and its repetition for a sender that
-//! relies on a stream.
+//! Sending a request on: its Via, Record-Route and Path.
 
 use balancer::TargetId;
 use bytes::Bytes;
 use clock::Time;
 use forward::rewrite::{self, Changes, Framing};
 use forward::{Branch, Dialog, Seal};
-use sip::{Destination, HeaderName, ListenerId, Message, Method};
+use sip::{Destination, HeaderName, ListenerId, Message};
 
 use crate::dispatcher::Key;
-use crate::pending::{Again, Pending, State};
-use crate::request::{Ingress, PATIENCE, REPEAT_FIRST};
+use crate::request::Ingress;
 use crate::{Dispatcher, overload};
 
 /// How a request is sent on.
@@ -55,28 +53,8 @@ impl Dispatcher {
         onward: &Onward<'_>,
     ) {
         let bytes = self.onward_bytes(ingress, message, onward);
-        let method = message.method();
-        let is_lossy = !onward.destination.transport().is_reliable();
-        let is_repeated = ingress.flow.transport.is_reliable()
-            && is_lossy
-            && !matches!(method, Method::Ack | Method::Cancel)
-            && !self.pending.is_full()
-            && self.pending.find(ingress.key).is_none();
-        if is_repeated {
-            self.pending.insert(Pending {
-                key: ingress.key,
-                method,
-                original: None,
-                again: Some(Again::of(now, &bytes)),
-                uri: None,
-                destination: onward.destination.clone(),
-                target: None,
-                attempt: 0,
-                state: State::Waiting,
-                cancelled: false,
-                until: now + PATIENCE,
-            });
-        }
+        let sent = (onward.destination, &bytes);
+        self.repeat_request(now, ingress, (message.method(), onward.attempt), sent);
         let key = match onward.to {
             To::Target(Some(id)) => Key::Target(id).write(),
             _ => 0,
@@ -143,16 +121,5 @@ impl Dispatcher {
         let parameters = if is_first_hop { ";ob" } else { "" };
         let user = |out: &mut Vec<u8>| self.seal.write_path(out, &ingress.end);
         hop.write_uri(lines, "Path", user, parameters);
-    }
-}
-
-impl Again {
-    /// Of a request that was sent just now.
-    pub(crate) fn of(now: Time, bytes: &Bytes) -> Box<Self> {
-        Box::new(Self {
-            bytes: bytes.clone(),
-            interval: REPEAT_FIRST,
-            at: now + REPEAT_FIRST,
-        })
     }
 }

@@ -1,19 +1,17 @@
 //! Requests that may still need us: to be sent elsewhere, again, or to have their CANCEL and ACK
 //! follow them.
 
-use std::time::Duration;
-
 use balancer::TargetId;
-use bytes::Bytes;
 use clock::{Time, Wheel};
 use hashbrown::HashTable;
 use sip::{Destination, Message, Method};
 use slab::Slab;
 use smallvec::SmallVec;
 
+use crate::repeat::Again;
 use crate::request::Ingress;
 
-/// A request outside of dialogs on its way, or one that must be repeated for its sender. There are
+/// A request outside of dialogs on its way, or one that is repeated, or its answer. There are
 /// many, for each stays for half a minute: what only a request that moves needs stands apart.
 #[derive(Debug)]
 pub(crate) struct Pending {
@@ -21,7 +19,7 @@ pub(crate) struct Pending {
     pub(crate) method: Method,
     /// What it takes to send it elsewhere, or to answer it; gone once somebody else answers.
     pub(crate) original: Option<Box<Original>>,
-    /// What was sent, while it is repeated.
+    /// What is sent again: the request until it is answered, then perhaps its answer.
     pub(crate) again: Option<Box<Again>>,
     /// The request URI of a redirection, in the place of the request's own.
     pub(crate) uri: Option<Box<[u8]>>,
@@ -46,15 +44,6 @@ pub(crate) struct Original {
     pub(crate) redirects: u8,
     /// When this attempt began.
     pub(crate) began: Time,
-}
-
-/// A request that is sent again for its sender.
-#[derive(Debug)]
-pub(crate) struct Again {
-    pub(crate) bytes: Bytes,
-    /// Between this repetition and the next.
-    pub(crate) interval: Duration,
-    pub(crate) at: Time,
 }
 
 /// Where a request stands.
@@ -87,8 +76,8 @@ impl Pending {
 
     fn next_alarm(&self) -> Time {
         match &self.again {
-            Some(again) if self.state == State::Waiting => self.until.min(again.at),
-            _ => self.until,
+            Some(again) => self.until.min(again.at),
+            None => self.until,
         }
     }
 }

@@ -13,7 +13,8 @@ use smallvec::SmallVec;
 
 use crate::dispatcher::Key;
 use crate::onward::{Mark, Onward, To};
-use crate::pending::{Again, Original, Pending, State};
+use crate::pending::{Original, Pending, State};
+use crate::repeat::Again;
 use crate::{Dispatcher, key};
 
 /// Where a request came from, and where its responses go.
@@ -70,6 +71,9 @@ impl Dispatcher {
         let Some(ingress) = self.ingress(flow, &message).filter(|_| !is_spent) else {
             return;
         };
+        if self.recall(ingress.key, message.method()) {
+            return;
+        }
         let routes = OwnRoutes::of(&message, &self.hops, &self.seal);
         match routes.token {
             // None of ours names a registration.
@@ -97,12 +101,12 @@ impl Dispatcher {
     ) {
         let flow = ingress.flow;
         match message.method() {
-            Method::Ack => return self.send_after(ingress, &message, own_routes),
+            Method::Ack => return self.send_after(now, ingress, &message, own_routes),
             Method::Cancel => {
                 let pending = self.pending.find(ingress.key);
                 if let Some(pending) = pending.filter(|p| p.method == Method::Invite) {
                     pending.cancelled = true;
-                    self.send_after(ingress, &message, own_routes);
+                    self.send_after(now, ingress, &message, own_routes);
                 } else {
                     self.answer(now, flow, &message, 481, "", |_| {});
                 }
@@ -124,7 +128,7 @@ impl Dispatcher {
             return;
         }
         if self.pending.find(ingress.key).is_some() {
-            return self.send_after(ingress, &message, own_routes);
+            return self.send_after(now, ingress, &message, own_routes);
         }
         self.dispatch(now, ingress, message, own_routes);
     }
@@ -197,7 +201,7 @@ impl Dispatcher {
             key,
             method: original.message.method(),
             original: Some(original),
-            again: is_repeated.then(|| Again::of(now, &bytes)),
+            again: is_repeated.then(|| Again::of(now, &destination, &bytes)),
             uri: next.uri,
             destination: destination.clone(),
             target: Some(next.target),
@@ -248,7 +252,7 @@ impl Dispatcher {
 
     /// What goes where another request of its transaction went: CANCEL, ACK to a refusal, and
     /// the same request again.
-    fn send_after(&mut self, ingress: &Ingress, message: &Message, own_routes: usize) {
+    fn send_after(&mut self, now: Time, ingress: &Ingress, message: &Message, own_routes: usize) {
         let Some(pending) = self.pending.find(ingress.key) else {
             // An ACK to an answer of ours, or to nothing.
             return;
@@ -280,6 +284,7 @@ impl Dispatcher {
             };
             self.onward_bytes(ingress, message, &onward)
         };
+        self.repeat_request(now, ingress, (method, number), (&to, &bytes));
         self.transmit(to, bytes, 0);
     }
 
@@ -318,7 +323,5 @@ fn is_of_our_form(branch: &[u8]) -> bool {
     Seal::read_branch(text).is_some()
 }
 
-/// T1 of RFC 3261 §17.1.1.1.
-pub(crate) const REPEAT_FIRST: Duration = Duration::from_millis(500);
 /// Timers B and F of RFC 3261 §17.1.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(32);

@@ -1,25 +1,28 @@
 //! Responses: back where our Via says, unless the request is better sent elsewhere.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use balancer::{Refusal, TargetId};
+use bytes::Bytes;
 use clock::Time;
 use forward::rewrite::{self, Framing};
 use forward::{Branch, Seal};
-use sip::uri::Uri;
-use sip::{Destination, Flow, HeaderName, Message, Method, NameAddr, Transport, Via, Writer};
+use sip::{Destination, Flow, HeaderName, Message, Method, Transport, Via, Writer};
 
-use crate::dispatcher::Key;
-use crate::pending::{Original, Pending, State};
+use crate::failover::{TRYING_LOOK, retry_after};
+use crate::pending::State;
 use crate::probe::COOKIE_LEN;
-use crate::request::{NextAttempt, PATIENCE};
-use crate::{Dispatcher, Redirects, Target, key, overload};
+use crate::repeat::own_key;
+use crate::request::PATIENCE;
+use crate::{Dispatcher, Redirects, overload};
 
 /// A response to something we forwarded.
 #[derive(Clone, Copy, Debug)]
-struct Opened {
-    branch: Branch,
+pub(crate) struct Opened {
+    /// How it came.
+    pub(crate) flow: Flow,
+    pub(crate) branch: Branch,
+    /// What its request would be kept under.
+    pub(crate) key: u64,
     /// Whether the one it goes to heeds our wishes (RFC 7339).
     is_heeded: bool,
 }
@@ -33,12 +36,12 @@ impl Dispatcher {
         let method = message.method();
         let is_kept = self
             .pending
-            .find(opened.branch.key)
+            .find(opened.key)
             .is_some_and(|pending| pending.method == method);
         if is_kept {
-            self.handle_kept(now, flow, message, &opened);
+            self.handle_kept(now, message, &opened);
         } else {
-            self.pass(now, message, &opened);
+            self.pass_for_good(now, message, &opened);
         }
     }
 
@@ -71,29 +74,31 @@ impl Dispatcher {
         {
             self.balancer.handle_loss(now, id, loss);
         }
-        Some(Opened { branch, is_heeded })
+        let key = own_key(branch.key, message.method());
+        Some(Opened {
+            flow,
+            branch,
+            key,
+            is_heeded,
+        })
     }
 
     /// A response to a request that is kept.
-    fn handle_kept(&mut self, now: Time, flow: Flow, message: &Message, opened: &Opened) {
+    fn handle_kept(&mut self, now: Time, message: &Message, opened: &Opened) {
+        let Opened { flow, key, .. } = *opened;
         let status = message.status();
-        let key = opened.branch.key;
         let Some(pending) = self.pending.find(key) else {
             return;
         };
         if pending.attempt != opened.branch.attempt {
-            return self.handle_late(now, flow, message, opened);
+            return self.handle_late(now, message, opened);
         }
         if pending.target.is_some() && !is_from(flow, &pending.destination) {
             self.counters.strays += 1;
             return;
         }
         if pending.state == State::Settled {
-            // Repeated until the caller's ACK is there; nothing new of the target.
-            if status >= 200 {
-                self.pass(now, message, opened);
-            }
-            return;
+            return self.handle_repeated(now, message, opened);
         }
         if status >= 300 && message.header_named(REFUSAL_HEADER).is_some() {
             return self.handle_refusal_of_another(now, message, opened);
@@ -139,7 +144,7 @@ impl Dispatcher {
     /// A target says that somebody else than itself has no room, such as the caller's own account:
     /// its fellows would say the same, and it takes the calls of others.
     fn handle_refusal_of_another(&mut self, now: Time, message: &Message, opened: &Opened) {
-        let pending = self.pending.find(opened.branch.key);
+        let pending = self.pending.find(opened.key);
         let target = pending.and_then(|pending| pending.target);
         if let Some(id) = target {
             self.balancer.handle_heard(now, id);
@@ -153,7 +158,7 @@ impl Dispatcher {
 
     /// A final response passes.
     fn settle(&mut self, now: Time, message: &Message, opened: &Opened) {
-        let Some(pending) = self.pending.find(opened.branch.key) else {
+        let Some(pending) = self.pending.find(opened.key) else {
             return;
         };
         let tried_at = pending.attempt_at();
@@ -163,7 +168,7 @@ impl Dispatcher {
         pending.again = None;
         let (target, method) = (pending.target, pending.method);
         // It may have been kept for longer: for as long as a call may ring.
-        self.pending.hasten(opened.branch.key);
+        self.pending.hasten(opened.key);
         match (method, message.status(), target) {
             (Method::Invite, 200..300, Some(target)) => self.note_call(now, message, target),
             (Method::Register, 200..300, Some(_)) => {
@@ -174,20 +179,25 @@ impl Dispatcher {
         if let Some(id) = tried_at {
             self.balancer.handle_attempt_end(id);
         }
-        self.pass(now, message, opened);
+        self.pass_for_good(now, message, opened);
     }
 
-    /// Forgets a request; its target has it no more.
-    fn forget(&mut self, key: u64) -> Option<Pending> {
-        let pending = self.pending.remove(key)?;
-        if let Some(id) = pending.attempt_at() {
-            self.balancer.handle_attempt_end(id);
+    /// A final response that comes again, because the caller's ACK is not there yet: it says
+    /// nothing new of the target.
+    fn handle_repeated(&mut self, now: Time, message: &Message, opened: &Opened) {
+        let is_refusal = message.method() == Method::Invite && message.status() >= 300;
+        let is_lossy = !opened.flow.transport.is_reliable();
+        if is_refusal && is_lossy && opened.branch.end.transport.is_reliable() {
+            // The caller has it, and does not say ACK twice (RFC 3261 §17.1.1.2).
+            self.send_for(opened.flow, message, "ACK");
+        } else if message.status() >= 200 {
+            self.pass(now, message, opened);
         }
-        Some(pending)
     }
 
     /// A response of a target that was given up already.
-    fn handle_late(&mut self, now: Time, flow: Flow, message: &Message, opened: &Opened) {
+    fn handle_late(&mut self, now: Time, message: &Message, opened: &Opened) {
+        let flow = opened.flow;
         if self.target_at(flow.transport, flow.remote).is_none() {
             self.counters.strays += 1;
             return;
@@ -208,220 +218,29 @@ impl Dispatcher {
         }
     }
 
-    /// Sends a request to the next target; `failed` is the response that it failed with, if it
-    /// did not fail silently.
-    fn move_on(&mut self, now: Time, key: u64, failed: Option<(Flow, &Message)>) {
-        let Some((original, number)) = self.end_attempt(key, failed) else {
-            return;
-        };
-        let wait = failed.map(|(_, response)| retry_after(response).unwrap_or(RETRY_AFTER));
-        self.try_next(now, original, number, wait);
-    }
-
-    /// Sends a request to a target that was not asked before; `wait` is what the last one said
-    /// that was.
-    pub(crate) fn try_next(
-        &mut self,
-        now: Time,
-        original: Box<Original>,
-        number: u8,
-        wait: Option<Duration>,
-    ) {
-        let flow = original.ingress.flow;
-        if number > ATTEMPTS_MAX {
-            return self.refuse(now, flow, &original.message, Refusal::NoneUp);
-        }
-        let hash = key::of(&original.message, &self.config, &self.seal);
-        let next = self
-            .balancer
-            .choose(now, hash, &original.tried, &mut self.draw);
-        match next {
-            Ok(target) => {
-                self.counters.failovers += 1;
-                let next = NextAttempt {
-                    target,
-                    number,
-                    uri: None,
-                };
-                self.begin_attempt(now, original, next);
-            }
-            Err(refusal) => {
-                let refusal = match wait {
-                    // Somebody is up, and has said when to come back.
-                    Some(retry_after) if refusal == Refusal::NoneUp => {
-                        Refusal::Overloaded { retry_after }
-                    }
-                    _ => refusal,
-                };
-                self.refuse(now, flow, &original.message, refusal);
-            }
-        }
-    }
-
-    /// Follows a redirection to a target that was not asked before and can take the call; else
-    /// the next one is tried: two full targets never bounce a call.
-    fn follow(
-        &mut self,
-        now: Time,
-        key: u64,
-        (flow, response): (Flow, &Message),
-        id: TargetId,
-        uri: Box<[u8]>,
-    ) {
-        let is_new = self.pending.find(key).is_some_and(|pending| {
-            pending.target != Some(id)
-                && pending.original.as_ref().is_some_and(|original| {
-                    !original.tried.contains(&id) && original.redirects < REDIRECTS_MAX
-                })
-        });
-        if !is_new || !self.balancer.choose_named(now, id, &mut self.draw) {
-            return self.move_on(now, key, Some((flow, response)));
-        }
-        let Some((mut original, number)) = self.end_attempt(key, Some((flow, response))) else {
-            return;
-        };
-        self.counters.redirects += 1;
-        original.redirects += 1;
-        let next = NextAttempt {
-            target: id,
-            number,
-            uri: Some(uri),
-        };
-        self.begin_attempt(now, original, next);
-    }
-
-    /// Takes a request back from the target it was sent to; with the number of the next attempt.
-    fn end_attempt(
-        &mut self,
-        key: u64,
-        failed: Option<(Flow, &Message)>,
-    ) -> Option<(Box<Original>, u8)> {
-        let pending = self.forget(key)?;
-        if let (Some((flow, response)), Method::Invite) = (failed, pending.method) {
-            self.send_for(flow, response, "ACK");
-        }
-        let mut original = pending.original?;
-        original.tried.extend(pending.target);
-        Some((original, pending.attempt + 1))
-    }
-
-    /// The target a redirection names, and the URI it names it by.
-    fn redirection(&self, message: &Message) -> Option<(TargetId, Box<[u8]>)> {
-        message.values(HeaderName::Contact).find_map(|contact| {
-            let address = NameAddr::parse(contact).ok()?;
-            let uri = Uri::parse(address.uri).ok()?;
-            let id = self.target_of(&uri)?;
-            // Headers of the URI have no place in a request line (RFC 3261 §19.1.5).
-            let end = uri.raw.iter().position(|b| *b == b'?');
-            let text = &uri.raw[..end.unwrap_or(uri.raw.len())];
-            Some((id, text.into()))
-        })
-    }
-
-    /// The target that a URI leads to: the one at its address, else the only one of its host,
-    /// which may be reached by another transport and port than those who named it use.
-    fn target_of(&self, uri: &Uri<'_>) -> Option<TargetId> {
-        let ip = uri.host_ip()?;
-        let transport = uri.transport().unwrap_or(Transport::Udp);
-        let port = uri.port.unwrap_or(transport.default_port());
-        let is_there = |target: &Target| {
-            target.remote == SocketAddr::new(ip, port)
-                && (uri.transport().is_none() || target.transport == transport)
-        };
-        let exact = self.places.iter().find(|(_, target)| is_there(target));
-        let mut same_host = self.places.iter().filter(|(_, t)| t.remote.ip() == ip);
-        let only = match (same_host.next(), same_host.next()) {
-            (only, None) => only,
-            _ => None,
-        };
-        exact.or(only).map(|(id, _)| *id)
-    }
-
-    /// What was sent did not arrive.
-    pub(crate) fn handle_unreachable(&mut self, now: Time, key: u64) {
-        let Some(pending) = self.pending.find(key) else {
-            return;
-        };
-        if pending.state != State::Waiting {
-            return;
-        }
-        if let Some(id) = pending.target {
-            self.balancer.handle_refused(now, id);
-        }
-        self.give_up(now, key);
-    }
-
-    /// The time of a kept request is over.
-    pub(crate) fn handle_end_of(&mut self, now: Time, key: u64) {
-        let Some(pending) = self.pending.find(key) else {
-            return;
-        };
-        // Only what may still be sent elsewhere has a target and this.
-        let began = pending
-            .original
-            .as_ref()
-            .map_or(now, |original| original.began);
-        match (pending.state, pending.target) {
-            (State::Waiting, Some(id)) => self.balancer.handle_timeout_of(now, id, began),
-            (State::Waiting, None) => {}
-            // Whoever works on it may have died over it.
-            (State::Trying, Some(id)) => {
-                let goes_on = self.balancer.is_there(id) && now.since(began) < TRYING_MAX;
-                if goes_on {
-                    pending.until = now + TRYING_LOOK;
-                    self.pending.hasten(key);
-                    return;
-                }
-            }
-            _ => {
-                self.forget(key);
-                return;
-            }
-        }
-        self.give_up(now, key);
-    }
-
-    /// Nothing came of an attempt.
-    fn give_up(&mut self, now: Time, key: u64) {
-        let Some(pending) = self.pending.find(key) else {
-            return;
-        };
-        if pending.is_movable() {
-            return self.move_on(now, key, None);
-        }
-        let Some(pending) = self.forget(key) else {
-            return;
-        };
-        if let (true, Method::Invite, Some(original)) =
-            (pending.cancelled, pending.method, pending.original)
-        {
-            let flow = original.ingress.flow;
-            self.answer(now, flow, &original.message, 487, "", |_| {});
-        }
-    }
-
-    /// Sends a kept request once more.
-    pub(crate) fn repeat(&mut self, now: Time, key: u64) {
-        let Some(pending) = self.pending.find(key) else {
-            return;
-        };
-        let is_invite = pending.method == Method::Invite;
-        let longest = if is_invite { PATIENCE } else { REPEAT_MAX };
-        let Some(again) = &mut pending.again else {
-            return;
-        };
-        again.interval = (again.interval * 2).min(longest);
-        again.at = now + again.interval;
-        let (to, bytes) = (pending.destination.clone(), again.bytes.clone());
-        self.pending.hasten(key);
-        self.transmit(to, bytes, Key::Pending(key).write());
-    }
-
     /// Passes a response on to where its request came from (RFC 3261 §16.7).
     fn pass(&mut self, now: Time, message: &Message, opened: &Opened) {
-        let Some(to) = self.live(&opened.branch.end) else {
-            return;
-        };
+        if let Some((to, bytes)) = self.passed(now, message, opened) {
+            self.transmit(to, bytes, 0);
+        }
+    }
+
+    /// The same with one that comes to its end here, and is repeated if nobody else does.
+    fn pass_for_good(&mut self, now: Time, message: &Message, opened: &Opened) {
+        if let Some((to, bytes)) = self.passed(now, message, opened) {
+            self.repeat_response(now, opened, message, (&to, &bytes));
+            self.transmit(to, bytes, 0);
+        }
+    }
+
+    /// Where a response goes, and how it leaves.
+    fn passed(
+        &self,
+        now: Time,
+        message: &Message,
+        opened: &Opened,
+    ) -> Option<(Destination, Bytes)> {
+        let to = self.live(&opened.branch.end)?;
         let wish = if opened.is_heeded {
             overload::parameters(self.balancer.loss_percent(now), now)
         } else {
@@ -433,12 +252,12 @@ impl Dispatcher {
             Framing::Datagram
         };
         let bytes = rewrite::response(message, wish.as_bytes(), framing);
-        self.transmit(to, bytes, 0);
+        Some((to, bytes))
     }
 
     /// ACK or CANCEL of our own, to whoever sent a response to an INVITE of ours: it goes by
     /// the Via of ours in that response (RFC 3261 §9.1, §17.1.1.3).
-    fn send_for(&mut self, flow: Flow, response: &Message, method: &str) {
+    pub(crate) fn send_for(&mut self, flow: Flow, response: &Message, method: &str) {
         let Some(via) = response.values(HeaderName::Via).next() else {
             return;
         };
@@ -495,28 +314,8 @@ fn without_overload(value: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Retry-After, of a 503 (RFC 3261 §20.33).
-fn retry_after(message: &Message) -> Option<Duration> {
-    let value = message.header(HeaderName::RetryAfter)?;
-    let end = value.iter().position(|b| !b.is_ascii_digit());
-    let seconds: u32 = sip::lex::number(&value[..end.unwrap_or(value.len())])?;
-    Some(Duration::from_secs(seconds.into()))
-}
-
 /// How long a request may be worked on without a word: timer C of RFC 3261 §16.6 point 11 and a
 /// margin; then only our memory of it ends.
 const PROCEEDING_MAX: Duration = Duration::from_secs(600);
-/// After what time it is seen to whether the target that has a request is still there.
-const TRYING_LOOK: Duration = Duration::from_secs(5);
-/// How long a target may say nothing but 100: timer C of RFC 3261 §16.6 point 11.
-const TRYING_MAX: Duration = Duration::from_secs(180);
 /// Who it was that had no room, by the word of a target: `X-Tandem-Refusal: entity=customer`.
 const REFUSAL_HEADER: &str = "X-Tandem-Refusal";
-/// T2 of RFC 3261 §17.1.2.2.
-const REPEAT_MAX: Duration = Duration::from_secs(4);
-/// When a caller may come back whom all targets have refused without saying when.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Targets asked for one request.
-const ATTEMPTS_MAX: u8 = 8;
-/// Redirections followed for one request.
-const REDIRECTS_MAX: u8 = 4;

@@ -1,0 +1,235 @@
+//! Requests that are sent elsewhere: because a target failed, was silent, or named another.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use balancer::{Refusal, TargetId};
+use clock::Time;
+use sip::uri::Uri;
+use sip::{Flow, HeaderName, Message, Method, NameAddr, Transport};
+
+use crate::pending::{Original, Pending, State};
+use crate::request::NextAttempt;
+use crate::{Dispatcher, Target, key};
+
+impl Dispatcher {
+    /// Sends a request to the next target; `failed` is the response that it failed with, if it
+    /// did not fail silently.
+    pub(crate) fn move_on(&mut self, now: Time, key: u64, failed: Option<(Flow, &Message)>) {
+        let Some((original, number)) = self.end_attempt(key, failed) else {
+            return;
+        };
+        let wait = failed.map(|(_, response)| retry_after(response).unwrap_or(RETRY_AFTER));
+        self.try_next(now, original, number, wait);
+    }
+
+    /// Sends a request to a target that was not asked before; `wait` is what the last one said
+    /// that was.
+    pub(crate) fn try_next(
+        &mut self,
+        now: Time,
+        original: Box<Original>,
+        number: u8,
+        wait: Option<Duration>,
+    ) {
+        let flow = original.ingress.flow;
+        if number > ATTEMPTS_MAX {
+            return self.refuse(now, flow, &original.message, Refusal::NoneUp);
+        }
+        let hash = key::of(&original.message, &self.config, &self.seal);
+        let next = self
+            .balancer
+            .choose(now, hash, &original.tried, &mut self.draw);
+        match next {
+            Ok(target) => {
+                self.counters.failovers += 1;
+                let next = NextAttempt {
+                    target,
+                    number,
+                    uri: None,
+                };
+                self.begin_attempt(now, original, next);
+            }
+            Err(refusal) => {
+                let refusal = match wait {
+                    // Somebody is up, and has said when to come back.
+                    Some(retry_after) if refusal == Refusal::NoneUp => {
+                        Refusal::Overloaded { retry_after }
+                    }
+                    _ => refusal,
+                };
+                self.refuse(now, flow, &original.message, refusal);
+            }
+        }
+    }
+
+    /// Follows a redirection to a target that was not asked before and can take the call; else
+    /// the next one is tried: two full targets never bounce a call.
+    pub(crate) fn follow(
+        &mut self,
+        now: Time,
+        key: u64,
+        (flow, response): (Flow, &Message),
+        id: TargetId,
+        uri: Box<[u8]>,
+    ) {
+        let is_new = self.pending.find(key).is_some_and(|pending| {
+            pending.target != Some(id)
+                && pending.original.as_ref().is_some_and(|original| {
+                    !original.tried.contains(&id) && original.redirects < REDIRECTS_MAX
+                })
+        });
+        if !is_new || !self.balancer.choose_named(now, id, &mut self.draw) {
+            return self.move_on(now, key, Some((flow, response)));
+        }
+        let Some((mut original, number)) = self.end_attempt(key, Some((flow, response))) else {
+            return;
+        };
+        self.counters.redirects += 1;
+        original.redirects += 1;
+        let next = NextAttempt {
+            target: id,
+            number,
+            uri: Some(uri),
+        };
+        self.begin_attempt(now, original, next);
+    }
+
+    /// Takes a request back from the target it was sent to; with the number of the next attempt.
+    fn end_attempt(
+        &mut self,
+        key: u64,
+        failed: Option<(Flow, &Message)>,
+    ) -> Option<(Box<Original>, u8)> {
+        let pending = self.forget(key)?;
+        if let (Some((flow, response)), Method::Invite) = (failed, pending.method) {
+            self.send_for(flow, response, "ACK");
+        }
+        let mut original = pending.original?;
+        original.tried.extend(pending.target);
+        Some((original, pending.attempt + 1))
+    }
+
+    /// The target a redirection names, and the URI it names it by.
+    pub(crate) fn redirection(&self, message: &Message) -> Option<(TargetId, Box<[u8]>)> {
+        message.values(HeaderName::Contact).find_map(|contact| {
+            let address = NameAddr::parse(contact).ok()?;
+            let uri = Uri::parse(address.uri).ok()?;
+            let id = self.target_of(&uri)?;
+            // Headers of the URI have no place in a request line (RFC 3261 §19.1.5).
+            let end = uri.raw.iter().position(|b| *b == b'?');
+            let text = &uri.raw[..end.unwrap_or(uri.raw.len())];
+            Some((id, text.into()))
+        })
+    }
+
+    /// The target that a URI leads to: the one at its address, else the only one of its host,
+    /// which may be reached by another transport and port than those who named it use.
+    fn target_of(&self, uri: &Uri<'_>) -> Option<TargetId> {
+        let ip = uri.host_ip()?;
+        let transport = uri.transport().unwrap_or(Transport::Udp);
+        let port = uri.port.unwrap_or(transport.default_port());
+        let is_there = |target: &Target| {
+            target.remote == SocketAddr::new(ip, port)
+                && (uri.transport().is_none() || target.transport == transport)
+        };
+        let exact = self.places.iter().find(|(_, target)| is_there(target));
+        let mut same_host = self.places.iter().filter(|(_, t)| t.remote.ip() == ip);
+        let only = match (same_host.next(), same_host.next()) {
+            (only, None) => only,
+            _ => None,
+        };
+        exact.or(only).map(|(id, _)| *id)
+    }
+
+    /// What was sent did not arrive.
+    pub(crate) fn handle_unreachable(&mut self, now: Time, key: u64) {
+        let Some(pending) = self.pending.find(key) else {
+            return;
+        };
+        if pending.state != State::Waiting {
+            return;
+        }
+        if let Some(id) = pending.target {
+            self.balancer.handle_refused(now, id);
+        }
+        self.give_up(now, key);
+    }
+
+    /// The time of a kept request is over.
+    pub(crate) fn handle_end_of(&mut self, now: Time, key: u64) {
+        let Some(pending) = self.pending.find(key) else {
+            return;
+        };
+        // Only what may still be sent elsewhere has a target and this.
+        let began = pending
+            .original
+            .as_ref()
+            .map_or(now, |original| original.began);
+        match (pending.state, pending.target) {
+            (State::Waiting, Some(id)) => self.balancer.handle_timeout_of(now, id, began),
+            (State::Waiting, None) => {}
+            // Whoever works on it may have died over it.
+            (State::Trying, Some(id)) => {
+                let goes_on = self.balancer.is_there(id) && now.since(began) < TRYING_MAX;
+                if goes_on {
+                    pending.until = now + TRYING_LOOK;
+                    self.pending.hasten(key);
+                    return;
+                }
+            }
+            _ => {
+                self.forget(key);
+                return;
+            }
+        }
+        self.give_up(now, key);
+    }
+
+    /// Nothing came of an attempt.
+    fn give_up(&mut self, now: Time, key: u64) {
+        let Some(pending) = self.pending.find(key) else {
+            return;
+        };
+        if pending.is_movable() {
+            return self.move_on(now, key, None);
+        }
+        let Some(pending) = self.forget(key) else {
+            return;
+        };
+        if let (true, Method::Invite, Some(original)) =
+            (pending.cancelled, pending.method, pending.original)
+        {
+            let flow = original.ingress.flow;
+            self.answer(now, flow, &original.message, 487, "", |_| {});
+        }
+    }
+
+    /// Forgets a request; its target has it no more.
+    pub(crate) fn forget(&mut self, key: u64) -> Option<Pending> {
+        let pending = self.pending.remove(key)?;
+        if let Some(id) = pending.attempt_at() {
+            self.balancer.handle_attempt_end(id);
+        }
+        Some(pending)
+    }
+}
+
+/// Retry-After, of a 503 (RFC 3261 §20.33).
+pub(crate) fn retry_after(message: &Message) -> Option<Duration> {
+    let value = message.header(HeaderName::RetryAfter)?;
+    let end = value.iter().position(|b| !b.is_ascii_digit());
+    let seconds: u32 = sip::lex::number(&value[..end.unwrap_or(value.len())])?;
+    Some(Duration::from_secs(seconds.into()))
+}
+
+/// After what time it is seen to whether the target that has a request is still there.
+pub(crate) const TRYING_LOOK: Duration = Duration::from_secs(5);
+/// How long a target may say nothing but 100: timer C of RFC 3261 §16.6 point 11.
+const TRYING_MAX: Duration = Duration::from_secs(180);
+/// When a caller may come back whom all targets have refused without saying when.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Targets asked for one request.
+const ATTEMPTS_MAX: u8 = 8;
+/// Redirections followed for one request.
+const REDIRECTS_MAX: u8 = 4;
