@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use clock::{Time, Wheel};
 use forward::End;
+use sip::uri::Uri;
 use sip::{Destination, Flow, HeaderName, ListenerId, Message, NameAddr, Transport};
+use smallvec::SmallVec;
 
 use crate::Dispatcher;
 
@@ -60,11 +62,22 @@ impl Flows {
     }
 }
 
+/// Contacts, and for how many seconds each.
+type Contacts<'a> = SmallVec<[(Uri<'a>, u32); 2]>;
+
 impl Dispatcher {
-    /// A registration was accepted: the phone is kept until it runs out.
-    pub(crate) fn note_registration(&mut self, now: Time, end: &End, answer: &Message) {
-        if end.transport == Transport::Udp {
-            let until = now + lifetime(answer);
+    /// A registration was accepted: the phone is kept until what it registered runs out.
+    pub(crate) fn note_registration(
+        &mut self,
+        now: Time,
+        end: &End,
+        register: &Message,
+        answer: &Message,
+    ) {
+        if end.transport == Transport::Udp
+            && let Some(lifetime) = lifetime(register, answer)
+        {
+            let until = now + lifetime;
             self.flows.keep(now, (end.listener, end.remote), until);
         }
     }
@@ -83,21 +96,46 @@ impl Dispatcher {
     }
 }
 
-/// How long the longest of the contacts in an answer lives; zero if there is none.
-fn lifetime(answer: &Message) -> Duration {
-    let whole = answer.number(HeaderName::Expires);
-    let lives = answer.values(HeaderName::Contact).map(|contact| {
-        let own = NameAddr::parse(contact).ok();
-        let own = own.and_then(|contact| contact.params.value("expires"));
-        own.and_then(sip::lex::number)
-            .or(whole)
-            .unwrap_or(LIFETIME_S)
-    });
-    Duration::from_secs(lives.max().unwrap_or(0).into())
+/// How long the contacts that a request named live; `None` if it named none and has only asked.
+/// The answer lists those of all phones of the user: another one's say nothing of this flow.
+fn lifetime(register: &Message, answer: &Message) -> Option<Duration> {
+    let named: Contacts<'_> = contacts(register).collect();
+    if named.is_empty() {
+        return None;
+    }
+    let is_named = |uri: &Uri<'_>| named.iter().any(|(own, _)| own.is_equivalent(uri));
+    let listed: Contacts<'_> = contacts(answer).collect();
+    let mut lives = listed.iter().filter(|(uri, _)| is_named(uri)).peekable();
+    let ends = named.iter().all(|(_, lifetime_s)| *lifetime_s == 0);
+    let lifetime_s = if lives.peek().is_some() || ends {
+        lives.map(|(_, lifetime_s)| *lifetime_s).max()
+    } else {
+        // Its registrar knows it by another name: one of these.
+        listed.iter().map(|(_, lifetime_s)| *lifetime_s).max()
+    };
+    Some(Duration::from_secs(lifetime_s.unwrap_or(0).into()))
+}
+
+/// The contacts of a REGISTER or its answer, and for how many seconds each; `*` is none, of no
+/// time.
+fn contacts(message: &Message) -> impl Iterator<Item = (Uri<'_>, u32)> {
+    let whole = message.number(HeaderName::Expires);
+    let values = message.values(HeaderName::Contact).take(CONTACTS_MAX);
+    values.filter_map(move |value| {
+        let contact = NameAddr::parse(value).ok()?;
+        let own = contact.params.value("expires");
+        let lifetime_s = own.and_then(sip::lex::number).or(whole);
+        Some((
+            Uri::parse(contact.uri).ok()?,
+            lifetime_s.unwrap_or(LIFETIME_S),
+        ))
+    })
 }
 
 /// Shorter than the least that NATs keep a UDP mapping in practice, 30 s.
 const INTERVAL: Duration = Duration::from_secs(25);
+/// The most contacts of a message that are looked at.
+const CONTACTS_MAX: usize = 32;
 /// A registration that does not say how long it holds (RFC 3261 §10.2.1.1).
 const LIFETIME_S: u32 = 3_600;
 /// The most phones that are kept; more get no keep-alives from us.

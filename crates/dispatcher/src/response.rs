@@ -164,15 +164,16 @@ impl Dispatcher {
         let tried_at = pending.attempt_at();
         pending.state = State::Settled;
         pending.until = now + PATIENCE;
-        pending.original = None;
+        let original = pending.original.take();
         pending.again = None;
         let (target, method) = (pending.target, pending.method);
         // It may have been kept for longer: for as long as a call may ring.
         self.pending.hasten(opened.key);
-        match (method, message.status(), target) {
-            (Method::Invite, 200..300, Some(target)) => self.note_call(now, message, target),
-            (Method::Register, 200..300, Some(_)) => {
-                self.note_registration(now, &opened.branch.end, message);
+        match (method, message.status(), target, original) {
+            (Method::Invite, 200..300, Some(target), _) => self.note_call(now, message, target),
+            (Method::Register, 200..300, Some(_), Some(original)) => {
+                let end = &opened.branch.end;
+                self.note_registration(now, end, &original.message, message);
             }
             _ => {}
         }
