@@ -12,6 +12,7 @@ use sip::{ConnId, Destination, Flow, Framing, Message, Transmit, Transport};
 use crate::counters::METHODS;
 use crate::flows::Flows;
 use crate::pending::{Due, Table};
+use crate::retired::Retired;
 use crate::{Config, Counters, Listener, Target};
 
 /// A load balancer.
@@ -25,6 +26,7 @@ pub struct Dispatcher {
     pub(crate) balancer: Balancer,
     /// Where each target is.
     pub(crate) places: Vec<(TargetId, Target)>,
+    pub(crate) retired: Retired,
     pub(crate) pending: Table,
     pub(crate) flows: Flows,
     /// Connections that are open.
@@ -62,6 +64,7 @@ impl Dispatcher {
             hops: Hops::new(config.names.clone()),
             balancer: Balancer::new(config.policy.clone()),
             places: Vec::new(),
+            retired: Retired::default(),
             pending: Table::new(),
             flows: Flows::new(),
             open: BTreeSet::new(),
@@ -101,6 +104,12 @@ impl Dispatcher {
             if self.places.iter().any(|(_, known)| has_moved(known)) {
                 self.balancer.remove(&target.spec.name)?;
                 self.balancer.set_target(now, target.spec.clone())?;
+            }
+        }
+        for (_, known) in &self.places {
+            let at = |target: &Target| (target.transport, target.remote);
+            if targets.iter().all(|target| at(target) != at(known)) {
+                self.retired.note(known);
             }
         }
         let balancer = &self.balancer;

@@ -99,6 +99,9 @@ impl Dispatcher {
 /// How long the contacts that a request named live; `None` if it named none and has only asked.
 /// The answer lists those of all phones of the user: another one's say nothing of this flow.
 fn lifetime(register: &Message, answer: &Message) -> Option<Duration> {
+    if register.header(HeaderName::Contact) == Some(b"*") {
+        return Some(Duration::ZERO);
+    }
     let named: Contacts<'_> = contacts(register).collect();
     if named.is_empty() {
         return None;
@@ -116,8 +119,7 @@ fn lifetime(register: &Message, answer: &Message) -> Option<Duration> {
     Some(Duration::from_secs(lifetime_s.unwrap_or(0).into()))
 }
 
-/// The contacts of a REGISTER or its answer, and for how many seconds each; `*` is none, of no
-/// time.
+/// The contacts of a REGISTER or its answer, and for how many seconds each.
 fn contacts(message: &Message) -> impl Iterator<Item = (Uri<'_>, u32)> {
     let whole = message.number(HeaderName::Expires);
     let values = message.values(HeaderName::Contact).take(CONTACTS_MAX);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use balancer::Refusal;
 use clock::Time;
-use forward::{Dialog, End, Origin};
+use forward::{Dialog, End, NextHop, Origin};
 use sip::{Destination, Message, Method};
 
 use crate::Dispatcher;
@@ -28,8 +28,8 @@ impl Dispatcher {
         let is_ours = dialog.origin == Origin::Client;
         self.note_in_dialog(now, message, target.filter(|_| is_ours));
         if !is_to_target {
-            let end = &dialog.client;
-            return self.send_to_end(now, ingress, message, own_routes, end, Mark::None);
+            let way = self.way_to_client(ingress, message, own_routes, dialog);
+            return self.send_to_client(now, ingress, message, own_routes, (way, Mark::None));
         }
         let mut id = target;
         if target.is_some_and(|id| !self.balancer.is_there(id)) {
@@ -53,7 +53,7 @@ impl Dispatcher {
                 })
             }
             // It was taken out of the set; its calls still end there.
-            None => self.live(&dialog.target),
+            None => self.live(&dialog.target).map(|to| self.retired.named(to)),
         };
         let Some(destination) = destination else {
             self.refuse(now, ingress.flow, message, Refusal::NoneUp);
@@ -86,6 +86,7 @@ impl Dispatcher {
         );
         let dialog = (is_new && begins).then(|| Dialog {
             origin: Origin::Target,
+            next_hop: NextHop::Flow,
             from_tag: ingress.from_tag,
             client: *end,
             target: self.target_end(ingress, message),
@@ -93,19 +94,18 @@ impl Dispatcher {
         let mark = dialog.as_ref().map_or(Mark::None, |dialog| {
             Mark::RecordRoute(dialog, [end.listener, ingress.flow.listener])
         });
-        self.send_to_end(now, ingress, message, own_routes, end, mark);
+        self.send_to_client(now, ingress, message, own_routes, (self.live(end), mark));
     }
 
-    fn send_to_end(
+    fn send_to_client(
         &mut self,
         now: Time,
         ingress: &Ingress,
         message: &Message,
         own_routes: usize,
-        end: &End,
-        mark: Mark<'_>,
+        (way, mark): (Option<Destination>, Mark<'_>),
     ) {
-        let Some(destination) = self.live(end) else {
+        let Some(destination) = way else {
             self.counters.flows_gone += 1;
             self.answer(now, ingress.flow, message, 430, "", |_| {});
             return;

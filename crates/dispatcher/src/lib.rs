@@ -11,6 +11,7 @@
 //! request URI, are not served.
 
 mod calls;
+mod client;
 mod config;
 mod counters;
 mod dispatcher;
@@ -26,6 +27,7 @@ mod repeat;
 mod reply;
 mod request;
 mod response;
+mod retired;
 
 pub use config::{Config, HashOn, Redirects, Target};
 pub use counters::{Counters, METHODS};

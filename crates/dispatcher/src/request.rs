@@ -225,6 +225,7 @@ impl Dispatcher {
         );
         let dialog = begins.then(|| Dialog {
             origin: Origin::Client,
+            next_hop: Self::next_hop_to(ingress, message),
             from_tag: ingress.from_tag,
             client: ingress.end,
             target: End {

@@ -241,7 +241,9 @@ impl Dispatcher {
         message: &Message,
         opened: &Opened,
     ) -> Option<(Destination, Bytes)> {
-        let to = self.live(&opened.branch.end)?;
+        let end = &opened.branch.end;
+        let to = self.live(end);
+        let to = to.or_else(|| self.way_back_anew(message, end))?;
         let wish = if opened.is_heeded {
             overload::parameters(self.balancer.loss_percent(now), now)
         } else {

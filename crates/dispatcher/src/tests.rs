@@ -1,8 +1,10 @@
 //! The dispatcher by the rules it keeps, message by message.
 
+mod clients;
 mod flows;
 mod forwarding;
 mod judging;
 mod moving;
+mod repeating;
 mod rubbish;
 mod world;

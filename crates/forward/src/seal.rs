@@ -36,6 +36,8 @@ pub struct Seal {
 pub struct Dialog {
     /// Who began it.
     pub origin: Origin,
+    /// Where requests go that are for the client.
+    pub next_hop: NextHop,
     /// A hash of the From tag of the request that began it: who has it in From now is that side.
     pub from_tag: u32,
     /// The side of phones.
@@ -51,6 +53,15 @@ pub enum Origin {
     Client,
     /// The side of switches.
     Target,
+}
+
+/// Where requests go that are for the client of a dialog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextHop {
+    /// Where its own come from.
+    Flow,
+    /// Where their Route or their URI leads (RFC 3261 §16.6 point 6).
+    Named,
 }
 
 /// What a token in a URI of ours says.
@@ -96,10 +107,15 @@ impl Seal {
     /// Writes the user part of a Record-Route URI.
     pub fn write_dialog(&self, out: &mut Vec<u8>, dialog: &Dialog, call_id: &[u8]) {
         let mut bytes = Bytes::new();
-        bytes.put(match dialog.origin {
-            Origin::Client => &[0],
-            Origin::Target => &[1],
-        });
+        let origin = match dialog.origin {
+            Origin::Client => 0,
+            Origin::Target => BY_TARGET,
+        };
+        let next_hop = match dialog.next_hop {
+            NextHop::Flow => 0,
+            NextHop::Named => TO_NAMED,
+        };
+        bytes.put(&[origin | next_hop]);
         bytes.put(&dialog.from_tag.to_be_bytes());
         dialog.client.write(&mut bytes);
         dialog.target.write(&mut bytes);
@@ -139,16 +155,21 @@ impl Seal {
         }
         let mut rest = sealed;
         let pass = if *kind == b'd' {
-            let [origin] = take(&mut rest)?;
+            let [head] = take(&mut rest)?;
             let from_tag = u32::from_be_bytes(take(&mut rest)?);
             let client = End::read(&mut rest)?;
             let target = End::read(&mut rest)?;
-            let origin = match origin {
+            let origin = match head & BY_TARGET {
                 0 => Origin::Client,
                 _ => Origin::Target,
             };
+            let next_hop = match head & TO_NAMED {
+                0 => NextHop::Flow,
+                _ => NextHop::Named,
+            };
             Pass::Dialog(Dialog {
                 origin,
+                next_hop,
                 from_tag,
                 client,
                 target,
@@ -288,6 +309,9 @@ fn keyed(cluster_key: &[u8; 32], label: &str) -> SipHasher24 {
     SipHasher24::new_with_key(key)
 }
 
+/// Bits of the first byte of a dialog.
+const BY_TARGET: u8 = 1;
+const TO_NAMED: u8 = 2;
 /// What fits into it is hashed without an allocation.
 const HASHED_USUAL: usize = 384;
 /// The longest that is sealed, as text.

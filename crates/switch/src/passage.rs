@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use clock::Time;
 use forward::rewrite::{self, Changes, Framing};
-use forward::{Branch, Dialog, End, Hops, Origin, OwnRoutes, Pass, Seal, Token};
+use forward::{Branch, Dialog, End, Hops, NextHop, Origin, OwnRoutes, Pass, Seal, Token};
 use registrar::{BindingId, Contact, PeerId, Reach};
 use sip::transaction::response_address;
 use sip::{
@@ -162,6 +162,7 @@ impl Switch {
         let dialog = (is_new && begins).then(|| {
             let dialog = Dialog {
                 origin: Origin::Target,
+                next_hop: NextHop::Flow,
                 from_tag: passage.seal.tag(from_tag(message)),
                 client: End::of(&phone, passage.instance),
                 target: sender(flow, message),

@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use sip::{ConnId, HeaderName};
 
-use super::world::{A, PHONE, Side, World, config, inside, request, tls};
-
-fn secure(text: &str) -> String {
-    text.replace("SIP/2.0/UDP 10.9.9.9:5060", "SIP/2.0/TLS 10.9.9.9:5061")
-}
+use super::world::{A, PHONE, Side, World, config, inside, request, secure, tls};
 
 /// A registration over TLS; its Path.
 fn register(world: &mut World, conn: u64) -> String {
@@ -133,5 +129,26 @@ fn phones_on_udp_are_kept_alive_as_long_as_they_are_registered() {
     register(&mut world, "r3", "");
     world.wait(Duration::from_secs(600));
     assert_eq!(world.pulses.len(), 6);
+    assert_eq!(world.dispatcher.flow_count(), 0);
+}
+
+/// A user has several phones, and an answer lists the contacts of all of them.
+#[test]
+fn a_phone_that_has_left_is_not_kept_alive_for_the_sake_of_another() {
+    let mut world = World::new();
+    let other = "<sip:alice@10.8.8.8:5062>;expires=3600";
+    let mut register = |branch: &str, more: &str, contacts: &str| {
+        let sent = world.udp(PHONE, &request("REGISTER", "r1", branch, more));
+        let contacts = format!("Contact: {contacts}\r\n");
+        world.udp(
+            &sent[0].to.to_string(),
+            &sent[0].answer("200 OK", &contacts),
+        );
+        world.wait(Duration::from_secs(60));
+        std::mem::take(&mut world.pulses).len()
+    };
+    let both = format!("<sip:alice@10.9.9.9>;expires=120, {other}");
+    assert_eq!(register("r1", "", &both), 2);
+    assert_eq!(register("r2", "Expires: 0\r\n", other), 0);
     assert_eq!(world.dispatcher.flow_count(), 0);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use balancer::{Admission, Policy, TargetSpec};
 use bytes::Bytes;
 use clock::Time;
-use sip::{ConnId, Flow, Framing, HeaderName, ListenerId, Message, Transport};
+use sip::{ConnId, Destination, Flow, Framing, HeaderName, ListenerId, Message, Transport};
 
 use crate::{Config, Dispatcher, HashOn, Listener, Output, Redirects, Target};
 
@@ -29,6 +29,9 @@ pub(super) struct World {
 pub(super) struct Sent {
     pub(super) to: SocketAddr,
     pub(super) conn: Option<ConnId>,
+    pub(super) transport: Transport,
+    /// The name of its certificate.
+    pub(super) name: String,
     pub(super) key: u64,
     pub(super) message: Message,
 }
@@ -92,12 +95,33 @@ impl World {
         self.sent()
     }
 
-    /// A message comes over TLS.
+    /// A message of the phone comes over TLS.
     pub(super) fn tls(&mut self, conn: u64, text: &str) -> Vec<Sent> {
+        self.tls_from(conn, PHONE, text)
+    }
+
+    /// A message comes over TLS.
+    pub(super) fn tls_from(&mut self, conn: u64, from: &str, text: &str) -> Vec<Sent> {
         let bytes = Bytes::copy_from_slice(text.as_bytes());
-        self.dispatcher
-            .handle_stream_message(self.now, tls(conn), bytes);
+        let flow = Flow {
+            remote: from.parse().unwrap(),
+            ..tls(conn)
+        };
+        self.dispatcher.handle_stream_message(self.now, flow, bytes);
         self.sent()
+    }
+
+    /// The only target is one on TLS.
+    pub(super) fn with_secure_target() -> Self {
+        let mut world = Self::new();
+        let secure = Target {
+            transport: Transport::Tls,
+            name: "a.example.com".into(),
+            ..target("a", A)
+        };
+        let now = world.now;
+        world.dispatcher.set_targets(now, &[secure]).unwrap();
+        world
     }
 
     pub(super) fn wait(&mut self, time: Duration) -> Vec<Sent> {
@@ -123,9 +147,14 @@ impl World {
                 }
                 Output::Transmit(transmit) => all.push(Sent {
                     to: transmit.to.remote(),
+                    transport: transmit.to.transport(),
                     conn: match transmit.to {
-                        sip::Destination::Flow(flow) => flow.conn,
-                        sip::Destination::Address { .. } => None,
+                        Destination::Flow(flow) => flow.conn,
+                        Destination::Address { .. } => None,
+                    },
+                    name: match transmit.to {
+                        Destination::Flow(_) => String::new(),
+                        Destination::Address { name, .. } => name.into(),
                     },
                     key: transmit.key,
                     message: Message::parse(transmit.bytes, Framing::Datagram).expect("a message"),
@@ -216,6 +245,11 @@ pub(super) fn request(method: &str, call: &str, branch: &str, more: &str) -> Str
          Max-Forwards: 70\r\nFrom: <sip:alice@example.com>;tag=caller\r\nTo: <sip:bob@example.com>\r\n\
          Call-ID: {call}\r\nCSeq: {cseq} {cseq_method}\r\nContact: <sip:alice@10.9.9.9>\r\n{more}Content-Length: 0\r\n\r\n"
     )
+}
+
+/// A request as a phone on TLS writes it.
+pub(super) fn secure(text: &str) -> String {
+    text.replace("SIP/2.0/UDP 10.9.9.9:5060", "SIP/2.0/TLS 10.9.9.9:5061")
 }
 
 /// A request inside the dialog that an answered INVITE began: as the caller, or as the callee.

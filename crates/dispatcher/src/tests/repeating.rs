@@ -1,0 +1,98 @@
+//! What is repeated for those who rely on a stream that ends here (RFC 3261 §17).
+
+use std::time::Duration;
+
+use sip::ConnId;
+
+use super::world::{A, PHONE, Side, World, inside, request, secure, tls};
+
+/// T1, and a little.
+const SOON: Duration = Duration::from_millis(600);
+
+#[test]
+fn the_cancel_of_a_phone_on_a_stream_is_repeated_until_it_is_answered() {
+    let mut world = World::new();
+    world.dispatcher.handle_opened(tls(5));
+    let invite = world.tls(5, &secure(&request("INVITE", "c1", "1", "")));
+    let target = invite[0].to.to_string();
+    world.udp(&target, &invite[0].answer("180 Ringing", ""));
+    let cancel = world.tls(5, &secure(&request("CANCEL", "c1", "1", "")));
+    let repeated = world.wait(Duration::from_millis(1_600));
+    assert_eq!(repeated.len(), 2, "after 0.5 and 1.5 s");
+    for again in &repeated {
+        assert_eq!(again.message.raw(), cancel[0].message.raw());
+        assert_eq!(again.to.to_string(), target);
+    }
+    let passed = world.udp(&target, &cancel[0].answer("200 OK", ""));
+    assert_eq!(passed[0].conn, Some(ConnId(5)));
+    assert_eq!(world.wait(Duration::from_secs(10)).len(), 0);
+    // The INVITE is still known, and so is who is told of its end.
+    let passed = world.udp(&target, &invite[0].answer("487 Request Terminated", ""));
+    assert_eq!(passed[0].start(), "SIP/2.0 487 Request Terminated");
+    world.wait(Duration::from_secs(60));
+    assert_eq!(world.dispatcher.pending_count(), 0);
+}
+
+#[test]
+fn a_refusal_that_came_over_a_stream_is_repeated_over_udp_until_its_ack() {
+    let mut world = World::with_secure_target();
+    let invite = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    world.tls_from(9, A, &invite[0].answer("180 Ringing", ""));
+    let refusal = world.tls_from(9, A, &invite[0].answer("486 Busy Here", ""));
+    let repeated = world.wait(Duration::from_millis(1_600));
+    assert_eq!(repeated.len(), 2, "after 0.5 and 1.5 s");
+    for again in &repeated {
+        assert_eq!(again.message.raw(), refusal[0].message.raw());
+        assert_eq!(again.to.to_string(), PHONE);
+    }
+    let ack = request("ACK", "c1", "1", "");
+    let sent = world.udp(PHONE, &ack);
+    assert_eq!(sent[0].to.to_string(), A, "the target has its ACK, too");
+    assert_eq!(world.wait(Duration::from_secs(60)).len(), 0);
+    assert_eq!(world.dispatcher.pending_count(), 0);
+}
+
+#[test]
+fn a_refusal_inside_a_call_is_repeated_as_well() {
+    let mut world = World::with_secure_target();
+    let invite = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    let routes = invite[0].all(sip::HeaderName::RecordRoute);
+    let routes: Vec<_> = routes.into_iter().rev().collect();
+    world.tls_from(9, A, &invite[0].answer("200 OK", ""));
+    let again = world.udp(PHONE, &inside("INVITE", "c1", &routes, Side::Caller));
+    world.tls_from(9, A, &again[0].answer("488 Not Acceptable Here", ""));
+    assert_eq!(world.wait(SOON).len(), 1);
+    let ack = inside("INVITE", "c1", &routes, Side::Caller)
+        .replace("INVITE sip", "ACK sip")
+        .replace("1 INVITE", "1 ACK");
+    world.udp(PHONE, &ack);
+    assert_eq!(world.wait(Duration::from_secs(60)).len(), 0);
+}
+
+#[test]
+fn a_refusal_that_comes_again_has_its_ack_from_us_if_the_caller_says_it_once() {
+    let mut world = World::new();
+    world.dispatcher.handle_opened(tls(5));
+    let invite = world.tls(5, &secure(&request("INVITE", "c1", "1", "")));
+    let target = invite[0].to.to_string();
+    let refusal = invite[0].answer("486 Busy Here", "");
+    assert_eq!(world.udp(&target, &refusal)[0].conn, Some(ConnId(5)));
+    let sent = world.udp(&target, &refusal);
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].to.to_string(), target);
+    assert!(sent[0].start().starts_with("ACK "), "{}", sent[0].start());
+}
+
+#[test]
+fn an_answer_that_came_over_a_stream_is_there_when_it_is_asked_for_again() {
+    let mut world = World::with_secure_target();
+    let register = request("REGISTER", "r1", "1", "");
+    let sent = world.udp(PHONE, &register);
+    let first = world.tls_from(9, A, &sent[0].answer("200 OK", ""));
+    let again = world.udp(PHONE, &register);
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].message.raw(), first[0].message.raw());
+    assert_eq!(again[0].to.to_string(), PHONE);
+    assert_eq!(world.wait(Duration::from_secs(60)).len(), 0);
+    assert_eq!(world.dispatcher.pending_count(), 0);
+}
