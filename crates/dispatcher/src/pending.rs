@@ -1,15 +1,18 @@
 //! Requests that may still need us: to be sent elsewhere, again, or to have their CANCEL and ACK
 //! follow them.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use balancer::TargetId;
-use clock::{Time, Wheel};
+use clock::{Time, TimerKey, Wheel};
 use hashbrown::HashTable;
 use sip::{Destination, Message, Method};
 use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::repeat::Again;
-use crate::request::Ingress;
+use crate::request::{Ingress, PATIENCE};
 
 /// A request outside of dialogs on its way, or one that is repeated, or its answer. There are
 /// many, for each stays for half a minute: what only a request that moves needs stands apart.
@@ -82,12 +85,27 @@ impl Pending {
     }
 }
 
+/// A request and when it is looked at next.
+#[derive(Debug)]
+struct Slot {
+    pending: Pending,
+    /// Its entry in the wheel; none while it is seen to, and once it only waits to be forgotten.
+    alarm: Option<(Time, TimerKey)>,
+}
+
 /// All of them, by key.
 #[derive(Debug)]
 pub(crate) struct Table {
-    slots: Slab<Pending>,
+    slots: Slab<Slot>,
     by_key: HashTable<u32>,
+    /// What is looked at, and when, as slot and key.
     wheel: Wheel<(u32, u64)>,
+    /// What only waits to be forgotten, which are nearly all: each of them waits as long, so that
+    /// they stand in order, and are not looked for all over the memory.
+    settled: VecDeque<(Time, u32, u64)>,
+    /// Whether answers were kept at any time: without targets on streams none ever are, and no
+    /// request has to be looked up for one.
+    pub(crate) keeps_answers: bool,
 }
 
 /// What is due.
@@ -105,6 +123,8 @@ impl Table {
             slots: Slab::new(),
             by_key: HashTable::new(),
             wheel: Wheel::new(),
+            settled: VecDeque::new(),
+            keeps_answers: false,
         }
     }
 
@@ -117,63 +137,114 @@ impl Table {
     }
 
     pub(crate) fn find(&mut self, key: u64) -> Option<&mut Pending> {
-        let slots = &self.slots;
-        let index = self.by_key.find(key, |at| slots[*at as usize].key == key)?;
-        self.slots.get_mut(*index as usize)
+        self.slot(key).map(|(_, slot)| &mut slot.pending)
     }
 
     pub(crate) fn insert(&mut self, pending: Pending) {
-        let (key, alarm) = (pending.key, pending.next_alarm());
-        let index = self.slots.insert(pending) as u32;
+        let (key, at) = (pending.key, pending.next_alarm());
+        let entry = self.slots.vacant_entry();
+        let index = entry.key() as u32;
+        let timer = self.wheel.insert(at, (index, key));
+        entry.insert(Slot {
+            pending,
+            alarm: Some((at, timer)),
+        });
         let slots = &self.slots;
         self.by_key
-            .insert_unique(key, index, |at| slots[*at as usize].key);
-        self.wheel.insert(alarm, (index, key));
+            .insert_unique(key, index, |at| slots[*at as usize].pending.key);
     }
 
     pub(crate) fn remove(&mut self, key: u64) -> Option<Pending> {
         let slots = &self.slots;
         let found = self
             .by_key
-            .find_entry(key, |at| slots[*at as usize].key == key);
+            .find_entry(key, |at| slots[*at as usize].pending.key == key);
         let (index, _) = found.ok()?.remove();
-        self.slots.try_remove(index as usize)
+        let slot = self.slots.try_remove(index as usize)?;
+        if let Some((_, timer)) = slot.alarm {
+            self.wheel.cancel(timer);
+        }
+        Some(slot.pending)
     }
 
     /// Has what was moved to an earlier time looked at then; later times need no word.
     pub(crate) fn hasten(&mut self, key: u64) {
-        let slots = &self.slots;
-        let Some(index) = self.by_key.find(key, |at| slots[*at as usize].key == key) else {
+        let Some((index, slot)) = self.slot(key) else {
             return;
         };
-        let index = *index;
-        self.wheel
-            .insert(self.slots[index as usize].next_alarm(), (index, key));
+        let next = slot.pending.next_alarm();
+        let before = slot.alarm;
+        if before.is_some_and(|(at, _)| at <= next) {
+            return;
+        }
+        let timer = self.wheel.insert(next, (index, key));
+        if let Some((_, before)) = before {
+            self.wheel.cancel(before);
+        }
+        if let Some(slot) = self.slots.get_mut(index as usize) {
+            slot.alarm = Some((next, timer));
+        }
+    }
+
+    /// Leaves one that has its final response alone until it is forgotten.
+    pub(crate) fn settle(&mut self, now: Time, key: u64) {
+        let Some((index, slot)) = self.slot(key) else {
+            return;
+        };
+        let until = now + PATIENCE;
+        slot.pending.until = until;
+        slot.pending.state = State::Settled;
+        slot.pending.again = None;
+        if let Some((_, timer)) = slot.alarm.take() {
+            self.wheel.cancel(timer);
+        }
+        self.settled.push_back((until, index, key));
     }
 
     /// The next that is due. Alarms of requests that have moved on are set anew.
     pub(crate) fn poll_due(&mut self, now: Time) -> Option<Due> {
-        while let Some((index, key)) = self.wheel.pop_expired(now) {
-            let pending = self.slots.get(index as usize);
-            let Some(pending) = pending.filter(|pending| pending.key == key) else {
-                continue;
-            };
-            if pending.until <= now {
+        while let Some((until, index, key)) = self.settled.front().copied()
+            && until <= now
+        {
+            self.settled.pop_front();
+            let slot = self.slots.get(index as usize);
+            let slot = slot.filter(|slot| slot.pending.key == key);
+            if slot.is_some_and(|slot| slot.pending.until <= now) {
                 return Some(Due::End(key));
             }
-            let alarm = pending.next_alarm();
-            if alarm <= now {
+        }
+        while let Some((index, key)) = self.wheel.pop_expired(now) {
+            let Some(slot) = self.slots.get_mut(index as usize) else {
+                continue;
+            };
+            slot.alarm = None;
+            if slot.pending.until <= now {
+                return Some(Due::End(key));
+            }
+            let at = slot.pending.next_alarm();
+            if at <= now {
                 return Some(Due::Repeat(key));
             }
-            self.wheel.insert(alarm, (index, key));
+            slot.alarm = Some((at, self.wheel.insert(at, (index, key))));
         }
         None
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Time> {
-        self.wheel.next_timeout()
+        let forgets = self.settled.front().map(|(until, ..)| *until + FORGETTING);
+        let wakes = self.wheel.next_timeout();
+        forgets.into_iter().chain(wakes).min()
+    }
+
+    fn slot(&mut self, key: u64) -> Option<(u32, &mut Slot)> {
+        let slots = &self.slots;
+        let is_it = |at: &u32| slots[*at as usize].pending.key == key;
+        let index = *self.by_key.find(key, is_it)?;
+        Some((index, self.slots.get_mut(index as usize)?))
     }
 }
 
 /// The most at a time; beyond, requests outside of dialogs get 503.
 const PENDING_MAX: usize = 1_000_000;
+/// How much longer than it must what is settled may be kept, lest each call wakes us for itself.
+const FORGETTING: Duration = Duration::from_millis(250);

@@ -97,6 +97,7 @@ impl Dispatcher {
             Method::Invite => Again::of(now, to, bytes),
             _ => Again::on_demand(now, to, bytes),
         };
+        self.pending.keeps_answers = true;
         if let Some(pending) = self.pending.find(opened.key) {
             pending.again = Some(again);
             self.pending.hasten(opened.key);
@@ -120,6 +121,9 @@ impl Dispatcher {
     /// What a request changes in what is repeated: its answer is sent again at once, or, if it is
     /// an ACK, no more. Whether nothing else is to be done about it.
     pub(crate) fn recall(&mut self, key: u64, method: Method) -> bool {
+        if !self.pending.keeps_answers {
+            return false;
+        }
         let Some(pending) = self.pending.find(own_key(key, method)) else {
             return false;
         };

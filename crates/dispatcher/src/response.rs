@@ -12,7 +12,6 @@ use crate::failover::{TRYING_LOOK, retry_after};
 use crate::pending::State;
 use crate::probe::COOKIE_LEN;
 use crate::repeat::own_key;
-use crate::request::PATIENCE;
 use crate::{Dispatcher, Redirects, overload};
 
 /// A response to something we forwarded.
@@ -162,13 +161,9 @@ impl Dispatcher {
             return;
         };
         let tried_at = pending.attempt_at();
-        pending.state = State::Settled;
-        pending.until = now + PATIENCE;
         let original = pending.original.take();
-        pending.again = None;
         let (target, method) = (pending.target, pending.method);
-        // It may have been kept for longer: for as long as a call may ring.
-        self.pending.hasten(opened.key);
+        self.pending.settle(now, opened.key);
         match (method, message.status(), target, original) {
             (Method::Invite, 200..300, Some(target), _) => self.note_call(now, message, target),
             (Method::Register, 200..300, Some(_), Some(original)) => {
