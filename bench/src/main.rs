@@ -23,7 +23,7 @@ use table::Table;
 /// Measures Tandem beside Kamailio and rtpengine.
 #[derive(Parser)]
 struct Arguments {
-    /// What to measure; everything but kernel, rate and soak if nothing is said.
+    /// What to measure; everything but kernel, locations, rate and soak if nothing is said.
     scenarios: Vec<Scenario>,
     /// Runs of each side.
     #[arg(long, default_value_t = 5)]
@@ -40,6 +40,9 @@ struct Arguments {
     /// Users that register, and bindings held.
     #[arg(long, default_value_t = 100_000)]
     users: usize,
+    /// Registrations that the nodes of the locations scenario share.
+    #[arg(long, default_value_t = 100_000)]
+    bindings: usize,
     /// How long the soak lasts, in seconds.
     #[arg(long, default_value_t = 600)]
     soak_s: u64,
@@ -61,6 +64,7 @@ enum Scenario {
     Rate,
     Register,
     Memory,
+    Locations,
     Soak,
     Media,
     Srtp,
@@ -117,6 +121,7 @@ fn run(scenario: Scenario, effort: &Effort) -> Result<Table> {
         Scenario::Rate => scenario::rate::run(effort),
         Scenario::Register => scenario::register::run(effort),
         Scenario::Memory => scenario::memory::run(effort),
+        Scenario::Locations => scenario::locations::run(effort),
         Scenario::Soak => scenario::soak::run(effort),
         Scenario::Media => scenario::media::run(effort),
         Scenario::Srtp => scenario::media::run_srtp(effort),
@@ -139,6 +144,7 @@ fn effort(arguments: &Arguments) -> Effort {
             window: Duration::from_secs(1),
             sides,
             users: 1_000,
+            bindings: 3_000,
             held_calls: 200,
             media_calls: &[20],
             kernel_calls: 50,
@@ -155,6 +161,7 @@ fn effort(arguments: &Arguments) -> Effort {
         window: Duration::from_secs(5),
         sides,
         users: arguments.users,
+        bindings: arguments.bindings,
         held_calls: 10_000,
         media_calls: &[100, 200, 500, 800],
         kernel_calls: 10_000,

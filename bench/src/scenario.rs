@@ -2,6 +2,7 @@
 
 pub(crate) mod call;
 pub(crate) mod kernel;
+pub(crate) mod locations;
 pub(crate) mod media;
 pub(crate) mod memory;
 pub(crate) mod ng;
@@ -40,6 +41,8 @@ pub(crate) struct Effort {
     pub(crate) sides: &'static [Side],
     /// Users of the register scenario and bindings of the memory scenario.
     pub(crate) users: usize,
+    /// Bindings of the locations scenario.
+    pub(crate) bindings: usize,
     /// Calls held in the memory scenario.
     pub(crate) held_calls: u64,
     /// Calls of the media scenario, point by point.

@@ -25,13 +25,14 @@ impl Series {
     }
 }
 
-/// Median and range: `178.2 [164.0-181.3]`.
+/// Median and range: `178.2 [164.0-181.3]`; a dash without any.
 impl fmt::Display for Series {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.values.first(), self.values.last()) {
             (Some(least), Some(most)) if self.values.len() > 1 => {
                 write!(f, "{:.1} [{least:.1}-{most:.1}]", self.median())
             }
+            (None, _) => f.write_str("-"),
             _ => write!(f, "{:.1}", self.median()),
         }
     }

@@ -50,7 +50,7 @@ impl World for Registered {
             5 => self.registrar.handle_connection_closed(ConnId(number % 2)),
             6 => self.restore(number),
             _ => {
-                self.registrar.remove_all(AOR);
+                self.registrar.remove_all(self.now, AOR);
             }
         }
     }

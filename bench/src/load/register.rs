@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -14,12 +15,20 @@ use crate::load::message::{Message, text};
 #[derive(Clone, Debug)]
 pub(crate) struct RegisterPlan {
     pub(crate) server: SocketAddrV4,
-    /// The port of all users; each has an address of its own in 127.0.0.0/8.
+    /// The port of all phones; each has an address of its own in 127.0.0.0/8.
     pub(crate) port: u16,
     /// Domain of the addresses of record, and realm.
     pub(crate) domain: String,
-    /// Users are named by [`user_name`] up to this count, with [`password`].
-    pub(crate) users: usize,
+    /// The numbers of the phones that register.
+    pub(crate) phones: Range<usize>,
+    /// Phones of one user. Users are named by [`user_name`], with [`password`].
+    pub(crate) phones_per_user: usize,
+}
+
+impl RegisterPlan {
+    fn user(&self, phone: usize) -> usize {
+        phone / self.phones_per_user
+    }
 }
 
 /// The name of a user of the benchmark.
@@ -27,7 +36,7 @@ pub(crate) fn user_name(number: usize) -> String {
     format!("user{number}")
 }
 
-/// The address of a user's phone. Real ones have addresses of their own too; a server that
+/// The address of a phone. Real ones have addresses of their own too; a server that
 /// bounds what one address may ask would otherwise refuse most of the load.
 fn address(number: usize) -> Ipv4Addr {
     let [_, _, high, low] = ((number % ADDRESSES) as u32).to_be_bytes();
@@ -49,13 +58,14 @@ pub(crate) struct RegisterCounts {
     pub(crate) last_refusal: u16,
 }
 
-/// A running load: each user has at most one cycle going on.
+/// A running load: each phone has at most one cycle going on.
 pub(crate) struct RegisterLoad {
     plan: RegisterPlan,
     sender: Sender,
     receiver: Receiver,
+    /// The phones of the plan, in order.
     users: Vec<Registering>,
-    /// The user whose turn is next.
+    /// The phone whose turn is next; counted from the first of the plan, as everywhere here.
     next: usize,
     in_progress: usize,
     checks: VecDeque<(Instant, usize, u32)>,
@@ -80,19 +90,15 @@ enum State {
 impl RegisterLoad {
     pub(crate) fn new(plan: RegisterPlan) -> Result<Self> {
         let (sender, receiver) = batch::open(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, plan.port))?;
-        let users = (0..plan.users)
-            .map(|number| Registering {
-                ha1: hex_md5(&[format!(
-                    "{}:{}:{}",
-                    user_name(number),
-                    plan.domain,
-                    password(number)
-                )
-                .as_bytes()]),
-                cseq: 0,
-                state: State::Idle,
-            })
-            .collect();
+        let users = plan.phones.clone().map(|phone| plan.user(phone));
+        let users = users.map(|number| Registering {
+            ha1: hex_md5(&[
+                format!("{}:{}:{}", user_name(number), plan.domain, password(number)).as_bytes(),
+            ]),
+            cseq: 0,
+            state: State::Idle,
+        });
+        let users = users.collect();
         Ok(Self {
             plan,
             sender,
@@ -160,7 +166,8 @@ impl RegisterLoad {
 
     fn handle_response(&mut self, now: Instant, at: usize) {
         let message = Message::parse(self.receiver.datagram(at));
-        let Some(number) = user_of(message.call_id) else {
+        let phone = phone_of(message.call_id);
+        let Some(number) = phone.and_then(|phone| phone.checked_sub(self.plan.phones.start)) else {
             return;
         };
         let Some(user) = self.users.get(number) else {
@@ -209,10 +216,11 @@ impl RegisterLoad {
         self.users[number].cseq += 1;
         let user = &self.users[number];
         let plan = &self.plan;
-        self.sender.queue_from(address(number), plan.server, |out| {
-            write_register(out, plan, number, user);
+        let phone = plan.phones.start + number;
+        self.sender.queue_from(address(phone), plan.server, |out| {
+            write_register(out, plan, phone, user);
             if let Some(challenge) = challenge {
-                write_authorization(out, plan, number, user, challenge);
+                write_authorization(out, plan, phone, user, challenge);
             }
             text(out, format_args!("Content-Length: 0\r\n\r\n"));
         });
@@ -229,7 +237,7 @@ impl RegisterLoad {
 fn write_register(out: &mut Vec<u8>, plan: &RegisterPlan, number: usize, user: &Registering) {
     let RegisterPlan { domain, port, .. } = plan;
     let local = SocketAddrV4::new(address(number), *port);
-    let name = user_name(number);
+    let name = user_name(plan.user(number));
     let cseq = user.cseq;
     text(
         out,
@@ -270,7 +278,7 @@ fn write_authorization(
             "Authorization: Digest username=\"{}\", realm=\"{realm}\", nonce=\"{nonce}\", \
              uri=\"sip:{domain}\", algorithm=MD5, qop=auth, nc=00000001, cnonce=\"0a4f113b\", \
              response=\"{}\"\r\n",
-            user_name(number),
+            user_name(plan.user(number)),
             String::from_utf8_lossy(&response),
         ),
     );
@@ -281,7 +289,7 @@ fn quoted<'a>(challenge: &'a str, start: &str) -> &'a str {
     after.split('"').next().unwrap_or_default()
 }
 
-fn user_of(call_id: &[u8]) -> Option<usize> {
+fn phone_of(call_id: &[u8]) -> Option<usize> {
     let text = str::from_utf8(call_id).ok()?;
     text.strip_prefix('r')?.split('@').next()?.parse().ok()
 }

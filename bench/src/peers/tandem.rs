@@ -8,7 +8,7 @@ use clock::Time;
 use model::{Account, AccountId, Forking, LimitSpec, Settings, User, UserId};
 use serde_json::json;
 use store::{Actor, Page, Records, Sqlite};
-use testkit::{GatewaySpec, Platform, PlatformOptions};
+use testkit::{GatewaySpec, Platform, PlatformOptions, RedisServer};
 
 use crate::load::register::{password, user_name};
 use crate::peers::SERVER_CPU;
@@ -29,12 +29,27 @@ pub(crate) enum Media {
 impl Tandem {
     /// Starts it on the server's processor.
     pub(crate) fn start() -> Result<Self> {
-        let binary = std::env::current_exe().context("finding this program")?;
-        let binary = binary.parent().unwrap_or(Path::new(".")).join("tandem");
-        let platform = PlatformOptions::new(binary)
-            .wrapper(&["taskset", "-c", SERVER_CPU])
-            .rtp_ports(RTP_FIRST_PORT, RTP_LAST_PORT)
-            .start()?;
+        Self::start_with(options()?.rtp_ports(RTP_FIRST_PORT, RTP_LAST_PORT))
+    }
+
+    /// Starts a node of a cluster there.
+    pub(crate) fn start_node(redis: &RedisServer, first: Option<&Self>) -> Result<Self> {
+        let options = options()?.argument("--live").argument(&redis.url());
+        let Some(first) = first else {
+            return Self::start_with(options);
+        };
+        let data = first.platform.data();
+        let key = std::fs::read(data.join("cluster.key")).context("the key of the cluster")?;
+        let mut node = Self::start_with(options.data_file("cluster.key", &key))?;
+        node.platform.kill_9();
+        let database = node.platform.data().join(DATABASE);
+        std::fs::copy(data.join(DATABASE), database).context("copying the users")?;
+        node.platform.restart()?;
+        Ok(node)
+    }
+
+    fn start_with(options: PlatformOptions) -> Result<Self> {
+        let platform = options.start()?;
         let SocketAddr::V4(address) = platform.ready().sip.udp else {
             bail!("the platform does not listen on IPv4");
         };
@@ -67,8 +82,13 @@ impl Tandem {
     /// into the store while the platform is down, for by the API each would reach the node by
     /// itself.
     pub(crate) fn add_users(&mut self, count: usize) -> Result<()> {
+        self.add_users_with(count, Settings::default().contacts_max)
+    }
+
+    /// As [`Tandem::add_users`], with so many phones at most for each of them.
+    pub(crate) fn add_users_with(&mut self, count: usize, contacts_max: u16) -> Result<()> {
         self.platform.kill_9();
-        let store = Sqlite::open(&self.platform.data().join("tandem.db"))?;
+        let store = Sqlite::open(&self.platform.data().join(DATABASE))?;
         let records: &dyn Records = &store;
         let actor = Actor {
             name: "benchmark".to_owned(),
@@ -78,6 +98,7 @@ impl Tandem {
         let settings = Settings {
             verify_bindings: false,
             keep_alive_interval_s: 0,
+            contacts_max,
             ..stored.record
         };
         records.set_settings(&actor, &settings, stored.revision)?;
@@ -99,10 +120,21 @@ impl Tandem {
         &self.platform.ready().domain
     }
 
+    /// It, as tests use it.
+    pub(crate) fn platform(&mut self) -> &mut Platform {
+        &mut self.platform
+    }
+
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.platform.program().pid()
     }
+}
+
+fn options() -> Result<PlatformOptions> {
+    let binary = std::env::current_exe().context("finding this program")?;
+    let binary = binary.parent().unwrap_or(Path::new(".")).join("tandem");
+    Ok(PlatformOptions::new(binary).wrapper(&["taskset", "-c", SERVER_CPU]))
 }
 
 fn user(number: usize, account: AccountId, domain: &str) -> User {
@@ -124,5 +156,6 @@ fn user(number: usize, account: AccountId, domain: &str) -> User {
     }
 }
 
+const DATABASE: &str = "tandem.db";
 const RTP_FIRST_PORT: u16 = 40_000;
 const RTP_LAST_PORT: u16 = 49_999;

@@ -65,7 +65,8 @@ fn per_binding(side: Side, effort: &Effort) -> Result<f64> {
             server,
             port,
             domain,
-            users,
+            phones: 0..users,
+            phones_per_user: 1,
         })?;
         load.run_until(AT_ONCE, users as u64);
         load.drain();

@@ -93,7 +93,8 @@ impl Loaded {
             server: address,
             port,
             domain,
-            users,
+            phones: 0..users,
+            phones_per_user: 1,
         })?;
         let (cpu, rate) = (Series::default(), Series::default());
         Ok(Self {

@@ -23,6 +23,7 @@ use switch::{CallKey, NotTaken};
 pub(crate) use self::roster::Roster;
 use self::seeking::Seeking;
 use crate::host::SwitchHost;
+use crate::locations::LocationHealth;
 use crate::machine::SwitchMachine;
 use crate::visit::Visitor;
 
@@ -97,12 +98,14 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Shares calls by way of the live store at `url`. `roster` says who this node and the others are.
+    /// Shares calls by way of the live store at `url`. `roster` says who this node and the others are,
+    /// `locations` how sharing of registrations goes, if they are shared.
     pub(crate) fn start(
         url: &str,
         end: CallsEnd,
         roster: Roster,
         visitor: Visitor,
+        locations: Option<LocationHealth>,
     ) -> Result<Self> {
         let id = roster.own();
         let store = RedisCalls::new(url, &id, switch::RECORD_FORMAT).context("--live")?;
@@ -120,7 +123,8 @@ impl Calls {
             seeking: Seeking::default(),
             unsettled_since: None,
             is_settled: false,
-            has_paused: false,
+            paused_at: None,
+            locations,
             away: false,
             next_round: Instant::now(),
         };
@@ -165,8 +169,11 @@ struct Keeper {
     unsettled_since: Option<Instant>,
     /// Whether all of these are closed, or left to others.
     is_settled: bool,
-    /// Whether the switch waits for word on what happened while this process was stopped.
-    has_paused: bool,
+    /// While the switch waits for word on what happened while this process was stopped: how often
+    /// registrations had been heard of at that time.
+    paused_at: Option<u64>,
+    /// How sharing of registrations goes, if they are shared.
+    locations: Option<LocationHealth>,
     /// Whether the store did not answer last time.
     away: bool,
     next_round: Instant,
@@ -201,7 +208,8 @@ impl Keeper {
     }
 
     fn patience(&self) -> Duration {
-        let is_busy = self.has_paused || !self.again.is_empty() || !self.seeking.is_empty();
+        let is_busy =
+            self.paused_at.is_some() || !self.again.is_empty() || !self.seeking.is_empty();
         let soon = self.next_round.saturating_duration_since(Instant::now());
         if is_busy { soon.min(BUSY_ROUND) } else { soon }
     }
@@ -219,7 +227,7 @@ impl Keeper {
                     }
                 }
                 Order::Seek(call) => self.seeking.begin(call),
-                Order::ClearUp => self.has_paused = true,
+                Order::ClearUp => self.paused_at = Some(self.rounds_of_locations()),
             }
         }
         while !changes.is_empty() {
@@ -354,16 +362,22 @@ impl Keeper {
         self.forget_what_was_told();
     }
 
-    /// Lets the switch go on after a pause, once the store has said that this node is what it was; if
-    /// it is not, what it has lost is forgotten first.
+    /// Lets the switch go on after a pause, once the store has said that this node is what it was, and
+    /// where phones have registered meanwhile; what it has lost is forgotten first.
     fn clear_up_pause(&mut self) {
-        if !self.has_paused {
+        let Some(paused_at) = self.paused_at else {
             return;
-        }
-        if let Ok(true) = self.store.still_stands() {
-            self.has_paused = false;
+        };
+        // One round may have been under way: what it brings was so before the pause.
+        let knows_phones = self.locations.is_none() || self.rounds_of_locations() >= paused_at + 2;
+        if knows_phones && let Ok(true) = self.store.still_stands() {
+            self.paused_at = None;
             self.visit(|now, machine, _| machine.go_on(now));
         }
+    }
+
+    fn rounds_of_locations(&self) -> u64 {
+        self.locations.as_ref().map_or(0, LocationHealth::rounds)
     }
 
     fn claim_orphans(&mut self) {

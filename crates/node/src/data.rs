@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 /// A data directory.
 #[derive(Clone, Debug)]
@@ -62,6 +63,17 @@ impl Data {
         getrandom::fill(&mut key).context("the system gives no random numbers")?;
         write_secret(&path, &key)?;
         Ok(key)
+    }
+
+    /// Tells the cluster key from others, and nothing about it.
+    pub(crate) fn cluster_key_print(&self) -> Result<String> {
+        let digest: [u8; 32] = Sha256::new()
+            .chain_update(b"tandem cluster key\0")
+            .chain_update(self.cluster_key()?)
+            .finalize()
+            .into();
+        let [a, b, c, d, ..] = digest;
+        Ok(format!("{:08x}", u32::from_be_bytes([a, b, c, d])))
     }
 
     pub(crate) fn read<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Option<T> {

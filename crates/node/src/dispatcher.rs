@@ -130,7 +130,7 @@ fn tls_options(options: &DispatcherOptions) -> UpOptions {
         data: options.data.clone(),
         store: None,
         live: None,
-        shares_registrations: false,
+        registrations: crate::Registrations::Local,
         bind: bind.map_or(IpAddr::from([0; 4]), |listen| listen.address.ip()),
         advertise: options.advertise,
         virtual_address: None,

@@ -43,6 +43,6 @@ pub use dispatcher::{DispatcherOptions, Listen, TargetRecord, dispatcher, dispat
 pub use files::files_max;
 pub use media::{HepTarget, MediaOptions, Ready, RtpInterface, media};
 pub use model::{AfterUpload, BucketAddressing, HepTransport, RecordingStore, Validate};
-pub use options::UpOptions;
+pub use options::{Registrations, UpOptions};
 pub use stores::{Moved, migrate_store};
 pub use up::up;

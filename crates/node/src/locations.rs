@@ -6,6 +6,7 @@
 //! once; registrations go on.
 
 mod look;
+mod marks;
 mod succession;
 
 use std::sync::Arc;
@@ -19,11 +20,12 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use registrar::{Change, End};
 use sip::Transport;
 use store::{
-    Exchanged, Location, LocationChange, LocationEnd, LocationEndKind, LocationNode, LocationStore,
-    RedisLocations, Rest,
+    Exchanged, HeardChange, KnownNode, Location, LocationChange, LocationEnd, LocationEndKind,
+    LocationNode, LocationStore, RedisLocations, Rest, StoreError,
 };
 
 use self::look::Peers;
+use self::marks::Marks;
 use crate::host::SwitchHost;
 use crate::machine::SwitchMachine;
 use crate::permits::Identity;
@@ -44,6 +46,7 @@ pub(crate) struct LocationHealth(Arc<Health>);
 struct Health {
     told: AtomicU64,
     heard: AtomicU64,
+    rounds: AtomicU64,
     is_complete: AtomicBool,
 }
 
@@ -58,6 +61,11 @@ impl LocationHealth {
         self.0.heard.load(Ordering::Relaxed)
     }
 
+    /// How often this node had heard everything that there was to hear.
+    pub(crate) fn rounds(&self) -> u64 {
+        self.0.rounds.load(Ordering::Relaxed)
+    }
+
     /// Whether the store has all that this node holds, and this node has all that others hold.
     pub(crate) fn is_complete(&self) -> bool {
         self.0.is_complete.load(Ordering::Relaxed)
@@ -66,10 +74,10 @@ impl LocationHealth {
 
 impl Locations {
     /// Shares bindings by way of the live store at `url`, as the node of this identity whose API is
-    /// at `place`.
+    /// at `place`. `key_print` tells its key of the cluster from others.
     pub(crate) fn start(
         url: &str,
-        (identity, place): (Identity, std::net::SocketAddr),
+        (identity, place, key_print): (Identity, std::net::SocketAddr, String),
         net: net::Net,
         visitor: Visitor,
         health: LocationHealth,
@@ -84,6 +92,7 @@ impl Locations {
             udp: None,
             tcp: None,
             filled: String::new(),
+            key_print,
         };
         let keeper = Keeper {
             store: Box::new(store),
@@ -94,11 +103,12 @@ impl Locations {
             health,
             us,
             pending: Vec::new(),
-            ends: Vec::new(),
+            marks: Marks::default(),
             era: String::new(),
             filling: Filling::Marking,
             fillings: 0,
             is_away: false,
+            is_behind: true,
         };
         let thread = thread::Builder::new()
             .name("locations".into())
@@ -150,8 +160,8 @@ struct Keeper {
     us: LocationNode,
     /// Taken from the switch, and perhaps not told yet.
     pending: Vec<LocationChange>,
-    /// Ends on our shelf, of bindings on the shelves of others.
-    ends: Vec<LocationEnd>,
+    /// What we have removed and others may still have.
+    marks: Marks,
     /// The era of the last exchange.
     era: String,
     filling: Filling,
@@ -159,6 +169,9 @@ struct Keeper {
     fillings: u64,
     /// Whether the store did not answer last time.
     is_away: bool,
+    /// Whether there is something to hear before anything is told: what this node believes may be no
+    /// longer so.
+    is_behind: bool,
 }
 
 impl Keeper {
@@ -181,49 +194,76 @@ impl Keeper {
         if self.pending.is_empty() {
             self.collect();
         }
-        let is_full = self.pending.len() >= PORTION;
-        match self.store.exchange(&self.us, &self.pending) {
+        let told: &[LocationChange] = match self.is_behind {
+            true => &[],
+            false => &self.pending,
+        };
+        let count = told.len();
+        let done = match self.store.exchange(&self.us, told) {
             Ok(Exchanged::Heard {
                 era,
                 changes,
                 rest,
                 nodes,
             }) => {
-                if self.is_away {
-                    tracing::info!("the live store takes locations again");
-                    self.is_away = false;
-                }
-                let told = self.pending.len() as u64;
-                self.health.0.told.fetch_add(told, Ordering::Relaxed);
-                let heard = changes.len() as u64;
-                self.health.0.heard.fetch_add(heard, Ordering::Relaxed);
-                self.pending.clear();
-                let is_new_era = era != self.era;
-                if is_new_era {
-                    tracing::info!(era, "sharing locations from the start");
-                    self.era = era;
-                }
-                self.take_nodes(&nodes, is_new_era);
-                self.hear(changes);
-                if rest == Rest::Lost {
-                    self.peers.look_again();
-                }
-                let done = self.look_and_inherit().and_then(|()| self.fill(is_new_era));
-                if let Err(error) = done {
-                    self.go_on(&error);
-                    return Next::InTurn;
-                }
-                match is_full || rest == Rest::More {
-                    true => Next::AtOnce,
-                    false => Next::InTurn,
-                }
+                self.pending.drain(..count);
+                self.health
+                    .0
+                    .told
+                    .fetch_add(count as u64, Ordering::Relaxed);
+                self.take(era, changes, rest, &nodes).map(|()| {
+                    match count >= PORTION || rest == Rest::More {
+                        true => Next::AtOnce,
+                        false => Next::InTurn,
+                    }
+                })
             }
             // Permits will join under another name.
-            Ok(Exchanged::Buried) => Next::InTurn,
-            Err(error) => {
-                self.go_on(&error);
-                Next::InTurn
-            }
+            Ok(Exchanged::Buried) => Ok(Next::InTurn),
+            Err(error) => Err(error),
+        };
+        done.unwrap_or_else(|error| {
+            self.go_on(&error);
+            Next::InTurn
+        })
+    }
+
+    /// Takes in what an exchange has brought, and does what follows from it.
+    fn take(
+        &mut self,
+        era: String,
+        changes: Vec<HeardChange>,
+        rest: Rest,
+        nodes: &[KnownNode],
+    ) -> Result<(), StoreError> {
+        if self.is_away {
+            tracing::info!("the live store takes locations again");
+            self.is_away = false;
+        }
+        let heard = changes.len() as u64;
+        self.health.0.heard.fetch_add(heard, Ordering::Relaxed);
+        let is_new_era = era != self.era;
+        if is_new_era {
+            tracing::info!(era, "sharing locations from the start");
+            self.era = era;
+            self.fall_behind();
+            // The store may have forgotten anything.
+            self.begin_filling();
+        }
+        self.take_nodes(nodes, is_new_era);
+        self.hear(changes);
+        if rest == Rest::Lost {
+            self.fall_behind();
+            self.peers.look_again();
+        }
+        self.look_and_inherit()?;
+        if rest == Rest::Nothing && self.peers.next(&self.era).is_none() {
+            self.is_behind = false;
+            self.health.0.rounds.fetch_add(1, Ordering::Relaxed);
+        }
+        match self.is_behind {
+            true => Ok(()),
+            false => self.fill(),
         }
     }
 
@@ -250,6 +290,7 @@ impl Keeper {
         if told.is_some() {
             // What was told under the earlier name is not told any more.
             self.pending.clear();
+            self.fall_behind();
             self.us.id = id;
             self.begin_filling();
             self.peers.look_again();
@@ -259,7 +300,9 @@ impl Keeper {
 
     /// Fetches what has changed here.
     fn collect(&mut self) {
-        self.drop_old_ends();
+        let now_us = self.net.clock().now().as_micros();
+        let old = self.marks.drop_old(now_us);
+        self.pending.extend(old.map(LocationChange::Ended));
         let taken = self.visit(|_, machine, _| {
             let mut taken = Vec::new();
             machine
@@ -270,34 +313,13 @@ impl Keeper {
         let Some((taken, has_dropped)) = taken else {
             return;
         };
-        for change in &taken {
-            if let LocationChange::Ended(end) = change
-                && end.kind == LocationEndKind::Removed
-                && self.ends.len() < ENDS_MAX
-            {
-                self.ends.push(*end);
-            }
-        }
-        self.pending.extend(taken);
+        let marked = taken
+            .into_iter()
+            .map(|change| self.marks.note(change, now_us));
+        self.pending.extend(marked);
         if has_dropped {
             self.begin_filling();
         }
-    }
-
-    /// Takes ends off the shelf that nobody can come too late for.
-    fn drop_old_ends(&mut self) {
-        let now_us = self.net.clock().now().as_micros();
-        let pending = &mut self.pending;
-        self.ends.retain(|end| {
-            let is_old = end.until_us <= now_us;
-            if is_old {
-                pending.push(LocationChange::Ended(LocationEnd {
-                    kind: LocationEndKind::Yielded,
-                    ..*end
-                }));
-            }
-            !is_old
-        });
     }
 
     fn begin_filling(&mut self) {
@@ -305,20 +327,15 @@ impl Keeper {
         self.filling = Filling::Marking;
     }
 
-    /// Brings this node's shelf nearer to completeness. In a new era the store may have forgotten
-    /// anything.
-    fn fill(&mut self, is_new_era: bool) -> Result<(), store::StoreError> {
-        if is_new_era {
-            self.begin_filling();
-            return Ok(());
-        }
+    /// Brings this node's shelf nearer to completeness.
+    fn fill(&mut self) -> Result<(), StoreError> {
         match self.filling {
             Filling::Marking => {
                 // The others know that it is not complete.
                 self.store.clear(&self.us)?;
                 self.visit(|_, machine, _| machine.switch.tell_all_locations());
                 self.pending
-                    .extend(self.ends.iter().copied().map(LocationChange::Ended));
+                    .extend(self.marks.all().map(LocationChange::Ended));
                 self.filling = Filling::Under;
             }
             Filling::Under => {
@@ -340,11 +357,17 @@ impl Keeper {
     }
 
     /// The store does not answer.
-    fn go_on(&mut self, error: &store::StoreError) {
+    fn go_on(&mut self, error: &StoreError) {
         if !self.is_away {
             tracing::warn!(%error, "the live store is away; registrations are known here only");
         }
         self.is_away = true;
+        self.fall_behind();
+    }
+
+    /// Something may have been missed.
+    fn fall_behind(&mut self) {
+        self.is_behind = true;
         self.health.0.is_complete.store(false, Ordering::Relaxed);
     }
 
@@ -369,7 +392,7 @@ fn as_told(change: Change<'_>) -> LocationChange {
         Change::Ended(gone) => LocationChange::Ended(LocationEnd {
             key: gone.binding.bits().to_be_bytes(),
             version: gone.version,
-            until_us: gone.expires_us,
+            until_us: gone.until_us,
             kind: match gone.end {
                 End::Ended => LocationEndKind::Ended,
                 End::Removed => LocationEndKind::Removed,
@@ -388,7 +411,5 @@ fn since(before: Option<Instant>, is_so: impl Into<Option<()>>) -> Option<Instan
 const ROUND: Duration = Duration::from_millis(50);
 /// Bindings in one exchange: a millisecond or two of the store's time.
 const PORTION: usize = 500;
-/// Ends of bindings of others that are kept at most; what is beyond might come back.
-const ENDS_MAX: usize = 100_000;
 /// How long the switch may take for one visit.
 const VISIT_PATIENCE: Duration = Duration::from_secs(2);

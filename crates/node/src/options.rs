@@ -10,10 +10,10 @@ pub struct UpOptions {
     pub data: PathBuf,
     /// The PostgreSQL database that records and CDRs are kept in; `None`: in a file of `data`.
     pub store: Option<String>,
-    /// The Redis that limits are kept in together with other nodes; `None`: they are this node's.
+    /// The Redis by which the node is one of a cluster; `None`: it is alone.
     pub live: Option<String>,
-    /// Whether registrations are shared with other nodes by way of `live`.
-    pub shares_registrations: bool,
+    /// Who knows of the registrations at this node.
+    pub registrations: Registrations,
     /// The address to listen on, for SIP, HTTP and media.
     pub bind: IpAddr,
     /// The address that peers are told; `None` finds it out.
@@ -44,4 +44,20 @@ pub struct UpOptions {
     pub domain: Option<String>,
     /// Print one line of JSON when ready, in place of text for people.
     pub json: bool,
+}
+
+impl UpOptions {
+    /// Whether other nodes know of the registrations at this one.
+    pub(crate) fn shares_registrations(&self) -> bool {
+        self.live.is_some() && self.registrations == Registrations::Shared
+    }
+}
+
+/// Who knows of registrations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registrations {
+    /// All nodes of the cluster, if there is one.
+    Shared,
+    /// The node where they are.
+    Local,
 }

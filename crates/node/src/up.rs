@@ -67,7 +67,7 @@ pub fn up(options: &UpOptions) -> Result<()> {
         .build()?;
     let node = start_node(options, &data, start.snapshot, now)?;
     let shipper = ship(&data, &stores.cdrs)?;
-    let cluster = join_cluster(options, http.as_ref().or(https.as_ref()), &node)?;
+    let cluster = join_cluster(options, &data, http.as_ref().or(https.as_ref()), &node)?;
     let clock = node.net.clone();
     let (records, cdrs) = (stores.records.clone(), stores.cdrs.clone());
     let retention = Retention::start(records, cdrs, move || clock.clock().now())?;
@@ -213,9 +213,10 @@ struct Cluster {
 }
 
 /// Where a live store is said, this node keeps its limits together with others, lets them know of its
-/// calls, and shares bindings with them if that is wanted.
+/// calls, and shares bindings with them unless these are to stay here.
 fn join_cluster(
     options: &UpOptions,
+    data: &Data,
     api: Option<&std::net::TcpListener>,
     node: &Node,
 ) -> Result<Option<Cluster>> {
@@ -232,10 +233,13 @@ fn join_cluster(
     let (visitor, health) = (node.visitor.clone(), node.live_health.clone());
     let known = (roster.clone(), health);
     let permits = Permits::start(url, (&name, identity.clone()), api, visitor.clone(), known)?;
-    let calls = Calls::start(url, node.calls_end.clone(), roster, visitor)?;
-    let locations = if options.shares_registrations {
+    let known = options
+        .shares_registrations()
+        .then(|| node.location_health.clone());
+    let calls = Calls::start(url, node.calls_end.clone(), roster, visitor, known)?;
+    let locations = if options.shares_registrations() {
         let (visitor, health) = (node.visitor.clone(), node.location_health.clone());
-        let known = (identity, api);
+        let known = (identity, api, data.cluster_key_print()?);
         Some(Locations::start(
             url,
             known,
@@ -445,7 +449,7 @@ async fn serve(
         snapshot_file: stores.snapshot_file,
         live: options.live.is_some().then(|| node.live_health.clone()),
         locations: options
-            .shares_registrations
+            .shares_registrations()
             .then(|| node.location_health.clone()),
         adding: tokio::sync::Mutex::default(),
         shelf: Arc::default(),

@@ -76,6 +76,9 @@ pub(crate) struct Binding {
     pub(crate) timer: Option<TimerKey>,
     pub(crate) armed: Time,
     pub(crate) cseq: u32,
+    /// Until when another node may have a state of it from which it takes itself for the holder; seconds
+    /// since the Unix epoch. 0 if none ever held it.
+    pub(crate) elsewhere_until_s: u32,
     /// 0 if it is no flow of RFC 5626.
     pub(crate) reg_id: u32,
     /// Smoothed round trip of OPTIONS in microseconds.
@@ -143,6 +146,7 @@ impl Binding {
             timer: None,
             armed: now,
             cseq: 0,
+            elsewhere_until_s: 0,
             reg_id: 0,
             rtt_us: None,
             next: NIL,
@@ -182,6 +186,19 @@ impl Binding {
     /// Notes that a client, or a change of its owner, has changed it.
     pub(crate) fn advance(&mut self, now: Time) {
         self.version = now.as_micros().max(self.version + 1);
+    }
+
+    /// Notes that until then another node may have a state of it.
+    pub(crate) fn note_elsewhere(&mut self, until: Time) {
+        let until_s = until.as_micros().div_ceil(1_000_000);
+        let until_s = u32::try_from(until_s).unwrap_or(u32::MAX);
+        self.elsewhere_until_s = self.elsewhere_until_s.max(until_s);
+    }
+
+    /// When the last state of it has expired that any node may have.
+    pub(crate) fn gone_by_us(&self) -> u64 {
+        let elsewhere_us = u64::from(self.elsewhere_until_s) * 1_000_000;
+        self.expires.as_micros().max(elsewhere_us)
     }
 
     /// Whether the end of its connection is its own end. Not so behind a Path: then the

@@ -1,5 +1,6 @@
 //! The machine.
 
+use core::time::Duration;
 use std::collections::VecDeque;
 
 use clock::{Time, Wheel};
@@ -97,20 +98,20 @@ impl Registrar {
     }
 
     /// Removes a binding on an operator's word; false if there is none of this id.
-    pub fn remove(&mut self, id: BindingId) -> bool {
+    pub fn remove(&mut self, now: Time, id: BindingId) -> bool {
         let slot = self.table.find(id);
         if let Some(slot) = slot {
-            self.take_away(slot, Removal::Operator);
+            self.withdraw(now, slot, Removal::Operator);
         }
         slot.is_some()
     }
 
     /// Removes all bindings of an address of record on an operator's word, such as that of a
     /// user who is deleted or disabled. Returns their number.
-    pub fn remove_all(&mut self, aor: &str) -> usize {
+    pub fn remove_all(&mut self, now: Time, aor: &str) -> usize {
         let slots: Vec<u32> = self.table.slots_of(aor).collect();
         for slot in &slots {
-            self.take_away(*slot, Removal::Operator);
+            self.withdraw(now, *slot, Removal::Operator);
         }
         slots.len()
     }
@@ -325,6 +326,17 @@ impl Registrar {
         }
         binding.timer = Some(self.timers.insert(due, slot));
         binding.armed = due;
+    }
+
+    /// Ends a binding by the word of its owner or an operator: that counts as a change of its own,
+    /// newer than any state of it that another node may have without our knowing.
+    fn withdraw(&mut self, now: Time, slot: u32, removal: Removal) {
+        let binding = &mut self.table[slot];
+        binding.advance(now);
+        if binding.holder.is_some() || binding.elsewhere_until_s != 0 {
+            binding.note_elsewhere(now + Duration::from_secs(self.policy.expiry_max_s.into()));
+        }
+        self.take_away(slot, removal);
     }
 
     fn take_away(&mut self, slot: u32, removal: Removal) {

@@ -54,6 +54,8 @@ pub struct LocationNode {
     pub tcp: Option<SocketAddr>,
     /// The era in which its shelf was filled completely; empty while it is not.
     pub filled: String,
+    /// Tells its key of the cluster from others, and nothing about it.
+    pub key_print: String,
 }
 
 /// A node and whether it lives.

@@ -1,5 +1,6 @@
 //! Bindings that nodes of a cluster share: what the machine is told of the others and tells them.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 
 use clock::Time;
@@ -53,7 +54,7 @@ impl Switch {
             passage.hops.set(listener);
         }
         self.passage = Some(passage);
-        self.registrar.share();
+        self.registrar.share(rank_of(name));
     }
 
     /// The number of another node, which is told or told anew.
@@ -143,4 +144,11 @@ impl Switch {
             Some(peer) => peers.get(peer).map_or("", |peer| &peer.name),
         }
     }
+}
+
+/// A number for a name, which differs between nodes: their names end with random digits.
+fn rank_of(name: &str) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish() as u32
 }

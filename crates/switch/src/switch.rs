@@ -186,12 +186,12 @@ impl Switch {
         self.gateway_addresses.retain(|id, _| names.contains(id));
         self.snapshot = snapshot;
         self.next_lookup = now;
-        self.drop_unknown_bindings();
+        self.drop_unknown_bindings(now);
         self.pump(now);
     }
 
     /// Users that are gone or switched off lose their bindings at once.
-    fn drop_unknown_bindings(&mut self) {
+    fn drop_unknown_bindings(&mut self, now: Time) {
         let gone: Vec<String> = self
             .registrar
             .list(&registrar::Filter::default(), None, usize::MAX)
@@ -205,7 +205,7 @@ impl Switch {
             .map(|b| b.aor.to_owned())
             .collect();
         for aor in gone {
-            self.registrar.remove_all(&aor);
+            self.registrar.remove_all(now, &aor);
         }
     }
 

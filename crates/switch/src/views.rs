@@ -148,7 +148,7 @@ impl Switch {
 
     /// Removes a binding; false if there is none of that id.
     pub fn remove_registration(&mut self, now: Time, id: registrar::BindingId) -> bool {
-        let removed = self.registrar.remove(id);
+        let removed = self.registrar.remove(now, id);
         self.pump(now);
         removed
     }

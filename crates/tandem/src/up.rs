@@ -18,13 +18,15 @@ pub(crate) struct UpFlags {
     /// by default they are in a file of the data directory
     #[arg(long, value_name = "URL", env = "TANDEM_STORE", hide_env_values = true)]
     store: Option<String>,
-    /// The Redis or Valkey in which limits are kept together with other nodes, such as
-    /// redis://user:password@host:6379; by default they are this node's own
+    /// The Redis or Valkey by which this node is one of a cluster: limits, registrations and calls are
+    /// kept together with the others there, such as redis://user:password@host:6379; by default they
+    /// are this node's own
     #[arg(long, value_name = "URL", env = "TANDEM_LIVE", hide_env_values = true)]
     live: Option<String>,
-    /// Share registrations with the other nodes through `--live`; on trial
-    #[arg(long, requires = "live")]
-    share_registrations: bool,
+    /// Who knows of the registrations at this node: all nodes that share --live, so that each
+    /// reaches all phones, or this node alone
+    #[arg(long, value_enum, default_value_t = Registrations::Shared)]
+    registrations: Registrations,
     /// An address for SIP besides, which keepalived moves between the machines of a cluster;
     /// `tandem keepalived` writes its configuration. With it, --bind is to name an address, too
     #[arg(long, value_name = "ADDRESS")]
@@ -51,6 +53,24 @@ pub(crate) struct UpFlags {
     /// What is logged: error, warn, info, debug, trace, or a filter such as info,call=debug
     #[arg(long, env = "TANDEM_LOG", default_value = "info")]
     log_level: String,
+}
+
+/// Who knows of registrations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Registrations {
+    /// All nodes of the cluster
+    Shared,
+    /// This node: calls for users who are registered elsewhere are answered with 480
+    Local,
+}
+
+impl From<Registrations> for node::Registrations {
+    fn from(registrations: Registrations) -> Self {
+        match registrations {
+            Registrations::Shared => Self::Shared,
+            Registrations::Local => Self::Local,
+        }
+    }
 }
 
 /// Who relays plain RTP.
@@ -114,7 +134,7 @@ pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
         data: global.data.clone(),
         store: flags.store.clone(),
         live: flags.live.clone(),
-        shares_registrations: flags.share_registrations,
+        registrations: flags.registrations.into(),
         bind: ports.bind,
         advertise: ports.advertise,
         virtual_address: flags.virtual_address,

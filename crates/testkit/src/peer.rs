@@ -62,6 +62,15 @@ impl Peer {
         Ok(())
     }
 
+    /// Sends these bytes to another address than its usual one.
+    ///
+    /// # Errors
+    /// If the socket refuses them.
+    pub fn send_to(&self, to: SocketAddr, bytes: impl AsRef<[u8]>) -> Result<()> {
+        self.socket.send_to(bytes.as_ref(), to).context("sending")?;
+        Ok(())
+    }
+
     /// The next message that `wanted` accepts; others are passed over.
     ///
     /// # Panics

@@ -31,6 +31,8 @@ pub(super) struct Known {
     pub(super) absent: Option<Instant>,
     /// How its shelf was marked when it was looked through.
     looked: Option<String>,
+    /// Whether it was said that it has another key.
+    is_reported: bool,
 }
 
 impl Peers {
@@ -50,9 +52,9 @@ impl Peers {
         })
     }
 
-    /// The next shelf to look through: those of the living first, as soon as they are complete. What
-    /// the dead have left is looked at once.
-    fn next(&self, era: &str) -> Option<String> {
+    /// The next shelf to look through: those of the living as soon as they are complete; before them,
+    /// and once, what the dead have left, so that of two equal states that of the living is known.
+    pub(super) fn next(&self, era: &str) -> Option<String> {
         let is_due = |known: &&Known| match known.dead {
             None => {
                 let filled = &known.node.filled;
@@ -62,7 +64,7 @@ impl Peers {
             Some(_) => known.looked.is_none(),
         };
         let due = self.known.values().filter(is_due);
-        let next = due.min_by_key(|known| known.dead.is_some());
+        let next = due.max_by_key(|known| known.dead.is_some());
         next.map(|known| known.node.id.clone())
     }
 }
@@ -78,6 +80,13 @@ impl Keeper {
                 continue;
             }
             if let Some(known) = self.peers.known.get_mut(&node.id) {
+                if node.key_print != self.us.key_print && !known.is_reported {
+                    known.is_reported = true;
+                    tracing::error!(
+                        node = node.id,
+                        "has another cluster.key: calls to its phones will not get through"
+                    );
+                }
                 known.dead = since(known.dead, is_buried.then_some(()));
                 known.node = node.clone();
             }
@@ -115,6 +124,7 @@ impl Keeper {
             dead: None,
             absent: None,
             looked: None,
+            is_reported: false,
         });
         known.node = node.clone();
         Some(id)
@@ -130,7 +140,9 @@ impl Keeper {
                 udp: None,
                 tcp: None,
                 filled: String::new(),
+                key_print: self.us.key_print.clone(),
             };
+            self.contradict(&change);
             let known = self.peers.known.get(&stranger.id).map(|known| known.id);
             if let Some(peer) = known.or_else(|| self.meet(&stranger)) {
                 portion.push((peer, change));
@@ -140,6 +152,15 @@ impl Keeper {
             }
         }
         self.pass(portion);
+    }
+
+    /// Tells of the end again that somebody has not heard of.
+    fn contradict(&mut self, change: &LocationChange) {
+        if let LocationChange::Saved(location) = change
+            && let Some(end) = self.marks.against(location)
+        {
+            self.pending.push(LocationChange::Ended(end));
+        }
     }
 
     fn pass(&self, portion: Vec<(PeerId, LocationChange)>) {
@@ -182,6 +203,7 @@ impl Keeper {
         loop {
             let (part, next) = self.store.look(&id, from)?;
             count += part.len();
+            part.iter().for_each(|change| self.contradict(change));
             for portion in part.chunks(VISIT_PORTION) {
                 self.pass(portion.iter().map(|c| (peer, c.clone())).collect());
             }

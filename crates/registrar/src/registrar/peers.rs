@@ -129,6 +129,7 @@ impl Registrar {
     pub(super) fn take_hold(&mut self, slot: u32) {
         self.table.hand_to(slot, None);
         let binding = &mut self.table[slot];
+        binding.note_elsewhere(binding.expires);
         binding.stored = Stored::Nothing;
         // As the others know it, until it is noted as changed.
         binding.shared = Stored::Newest;
@@ -144,7 +145,6 @@ impl Registrar {
         let keeps_alive = self.keep_alive_probe(now, &self.table[slot]) != Probe::Off;
         let soon = policy::RESTORE_SPREAD.min(self.policy.keep_alive_interval);
         let binding = &mut self.table[slot];
-        binding.advance(now);
         if !may_call && !self.policy.verify {
             binding.trust = Trust::Routable { failures: 0 };
         }
@@ -157,7 +157,7 @@ impl Registrar {
             }
         };
         self.arm(slot);
-        self.note_unshared(slot);
+        self.claim(slot);
         self.tell(slot, EventKind::Registered);
     }
 
@@ -165,11 +165,11 @@ impl Registrar {
     fn is_news(&mut self, slot: u32, from: PeerId, heard: &Binding) -> bool {
         let look = self.look;
         let known = &mut self.table[slot];
-        let is_holder = known.holder == Some(from);
-        if is_holder {
+        if known.holder == Some(from) {
             known.mark = look;
         }
-        heard.version > known.version || is_holder && heard.version == known.version
+        // Two of the same version are from a node that was started twice without a change between.
+        heard.version > known.version || heard.version == known.version && known.holder.is_some()
     }
 
     /// Another binding of the same contact: of the same flow of its instance, or with an

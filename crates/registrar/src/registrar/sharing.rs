@@ -18,6 +18,8 @@ pub(super) struct Sharing {
     /// Where the walk through all bindings goes on; `None` when nobody has to be told of all.
     all_from: Option<u32>,
     ends: VecDeque<Gone>,
+    /// Added to the version of what this node claims, so that two which claim the same do not tie.
+    rank: u64,
     /// Whether ends were dropped: what was told before must be forgotten.
     has_dropped: bool,
 }
@@ -43,8 +45,8 @@ pub struct Gone {
     pub binding: BindingId,
     /// States up to this version are no more.
     pub version: u64,
-    /// When the binding would have expired; microseconds since the Unix epoch.
-    pub expires_us: u64,
+    /// When any state of it has expired that another node may have; microseconds since the Unix epoch.
+    pub until_us: u64,
     /// What became of it.
     pub end: End,
 }
@@ -54,17 +56,20 @@ pub struct Gone {
 pub enum End {
     /// This node held it, and it ended.
     Ended,
-    /// Another node holds it, and it was removed here: that one must be told, however late.
+    /// It ended here, and another node holds it, or held it once and may have missed that it does not
+    /// any more: that one must be told, however late.
     Removed,
     /// This node held it, and another does now, which has told everybody.
     Yielded,
 }
 
 impl Registrar {
-    /// From now on, other nodes are told of bindings.
-    pub fn share(&mut self) {
+    /// From now on, other nodes are told of bindings. `rank` is a number that hardly any other of the
+    /// nodes has: of two that take over the same binding at the same time, the higher one has it.
+    pub fn share(&mut self, rank: u32) {
         self.sharing = Some(Sharing {
             all_from: Some(0),
+            rank: u64::from(rank % RANKS) + RANK_MIN,
             ..Sharing::default()
         });
     }
@@ -151,6 +156,14 @@ impl Registrar {
         true
     }
 
+    /// Makes a binding newer than any state of it that is known, though not newer than what a client
+    /// may have said meanwhile at another node.
+    pub(super) fn claim(&mut self, slot: u32) {
+        let rank = self.sharing.as_ref().map_or(RANK_MIN, |s| s.rank);
+        self.table[slot].version += rank;
+        self.note_changed(slot);
+    }
+
     /// Notes that a binding of this node has changed.
     pub(super) fn note_unshared(&mut self, slot: u32) {
         let binding = &mut self.table[slot];
@@ -176,9 +189,9 @@ impl Registrar {
     /// Notes that a binding is about to end here.
     pub(super) fn share_end(&mut self, slot: u32) {
         let binding = &self.table[slot];
-        let end = match binding.holder {
-            None => End::Ended,
-            Some(_) => End::Removed,
+        let end = match (binding.holder, binding.elsewhere_until_s) {
+            (None, 0) => End::Ended,
+            _ => End::Removed,
         };
         let is_known = binding.holder.is_some() || binding.shared != Stored::Nothing;
         let walks = self.sharing.as_ref().is_some_and(|s| s.all_from.is_some());
@@ -204,7 +217,7 @@ impl Registrar {
         sharing.ends.push_back(Gone {
             binding: binding.id,
             version: binding.version + 1,
-            expires_us: binding.expires.as_micros(),
+            until_us: binding.gone_by_us(),
             end,
         });
     }
@@ -212,5 +225,9 @@ impl Registrar {
 
 /// Slots that one call looks at on the walk through all: some tenths of a millisecond.
 const WALK: u32 = 4_096;
+/// Versions are microseconds: a claim is at most a second newer than what it is about.
+const RANKS: u32 = 1_000_000;
+/// Greater than what a restart adds.
+const RANK_MIN: u64 = 2;
 /// Ends that wait to be told; beyond it, all is told anew.
 const ENDS_MAX: usize = 100_000;

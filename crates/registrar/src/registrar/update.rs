@@ -41,7 +41,7 @@ impl Registrar {
         self.expire(now, request.aor);
         match &request.contacts {
             Contacts::AllAndMore => return Err(RegisterError::BadWildcard),
-            Contacts::All => self.remove_everything(request)?,
+            Contacts::All => self.remove_everything(now, request)?,
             Contacts::List(contacts) => {
                 let steps = self.judge(request, contacts)?;
                 let path = joined(&request.path);
@@ -91,7 +91,7 @@ impl Registrar {
         }
     }
 
-    fn remove_everything(&mut self, request: &Request<'_>) -> Result<(), RegisterError> {
+    fn remove_everything(&mut self, now: Time, request: &Request<'_>) -> Result<(), RegisterError> {
         if request.expires_s != Some(0) {
             return Err(RegisterError::BadWildcard);
         }
@@ -100,7 +100,7 @@ impl Registrar {
             self.check_order(request, *slot)?;
         }
         for slot in slots {
-            self.take_away(slot, Removal::Asked);
+            self.withdraw(now, slot, Removal::Asked);
         }
         Ok(())
     }
@@ -236,7 +236,7 @@ impl Registrar {
         known: Option<u32>,
     ) {
         match known {
-            Some(slot) if step.expires_s == 0 => self.take_away(slot, Removal::Asked),
+            Some(slot) if step.expires_s == 0 => self.withdraw(now, slot, Removal::Asked),
             None if step.expires_s == 0 => {}
             Some(slot) => self.refresh(now, request, step, path, slot),
             None => self.add(now, request, step, path),

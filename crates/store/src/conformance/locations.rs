@@ -128,6 +128,7 @@ pub fn node(number: u16) -> LocationNode {
         udp: Some(([127, 0, 0, 1], 20_000 + number).into()),
         tcp: None,
         filled: String::new(),
+        key_print: String::new(),
     }
 }
 

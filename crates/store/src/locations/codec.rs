@@ -54,17 +54,18 @@ pub(super) fn decode(bytes: &[u8]) -> Option<LocationChange> {
     }
 }
 
-/// `place udp tcp filled`, with `-` for what is not there.
+/// `place udp tcp filled key_print`, with `-` for what is not there.
 pub(super) fn describe(node: &LocationNode) -> String {
     let text = |address: Option<std::net::SocketAddr>| {
         address.map_or_else(|| NONE.to_owned(), |address| address.to_string())
     };
-    let filled = match node.filled.as_str() {
-        "" => NONE,
-        era => era,
+    let named = |text: &str| match text {
+        "" => NONE.to_owned(),
+        name => name.to_owned(),
     };
     let (udp, tcp) = (text(node.udp), text(node.tcp));
-    format!("{} {udp} {tcp} {filled}", node.place)
+    let (filled, key_print) = (named(&node.filled), named(&node.key_print));
+    format!("{} {udp} {tcp} {filled} {key_print}", node.place)
 }
 
 /// Reads [`describe`]'s text.
@@ -73,16 +74,19 @@ pub(super) fn read_node(id: &str, text: &str) -> Option<LocationNode> {
     let place = parts.next()?.parse().ok()?;
     let udp = parts.next()?.parse().ok();
     let tcp = parts.next()?.parse().ok();
-    let filled = parts.next()?;
+    let named = |text: &str| match text {
+        NONE => String::new(),
+        name => name.to_owned(),
+    };
+    let filled = named(parts.next()?);
+    let key_print = named(parts.next()?);
     Some(LocationNode {
         id: id.to_owned(),
         place,
         udp,
         tcp,
-        filled: match filled {
-            NONE => String::new(),
-            era => era.to_owned(),
-        },
+        filled,
+        key_print,
     })
 }
 
@@ -128,6 +132,7 @@ mod tests {
                 udp: None,
                 tcp: Some(([127, 0, 0, 1], 5060).into()),
                 filled: filled.into(),
+                key_print: filled.into(),
             };
             assert_eq!(read_node("n-1", &describe(&node)), Some(node));
         }

@@ -14,7 +14,7 @@ enum Told {
 fn node(number: u8, policy: Policy) -> Rig {
     let mut rig = Rig::with(policy);
     rig.registrar = Registrar::new(policy, number, &[9; 32]);
-    rig.registrar.share();
+    rig.registrar.share(number.into());
     // Nobody is registered yet, and that is told.
     assert_eq!(told(&mut rig).len(), 0);
     rig
@@ -259,6 +259,97 @@ fn the_heir_of_a_dead_node_pings_its_phones_and_connections_are_gone() {
     };
     hear(&mut nodes[0], 2, &told);
     assert_eq!(holders(&nodes[0])[0], Some(peer(2)));
+}
+
+#[test]
+fn of_two_that_take_over_the_same_one_has_it() {
+    let mut nodes = two();
+    let mut dead = node(3, Policy::default());
+    dead.register("Contact: <sip:a@h>").unwrap();
+    let all = told(&mut dead);
+    for rig in &mut nodes {
+        hear(rig, 3, &all);
+        let us = |_: PeerId, _: BindingId| Heir::Us;
+        rig.registrar.inherit(rig.now, 0, us, |_| ListenerId(4));
+    }
+    exchange(&mut nodes);
+    let held = nodes.each_ref().map(|rig| rig.registrar.held());
+    assert_eq!(held.iter().sum::<usize>(), 1, "{held:?}");
+}
+
+#[test]
+fn what_a_client_says_later_is_newer_than_a_take_over() {
+    let mut nodes = two();
+    let mut dead = node(3, Policy::default());
+    dead.register("Contact: <sip:a@h>").unwrap();
+    let all = told(&mut dead);
+    nodes.iter_mut().for_each(|rig| hear(rig, 3, &all));
+    nodes[0].now += Duration::from_secs(5);
+    nodes[0].send(tcp(1), 9, "Contact: <sip:a@h>").unwrap();
+    nodes[1].now += Duration::from_secs(6);
+    let rig = &mut nodes[1];
+    let us = |_: PeerId, _: BindingId| Heir::Us;
+    rig.registrar.inherit(rig.now, 0, us, |_| ListenerId(4));
+    exchange(&mut nodes);
+    assert_eq!(holders(&nodes[0]), [None]);
+    assert_eq!(holders(&nodes[1]), [Some(peer(1))]);
+}
+
+#[test]
+fn a_removal_is_newer_than_a_refresh_of_which_the_remover_did_not_hear() {
+    let mut nodes = two();
+    nodes[0].register("Contact: <sip:a@h>").unwrap();
+    exchange(&mut nodes);
+    nodes[0].now += Duration::from_secs(10);
+    nodes[0].register("Contact: <sip:a@h>").unwrap();
+    nodes[1].now += Duration::from_secs(20);
+    nodes[1]
+        .send(udp("192.0.2.1:5060"), 9, "Contact: *\nExpires: 0")
+        .unwrap();
+    exchange(&mut nodes);
+    assert!(nodes.iter().all(|rig| rig.registrar.is_empty()));
+}
+
+#[test]
+fn the_end_of_what_another_node_held_once_is_kept_for_that_one() {
+    let mut nodes = two();
+    nodes[0].register("Contact: <sip:a@h>").unwrap();
+    exchange(&mut nodes);
+    // The first is cut off from now on.
+    let rig = &mut nodes[1];
+    rig.now += Duration::from_secs(1);
+    rig.send(udp("192.0.2.1:5060"), 5, "Contact: <sip:a@h>;expires=60")
+        .unwrap();
+    assert_eq!(told(rig).len(), 1);
+    rig.pass(Duration::from_secs(61));
+    let ends = told(rig);
+    let [Told::Ended(gone)] = ends[..] else {
+        panic!("{ends:?}");
+    };
+    assert_eq!(gone.end, End::Removed);
+    let first_us = nodes[0].registrar.list(&crate::Filter::default(), None, 1)[0].expires;
+    assert_eq!(
+        gone.until_us,
+        first_us.as_micros(),
+        "as long as the first has it"
+    );
+    hear(&mut nodes[0], 2, &ends);
+    assert!(nodes[0].registrar.is_empty());
+}
+
+#[test]
+fn a_node_that_was_started_twice_is_known_as_the_holder() {
+    let [mut first, mut other] = two();
+    first.register("Contact: <sip:a@h>").unwrap();
+    let saved = first.saved();
+    hear(&mut other, 1, &told(&mut first));
+    for number in [3, 4] {
+        let mut again = node(number, Policy::default());
+        again.registrar.restore(again.now, &saved[0]).unwrap();
+        again.registrar.share_all();
+        hear(&mut other, number, &told(&mut again));
+        assert_eq!(holders(&other), [Some(peer(number))]);
+    }
 }
 
 #[test]

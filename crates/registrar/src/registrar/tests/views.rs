@@ -92,10 +92,10 @@ fn an_operator_removes_one_or_all() {
     let mut rig = rig_of(3);
     rig.outputs();
     let id = rig.lookup()[0].binding;
-    assert!(rig.registrar.remove(id));
-    assert!(!rig.registrar.remove(id));
+    assert!(rig.registrar.remove(rig.now, id));
+    assert!(!rig.registrar.remove(rig.now, id));
     assert_eq!(rig.events(), [EventKind::Unregistered(Removal::Operator)]);
-    assert_eq!(rig.registrar.remove_all(ALICE), 2);
+    assert_eq!(rig.registrar.remove_all(rig.now, ALICE), 2);
     assert!(rig.registrar.is_empty());
     assert_eq!(rig.registrar.poll_timeout(), None);
     assert_eq!(rig.registrar.count(Transport::Udp), 0);
