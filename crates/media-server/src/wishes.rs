@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use media::{
-    Bundling, CodecChanges, Feedback, IceRestart, RtcpMux, SourcePolicy, SubscriberReports,
+    Bundling, CodecChanges, Feedback, IceRestart, OfferedBundle, RtcpMux, SourcePolicy,
+    SubscriberReports,
 };
 use ng::options::{Bundle, CodecRule, Dtls, EndpointLearning, Ice, Osrtp, SdesFlag, Transport};
 use ng::{Flag, KeyForm, Options, Replace};
@@ -37,6 +38,7 @@ impl Wishes {
                 true => Bundling::IfNeeded,
                 false => Bundling::Accept,
             },
+            offered_bundle: offered_bundle(asked, of),
             source: source(asked),
             peer_address: peer_address(asked),
             own_interface: asked.from_interface.clone(),
@@ -130,6 +132,17 @@ fn rtcp_mux(asked: &Options) -> RtcpMux {
     }
 }
 
+fn offered_bundle(asked: &Options, of: Of) -> OfferedBundle {
+    let asks = |word| of == Of::Offer && asked.bundle.contains(word);
+    if asks(Bundle::Require) {
+        OfferedBundle::Require
+    } else if asks(Bundle::Offer) {
+        OfferedBundle::Offer
+    } else {
+        OfferedBundle::AsOffered
+    }
+}
+
 fn source(asked: &Options) -> SourcePolicy {
     if asked.flags.contains(Flag::Asymmetric) {
         SourcePolicy::Asymmetric
@@ -214,10 +227,8 @@ fn undone_values(asked: &Options) -> Vec<String> {
             &format!("OSRTP-{}", word.name()),
         );
     }
-    let done = [Bundle::Accept, Bundle::Reject];
-    for word in asked.bundle.iter().filter(|word| !done.contains(word)) {
-        check(true, &format!("bundle-{}", word.name()));
-    }
+    // One port for all is what is offered instead of media without any.
+    check(asked.bundle.contains(Bundle::Strict), "bundle-strict");
     undone
 }
 

@@ -149,7 +149,8 @@ impl Engine {
         let recoded = codecs::offer(&description, &options);
         let recoded_description = recoded.as_deref().map(parse).transpose()?;
         let shown = recoded_description.as_ref().unwrap_or(&description);
-        let (out, towards) = self.rewrite_offer(session, shown, &ports, negotiation, address)?;
+        let (out, towards, proposed) =
+            self.rewrite_offer(session, shown, &ports, negotiation, address)?;
         let wishes = Wish::all(&description, &negotiation);
         if let Some(session) = self.sessions.get_mut(&session) {
             session.interfaces = interfaces;
@@ -160,6 +161,7 @@ impl Engine {
             let way = Way {
                 towards,
                 shown: recoded,
+                proposed,
                 options,
             };
             ways.retain(|known| *known != way);

@@ -39,8 +39,8 @@ pub use engine::{
 };
 pub use error::{MediaError, StartError};
 pub use options::{
-    Bundling, CodecChanges, Feedback, Ice, IceAgent, IceRestart, KeyForm, Options, RtcpMux,
-    SourcePolicy, SubscriberReports, Transport, Way,
+    Bundling, CodecChanges, Feedback, Ice, IceAgent, IceRestart, KeyForm, OfferedBundle, Options,
+    RtcpMux, SourcePolicy, SubscriberReports, Transport, Way,
 };
 pub use recording::{
     RECEIPT, RECEIPTS, Recorded, RecordingFormat, RecordingOptions, RecordingOutcome,

@@ -23,6 +23,8 @@ pub struct Options {
     pub rtcp_mux: RtcpMux,
     /// Whether the offerer's media go on sharing a transport (RFC 9143).
     pub bundling: Bundling,
+    /// Of an offer: how it is bundled for the other side.
+    pub offered_bundle: OfferedBundle,
     /// Whose packets are believed of the side that made this description.
     pub source: SourcePolicy,
     /// Believed instead of the addresses that the description names.
@@ -59,6 +61,7 @@ impl Options {
             own_ice: None,
             rtcp_mux: RtcpMux::AsOffered,
             bundling: Bundling::Accept,
+            offered_bundle: OfferedBundle::AsOffered,
             source: SourcePolicy::Learn,
             peer_address: None,
             own_interface: None,
@@ -203,6 +206,18 @@ pub enum Bundling {
     Accept,
     /// Only if it offers some in no other way.
     IfNeeded,
+}
+
+/// How media of an offer are bundled for the other side (RFC 9143), however they came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OfferedBundle {
+    /// As that side has bundled them before; at first not.
+    #[default]
+    AsOffered,
+    /// Each has a port of its own, and all may go by one.
+    Offer,
+    /// There is one port for all: for sides that are known to bundle.
+    Require,
 }
 
 /// Where what a side sends goes.

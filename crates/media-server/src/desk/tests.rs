@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 
 use media::{EngineConfig, Interface};
-use ng::options::{Dtls, SdesFlag, Transport};
+use ng::options::{Bundle, Dtls, SdesFlag, Transport};
 use ng::{Encoding, MediaFile, Negotiation, Playback, RecordVerb, Recording};
 
 use super::*;
@@ -411,6 +411,30 @@ fn only_files_are_played_and_nothing_holds_the_desk_up() {
         let expected = format!("{}: not a file", path.display());
         assert_eq!(reply, Reply::error(expected));
     }
+}
+
+#[test]
+fn media_are_offered_as_a_bundle_where_that_is_asked_for() {
+    let mut desk = desk(8, |_| {});
+    let two = [
+        CALLER,
+        b"m=video 4002 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n",
+    ]
+    .concat();
+    let mut offered = |call: &str, word: Option<Bundle>| {
+        let mut asked = negotiation(Selection::call(call).from_tag("a"), &two);
+        if let Some(word) = word {
+            asked.options.bundle.insert(word);
+        }
+        let success = success(ask(&mut desk, Command::Offer(asked)));
+        let sdp = String::from_utf8(success.sdp.expect("a description")).expect("text");
+        (sdp.contains("a=group:BUNDLE m0 m1\r\n"), success.warning)
+    };
+    assert_eq!(offered("apart", None), (false, None));
+    assert_eq!(offered("one", Some(Bundle::Offer)), (true, None));
+    assert_eq!(offered("port", Some(Bundle::Require)), (true, None));
+    let (is_bundled, warning) = offered("strict", Some(Bundle::Strict));
+    assert!(!is_bundled && warning.is_some_and(|said| said.contains("bundle-strict")));
 }
 
 #[test]

@@ -8,8 +8,8 @@
 //!
 //! An offer that is bundled is answered so, if we terminate the media. Media that pass through are
 //! bundled by the sides themselves, unless the offerer leaves them no other way: then they are
-//! terminated, as nobody knows whether the other side bundles. Left out: more than one group, and
-//! bundles that nobody has asked for.
+//! terminated, as nobody knows whether the other side bundles. Media that come apart are offered as a
+//! bundle if that is asked for; they are terminated then. Left out: more than one group.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -70,6 +70,33 @@ impl Bundled {
             carrier: carrier.unwrap_or(tagged.index()),
             extension: tagged.extension_id(MID_EXTENSION),
             members,
+        })
+    }
+
+    /// What a side is offered as a bundle that has bundled nothing: of the media that `may` be, if there
+    /// are several of one profile.
+    pub(super) fn proposed(
+        said: &Description<'_>,
+        may: impl Fn(&Media<'_>) -> bool,
+    ) -> Option<Self> {
+        let fits =
+            |media: &Media<'_>| media.profile().is_rtp() && !media.is_rejected() && may(media);
+        let media: Vec<Media<'_>> = said.media().filter(fits).collect();
+        let carrier = media.first()?.index();
+        let named = |media: &Media<'_>| {
+            let mid = media.mid().and_then(|mid| str::from_utf8(mid).ok());
+            mid.map_or_else(|| format!("m{}", media.index()), str::to_owned)
+        };
+        let members: Vec<_> = media.iter().map(|m| (m.index(), named(m))).collect();
+        let known = media.iter().find_map(|m| m.extension_id(MID_EXTENSION));
+        let is_free = |id: &u8| {
+            let mut taken = media.iter().flat_map(|media| media.attributes("extmap"));
+            !taken.any(|value| extension_number(value) == Some(*id))
+        };
+        (members.len() > 1).then(|| Self {
+            carrier,
+            members,
+            extension: known.or_else(|| EXTENSIONS.into_iter().find(is_free)),
         })
     }
 
@@ -308,6 +335,12 @@ fn carried(slot: usize, carrier: usize, side: Side, wish: &Wish) -> [Command; 2]
     })
 }
 
+/// What a header extension is numbered: `4/sendonly urn:...`.
+fn extension_number(value: &[u8]) -> Option<u8> {
+    let digits = value.split(|byte| !byte.is_ascii_digit()).next()?;
+    str::from_utf8(digits).ok()?.parse().ok()
+}
+
 fn payload_types(media: &Media<'_>) -> Vec<u8> {
     let parse = |format: &[u8]| str::from_utf8(format).ok()?.parse().ok();
     media.formats().filter_map(parse).collect()
@@ -324,6 +357,8 @@ fn sources(media: &Media<'_>) -> Vec<u32> {
     sources
 }
 
+/// Numbers of header extensions in the short form (RFC 8285 §4.2).
+const EXTENSIONS: std::ops::RangeInclusive<u8> = 1..=14;
 /// RFC 9143 §15.1.
 const MID_EXTENSION: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 /// What is said of a medium among others.

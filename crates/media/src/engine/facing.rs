@@ -15,7 +15,7 @@ use sdp::{Fragment, Media, Trickled};
 
 use crate::error::MediaError;
 use crate::full::security::{AgentKind, Credentials, Identity, Protection, Role, Security};
-use crate::options::{Feedback, Ice, IceRestart, Options, RtcpMux, Transport};
+use crate::options::{Feedback, Ice, IceRestart, OfferedBundle, Options, RtcpMux, Transport};
 use crate::report::ProtectionReport;
 
 pub(super) use read::{Choice, answered, chosen};
@@ -169,6 +169,17 @@ impl Towards {
             mux: agreed.mux,
             ..self
         }
+    }
+
+    /// The same for media that may share a transport, or do.
+    pub(super) fn on_one_port(self, bundle: OfferedBundle) -> Self {
+        let mux = match (bundle, self.mux) {
+            (OfferedBundle::AsOffered, mux) => mux,
+            (OfferedBundle::Require, _) => Mux::Only,
+            (OfferedBundle::Offer, Mux::No) => Mux::Offered,
+            (OfferedBundle::Offer, mux) => mux,
+        };
+        Self { mux, ..self }
     }
 
     /// Whether ICE is offered with it.

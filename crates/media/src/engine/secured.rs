@@ -11,8 +11,12 @@ use super::session::Way;
 use super::{Engine, Negotiation, Side};
 use crate::error::MediaError;
 use crate::full::security::{AgentKind, Security};
-use crate::options::{IceAgent, Options};
+use crate::options::{IceAgent, OfferedBundle, Options};
 use crate::worker::{Command, MediumId};
+
+/// The offer for the other side, what it was offered of each medium, and what of it as a bundle that
+/// had not been one.
+pub(super) type Rewritten = (Vec<u8>, Vec<Option<Towards>>, Option<Bundled>);
 
 /// What the worker is to do, once an answer is accepted.
 #[derive(Debug, Default)]
@@ -85,7 +89,7 @@ impl Secured {
 }
 
 impl Engine {
-    /// The offer for the other side, and what it was offered.
+    /// The offer for the other side, what it was offered, and what of it as a bundle.
     pub(super) fn rewrite_offer(
         &mut self,
         session: u64,
@@ -93,10 +97,26 @@ impl Engine {
         ports: &[Option<u16>],
         negotiation: Negotiation<'_>,
         address: IpAddr,
-    ) -> Result<(Vec<u8>, Vec<Option<Towards>>), MediaError> {
+    ) -> Result<Rewritten, MediaError> {
         let mut facings = self.facings(session);
         let (from, to) = (negotiation.from, negotiation.from.other());
         let shared = self.still_bundled(session, description, ports, negotiation, address);
+        let wanted = negotiation.options.offered_bundle;
+        let has_port = |media: &Media<'_>| ports.get(media.index()).is_some_and(Option::is_some);
+        let proposed = match wanted {
+            _ if shared.is_some() => None,
+            OfferedBundle::AsOffered => None,
+            OfferedBundle::Offer | OfferedBundle::Require => {
+                Bundled::proposed(description, has_port)
+            }
+        };
+        let shared = shared.or_else(|| {
+            let proposed = proposed
+                .clone()
+                .filter(|_| wanted == OfferedBundle::Require)?;
+            let port = self.port_of(session, (proposed.tagged(), to), address)?;
+            Some((proposed, port))
+        });
         let shown = shared.as_ref().map(|(b, port)| b.ports(ports, *port));
         let shown = shown.as_deref().unwrap_or(ports);
         let mut edit = self.relay_edit(description, shown, address)?;
@@ -111,6 +131,13 @@ impl Engine {
             let mut towards = Towards::wanted(&media, negotiation.options, both);
             if apart && bundle::is_taken_apart(&media, description) {
                 towards = towards.or_else(|| Some(Towards::as_it_came(&media)));
+            }
+            if proposed
+                .as_ref()
+                .is_some_and(|proposed| proposed.has(index))
+            {
+                let terminated = towards.unwrap_or_else(|| Towards::as_it_came(&media));
+                towards = Some(terminated.on_one_port(wanted));
             }
             if media.is_bundle_only() {
                 bundle::strip(&mut edit, index);
@@ -131,12 +158,13 @@ impl Engine {
             }
             offered.push(towards);
         }
-        if let Some((bundled, _)) = &shared {
+        let bundled = shared.as_ref().map(|(bundled, _)| bundled);
+        if let Some(bundled) = bundled.or(proposed.as_ref()) {
             bundled.write(&mut edit, description);
         }
         let out = edit.finish();
         self.keep(session, facings);
-        Ok((out, offered))
+        Ok((out, offered, proposed))
     }
 
     /// What the side that is offered to has bundled before and is to bundle again, with the port of
@@ -341,9 +369,12 @@ impl Engine {
             let shown = towards.is_some_and(Towards::speaks_ice)
                 && offered.bundle().any(|name| media.mid() == Some(name));
             let again = before.is_some_and(|before| before.has(index));
-            towards.is_some() && is_open && (shown || again)
+            let proposed = way.proposed.as_ref().is_some_and(|known| known.has(index));
+            towards.is_some() && is_open && (shown || again || proposed)
         };
-        let Some(bundled) = Bundled::of(answer, before, may) else {
+        let one_port = way.options.offered_bundle == OfferedBundle::Require;
+        let proposed = way.proposed.as_ref().filter(|_| one_port);
+        let Some(bundled) = Bundled::of(answer, before.or(proposed), may) else {
             return Ok(None);
         };
         let (carrier, tagged) = (bundled.carrier, bundled.tagged());

@@ -129,6 +129,8 @@ pub(crate) struct Way {
     pub(crate) towards: Vec<Option<Towards>>,
     /// With the codecs that the phone was shown, if they are others.
     pub(crate) shown: Option<Vec<u8>>,
+    /// What was offered bundled that had not been before.
+    pub(crate) proposed: Option<Bundled>,
     pub(crate) options: Options,
 }
 

@@ -11,8 +11,8 @@ use crate::peer::{Peer, SESSION, config, receive};
 use crate::secure::{negotiation, options, tag};
 use crate::secure_peer::{SecurePeer, Way};
 
-const VP8: u8 = 96;
-const PCMA: u8 = 8;
+pub(crate) const VP8: u8 = 96;
+pub(crate) const PCMA: u8 = 8;
 const SUBSCRIPTION: u64 = 100;
 const SDES: Way = Way::Sdes(Suite::AesCm128HmacSha1_80);
 /// What a bundled peer says beside its media.
@@ -20,7 +20,7 @@ const MID: &str = "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n";
 
 /// How the second medium of a bundle is described.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Second {
+pub(crate) enum Second {
     /// At the port of the first.
     Same,
     /// Without a port.
@@ -28,7 +28,7 @@ enum Second {
 }
 
 /// A bundle of sound and, if there is a second medium, picture, in a peer's way.
-fn bundled(peer: &SecurePeer, setup: Setup, second: Option<Second>) -> String {
+pub(crate) fn bundled(peer: &SecurePeer, setup: Setup, second: Option<Second>) -> String {
     let audio = peer.sdp_of(tag(peer.way), setup, "8", "a=rtpmap:8 PCMA/8000\r\n");
     let (session, audio) = audio.split_once("m=").expect("a medium");
     let audio = format!("m={audio}a=mid:a\r\n{MID}");
@@ -48,7 +48,7 @@ fn bundled(peer: &SecurePeer, setup: Setup, second: Option<Second>) -> String {
 }
 
 /// A phone that knows nothing of bundles: sound and picture, each with ports of its own.
-struct Phone {
+pub(crate) struct Phone {
     media: [Peer; 2],
     towards: [SocketAddr; 2],
     reports_towards: [SocketAddr; 2],
@@ -56,7 +56,7 @@ struct Phone {
 }
 
 impl Phone {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             media: [Peer::new("127.0.0.1"), Peer::new("127.0.0.1")],
             towards: [SocketAddr::from(([127, 0, 0, 1], 9)); 2],
@@ -66,7 +66,7 @@ impl Phone {
     }
 
     /// So many of its media.
-    fn sdp(&self, count: usize) -> String {
+    pub(crate) fn sdp(&self, count: usize) -> String {
         let kinds = [("audio", PCMA, "PCMA/8000"), ("video", VP8, "VP8/90000")];
         let media = self.media.iter().zip(kinds).take(count);
         let lines: String = media
@@ -82,7 +82,7 @@ impl Phone {
         format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n{lines}")
     }
 
-    fn take(&mut self, sdp: &[u8]) {
+    pub(crate) fn take(&mut self, sdp: &[u8]) {
         let description = Description::parse(sdp).expect("a description");
         for medium in description.media().filter(|medium| medium.port() != 0) {
             let at = medium.index();
@@ -91,7 +91,7 @@ impl Phone {
         }
     }
 
-    fn say(&self, medium: usize, ssrc: u32, text: &str) {
+    pub(crate) fn say(&self, medium: usize, ssrc: u32, text: &str) {
         let header = rtp::Header {
             payload_type: [PCMA, VP8][medium],
             ssrc,
@@ -103,7 +103,7 @@ impl Phone {
         socket.send_to(&packet, self.towards[medium]).expect("sent");
     }
 
-    fn hear(&self, medium: usize) -> String {
+    pub(crate) fn hear(&self, medium: usize) -> String {
         let (text, from) = self.media[medium].hear();
         assert_eq!(from, self.towards[medium]);
         text

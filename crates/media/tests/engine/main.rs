@@ -4,6 +4,7 @@
 
 mod attack;
 mod bundle;
+mod bundle_offered;
 mod echo;
 mod negotiation;
 mod peer;
