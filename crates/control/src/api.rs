@@ -18,6 +18,7 @@ pub(crate) mod numbers;
 pub(crate) mod recordings;
 pub(crate) mod registrations;
 pub(crate) mod routes;
+pub(crate) mod session;
 pub(crate) mod settings;
 pub(crate) mod system;
 pub(crate) mod tokens;

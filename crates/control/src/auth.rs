@@ -1,16 +1,19 @@
-//! Who may ask: bearer tokens (RFC 6750), roles, and a bound on guessing.
+//! Who may ask: bearer tokens (RFC 6750), sessions of browsers, roles, and a bound on guessing.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use model::{ApiToken, Role};
 
 use crate::control::{Caller, now};
 use crate::secret::token_hash;
+use crate::session::Cookie;
 use crate::{Control, Problem, problem};
 
 /// Lets a request on if its token's role suffices, and notes the [`Caller`] with it.
@@ -19,9 +22,9 @@ pub(crate) async fn authorise(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let source = source(&request);
-    let shown = bearer(&request)?;
-    let token = authenticate(&control, &shown, source).await?;
+    let source = source(request.extensions());
+    let shown = Shown::of(request.method(), request.headers())?;
+    let token = shown.authenticate(&control, source).await?;
     let path = request
         .extensions()
         .get::<MatchedPath>()
@@ -43,10 +46,10 @@ pub(crate) async fn authorise_or_local(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let source = source(&request);
+    let source = source(request.extensions());
     if !source.is_loopback() {
-        let shown = bearer(&request)?;
-        authenticate(&control, &shown, source).await?;
+        let shown = Shown::of(request.method(), request.headers())?;
+        shown.authenticate(&control, source).await?;
     }
     Ok(next.run(request).await)
 }
@@ -59,7 +62,7 @@ pub(crate) async fn throttle(
 ) -> Result<Response, Problem> {
     control
         .requests()
-        .take(source(&request), Instant::now())
+        .take(source(request.extensions()), Instant::now())
         .map_err(|wait_s| Problem::too_many("this address asks too often", wait_s))?;
     Ok(next.run(request).await)
 }
@@ -70,43 +73,91 @@ fn needed_role(method: &Method, path: &str) -> Role {
     let reads = method == Method::GET || method == Method::HEAD;
     match path.strip_prefix("/v1/").unwrap_or(path) {
         p if p.starts_with("tokens") || p.starts_with("audit") => Role::Admin,
-        "routes/simulate" => Role::Viewer,
+        "routes/simulate" | "session" => Role::Viewer,
         _ if reads => Role::Viewer,
         p if p.starts_with("settings") || p.starts_with("listeners") => Role::Admin,
         _ => Role::Operator,
     }
 }
 
-async fn authenticate(control: &Control, shown: &str, source: IpAddr) -> Result<ApiToken, Problem> {
+/// What a request shows to be let on.
+enum Shown {
+    /// A token, by its hash.
+    Token(String),
+    /// The cookie of a session.
+    Session(Cookie),
+}
+
+impl Shown {
+    /// A token comes before a cookie. A cookie must be shown in a way that only our own pages can.
+    fn of(method: &Method, headers: &HeaderMap) -> Result<Self, Problem> {
+        if let Some(header) = headers.get(header::AUTHORIZATION) {
+            let text = header.to_str().unwrap_or("");
+            return Ok(Self::Token(token_hash(bearer(text)?)));
+        }
+        let cookie = Cookie::of(headers).ok_or_else(|| {
+            let detail = "send Authorization: Bearer and a token, or sign in";
+            Problem::new(&problem::UNAUTHORISED, detail)
+        })?;
+        cookie.admits(method, headers)?;
+        Ok(Self::Session(cookie))
+    }
+
+    /// An unknown cookie is no guess: a browser shows what it had before a restart again and again.
+    async fn authenticate(self, control: &Control, source: IpAddr) -> Result<ApiToken, Problem> {
+        match self {
+            Self::Token(hash) => authenticate(control, &hash, source).await,
+            Self::Session(cookie) => {
+                let over = || Problem::new(&problem::UNAUTHORISED, "the session is over: sign in");
+                let session = control.sessions().find(&cookie, now()).ok_or_else(over)?;
+                let token = known(control, &session.token_hash).await?;
+                if token.is_none() {
+                    control.sessions().end(&cookie);
+                }
+                token.ok_or_else(over)
+            }
+        }
+    }
+}
+
+/// The token with this hash, if it may be used. Wrong ones of a source are counted.
+pub(crate) async fn authenticate(
+    control: &Control,
+    hash: &str,
+    source: IpAddr,
+) -> Result<ApiToken, Problem> {
     let too_many =
         |wait_s| Problem::too_many("this address has shown too many wrong tokens", wait_s);
     control
         .failures()
         .check(source, Instant::now())
         .map_err(too_many)?;
-    let hash = token_hash(shown);
-    let wanted = hash.clone();
+    known(control, hash).await?.ok_or_else(|| {
+        let _ = control.failures().take(source, Instant::now());
+        tracing::warn!("a request showed a token that is not known");
+        Problem::new(&problem::UNAUTHORISED, "the token is not known")
+    })
+}
+
+/// The token with this hash, if there is one; it is used now.
+async fn known(control: &Control, hash: &str) -> Result<Option<ApiToken>, Problem> {
+    let wanted = hash.to_owned();
     let asked = control
         .records(move |records| records.token_by_hash(&wanted))
         .await;
     let (found, recalled) = match asked {
         Ok(found) => {
-            control.known_tokens().learn(&hash, found.as_ref());
+            control.known_tokens().learn(hash, found.as_ref());
             (found, false)
         }
         Err(problem) if problem.status() == StatusCode::SERVICE_UNAVAILABLE => {
-            let known = control.known_tokens().recall(&hash);
+            let known = control.known_tokens().recall(hash);
             (Some(known.ok_or(problem)?), true)
         }
         Err(problem) => return Err(problem),
     };
     let Some(token) = found else {
-        let _ = control.failures().take(source, Instant::now());
-        tracing::warn!("a request showed a token that is not known");
-        return Err(Problem::new(
-            &problem::UNAUTHORISED,
-            "the token is not known",
-        ));
+        return Ok(None);
     };
     let now = now();
     if token.expires_us.is_some_and(|end| end <= now.as_micros()) {
@@ -123,22 +174,13 @@ async fn authenticate(control: &Control, shown: &str, source: IpAddr) -> Result<
             .records(move |records| records.touch_token(id, now))
             .await?;
     }
-    Ok(token)
+    Ok(Some(token))
 }
 
-fn bearer(request: &Request) -> Result<String, Problem> {
-    let header = request.headers().get(header::AUTHORIZATION);
-    let Some(header) = header else {
-        return Err(Problem::new(
-            &problem::UNAUTHORISED,
-            "send Authorization: Bearer and a token",
-        ));
-    };
-    let text = header.to_str().unwrap_or("");
+/// The token in the value of Authorization.
+fn bearer(text: &str) -> Result<&str, Problem> {
     match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-            Ok(token.trim().to_owned())
-        }
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
         _ => Err(Problem::new(
             &problem::UNAUTHORISED,
             "only Authorization: Bearer is accepted",
@@ -147,13 +189,23 @@ fn bearer(request: &Request) -> Result<String, Problem> {
 }
 
 /// Where a request comes from. One without a known source, as a test's, counts as this machine's.
-fn source(request: &Request) -> IpAddr {
-    request
-        .extensions()
+fn source(extensions: &Extensions) -> IpAddr {
+    extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::from([127, 0, 0, 1]), |info| {
             info.0.ip().to_canonical()
         })
+}
+
+/// Where a request comes from.
+pub(crate) struct SourceAddress(pub(crate) IpAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for SourceAddress {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(source(&parts.extensions)))
+    }
 }
 
 const fn role_name(role: Role) -> &'static str {

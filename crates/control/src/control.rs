@@ -12,8 +12,9 @@ use tokio::sync::{Mutex, watch};
 use crate::events::Ring;
 use crate::idempotency::Replies;
 use crate::known_tokens::KnownTokens;
+use crate::session::Sessions;
 use crate::throttle::Throttle;
-use crate::{Platform, Problem, problem};
+use crate::{Platform, Problem, Site, SiteKind, problem};
 
 /// The management API of one node: give it to [`serve`](crate::serve) or
 /// [`router`](crate::router). Clones share everything.
@@ -29,18 +30,40 @@ struct Inner {
     requests: Throttle,
     failures: Throttle,
     known_tokens: KnownTokens,
+    sessions: Sessions,
+    site: Option<Arc<dyn Site>>,
     /// The revision the node has; locked while a newer one is on its way.
     applied: Mutex<u64>,
     stopping: watch::Sender<bool>,
 }
 
 impl Control {
-    /// An API over these ports.
+    /// An API over these ports, and nothing beside it.
     #[must_use]
     pub fn new(
         records: Arc<dyn Records>,
         cdrs: Arc<dyn CdrStore>,
         platform: Arc<dyn Platform>,
+    ) -> Self {
+        Self::build(records, cdrs, platform, None)
+    }
+
+    /// An API over these ports, with a site beside it.
+    #[must_use]
+    pub fn with_site(
+        records: Arc<dyn Records>,
+        cdrs: Arc<dyn CdrStore>,
+        platform: Arc<dyn Platform>,
+        site: Arc<dyn Site>,
+    ) -> Self {
+        Self::build(records, cdrs, platform, Some(site))
+    }
+
+    fn build(
+        records: Arc<dyn Records>,
+        cdrs: Arc<dyn CdrStore>,
+        platform: Arc<dyn Platform>,
+        site: Option<Arc<dyn Site>>,
     ) -> Self {
         Self(Arc::new(Inner {
             records,
@@ -51,6 +74,8 @@ impl Control {
             requests: Throttle::new(REQUESTS_BURST, REQUESTS_PER_S),
             failures: Throttle::new(FAILURES_BURST, FAILURES_PER_S),
             known_tokens: KnownTokens::default(),
+            sessions: Sessions::default(),
+            site,
             applied: Mutex::new(0),
             stopping: watch::Sender::new(false),
         }))
@@ -143,6 +168,21 @@ impl Control {
     /// Tokens that were good before.
     pub(crate) fn known_tokens(&self) -> &KnownTokens {
         &self.0.known_tokens
+    }
+
+    /// Browsers that are signed in.
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    /// What is served beside the API.
+    pub(crate) fn site(&self) -> Option<&dyn Site> {
+        self.0.site.as_deref()
+    }
+
+    /// What stands at `/`.
+    pub(crate) fn site_kind(&self) -> SiteKind {
+        self.site().map_or(SiteKind::Absent, Site::kind)
     }
 
     /// Ends what would go on for ever: event streams.

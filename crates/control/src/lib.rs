@@ -4,6 +4,8 @@
 //! and [`Platform`] for what the running node knows and does. The panel, the command line and
 //! everybody's scripts are clients of it; it is described by [`openapi`].
 //!
+//! Beside it the files of the panel are served (`site`), and browsers sign in (`session`).
+//!
 //! A request passes, from the outside in: a bound on requests per source, a token with a role
 //! (`auth`), a memory of repeated POSTs (`idempotency`), and then a handler in `api`, one file
 //! per resource. Every refusal is a [`Problem`].
@@ -27,6 +29,8 @@ mod resource;
 mod secret;
 mod secure;
 mod server;
+mod session;
+mod site;
 mod throttle;
 
 pub use control::Control;
@@ -41,3 +45,4 @@ pub use recording::{NoPlace, Recording, RecordingPlace};
 pub use secret::{digest_secret, generate_password, generate_token, token_hash};
 pub use secure::SecureSocket;
 pub use server::{Sockets, router, serve};
+pub use site::{Site, SiteFile, SiteKind};

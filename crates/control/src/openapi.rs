@@ -60,7 +60,7 @@ pub(crate) fn base() -> OpenApi {
 
 fn document() -> Value {
     let single = server::guarded()
-        .merge(api::system::open_routes())
+        .merge(server::open())
         .merge(api::system::metrics_routes())
         .into_openapi();
     // What utoipa builds always has a JSON form.

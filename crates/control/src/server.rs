@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::api;
 use crate::extract::BODY_MAX_BYTES;
 use crate::secure::{SecureSocket, Secured, Source, name_source};
-use crate::{Control, Problem, auth, events, idempotency, openapi, problem, resource};
+use crate::{Control, Problem, auth, events, idempotency, openapi, problem, resource, site};
 
 /// Where the API is served.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ pub async fn serve(
 /// The API as a service. Requests without `ConnectInfo<SocketAddr>` count as the machine's own.
 pub fn router(control: Control) -> Router {
     let (guarded, _) = guarded().split_for_parts();
-    let (open, _) = api::system::open_routes().split_for_parts();
+    let (open, _) = open().split_for_parts();
     let (metrics, _) = api::system::metrics_routes().split_for_parts();
     let with = || control.clone();
     let guarded = guarded
@@ -113,7 +113,7 @@ pub fn router(control: Control) -> Router {
         .merge(metrics)
         .merge(open)
         .route("/v1/openapi.json", get(document))
-        .fallback(unknown_path)
+        .fallback(site::serve)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .layer(from_fn_with_state(with(), auth::throttle))
@@ -141,6 +141,12 @@ pub(crate) fn guarded() -> OpenApiRouter<Control> {
         .merge(api::recordings::routes())
         .merge(api::audit::routes())
         .merge(api::events::routes())
+        .merge(api::session::routes())
+}
+
+/// Routes that need none.
+pub(crate) fn open() -> OpenApiRouter<Control> {
+    api::system::open_routes().merge(api::session::open_routes())
 }
 
 fn records() -> Router<Control> {
@@ -162,10 +168,6 @@ async fn document(State(_): State<Control>) -> Response {
         openapi::text(),
     )
         .into_response()
-}
-
-async fn unknown_path() -> Problem {
-    Problem::not_found("no such path; /v1/openapi.json lists all")
 }
 
 async fn wrong_method() -> Problem {

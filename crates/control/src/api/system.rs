@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{Control, Problem, Readiness};
+use crate::{Control, Problem, Readiness, SiteKind};
 
 /// Routes that need no token.
 pub(crate) fn open_routes() -> OpenApiRouter<Control> {
@@ -93,6 +93,8 @@ struct Version {
     version: &'static str,
     /// The API's version, the first part of its paths.
     api: &'static str,
+    /// What stands at `/`.
+    ui: SiteKind,
 }
 
 /// What runs here
@@ -103,10 +105,11 @@ struct Version {
     security(()),
     responses((status = 200, description = "The version.", body = Version)),
 )]
-async fn version() -> Json<Version> {
+async fn version(State(control): State<Control>) -> Json<Version> {
     Json(Version {
         name: "tandem",
         version: env!("CARGO_PKG_VERSION"),
         api: "v1",
+        ui: control.site_kind(),
     })
 }

@@ -10,7 +10,7 @@ use clock::Time;
 use control::{
     Ban, CallFilter, Control, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus, Platform,
     PlatformError, PlatformEvent, Readiness, Recording, RecordingPlace, RegistrationFilter, Reply,
-    RouteQuery, Simulation, SimulationOutcome,
+    RouteQuery, Simulation, SimulationOutcome, Site,
 };
 use model::{
     ApiToken, CallId, CallState, CallView, GatewayHealth, MediaServerHealth, RegistrationView,
@@ -40,12 +40,24 @@ pub(crate) struct Answer {
 
 impl Api {
     pub(crate) fn new() -> Self {
+        Self::build(None)
+    }
+
+    /// The same with files beside it.
+    pub(crate) fn with_site(site: impl Site) -> Self {
+        Self::build(Some(Arc::new(site)))
+    }
+
+    fn build(site: Option<Arc<dyn Site>>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(Sqlite::open(&dir.path().join("tandem.db")).unwrap());
         let node = Arc::new(Node::new());
         let records: Arc<dyn Records> = store.clone();
         let cdrs: Arc<dyn CdrStore> = store.clone();
-        let control = Control::new(records, cdrs, node.clone());
+        let control = match site {
+            Some(site) => Control::with_site(records, cdrs, node.clone(), site),
+            None => Control::new(records, cdrs, node.clone()),
+        };
         let router = control::router(control.clone());
         let mut api = Self {
             control,

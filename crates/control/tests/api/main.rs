@@ -8,11 +8,12 @@ mod cdrs;
 mod events;
 mod fixture;
 mod idempotency;
-
 mod openapi;
 mod problems;
 mod recordings;
 mod records;
 mod secrets;
+mod sessions;
+mod site;
 mod tokens;
 mod user_batch;

@@ -67,6 +67,7 @@ fn it_is_openapi_3_1_and_names_every_path() {
         "/v1/registrations",
         "/v1/registrations/{id}",
         "/v1/routes/simulate",
+        "/v1/session",
         "/v1/settings",
         "/v1/tokens",
         "/v1/tokens/{id}",
