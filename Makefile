@@ -18,6 +18,7 @@ help: ## Show this list
 
 run: ## Build and start a complete phone system that keeps its data in ./data
 	@{ command -v cc && command -v cmake && pkg-config --exists openssl; } >/dev/null || tests/install-peers $(BUILD_NEEDS)
+	@command -v npm >/dev/null || tests/install-peers nodejs npm || true # without, there is no panel
 	$(CARGO) build --release --package tandem
 	exec target/release/tandem up --data $(DATA)
 

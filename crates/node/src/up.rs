@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clock::Time;
-use control::Control;
+use control::{Control, Site};
 use media::{Engine, EngineConfig, Interface, RecordingFormat};
 use net::{Net, Shard};
 use serde_json::json;
@@ -45,11 +45,11 @@ const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 /// some there.
 const UPLOADS_LOOK: Duration = Duration::from_secs(60);
 
-/// Runs the platform until SIGINT or SIGTERM.
+/// Runs the platform until SIGINT or SIGTERM, with a site beside its API.
 ///
 /// # Errors
 /// Something it needs could not be had: a port, the data directory, a certificate.
-pub fn up(options: &UpOptions) -> Result<()> {
+pub fn up(options: &UpOptions, site: Arc<dyn Site>) -> Result<()> {
     // First, so that a second platform on this machine ends before it has touched anything.
     let socket = |port: Option<u16>| port.map(|port| api_socket(options, port)).transpose();
     let (http, https) = (socket(options.http_port)?, socket(options.https_port)?);
@@ -71,14 +71,9 @@ pub fn up(options: &UpOptions) -> Result<()> {
     let clock = node.net.clone();
     let (records, cdrs) = (stores.records.clone(), stores.cdrs.clone());
     let retention = Retention::start(records, cdrs, move || clock.clock().now())?;
-    let result = runtime.block_on(serve(
-        options,
-        &data,
-        (http, https),
-        stores,
-        start.users,
-        &node,
-    ));
+    let parts = (stores, site);
+    let sockets = (http, https);
+    let result = runtime.block_on(serve(options, &data, sockets, parts, start.users, &node));
     drop(retention);
     let mut cluster = cluster;
     if let Some(cluster) = &mut cluster {
@@ -413,7 +408,7 @@ async fn serve(
     options: &UpOptions,
     data: &Data,
     (http, https): (Option<std::net::TcpListener>, Option<std::net::TcpListener>),
-    stores: Stores,
+    (stores, site): (Stores, Arc<dyn Site>),
     users: FirstUsers,
     node: &Node,
 ) -> Result<()> {
@@ -454,7 +449,8 @@ async fn serve(
         adding: tokio::sync::Mutex::default(),
         shelf: Arc::default(),
     };
-    let control = Control::new(records.clone(), stores.cdrs, Arc::new(platform));
+    let platform = Arc::new(platform);
+    let control = Control::with_site(records.clone(), stores.cdrs, platform, site);
     if stores.shared {
         tokio::spawn(control::follow(control.clone(), FOLLOW_INTERVAL));
     }
@@ -533,6 +529,7 @@ fn print_ready(
     }
     let program = program();
     for url in [&urls.http, &urls.https].into_iter().flatten() {
+        println!("  panel    {url}/");
         println!("  API      {url}");
     }
     println!("  domain   {domain}\n");
@@ -544,6 +541,11 @@ fn print_ready(
     }
     println!("\nPut these into two softphones and call each other, or 600 for the echo.");
     println!("{program} --data {} call list", options.data.display());
+    let file = options.data.join("admin.json");
+    println!(
+        "To sign in to the panel, show the token in {}.",
+        file.display()
+    );
 }
 
 /// How this program was called: a reader can type it again, installed or not.

@@ -1,6 +1,7 @@
 //! `tandem up`: runs a platform on this machine until it is told to stop.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
@@ -151,5 +152,6 @@ pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
         domain: flags.domain.clone(),
         json: flags.json,
     };
-    node::up(&options).map_err(|error| Failure::Failed(format!("{error:#}")))
+    let site = Arc::new(panel::Panel);
+    node::up(&options, site).map_err(|error| Failure::Failed(format!("{error:#}")))
 }

@@ -1,0 +1,54 @@
+import type { components } from './schema';
+
+type Schemas = components['schemas'];
+
+export type Account = Schemas['Account'];
+export type AuditEntry = Schemas['AuditEntry'];
+export type ApiToken = Schemas['ApiToken'];
+export type Ban = Schemas['Ban'];
+export type CallView = Schemas['CallView'];
+export type Carrier = Schemas['Carrier'];
+export type Cdr = Schemas['Cdr'];
+export type CdrLegMedia = Schemas['CdrLegMedia'];
+export type Customer = Schemas['Customer'];
+export type Device = Schemas['Device'];
+export type Gateway = Schemas['Gateway'];
+export type GatewayHealth = Schemas['GatewayHealth'];
+export type LimitSpec = Schemas['LimitSpec'];
+export type LimitUsage = Schemas['LimitUsage'];
+export type ListenerStatus = Schemas['ListenerStatus'];
+export type MediaServer = Schemas['MediaServer'];
+export type MediaServerHealth = Schemas['MediaServerHealth'];
+export type PhoneNumber = Schemas['Number'];
+export type Problem = Schemas['Problem'];
+export type Readiness = Schemas['Readiness'];
+export type Recording = Schemas['Recording'];
+export type RegistrationView = Schemas['RegistrationView'];
+export type Role = Schemas['Role'];
+export type Route = Schemas['Route'];
+export type SessionView = Schemas['SessionView'];
+export type Settings = Schemas['Settings'];
+export type Simulation = Schemas['Simulation'];
+export type User = Schemas['User'];
+export type Version = Schemas['Version'];
+
+/** Records that are all listed, made, changed and deleted alike, by the noun of their path. */
+export interface RecordOf {
+  accounts: Account;
+  users: User;
+  devices: Device;
+  numbers: PhoneNumber;
+  customers: Customer;
+  carriers: Carrier;
+  gateways: Gateway;
+  routes: Route;
+  'media-servers': MediaServer;
+}
+
+export type Noun = keyof RecordOf;
+
+/** One page of a list. */
+export interface Page<T> {
+  items: T[];
+  next_cursor?: string | null;
+}

@@ -1,0 +1,71 @@
+import { Modal } from '@mantine/core';
+import { useState } from 'react';
+import { api, body } from '../../api/client';
+import type { AuditEntry } from '../../api/types';
+import type { Column } from '../../parts/DataTable';
+import { time } from '../../parts/format';
+import { ListPage } from '../../parts/ListPage';
+import { Difference, differences } from './Difference';
+
+const columns: Column<AuditEntry>[] = [
+  { key: 'at', title: 'When', cell: (entry) => time(entry.at_us) },
+  { key: 'actor', title: 'Who', cell: (entry) => entry.actor, wide: true },
+  { key: 'what', title: 'What', cell: (entry) => `${entry.kind} ${verb(entry)}` },
+  { key: 'record', title: 'Record', cell: named },
+  {
+    key: 'fields',
+    title: 'Fields',
+    cell: (entry) =>
+      differences(entry)
+        .map(({ field }) => field)
+        .join(', '),
+    kind: 'mono',
+  },
+  {
+    key: 'revision',
+    title: 'Revision',
+    cell: (entry) => entry.revision,
+    kind: 'figure',
+    wide: true,
+  },
+];
+
+/** Who has changed what, from what to what. */
+export function AuditPage() {
+  const [opened, setOpened] = useState<AuditEntry | null>(null);
+  return (
+    <>
+      <ListPage
+        title="Audit log"
+        queryKey={['audit']}
+        load={(_, cursor) =>
+          body(api.GET('/v1/audit', { params: { query: { cursor, limit: 100 } } }))
+        }
+        columns={columns}
+        filters={[]}
+        rowKey={(entry) => String(entry.revision) + entry.record}
+        onOpen={setOpened}
+        empty="Nothing was changed yet."
+      />
+      <Modal
+        opened={opened != null}
+        onClose={() => setOpened(null)}
+        title={opened && `${opened.kind} ${verb(opened)} by ${opened.actor}`}
+        size="lg"
+      >
+        {opened && <Difference entry={opened} />}
+      </Modal>
+    </>
+  );
+}
+
+function verb({ before, after }: AuditEntry): string {
+  if (before == null) return 'made';
+  return after == null ? 'deleted' : 'changed';
+}
+
+function named({ record, before, after }: AuditEntry): string {
+  const known = (after ?? before) as Record<string, unknown> | null;
+  const name = known?.name ?? known?.number ?? known?.prefix;
+  return typeof name === 'string' && name ? name : record;
+}

@@ -1,0 +1,67 @@
+import { Button } from '@mantine/core';
+import { useLocalStorage } from '@mantine/hooks';
+import { useNavigate } from '@tanstack/react-router';
+import { api, body } from '../../api/client';
+import { useFilters } from '../../parts/filters';
+import { ListPage } from '../../parts/ListPage';
+import { ColumnChoice } from './ColumnChoice';
+import { cdrColumns, usualColumns } from './columns';
+import { asQuery, periods } from './period';
+
+/** Calls that have ended, the latest first. */
+export function CdrsPage() {
+  const navigate = useNavigate();
+  const [filters] = useFilters();
+  const [chosen, choose] = useLocalStorage({
+    key: 'tandem-cdr-columns',
+    defaultValue: usualColumns,
+  });
+  const asked = new URLSearchParams(asQuery(filters) as Record<string, string>);
+  return (
+    <ListPage
+      title="CDRs"
+      queryKey={['cdrs', 'list']}
+      load={(values, cursor) =>
+        body(
+          api.GET('/v1/cdrs', {
+            params: { query: { ...asQuery(values), cursor, limit: 200 } as never },
+          }),
+        )
+      }
+      columns={cdrColumns.filter(({ key }) => chosen.includes(key))}
+      filters={[
+        { name: 'caller', label: 'Caller' },
+        { name: 'called', label: 'Called' },
+        {
+          name: 'outcome',
+          label: 'Outcome',
+          options: ['answered', 'busy', 'no-answer', 'cancelled', 'failed'].map((value) => ({
+            value,
+            label: value,
+          })),
+        },
+        { name: 'period', label: 'Ended', options: periods },
+        { name: 'carrier', label: 'Carrier', of: 'carriers' },
+        { name: 'customer', label: 'Customer', of: 'customers' },
+        { name: 'user', label: 'User', of: 'users' },
+      ]}
+      rowKey={(cdr) => cdr.call}
+      onOpen={(cdr) => void navigate({ to: '/calls/$id', params: { id: cdr.call } })}
+      empty="No call has ended yet."
+      intervalMs={10_000}
+      beside={
+        <>
+          <ColumnChoice columns={cdrColumns} chosen={chosen} onChange={choose} />
+          <Button
+            component="a"
+            variant="default"
+            href={`/v1/cdrs/export.csv?${asked}`}
+            download="cdrs.csv"
+          >
+            CSV
+          </Button>
+        </>
+      }
+    />
+  );
+}

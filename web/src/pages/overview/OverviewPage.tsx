@@ -1,0 +1,126 @@
+import { Alert } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
+import { useEvents } from '../../api/events';
+import { metricsQuery } from '../../api/metrics';
+import { DataTable } from '../../parts/DataTable';
+import { count } from '../../parts/format';
+import { Card, Figure, Page } from '../../parts/Page';
+import { Shown } from '../../parts/Shown';
+import { TimeChart } from '../../parts/TimeChart';
+import { cdrColumns } from '../cdrs/columns';
+import { gatewayHealthQuery } from '../gateways/health';
+import { mediaServerHealthQuery } from '../media-servers/health';
+import { history } from './history';
+import { readinessQuery } from './readiness';
+import { failuresQuery, figuresOf, recentQuery } from './recent';
+import { verdict, type Verdict } from './verdict';
+
+/** How the platform is, at a glance. */
+export function OverviewPage() {
+  useEvents('gateways,media,media-servers,registrations');
+  const metrics = useQuery(metricsQuery);
+  const readiness = useQuery(readinessQuery);
+  const gateways = useQuery(gatewayHealthQuery);
+  const mediaServers = useQuery(mediaServerHealthQuery);
+  const fresh = metrics.error ? undefined : metrics.data;
+  const said = verdict({
+    readiness: readiness.error ? undefined : readiness.data,
+    calls: fresh?.sum('tandem_calls'),
+    gateways: gateways.data?.items,
+    mediaServers: mediaServers.data?.items,
+  });
+  const samples = history(fresh);
+  const times = samples.map(({ atS }) => atS);
+  return (
+    <Page title="Overview">
+      <div className="page-scroll">
+        <Alert color={COLOURS[said.level]} role="status" py={8} mb={12} data-testid="verdict">
+          {said.words}
+        </Alert>
+        <Shown asked={metrics}>
+          {(measured) => (
+            <div className="figures">
+              <Figure label="channels in use">{count(measured.sum('tandem_calls'))}</Figure>
+              <Figure label="new calls a second (CPS)">{rate(samples.at(-1)?.cps)}</Figure>
+              <Figure label="most CPS in 5 min">{count(measured.sum('tandem_cps_peak_5m'))}</Figure>
+              <Figure label="attempts since the start">
+                {count(measured.sum('tandem_call_attempts_total'))}
+              </Figure>
+              <Figure label="registrations">{count(measured.sum('tandem_registrations'))}</Figure>
+              <Recent />
+            </div>
+          )}
+        </Shown>
+        <div className="cards" style={{ marginTop: 12 }}>
+          <Card title="Channels, since this page was opened">
+            <TimeChart
+              label="Channels"
+              axis="clock"
+              times={times}
+              series={[{ label: 'channels', values: samples.map(({ channels }) => channels) }]}
+            />
+          </Card>
+          <Card title="CPS, since this page was opened">
+            <TimeChart
+              label="CPS"
+              axis="clock"
+              times={times}
+              series={[{ label: 'CPS', values: samples.map(({ cps }) => cps) }]}
+            />
+          </Card>
+        </div>
+        <Failures />
+      </div>
+    </Page>
+  );
+}
+
+/** Figures of the calls that ended last: say of how many. */
+function Recent() {
+  const { data } = useQuery(recentQuery);
+  const figures = figuresOf(data?.items ?? []);
+  const of = `of the last ${data?.items.length ?? 0} calls`;
+  return (
+    <>
+      <Figure label={`ASR ${of}`}>{figures.asr}</Figure>
+      <Figure label={`ACD ${of}`}>{figures.acd}</Figure>
+      <Figure label={`median PDD ${of}`}>{figures.pdd}</Figure>
+    </>
+  );
+}
+
+function Failures() {
+  const navigate = useNavigate();
+  const asked = useQuery(failuresQuery);
+  const shown = ['started', 'caller', 'called', 'status', 'reason', 'carrier'];
+  return (
+    <div style={{ marginTop: 12 }}>
+      <Card title="Calls that failed last">
+        <Shown asked={asked}>
+          {(page) => (
+            <DataTable
+              fits
+              label="Calls that failed last"
+              columns={cdrColumns.filter(({ key }) => shown.includes(key))}
+              rows={page.items}
+              rowKey={(cdr) => cdr.call}
+              onOpen={(cdr) => void navigate({ to: '/calls/$id', params: { id: cdr.call } })}
+              empty="No call has failed."
+            />
+          )}
+        </Shown>
+      </Card>
+    </div>
+  );
+}
+
+const rate = (cps: number | null | undefined) =>
+  cps == null ? '—' : cps.toFixed(cps < 10 ? 1 : 0);
+
+const COLOURS: Record<Verdict['level'], string> = {
+  good: 'green',
+  degraded: 'yellow',
+  bad: 'red',
+  unknown: 'gray',
+};

@@ -1,0 +1,105 @@
+import type { Settings } from '../../api/types';
+import type { Field, PathOf } from '../../records/field';
+import { limits } from '../../records/fields';
+
+type Path = PathOf<Settings>;
+
+const number = (path: Path, label: string, help?: string, section?: string): Field<Path> => ({
+  path,
+  label,
+  help,
+  section,
+  input: { kind: 'number' },
+  required: true,
+});
+
+const text = (path: Path, label: string, help: string, section?: string): Field<Path> => ({
+  path,
+  label,
+  help,
+  section,
+  input: { kind: 'text', mono: true },
+  empty: null,
+});
+
+const choice = (path: Path, label: string, options: string[], section?: string): Field<Path> => ({
+  path,
+  label,
+  section,
+  input: { kind: 'choice', options },
+  required: true,
+});
+
+const turned = (path: Path, label: string): Field<Path> => ({
+  path,
+  label,
+  input: { kind: 'switch' },
+});
+
+/** What applies where no record says otherwise. */
+export const settingsFields: Field<Path>[] = [
+  {
+    path: 'domain',
+    label: 'Domain',
+    help: 'the digest realm; another one makes all passwords void',
+    input: { kind: 'text', mono: true },
+    required: true,
+    section: 'Identity',
+  },
+  choice('digest', 'Digest offered', ['md5', 'sha-256', 'both']),
+  number(
+    'registration_default_s',
+    'Default expiry (s)',
+    'of a REGISTER without one',
+    'Registration',
+  ),
+  number('registration_min_s', 'Shortest (s)', 'shorter gets 423'),
+  number('registration_max_s', 'Longest (s)', 'longer is shortened'),
+  number('contacts_max', 'Contacts a user'),
+  choice('keep_alive', 'Keep-alive', ['options', 'empty']),
+  number('keep_alive_interval_s', 'Keep-alive every (s)', '0: off'),
+  turned('verify_bindings', 'Verify UDP contacts before calls go there'),
+  number('ring_timeout_s', 'Ring timeout (s)', undefined, 'Calls'),
+  number('call_duration_max_s', 'Longest call (s)'),
+  number('gateway_timeout_ms', 'Gateway timeout (ms)', 'then the next is tried'),
+  number('session_expires_s', 'Session-Expires (s)', '0: no session timers'),
+  number('session_expires_min_s', 'Least Session-Expires (s)', 'at least 90'),
+  number('cdr_retention_days', 'CDRs are kept (days)', '0: for ever'),
+  choice('media', 'Media', ['relay', 'bypass'], 'Media'),
+  number('media_timeout_s', 'Media timeout (s)', 'silence that ends a call; 0: never'),
+  text('music_on_hold', 'Music on hold', 'a WAV file on the server; empty: none'),
+  choice('music_on_hold_over', 'Music over', ['silence', 'everything']),
+  choice('recording_format', 'Recordings', ['wav', 'opus']),
+  ...limits.map((field) =>
+    field.section ? { ...field, section: 'Limits of this server' } : field,
+  ),
+  {
+    path: 'overflow.peers',
+    label: 'Overflow peers',
+    help: 'host[:port] of servers that stand in for each other, one a line (302)',
+    input: { kind: 'lines' },
+  },
+  { ...number('overflow.retry_after_s', 'Retry-After of that 503 (s)'), required: false, empty: 0 },
+  text(
+    'recording_store.endpoint',
+    'Endpoint',
+    'https://host[:port], S3; empty: files stay',
+    'Store of recordings',
+  ),
+  { ...text('recording_store.bucket', 'Bucket', 'it must be there'), empty: '' },
+  { ...text('recording_store.prefix', 'Prefix', 'before each name'), empty: '' },
+  { ...text('recording_store.region', 'Region', 'as the store calls it'), empty: '' },
+  choice('recording_store.addressing', 'Bucket is named by', ['path', 'host']),
+  choice('recording_store.after_upload', 'Uploaded files here', ['keep', 'delete']),
+  text('hep_collector', 'Collector', 'host:port of Homer; empty: none', 'HEP'),
+  number('hep_node_id', 'Node number'),
+  choice('hep_transport', 'Transport', ['udp', 'tcp']),
+  turned('hep_sip', 'SIP messages, too'),
+  {
+    path: 'dispatchers',
+    label: 'Networks of dispatchers',
+    help: 'one a line: 192.0.2.0/24',
+    input: { kind: 'lines' },
+    section: 'Dispatchers before this server',
+  },
+];

@@ -1,0 +1,72 @@
+import { useInfiniteQuery, type QueryKey } from '@tanstack/react-query';
+import { useCallback, useMemo, type ReactNode } from 'react';
+import type { Filters } from '../api/records';
+import type { Page as ListedPage } from '../api/types';
+import { DataTable, type Column } from './DataTable';
+import { FilterBar, type Filter } from './FilterBar';
+import { useFilters } from './filters';
+import { Page } from './Page';
+import { Shown } from './Shown';
+
+interface Props<T> {
+  title: string;
+  queryKey: QueryKey;
+  /** One page of what is listed. */
+  load: (filters: Filters, cursor: string | undefined) => Promise<ListedPage<T>>;
+  columns: Column<T>[];
+  filters: Filter[];
+  rowKey: (row: T) => string;
+  onOpen?: (row: T) => void;
+  empty: string;
+  /** How often it is read again; more seldom by as many pages as are shown. */
+  intervalMs?: number;
+  actions?: ReactNode;
+  /** What stands at the end of the filters, after the number of rows. */
+  beside?: ReactNode;
+  /** What stands above the table. */
+  children?: ReactNode;
+}
+
+/** A page that is a list: its filters in the URL, paged by the platform. */
+export function ListPage<T>(props: Props<T>) {
+  const { title, queryKey, load, columns, filters, rowKey, onOpen, empty, actions } = props;
+  const { beside, children, intervalMs = 30_000 } = props;
+  const [values] = useFilters();
+  const asked = useInfiniteQuery({
+    queryKey: [...queryKey, values],
+    queryFn: ({ pageParam }) => load(values, pageParam),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    refetchInterval: (query) => intervalMs * Math.max(1, query.state.data?.pages.length ?? 1),
+  });
+  const rows = useMemo(() => asked.data?.pages.flatMap((page) => page.items) ?? [], [asked.data]);
+  const { hasNextPage, isFetching, fetchNextPage } = asked;
+  const more = useCallback(() => {
+    if (hasNextPage && !isFetching) void fetchNextPage();
+  }, [hasNextPage, isFetching, fetchNextPage]);
+  const filtered = filters.some(({ name }) => values[name]);
+  return (
+    <Page title={title} actions={actions}>
+      <FilterBar filters={filters}>
+        <span className="dim nowrap" style={{ fontSize: 12, alignSelf: 'center' }}>
+          {asked.data && `${rows.length}${hasNextPage ? '+' : ''} shown`}
+        </span>
+        {beside}
+      </FilterBar>
+      {children}
+      <Shown asked={asked}>
+        {() => (
+          <DataTable
+            label={title}
+            columns={columns}
+            rows={rows}
+            rowKey={rowKey}
+            onOpen={onOpen}
+            onEnd={more}
+            empty={filtered ? 'Nothing matches the filters.' : empty}
+          />
+        )}
+      </Shown>
+    </Page>
+  );
+}

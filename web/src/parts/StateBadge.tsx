@@ -1,0 +1,25 @@
+import { Badge } from '@mantine/core';
+
+/** A state in a word, in the colour of what it means. */
+export function StateBadge({ state }: { state: string }) {
+  return <Badge color={COLOURS[state] ?? 'gray'}>{state}</Badge>;
+}
+
+const COLOURS: Record<string, string> = {
+  up: 'green',
+  registered: 'green',
+  answered: 'green',
+  enabled: 'green',
+  reachable: 'green',
+  ready: 'green',
+  ringing: 'yellow',
+  trying: 'yellow',
+  draining: 'yellow',
+  drained: 'yellow',
+  busy: 'yellow',
+  'no-answer': 'yellow',
+  down: 'red',
+  failed: 'red',
+  refused: 'red',
+  'not ready': 'red',
+};

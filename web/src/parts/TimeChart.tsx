@@ -1,0 +1,103 @@
+import { useComputedColorScheme } from '@mantine/core';
+import { useEffect, useRef } from 'react';
+import uPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+
+interface Series {
+  label: string;
+  /** One value for each time; null where nothing is known. */
+  values: (number | null)[];
+}
+
+interface Props {
+  /** What is drawn, for those who cannot see it. */
+  label: string;
+  /** Seconds, since the epoch or since a start. */
+  times: number[];
+  series: Series[];
+  axis: 'clock' | 'seconds';
+  range?: [number, number];
+  height?: number;
+}
+
+/** Lines over time. What it shows last is said in its label, too. */
+export function TimeChart({ label, times, series, axis, range, height = 140 }: Props) {
+  const box = useRef<HTMLDivElement>(null);
+  const chart = useRef<uPlot | null>(null);
+  const scheme = useComputedColorScheme('light');
+  const names = series.map((one) => one.label).join('|');
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const ink = scheme === 'dark' ? '#a6a7ab' : '#5c5f66';
+    const grid = { stroke: scheme === 'dark' ? '#2c2e33' : '#e9ecef', width: 1 };
+    const plot = new uPlot(
+      {
+        width: element.clientWidth,
+        height,
+        legend: { show: names.includes('|') },
+        cursor: { y: false },
+        scales: {
+          x: axis === 'clock' ? { time: true, range: lately } : { time: false },
+          y: range ? { range } : { range: fromZero },
+        },
+        axes: [
+          {
+            stroke: ink,
+            grid,
+            ticks: grid,
+            size: 28,
+            ...(axis === 'clock' ? {} : { values: inSeconds }),
+          },
+          { stroke: ink, grid, ticks: grid, size: 40 },
+        ],
+        series: [
+          axis === 'clock' ? { value: '{HH}:{mm}:{ss}' } : { label: 's' },
+          ...names.split('|').map((name, index) => ({
+            label: name,
+            stroke: COLOURS[index % COLOURS.length],
+            width: 1.5,
+            spanGaps: false,
+          })),
+        ],
+      },
+      [[], ...names.split('|').map(() => [])] as uPlot.AlignedData,
+      element,
+    );
+    chart.current = plot;
+    const observer = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height }));
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      plot.destroy();
+      chart.current = null;
+    };
+  }, [axis, height, names, range?.[0], range?.[1], scheme]);
+  useEffect(() => {
+    const values = series.map((one) => one.values);
+    chart.current?.setData(wide(times, values) as uPlot.AlignedData);
+  });
+  const last = series.map((one) => `${one.label} ${one.values.at(-1) ?? 'unknown'}`).join(', ');
+  return (
+    <div ref={box} role="img" aria-label={`${label}; last: ${last}`} style={{ minWidth: 0 }} />
+  );
+}
+
+/** Of a single moment the library would draw years: an unknown one two minutes before is added. */
+function wide(times: number[], values: (number | null)[][]): (number | null)[][] {
+  const only = times.length === 1 ? times[0] : undefined;
+  if (only === undefined) return [times, ...values];
+  return [[only - 120, only], ...values.map((one) => [null, ...one])];
+}
+
+/** Two minutes at least: a line of seconds says nothing. */
+const lately = (_: uPlot, min: number | null, max: number | null): [number, number] => {
+  const end = max ?? Date.now() / 1000;
+  return [Math.min(min ?? end, end - 120), end];
+};
+const fromZero = (_: uPlot, __: number, max: number): [number, number] => [
+  0,
+  Math.max(1, max * 1.15),
+];
+const inSeconds = (_: uPlot, splits: number[]) => splits.map((s) => `${s} s`);
+const COLOURS = ['#1098ad', '#868e96', '#f08c00'];

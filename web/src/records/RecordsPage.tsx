@@ -1,0 +1,30 @@
+import { Button } from '@mantine/core';
+import { useNavigate } from '@tanstack/react-router';
+import { useEvents } from '../api/events';
+import { listRecords } from '../api/records';
+import { useMay } from '../api/session';
+import type { Noun } from '../api/types';
+import { ListPage } from '../parts/ListPage';
+import type { Kind } from './kind';
+
+/** The list of a kind of record. */
+export function RecordsPage<N extends Noun>({ kind }: { kind: Kind<N, string> }) {
+  const { noun, one, title, about, columns, filters, topics } = kind;
+  const navigate = useNavigate();
+  const mayChange = useMay('operator');
+  useEvents([noun, topics].filter(Boolean).join(','));
+  const open = (id: string) => void navigate({ to: `/${noun}/${id}` as string });
+  return (
+    <ListPage
+      title={title}
+      queryKey={[noun, 'list']}
+      load={(values, cursor) => listRecords(noun, values, cursor)}
+      columns={columns}
+      filters={filters}
+      rowKey={(row) => row.id}
+      onOpen={(row) => open(row.id)}
+      empty={about}
+      actions={mayChange && <Button onClick={() => open('new')}>New {one}</Button>}
+    />
+  );
+}

@@ -1,0 +1,79 @@
+import { createRootRoute, createRoute, createRouter, useParams } from '@tanstack/react-router';
+import type { FunctionComponent } from 'react';
+import type { Noun } from './api/types';
+import { accounts } from './pages/accounts/kind';
+import { AuditPage } from './pages/audit/AuditPage';
+import { BansPage } from './pages/bans/BansPage';
+import { CallPage } from './pages/calls/CallPage';
+import { CallsPage } from './pages/calls/CallsPage';
+import { carriers } from './pages/carriers/kind';
+import { CdrsPage } from './pages/cdrs/CdrsPage';
+import { customers } from './pages/customers/kind';
+import { devices } from './pages/devices/kind';
+import { gateways } from './pages/gateways/kind';
+import { LimitsPage } from './pages/limits/LimitsPage';
+import { mediaServers } from './pages/media-servers/kind';
+import { numbers } from './pages/numbers/kind';
+import { OverviewPage } from './pages/overview/OverviewPage';
+import { RecordingsPage } from './pages/recordings/RecordingsPage';
+import { RegistrationsPage } from './pages/registrations/RegistrationsPage';
+import { routes } from './pages/routes/kind';
+import { SimulatorPage } from './pages/routes/SimulatorPage';
+import { ServerPage } from './pages/server/ServerPage';
+import { SettingsPage } from './pages/settings/SettingsPage';
+import { TokensPage } from './pages/tokens/TokensPage';
+import { users } from './pages/users/kind';
+import { parseSearch, stringifySearch } from './parts/filters';
+import { Page } from './parts/Page';
+import type { Kind } from './records/kind';
+import { NewRecordPage } from './records/NewRecordPage';
+import { RecordPage } from './records/RecordPage';
+import { RecordsPage } from './records/RecordsPage';
+import { Shell } from './shell/Shell';
+
+const root = createRootRoute({
+  component: Shell,
+  notFoundComponent: () => <Page title="There is no such page">Ctrl-K finds all there are.</Page>,
+});
+
+const page = (path: string, component: FunctionComponent) =>
+  createRoute({ getParentRoute: () => root, path, component });
+
+/** The list of a kind, a new one, and each one. */
+function pagesOf<N extends Noun>(kind: Kind<N, string>) {
+  const List = () => <RecordsPage kind={kind} />;
+  const New = () => <NewRecordPage kind={kind} />;
+  const One = () => {
+    const { id } = useParams({ strict: false }) as { id: string };
+    return <RecordPage key={id} kind={kind} id={id} />;
+  };
+  const path = `/${kind.noun}`;
+  return [page(path, List), page(`${path}/new`, New), page(`${path}/$id`, One)];
+}
+
+const tree = root.addChildren([
+  page('/', OverviewPage),
+  page('/calls', CallsPage),
+  page('/calls/$id', CallPage),
+  page('/cdrs', CdrsPage),
+  page('/registrations', RegistrationsPage),
+  page('/recordings', RecordingsPage),
+  ...pagesOf(accounts),
+  ...pagesOf(users),
+  ...pagesOf(devices),
+  ...pagesOf(numbers),
+  ...pagesOf(customers),
+  ...pagesOf(carriers),
+  ...pagesOf(gateways),
+  ...pagesOf(routes),
+  ...pagesOf(mediaServers),
+  page('/simulator', SimulatorPage),
+  page('/limits', LimitsPage),
+  page('/server', ServerPage),
+  page('/bans', BansPage),
+  page('/settings', SettingsPage),
+  page('/tokens', TokensPage),
+  page('/audit', AuditPage),
+]);
+
+export const router = createRouter({ routeTree: tree, parseSearch, stringifySearch });

@@ -1,0 +1,62 @@
+import { Button, Group, Menu, useMantineColorScheme } from '@mantine/core';
+import { spotlight } from '@mantine/spotlight';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useStreamState } from '../api/events';
+import { sessionQuery, signOut } from '../api/session';
+import { StateBadge } from '../parts/StateBadge';
+
+/** Search, whether events come, colours, and who is signed in. */
+export function HeaderTools() {
+  const stream = useStreamState();
+  return (
+    <Group gap="xs" wrap="nowrap">
+      {stream === 'broken' && <StateBadge state="no events" />}
+      <Button variant="default" onClick={spotlight.open} aria-label="Search (Ctrl-K)">
+        Search
+        <span className="dim wide" style={{ marginLeft: 8 }}>
+          Ctrl-K
+        </span>
+      </Button>
+      <Person />
+    </Group>
+  );
+}
+
+function Person() {
+  const client = useQueryClient();
+  const { data } = useQuery(sessionQuery);
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  if (!data) return null;
+  const leave = async () => {
+    await signOut();
+    client.setQueryData(sessionQuery.queryKey, null);
+    // What was read is not for whoever signs in next.
+    client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== sessionQuery.queryKey[0] });
+  };
+  return (
+    <Menu position="bottom-end">
+      <Menu.Target>
+        <Button variant="subtle" color="gray" aria-label="Your session">
+          {data.role}
+        </Button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>
+          {data.name}, {data.role}
+        </Menu.Label>
+        {(['auto', 'light', 'dark'] as const).map((scheme) => (
+          <Menu.Item
+            key={scheme}
+            onClick={() => setColorScheme(scheme)}
+            aria-current={colorScheme === scheme}
+            rightSection={colorScheme === scheme ? '✓' : undefined}
+          >
+            {{ auto: 'Colours of the system', light: 'Light', dark: 'Dark' }[scheme]}
+          </Menu.Item>
+        ))}
+        <Menu.Divider />
+        <Menu.Item onClick={() => void leave()}>Sign out</Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}

@@ -1,0 +1,108 @@
+import { Spotlight, type SpotlightActionGroupData } from '@mantine/spotlight';
+import { useQuery } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
+import { useState } from 'react';
+import { allRecords } from '../api/records';
+import type { Noun } from '../api/types';
+import { nameOf } from '../parts/names';
+import { places } from './places';
+
+/** Ctrl-K: pages, records by name or identifier, calls by identifier, calls of a number. */
+export function Search() {
+  const navigate = useNavigate();
+  const [query, setQuery] = useState('');
+  const { data: records } = useQuery({
+    queryKey: ['search'],
+    queryFn: everything,
+    enabled: query !== '',
+    staleTime: 30_000,
+  });
+  const go = (to: string, search: Record<string, string> = {}) =>
+    void navigate({ to: to as '/', search: search as never });
+  const typed = query.trim().toLowerCase();
+  const matches = (text: string) => text.toLowerCase().includes(typed);
+  const groups: SpotlightActionGroupData[] = [
+    {
+      group: 'Pages',
+      actions: places
+        .flatMap((group) => group.places)
+        .filter(({ title }) => matches(title))
+        .map(({ path, title }) => ({ id: path, label: title, onClick: () => go(path) })),
+    },
+  ];
+  if (typed) {
+    const found = (records ?? []).filter(
+      ({ name, id }) => matches(name) || id.toLowerCase() === typed,
+    );
+    groups.push({
+      group: 'Records',
+      actions: found.slice(0, FOUND_MAX).map(({ noun, name, id }) => ({
+        id,
+        label: name,
+        description: noun.replace('-', ' ').replace(/s$/, ''),
+        onClick: () => go(`/${noun}/${id}`),
+      })),
+    });
+    groups.push({ group: 'Calls', actions: callActions(query.trim(), go) });
+  }
+  return (
+    <Spotlight
+      actions={groups.filter(({ actions }) => actions.length > 0)}
+      query={query}
+      onQueryChange={setQuery}
+      filter={(_, all) => all}
+      shortcut="mod + K"
+      nothingFound="Nothing of that name"
+      searchProps={{ 'aria-label': 'Search everywhere' }}
+      scrollable
+      maxHeight="60vh"
+    />
+  );
+}
+
+function callActions(typed: string, go: (to: string, search?: Record<string, string>) => void) {
+  if (typed.startsWith('call_')) {
+    return [{ id: 'call', label: `Call ${typed}`, onClick: () => go(`/calls/${typed}`) }];
+  }
+  return [
+    { id: 'live', label: `Live calls of ${typed}`, onClick: () => go('/calls', { caller: typed }) },
+    {
+      id: 'live-to',
+      label: `Live calls to ${typed}`,
+      onClick: () => go('/calls', { called: typed }),
+    },
+    {
+      id: 'cdrs',
+      label: `CDRs of calls from ${typed}`,
+      onClick: () => go('/cdrs', { caller: typed }),
+    },
+    {
+      id: 'cdrs-to',
+      label: `CDRs of calls to ${typed}`,
+      onClick: () => go('/cdrs', { called: typed }),
+    },
+  ];
+}
+
+async function everything() {
+  const lists = await Promise.all(
+    NOUNS.map(async (noun) => {
+      const records = await allRecords(noun);
+      return records.map((record) => ({ noun, id: record.id, name: nameOf(noun, record) }));
+    }),
+  );
+  return lists.flat();
+}
+
+const NOUNS: Noun[] = [
+  'users',
+  'devices',
+  'numbers',
+  'customers',
+  'carriers',
+  'gateways',
+  'routes',
+  'media-servers',
+  'accounts',
+];
+const FOUND_MAX = 20;
