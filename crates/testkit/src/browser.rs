@@ -1,9 +1,7 @@
 //! A phone in a headless Chromium: JsSIP over WebSocket, WebRTC for media.
 
-use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::time::Duration;
 
@@ -12,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::audio;
+use crate::npm;
 use crate::program::Program;
 use crate::wait::wait_for_within;
 
@@ -80,7 +79,7 @@ impl Browser {
         tone_hz: u32,
         manners: &[&str],
     ) -> Result<Self> {
-        let home = prepare()?;
+        let home = npm::prepare("browser")?;
         let directory = tempfile::tempdir().context("a directory for the browser")?;
         let tone = directory.path().join("tone.wav");
         audio::write_wav(&tone, &audio::tone(f64::from(tone_hz), TONE_DURATION_S))?;
@@ -258,39 +257,6 @@ impl Browser {
     fn tell(&mut self, command: &Value) -> Result<()> {
         writeln!(self.commands, "{command}").context("telling the browser")
     }
-}
-
-/// Where the script lies with all it needs, which npm brings there the first time. Tests that run
-/// beside each other wait for the one that does.
-fn prepare() -> Result<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/browser");
-    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/browser");
-    std::fs::create_dir_all(&home).context("a place for the browser's phone")?;
-    let lock = File::create(home.join("lock")).context("a lock")?;
-    lock.lock().context("waiting for the lock")?;
-    let mut changed = false;
-    for name in ["package.json", "package-lock.json", SCRIPT] {
-        let wanted = std::fs::read(source.join(name)).with_context(|| format!("reading {name}"))?;
-        if std::fs::read(home.join(name)).ok().as_ref() != Some(&wanted) {
-            std::fs::write(home.join(name), wanted).with_context(|| format!("copying {name}"))?;
-            changed |= name != SCRIPT;
-        }
-    }
-    let done = home.join("installed");
-    if changed || !done.exists() {
-        // Nothing that a package wants to run at its installation is needed.
-        let status = Command::new("npm")
-            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-            .current_dir(&home)
-            .stdout(Stdio::null())
-            .status()
-            .context("starting npm")?;
-        if !status.success() {
-            bail!("npm could not bring what the browser's phone needs");
-        }
-        std::fs::write(done, "").context("taking note of the installation")?;
-    }
-    Ok(home)
 }
 
 const SCRIPT: &str = "phone.mjs";

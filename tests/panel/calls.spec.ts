@@ -1,0 +1,75 @@
+import { expect, tellPhone, test } from './platform';
+
+test('a call appears while it rings nobody, shows its legs and its route, and is hung up', async ({
+  panel,
+}) => {
+  await panel.goto('/calls');
+  await expect(panel.getByText('No call is in progress.')).toBeVisible();
+  tellPhone('dial');
+  const row = panel.getByRole('row').filter({ hasText: 'alice' });
+  await expect(row).toContainText('answered');
+  await expect(row).toContainText('600');
+  // By the keyboard, as in a terminal.
+  await panel.keyboard.press('j');
+  await panel.keyboard.press('Enter');
+  await expect(panel.getByRole('heading', { name: 'alice → 600' })).toBeVisible();
+  await expect(panel.getByLabel('Leg of the caller')).toContainText('udp:127.0.0.1:');
+  await expect(panel.getByLabel('Routing explanation')).toContainText('the caller is user alice');
+  await panel.getByRole('button', { name: 'Hang up alice → 600' }).click();
+  await panel.getByRole('dialog').getByRole('button', { name: 'Hang up' }).click();
+  await expect(panel.getByTestId('why')).toContainText(
+    /Answered, and ended after .* by the platform/,
+  );
+  await expect(panel.getByLabel('Media from the caller')).toContainText('PCM');
+  await panel.goto('/calls');
+  await expect(panel.getByText('No call is in progress.')).toBeVisible();
+});
+
+test('a call that ends by itself leaves the list, and its record says why', async ({ panel }) => {
+  await panel.goto('/calls');
+  tellPhone('dial');
+  await expect(panel.getByRole('row').filter({ hasText: 'alice' })).toBeVisible();
+  tellPhone('hang up');
+  await expect(panel.getByText('No call is in progress.')).toBeVisible();
+  await panel.goto('/cdrs?outcome=answered');
+  await panel.getByRole('row').filter({ hasText: 'alice' }).first().click();
+  await expect(panel.getByTestId('why')).toContainText('by the caller');
+});
+
+test('ten thousand calls are listed, and only those in sight are drawn', async ({ panel }) => {
+  const pages = 20;
+  let asked = '';
+  await panel.route('**/v1/calls?*', async (route) => {
+    const query = new URL(route.request().url()).searchParams;
+    asked = query.get('caller') ?? '';
+    const page = Number(query.get('cursor') ?? 0);
+    const next_cursor = page + 1 < pages ? String(page + 1) : null;
+    await route.fulfill({ json: { items: callsOf(page), next_cursor } });
+  });
+  await panel.goto('/calls');
+  const table = panel.getByRole('region', { name: 'Live calls' });
+  await expect(async () => {
+    await table.evaluate((box) => box.scrollTo(0, box.scrollHeight));
+    await expect(panel.getByText('10000 shown')).toBeVisible({ timeout: 200 });
+  }).toPass();
+  expect(await panel.getByRole('row').count()).toBeLessThan(100);
+  // Filters are the platform's affair.
+  await panel.keyboard.press('/');
+  await panel.keyboard.type('+4930');
+  await expect.poll(() => asked).toBe('+4930');
+  await expect(panel).toHaveURL(/caller=%2B4930/);
+});
+
+/** 500 calls as the platform would list them. */
+function callsOf(page: number) {
+  return Array.from({ length: 500 }, (_, index) => ({
+    id: `call_${page}_${index}`,
+    state: 'answered',
+    caller: `+4930${page * 500 + index}`,
+    called: '600',
+    start_us: 1_795_000_000_000_000,
+    answer_us: 1_795_000_001_000_000,
+    explanation: [],
+    legs: [],
+  }));
+}
