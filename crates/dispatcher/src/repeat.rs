@@ -86,7 +86,7 @@ impl Dispatcher {
         message: &Message,
         (to, bytes): (&Destination, &Bytes),
     ) {
-        let (method, status) = (message.method(), message.status());
+        let (method, status) = (opened.method, message.status());
         let is_end_to_end = method == Method::Invite && status < 300;
         let is_left_to_us =
             opened.flow.transport.is_reliable() && !to.transport().is_reliable() && status >= 200;

@@ -20,6 +20,7 @@ pub(crate) struct Opened {
     /// How it came.
     pub(crate) flow: Flow,
     pub(crate) branch: Branch,
+    pub(crate) method: Method,
     /// What its request would be kept under.
     pub(crate) key: u64,
     /// Whether the one it goes to heeds our wishes (RFC 7339).
@@ -32,11 +33,10 @@ impl Dispatcher {
         let Some(opened) = self.opened(now, flow, message) else {
             return;
         };
-        let method = message.method();
         let is_kept = self
             .pending
             .find(opened.key)
-            .is_some_and(|pending| pending.method == method);
+            .is_some_and(|pending| pending.method == opened.method);
         if is_kept {
             self.handle_kept(now, message, &opened);
         } else {
@@ -73,10 +73,12 @@ impl Dispatcher {
         {
             self.balancer.handle_loss(now, id, loss);
         }
-        let key = own_key(branch.key, message.method());
+        let method = message.method();
+        let key = own_key(branch.key, method);
         Some(Opened {
             flow,
             branch,
+            method,
             key,
             is_heeded,
         })
@@ -181,7 +183,7 @@ impl Dispatcher {
     /// A final response that comes again, because the caller's ACK is not there yet: it says
     /// nothing new of the target.
     fn handle_repeated(&mut self, now: Time, message: &Message, opened: &Opened) {
-        let is_refusal = message.method() == Method::Invite && message.status() >= 300;
+        let is_refusal = opened.method == Method::Invite && message.status() >= 300;
         let is_lossy = !opened.flow.transport.is_reliable();
         if is_refusal && is_lossy && opened.branch.end.transport.is_reliable() {
             // The caller has it, and does not say ACK twice (RFC 3261 §17.1.1.2).
@@ -198,7 +200,7 @@ impl Dispatcher {
             self.counters.strays += 1;
             return;
         }
-        if message.method() != Method::Invite {
+        if opened.method != Method::Invite {
             return;
         }
         match message.status() {

@@ -174,13 +174,7 @@ impl<'a> Params<'a> {
     #[must_use]
     pub fn find(self, name: &str) -> Option<Option<&'a [u8]>> {
         let name = name.as_bytes();
-        if find_either(self.0, b'"', b'<').is_some() {
-            // A semicolon in quotes does not divide.
-            let mut all = self.iter();
-            return all
-                .find(|(n, _)| n.eq_ignore_ascii_case(name))
-                .map(|(_, v)| v);
-        }
+        let quoted = find_either(self.0, b'"', b'<').unwrap_or(self.0.len());
         let wanted = name.first().map(|b| b | 0x20);
         let mut rest = self.0;
         loop {
@@ -189,6 +183,12 @@ impl<'a> Params<'a> {
             }
             let first = rest.first()?;
             let end = find(rest, b';').unwrap_or(rest.len());
+            if self.0.len() - rest.len() + end > quoted {
+                // A semicolon in quotes does not divide.
+                let mut all = Self(rest).iter();
+                let found = all.find(|(other, _)| other.eq_ignore_ascii_case(name));
+                return found.map(|(_, value)| value);
+            }
             // Most are told apart by their first letter.
             if Some(first | 0x20) == wanted
                 && let Some(value) = named(trim(&rest[..end]), name)
@@ -237,6 +237,18 @@ pub fn unquote(s: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parameters_are_found_before_quotes_in_them_and_behind() {
+        let params = Params(b";branch=1 ;oc;oc-algo=\"loss;tag=2\";tag=3;x=<a;b>;end");
+        assert_eq!(params.value("branch"), Some(&b"1"[..]));
+        assert_eq!(params.find("oc"), Some(None));
+        assert_eq!(params.value("OC-Algo"), Some(&b"\"loss;tag=2\""[..]));
+        assert_eq!(params.value("tag"), Some(&b"3"[..]));
+        assert_eq!(params.value("x"), Some(&b"<a;b>"[..]));
+        assert_eq!(params.find("end"), Some(None));
+        assert_eq!(params.find("b>"), None);
+    }
 
     #[test]
     fn commas_in_quotes_and_brackets_do_not_divide() {
