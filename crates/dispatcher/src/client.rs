@@ -84,8 +84,10 @@ impl Dispatcher {
         };
         let uri = Uri::parse(text).ok()?;
         let ip = uri.host_ip()?;
-        let is_out_of_reach = is_private(ip) && !is_private(end.remote.ip());
-        if is_out_of_reach || self.hops.owns(&uri) {
+        let from = end.remote.ip();
+        let is_out_of_reach = is_private(ip) && !is_private(from);
+        let is_inside = ip.to_canonical().is_loopback() && !from.to_canonical().is_loopback();
+        if is_out_of_reach || is_inside || is_nowhere(ip) || self.hops.owns(&uri) {
             return None;
         }
         let transport = match (uri.scheme, uri.transport()) {
@@ -124,6 +126,14 @@ impl Dispatcher {
             remote: SocketAddr::new(end.remote.ip(), port),
             name: name.into(),
         })
+    }
+}
+
+/// Whether an address is nobody's: a connection to it leads to ourselves, or to many.
+fn is_nowhere(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast(),
+        IpAddr::V6(ip) => ip.is_unspecified() || ip.is_multicast(),
     }
 }
 

@@ -12,7 +12,7 @@ use sip::{ConnId, Destination, Flow, Framing, Message, Transmit, Transport};
 use crate::counters::METHODS;
 use crate::flows::Flows;
 use crate::pending::{Due, Table};
-use crate::retired::Retired;
+use crate::retired::{LastSeen, Retired};
 use crate::{Config, Counters, Listener, Target};
 
 /// A load balancer.
@@ -93,8 +93,19 @@ impl Dispatcher {
     /// # Errors
     /// If it is no set; then all stays as it was.
     pub fn set_targets(&mut self, now: Time, targets: &[Target]) -> Result<(), SetError> {
+        let at = |target: &Target| (target.transport, target.remote);
+        let stays = |known: &Target| targets.iter().any(|target| at(target) == at(known));
+        let seen = |id: TargetId| match self.balancer.is_there(id) {
+            true => LastSeen::Alive,
+            false => LastSeen::Dead,
+        };
+        let gone = self.places.iter().filter(|(_, known)| !stays(known));
+        let gone: Vec<_> = gone.map(|(id, known)| (known.clone(), seen(*id))).collect();
         let specs = targets.iter().map(|t| t.spec.clone()).collect();
         self.balancer.set_targets(now, specs)?;
+        for (target, seen) in &gone {
+            self.retired.note(target, *seen);
+        }
         for target in targets {
             let has_moved = |known: &Target| {
                 known.spec.name == target.spec.name
@@ -104,12 +115,6 @@ impl Dispatcher {
             if self.places.iter().any(|(_, known)| has_moved(known)) {
                 self.balancer.remove(&target.spec.name)?;
                 self.balancer.set_target(now, target.spec.clone())?;
-            }
-        }
-        for (_, known) in &self.places {
-            let at = |target: &Target| (target.transport, target.remote);
-            if targets.iter().all(|target| at(target) != at(known)) {
-                self.retired.note(known);
             }
         }
         let balancer = &self.balancer;

@@ -171,7 +171,10 @@ impl Dispatcher {
             (State::Waiting, None) => {}
             // Whoever works on it may have died over it.
             (State::Trying, Some(id)) => {
-                let goes_on = self.balancer.is_there(id) && now.since(began) < TRYING_MAX;
+                // One that was taken out still has it.
+                let is_known = self.balancer.spec(id).is_some();
+                let is_dead = is_known && !self.balancer.is_there(id);
+                let goes_on = !is_dead && now.since(began) < TRYING_MAX;
                 if goes_on {
                     pending.until = now + TRYING_LOOK;
                     self.pending.hasten(key);

@@ -32,7 +32,16 @@ impl Dispatcher {
             return self.send_to_client(now, ingress, message, own_routes, (way, Mark::None));
         }
         let mut id = target;
-        if target.is_some_and(|id| !self.balancer.is_there(id)) {
+        let is_dead = match target {
+            Some(id) => !self.balancer.is_there(id),
+            None => {
+                let End {
+                    transport, remote, ..
+                } = dialog.target;
+                self.retired.is_dead(transport, remote)
+            }
+        };
+        if is_dead {
             // One that takes no new calls still has these. If it is gone, its fellows may have taken over its calls; if not, they say so.
             let call = self.seal.call(message.call_id().unwrap_or_default());
             if let Some(other) = self.balancer.stand_in(now, call) {

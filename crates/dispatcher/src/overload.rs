@@ -31,7 +31,8 @@ fn thousandths(text: &[u8]) -> Option<u64> {
     let fraction = text.get(dot + 1..).unwrap_or_default();
     let mut sum = whole.checked_mul(1_000)?;
     for (digit, place) in fraction.iter().zip([100, 10, 1]) {
-        sum += u64::from(digit.checked_sub(b'0').filter(|d| *d < 10)?) * place;
+        let digit = u64::from(digit.checked_sub(b'0').filter(|d| *d < 10)?);
+        sum = sum.checked_add(digit * place)?;
     }
     Some(sum)
 }
@@ -73,6 +74,8 @@ mod tests {
         );
         assert_eq!(wish(&via("SIP/2.0/UDP a;oc=20;oc-algo=\"rate\"")), None);
         assert_eq!(wish(&via("SIP/2.0/UDP a;oc=7")).map(|l| l.percent), Some(7));
+        let endless = wish(&via("SIP/2.0/UDP a;oc=7;oc-seq=18446744073709551.999"));
+        assert_eq!(endless.map(|l| l.sequence), Some(0));
         assert!(is_understood(&via(
             "SIP/2.0/UDP a;branch=b;oc;oc-algo=\"loss\""
         )));

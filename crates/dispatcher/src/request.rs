@@ -64,6 +64,10 @@ impl Dispatcher {
             );
             return;
         }
+        if is_too_large(&message) {
+            self.answer(now, flow, &message, 513, "", |_| {});
+            return;
+        }
         let is_spent = message.number(HeaderName::MaxForwards) == Some(0);
         if is_spent && message.method() == Method::Options {
             self.answer_options(now, flow, &message);
@@ -319,6 +323,13 @@ impl Dispatcher {
     }
 }
 
+/// Whether a request could not be sent on with what we write into it: where it ends a connection or
+/// fits into no datagram, the target would seem to fail.
+fn is_too_large(message: &Message) -> bool {
+    let whole = message.end();
+    whole > WHOLE_BYTES_MAX || whole - message.body().len() > HEAD_BYTES_MAX
+}
+
 fn is_of_our_form(branch: &[u8]) -> bool {
     let text = branch.get(crate::probe::COOKIE_LEN..).unwrap_or_default();
     Seal::read_branch(text).is_some()
@@ -326,3 +337,7 @@ fn is_of_our_form(branch: &[u8]) -> bool {
 
 /// Timers B and F of RFC 3261 §17.1.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(32);
+/// The longest request that is sent on: what a UDP datagram on IPv4 carries, less what we write.
+const WHOLE_BYTES_MAX: usize = 65_507 - 1_024;
+/// The longest of its heads: what streams take as one, ours among them, less what we write.
+const HEAD_BYTES_MAX: usize = 32_768 - 1_024;

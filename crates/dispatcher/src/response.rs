@@ -196,7 +196,8 @@ impl Dispatcher {
     /// A response of a target that was given up already.
     fn handle_late(&mut self, now: Time, message: &Message, opened: &Opened) {
         let flow = opened.flow;
-        if self.target_at(flow.transport, flow.remote).is_none() {
+        let is_target = self.target_at(flow.transport, flow.remote).is_some();
+        if !is_target && !self.retired.has(flow.transport, flow.remote) {
             self.counters.strays += 1;
             return;
         }

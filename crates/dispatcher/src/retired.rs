@@ -7,7 +7,7 @@ use sip::{Destination, Transport};
 
 use crate::Target;
 
-/// The names that their certificates must have.
+/// What it takes to reach them.
 #[derive(Debug, Default)]
 pub(crate) struct Retired(VecDeque<Gone>);
 
@@ -15,7 +15,18 @@ pub(crate) struct Retired(VecDeque<Gone>);
 struct Gone {
     transport: Transport,
     remote: SocketAddr,
+    /// The name that its certificate must have.
     name: Box<str>,
+    seen: LastSeen,
+}
+
+/// How a target was when it was taken out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LastSeen {
+    /// Somebody answered there.
+    Alive,
+    /// Nobody did.
+    Dead,
 }
 
 impl Gone {
@@ -26,10 +37,7 @@ impl Gone {
 
 impl Retired {
     /// Keeps what it takes to reach a target again.
-    pub(crate) fn note(&mut self, target: &Target) {
-        if target.name.is_empty() {
-            return;
-        }
+    pub(crate) fn note(&mut self, target: &Target, seen: LastSeen) {
         let Target {
             transport,
             remote,
@@ -44,7 +52,19 @@ impl Retired {
             transport: *transport,
             remote: *remote,
             name: name.clone(),
+            seen,
         });
+    }
+
+    /// Whether a target was there.
+    pub(crate) fn has(&self, transport: Transport, remote: SocketAddr) -> bool {
+        self.0.iter().any(|gone| gone.is_at(transport, remote))
+    }
+
+    /// Whether a target was there that nobody answered at any more.
+    pub(crate) fn is_dead(&self, transport: Transport, remote: SocketAddr) -> bool {
+        let mut there = self.0.iter().filter(|gone| gone.is_at(transport, remote));
+        there.any(|gone| gone.seen == LastSeen::Dead)
     }
 
     /// A destination by the name that its certificate must have, if it was a target of ours.

@@ -47,7 +47,12 @@ fn requests_go_where_the_next_route_or_the_request_uri_leads() {
     let secure = "sip:alice@203.0.113.5;transport=tls";
     assert_eq!(to(secure, ""), ("203.0.113.5:5061".into(), Transport::Tls));
     // Names are for resolvers, and private addresses for those on the same network.
-    for uri in ["sip:alice@pbx.example.com", "sip:alice@10.9.9.9"] {
+    for uri in [
+        "sip:alice@pbx.example.com",
+        "sip:alice@10.9.9.9",
+        "sip:alice@0.0.0.0:5062",
+        "sip:alice@127.0.0.1:8090",
+    ] {
         assert_eq!(to(uri, ""), (PROXY.into(), Transport::Udp));
     }
 }

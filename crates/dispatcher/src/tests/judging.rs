@@ -5,7 +5,7 @@ use std::time::Duration;
 use balancer::State;
 use sip::HeaderName;
 
-use super::world::{A, B, PHONE, Side, World, inside, request};
+use super::world::{A, B, PHONE, Side, World, inside, request, target};
 use forward::Seal;
 
 const STRANGER: &str = "203.0.113.66:5060";
@@ -206,4 +206,67 @@ fn an_answered_call_is_forgotten_when_its_repetitions_have_ended() {
     assert_eq!(world.dispatcher.pending_count(), 1);
     world.wait(Duration::from_secs(33));
     assert_eq!(world.dispatcher.pending_count(), 0);
+}
+
+#[test]
+fn what_is_too_large_to_be_sent_on_is_refused_and_says_nothing_of_targets() {
+    let mut world = World::new();
+    let long = format!("X-Long: {}\r\n", "x".repeat(32_000));
+    let sent = world.udp(PHONE, &request("INVITE", "c1", "1", &long));
+    assert_eq!(sent[0].start(), "SIP/2.0 513 Message Too Large");
+    let body = "x".repeat(64_600);
+    let whole = request("MESSAGE", "c2", "2", "").replace("Length: 0", "Length: 64600") + &body;
+    let sent = world.udp(PHONE, &whole);
+    assert_eq!(sent[0].start(), "SIP/2.0 513 Message Too Large");
+    assert_eq!(world.wait(Duration::from_secs(10)).len(), 0);
+    assert!(is_open(&world, "a") && is_open(&world, "b"));
+}
+
+#[test]
+fn a_call_stays_with_a_target_that_is_taken_out_while_it_works_on_it() {
+    let mut world = World::new();
+    let first = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    world.udp(A, &first[0].answer("100 Trying", ""));
+    let now = world.now;
+    world
+        .dispatcher
+        .set_targets(now, &[target("b", B)])
+        .unwrap();
+    assert_eq!(world.wait(Duration::from_secs(20)).len(), 0);
+    let passed = world.udp(A, &first[0].answer("180 Ringing", ""));
+    assert_eq!(passed[0].to.to_string(), PHONE);
+}
+
+#[test]
+fn a_target_given_up_and_taken_out_is_cancelled() {
+    let mut world = World::new();
+    let first = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    world.wait(Duration::from_secs(3));
+    let now = world.now;
+    world
+        .dispatcher
+        .set_targets(now, &[target("b", B)])
+        .unwrap();
+    let sent = world.udp(A, &first[0].answer("180 Ringing", ""));
+    assert!(
+        sent[0].start().starts_with("CANCEL "),
+        "{}",
+        sent[0].start()
+    );
+}
+
+#[test]
+fn calls_of_a_target_taken_out_because_it_died_go_to_a_fellow() {
+    let mut world = World::new();
+    let sent = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    let routes = sent[0].all(sip::HeaderName::RecordRoute);
+    world.udp(A, &sent[0].answer("200 OK", ""));
+    kill(&mut world, "a");
+    let now = world.now;
+    world
+        .dispatcher
+        .set_targets(now, &[target("b", B)])
+        .unwrap();
+    let sent = world.udp(PHONE, &inside("BYE", "c1", &routes, Side::Caller));
+    assert_eq!(sent[0].to.to_string(), B);
 }

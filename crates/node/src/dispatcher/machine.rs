@@ -3,7 +3,7 @@
 use clock::Time;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use dispatcher::Dispatcher;
-use net::{Host, Input, Machine, Output, Waker};
+use net::{Host, Input, Machine, Output, TransmitError, Waker};
 use tokio::sync::oneshot;
 
 use super::ASK_TIMEOUT;
@@ -35,7 +35,11 @@ impl Machine for DispatcherMachine {
             Input::Message { flow, bytes } => dispatcher.handle_stream_message(now, flow, bytes),
             Input::Opened { flow, .. } => dispatcher.handle_opened(flow),
             Input::Closed { flow, .. } => dispatcher.handle_closed(flow),
-            Input::TransmitFailed { key, .. } => dispatcher.handle_transmit_failed(now, key),
+            Input::TransmitFailed { key, error } if is_of_peer(error) => {
+                dispatcher.handle_transmit_failed(now, key);
+            }
+            // Our own queues say nothing of a target: what has no answer is given up in time.
+            Input::TransmitFailed { .. } => {}
             // It asks for no names.
             Input::Resolved { .. } => {}
         }
@@ -54,6 +58,17 @@ impl Machine for DispatcherMachine {
             dispatcher::Output::Transmit(transmit) => Output::Transmit(transmit),
             dispatcher::Output::Event { event, target } => Output::Effect(Told { event, target }),
         })
+    }
+}
+
+/// Whether a failure to send says something of who was to receive it.
+const fn is_of_peer(error: TransmitError) -> bool {
+    use TransmitError as E;
+    match error {
+        E::Refused | E::Unreachable | E::TimedOut | E::Tls | E::WebSocket => true,
+        E::Closed | E::NoConnection => true,
+        E::TooLarge | E::BufferFull | E::TooManyConnections | E::NoListener => false,
+        E::System(_) => false,
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) enum Place {
 pub(super) struct Desired {
     pub(super) records: Vec<TargetRecord>,
     located: BTreeMap<String, Vec<Located>>,
+    /// What the dispatcher was told last.
+    pub(super) applied: Vec<Target>,
 }
 
 impl Desired {
@@ -35,6 +37,7 @@ impl Desired {
         Self {
             records,
             located: BTreeMap::new(),
+            applied: Vec::new(),
         }
     }
 
@@ -43,6 +46,7 @@ impl Desired {
         Self {
             records,
             located: self.located.clone(),
+            applied: self.applied.clone(),
         }
     }
 
@@ -77,9 +81,8 @@ impl Desired {
         self.records.iter().any(is_unknown)
     }
 
-    /// Asks for all names; whether anything has changed. What cannot be had stays as it was.
-    pub(super) async fn locate(&mut self, net: &Net) -> bool {
-        let mut has_changed = false;
+    /// Asks for all names. What cannot be had stays as it was, also if nobody waits to the end.
+    pub(super) async fn locate(&mut self, net: &Net) {
         for record in &self.records {
             let Ok(Place::Named {
                 transport,
@@ -94,7 +97,6 @@ impl Desired {
                     let before = self.located.insert(record.address.clone(), found.clone());
                     if before.as_ref() != Some(&found) {
                         tracing::info!(target = %record.name, count = found.len(), "the target was located");
-                        has_changed = true;
                     }
                 }
                 Err(error) => {
@@ -102,7 +104,6 @@ impl Desired {
                 }
             }
         }
-        has_changed
     }
 }
 

@@ -34,7 +34,7 @@ impl State {
         let result = change(&mut records)?;
         let mut wanted = desired.with(records);
         wanted.locate(&self.net).await;
-        self.apply(&wanted).await?;
+        self.apply(&mut wanted).await?;
         self.data.write(KEPT, &wanted.records)?;
         *desired = wanted;
         Ok(result)
@@ -43,9 +43,8 @@ impl State {
     /// Asks for the names of targets again; how soon to do so next.
     pub(super) async fn locate(&self) -> Duration {
         let mut desired = self.desired.lock().await;
-        if desired.locate(&self.net).await
-            && let Err(error) = self.apply(&desired).await
-        {
+        desired.locate(&self.net).await;
+        if let Err(error) = self.apply(&mut desired).await {
             tracing::error!(
                 error = format!("{error:#}"),
                 "the targets stay as they were"
@@ -58,10 +57,17 @@ impl State {
         }
     }
 
-    async fn apply(&self, desired: &Desired) -> Result<()> {
+    /// Tells the dispatcher what has changed since it was told last, if anything has.
+    async fn apply(&self, desired: &mut Desired) -> Result<()> {
         let targets = desired.targets()?;
+        if targets == desired.applied {
+            return Ok(());
+        }
+        let applied = targets.clone();
         let set = move |now, d: &mut dispatcher::Dispatcher| d.set_targets(now, &targets);
-        Ok(self.desk.ask(set).await??)
+        self.desk.ask(set).await??;
+        desired.applied = applied;
+        Ok(())
     }
 
     /// Reads the configuration again and works by it, calls staying up. Changes made at run time
@@ -72,6 +78,7 @@ impl State {
         let mut wanted = desired.with(settings.own_records());
         wanted.locate(&self.net).await;
         let targets = wanted.targets()?;
+        wanted.applied.clone_from(&targets);
         // Key and seed stay as they are.
         let config = settings.config(&self.options.names, [0; 32], 0)?;
         let set = move |now, d: &mut dispatcher::Dispatcher| {
