@@ -12,8 +12,9 @@
 //!
 //! What a node holds it may use for as long as its owner comes by ([`Shares::extend`]), whether the
 //! store answers or not. If nobody came for [`LEASE`], the node was stopped, and may have been taken
-//! for dead: then it permits nothing until its owner has been to the store again, or found that the
-//! store does not answer.
+//! for dead: then it holds what its calls use and nothing more, until the store has granted it
+//! something again. That the store does not answer is no reason to go on: it may be out of this
+//! node's reach alone.
 //!
 //! A share of calls per second that shrinks counts as held for a second more, because what was
 //! admitted in that second counts against it.
@@ -137,7 +138,7 @@ impl Shares {
     /// What to say of each pool now. Those where nothing happens are left out most of the time. A
     /// pool that is new has no share until it is granted one.
     pub fn claims(&mut self, now: Time, limits: &mut Limits) -> Vec<Claim> {
-        self.lease.look(now);
+        self.look(now, limits);
         self.lease.asked = now;
         let expires = self.lease.expires(now);
         self.round += 1;
@@ -170,9 +171,12 @@ impl Shares {
 
     /// Takes over what the store has answered: what was granted, and which pools somebody lacks.
     pub fn apply(&mut self, now: Time, limits: &mut Limits, grants: &[Grant], lacked: Vec<Pool>) {
+        self.look(now, limits);
+        if !self.lease.renew(now) {
+            return;
+        }
         self.lacked.clear();
         self.lacked.extend(lacked);
-        self.lease.renew(now);
         let expires = self.lease.expires(now);
         for grant in grants {
             let Some(counter) = limits.counter_mut(grant.pool.entity) else {
@@ -191,7 +195,7 @@ impl Shares {
     /// The owner came by: what is held may be used for [`LEASE`] from now, unless nobody came for
     /// that long before.
     pub fn extend(&mut self, now: Time, limits: &mut Limits) {
-        self.lease.look(now);
+        self.look(now, limits);
         if self.lease.until.is_some() {
             self.lease.until = Some(now + LEASE);
             self.write_lease(now, limits);
@@ -201,9 +205,32 @@ impl Shares {
     /// The store does not answer: what is held is held, and the next claims name every pool, for
     /// the last may not have arrived.
     pub fn go_on(&mut self, now: Time, limits: &mut Limits) {
+        self.look(now, limits);
         self.again = true;
         self.lease.renew(now);
         self.write_lease(now, limits);
+    }
+
+    /// Notices whether nobody came for too long; then others may have what was held.
+    fn look(&mut self, now: Time, limits: &mut Limits) {
+        let Some(until) = self.lease.until.filter(|until| *until <= now) else {
+            return;
+        };
+        self.lease.until = None;
+        self.lease.woke = now;
+        self.again = true;
+        for (pool, holding) in &mut self.pools {
+            let (most, _) = holding.draining.unwrap_or((0, now));
+            let most = (pool.kind == LimitKind::Cps).then_some(most.max(holding.share));
+            *holding = Holding {
+                seen: holding.seen,
+                draining: most.map(|most| (most, until + DRAIN)),
+                ..Holding::default()
+            };
+        }
+        for (entity, counter) in limits.shared() {
+            apply_to(now, &self.pools, entity, counter);
+        }
     }
 
     fn write_lease(&self, now: Time, limits: &mut Limits) {
@@ -240,21 +267,14 @@ impl Shares {
 }
 
 impl Lease {
-    /// Notices whether nobody came for too long.
-    fn look(&mut self, now: Time) {
-        if self.until.is_some_and(|until| until <= now) {
-            self.until = None;
-            self.woke = now;
-        }
-    }
-
     /// A question was answered, or it is known that it is not. One that was begun before a stop
-    /// says nothing of what came to be meanwhile.
-    fn renew(&mut self, now: Time) {
-        self.look(now);
-        if self.asked >= self.woke {
+    /// says nothing of what came to be meanwhile: then it is false.
+    fn renew(&mut self, now: Time) -> bool {
+        let is_of_now = self.asked >= self.woke;
+        if is_of_now {
             self.until = Some(now + LEASE);
         }
+        is_of_now
     }
 
     fn expires(&self, now: Time) -> Time {
@@ -323,13 +343,16 @@ fn lacking(limit: u32, nodes: &[NodeShare], own: usize) -> u32 {
 /// over equally on top. What does not divide goes to the first ones.
 fn parts(limit: u32, nodes: &[NodeShare]) -> impl Iterator<Item = u32> {
     let mut order: Vec<usize> = (0..nodes.len()).collect();
-    order.sort_by_key(|at| (nodes[*at].want, *at));
+    // Who wants more than there is wants all of it: who wants most of those changes from one second to
+    // the next, and shares would move to and fro with it.
+    let want = |at: usize| nodes[at].want.min(limit);
+    order.sort_by_key(|at| (want(*at), *at));
     let mut parts = vec![0; nodes.len()];
     let mut left = limit;
     for (done, at) in order.iter().enumerate() {
         let remaining = (nodes.len() - done) as u32;
         // The larger of two parts that differ by one goes to who comes last here, who wants most.
-        let part = nodes[*at].want.min(left / remaining);
+        let part = want(*at).min(left / remaining);
         parts[*at] = part;
         left -= part;
     }

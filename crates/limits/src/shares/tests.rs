@@ -33,6 +33,11 @@ fn a_pool_is_divided_by_what_each_wants() {
     assert_eq!(divided(10, &[100, 1, 100]), [4, 1, 5]);
     assert_eq!(divided(10, &[4, 2]), [6, 4], "what nobody wants is for all");
     assert_eq!(divided(1, &[1, 1]), [0, 1]);
+    assert_eq!(
+        divided(1, &[200, 199]),
+        divided(1, &[199, 200]),
+        "who wants more than there is"
+    );
     assert_eq!(divided(0, &[5, 5]), [0, 0]);
     assert_eq!(divided(0, &[]), [0; 0]);
 }
@@ -55,8 +60,33 @@ fn who_is_not_heard_of_for_long_permits_nothing_new() {
     node.round(at(0), 0, &mut store);
     assert!(node.call(at(1_999)).is_ok());
     assert!(node.call(at(2_000)).is_err(), "it was stopped");
+    // The store may be out of its reach alone, and others have what it held.
     node.silent_round(at(2_000));
-    assert!(node.call(at(2_000)).is_ok(), "its owner is awake again");
+    node.shares.extend(at(2_001), &mut node.limits);
+    assert!(node.call(at(2_001)).is_err());
+    node.round(at(2_200), 0, &mut store);
+    assert!(node.call(at(2_200)).is_ok());
+}
+
+#[test]
+fn who_was_stopped_holds_only_what_it_uses() {
+    let mut node = Node::new(Limit {
+        cps: Some(10),
+        channels: Some(10),
+    });
+    let mut store = Store::default();
+    node.round(at(0), 0, &mut store);
+    for _ in 0..3 {
+        node.call(at(1_900)).unwrap();
+    }
+    let held = |node: &mut Node, ms| -> Vec<u32> {
+        let claims = node.shares.claims(at(ms), &mut node.limits);
+        claims.iter().map(|claim| claim.held).collect()
+    };
+    assert_eq!(held(&mut node, 1_950), [10, 10]);
+    // What it admitted in its last second still counts.
+    assert_eq!(held(&mut node, 2_100), [3, 10]);
+    assert_eq!(held(&mut node, 3_100), [3, 0]);
 }
 
 /// However long a question to the store takes.
