@@ -12,6 +12,8 @@
 //! A record is opaque but for its beginning: one byte that names its format, and the sixteen of the
 //! call's identity. Records of another format are left to whoever can read them.
 
+use cluster::NOBODY;
+pub use cluster::{Change, Found, Kept};
 use redis::Script;
 
 use crate::redis::{Link, PREFIX, bury};
@@ -28,40 +30,6 @@ pub struct RedisCalls {
     hand: Script,
     stand: Script,
     prefix: String,
-}
-
-/// A call, and what the store is to have of it from now on: `None` is nothing.
-pub type Change = (u64, Option<Vec<u8>>);
-
-/// What came of writing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// It is written.
-    Done {
-        /// How many calls of this node the store has now.
-        count: usize,
-        /// Nodes that are dead and have left calls.
-        orphaned: Vec<String>,
-        /// Calls of this node that others ask for.
-        wanted: Vec<u64>,
-    },
-    /// The node was taken out, and its calls are others': nothing is written.
-    Buried,
-}
-
-/// What is known of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// Its owner was dead; it belongs to this node from now on. The record.
-    Taken(Vec<u8>),
-    /// It belongs to this node already.
-    Own,
-    /// Another node has it, by this name, and was asked to hand it over.
-    Held(String),
-    /// Its record is of a format that this node cannot read.
-    Unreadable,
-    /// The store does not know it.
-    Nowhere,
 }
 
 impl RedisCalls {
@@ -227,8 +195,6 @@ fn parse_key(name: &[u8]) -> Result<u64, StoreError> {
     key.ok_or_else(|| StoreError::Corrupt("an odd name of a call".into()))
 }
 
-/// The name under which calls stand that were given away.
-const NOBODY: &str = "nobody";
 /// How long a node is asked for a call.
 const WANTED_S: u64 = 10;
 /// How long the calls of a node are kept that writes no more: somebody has them long before, unless

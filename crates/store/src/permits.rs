@@ -8,10 +8,8 @@
 mod memory;
 mod redis;
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
-use limits::{Claim, Grant, Pool};
+pub use cluster::{GRACE, Member, Renewed};
+use limits::Claim;
 
 pub use self::memory::MemoryPermits;
 pub use self::redis::RedisPermits;
@@ -33,36 +31,3 @@ pub trait PermitStore: Send {
     /// Takes this node out: it admits no call any more.
     fn leave(&mut self) -> Result<(), StoreError>;
 }
-
-/// What came of a renewal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Renewed {
-    /// The node is a member.
-    Granted {
-        /// One for each claim, in the same order.
-        grants: Vec<Grant>,
-        /// Pools of which a member has less than it asks for.
-        lacked: Vec<Pool>,
-        /// All members, this node included, by their ids.
-        members: Vec<Member>,
-    },
-    /// The node was taken out: others have what it held. It may join under a new id.
-    Buried,
-}
-
-/// A node of a cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// Its name and a number of this start of it.
-    pub id: String,
-    /// Where its API listens: while it is alive, somebody does.
-    pub address: SocketAddr,
-    /// Changes with every renewal.
-    pub beat: u64,
-}
-
-/// How long a store that was empty, or may have lost something, grants nothing new: longer than a
-/// node takes to find it again.
-pub const GRACE: Duration = Duration::from_secs(3);
-/// Pools that are named as lacked at most.
-const LACKED_MAX: usize = 1_000;

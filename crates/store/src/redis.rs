@@ -89,3 +89,6 @@ pub(crate) const PREFIX: &str = "tandem:";
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long it is remembered who may not come back: longer than anything sleeps that wakes again.
 const BURIED_S: u64 = 30 * 86_400;
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use cluster::DRAIN;
 use limits::{Claim, EntityId, EntityKind, Grant, LimitKind, NodeShare, Pool};
 use redis::Script;
 
@@ -19,13 +20,14 @@ use crate::redis::{Link, PREFIX, bury};
 pub struct RedisPermits {
     link: Link,
     id: String,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     script: Script,
     /// Before all keys.
     prefix: String,
-    grace: Duration,
+    pub(crate) grace: Duration,
+    pub(crate) drain: Duration,
     /// Of the last question: one that comes late is not answered.
-    sequence: u64,
+    pub(crate) sequence: u64,
 }
 
 impl RedisPermits {
@@ -41,6 +43,7 @@ impl RedisPermits {
             script: Script::new(include_str!("renew.lua")),
             prefix: PREFIX.to_owned(),
             grace: GRACE,
+            drain: DRAIN,
             sequence: 0,
         })
     }
@@ -111,12 +114,13 @@ impl RedisPermits {
         arguments: Vec<String>,
     ) -> Result<Option<Answer>, StoreError> {
         let (grace, prefix) = (self.grace, self.prefix.clone());
-        let sequence = self.sequence;
+        let (sequence, drain) = (self.sequence, self.drain);
         self.link.with(|connection, run| {
             call.arg(run)
                 .arg(grace.as_micros().to_string())
                 .arg(format!("{prefix}permits:"))
                 .arg(sequence)
+                .arg(drain.as_micros().to_string())
                 .arg(arguments);
             call.invoke(connection)
         })

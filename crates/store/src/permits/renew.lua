@@ -1,9 +1,10 @@
 -- Renews a node's claims; see the port. One script, so that nothing comes between looking and
 -- granting. Keys: members, buried, epoch, lacked, prefix of calls. Arguments: node, address, run id of the server,
--- grace in microseconds, prefix of pools, number of this question, then for each claim: pool, limit, held, ask, want.
+-- grace in microseconds, prefix of pools, number of this question, how long in microseconds what a node
+-- permitted last counts, then for each claim: pool, limit, held, ask, want.
 local members, buried, epoch, lacked, calls = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local node, address, run, grace, prefix = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
-local number = tonumber(ARGV[6])
+local number, drain = tonumber(ARGV[6]), tonumber(ARGV[7])
 
 if redis.call('SISMEMBER', buried, node) == 1 then
   return false
@@ -26,16 +27,18 @@ if redis.call('HGET', epoch, 'run') ~= run then
 end
 local may_grant = now - since >= grace
 
--- A node that was started again has its name and its address: what it was before is gone. Two of
--- different names may both be at an address that means something else to each of them.
+-- A node that was started again has its name and its address: what it was before is gone, as soon as
+-- what that one permitted last does not count any more. Two of different names may both be at an address
+-- that means something else to each of them.
 local function name_of(id)
   return string.match(id, '^(.*)%-%w+$') or id
 end
 local present = {}
 local known = redis.call('HGETALL', members)
 for i = 1, #known, 2 do
-  local id, place = known[i], string.match(known[i + 1], '^%S+')
-  if id ~= node and place == address and name_of(id) == name_of(node) then
+  local id, place, beat = known[i], string.match(known[i + 1], '^(%S+) (%S+)')
+  local is_earlier = id ~= node and place == address and name_of(id) == name_of(node)
+  if is_earlier and now - beat >= drain then
     redis.call('HDEL', members, id)
     redis.call('SADD', buried, id)
     redis.call('EXPIRE', buried, 2592000)
@@ -47,7 +50,7 @@ present[node] = true
 redis.call('HSET', members, node, address .. ' ' .. string.format('%.0f', now) .. ' ' .. number)
 
 local grants = {}
-for at = 7, #ARGV, 5 do
+for at = 8, #ARGV, 5 do
   local pool = ARGV[at]
   local limit, held = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local ask, want = tonumber(ARGV[at + 3]), ARGV[at + 4]

@@ -115,6 +115,7 @@ const TABLE: &[(Layer, &[&str])] = &[
             "model",
             "routing",
             "limits",
+            "cluster",
             "registrar",
             "balancer",
             "call",

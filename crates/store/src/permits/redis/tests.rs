@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use limits::{Claim, EntityId, EntityKind, LimitKind, Pool};
 use testkit::{FaultProxy, Line, RedisSentinel, RedisServer, wait_for};
 
-use super::{GRACE, RedisPermits};
+use super::{DRAIN, GRACE, RedisPermits};
 use crate::conformance::{Faulty, permits};
 use crate::{PermitStore, Renewed, StoreError};
 
@@ -162,12 +162,28 @@ fn a_question_that_comes_late_changes_nothing() {
     assert_eq!(share(&mut other, 0, 10), Ok(0));
 }
 
+#[test]
+fn what_an_earlier_start_held_is_free_when_what_it_permitted_counts_no_more() {
+    let server = RedisServer::start().unwrap();
+    let (mut before, mut after) = (node(&server.url(), "x", 1), node(&server.url(), "x", 101));
+    after.drain = DRAIN;
+    assert_eq!(share(&mut before, 0, 10), Ok(10));
+    let died = Instant::now();
+    assert_eq!(share(&mut after, 0, 10), Ok(0));
+    wait_for("what the earlier one held", || {
+        (share(&mut after, 0, 10) == Ok(10)).then_some(())
+    });
+    assert!(died.elapsed() > Duration::from_secs(1));
+    assert_eq!(before.renew(&[]).unwrap(), Renewed::Buried);
+}
+
 /// A node of the cluster of this name, which has keys of its own.
 fn node(url: &str, cluster: &str, number: u16) -> RedisPermits {
     let id = permits::id(number);
     let mut node = RedisPermits::new(url, &id, permits::place(number)).unwrap();
     node.prefix = format!("{cluster}:");
     node.grace = Duration::ZERO;
+    node.drain = Duration::ZERO;
     node
 }
 

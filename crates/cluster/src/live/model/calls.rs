@@ -1,0 +1,165 @@
+//! The calls of nodes: `keep.lua`, `claim.lua`, `find.lua`, `hand.lua` and `stand.lua`.
+
+use std::time::Duration;
+
+use clock::Time;
+
+use super::LiveModel;
+use crate::live::{Change, Found, Kept, NOBODY};
+
+impl LiveModel {
+    /// Writes what has changed of a node's calls.
+    pub fn keep(&mut self, now: Time, node: &str, changes: &[Change]) -> Kept {
+        if self.buried.contains(node) {
+            return Kept::Buried;
+        }
+        for (call, record) in changes {
+            match record {
+                Some(record) => self.put(node, *call, record.clone()),
+                None => self.take_out(node, *call),
+            };
+        }
+        let count = self.calls_of(node).count();
+        match count {
+            0 => self.call_owners.remove(node),
+            _ => self.call_owners.insert(node.to_owned()),
+        };
+        let (buried, calls) = (&self.buried, &self.calls);
+        self.call_owners
+            .retain(|owner| !buried.contains(owner) || calls.contains_key(owner));
+        let orphaned = self.call_owners.iter();
+        let orphaned = orphaned.filter(|owner| buried.contains(*owner));
+        let orphaned = orphaned.cloned().collect();
+        let wanted = self.wanted.remove(node);
+        let wanted = wanted.filter(|(_, until)| now < *until);
+        Kept::Done {
+            count,
+            orphaned,
+            wanted: wanted.map_or_else(Vec::new, |(calls, _)| calls.into_iter().collect()),
+        }
+    }
+
+    /// The calls of a node.
+    pub fn calls_of(&self, node: &str) -> impl Iterator<Item = u64> {
+        self.calls.get(node).into_iter().flatten().map(|(k, _)| *k)
+    }
+
+    /// Takes over at most `max` calls of a dead node whose records begin with `format`; `pick` says
+    /// which of so many is the next to look at.
+    pub fn claim(
+        &mut self,
+        node: &str,
+        dead: &str,
+        (format, max): (u8, usize),
+        mut pick: impl FnMut(usize) -> usize,
+    ) -> Vec<(u64, Vec<u8>)> {
+        if self.buried.contains(node) || !self.buried.contains(dead) {
+            return Vec::new();
+        }
+        let mut left: Vec<u64> = self.calls_of(dead).collect();
+        let mut moved = Vec::new();
+        for _ in 0..max.min(left.len()) {
+            let call = left.swap_remove(pick(left.len()));
+            let record = self.calls.get(dead).and_then(|calls| calls.get(&call));
+            let Some(record) = record.filter(|r| r.first() == Some(&format)).cloned() else {
+                continue;
+            };
+            self.take_out(dead, call);
+            self.take(node, call, &record);
+            moved.push((call, record));
+        }
+        if !self.calls.contains_key(dead) {
+            self.call_owners.remove(dead);
+        }
+        moved
+    }
+
+    /// Where a call is; from a dead node it moves to the one that asks.
+    pub fn find(&mut self, now: Time, node: &str, call: u64, format: u8) -> Found {
+        if self.buried.contains(node) {
+            return Found::Nowhere;
+        }
+        let has = |owner: &&String| {
+            self.calls
+                .get(*owner)
+                .is_some_and(|c| c.contains_key(&call))
+        };
+        let Some(owner) = self.call_owners.iter().find(has).cloned() else {
+            return Found::Nowhere;
+        };
+        if owner == node {
+            return Found::Own;
+        }
+        if !self.buried.contains(&owner) {
+            let (calls, until) = self.wanted.entry(owner.clone()).or_default();
+            if *until <= now {
+                calls.clear();
+            }
+            calls.insert(call);
+            *until = now + WANTED;
+            return Found::Held(owner);
+        }
+        let record = self.calls[&owner][&call].clone();
+        if record.first() != Some(&format) {
+            return Found::Unreadable;
+        }
+        self.take_out(&owner, call);
+        self.take(node, call, &record);
+        Found::Taken(record)
+    }
+
+    /// Gives a call of a node away, to whoever asks first; false if the node was taken out.
+    pub fn hand_over(&mut self, node: &str, call: u64, record: &[u8]) -> bool {
+        if self.buried.contains(node) {
+            return false;
+        }
+        self.take_out(node, call);
+        self.put(NOBODY, call, record.to_vec());
+        self.call_owners.insert(NOBODY.to_owned());
+        self.buried.insert(NOBODY.to_owned());
+        true
+    }
+
+    /// Whether a node is still a member after a pause; if so it counts as heard.
+    pub fn still_stands(&mut self, now: Time, node: &str) -> bool {
+        if self.buried.contains(node) {
+            return false;
+        }
+        if let Some(entry) = self.members.get_mut(node) {
+            entry.beat = now;
+        }
+        true
+    }
+
+    /// Which of these calls, by their identities, were taken over.
+    #[must_use]
+    pub fn were_taken(&self, calls: &[u128]) -> Vec<bool> {
+        let was = |call: &u128| self.taken.contains(&call.to_be_bytes());
+        calls.iter().map(was).collect()
+    }
+
+    fn take(&mut self, node: &str, call: u64, record: &[u8]) {
+        self.put(node, call, record.to_vec());
+        self.call_owners.insert(node.to_owned());
+        let identity: Option<[u8; 16]> = record.get(1..17).and_then(|bytes| bytes.try_into().ok());
+        self.taken.extend(identity);
+    }
+
+    fn put(&mut self, node: &str, call: u64, record: Vec<u8>) {
+        let calls = self.calls.entry(node.to_owned()).or_default();
+        calls.insert(call, record);
+    }
+
+    /// A hash without fields is none.
+    fn take_out(&mut self, node: &str, call: u64) {
+        if let Some(calls) = self.calls.get_mut(node) {
+            calls.remove(&call);
+            if calls.is_empty() {
+                self.calls.remove(node);
+            }
+        }
+    }
+}
+
+/// How long a node is asked for a call.
+const WANTED: Duration = Duration::from_secs(10);
