@@ -7,7 +7,6 @@
 //! not come, because the process was stopped, the switch permits nothing new after [`limits::LEASE`]
 //! until the store was asked again. A third thread looks after the other nodes.
 
-use std::collections::HashMap;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -17,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clock::Time;
+use cluster::{Door, Watch};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use limits::Claim;
 use store::{Member, PermitStore, RedisPermits, Renewed, StoreError};
@@ -254,13 +254,19 @@ struct Seen {
 
 /// Buries the dead. To knock takes a while, and so may the store.
 fn look_after(members: &Receiver<Seen>, mut store: impl PermitStore) {
-    let (mut watch, mut outages) = (Watch::default(), 0);
+    let begun = Instant::now();
+    let (mut watch, mut outages) = (Watch::new(), 0);
     while let Ok(seen) = members.recv() {
         if outages != seen.outages {
             outages = seen.outages;
             watch.forget();
         }
-        for dead in watch.look(seen.others.iter(), Instant::now(), knock) {
+        let now = Time::ZERO + begun.elapsed();
+        for silent in watch.look(now, &seen.others) {
+            if !watch.handle_door(now, &silent, knock(silent.address)) {
+                continue;
+            }
+            let dead = silent;
             match store.bury(&dead) {
                 Ok(true) => tracing::warn!(node = dead.id, "is dead; its permits are free"),
                 Ok(false) => {}
@@ -270,78 +276,7 @@ fn look_after(members: &Receiver<Seen>, mut store: impl PermitStore) {
     }
 }
 
-/// Who has not been heard of, and since when.
-#[derive(Debug, Default)]
-struct Watch(HashMap<String, Heard>);
-
-#[derive(Debug)]
-struct Heard {
-    beat: u64,
-    at: Instant,
-    /// When it was last knocked at its door.
-    knocked: Instant,
-}
-
-/// What was found at a member's address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
-    /// Somebody answers.
-    Open,
-    /// Somebody listens, and does not answer: the process was stopped, or has no time at all.
-    Stopped,
-    /// Its machine says that nobody does.
-    Nobody,
-    /// No word from its machine.
-    Silence,
-}
-
-impl Watch {
-    /// The members that are dead: they have not renewed, and nobody listens at their address. A
-    /// silent machine may be cut off from us and go on: it is given far longer.
-    fn look<'a>(
-        &mut self,
-        members: impl Iterator<Item = &'a Member>,
-        now: Instant,
-        knock: impl Fn(SocketAddr) -> Door,
-    ) -> Vec<Member> {
-        let mut present = Vec::new();
-        let mut dead = Vec::new();
-        for member in members {
-            let Member { id, address, beat } = member;
-            present.push(id.clone());
-            let heard = self.0.entry(id.clone()).or_insert(Heard {
-                beat: *beat,
-                at: now,
-                knocked: now,
-            });
-            if heard.beat != *beat {
-                (heard.beat, heard.at) = (*beat, now);
-            }
-            let silent = now.duration_since(heard.at);
-            if silent < MISSED || now.duration_since(heard.knocked) < KNOCK_INTERVAL {
-                continue;
-            }
-            heard.knocked = now;
-            let is_dead = match knock(*address) {
-                Door::Open => false,
-                Door::Stopped => silent >= STOPPED_MAX,
-                Door::Nobody => true,
-                Door::Silence => silent >= SILENCE_MAX,
-            };
-            if is_dead {
-                dead.push(member.clone());
-            }
-        }
-        self.0.retain(|id, _| present.contains(id));
-        dead
-    }
-
-    /// Nobody could be heard of for a while.
-    fn forget(&mut self) {
-        self.0.clear();
-    }
-}
-
+/// Goes and sees who is at a member's address.
 pub(crate) fn knock(address: SocketAddr) -> Door {
     let mut door = match TcpStream::connect_timeout(&address, KNOCK_PATIENCE) {
         Ok(door) => door,
@@ -371,19 +306,10 @@ pub(crate) fn new_id(name: &str) -> Result<String> {
 const ROUND: Duration = Duration::from_millis(200);
 /// How long the switch may take to say what it claims.
 const VISIT_PATIENCE: Duration = Duration::from_secs(2);
-/// How long a node may be silent before it is looked after.
-const MISSED: Duration = Duration::from_millis(1_500);
-/// Between two looks.
-const KNOCK_INTERVAL: Duration = Duration::from_millis(500);
-/// How long one takes at most.
+/// How long a knock takes at most.
 const KNOCK_PATIENCE: Duration = Duration::from_millis(300);
 /// How long somebody who listens may take for an answer.
 const ANSWER_PATIENCE: Duration = Duration::from_millis(500);
-/// How long a process that does not answer may be silent before it is taken for dead. One that was
-/// stopped does nothing when it goes on before it has asked whether it was.
-pub(crate) const STOPPED_MAX: Duration = Duration::from_millis(2_500);
-/// After what time a machine from which there is no word at all is taken for dead.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

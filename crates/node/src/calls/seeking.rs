@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use cluster::Door;
 use store::Found;
 use switch::{CallKey, Whereabouts};
 
 use super::Keeper;
-use crate::permits::{Door, STOPPED_MAX, knock};
+use crate::permits::knock;
 
 /// The calls that are looked for.
 #[derive(Debug, Default)]
@@ -57,12 +58,8 @@ impl Keeper {
                 }
                 Found::Held(node) => {
                     let (member, silent) = self.roster.find(&node)?;
-                    let is_dead = silent >= STALE
-                        && match knock(member.address) {
-                            Door::Nobody => true,
-                            Door::Stopped => silent >= STOPPED_MAX,
-                            Door::Open | Door::Silence => false,
-                        };
+                    // Of one that only does not answer, the thread of the permits makes sure.
+                    let is_dead = silent >= STALE && knock(member.address) == Door::Nobody;
                     if !is_dead {
                         return None;
                     }
