@@ -7,16 +7,20 @@
 //! and everything the switch holds must be gone. [`run`] says which rule was broken, if one was;
 //! the same seed gives the same run.
 //!
-//! Left out: TLS and WebSocket, streams that are cut in the middle of a message, media packets,
-//! a restart of the switch itself, and several nodes.
+//! Left out: TLS and WebSocket, streams that are cut in the middle of a message, media packets, and
+//! a restart of the switch itself. What several nodes do together is simulated in scenes of its own:
+//! [`permits`].
 
 mod agent;
 mod check;
 mod dice;
 mod ledger;
+mod live;
 mod names;
 mod network;
+pub mod permits;
 mod platform;
+mod queue;
 mod relay;
 mod scenario;
 mod trace;
@@ -42,6 +46,31 @@ pub enum Keep {
     Nothing,
 }
 
+/// A world to make runs in.
+#[derive(Debug)]
+pub struct Scene {
+    /// What it is called.
+    pub name: &'static str,
+    /// What became of calls that went well.
+    pub did: &'static str,
+    /// Makes the run of a seed.
+    pub run: fn(u64, Keep) -> Outcome,
+}
+
+/// All scenes.
+pub const SCENES: &[Scene] = &[
+    Scene {
+        name: "switch",
+        did: "answered",
+        run,
+    },
+    Scene {
+        name: "permits",
+        did: "admitted",
+        run: permits::run,
+    },
+];
+
 /// What a run gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -49,9 +78,9 @@ pub struct Outcome {
     pub violations: Vec<String>,
     /// The log, if it was kept.
     pub trace: Vec<String>,
-    /// Calls that have a record.
+    /// Calls that have a record; of limits alone, that came.
     pub records: usize,
-    /// Calls that were answered.
+    /// Calls that were answered; of limits alone, that were admitted.
     pub answered: usize,
 }
 
@@ -61,11 +90,7 @@ pub fn run(seed: u64, keep: Keep) -> Outcome {
     let mut world = World::new(seed, keep);
     let result = catch_unwind(AssertUnwindSafe(|| play(&mut world)));
     let mut violations = world.ledger.violations;
-    if let Err(panic) = result {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        violations.push(format!("panic: {}", text.unwrap_or("?")));
-    }
+    violations.extend(panic_of(result));
     let answered = |e: &switch::JournalEvent| matches!(e, switch::JournalEvent::Answered { .. });
     let closed = |e: &switch::JournalEvent| matches!(e, switch::JournalEvent::Closed(_));
     let journal = &world.ledger.journal;
@@ -75,6 +100,14 @@ pub fn run(seed: u64, keep: Keep) -> Outcome {
         answered: journal.iter().filter(|(_, e)| answered(e)).count(),
         trace: world.trace.into_lines(),
     }
+}
+
+/// What a run has panicked with, if it has.
+fn panic_of(result: std::thread::Result<()>) -> Option<String> {
+    let panic = result.err()?;
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    Some(format!("panic: {}", text.unwrap_or("?")))
 }
 
 fn play(world: &mut World) {

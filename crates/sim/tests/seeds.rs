@@ -55,7 +55,7 @@ fn so_it_does_under_seeds_nobody_has_tried() {
         let outcome = run(seed, Keep::Nothing);
         assert!(
             outcome.violations.is_empty(),
-            "seed {seed}: {outcome:?}; replay: cargo run -p sim -- --seed {seed} --trace"
+            "seed {seed}: {outcome:?}; replay: cargo xtask sim --scene switch --seed {seed}"
         );
     }
 }

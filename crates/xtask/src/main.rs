@@ -62,5 +62,6 @@ fn number(args: &[String], name: &str, default: u64) -> Result<u64> {
 const USAGE: &str = "usage: cargo xtask TASK
   ci                    every gate: format, lints, tests, documents, tidy, licences
   tidy                  the rules of the house that no compiler checks
-  sim [--seeds N]       the simulator on N random seeds
+  sim [--seeds N | --seed S] [--scene NAME]
+                        the simulator on N random seeds, or on one with its log
   fuzz [--seconds N]    every fuzz target for N seconds";

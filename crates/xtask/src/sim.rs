@@ -1,4 +1,4 @@
-//! `cargo xtask sim`: the simulator on random seeds.
+//! `cargo xtask sim`: the simulator, on random seeds or on one.
 
 use std::path::Path;
 
@@ -6,23 +6,17 @@ use anyhow::Result;
 
 use crate::process::cargo;
 
-/// Runs the simulator; `--seeds N` says on how many seeds.
+/// Runs the simulator: `--seeds N [--from S]` on so many seeds, `--seed S` on one, with its log;
+/// `--scene NAME` in one scene of them only.
 ///
 /// Built in the debug profile: there overflow checks and debug assertions are on.
 pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
-    let seeds = crate::number(args, "--seeds", SEEDS)?.to_string();
-    cargo(
-        root,
-        &[
-            "run",
-            "--quiet",
-            "--package",
-            "sim",
-            "--",
-            "--seeds",
-            &seeds,
-        ],
-    )
+    let mut line = vec!["run", "--quiet", "--package", "sim", "--"];
+    line.extend(args.iter().map(String::as_str));
+    if !args.iter().any(|arg| arg == "--seed" || arg == "--seeds") {
+        line.extend(["--seeds", SEEDS]);
+    }
+    cargo(root, &line)
 }
 
-const SEEDS: u64 = 1_000;
+const SEEDS: &str = "1000";
