@@ -53,6 +53,15 @@ struct Target {
     told_empty: bool,
 }
 
+/// What a target is chosen for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// A call, for which it must have room.
+    Call,
+    /// Anything else, such as a registration, which takes none.
+    Other,
+}
+
 /// Why there is no target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -129,13 +138,14 @@ impl Balancer {
         &self.policy
     }
 
-    /// The target for a new call, none of `tried`. `key` is what [`Algorithm::Hash`] goes by.
+    /// The target for a new request, none of `tried`. `key` is what [`Algorithm::Hash`] goes by.
     ///
     /// # Errors
     /// If none can take it.
     pub fn choose(
         &mut self,
         now: Time,
+        work: Work,
         key: u64,
         tried: &[TargetId],
         draw: &mut Draw,
@@ -151,7 +161,7 @@ impl Balancer {
             if target.spec.priority > priority {
                 continue;
             }
-            if let Some(wait) = target.is_busy(now, draw) {
+            if let Some(wait) = target.is_busy(now, work, draw) {
                 refusal = Refusal::Overloaded {
                     retry_after: match refusal {
                         Refusal::NoneUp => wait,
@@ -170,19 +180,19 @@ impl Balancer {
         let chosen = choice::choose(algorithm, &candidates, &mut self.turns, key, draw);
         let target = chosen.and_then(|index| self.targets.get_mut(index));
         let target = target.ok_or(refusal)?;
-        target.count_choice(now);
+        target.count_choice(now, work);
         Ok(target.id)
     }
 
-    /// Takes a target that was named, as by a redirection; whether it can take the call.
-    pub fn choose_named(&mut self, now: Time, id: TargetId, draw: &mut Draw) -> bool {
+    /// Takes a target that was named, as by a redirection; whether it can take the request.
+    pub fn choose_named(&mut self, now: Time, work: Work, id: TargetId, draw: &mut Draw) -> bool {
         let Some(target) = self.targets.iter_mut().find(|t| t.id == id) else {
             return false;
         };
-        if !target.is_open() || target.is_busy(now, draw).is_some() {
+        if !target.is_open() || target.is_busy(now, work, draw).is_some() {
             return false;
         }
-        target.count_choice(now);
+        target.count_choice(now, work);
         true
     }
 
@@ -342,16 +352,20 @@ impl Target {
         calls || (is_same && self.spec.cps_max.is_some_and(|max| count >= max))
     }
 
-    /// Why it takes no call just now: how long to wait.
-    fn is_busy(&self, now: Time, draw: &mut Draw) -> Option<Duration> {
+    /// Why it takes no request just now: how long to wait.
+    fn is_busy(&self, now: Time, work: Work, draw: &mut Draw) -> Option<Duration> {
         if let Some(until) = self.overload.closed_until(now) {
             return Some(until.since(now));
         }
-        (self.is_full(now) || self.overload.spares(now, draw)).then_some(SECOND)
+        let is_full = work == Work::Call && self.is_full(now);
+        (is_full || self.overload.spares(now, draw)).then_some(SECOND)
     }
 
-    fn count_choice(&mut self, now: Time) {
+    fn count_choice(&mut self, now: Time, work: Work) {
         self.chosen += 1;
+        if work == Work::Other {
+            return;
+        }
         let (start, count) = self.second;
         self.second = if now.since(start) < SECOND {
             (start, count + 1)

@@ -14,7 +14,7 @@ mod overload;
 mod policy;
 mod target;
 
-pub use balancer::{Balancer, Event, Refusal, SetError, TARGETS_MAX, TargetStatus};
+pub use balancer::{Balancer, Event, Refusal, SetError, TARGETS_MAX, TargetStatus, Work};
 pub use calls::{CALL_AGE_MAX, CALLS_MAX};
 pub use draw::Draw;
 pub use health::{Cause, State};

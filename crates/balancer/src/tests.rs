@@ -35,7 +35,9 @@ fn equal(algorithm: Algorithm, count: u16) -> Balancer {
 }
 
 fn choose(balancer: &mut Balancer, now: Time, key: u64, draw: &mut Draw) -> String {
-    let id = balancer.choose(now, key, &[], draw).expect("a target");
+    let id = balancer
+        .choose(now, Work::Call, key, &[], draw)
+        .expect("a target");
     balancer.spec(id).unwrap().name.to_string()
 }
 
@@ -101,7 +103,9 @@ fn algorithms_by_load_even_out_calls_that_last() {
         let mut balancer = equal(algorithm, 5);
         let mut draw = Draw::new(11);
         for key in 0..2_000 {
-            let target = balancer.choose(NOW, key, &[], &mut draw).unwrap();
+            let target = balancer
+                .choose(NOW, Work::Call, key, &[], &mut draw)
+                .unwrap();
             balancer.handle_call(NOW, key, target);
             // Every third call ends, at random.
             if key % 3 == 0 {
@@ -123,7 +127,9 @@ fn a_reported_load_counts_like_calls_of_ours() {
     let (a, mut draw) = (id(&balancer, "t0"), Draw::new(1));
     balancer.handle_probe_answer(NOW, a, SECOND, Some(100));
     for key in 0..100 {
-        let target = balancer.choose(NOW, key, &[], &mut draw).unwrap();
+        let target = balancer
+            .choose(NOW, Work::Call, key, &[], &mut draw)
+            .unwrap();
         assert_ne!(target, a);
         balancer.handle_call(NOW, key, target);
     }
@@ -199,7 +205,7 @@ proptest! {
                 4 => balancer.handle_call_end(key),
                 5 => now += Duration::from_millis(key * 50),
                 6 => balancer.handle_answer(now, target, 503, None, Some(SECOND)),
-                _ => if let Ok(chosen) = balancer.choose(now, key, &[], &mut draw) {
+                _ => if let Ok(chosen) = balancer.choose(now, Work::Call, key, &[], &mut draw) {
                     let status = balancer.statuses(now).find(|s| s.id == chosen).unwrap();
                     prop_assert_eq!(status.state, State::Up);
                     prop_assert_eq!(status.spec.admission, Admission::Open);
@@ -224,7 +230,9 @@ fn the_secondary_is_idle_until_the_primary_is_full() {
     let mut draw = Draw::new(1);
     let mut order = Vec::new();
     for key in 0..5 {
-        let target = balancer.choose(NOW, key, &[], &mut draw).unwrap();
+        let target = balancer
+            .choose(NOW, Work::Call, key, &[], &mut draw)
+            .unwrap();
         balancer.handle_call(NOW, key, target);
         order.push(balancer.spec(target).unwrap().name.to_string());
     }
@@ -250,7 +258,10 @@ fn a_target_with_a_rate_is_full_for_the_rest_of_the_second() {
     let refusal = Refusal::Overloaded {
         retry_after: SECOND,
     };
-    assert_eq!(balancer.choose(NOW, 0, &[], &mut draw), Err(refusal));
+    assert_eq!(
+        balancer.choose(NOW, Work::Call, 0, &[], &mut draw),
+        Err(refusal)
+    );
     assert_eq!(balancer.loss_percent(NOW), 100);
     choose(&mut balancer, NOW + SECOND, 0, &mut draw);
 }
@@ -271,7 +282,7 @@ fn probes_take_a_target_down_and_up_by_thresholds() {
     assert_eq!(balancer.poll_event(), Some(Event::Down { target, cause }));
     let mut draw = Draw::new(1);
     assert_eq!(
-        balancer.choose(now, 0, &[], &mut draw),
+        balancer.choose(now, Work::Call, 0, &[], &mut draw),
         Err(Refusal::NoneUp)
     );
     for answer in 1..=2 {
@@ -425,8 +436,15 @@ fn a_closed_target_is_asked_again_when_it_said_so() {
     balancer.handle_answer(NOW, target, 503, None, Some(time));
     let mut draw = Draw::new(1);
     let refusal = Refusal::Overloaded { retry_after: time };
-    assert_eq!(balancer.choose(NOW, 0, &[], &mut draw), Err(refusal));
-    assert!(balancer.choose(NOW + time, 0, &[], &mut draw).is_ok());
+    assert_eq!(
+        balancer.choose(NOW, Work::Call, 0, &[], &mut draw),
+        Err(refusal)
+    );
+    assert!(
+        balancer
+            .choose(NOW + time, Work::Call, 0, &[], &mut draw)
+            .is_ok()
+    );
 }
 
 /// RFC 7339 §4.3: the wish holds as long as it says, and an older one does not undo it.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use balancer::{Refusal, TargetId};
+use balancer::{Refusal, TargetId, Work};
 use clock::Time;
 use sip::uri::Uri;
 use sip::{Flow, HeaderName, Message, Method, NameAddr, Transport};
@@ -37,9 +37,10 @@ impl Dispatcher {
             return self.refuse(now, flow, &original.message, Refusal::NoneUp);
         }
         let hash = key::of(&original.message, &self.config, &self.seal);
+        let work = work_of(original.message.method());
         let next = self
             .balancer
-            .choose(now, hash, &original.tried, &mut self.draw);
+            .choose(now, work, hash, &original.tried, &mut self.draw);
         match next {
             Ok(target) => {
                 self.counters.failovers += 1;
@@ -79,7 +80,11 @@ impl Dispatcher {
                     !original.tried.contains(&id) && original.redirects < REDIRECTS_MAX
                 })
         });
-        if !is_new || !self.balancer.choose_named(now, id, &mut self.draw) {
+        if !is_new
+            || !self
+                .balancer
+                .choose_named(now, work_of(response.method()), id, &mut self.draw)
+        {
             return self.move_on(now, key, Some((flow, response)));
         }
         let Some((mut original, number)) = self.end_attempt(key, Some((flow, response))) else {
@@ -215,6 +220,14 @@ impl Dispatcher {
             self.balancer.handle_attempt_end(id);
         }
         Some(pending)
+    }
+}
+
+/// What a request asks of a target.
+pub(crate) fn work_of(method: Method) -> Work {
+    match method {
+        Method::Invite => Work::Call,
+        _ => Work::Other,
     }
 }
 

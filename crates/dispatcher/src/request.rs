@@ -12,6 +12,7 @@ use sip::{Destination, Flow, HeaderName, Message, Method, Transport, Via};
 use smallvec::SmallVec;
 
 use crate::dispatcher::Key;
+use crate::failover::work_of;
 use crate::onward::{Mark, Onward, To};
 use crate::pending::{Original, Pending, State};
 use crate::repeat::Again;
@@ -147,7 +148,8 @@ impl Dispatcher {
             return;
         }
         let hash = key::of(&message, &self.config, &self.seal);
-        let target = match self.balancer.choose(now, hash, &[], &mut self.draw) {
+        let work = work_of(message.method());
+        let target = match self.balancer.choose(now, work, hash, &[], &mut self.draw) {
             Ok(target) => target,
             Err(refusal) => return self.refuse(now, flow, &message, refusal),
         };

@@ -270,3 +270,17 @@ fn calls_of_a_target_taken_out_because_it_died_go_to_a_fellow() {
     let sent = world.udp(PHONE, &inside("BYE", "c1", &routes, Side::Caller));
     assert_eq!(sent[0].to.to_string(), B);
 }
+
+#[test]
+fn who_is_full_of_calls_still_takes_registrations() {
+    let mut world = World::new();
+    let mut full = target("a", A);
+    full.spec.calls_max = Some(0);
+    full.spec.cps_max = Some(0);
+    let now = world.now;
+    world.dispatcher.set_targets(now, &[full]).unwrap();
+    let sent = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    assert_eq!(sent[0].start(), "SIP/2.0 503 Service Unavailable");
+    let sent = world.udp(PHONE, &request("REGISTER", "r1", "2", ""));
+    assert_eq!(sent[0].to.to_string(), A);
+}
