@@ -7,7 +7,7 @@ use testkit::{Baresip, PanelTests, Platform, wait_for_within};
 
 const ALICE_HZ: u32 = 440;
 /// A browser is slow beside other tests.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(170);
 
 /// Where what a run leaves is to be looked at.
 fn directory(name: &str) -> PathBuf {
@@ -57,7 +57,19 @@ fn records_are_made_changed_and_deleted() -> Result<()> {
 }
 
 #[test]
-fn every_page_is_whole_on_a_desk_and_on_a_phone() -> Result<()> {
+fn every_page_is_whole_on_a_desk() -> Result<()> {
     let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
-    run(&platform, "pages.spec.ts")
+    run(&platform, "desk.spec.ts")
+}
+
+#[test]
+fn every_page_is_whole_on_a_phone() -> Result<()> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    run(&platform, "phone.spec.ts")
+}
+
+#[test]
+fn every_control_has_a_name() -> Result<()> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    run(&platform, "names.spec.ts")
 }

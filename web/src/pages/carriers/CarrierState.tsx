@@ -17,10 +17,11 @@ export function CarrierState({ carrier }: { carrier: string }) {
   const up = states.filter((state) => state === 'up').length;
   const down = states.filter((state) => state === 'down').length;
   const worst = down > 0 ? 'down' : up === own.length ? 'up' : 'unknown';
+  const known = up + down > 0;
   return (
     <>
       <StateBadge state={worst} />{' '}
-      {down > 0 ? `${down} of ${own.length} down` : `${up} of ${own.length} up`}
+      {known && (down > 0 ? `${down} of ${own.length} down` : `${up} of ${own.length} up`)}
     </>
   );
 }

@@ -32,11 +32,26 @@ export function verdict({ readiness, calls, gateways, mediaServers }: Known): Ve
   ];
   if (failed.length) return { level: 'degraded', words: `${[takes, ...failed].join('; ')}.` };
   const up = [
-    gateways?.length && `${plural(gateways.filter((gateway) => gateway.up).length, 'gateway')} up`,
-    mediaServers?.length &&
-      `${plural(mediaServers.filter(({ state }) => state === 'up').length, 'media server')} up`,
-  ].filter(Boolean);
+    ...counted('gateway', gateways, ({ up }) => up ?? null),
+    // One that is disabled or drained is as it is wanted to be.
+    ...counted('media server', mediaServers, ({ state }) => UP[state]),
+  ];
   return { level: 'good', words: `${[takes, ...up].join('; ')}.` };
+}
+
+/** "2 gateways up", "1 gateway not known yet": what was never tried is neither up nor down. */
+function counted<T>(
+  what: string,
+  all: T[] | undefined,
+  isUp: (one: T) => boolean | null | undefined,
+): string[] {
+  const states = (all ?? []).map(isUp);
+  const up = states.filter((state) => state === true).length;
+  const unknown = states.filter((state) => state === null).length;
+  return [
+    ...(up ? [`${plural(up, what)} up`] : []),
+    ...(unknown ? [`${plural(unknown, what)} not known yet`] : []),
+  ];
 }
 
 const registered = (gateways: GatewayHealth[] | undefined) =>
@@ -55,4 +70,5 @@ function named<T extends { name: string }>(
   return [`${down.length} of ${plural(all.length, what)} down (${names})`];
 }
 
+const UP: Partial<Record<MediaServerHealth['state'], boolean | null>> = { up: true, unknown: null };
 const NAMES_MAX = 3;
