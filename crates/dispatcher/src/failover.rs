@@ -32,9 +32,8 @@ impl Dispatcher {
         number: u8,
         wait: Option<Duration>,
     ) {
-        let flow = original.ingress.flow;
         if number > ATTEMPTS_MAX {
-            return self.refuse(now, flow, &original.message, Refusal::NoneUp);
+            return self.refuse_after(now, &original, number, Refusal::NoneUp);
         }
         let hash = key::of(&original.message, &self.config, &self.seal);
         let work = work_of(original.message.method());
@@ -59,7 +58,7 @@ impl Dispatcher {
                     }
                     _ => refusal,
                 };
-                self.refuse(now, flow, &original.message, refusal);
+                self.refuse_after(now, &original, number, refusal);
             }
         }
     }
@@ -209,7 +208,20 @@ impl Dispatcher {
             (pending.cancelled, pending.method, pending.original)
         {
             let flow = original.ingress.flow;
+            let before = self.outputs.len();
             self.answer(now, flow, &original.message, 487, "", |_| {});
+            if self.outputs.len() > before {
+                self.keep_refused(now, &original, pending.attempt + 1);
+            }
+        }
+    }
+
+    /// Refuses a request that targets had before.
+    fn refuse_after(&mut self, now: Time, original: &Original, attempt: u8, refusal: Refusal) {
+        let before = self.outputs.len();
+        self.refuse(now, original.ingress.flow, &original.message, refusal);
+        if self.outputs.len() > before {
+            self.keep_refused(now, original, attempt);
         }
     }
 

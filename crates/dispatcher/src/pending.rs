@@ -60,6 +60,8 @@ pub(crate) enum State {
     Proceeding,
     /// The final response has passed.
     Settled,
+    /// We have refused it after all targets that had it.
+    Refused,
 }
 
 impl Pending {
@@ -73,7 +75,8 @@ impl Pending {
 
     /// The target that has it as a call that may come to be.
     pub(crate) fn attempt_at(&self) -> Option<TargetId> {
-        let is_tried = self.method == Method::Invite && self.state != State::Settled;
+        let is_over = matches!(self.state, State::Settled | State::Refused);
+        let is_tried = self.method == Method::Invite && !is_over;
         self.target.filter(|_| is_tried)
     }
 

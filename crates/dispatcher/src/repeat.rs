@@ -12,11 +12,11 @@ use bytes::Bytes;
 use clock::Time;
 use sip::{Destination, Message, Method};
 
-use crate::Dispatcher;
 use crate::dispatcher::Key;
-use crate::pending::{Pending, State};
+use crate::pending::{Original, Pending, State};
 use crate::request::{Ingress, PATIENCE};
 use crate::response::Opened;
+use crate::{Dispatcher, Output};
 
 /// A message that is sent again.
 #[derive(Debug)]
@@ -118,6 +118,34 @@ impl Dispatcher {
         }
     }
 
+    /// Keeps an INVITE that was refused just now after targets had it: our answer is repeated to a
+    /// caller on UDP until its ACK comes, and what targets say late is not for the caller any more.
+    /// `attempt` is none that any of them had.
+    pub(crate) fn keep_refused(&mut self, now: Time, original: &Original, attempt: u8) {
+        let method = original.message.method();
+        let Some(Output::Transmit(sent)) = self.outputs.back() else {
+            return;
+        };
+        if method != Method::Invite || self.pending.is_full() {
+            return;
+        }
+        let is_lossy = !sent.to.transport().is_reliable();
+        self.pending.keeps_answers = true;
+        self.pending.insert(Pending {
+            key: original.ingress.key,
+            method,
+            original: None,
+            again: is_lossy.then(|| Again::of(now, &sent.to, &sent.bytes)),
+            uri: None,
+            destination: sent.to.clone(),
+            target: None,
+            attempt,
+            state: State::Refused,
+            cancelled: false,
+            until: now + PATIENCE,
+        });
+    }
+
     /// What a request changes in what is repeated: its answer is sent again at once, or, if it is
     /// an ACK, no more. Whether nothing else is to be done about it.
     pub(crate) fn recall(&mut self, key: u64, method: Method) -> bool {
@@ -127,7 +155,7 @@ impl Dispatcher {
         let Some(pending) = self.pending.find(own_key(key, method)) else {
             return false;
         };
-        if pending.state != State::Settled {
+        if !matches!(pending.state, State::Settled | State::Refused) {
             return false;
         }
         if method == Method::Ack {

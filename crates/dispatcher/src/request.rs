@@ -109,7 +109,9 @@ impl Dispatcher {
             Method::Ack => return self.send_after(now, ingress, &message, own_routes),
             Method::Cancel => {
                 let pending = self.pending.find(ingress.key);
-                if let Some(pending) = pending.filter(|p| p.method == Method::Invite) {
+                let is_there =
+                    |p: &&mut Pending| p.method == Method::Invite && p.state != State::Refused;
+                if let Some(pending) = pending.filter(is_there) {
                     pending.cancelled = true;
                     self.send_after(now, ingress, &message, own_routes);
                 } else {
@@ -266,7 +268,8 @@ impl Dispatcher {
         };
         let method = message.method();
         let is_same = method == pending.method;
-        if !is_same && pending.method != Method::Invite {
+        let is_other = !is_same && pending.method != Method::Invite;
+        if is_other || pending.state == State::Refused {
             return;
         }
         let (to, uri) = (pending.destination.clone(), pending.uri.clone());

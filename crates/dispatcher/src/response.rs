@@ -91,7 +91,7 @@ impl Dispatcher {
         let Some(pending) = self.pending.find(key) else {
             return;
         };
-        if pending.attempt != opened.branch.attempt {
+        if pending.attempt != opened.branch.attempt || pending.state == State::Refused {
             return self.handle_late(now, message, opened);
         }
         if pending.target.is_some() && !is_from(flow, &pending.destination) {

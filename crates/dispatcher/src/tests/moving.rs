@@ -68,9 +68,10 @@ fn when_all_refuse_the_caller_learns_when_to_come_back() {
     assert!(sent[1].start().starts_with("SIP/2.0 503"));
     assert_eq!(sent[1].to.to_string(), PHONE);
     assert!(sent[1].message.header(HeaderName::RetryAfter).is_some());
-    assert_eq!(world.dispatcher.pending_count(), 0);
     let ack = request("INVITE", "c1", "1", "").replace("INVITE", "ACK");
     assert!(world.udp(PHONE, &ack).is_empty(), "it ends here");
+    assert_eq!(world.wait(Duration::from_secs(60)).len(), 0);
+    assert_eq!(world.dispatcher.pending_count(), 0);
 }
 
 #[test]
@@ -181,7 +182,7 @@ fn a_call_cancelled_at_a_dead_target_ends_for_its_caller() {
     world.udp(PHONE, &request("INVITE", "c1", "1", ""));
     let cancel = request("INVITE", "c1", "1", "").replace("INVITE", "CANCEL");
     world.udp(PHONE, &cancel);
-    let sent = world.wait(Duration::from_secs(3));
+    let sent = world.wait(Duration::from_millis(2_300));
     assert_eq!(
         (sent.len(), sent[0].start().as_str()),
         (1, "SIP/2.0 487 Request Terminated")

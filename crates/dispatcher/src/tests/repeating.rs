@@ -70,6 +70,36 @@ fn a_refusal_inside_a_call_is_repeated_as_well() {
 }
 
 #[test]
+fn our_own_refusal_is_repeated_until_its_ack_and_late_words_are_seen_to() {
+    let mut world = World::new();
+    let first = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    let second = world.wait(Duration::from_secs(3));
+    let target = second[0].to.to_string();
+    let refusal = world.wait(Duration::from_millis(1_400)).remove(0);
+    assert!(
+        refusal.start().starts_with("SIP/2.0 503"),
+        "{}",
+        refusal.start()
+    );
+    let again = world.wait(SOON);
+    assert_eq!(again[0].message.raw(), refusal.message.raw());
+    assert_eq!(again[0].to.to_string(), PHONE);
+    // Both were only slow, and ring somebody whom nobody waits for.
+    let sent = world.udp(A, &first[0].answer("180 Ringing", ""));
+    assert!(
+        sent[0].start().starts_with("CANCEL "),
+        "{}",
+        sent[0].start()
+    );
+    let sent = world.udp(&target, &second[0].answer("486 Busy Here", ""));
+    assert!(sent[0].start().starts_with("ACK "), "{}", sent[0].start());
+    assert_eq!(sent[0].to.to_string(), target);
+    assert_eq!(world.udp(PHONE, &request("ACK", "c1", "1", "")).len(), 0);
+    assert_eq!(world.wait(Duration::from_secs(60)).len(), 0);
+    assert_eq!(world.dispatcher.pending_count(), 0);
+}
+
+#[test]
 fn a_refusal_that_comes_again_has_its_ack_from_us_if_the_caller_says_it_once() {
     let mut world = World::new();
     world.dispatcher.handle_opened(tls(5));
