@@ -23,7 +23,7 @@ use table::Table;
 /// Measures Tandem beside Kamailio and rtpengine.
 #[derive(Parser)]
 struct Arguments {
-    /// What to measure; everything but kernel, locations, rate and soak if nothing is said.
+    /// What to measure; everything but kernel, locations, rate, soak and takeover if nothing is said.
     scenarios: Vec<Scenario>,
     /// Runs of each side.
     #[arg(long, default_value_t = 5)]
@@ -52,6 +52,9 @@ struct Arguments {
     /// How long the rate scenario lasts, in seconds.
     #[arg(long, default_value_t = 60)]
     rate_s: u64,
+    /// How often the takeover kills a switch; each takes some seconds.
+    #[arg(long, default_value_t = 100)]
+    kills: usize,
     /// Write the tables into bench/RESULTS.md too.
     #[arg(long)]
     write: bool,
@@ -66,6 +69,7 @@ enum Scenario {
     Memory,
     Locations,
     Soak,
+    Takeover,
     Media,
     Srtp,
     Transcode,
@@ -123,6 +127,7 @@ fn run(scenario: Scenario, effort: &Effort) -> Result<Table> {
         Scenario::Memory => scenario::memory::run(effort),
         Scenario::Locations => scenario::locations::run(effort),
         Scenario::Soak => scenario::soak::run(effort),
+        Scenario::Takeover => scenario::takeover::run(effort),
         Scenario::Media => scenario::media::run(effort),
         Scenario::Srtp => scenario::media::run_srtp(effort),
         Scenario::Transcode => scenario::transcode::run(effort),
@@ -152,6 +157,7 @@ fn effort(arguments: &Arguments) -> Effort {
             soak: Duration::from_secs(5),
             rate: 500,
             rate_time: Duration::from_secs(2),
+            kills: 3,
             settle: Duration::from_secs(1),
         };
     }
@@ -169,6 +175,7 @@ fn effort(arguments: &Arguments) -> Effort {
         soak: Duration::from_secs(arguments.soak_s),
         rate: arguments.rate,
         rate_time: Duration::from_secs(arguments.rate_s),
+        kills: arguments.kills,
         settle: Duration::from_secs(40),
     }
 }

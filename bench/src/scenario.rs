@@ -10,6 +10,7 @@ pub(crate) mod rate;
 pub(crate) mod register;
 pub(crate) mod relay;
 pub(crate) mod soak;
+pub(crate) mod takeover;
 pub(crate) mod transcode;
 
 use std::time::Duration;
@@ -56,6 +57,8 @@ pub(crate) struct Effort {
     /// New calls per second of the rate scenario, and how long it lasts.
     pub(crate) rate: u32,
     pub(crate) rate_time: Duration,
+    /// How often a switch is killed in the takeover scenario.
+    pub(crate) kills: usize,
     /// Until nothing is left of ended transactions (32 s, RFC 3261 §17.1.1.2, and a margin).
     pub(crate) settle: Duration,
 }
