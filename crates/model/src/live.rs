@@ -112,6 +112,9 @@ pub struct GatewayRegistrationView {
     pub next_us: Option<u64>,
     /// The last failure in words, empty if none or if it was overcome.
     pub last_failure: String,
+    /// Which node of the cluster registers there; `None` if there is no cluster.
+    #[serde(default)]
+    pub node: Option<String>,
 }
 
 /// Whether we are registered at a gateway.
@@ -127,6 +130,14 @@ pub enum GatewayRegistrationState {
 }
 
 impl GatewayRegistrationState {
+    /// By its name in the API.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Registered, Self::Trying, Self::Failed]
+            .into_iter()
+            .find(|state| state.as_str() == name)
+    }
+
     /// Its name in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

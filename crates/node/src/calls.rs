@@ -4,7 +4,6 @@
 //! goes to the live store in portions. While the store does not answer, what comes is forgotten, and
 //! all calls are told again when it is back; the same when it comes back empty.
 
-mod roster;
 mod seeking;
 
 use std::collections::{HashSet, VecDeque};
@@ -20,11 +19,11 @@ use model::CallId;
 use store::{Change, Found, Kept, RedisCalls};
 use switch::{CallKey, NotTaken};
 
-pub(crate) use self::roster::Roster;
 use self::seeking::Seeking;
 use crate::host::SwitchHost;
 use crate::locations::LocationHealth;
 use crate::machine::SwitchMachine;
+use crate::roster::Roster;
 use crate::visit::Visitor;
 
 /// What the thread is told.
@@ -117,6 +116,7 @@ impl Calls {
             roster,
             visitor,
             written: HashSet::new(),
+            unsure: HashSet::new(),
             again: VecDeque::new(),
             orphaned: Vec::new(),
             doubtful: Vec::new(),
@@ -158,6 +158,8 @@ struct Keeper {
     visitor: Visitor,
     /// The calls that the store has of this node, or may have.
     written: HashSet<u64>,
+    /// Those of them of which the last word was not taken.
+    unsure: HashSet<u64>,
     /// Those that are to be told again.
     again: VecDeque<CallKey>,
     /// Dead nodes that have left calls.
@@ -241,6 +243,10 @@ impl Keeper {
         let kept = self.store.keep(changes);
         let is_fenced = matches!(kept, Ok(Kept::Buried));
         for (call, record) in changes {
+            match (record, &kept) {
+                (Some(_), Err(_)) => self.unsure.insert(*call),
+                _ => self.unsure.remove(call),
+            };
             match record {
                 Some(_) if !is_fenced => self.written.insert(*call),
                 Some(_) => false,
@@ -353,7 +359,14 @@ impl Keeper {
         }
         self.store.rename(&id);
         self.id = id;
-        let lost: Vec<CallKey> = self.written.drain().map(CallKey).collect();
+        let mut lost: HashSet<u64> = self.written.drain().collect();
+        for call in self.unsure.drain() {
+            // The store may never have heard of it: then nobody else has it.
+            if !matches!(self.store.find(call), Ok(Found::Held(_))) {
+                lost.remove(&call);
+            }
+        }
+        let lost: Vec<CallKey> = lost.into_iter().map(CallKey).collect();
         tracing::error!(
             calls = lost.len(),
             "taken for dead; other nodes have its calls"
@@ -405,6 +418,7 @@ impl Keeper {
     /// Calls that the store has given to this node.
     fn take_up(&mut self, calls: Vec<(u64, Vec<u8>)>) {
         self.written.extend(calls.iter().map(|(call, _)| *call));
+        let given = calls.clone();
         let taken = self.visit(move |now, machine, _| {
             let mut refused = Vec::new();
             for (call, record) in calls {
@@ -415,7 +429,10 @@ impl Keeper {
             }
             refused
         });
-        let refused = taken.unwrap_or_default();
+        let Some(refused) = taken else {
+            self.doubtful.extend(given);
+            return;
+        };
         if !refused.is_empty() {
             tracing::error!(
                 calls = refused.len(),

@@ -28,7 +28,7 @@ use self::look::Peers;
 use self::marks::Marks;
 use crate::host::SwitchHost;
 use crate::machine::SwitchMachine;
-use crate::permits::Identity;
+use crate::roster::Roster;
 use crate::visit::Visitor;
 
 /// The thread; ends when it is dropped.
@@ -73,11 +73,11 @@ impl LocationHealth {
 }
 
 impl Locations {
-    /// Shares bindings by way of the live store at `url`, as the node of this identity whose API is
+    /// Shares bindings by way of the live store at `url`, as the node of this roster whose API is
     /// at `place`. `key_print` tells its key of the cluster from others.
     pub(crate) fn start(
         url: &str,
-        (identity, place, key_print): (Identity, std::net::SocketAddr, String),
+        (roster, place, key_print): (Roster, std::net::SocketAddr, String),
         net: net::Net,
         visitor: Visitor,
         health: LocationHealth,
@@ -97,7 +97,7 @@ impl Locations {
         let keeper = Keeper {
             store: Box::new(store),
             peers: Peers::default(),
-            identity,
+            roster,
             net,
             visitor,
             health,
@@ -153,7 +153,7 @@ enum Next {
 struct Keeper {
     store: Box<dyn LocationStore>,
     peers: Peers,
-    identity: Identity,
+    roster: Roster,
     net: net::Net,
     visitor: Visitor,
     health: LocationHealth,
@@ -270,7 +270,7 @@ impl Keeper {
     /// Takes over the name that this node has among the others, and its addresses; whether the switch
     /// was told.
     fn is_joined(&mut self) -> bool {
-        let id = self.identity.current();
+        let id = self.roster.own();
         let address = |transport| {
             let all = self.net.listeners();
             let status = all.iter().find(|s| s.spec.transport == transport)?;

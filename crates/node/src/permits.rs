@@ -10,7 +10,7 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -21,9 +21,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use limits::Claim;
 use store::{Member, PermitStore, RedisPermits, Renewed, StoreError};
 
-use crate::calls::Roster;
 use crate::host::SwitchHost;
 use crate::machine::SwitchMachine;
+use crate::roster::Roster;
 use crate::visit::Visitor;
 
 /// The threads; they end, and the node leaves the cluster, when this is dropped.
@@ -31,29 +31,6 @@ use crate::visit::Visitor;
 pub(crate) struct Permits {
     stop: Option<Sender<()>>,
     threads: Vec<JoinHandle<()>>,
-}
-
-/// What this node is called in its cluster: its name, and which start of it this is. Who was taken
-/// for dead takes another.
-#[derive(Clone, Debug)]
-pub(crate) struct Identity(Arc<Mutex<String>>);
-
-impl Identity {
-    /// For the node of this name.
-    pub(crate) fn new(name: &str) -> Result<Self> {
-        Ok(Self(Arc::new(Mutex::new(new_id(name)?))))
-    }
-
-    /// What it is called now.
-    pub(crate) fn current(&self) -> String {
-        let id = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        id.clone()
-    }
-
-    fn change(&self, id: &str) {
-        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        id.clone_into(&mut current);
-    }
 }
 
 /// How the live store is, for metrics.
@@ -79,16 +56,16 @@ impl LiveHealth {
 }
 
 impl Permits {
-    /// Joins the cluster whose live store is at `url`, as the node `name` of this identity whose API
-    /// is at `address`.
+    /// Joins the cluster whose live store is at `url`, as the node `name` whose API is at `address`;
+    /// `roster` says which start of it this is.
     pub(crate) fn start(
         url: &str,
-        (name, identity): (&str, Identity),
+        (name, roster): (&str, Roster),
         address: SocketAddr,
         visitor: Visitor,
-        (roster, health): (Roster, LiveHealth),
+        health: LiveHealth,
     ) -> Result<Self> {
-        let id = identity.current();
+        let id = roster.own();
         let store = RedisPermits::new(url, &id, address).context("--live")?;
         tracing::info!(node = id, "limits are kept together with other nodes");
         let (stop, stopped) = bounded(0);
@@ -99,7 +76,6 @@ impl Permits {
             store,
             id,
             name: name.to_owned(),
-            identity,
             visitor,
             roster,
             health,
@@ -142,7 +118,6 @@ struct Keeper {
     store: RedisPermits,
     id: String,
     name: String,
-    identity: Identity,
     visitor: Visitor,
     roster: Roster,
     health: LiveHealth,
@@ -210,10 +185,8 @@ impl Keeper {
             machine.switch.give_up_shares(now);
             machine.switch.repeat_claims();
         });
-        if let Ok(id) = new_id(&self.name) {
+        if let Ok(id) = self.roster.rejoin(&self.name) {
             self.store.rename(&id);
-            self.identity.change(&id);
-            self.roster.rename(&id);
             self.id = id;
         }
     }
@@ -293,13 +266,6 @@ pub(crate) fn knock(address: SocketAddr) -> Door {
         Err(ErrorKind::WouldBlock | ErrorKind::TimedOut) => Door::Stopped,
         _ => Door::Open,
     }
-}
-
-/// The name of a node, and which start of it this is.
-pub(crate) fn new_id(name: &str) -> Result<String> {
-    let mut bytes = [0; 4];
-    getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
-    Ok(format!("{name}-{:08x}", u32::from_le_bytes(bytes)))
 }
 
 /// Between two renewals.

@@ -17,8 +17,9 @@ use store::{CdrStore, LiveLog, LiveStore};
 use switch::{Switch, SwitchConfig};
 use tokio::sync::broadcast;
 
-use crate::calls::{Calls, CallsEnd, CallsLink, Roster};
+use crate::calls::{Calls, CallsEnd, CallsLink};
 use crate::data::{Admin, Data};
+use crate::duties::Duties;
 use crate::first_start::FirstUsers;
 use crate::hep::HepLink;
 use crate::host::SwitchHost;
@@ -26,9 +27,10 @@ use crate::locations::{LocationHealth, Locations};
 use crate::machine::SwitchMachine;
 use crate::media_servers::MediaLink;
 use crate::music::Shelf;
-use crate::permits::{Identity, LiveHealth, Permits};
+use crate::permits::{LiveHealth, Permits};
 use crate::platform::NodePlatform;
 use crate::retention::Retention;
+use crate::roster::Roster;
 use crate::signals::Signals;
 use crate::stores::Stores;
 use crate::uploads::{Access, Uploaded, Uploads};
@@ -154,6 +156,7 @@ fn start_node(
     if options.live.is_some() {
         switch.share_limits();
         switch.share_calls();
+        switch.share_duties();
     }
     switch.configure(now, Arc::new(snapshot));
     restore(&mut switch, &mut live, now)?;
@@ -203,6 +206,7 @@ fn start_node(
 /// leaves.
 struct Cluster {
     _calls: Calls,
+    _duties: Duties,
     locations: Option<Locations>,
     _permits: Permits,
 }
@@ -223,18 +227,19 @@ fn join_cluster(
     )?;
     let api = SocketAddr::new(address, api.local_addr()?.port());
     let name = node_name();
-    let identity = Identity::new(&name)?;
-    let roster = Roster::of(&identity.current());
+    let roster = Roster::of(&name)?;
     let (visitor, health) = (node.visitor.clone(), node.live_health.clone());
-    let known = (roster.clone(), health);
-    let permits = Permits::start(url, (&name, identity.clone()), api, visitor.clone(), known)?;
+    let known = (name.as_str(), roster.clone());
+    let permits = Permits::start(url, known, api, visitor.clone(), health)?;
     let known = options
         .shares_registrations()
         .then(|| node.location_health.clone());
-    let calls = Calls::start(url, node.calls_end.clone(), roster, visitor, known)?;
+    let orders = node.calls_end.clone();
+    let calls = Calls::start(url, orders, roster.clone(), visitor.clone(), known)?;
+    let duties = Duties::start(url, roster.clone(), visitor)?;
     let locations = if options.shares_registrations() {
         let (visitor, health) = (node.visitor.clone(), node.location_health.clone());
-        let known = (identity, api, data.cluster_key_print()?);
+        let known = (roster, api, data.cluster_key_print()?);
         Some(Locations::start(
             url,
             known,
@@ -247,6 +252,7 @@ fn join_cluster(
     };
     Ok(Some(Cluster {
         _calls: calls,
+        _duties: duties,
         locations,
         _permits: permits,
     }))

@@ -1,5 +1,7 @@
 //! Visits: how other threads ask something of the switch.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clock::Time;
@@ -53,19 +55,27 @@ impl Visitor {
     }
 
     /// Runs something on the `sip` thread and waits for what it returns; `None` if it has no time, or
-    /// has ended. For threads that may wait.
+    /// has ended: then it has not been done, and will not be. For threads that may wait.
     pub(crate) fn wait<T: Send + 'static>(
         &self,
         patience: Duration,
         visit: impl FnOnce(Time, &mut SwitchMachine, &mut SwitchHost) -> T + Send + 'static,
     ) -> Option<T> {
         let (reply, answer) = bounded(1);
+        let open = Arc::new(AtomicBool::new(true));
+        let begun = Arc::clone(&open);
         let asked = self.tell(move |now, machine, host| {
-            // Whoever asked may have given up.
-            let _ = reply.try_send(visit(now, machine, host));
+            if begun.swap(false, Ordering::AcqRel) {
+                let _ = reply.try_send(visit(now, machine, host));
+            }
         });
         asked.ok()?;
-        answer.recv_timeout(patience).ok()
+        match answer.recv_timeout(patience) {
+            Ok(value) => Some(value),
+            // It is not begun any more.
+            Err(_) if open.swap(false, Ordering::AcqRel) => None,
+            Err(_) => answer.recv().ok(),
+        }
     }
 
     /// Runs something on the `sip` thread, without an answer.

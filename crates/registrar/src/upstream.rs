@@ -72,8 +72,11 @@ pub struct Upstream {
     registrations: BTreeMap<UpstreamId, Registration>,
     /// Those that are wanted. One that is being ended is no longer here.
     current: BTreeMap<GatewayId, UpstreamId>,
-    /// Those of `current` by the user that we are registered as.
-    by_user: BTreeMap<Box<[u8]>, Vec<UpstreamId>>,
+    /// The gateways at which we are registered, here or by another node, by the user that we are
+    /// registered as.
+    by_user: BTreeMap<Box<[u8]>, Vec<Arc<Gateway>>>,
+    /// What other nodes register for.
+    elsewhere: Vec<Wanted>,
     /// Those whose address of record is still being given up by another, by that address.
     waiting: BTreeMap<String, Vec<UpstreamId>>,
     /// Those that were accepted on a connection.
@@ -89,6 +92,18 @@ impl Upstream {
     /// Takes over a configuration: ends what is no longer wanted, begins what is new, changes
     /// what goes on as the same binding, and leaves alone what stays.
     pub fn configure<'g>(&mut self, now: Time, gateways: impl Iterator<Item = &'g Arc<Gateway>>) {
+        self.configure_shared(now, gateways, [].iter());
+    }
+
+    /// As [`Self::configure`], where other nodes register at others for us all.
+    pub fn configure_shared<'g>(
+        &mut self,
+        now: Time,
+        gateways: impl Iterator<Item = &'g Arc<Gateway>>,
+        others: impl Iterator<Item = &'g Arc<Gateway>>,
+    ) {
+        let others = others.filter(|gateway| gateway.enabled);
+        self.elsewhere = others.filter_map(Wanted::of).collect();
         let mut old = core::mem::take(&mut self.current);
         let mut fresh = Vec::new();
         for wanted in gateways.filter(|g| g.enabled).filter_map(Wanted::of) {
@@ -113,6 +128,57 @@ impl Upstream {
             self.leave(now, id);
         }
         self.begin(fresh);
+        self.index_users();
+    }
+
+    /// Whether a gateway wants us to register.
+    #[must_use]
+    pub fn is_wanted(gateway: &Arc<Gateway>) -> bool {
+        gateway.enabled && Wanted::of(gateway).is_some()
+    }
+
+    /// The address of record of our registration at a gateway; `None` if it wants none.
+    #[must_use]
+    pub fn aor_of(gateway: &Arc<Gateway>) -> Option<String> {
+        Wanted::of(gateway).map(|wanted| wanted.aor())
+    }
+
+    /// Our Contact at a gateway, once it was told.
+    #[must_use]
+    pub fn contact(&self, gateway: GatewayId) -> Option<&str> {
+        let registration = self.registrations.get(self.current.get(&gateway)?)?;
+        Some(registration.contact())
+    }
+
+    /// The gateways at which there is a registration, be it that it is about to end.
+    pub fn present(&self) -> impl Iterator<Item = GatewayId> {
+        let all = self.registrations.values();
+        all.map(|registration| registration.wanted.gateway.id)
+    }
+
+    /// The registration at a gateway takes the place of another node's Contact, which ends with the
+    /// same request.
+    pub fn succeed(&mut self, gateway: GatewayId, contact: &str) {
+        let id = self.current.get(&gateway);
+        if let Some(registration) = id.and_then(|id| self.registrations.get_mut(id)) {
+            registration.succeed(contact);
+        }
+    }
+
+    /// Another node has a registration now: nothing more is said of it here.
+    pub fn forget(&mut self, gateway: GatewayId) {
+        let Some(id) = self.current.remove(&gateway) else {
+            return;
+        };
+        if let Some(registration) = self.registrations.get_mut(&id) {
+            if let Some(due) = registration.due.take() {
+                self.timers.remove(&(due, id));
+            }
+            if let Some(due) = registration.ping_due.take() {
+                self.pings.remove(&(due, id));
+            }
+        }
+        self.remove(id);
         self.index_users();
     }
 
@@ -223,18 +289,17 @@ impl Upstream {
 
     /// The gateways that we are registered at under this user: whose carriers may call us by it.
     pub fn gateways_of<'u>(&'u self, user: &'u [u8]) -> impl Iterator<Item = &'u Arc<Gateway>> {
-        let ids = self.by_user.get(user).into_iter().flatten();
-        ids.filter_map(|id| self.registrations.get(id))
-            .map(|registration| &registration.wanted.gateway)
+        self.by_user.get(user).into_iter().flatten()
     }
 
     fn index_users(&mut self) {
         self.by_user.clear();
-        for id in self.current.values() {
-            if let Some(registration) = self.registrations.get(id) {
-                let user = registration.wanted.user.as_bytes().into();
-                self.by_user.entry(user).or_default().push(*id);
-            }
+        let here = self.current.values();
+        let here = here.filter_map(|id| Some(&self.registrations.get(id)?.wanted));
+        for wanted in here.chain(&self.elsewhere) {
+            let user = wanted.user.as_bytes().into();
+            let gateways = self.by_user.entry(user).or_default();
+            gateways.push(wanted.gateway.clone());
         }
     }
 

@@ -14,6 +14,7 @@ mod calls;
 mod cdrs;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
+mod duties;
 mod error;
 mod frame;
 pub mod journal;
@@ -28,6 +29,7 @@ mod sqlite;
 
 pub use calls::{Change, Found, Kept, RedisCalls};
 pub use cdrs::{CdrCursor, CdrFilter, CdrStore, EXPORT_BATCH};
+pub use duties::{Owned, RedisDuties};
 pub use error::StoreError;
 pub use live::{BindingRecord, BindingState, LiveLog, LiveStore};
 pub use locations::{

@@ -13,6 +13,7 @@ mod certificates;
 mod counters;
 mod defence;
 mod dial;
+mod duties;
 mod facts;
 mod ingress;
 mod invite;
@@ -45,6 +46,7 @@ pub use defence::{
     BAN, BANS_MAX, Ban, Defence, FAILURES_MAX, FAILURES_WINDOW, REQUESTS_BURST_MAX,
     REQUESTS_PER_S_MAX, SOURCES_MAX,
 };
+pub use duties::{Duty, Held};
 pub use keep::RECORD_FORMAT;
 pub use listeners::{Listener, Listeners};
 pub use locations::Peer;

@@ -22,6 +22,7 @@ use crate::calls::Calls;
 use crate::counters::Counters;
 use crate::defence::Defence;
 use crate::dial::Question;
+use crate::duties::Duties;
 use crate::listeners::{Listener, Listeners};
 use crate::locations::Peers;
 use crate::media_servers::KeysThere;
@@ -64,6 +65,8 @@ pub struct Switch {
     /// Our own registrations, and where their requests go.
     pub(crate) upstream: Upstream,
     pub(crate) upstream_targets: UpstreamTargets,
+    /// Which node registers where; `None` if this one is alone.
+    pub(crate) duties: Option<Duties>,
     pub(crate) authenticator: Authenticator,
     /// Names of the certificates that clients have shown, by their open connections.
     pub(crate) certificates: HashMap<ConnId, Arc<[Box<str>]>, RandomState>,
@@ -132,6 +135,7 @@ impl Switch {
             passage: None,
             upstream: Upstream::default(),
             upstream_targets: UpstreamTargets::default(),
+            duties: None,
             authenticator: authenticator(&snapshot.settings, config.cluster_key, seed),
             certificates: HashMap::with_hasher(state.clone()),
             defence: Defence::new(seed),
@@ -175,7 +179,6 @@ impl Switch {
         self.limits.configure_all(routing::limits_of(&snapshot));
         self.health
             .configure(now, snapshot.gateways.iter().map(|g| &**g));
-        self.upstream.configure(now, snapshot.gateways.iter());
         self.registrar.set_policy(Policy::from(&snapshot.settings));
         if !same_realm {
             self.authenticator = authenticator(&snapshot.settings, self.cluster_key, self.seed);
@@ -185,6 +188,7 @@ impl Switch {
         let names: Vec<GatewayId> = snapshot.gateways.iter().map(|g| g.id).collect();
         self.gateway_addresses.retain(|id, _| names.contains(id));
         self.snapshot = snapshot;
+        self.apply_duties(now);
         self.next_lookup = now;
         self.drop_unknown_bindings(now);
         self.pump(now);

@@ -180,7 +180,7 @@ impl Switch {
                         .and_then(|s| s.last_failure)
                         .map_or_else(String::new, |f| f.to_string()),
                     channels: self.limits.usage(now, entity).map_or(0, |u| u.channels),
-                    registration: self.upstream.view(now, g.id),
+                    registration: self.registration_of(now, g),
                 }
             })
             .collect()

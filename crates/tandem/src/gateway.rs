@@ -35,6 +35,7 @@ pub(crate) fn run(global: &Global, command: GatewayCommand) -> Result<(), Failur
                 ("RTT", "rtt_us"),
                 ("CHANNELS", "channels"),
                 ("REGISTRATION", "registration.state"),
+                ("NODE", "registration.node"),
                 ("LAST FAILURE", "last_failure"),
                 ("REGISTRATION FAILURE", "registration.last_failure"),
             ];

@@ -50,6 +50,25 @@ impl Kamailio {
         )
     }
 
+    /// The contacts that a registrar has of all its users.
+    ///
+    /// # Errors
+    /// If it does not say.
+    pub fn contacts(&self) -> Result<Vec<String>> {
+        let socket = format!("unix:{}", self.directory.path().join("ctl").display());
+        let output = Command::new("kamcmd")
+            .args(["-s", &socket, "ul.dump"])
+            .output()
+            .context("starting kamcmd")?;
+        if !output.status.success() {
+            bail!("kamcmd: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        let text = String::from_utf8(output.stdout).context("what kamcmd printed")?;
+        let lines = text.lines().map(str::trim);
+        let addresses = lines.filter_map(|line| line.strip_prefix("Address: "));
+        Ok(addresses.map(str::to_owned).collect())
+    }
+
     /// Starts it as a collector of HEP, with its `sipcapture` module, which writes SIP messages and
     /// RTCP by itself: see [`Self::captured`].
     ///

@@ -1,5 +1,7 @@
 //! Requests wait for calls that are not here: whose are they, and does that node live?
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use cluster::Door;
@@ -11,28 +13,43 @@ use crate::permits::knock;
 
 /// The calls that are looked for.
 #[derive(Debug, Default)]
-pub(super) struct Seeking(Vec<(u64, Instant)>);
+pub(super) struct Seeking {
+    calls: Vec<(u64, Instant)>,
+    /// What was found at the doors of nodes, and when: to knock takes a while.
+    doors: HashMap<String, (Instant, Door)>,
+}
 
 impl Seeking {
     pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.calls.is_empty()
     }
 
     pub(super) fn begin(&mut self, call: u64) {
-        if self.0.len() < SEEKING_MAX {
-            self.0.push((call, Instant::now()));
+        if self.calls.len() < SEEKING_MAX {
+            self.calls.push((call, Instant::now()));
         }
+    }
+
+    /// What is found at a node's door, at most a moment ago.
+    fn door_of(&mut self, node: &str, address: SocketAddr) -> Door {
+        self.doors.retain(|_, (at, _)| at.elapsed() < KNOCK_INTERVAL);
+        if let Some((_, door)) = self.doors.get(node) {
+            return *door;
+        }
+        let door = knock(address);
+        self.doors.insert(node.to_owned(), (Instant::now(), door));
+        door
     }
 }
 
 impl Keeper {
     /// Looks for each once more.
     pub(super) fn seek_on(&mut self) {
-        for (call, since) in std::mem::take(&mut self.seeking.0) {
+        for (call, since) in std::mem::take(&mut self.seeking.calls) {
             match self.look_for(call) {
                 Some(whereabouts) => self.answer(call, whereabouts),
                 None if since.elapsed() >= SEEK_MAX => self.answer(call, Whereabouts::Elsewhere),
-                None => self.seeking.0.push((call, since)),
+                None => self.seeking.calls.push((call, since)),
             }
         }
     }
@@ -59,7 +76,8 @@ impl Keeper {
                 Found::Held(node) => {
                     let (member, silent) = self.roster.find(&node)?;
                     // Of one that only does not answer, the thread of the permits makes sure.
-                    let is_dead = silent >= STALE && knock(member.address) == Door::Nobody;
+                    let is_dead = silent >= STALE
+                        && self.seeking.door_of(&node, member.address) == Door::Nobody;
                     if !is_dead {
                         return None;
                     }
@@ -82,6 +100,8 @@ impl Keeper {
 
 /// Calls that are looked for at a time.
 const SEEKING_MAX: usize = 1_000;
+/// Between two knocks at one door.
+const KNOCK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a call is looked for whose node may be dead, or does not hand it over.
 const SEEK_MAX: Duration = Duration::from_secs(6);
 /// How long a node has not been heard that may be dead: three renewals that did not come.

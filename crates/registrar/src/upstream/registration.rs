@@ -124,6 +124,8 @@ pub(super) struct Registration {
     identity: Option<(Box<[u8]>, u32)>,
     cseq: u32,
     contact: String,
+    /// The Contact of a node that had the registration before and cannot end it any more.
+    predecessor: Option<String>,
     /// What is asked for, in seconds, until it is to end.
     expiry_s: u32,
     /// What the request under way asks for.
@@ -181,6 +183,7 @@ impl Registration {
             identity: None,
             cseq: 0,
             contact: String::new(),
+            predecessor: None,
             asked_s: 0,
             asked: None,
             challenged: Default::default(),
@@ -260,6 +263,11 @@ impl Registration {
         w.header_fmt("CSeq", format_args!("{} REGISTER", self.cseq));
         w.header("Max-Forwards", b"70");
         w.header_fmt("Contact", format_args!("<{}>", self.contact));
+        let before = self.predecessor.as_ref().filter(|_| !self.is_leaving);
+        if let Some(before) = before.filter(|before| **before != self.contact) {
+            // In the same request: the carrier has one of us at any time.
+            w.header_fmt("Contact", format_args!("<{before}>;expires=0"));
+        }
         w.header_fmt("Expires", format_args!("{}", self.asked_s));
         w.header("User-Agent", product.as_bytes());
         self.authorize(&mut w, uri.as_bytes(), dice);
@@ -289,6 +297,8 @@ impl Registration {
             423 => self.too_brief(response),
             // RFC 3261 §21.5.4: another address may work.
             408 | 500..=599 => Verdict::TryNext,
+            // A carrier that takes one Contact at a time: the other ends by itself.
+            400..=499 if self.predecessor.take().is_some() => Verdict::Repeat,
             status => {
                 let after_s = response.number(HeaderName::RetryAfter);
                 Verdict::Failed(UpstreamFailure::Refused(status, after_s))
@@ -313,6 +323,7 @@ impl Registration {
         if self.asked_s > 0 && granted_s == 0 {
             return Verdict::Failed(UpstreamFailure::NoTime);
         }
+        self.predecessor = None;
         self.until = (granted_s > 0).then(|| now + Duration::from_secs(granted_s.into()));
         Verdict::Registered
     }
@@ -410,6 +421,17 @@ impl Registration {
         self.flow.and_then(|(flow, _)| flow.conn)
     }
 
+    /// Our Contact there, once a request was written.
+    pub(super) fn contact(&self) -> &str {
+        &self.contact
+    }
+
+    /// Takes the place of another node's Contact.
+    pub(super) fn succeed(&mut self, contact: &str) {
+        let is_uri = sip::Uri::parse(contact.as_bytes()).is_ok();
+        self.predecessor = is_uri.then(|| contact.to_owned());
+    }
+
     /// It is to end.
     pub(super) fn leave(&mut self) {
         self.is_leaving = true;
@@ -438,6 +460,7 @@ impl Registration {
             expires_us: until.map(Time::as_micros),
             next_us: self.due.map(Time::as_micros),
             last_failure: failure.map_or_else(String::new, ToString::to_string),
+            node: None,
         }
     }
 }

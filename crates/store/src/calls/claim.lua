@@ -22,7 +22,7 @@ for i = 1, #picked, 2 do
 end
 if redis.call('EXISTS', from) == 0 then
   redis.call('SREM', owners, dead)
-elseif redis.call('TTL', from) > tonumber(ARGV[6]) then
+elseif #moved == 0 and redis.call('TTL', from) > tonumber(ARGV[6]) then
   redis.call('EXPIRE', from, ARGV[6])
 end
 if #moved > 0 then

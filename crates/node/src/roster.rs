@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result};
 use store::Member;
 
-/// Kept by the thread of the permits, read by that of the calls.
+/// Kept by the thread of the permits, read by those of calls and locations.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Roster(Arc<Mutex<Present>>);
 
@@ -22,20 +23,27 @@ struct Heard {
 }
 
 impl Roster {
-    /// With this node's name.
-    pub(crate) fn of(own: &str) -> Self {
+    /// For the node of this name.
+    pub(crate) fn of(name: &str) -> Result<Self> {
         let roster = Self::default();
-        roster.rename(own);
-        roster
+        roster.rename(&new_id(name)?);
+        Ok(roster)
     }
 
-    /// This node's name.
+    /// What this node is called in its cluster: its name, and which start of it this is. Who was taken
+    /// for dead takes another.
     pub(crate) fn own(&self) -> String {
         self.lock().own.clone()
     }
 
-    /// This node has joined anew.
-    pub(crate) fn rename(&self, own: &str) {
+    /// This node joins anew, under another name.
+    pub(crate) fn rejoin(&self, name: &str) -> Result<String> {
+        let id = new_id(name)?;
+        self.rename(&id);
+        Ok(id)
+    }
+
+    fn rename(&self, own: &str) {
         own.clone_into(&mut self.lock().own);
     }
 
@@ -64,4 +72,10 @@ impl Roster {
     fn lock(&self) -> MutexGuard<'_, Present> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn new_id(name: &str) -> Result<String> {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
+    Ok(format!("{name}-{:08x}", u32::from_le_bytes(bytes)))
 }
