@@ -248,9 +248,13 @@ impl Call {
         self.kept_legs().map(|leg| &*leg.dialog.local_tag)
     }
 
-    /// The owner's names for the attempts whose legs a snapshot has.
-    pub fn tokens(&self) -> impl Iterator<Item = u32> {
-        self.kept_legs().filter_map(|leg| leg.token)
+    /// The owner's names for the attempts that are under way, or whose legs a snapshot has.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<u32> {
+        match &self.setup {
+            Some(setup) => setup.open_tokens(),
+            None => self.kept_legs().filter_map(|leg| leg.token).collect(),
+        }
     }
 
     /// Its pairs of legs: early dialogs while it is set up, then one.
@@ -302,6 +306,11 @@ impl Call {
     /// Whether nothing of ours waits for anybody.
     pub(crate) fn is_quiet(&self) -> bool {
         self.pending.is_empty() && self.wait.is_none() && self.inbox.is_empty()
+    }
+
+    /// Whether something waits for the media relay.
+    pub(crate) fn has_unheard_inputs(&self) -> bool {
+        self.wait.is_some() || !self.inbox.is_empty()
     }
 
     pub(crate) fn disarm_all(&mut self) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sip::Flow;
 
-use crate::call::Call;
+use crate::call::{Call, Phase};
 use crate::io::{Ctx, MediaOp, Output, Timer};
 use crate::leg::Reach;
 use crate::pending::Wait;
@@ -30,11 +30,17 @@ impl Call {
                 leg.reach = Reach::Target;
             }
         }
+        if let Some(setup) = &mut self.setup {
+            setup.move_here(&mut here);
+        }
         self.give_patience(ctx.now + REFRESH_PATIENCE);
         if self.reanchor.is_some() {
             self.look_for_relay(ctx);
         }
         self.resume_transfer(ctx);
+        if self.phase() == Phase::Setup {
+            self.resume_setup(ctx);
+        }
         self.tidy(ctx);
     }
 

@@ -45,4 +45,5 @@ pub use leg::{Leg, Pair, PairId, Reach};
 pub use plan::{ATTEMPTS_MAX, Attempt, Credentials, Plan, Redirects, Yields};
 pub use random::Random;
 pub use reason::{Cause, EndedBy, Why};
+pub use setup::Invited;
 pub use snapshot::{FORMAT, Packer, Snapshot, Unpacker};

@@ -3,9 +3,13 @@
 
 mod answer;
 mod dial;
+mod inherit;
 mod invite;
+mod kept;
 mod outcome;
 mod provisional;
+
+pub use inherit::Invited;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

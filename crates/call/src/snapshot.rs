@@ -1,9 +1,9 @@
 //! A call as bytes, for another node to go on with it when this one dies.
 //!
 //! What is kept is an answered call between two exchanges: its legs with their dialogs and
-//! descriptions, the session, its timers, and a transfer as far as it can be taken up again. An
-//! exchange under way is not: its peer repeats it, and whoever goes on with the call begins from
-//! what was agreed before. Passwords are not kept, nor is the generator of tags: a call that goes
+//! descriptions, the session, its timers, and a transfer as far as it can be taken up again; and one
+//! that rings, with its set-up. An exchange under way is not: its peer repeats it, and whoever goes
+//! on with the call begins from what was agreed before. Passwords are not kept, nor is the generator of tags: a call that goes
 //! on elsewhere makes others.
 //!
 //! The bytes come in two parts. [`Snapshot::state`] is what matters; [`Snapshot::numbers`], the
@@ -11,8 +11,9 @@
 //! knowing the last ones ([`Call::go_on`]). The format has no version of its own: whoever stores
 //! it says which [`FORMAT`] it is.
 
+pub(crate) mod attempt;
 mod bytes;
-mod leg;
+pub(crate) mod leg;
 
 use std::sync::Arc;
 
@@ -29,7 +30,11 @@ use crate::reanchor::Reanchor;
 use crate::transfer::{Kind, Transfer};
 
 /// Which format snapshots have: a call that was stored in another one is not read.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
+
+/// What challenges of a leg's peer are answered with: of an attempt by its token, of the caller for
+/// `None`.
+pub(crate) type Grants<'a> = dyn FnMut(Option<u32>) -> Option<Arc<Credentials>> + 'a;
 
 /// A call between two exchanges, as bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,15 +46,28 @@ pub struct Snapshot {
 }
 
 impl Call {
-    /// The call as it stands; `None` while it is being set up, has ended, or is in the middle of an
+    /// The call as it stands; `None` before it rings, once it has ended, or in the middle of an
     /// exchange that changes what was agreed.
     #[must_use]
     pub fn snapshot(&self) -> Option<Snapshot> {
-        let [pair] = &*self.pairs else {
-            return None;
+        let stands = match self.phase {
+            Phase::Setup => self.rings_calmly(),
+            Phase::Answered => self.pairs.len() == 1,
+            Phase::Over => false,
         };
-        let between = |leg: &Leg| leg.offering == Offering::Nobody && !leg.owes_ack;
-        if self.phase != Phase::Answered || !pair.legs.iter().flatten().all(between) {
+        let mut legs = self.pairs.iter().flat_map(|pair| pair.legs.iter().flatten());
+        // Whoever goes on with a join begins it again, whatever became of its re-INVITEs.
+        let transfer = self.transfer.as_ref();
+        let rejoins = transfer.is_some_and(|transfer| transfer.kind == Kind::Joining);
+        let is_between = |leg: &Leg| {
+            let is_agreed = match leg.offering {
+                Offering::Nobody => true,
+                Offering::Us => rejoins,
+                Offering::Peer => false,
+            };
+            is_agreed && !leg.owes_ack
+        };
+        if !stands || !legs.all(is_between) {
             return None;
         }
         let mut state = Packer::default();
@@ -66,9 +84,17 @@ impl Call {
         state.put_u8(leg::code_of_trust(self.trust));
         state.put_u8(leg::code_of_keys(self.keys));
         state.put_u64(self.attempts_before as u64);
-        state.put_u8(pair.id.0);
-        for leg in &pair.legs {
-            pack_leg(&mut state, leg.as_ref());
+        state.put_flag(self.phase == Phase::Setup);
+        if self.phase == Phase::Setup {
+            self.pack_setup(&mut state);
+        }
+        state.put_u64(self.pairs.len() as u64);
+        for pair in &self.pairs {
+            state.put_u8(pair.id.0);
+            state.put_optional_u64((pair.branch != NO_BRANCH).then_some(pair.branch as u64));
+            for leg in &pair.legs {
+                pack_leg(&mut state, leg.as_ref());
+            }
         }
         self.pack_transfer(&mut state);
         self.pack_timers(&mut state);
@@ -98,7 +124,7 @@ impl Call {
             && self.kept_legs().all(acknowledged)
     }
 
-    /// A call from its snapshot. `seed` are secret bits for its tags, `credentials` what challenges
+    /// A call from its snapshot. `seed` are secret bits for its tags, `grants` says what challenges
     /// of a leg's peer are answered with: of an attempt by its token, of the caller for `None`.
     ///
     /// It is as it was then, and does nothing yet; [`Call::go_on`] takes it up on another node.
@@ -107,7 +133,7 @@ impl Call {
     pub fn restore(
         snapshot: &Snapshot,
         seed: u64,
-        mut credentials: impl FnMut(Option<u32>) -> Option<Arc<Credentials>>,
+        mut grants: impl FnMut(Option<u32>) -> Option<Arc<Credentials>>,
     ) -> Option<Self> {
         let from = &mut Unpacker(&snapshot.state);
         let (key, session) = (from.u64()?, from.u64()?);
@@ -129,14 +155,13 @@ impl Call {
         call.phase = Phase::Answered;
         (call.session, call.last_session, call.session_open) = (session, last_session, is_open);
         call.attempts_before = usize::try_from(from.u64()?).ok()?;
-        let id = PairId(from.u8()?);
-        let legs = [unpack_leg(from)?, unpack_leg(from)?];
-        call.pairs.push(Pair {
-            id,
-            legs,
-            branch: NO_BRANCH,
-        });
-        call.next_pair = id.0.wrapping_add(1);
+        if from.flag()? {
+            call.phase = Phase::Setup;
+            call.unpack_setup(from, &mut grants)?;
+        }
+        for _ in 0..from.u64()? {
+            call.unpack_pair(from)?;
+        }
         call.transfer = unpack_transfer(from)?;
         unpack_timers(from, &mut call)?;
         call.reanchor = is_lost.then(|| Box::new(Reanchor::waiting()));
@@ -145,9 +170,24 @@ impl Call {
         call.last_ask.0 = numbers.u64()?.try_into().ok()?;
         for leg in call.kept_legs_mut() {
             unpack_numbers(numbers, leg)?;
-            leg.grant(credentials(leg.token));
+            leg.grant(grants(leg.token));
         }
         (from.0.is_empty() && numbers.0.is_empty()).then_some(call)
+    }
+
+    fn unpack_pair(&mut self, from: &mut Unpacker<'_>) -> Option<()> {
+        let id = PairId(from.u8()?);
+        let branch = match from.optional_u64()? {
+            Some(branch) => {
+                let count = self.setup.as_ref()?.branch_count();
+                usize::try_from(branch).ok().filter(|at| *at < count)?
+            }
+            None => NO_BRANCH,
+        };
+        let legs = [unpack_leg(from)?, unpack_leg(from)?];
+        self.pairs.push(Pair { id, legs, branch });
+        self.next_pair = id.0.wrapping_add(1);
+        Some(())
     }
 
     /// The media session that a snapshot speaks of, if the relay has one.
@@ -209,8 +249,11 @@ impl Call {
                 Timer::Refresh(pair, side) => kept.push((at, 1, pair, side)),
                 Timer::SessionExpires(pair, side) => kept.push((at, 2, pair, side)),
                 Timer::Retry(pair, side) => kept.push((at, 3, pair, side)),
-                Timer::Silence(_)
-                | Timer::Ring
+                Timer::Ring if self.phase == Phase::Setup => {
+                    kept.push((at, 4, PairId(0), Side::A));
+                }
+                Timer::Ring
+                | Timer::Silence(_)
                 | Timer::Linger
                 | Timer::Reanchor
                 | Timer::Retell(..) => {}
@@ -255,6 +298,7 @@ fn unpack_timers(from: &mut Unpacker<'_>, call: &mut Call) -> Option<()> {
             1 => Timer::Refresh(pair, side),
             2 => Timer::SessionExpires(pair, side),
             3 => Timer::Retry(pair, side),
+            4 => Timer::Ring,
             _ => return None,
         };
         call.arm(timer, at);

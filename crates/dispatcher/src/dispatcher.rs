@@ -12,6 +12,7 @@ use sip::{ConnId, Destination, Flow, Framing, Message, Transmit, Transport};
 use crate::counters::METHODS;
 use crate::flows::Flows;
 use crate::pending::{Due, Table};
+use crate::relief::Reliefs;
 use crate::retired::{LastSeen, Retired};
 use crate::{Config, Counters, Listener, Target};
 
@@ -29,6 +30,8 @@ pub struct Dispatcher {
     pub(crate) retired: Retired,
     pub(crate) pending: Table,
     pub(crate) flows: Flows,
+    /// Who goes on with transactions of dead targets.
+    pub(crate) reliefs: Reliefs,
     /// Connections that are open.
     open: BTreeSet<ConnId>,
     pub(crate) draw: Draw,
@@ -67,6 +70,7 @@ impl Dispatcher {
             retired: Retired::default(),
             pending: Table::new(),
             flows: Flows::new(),
+            reliefs: Reliefs::default(),
             open: BTreeSet::new(),
             draw,
             counters: Counters::default(),

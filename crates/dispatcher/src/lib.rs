@@ -23,6 +23,7 @@ mod onward;
 mod overload;
 mod pending;
 mod probe;
+mod relief;
 mod repeat;
 mod reply;
 mod request;

@@ -76,6 +76,7 @@ impl Dispatcher {
         let Some(ingress) = self.ingress(flow, &message).filter(|_| !is_spent) else {
             return;
         };
+        self.note_relief(now, &ingress, &message);
         if self.recall(ingress.key, message.method()) {
             return;
         }
@@ -302,7 +303,8 @@ impl Dispatcher {
         let via = message.via().ok()?;
         let mut end = End::of(&flow, self.instance);
         if flow.transport == Transport::Udp {
-            end.remote = response_address(&flow, &via);
+            let said = self.spoken_for(flow, &via);
+            end.remote = said.unwrap_or_else(|| response_address(&flow, &via));
         }
         let tag = message.from().ok().and_then(|from| from.tag());
         let tag = tag.unwrap_or_default();

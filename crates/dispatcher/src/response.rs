@@ -95,6 +95,12 @@ impl Dispatcher {
             return self.handle_late(now, message, opened);
         }
         if pending.target.is_some() && !is_from(flow, &pending.destination) {
+            self.relieve(flow, key);
+        }
+        let Some(pending) = self.pending.find(key) else {
+            return;
+        };
+        if pending.target.is_some() && !is_from(flow, &pending.destination) {
             self.counters.strays += 1;
             return;
         }
@@ -240,7 +246,8 @@ impl Dispatcher {
         opened: &Opened,
     ) -> Option<(Destination, Bytes)> {
         let end = &opened.branch.end;
-        let to = self.live(end);
+        let relief = self.relief(now, message, &opened.branch);
+        let to = relief.or_else(|| self.live(end));
         let to = to.or_else(|| self.way_back_anew(message, end))?;
         let wish = if opened.is_heeded {
             overload::parameters(self.balancer.loss_percent(now), now)

@@ -5,6 +5,7 @@ mod flows;
 mod forwarding;
 mod judging;
 mod moving;
+mod relief;
 mod repeating;
 mod rubbish;
 mod world;

@@ -12,6 +12,7 @@ mod derive;
 mod effect;
 mod event;
 mod id;
+mod inherit;
 mod invite_client;
 mod invite_server;
 mod key;
@@ -32,6 +33,7 @@ pub use client::UDP_REQUEST_BYTES_MAX;
 pub use effect::{Effect, Effects, Failure};
 pub use event::{Event, TransactionOutput};
 pub use id::{ClientId, ServerId};
+pub use inherit::Inherited;
 pub use invite_client::{InviteClient, InviteClientInput};
 pub use invite_server::{InviteServer, InviteServerInput};
 pub use key::response_address;
@@ -93,6 +95,8 @@ pub struct Transactions {
     listeners: Vec<Listener>,
     tokens: Tokens,
     clients: Slots<Client>,
+    /// Those that another node has begun.
+    foreign: inherit::Foreign,
     servers: Slots<Server>,
     /// Servers by the key of RFC 3261 §17.2.3.
     by_key: HashTable<u32>,
@@ -114,6 +118,7 @@ impl Transactions {
             listeners: config.listeners,
             tokens: Tokens::new(config.seeds),
             clients: Slots::new(Kind::Client),
+            foreign: inherit::Foreign::new(),
             servers: Slots::new(Kind::Server),
             by_key: HashTable::new(),
             by_origin: HashTable::new(),

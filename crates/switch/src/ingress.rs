@@ -283,8 +283,9 @@ impl Switch {
             Event::ServerEnded { server } => {
                 self.invites.remove(&server);
             }
-            Event::StrayResponse { flow, .. } => {
+            Event::StrayResponse { flow, message } => {
                 self.count_stray(now, flow);
+                self.seek_by_response(now, flow, &message);
             }
             Event::ResponseFailed { .. } => {}
         }

@@ -1,7 +1,7 @@
 //! What other nodes are told of our calls, so that they can go on with them when we die.
 //!
-//! After each step of a call it is looked whether what matters of it has changed: once when it is
-//! answered, once when it has ended, and with each change of what was agreed between. What was told
+//! After each step of a call it is looked whether what matters of it has changed: once when it rings,
+//! once when it is answered, once when it has ended, and with each change of what was agreed between. What was told
 //! is remembered by its hash alone.
 
 mod record;
@@ -9,18 +9,18 @@ mod record;
 use ahash::RandomState;
 use call::{Phase, Snapshot};
 
-pub(crate) use self::record::{Kept, read};
+pub(crate) use self::record::{Kept, Sent, read};
 use crate::Switch;
 use crate::facts::Facts;
 use crate::media_servers::Anchor;
 use crate::output::{CallKey, Output};
 
 /// What records of calls begin with; those that begin otherwise are of another version.
-pub const RECORD_FORMAT: u8 = call::FORMAT << 4 | 1;
+pub const RECORD_FORMAT: u8 = call::FORMAT << 4 | 2;
 
-/// What another node needs to go on with a call.
+/// What another node needs to go on with a call in which nothing is under way.
 pub(crate) fn record_of(facts: &Facts, snapshot: &Snapshot) -> Vec<u8> {
-    record::write(facts, snapshot).0
+    record::write(facts, snapshot, &[]).0
 }
 
 impl Switch {
@@ -40,7 +40,8 @@ impl Switch {
     /// Tells of a call again: what was told may be lost.
     pub fn keep_again(&mut self, key: CallKey) {
         if let Some(entry) = self.calls.entry_mut(key) {
-            entry.kept = 0;
+            // Others may know of it, though not as it is now.
+            entry.kept = 1;
             self.keep(key);
         }
     }
@@ -62,7 +63,13 @@ impl Switch {
         let Some(snapshot) = entry.call.snapshot() else {
             return;
         };
-        let (record, matters) = record::write(&entry.facts, &snapshot);
+        let mut invites = Vec::new();
+        for request in entry.call.open_invites() {
+            let client = entry.client_of(request);
+            let sent = client.and_then(|client| self.transactions.invite_as_sent(client));
+            invites.extend(sent.map(|(to, bytes)| Sent { request, to, bytes }));
+        }
+        let (record, matters) = record::write(&entry.facts, &snapshot, &invites);
         // Nobody chooses what is hashed here but the parties of one call, about that call.
         let hash = RandomState::with_seeds(1, 2, 3, 4).hash_one(&record[..matters]) | 1;
         if std::mem::replace(&mut entry.kept, hash) != hash {

@@ -1,9 +1,9 @@
 //! Our listening addresses, as the switch tells them to others.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 pub use forward::Listener;
-use sip::{ListenerId, Transport};
+use sip::{Flow, ListenerId, Transport};
 
 /// All listeners of the node.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +47,26 @@ impl Listeners {
             .find(|l| l.advertised.is_ipv4() == peer.is_ipv4())
             .or_else(|| self.all.iter().find(same))
             .map(|l| l.id)
+    }
+
+    /// Where a listener says that it is.
+    pub(crate) fn advertised(&self, id: ListenerId) -> Option<SocketAddr> {
+        let found = self.all.iter().find(|listener| listener.id == id);
+        found.map(|listener| listener.advertised)
+    }
+
+    /// A path of another node, with the listener that speaks on it here: the one of the same number, for
+    /// a virtual address has the same on all nodes.
+    pub(crate) fn here(&self, flow: Flow) -> Flow {
+        let same = |l: &Listener| l.id == flow.listener && l.transport == flow.transport;
+        if self.all.iter().any(same) {
+            return flow;
+        }
+        let listener = self.toward(flow.transport, flow.remote.ip());
+        Flow {
+            listener: listener.unwrap_or_else(|| self.first()),
+            ..flow
+        }
     }
 
     /// The Contact URI of each listener, by its id.

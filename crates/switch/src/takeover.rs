@@ -1,6 +1,8 @@
 //! Calls that change their node: those of a dead one are taken up here, those that others have
 //! taken are lost, and a request for one that is not here waits until it is known where it is.
 
+mod ringing;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -54,9 +56,14 @@ impl Switch {
     /// its true beginning; media on a server stay where they are, and media that the dead node
     /// relayed itself are begun anew.
     pub fn take_call(&mut self, now: Time, record: &[u8]) -> Result<CallKey, NotTaken> {
-        let Some(Kept { facts, snapshot }) = keep::read(record, &self.routes) else {
+        let Some(kept) = keep::read(record, &self.routes) else {
             return Err(NotTaken::Unreadable);
         };
+        let Kept {
+            facts,
+            snapshot,
+            invites,
+        } = kept;
         let seed = (u64::from(self.random.bits()) << 32) | u64::from(self.random.bits());
         let restored = Call::restore(&snapshot, seed, |token| match token {
             Some(token) => {
@@ -68,12 +75,13 @@ impl Switch {
                 _ => None,
             },
         });
-        let call = restored.ok_or(NotTaken::Unreadable)?;
+        let mut call = restored.ok_or(NotTaken::Unreadable)?;
         let mut facts = Box::new(facts);
         let key = CallKey(call.key());
         if self.calls.entry(key).is_some() {
             return Err(NotTaken::Present);
         }
+        self.inherit_caller(key, &mut call)?;
         self.counters.taken_over += 1;
         self.limits.adopt(now, &facts.entities);
         for token in call.tokens() {
@@ -96,15 +104,13 @@ impl Switch {
         self.calls.insert_foreign(key, call, facts);
         let listeners = self.listeners.clone();
         self.step(now, key, |call, ctx| {
-            call.go_on(ctx, |flow| Flow {
-                listener: listeners
-                    .toward(flow.transport, flow.remote.ip())
-                    .unwrap_or_else(|| listeners.first()),
-                ..flow
-            });
+            call.go_on(ctx, |flow| listeners.here(flow));
         });
         if let Some(session) = lost {
             self.feed(now, key, Input::MediaLost { session });
+        }
+        for sent in invites {
+            self.inherit_invite(now, key, sent);
         }
         self.redeliver(now, key);
         self.pump(now);
@@ -122,8 +128,8 @@ impl Switch {
         let Some(anchor) = facts.anchor.filter(|anchor| anchor.session == session) else {
             return Some(session);
         };
-        let pair = call.pairs().first()?;
-        let legs = [Side::A, Side::B].map(|side| pair.leg(side));
+        let pair = call.pairs().first();
+        let legs = [Side::A, Side::B].map(|side| pair.and_then(|pair| pair.leg(side)));
         let peers = legs.map(|leg| leg.map(|leg| -> IpAddr { leg.flow.remote.ip() }));
         let described = legs.map(|leg| {
             let received = leg.map(call::Leg::description).unwrap_or_default();
@@ -183,6 +189,8 @@ impl Switch {
         let call = facts.id;
         self.outputs
             .push_back(Output::Journal(JournalEvent::Left { call }));
+        // After all that is still to be told of it.
+        self.outputs.push_back(Output::Unkeep { call: key });
         true
     }
 

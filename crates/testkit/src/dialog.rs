@@ -9,6 +9,8 @@ pub struct Dialog {
     uri: String,
     from: String,
     to: String,
+    /// The route set (RFC 3261 §12.1), in the order of Route.
+    routes: Vec<String>,
     /// Call-ID.
     pub call_id: String,
     /// The tag of this side.
@@ -31,6 +33,7 @@ impl Dialog {
             uri: answer.contact_uri().to_owned(),
             from: header(&invite, "From"),
             to: header(answer, "To"),
+            routes: route_set(answer).into_iter().rev().collect(),
             call_id: header(&invite, "Call-ID"),
             local_tag: invite.from_tag().to_owned(),
             remote_tag: answer.to_tag().to_owned(),
@@ -45,6 +48,7 @@ impl Dialog {
             uri: invite.contact_uri().to_owned(),
             from: format!("{};tag={tag}", header("To")),
             to: header("From"),
+            routes: route_set(invite),
             call_id: header("Call-ID"),
             local_tag: tag.to_owned(),
             remote_tag: invite.from_tag().to_owned(),
@@ -63,12 +67,13 @@ impl Peer {
         extra: &[&str],
         body: &str,
     ) -> String {
-        let lines = [
+        let mut lines = vec![
             format!("From: {}", dialog.from),
             format!("To: {}", dialog.to),
             format!("Call-ID: {}", dialog.call_id),
             format!("CSeq: {sequence} {method}"),
         ];
+        lines.extend(dialog.routes.iter().map(|route| format!("Route: {route}")));
         let all: Vec<&str> = lines
             .iter()
             .map(String::as_str)
@@ -76,4 +81,9 @@ impl Peer {
             .collect();
         self.request(method, &dialog.uri, &all, body)
     }
+}
+
+/// What proxies on the way have recorded, as it stands there.
+pub(crate) fn route_set(message: &Message) -> Vec<String> {
+    message.all("Record-Route").map(str::to_owned).collect()
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::dialog::route_set;
 use crate::message::Message;
 use crate::request;
 
@@ -196,7 +197,7 @@ impl Peer {
             .header("CSeq")
             .unwrap_or_default()
             .replace("INVITE", "ACK");
-        let lines = vec![
+        let mut lines = vec![
             format!("ACK {uri} SIP/2.0"),
             format!("Via: {via}"),
             "Max-Forwards: 70".to_owned(),
@@ -205,6 +206,10 @@ impl Peer {
             format!("Call-ID: {}", invite.header("Call-ID").unwrap_or_default()),
             format!("CSeq: {cseq}"),
         ];
+        if success {
+            let routes = route_set(response).into_iter().rev();
+            lines.extend(routes.map(|route| format!("Route: {route}")));
+        }
         request::finish(lines, &[], "")
     }
 

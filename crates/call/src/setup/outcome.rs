@@ -2,12 +2,14 @@
 
 use sip::{Flow, HeaderName, Message, NameAddr};
 
+use super::kept::{pack_response, unpack_response};
 use crate::call::Call;
 use crate::challenge;
 use crate::headers::Trust;
 use crate::io::{Ctx, Fact, Output, Timer, Uac};
 use crate::plan::{Redirects, Yields};
 use crate::reason::{Cause, Why};
+use crate::snapshot::{Packer, Unpacker};
 
 /// The most redirections one set-up follows (RFC 3261 §8.1.3.4 leaves it to us); a later 3xx
 /// counts as a failure.
@@ -278,6 +280,41 @@ impl Call {
         entry.targets.push(target);
         self.try_target(ctx, branch);
     }
+}
+
+/// Appends the best failure so far. What we ourselves had to say of one is not kept.
+pub(super) fn pack_best(out: &mut Packer, best: Option<&(u16, Failure)>) {
+    let Some((status, failure)) = best else {
+        return out.put_u8(0);
+    };
+    match failure {
+        Failure::Peer(message, trust) => {
+            out.put_u8(1);
+            pack_response(out, message, *trust);
+        }
+        Failure::NoAnswer => out.put_u8(2),
+        Failure::Us(_) => out.put_u8(3),
+    }
+    out.put_u64((*status).into());
+}
+
+/// The outer `None` says that the bytes could not be read.
+#[expect(
+    clippy::option_option,
+    reason = "the outer one says whether the bytes could be read"
+)]
+pub(super) fn unpack_best(from: &mut Unpacker<'_>) -> Option<Option<(u16, Failure)>> {
+    let failure = match from.u8()? {
+        0 => return Some(None),
+        1 => {
+            let (message, trust) = unpack_response(from)?;
+            Failure::Peer(message, trust)
+        }
+        2 => Failure::NoAnswer,
+        3 => Failure::Us("failed before the call changed its node".into()),
+        _ => return None,
+    };
+    Some(Some((from.u64()?.try_into().ok()?, failure)))
 }
 
 /// How little a failure tells: lower is told to the caller first.

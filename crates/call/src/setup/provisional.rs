@@ -42,6 +42,26 @@ struct Waiting {
     sdp: Option<Box<[u8]>>,
 }
 
+impl Reliable {
+    /// After so many.
+    pub(super) fn numbered(rseq: u32) -> Self {
+        Self {
+            rseq,
+            ..Self::default()
+        }
+    }
+
+    /// The number of the last one.
+    pub(super) const fn rseq(&self) -> u32 {
+        self.rseq
+    }
+
+    /// Whether none waits.
+    pub(super) fn is_calm(&self) -> bool {
+        self.unacked.is_none() && self.waiting.is_empty()
+    }
+}
+
 impl Setup {
     /// The callee's number of the response that a PRACK within a pair names, once.
     pub(crate) fn acknowledge_reliable(&mut self, pair: PairId, rseq: u32) -> Option<u32> {
@@ -204,6 +224,38 @@ impl Call {
             } else {
                 Respond::Plain
             },
+        });
+    }
+
+    /// Tells the caller once more that it rings, in the early dialog that it heard of last: whoever
+    /// stands between learns by it who has the call now.
+    pub(crate) fn ring_again(&mut self, ctx: &mut Ctx<'_>) {
+        let Some(setup) = &self.setup else { return };
+        let Upstream::Caller {
+            uas, flow, invite, ..
+        } = &setup.upstream
+        else {
+            return;
+        };
+        let Some(tag) = &setup.tag else { return };
+        let mut legs = self.pairs.iter().filter_map(|pair| pair.leg(Side::A));
+        let leg = legs.find(|leg| leg.dialog.local_tag == *tag);
+        let sdp = leg.map(|leg| &*leg.sent).filter(|sdp| !sdp.is_empty());
+        let status = if sdp.is_some() { 183 } else { 180 };
+        let mut w = Writer::response(invite, flow.remote, status, "", tag);
+        let contact = ctx.config.contact(flow.listener);
+        w.header_fmt("Contact", format_args!("<{contact}>"));
+        w.header("Allow", ALLOW);
+        w.copy(invite, HeaderName::RecordRoute);
+        let bytes = match sdp {
+            Some(sdp) => w.finish_with(b"application/sdp", sdp),
+            None => w.finish(),
+        };
+        ctx.emit(Output::Respond {
+            uas: *uas,
+            status,
+            bytes,
+            how: Respond::Plain,
         });
     }
 

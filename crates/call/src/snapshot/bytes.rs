@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use sip::{ConnId, Flow, ListenerId, Transport};
+use sip::{ConnId, Destination, Flow, ListenerId, Transport};
 
 /// Appends values.
 #[derive(Debug, Default)]
@@ -100,6 +100,29 @@ impl Packer {
         self.put_optional_u64(flow.conn.map(|conn| conn.0));
         self.put_address(flow.remote);
     }
+
+    /// Where something is sent.
+    pub fn put_destination(&mut self, to: &Destination) {
+        let (flow, name) = match to {
+            Destination::Flow(flow) => (*flow, None),
+            Destination::Address {
+                transport,
+                listener,
+                remote,
+                name,
+            } => {
+                let flow = Flow {
+                    transport: *transport,
+                    listener: *listener,
+                    conn: None,
+                    remote: *remote,
+                };
+                (flow, Some(name.as_bytes()))
+            }
+        };
+        self.put_flow(flow);
+        self.put_optional_bytes(name);
+    }
 }
 
 /// Reads values in the order in which they were appended; `None` if they are not there.
@@ -138,6 +161,11 @@ impl<'a> Unpacker<'a> {
             }
         }
         None
+    }
+
+    /// A number of things.
+    pub fn usize(&mut self) -> Option<usize> {
+        self.u64()?.try_into().ok()
     }
 
     /// A number of 32 bits.
@@ -213,6 +241,20 @@ impl<'a> Unpacker<'a> {
             listener: ListenerId(self.u64()?.try_into().ok()?),
             conn: self.optional_u64()?.map(ConnId),
             remote: self.address()?,
+        })
+    }
+
+    /// See [`Packer::put_destination`].
+    pub fn destination(&mut self) -> Option<Destination> {
+        let flow = self.flow()?;
+        let Some(name) = self.optional_bytes()? else {
+            return Some(Destination::Flow(flow));
+        };
+        Some(Destination::Address {
+            transport: flow.transport,
+            listener: flow.listener,
+            remote: flow.remote,
+            name: core::str::from_utf8(name).ok()?.into(),
         })
     }
 }

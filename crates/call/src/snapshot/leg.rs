@@ -124,14 +124,14 @@ pub(super) fn unpack_numbers(from: &mut Unpacker<'_>, leg: &mut Leg) -> Option<(
     Some(())
 }
 
-pub(super) const fn code_of_trust(trust: Trust) -> u8 {
+pub(crate) const fn code_of_trust(trust: Trust) -> u8 {
     match trust {
         Trust::Untrusted => 0,
         Trust::Trusted => 1,
     }
 }
 
-pub(super) const fn trust_of_code(code: u8) -> Option<Trust> {
+pub(crate) const fn trust_of_code(code: u8) -> Option<Trust> {
     match code {
         0 => Some(Trust::Untrusted),
         1 => Some(Trust::Trusted),
@@ -139,7 +139,7 @@ pub(super) const fn trust_of_code(code: u8) -> Option<Trust> {
     }
 }
 
-pub(super) const fn code_of_keys(keys: Keys) -> u8 {
+pub(crate) const fn code_of_keys(keys: Keys) -> u8 {
     match keys {
         Keys::Events => 0,
         Keys::Tones => 1,
@@ -147,7 +147,7 @@ pub(super) const fn code_of_keys(keys: Keys) -> u8 {
     }
 }
 
-pub(super) const fn keys_of_code(code: u8) -> Option<Keys> {
+pub(crate) const fn keys_of_code(code: u8) -> Option<Keys> {
     match code {
         0 => Some(Keys::Events),
         1 => Some(Keys::Tones),

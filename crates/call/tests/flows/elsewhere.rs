@@ -254,7 +254,9 @@ fn only_what_is_agreed_is_taken_down() {
     assert!(w.call.snapshot().is_none());
     let invite = w.sent(Method::Invite);
     w.reply(&invite, 180, "bobtag", "", "");
-    assert!(w.call.snapshot().is_none(), "nobody has answered");
+    assert!(w.call.snapshot().is_some(), "it rings");
+    w.cancel();
+    assert!(w.call.snapshot().is_none(), "it is over");
     let (mut w, mut bob) = World::answered();
     let agreed = snapshot(&w);
     assert!(agreed.state.len() < BYTES_MAX, "{}", agreed.state.len());

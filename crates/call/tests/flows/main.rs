@@ -18,6 +18,7 @@ mod offers;
 mod peer;
 mod reanchor;
 mod replaces;
+mod ringing;
 mod timers;
 mod transfer;
 mod world;

@@ -560,12 +560,26 @@ impl World {
         if let Some(session) = self.call.kept_session() {
             self.ledger.sessions.insert(session, 0);
         }
+        if self.call.callers_invite().is_some() {
+            self.call.rename_caller(INVITE);
+            self.ledger.finals.insert(INVITE, 0);
+        }
         self.step(|call, ctx| {
             call.go_on(ctx, |flow| Flow {
                 listener: ELSEWHERE,
                 ..flow
             });
         });
+    }
+
+    /// The node dies as the call is, and the INVITEs that it had sent come to this.
+    pub(crate) fn ring_elsewhere(&mut self, became: call::Invited) {
+        let snapshot = self.call.snapshot().expect("it rings");
+        let open: Vec<RequestId> = self.call.open_invites().collect();
+        self.go_elsewhere(&snapshot);
+        for id in open {
+            self.step(|call, ctx| call.inherit(ctx, id, became));
+        }
     }
 
     fn take(&mut self, output: Output) {

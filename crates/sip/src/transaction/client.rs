@@ -17,28 +17,28 @@ pub const UDP_REQUEST_BYTES_MAX: usize = 1_300;
 /// A client transaction in the table.
 #[derive(Debug)]
 pub(super) struct Client {
-    machine: Machine,
-    method: Method,
-    owner: Owner,
-    token: u64,
-    to: Destination,
+    pub(super) machine: Machine,
+    pub(super) method: Method,
+    pub(super) owner: Owner,
+    pub(super) token: u64,
+    pub(super) to: Destination,
     /// Where a large request goes if TCP, which it prefers, fails.
-    udp: Option<Box<Destination>>,
+    pub(super) udp: Option<Box<Destination>>,
     /// The request; of an INVITE that failed, the ACK; empty if neither is needed any more.
-    sent: Payload,
-    cancel: Cancel,
-    alarms: Alarms,
+    pub(super) sent: Payload,
+    pub(super) cancel: Cancel,
+    pub(super) alarms: Alarms,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Machine {
+pub(super) enum Machine {
     Invite(InviteClient),
     NonInvite(NonInviteClient),
 }
 
 /// Who hears of the transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owner {
+pub(super) enum Owner {
     User,
     /// A CANCEL of ours; nobody wants to know how it ends.
     Table,
@@ -46,7 +46,7 @@ enum Owner {
 
 /// How far an INVITE's CANCEL is.
 #[derive(Debug)]
-enum Cancel {
+pub(super) enum Cancel {
     No,
     /// To be sent after the first provisional response, with this Reason.
     Wanted(Box<[u8]>),
@@ -139,14 +139,19 @@ impl Transactions {
     /// The transaction a response belongs to (RFC 3261 §17.1.3).
     fn client_of(&mut self, response: &Message) -> Option<u32> {
         let via = response.via().ok()?;
-        let branch = Branch::parse(via.branch()?)?;
+        let text = via.branch()?;
         let method = response.cseq()?.method;
-        let (_, entry) = self.clients.by_index(branch.index)?;
-        if entry.token != branch.token {
-            return None;
-        }
+        let index = match self.inherited(text) {
+            Some(index) => index,
+            None => {
+                let branch = Branch::parse(text)?;
+                let (_, entry) = self.clients.by_index(branch.index)?;
+                (entry.token == branch.token).then_some(branch.index)?
+            }
+        };
+        let (_, entry) = self.clients.by_index(index)?;
         match &entry.cancel {
-            _ if entry.method == method => Some(branch.index),
+            _ if entry.method == method => Some(index),
             Cancel::Sent(cancel) if method == Method::Cancel => Some(cancel.index()),
             _ => None,
         }
@@ -239,7 +244,7 @@ impl Transactions {
         }
     }
 
-    fn apply_to_client(&mut self, now: Time, index: u32, effects: Effects, incoming: Incoming) {
+    pub(super) fn apply_to_client(&mut self, now: Time, index: u32, effects: Effects, incoming: Incoming) {
         let mut incoming = incoming;
         for effect in effects {
             let Some((_, entry)) = self.clients.by_index(index) else {
@@ -316,6 +321,7 @@ impl Transactions {
             self.clients.remove(cancel.index());
         }
         if entry.method == Method::Invite {
+            self.forget_inherited(index);
             self.event(Event::ClientEnded { client });
         }
     }

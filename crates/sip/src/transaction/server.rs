@@ -26,7 +26,7 @@ pub(super) struct Server {
     key: Box<[u8]>,
     key_hash: u64,
     /// The hash under which merged requests find it; `None` if it cannot be merged.
-    origin: Option<u64>,
+    pub(super) origin: Option<u64>,
     /// The request, while a 100 may have to be made of it; then empty.
     request: Payload,
     /// The latest response; empty if there is none, or it is not needed any more.
@@ -37,7 +37,7 @@ pub(super) struct Server {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Machine {
+pub(super) enum Machine {
     Invite(InviteServer),
     NonInvite(NonInviteServer),
 }
@@ -192,7 +192,7 @@ impl Transactions {
     }
 
     /// Stores a server under the key that stands in the scratch buffer.
-    fn insert_server(
+    pub(super) fn insert_server(
         &mut self,
         machine: Machine,
         flow: Flow,
@@ -220,13 +220,13 @@ impl Transactions {
     }
 
     /// Makes the key of RFC 3261 §17.2.3 in the scratch buffer, and its hash.
-    fn key_of(&mut self, message: &Message, via: &Via<'_>, method: &[u8]) -> u64 {
+    pub(super) fn key_of(&mut self, message: &Message, via: &Via<'_>, method: &[u8]) -> u64 {
         write_key(&mut self.scratch, message, via, method);
         self.tokens.hash(&[&self.scratch])
     }
 
     /// The transaction with the key that stands in the scratch buffer.
-    fn server_by(&self, key_hash: u64) -> Option<ServerId> {
+    pub(super) fn server_by(&self, key_hash: u64) -> Option<ServerId> {
         let (servers, key) = (&self.servers, self.scratch.as_slice());
         let found = self
             .by_key

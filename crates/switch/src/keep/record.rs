@@ -1,16 +1,18 @@
 //! The record of a call: what the switch knows of it, and the call itself.
 //!
-//! One byte for the format, the identity of the call, both as they are, then the facts and the
-//! call's state behind their lengths, and its sequence numbers. Records of customers, carriers and
+//! One byte for the format, the identity of the call, both as they are, then the facts, the INVITEs
+//! that have no answer yet, the call's state behind its length, and its sequence numbers. Records of customers, carriers and
 //! gateways stand there by their identities: all nodes have them.
 
-use call::{Packer, Snapshot, Unpacker};
+use bytes::Bytes;
+use call::{Packer, RequestId, Snapshot, Unpacker};
 use clock::Time;
 use limits::{EntityId, EntityKind};
 use model::{
     AccountId, CallId, CarrierId, CustomerId, GatewayId, MediaServerId, NumberId, RouteId, UserId,
 };
 use routing::{Attempt, Caller, GatewayMatch, Table};
+use sip::Destination;
 
 use super::RECORD_FORMAT;
 use crate::facts::{Facts, Tried};
@@ -21,14 +23,30 @@ use crate::media_servers::Anchor;
 pub(crate) struct Kept {
     pub(crate) facts: Facts,
     pub(crate) snapshot: Snapshot,
+    pub(crate) invites: Vec<Sent>,
+}
+
+/// An INVITE of a call that has no final response yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) request: RequestId,
+    pub(crate) to: Destination,
+    /// As it was sent, with our Via.
+    pub(crate) bytes: Bytes,
 }
 
 /// The record, and how much of it matters: what follows are sequence numbers.
-pub(super) fn write(facts: &Facts, snapshot: &Snapshot) -> (Vec<u8>, usize) {
+pub(super) fn write(facts: &Facts, snapshot: &Snapshot, invites: &[Sent]) -> (Vec<u8>, usize) {
     let mut out = Packer::default();
     out.put_u8(RECORD_FORMAT);
     out.put_u128(facts.id.bits());
     write_facts(&mut out, facts);
+    out.put_u64(invites.len() as u64);
+    for sent in invites {
+        out.put_u64(sent.request.0.into());
+        out.put_destination(&sent.to);
+        out.put_bytes(&sent.bytes);
+    }
     out.put_bytes(&snapshot.state);
     let mut record = out.finish();
     let matters = record.len();
@@ -44,10 +62,22 @@ pub(crate) fn read(record: &[u8], table: &Table) -> Option<Kept> {
     }
     let id = CallId::from_bits(from.u128()?);
     let facts = read_facts(from, id, table)?;
+    let mut invites = Vec::new();
+    for _ in 0..from.u64()? {
+        invites.push(Sent {
+            request: RequestId(from.u32()?),
+            to: from.destination()?,
+            bytes: Bytes::copy_from_slice(from.bytes()?),
+        });
+    }
     let state = from.bytes()?.to_vec();
     let numbers = from.0.to_vec();
     let snapshot = Snapshot { state, numbers };
-    Some(Kept { facts, snapshot })
+    Some(Kept {
+        facts,
+        snapshot,
+        invites,
+    })
 }
 
 fn write_facts(out: &mut Packer, facts: &Facts) {

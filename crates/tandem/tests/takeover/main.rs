@@ -1,0 +1,9 @@
+//! Calls outlive their switch: a dispatcher, switches that share PostgreSQL and Redis, and media on a
+//! server of its own; then the switch that has the calls is killed.
+
+mod answered;
+mod by_hand;
+mod carriers;
+mod cluster;
+mod midway;
+mod ringing;
