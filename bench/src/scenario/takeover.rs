@@ -46,10 +46,26 @@ pub(crate) fn run(effort: &Effort) -> Result<Table> {
         ),
         peer: "none. Each call's UPDATE is repeated every 50 ms from the kill on".to_owned(),
         rows: vec![
-            row("first call answered by the survivor, p50, ms", &mut first, 0.5),
-            row("first call answered by the survivor, p99, ms", &mut first, 0.99),
-            row("last call answered by the survivor, p50, ms", &mut last, 0.5),
-            row("last call answered by the survivor, p99, ms", &mut last, 0.99),
+            row(
+                "first call answered by the survivor, p50, ms",
+                &mut first,
+                0.5,
+            ),
+            row(
+                "first call answered by the survivor, p99, ms",
+                &mut first,
+                0.99,
+            ),
+            row(
+                "last call answered by the survivor, p50, ms",
+                &mut last,
+                0.5,
+            ),
+            row(
+                "last call answered by the survivor, p99, ms",
+                &mut last,
+                0.99,
+            ),
         ],
     })
 }
@@ -171,10 +187,14 @@ impl Cluster {
 
     /// Until the first switch is a member and gets calls again.
     fn wait_until_whole(&self) {
-        wait_for_within(Duration::from_secs(60), "the dispatcher to use both", || {
-            let is_up = |name| self.dispatcher.target(name)["state"] == "up";
-            (is_up("s0") && is_up("s1")).then_some(())
-        });
+        wait_for_within(
+            Duration::from_secs(60),
+            "the dispatcher to use both",
+            || {
+                let is_up = |name| self.dispatcher.target(name)["state"] == "up";
+                (is_up("s0") && is_up("s1")).then_some(())
+            },
+        );
         wait_for("no call", || {
             let all = self.switches.iter().map(|s| s.rest().list("/v1/calls"));
             let mut all = all.map(|calls| calls.map_or(1, |calls| calls.len()));

@@ -55,7 +55,10 @@ impl Call {
             Phase::Answered => self.pairs.len() == 1,
             Phase::Over => false,
         };
-        let mut legs = self.pairs.iter().flat_map(|pair| pair.legs.iter().flatten());
+        let mut legs = self
+            .pairs
+            .iter()
+            .flat_map(|pair| pair.legs.iter().flatten());
         // Whoever goes on with a join begins it again, whatever became of its re-INVITEs.
         let transfer = self.transfer.as_ref();
         let rejoins = transfer.is_some_and(|transfer| transfer.kind == Kind::Joining);

@@ -84,9 +84,8 @@ impl Keeper {
         let Some((wanted, present)) = duties else {
             return;
         };
-        let keeps = |id: &GatewayId| {
-            present.contains(id) || wanted.iter().any(|duty| duty.gateway == *id)
-        };
+        let keeps =
+            |id: &GatewayId| present.contains(id) || wanted.iter().any(|duty| duty.gateway == *id);
         let given_up: Vec<GatewayId> = self.owned.iter().filter(|id| !keeps(id)).copied().collect();
         if wanted.is_empty() && given_up.is_empty() && self.owned.is_empty() {
             return;
@@ -141,13 +140,11 @@ impl Keeper {
         for gateway in here.difference(&self.owned) {
             tracing::info!(%gateway, "this node registers there");
         }
-        self.owned
-            .retain(|id| held.get(id).is_none_or(is_here));
+        self.owned.retain(|id| held.get(id).is_none_or(is_here));
         self.owned.extend(here);
-        self.visitor
-            .wait(VISIT_PATIENCE, move |now, machine, _| {
-                machine.switch.take_duties(now, held);
-            });
+        self.visitor.wait(VISIT_PATIENCE, move |now, machine, _| {
+            machine.switch.take_duties(now, held);
+        });
     }
 }
 

@@ -125,6 +125,13 @@ const fn ice_agent(options: &UpOptions) -> switch::IceAgent {
     }
 }
 
+/// Has the switch keep with others what nodes keep together.
+fn share(switch: &mut Switch) {
+    switch.share_limits();
+    switch.share_calls();
+    switch.share_duties();
+}
+
 fn start_node(
     options: &UpOptions,
     data: &Data,
@@ -154,9 +161,7 @@ fn start_node(
     let (visitor, visits) = Visitor::new(net.waker());
     let engine = start_engine(options, &snapshot.settings, &net)?;
     if options.live.is_some() {
-        switch.share_limits();
-        switch.share_calls();
-        switch.share_duties();
+        share(&mut switch);
     }
     switch.configure(now, Arc::new(snapshot));
     restore(&mut switch, &mut live, now)?;

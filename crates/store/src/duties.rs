@@ -56,8 +56,7 @@ impl RedisDuties {
         for name in given_up {
             call.arg(name);
         }
-        let flat: Option<Vec<String>> =
-            self.link.with(|connection, _| call.invoke(connection))?;
+        let flat: Option<Vec<String>> = self.link.with(|connection, _| call.invoke(connection))?;
         let Some(flat) = flat else { return Ok(None) };
         let pairs = flat.chunks_exact(2).map(|pair| Owned {
             owner: pair[0].clone(),

@@ -127,7 +127,10 @@ impl Switch {
         now: Time,
         gateway: &Gateway,
     ) -> Option<GatewayRegistrationView> {
-        let held = self.duties.as_ref().and_then(|duties| duties.get(&gateway.id));
+        let held = self
+            .duties
+            .as_ref()
+            .and_then(|duties| duties.get(&gateway.id));
         match held {
             Some(Held::Elsewhere { node, note }) => {
                 let (state, _) = note.split_once(' ').unwrap_or((note, ""));

@@ -115,4 +115,24 @@ mod tests {
         assert_eq!(all.toward(Transport::Wss, v6), None);
         assert_eq!(&*all.contacts()[2], "sip:192.0.2.1:5060;transport=tcp");
     }
+
+    #[test]
+    fn a_virtual_address_speaks_on_whichever_node_it_is() {
+        let mut listeners = Listeners::default();
+        for (id, address) in [(0, "10.0.0.2:5060"), (10, "10.0.0.100:5060")] {
+            listeners.set(Listener {
+                id: ListenerId(id),
+                transport: Transport::Udp,
+                advertised: address.parse().unwrap(),
+            });
+        }
+        let of_another = |listener| Flow {
+            transport: Transport::Udp,
+            listener: ListenerId(listener),
+            conn: None,
+            remote: "192.0.2.7:5060".parse().unwrap(),
+        };
+        assert_eq!(listeners.here(of_another(10)).listener, ListenerId(10));
+        assert_eq!(listeners.here(of_another(7)).listener, ListenerId(0));
+    }
 }

@@ -94,23 +94,7 @@ impl Call {
         from: &mut Unpacker<'_>,
         grants: &mut Grants<'_>,
     ) -> Option<()> {
-        let flow = from.flow()?;
-        let reach = if from.flag()? {
-            Reach::Target
-        } else {
-            Reach::Flow
-        };
-        let invite = sip::Payload::copy_from_slice(from.bytes()?);
-        let invite = Message::parse(invite, Framing::Datagram).ok()?;
-        let access = grants(None).map(|credentials| Access::new(credentials, flow));
-        let upstream = Upstream::Caller {
-            // The owner says under which name it has it.
-            uas: 0,
-            flow,
-            reach,
-            access,
-            invite,
-        };
+        let upstream = unpack_caller(from, grants)?;
         let mut attempts = Vec::new();
         for _ in 0..from.u64()? {
             attempts.push(unpack_attempt(from, grants)?);
@@ -164,6 +148,25 @@ impl Call {
         }));
         Some(())
     }
+}
+
+fn unpack_caller(from: &mut Unpacker<'_>, grants: &mut Grants<'_>) -> Option<Upstream> {
+    let flow = from.flow()?;
+    let reach = match from.flag()? {
+        true => Reach::Target,
+        false => Reach::Flow,
+    };
+    let invite = sip::Payload::copy_from_slice(from.bytes()?);
+    let invite = Message::parse(invite, Framing::Datagram).ok()?;
+    let access = grants(None).map(|credentials| Access::new(credentials, flow));
+    Some(Upstream::Caller {
+        // The owner says under which name it has it.
+        uas: 0,
+        flow,
+        reach,
+        access,
+        invite,
+    })
 }
 
 impl Branch {

@@ -36,10 +36,7 @@ pub(crate) fn pack_attempt(out: &mut Packer, attempt: &Attempt) {
 }
 
 /// Reads one; `grants` has the credentials.
-pub(crate) fn unpack_attempt(
-    from: &mut Unpacker<'_>,
-    grants: &mut Grants<'_>,
-) -> Option<Attempt> {
+pub(crate) fn unpack_attempt(from: &mut Unpacker<'_>, grants: &mut Grants<'_>) -> Option<Attempt> {
     let stage = from.u64()?.try_into().ok()?;
     let token = from.u32()?;
     let mut texts: [Box<[u8]>; 5] = Default::default();

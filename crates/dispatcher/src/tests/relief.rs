@@ -30,7 +30,10 @@ fn the_caller_hears_the_successor_and_cancels_there() {
     assert_eq!(rings[0].to.to_string(), PHONE);
     let cancel = w.udp(PHONE, &request("CANCEL", "c", "x", ""));
     assert_eq!(cancel[0].to.to_string(), heir);
-    assert_eq!(cancel[0].all(HeaderName::Via)[0], sent.all(HeaderName::Via)[0]);
+    assert_eq!(
+        cancel[0].all(HeaderName::Via)[0],
+        sent.all(HeaderName::Via)[0]
+    );
     let over = w.udp(heir, &sent.answer("487 Request Terminated", ""));
     assert_eq!(over[0].start(), "SIP/2.0 487 Request Terminated");
     let ack = w.udp(PHONE, &request("ACK", "c", "x", ""));
@@ -42,7 +45,10 @@ fn strangers_answer_for_nobody() {
     let mut w = World::new();
     let sent = w.udp(PHONE, &request("INVITE", "c", "x", "")).remove(0);
     w.udp(&sent.to.to_string(), &sent.answer("180 Ringing", ""));
-    assert!(w.udp("10.0.0.9:5060", &sent.answer("200 OK", "")).is_empty());
+    assert!(
+        w.udp("10.0.0.9:5060", &sent.answer("200 OK", ""))
+            .is_empty()
+    );
 }
 
 #[test]
@@ -57,7 +63,10 @@ fn a_phone_hears_the_same_request_and_answers_the_successor() {
     let answered = w.udp(PHONE, &first.answer("200 OK", ""));
     assert_eq!(answered[0].to.to_string(), B);
     let cancel = w.udp(B, &of_a("CANCEL", &path)).remove(0);
-    assert_eq!(cancel.all(HeaderName::Via)[0], first.all(HeaderName::Via)[0]);
+    assert_eq!(
+        cancel.all(HeaderName::Via)[0],
+        first.all(HeaderName::Via)[0]
+    );
 }
 
 #[test]

@@ -32,7 +32,8 @@ impl Seeking {
 
     /// What is found at a node's door, at most a moment ago.
     fn door_of(&mut self, node: &str, address: SocketAddr) -> Door {
-        self.doors.retain(|_, (at, _)| at.elapsed() < KNOCK_INTERVAL);
+        self.doors
+            .retain(|_, (at, _)| at.elapsed() < KNOCK_INTERVAL);
         if let Some((_, door)) = self.doors.get(node) {
             return *door;
         }

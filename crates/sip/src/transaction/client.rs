@@ -244,7 +244,13 @@ impl Transactions {
         }
     }
 
-    pub(super) fn apply_to_client(&mut self, now: Time, index: u32, effects: Effects, incoming: Incoming) {
+    pub(super) fn apply_to_client(
+        &mut self,
+        now: Time,
+        index: u32,
+        effects: Effects,
+        incoming: Incoming,
+    ) {
         let mut incoming = incoming;
         for effect in effects {
             let Some((_, entry)) = self.clients.by_index(index) else {

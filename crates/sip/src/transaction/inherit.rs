@@ -12,9 +12,7 @@ use super::branch::{COOKIE, via_line};
 use super::client::{Cancel, Client, Machine, Owner};
 use super::key::{origin, response_address};
 use super::server::Machine as ServerMachine;
-use super::{
-    Alarms, ClientId, Effect, InviteClient, InviteServer, ServerId, Timer, Transactions,
-};
+use super::{Alarms, ClientId, Effect, InviteClient, InviteServer, ServerId, Timer, Transactions};
 use crate::scan::find;
 use crate::{Destination, Flow, Message, Method, Payload, Via};
 

@@ -27,13 +27,20 @@ fn a_duty_is_its_owners_until_that_is_gone() {
     joins(&server, "one");
     joins(&server, "other");
     assert_eq!(one.claim("one", &wants(""), &[]).unwrap(), owned("one", ""));
-    assert_eq!(one.claim("one", &wants("at 1"), &[]).unwrap(), owned("one", ""));
+    assert_eq!(
+        one.claim("one", &wants("at 1"), &[]).unwrap(),
+        owned("one", "")
+    );
     let others = other.claim("other", &wants("at 2"), &[]).unwrap();
     assert_eq!(others, owned("one", "at 1"));
     server.ask("HDEL tandem:members one").unwrap();
     server.ask("SADD tandem:buried one").unwrap();
     let heir = other.claim("other", &wants("at 2"), &[]).unwrap();
-    assert_eq!(heir, owned("other", "at 1"), "it hears what was said before");
+    assert_eq!(
+        heir,
+        owned("other", "at 1"),
+        "it hears what was said before"
+    );
     assert_eq!(one.claim("one", &wants("at 1"), &[]).unwrap(), None);
     // Started again under another name, it finds that another has it.
     joins(&server, "one-2");

@@ -18,11 +18,7 @@ use crate::owner::Owner;
 
 impl Switch {
     /// A caller that waits for an answer gets it from here.
-    pub(super) fn inherit_caller(
-        &mut self,
-        key: CallKey,
-        call: &mut Call,
-    ) -> Result<(), NotTaken> {
+    pub(super) fn inherit_caller(&mut self, key: CallKey, call: &mut Call) -> Result<(), NotTaken> {
         let Some((flow, invite)) = call.callers_invite() else {
             return Ok(());
         };

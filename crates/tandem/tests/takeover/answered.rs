@@ -6,9 +6,7 @@ use anyhow::Result;
 use serde_json::json;
 use testkit::{GatewaySpec, MediaServer, Sipp, wait_for};
 
-use crate::cluster::{
-    ALICE_HZ, BINARY, BOB_HZ, CALLS_KNOWN, Cluster, metric, talked_us,
-};
+use crate::cluster::{ALICE_HZ, BINARY, BOB_HZ, CALLS_KNOWN, Cluster, metric, talked_us};
 
 #[test]
 fn a_call_goes_on_when_its_switch_is_killed() -> Result<()> {

@@ -6,7 +6,13 @@ use testkit::{Dialog, Message, Peer, session};
 use crate::cluster::{Cluster, DOMAIN};
 
 /// Calls as `who`; the INVITE as it was sent with credentials.
-pub(crate) fn calls(cluster: &Cluster, who: &Peer, name: &str, called: &str, extra: &[&str]) -> Result<String> {
+pub(crate) fn calls(
+    cluster: &Cluster,
+    who: &Peer,
+    name: &str,
+    called: &str,
+    extra: &[&str],
+) -> Result<String> {
     let uri = format!("sip:{called}@{DOMAIN}");
     let is = cluster.switches[0].ready().credentials(name);
     let from = format!("From: <sip:{name}@{DOMAIN}>;tag={name}-{called}");
@@ -39,9 +45,7 @@ pub(crate) fn is_answered(caller: &Peer, invite: &str) -> Result<Dialog> {
 /// Agrees to whatever comes until BYE in this dialog.
 pub(crate) fn lets_go(peer: &Peer, call_id: &str) -> Result<()> {
     loop {
-        let request = peer.expect("a request", |m| {
-            m.status().is_none() && m.method() != "ACK"
-        });
+        let request = peer.expect("a request", |m| m.status().is_none() && m.method() != "ACK");
         peer.send(peer.response(&request, "200 OK", "", &[], ""))?;
         if request.method() == "BYE" && request.header("Call-ID") == Some(call_id) {
             return Ok(());
@@ -66,7 +70,11 @@ pub(crate) fn cancel(invite: &str) -> String {
 }
 
 /// Sends this again and again until the answer comes.
-pub(crate) fn insists(peer: &Peer, what: &str, mut until: impl FnMut(&Message) -> bool) -> Result<()> {
+pub(crate) fn insists(
+    peer: &Peer,
+    what: &str,
+    mut until: impl FnMut(&Message) -> bool,
+) -> Result<()> {
     for _ in 0..TRIES_MAX {
         peer.send(what)?;
         if !peer.stays_silent(INTERVAL, &mut until) {

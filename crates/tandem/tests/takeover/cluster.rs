@@ -212,4 +212,3 @@ pub(crate) fn talked_us(cdr: &Value) -> u64 {
     let at = |field: &str| cdr[field].as_u64().unwrap_or(0);
     at("end_us") - at("answer_us")
 }
-

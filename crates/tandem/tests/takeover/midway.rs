@@ -91,7 +91,10 @@ fn a_blind_transfer_under_way_comes_to_its_end() -> Result<()> {
         panic!("{cdrs:?}");
     };
     assert_eq!(cdr["outcome"], "answered", "{cdr}");
-    assert!(u128::from(talked_us(cdr)) + 500_000 >= talked.as_micros(), "{cdr}");
+    assert!(
+        u128::from(talked_us(cdr)) + 500_000 >= talked.as_micros(),
+        "{cdr}"
+    );
     Ok(())
 }
 
@@ -163,7 +166,10 @@ fn a_peer_that_falls_silent_ends_the_call_at_the_survivor() -> Result<()> {
     ends(&bob);
     ends(&alice);
     let talked = answered.elapsed();
-    assert!(talked >= Duration::from_secs(50), "it was not her turn yet: {talked:?}");
+    assert!(
+        talked >= Duration::from_secs(50),
+        "it was not her turn yet: {talked:?}"
+    );
     let cdrs = wait_for_within(Duration::from_secs(60), "the CDR", || {
         let cdrs = cluster.switches[1].rest().list("/v1/cdrs").ok()?;
         (!cdrs.is_empty()).then_some(cdrs)
@@ -173,7 +179,10 @@ fn a_peer_that_falls_silent_ends_the_call_at_the_survivor() -> Result<()> {
     };
     assert_eq!(cdr["outcome"], "answered", "{cdr}");
     let us = u128::from(talked_us(cdr));
-    assert!(us.abs_diff(talked.as_micros()) < 1_000_000, "{talked:?}: {cdr}");
+    assert!(
+        us.abs_diff(talked.as_micros()) < 1_000_000,
+        "{talked:?}: {cdr}"
+    );
     Ok(())
 }
 
@@ -189,7 +198,10 @@ fn a_call_moves_twice() -> Result<()> {
     alice.wait_for_tone(BOB_HZ);
     cluster.switches[second].kill_9();
     let third = cluster.owner(&[3 - second]);
-    assert_eq!(metric(&cluster.switches[third], "tandem_calls_taken_over_total"), 1);
+    assert_eq!(
+        metric(&cluster.switches[third], "tandem_calls_taken_over_total"),
+        1
+    );
     alice.hold()?;
     alice.resume()?;
     alice.wait_for_tone(BOB_HZ);

@@ -27,7 +27,9 @@ impl Ringing {
     fn begin_with(settings: &Value) -> Result<Self> {
         let cluster = Cluster::start()?;
         cluster.bypass_media()?;
-        cluster.switches[0].rest().change("/v1/settings", settings)?;
+        cluster.switches[0]
+            .rest()
+            .change("/v1/settings", settings)?;
         let (alice, bob) = (cluster.hand_phone("alice")?, cluster.hand_phone("bob")?);
         cluster.switches[0].wait_for_routable(2);
         let invite = calls(&cluster, &alice, "alice", "bob", &[])?;
@@ -61,7 +63,8 @@ impl Ringing {
 
     fn answer(&self) -> String {
         let answer = session(self.bob.address());
-        self.bob.response(&self.invited, "200 OK", "b", &[], &answer)
+        self.bob
+            .response(&self.invited, "200 OK", "b", &[], &answer)
     }
 
     fn only_cdr(&self) -> Value {
@@ -76,7 +79,9 @@ impl Ringing {
 /// Ends an answered call from the callee's side.
 fn hangs_up(ringing: &Ringing) -> Result<()> {
     let dialog = Dialog::of_callee(&ringing.invited, "b");
-    ringing.bob.send(ringing.bob.within(&dialog, "BYE", 1, &[], ""))?;
+    ringing
+        .bob
+        .send(ringing.bob.within(&dialog, "BYE", 1, &[], ""))?;
     let invite = Message::parse(&ringing.invite).expect("we built this INVITE");
     lets_go(&ringing.alice, invite.header("Call-ID").unwrap_or_default())?;
     ringing.bob.expect_status(200, "BYE");
@@ -133,7 +138,9 @@ fn a_caller_gives_up_at_the_survivor() -> Result<()> {
 fn a_callee_declines_at_the_survivor() -> Result<()> {
     let mut ringing = Ringing::begin()?;
     ringing.moves()?;
-    let busy = ringing.bob.response(&ringing.invited, "486 Busy Here", "b", &[], "");
+    let busy = ringing
+        .bob
+        .response(&ringing.invited, "486 Busy Here", "b", &[], "");
     ringing.bob.send(busy)?;
     ringing.bob.expect_request("ACK");
     assert_eq!(ringing.alice.refused(&ringing.invite)?.status(), Some(486));
