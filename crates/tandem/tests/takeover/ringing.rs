@@ -172,6 +172,7 @@ fn a_gateway_that_answers_nobody_else_is_asked_again() -> Result<()> {
     gateway.send(gateway.response(&cancelled, "200 OK", "g", &[], ""))?;
     gateway.send(gateway.response(&rung, "487 Request Terminated", "g", &[], ""))?;
     let again = gateway.expect_request("INVITE");
+    gateway.send(gateway.response(&again, "180 Ringing", "g2", &[], ""))?;
     cluster.wait_until_avoided();
     assert_ne!(again.header("Call-ID"), rung.header("Call-ID"));
     let answer = session(gateway.address());
