@@ -9,8 +9,8 @@ mod look;
 mod marks;
 mod succession;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -103,12 +103,13 @@ impl Locations {
             health,
             us,
             pending: Vec::new(),
+            basket: Arc::default(),
             marks: Marks::default(),
             era: String::new(),
             filling: Filling::Marking,
             fillings: 0,
             is_away: false,
-            is_behind: true,
+            behind_since: Some(Instant::now()),
         };
         let thread = thread::Builder::new()
             .name("locations".into())
@@ -160,6 +161,9 @@ struct Keeper {
     us: LocationNode,
     /// Taken from the switch, and perhaps not told yet.
     pending: Vec<LocationChange>,
+    /// Where the switch puts what it has to tell: what is taken from it must not get lost when it
+    /// comes later than it was waited for.
+    basket: Arc<Mutex<Vec<LocationChange>>>,
     /// What we have removed and others may still have.
     marks: Marks,
     /// The era of the last exchange.
@@ -169,9 +173,9 @@ struct Keeper {
     fillings: u64,
     /// Whether the store did not answer last time.
     is_away: bool,
-    /// Whether there is something to hear before anything is told: what this node believes may be no
-    /// longer so.
-    is_behind: bool,
+    /// Since when there is something to hear before anything is told: what this node believes may be
+    /// no longer so. Nothing is held back for long.
+    behind_since: Option<Instant>,
 }
 
 impl Keeper {
@@ -194,11 +198,11 @@ impl Keeper {
         if self.pending.is_empty() {
             self.collect();
         }
-        let told: &[LocationChange] = match self.is_behind {
-            true => &[],
-            false => &self.pending,
+        let count = match self.behind_since {
+            Some(_) => 0,
+            None => self.pending.len().min(PORTION),
         };
-        let count = told.len();
+        let told = self.pending.get(..count).unwrap_or_default();
         let done = match self.store.exchange(&self.us, told) {
             Ok(Exchanged::Heard {
                 era,
@@ -212,7 +216,8 @@ impl Keeper {
                     .told
                     .fetch_add(count as u64, Ordering::Relaxed);
                 self.take(era, changes, rest, &nodes).map(|()| {
-                    match count >= PORTION || rest == Rest::More {
+                    let is_looking = self.peers.is_looking();
+                    match count >= PORTION || rest == Rest::More || is_looking {
                         true => Next::AtOnce,
                         false => Next::InTurn,
                     }
@@ -256,14 +261,18 @@ impl Keeper {
             self.fall_behind();
             self.peers.look_again();
         }
-        self.look_and_inherit()?;
-        if rest == Rest::Nothing && self.peers.next(&self.era).is_none() {
-            self.is_behind = false;
+        if rest != Rest::More {
+            self.look_and_inherit()?;
+        }
+        let has_caught_up = rest == Rest::Nothing && !self.peers.has_to_look(&self.era);
+        if has_caught_up {
             self.health.0.rounds.fetch_add(1, Ordering::Relaxed);
         }
-        match self.is_behind {
-            true => Ok(()),
-            false => self.fill(),
+        let waits = |since: &Instant| !has_caught_up && since.elapsed() < CATCH_UP_MAX;
+        self.behind_since = self.behind_since.filter(waits);
+        match self.behind_since {
+            Some(_) => Ok(()),
+            None => self.fill(),
         }
     }
 
@@ -288,8 +297,9 @@ impl Keeper {
         let own = [self.us.udp, self.us.tcp].into_iter().flatten().collect();
         let told = self.visit(move |_, machine, _| machine.switch.share_locations(&name, own));
         if told.is_some() {
-            // What was told under the earlier name is not told any more.
-            self.pending.clear();
+            // All that is there will be told anew.
+            self.pending
+                .retain(|change| matches!(change, LocationChange::Ended(_)));
             self.fall_behind();
             self.us.id = id;
             self.begin_filling();
@@ -303,21 +313,22 @@ impl Keeper {
         let now_us = self.net.clock().now().as_micros();
         let old = self.marks.drop_old(now_us);
         self.pending.extend(old.map(LocationChange::Ended));
-        let taken = self.visit(|_, machine, _| {
-            let mut taken = Vec::new();
+        let basket = Arc::clone(&self.basket);
+        let has_dropped = self.visit(move |_, machine, _| {
+            let mut basket = basket.lock().unwrap_or_else(PoisonError::into_inner);
             machine
                 .switch
-                .tell_locations(PORTION, |change| taken.push(as_told(change)));
-            (taken, machine.switch.has_dropped_locations())
+                .tell_locations(PORTION, |change| basket.push(as_told(change)));
+            machine.switch.has_dropped_locations()
         });
-        let Some((taken, has_dropped)) = taken else {
-            return;
-        };
+        let mut basket = self.basket.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = std::mem::take(&mut *basket);
+        drop(basket);
         let marked = taken
             .into_iter()
             .map(|change| self.marks.note(change, now_us));
         self.pending.extend(marked);
-        if has_dropped {
+        if has_dropped == Some(true) {
             self.begin_filling();
         }
     }
@@ -333,14 +344,17 @@ impl Keeper {
             Filling::Marking => {
                 // The others know that it is not complete.
                 self.store.clear(&self.us)?;
-                self.visit(|_, machine, _| machine.switch.tell_all_locations());
-                self.pending
-                    .extend(self.marks.all().map(LocationChange::Ended));
-                self.filling = Filling::Under;
+                let told = self.visit(|_, machine, _| machine.switch.tell_all_locations());
+                if told.is_some() {
+                    let marks = self.marks.all().map(LocationChange::Ended);
+                    self.pending.extend(marks);
+                    self.filling = Filling::Under;
+                }
             }
             Filling::Under => {
-                let untold = self.visit(|_, machine, _| machine.switch.untold_locations());
-                if untold == Some(0) && self.pending.is_empty() {
+                // What changes meanwhile is told to everybody as it happens.
+                let tells = self.visit(|_, machine, _| machine.switch.is_telling_all_locations());
+                if tells == Some(false) && self.pending.is_empty() {
                     self.fillings += 1;
                     self.us.filled = format!("{}#{}", self.era, self.fillings);
                     self.filling = Filling::Done;
@@ -362,12 +376,13 @@ impl Keeper {
             tracing::warn!(%error, "the live store is away; registrations are known here only");
         }
         self.is_away = true;
+        self.behind_since = None;
         self.fall_behind();
     }
 
     /// Something may have been missed.
     fn fall_behind(&mut self) {
-        self.is_behind = true;
+        self.behind_since.get_or_insert_with(Instant::now);
         self.health.0.is_complete.store(false, Ordering::Relaxed);
     }
 
@@ -411,5 +426,8 @@ fn since(before: Option<Instant>, is_so: impl Into<Option<()>>) -> Option<Instan
 const ROUND: Duration = Duration::from_millis(50);
 /// Bindings in one exchange: a millisecond or two of the store's time.
 const PORTION: usize = 500;
+/// How long this node listens at most before it tells something: with a million bindings to look
+/// through, new ones would wait for long.
+const CATCH_UP_MAX: Duration = Duration::from_secs(2);
 /// How long the switch may take for one visit.
 const VISIT_PATIENCE: Duration = Duration::from_secs(2);

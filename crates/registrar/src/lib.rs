@@ -42,7 +42,7 @@ pub use message::from_message;
 pub use output::{Event, EventKind, Output, Ping, PingFailure, PingId, PingReason, Removal};
 pub use peer::PeerId;
 pub use policy::{PING_TIMEOUT, Policy};
-pub use reach::Reach;
+pub use reach::{Reach, is_local, is_open};
 pub use record::{Record, RecordError, Restored, State};
 pub use registrar::{
     Change, End, FlowTimer, Gone, Gruus, Heir, Listed, Registered, Registrar, answers_ping,

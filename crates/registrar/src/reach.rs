@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use sip::{ConnId, Flow, ListenerId, Transport};
+use sip::{ConnId, Flow, ListenerId, Transport, Uri};
 
 use crate::peer::PeerId;
 
@@ -25,6 +25,30 @@ impl Reach {
         match self {
             Self::Flow(flow) | Self::Path(flow) | Self::Peer(_, flow) => flow,
         }
+    }
+}
+
+/// Whether a contact on UDP names the address that it sends from: then no NAT stands before it, or one
+/// that it knows of.
+#[must_use]
+pub fn is_open(uri: &[u8], flow: &Flow) -> bool {
+    let Ok(uri) = Uri::parse(uri) else {
+        return false;
+    };
+    let port = uri.port.unwrap_or(Transport::Udp.default_port());
+    flow.transport == Transport::Udp
+        && matches!(uri.transport(), None | Some(Transport::Udp))
+        && uri.host_ip() == Some(flow.remote.ip().to_canonical())
+        && port == flow.remote.port()
+}
+
+/// Whether an address is of a network of one's own, in which no NAT stands between nodes and phones. A
+/// phone with a public address may have learned it by STUN, and let in only the node that it speaks to.
+#[must_use]
+pub fn is_local(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_loopback() || v6.is_unicast_link_local(),
     }
 }
 
@@ -112,6 +136,23 @@ const NO_CONN: u64 = u64::MAX;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_addresses_of_networks_of_ones_own_are_reached_from_everywhere() {
+        let local = |text: &str| is_local(text.parse().unwrap());
+        for near in [
+            "10.1.2.3",
+            "192.168.0.7",
+            "127.0.0.1",
+            "fd00::1",
+            "::ffff:10.0.0.1",
+        ] {
+            assert!(local(near), "{near}");
+        }
+        for far in ["203.0.113.7", "100.64.0.1", "2001:db8::1"] {
+            assert!(!local(far), "{far}");
+        }
+    }
 
     #[test]
     fn a_packed_flow_comes_back_as_it_was() {

@@ -276,6 +276,12 @@ impl Registrar {
         self.table.held()
     }
 
+    /// Whose bindings this node holds: the address of record of each.
+    pub fn held_aors(&self) -> impl Iterator<Item = &str> {
+        let held = self.table.iter().filter(|binding| binding.holder.is_none());
+        held.map(|binding| binding.texts().aor())
+    }
+
     /// Bindings of one transport that this node holds.
     #[must_use]
     pub fn count(&self, transport: Transport) -> usize {

@@ -49,7 +49,8 @@ impl Switch {
     }
 
     fn handle_bytes(&mut self, now: Time, flow: Flow, bytes: Bytes, framing: Framing) {
-        if self.defence.is_banned(now, flow.remote.ip()) {
+        let address = flow.remote.ip();
+        if self.defence.is_banned(now, address) && !self.is_peer(address) {
             self.counters.banned += 1;
             return;
         }
@@ -119,7 +120,7 @@ impl Switch {
     fn may_ask(&mut self, now: Time, flow: Flow, message: &Message) -> bool {
         let from = self.source(flow, message);
         let source = from.remote.ip();
-        if self.knows(from) || self.is_dispatcher(source) {
+        if self.knows(from) || self.is_dispatcher(source) || self.is_peer(source) {
             return true;
         }
         let agent = message.header(HeaderName::UserAgent).unwrap_or_default();

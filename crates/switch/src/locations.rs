@@ -1,7 +1,8 @@
 //! Bindings that nodes of a cluster share: what the machine is told of the others and tells them.
 
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use clock::Time;
 use registrar::{BindingId, Change, Heir, PeerId, Record};
@@ -27,11 +28,17 @@ pub(crate) struct Peers {
     name: Box<str>,
     /// By their numbers.
     others: Vec<Peer>,
+    /// Those that do not live any more.
+    dead: BTreeSet<PeerId>,
 }
 
 impl Peers {
     pub(crate) fn get(&self, peer: PeerId) -> Option<&Peer> {
         self.others.get(peer.index())
+    }
+
+    pub(crate) fn is_dead(&self, peer: PeerId) -> bool {
+        self.dead.contains(&peer)
     }
 }
 
@@ -47,6 +54,7 @@ impl Switch {
         self.peers = Some(Peers {
             name: name.into(),
             others: Vec::new(),
+            dead: BTreeSet::new(),
         });
         let mut passage = Passage::new(&self.cluster_key, self.seed);
         passage.hops.set_inner(own);
@@ -70,15 +78,33 @@ impl Switch {
         Some(id)
     }
 
+    /// Another node is dead.
+    pub fn lose_peer(&mut self, peer: PeerId) {
+        if let Some(peers) = &mut self.peers {
+            peers.dead.insert(peer);
+        }
+    }
+
+    /// Whether an address is that of another node, which is not to be held to account for what it
+    /// passes on.
+    pub(crate) fn is_peer(&self, address: IpAddr) -> bool {
+        let Some(peers) = &self.peers else {
+            return false;
+        };
+        let is_at = |at: Option<SocketAddr>| at.is_some_and(|at| at.ip() == address);
+        let mut others = peers.others.iter();
+        others.any(|other| is_at(other.udp) || is_at(other.tcp))
+    }
+
     /// What the others are to be told; see [`registrar::Registrar::tell_changes`].
     pub fn tell_locations(&mut self, max: usize, tell: impl FnMut(Change<'_>)) {
         self.registrar.tell_changes(max, tell);
     }
 
-    /// How much there is to tell, or a little more.
+    /// Whether not all has been passed on yet of what was there when everything was to be told.
     #[must_use]
-    pub fn untold_locations(&self) -> usize {
-        self.registrar.untold()
+    pub fn is_telling_all_locations(&self) -> bool {
+        self.registrar.is_telling_all()
     }
 
     /// Everything is told again.

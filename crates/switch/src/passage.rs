@@ -12,11 +12,9 @@ use std::net::{IpAddr, SocketAddr};
 use clock::Time;
 use forward::rewrite::{self, Changes, Framing};
 use forward::{Branch, Dialog, End, Hops, NextHop, Origin, OwnRoutes, Pass, Seal, Token};
-use registrar::{BindingId, Contact, PeerId, Reach};
+use registrar::{BindingId, Contact, PeerId, Reach, is_local, is_open};
 use sip::transaction::response_address;
-use sip::{
-    Destination, Flow, HeaderName, ListenerId, Message, Method, Transmit, Transport, Uri, Via,
-};
+use sip::{Destination, Flow, HeaderName, ListenerId, Message, Method, Transmit, Transport, Via};
 
 use crate::Switch;
 use crate::output::Output;
@@ -71,11 +69,13 @@ impl Switch {
                 routes: contact.path.clone(),
                 beyond: None,
             }),
-            Reach::Peer(_, flow) if is_open(contact, &flow) => Some(Way {
-                destination: Some(self.address(Transport::Udp, flow.remote)),
-                routes: Box::default(),
-                beyond: None,
-            }),
+            Reach::Peer(peer, flow) if self.is_reached_directly(contact, peer, &flow) => {
+                Some(Way {
+                    destination: Some(self.address(Transport::Udp, flow.remote)),
+                    routes: Box::default(),
+                    beyond: None,
+                })
+            }
             Reach::Peer(peer, flow) => self.way_through(peer, contact.binding, &flow),
         }
     }
@@ -143,6 +143,17 @@ impl Switch {
         true
     }
 
+    /// Whether a phone that another node holds is reached from here as well as from there. In doubt
+    /// it is not, unless that node is dead.
+    fn is_reached_directly(&self, contact: &Contact, holder: PeerId, flow: &Flow) -> bool {
+        let is_dead = || {
+            self.peers
+                .as_ref()
+                .is_some_and(|peers| peers.is_dead(holder))
+        };
+        is_open(&contact.uri, flow) && (is_local(flow.remote.ip()) || is_dead())
+    }
+
     /// A request of another node for a phone that is registered here.
     fn to_phone(&self, now: Time, flow: Flow, message: &Message, number: u64) -> Option<Onward> {
         let passage = self.passage.as_ref()?;
@@ -175,9 +186,14 @@ impl Switch {
         })
     }
 
-    /// A request inside a dialog that began through here: to the side that did not send it.
+    /// A request inside a dialog that began through here: to the side that did not send it. Other
+    /// requests are none of ours to pass on: the next node would take them for ours.
     fn inside(&self, message: &Message, dialog: &Dialog) -> Option<Onward> {
         let passage = self.passage.as_ref()?;
+        let is_outside = message.to().is_ok_and(|to| to.tag().is_none());
+        if is_outside && !matches!(message.method(), Method::Cancel | Method::Ack) {
+            return None;
+        }
         let is_of_origin = passage.seal.tag(from_tag(message)) == dialog.from_tag;
         let end = match is_of_origin == (dialog.origin == Origin::Target) {
             true => &dialog.client,
@@ -269,19 +285,6 @@ impl Switch {
 fn from_tag(message: &Message) -> &[u8] {
     let tag = message.from().ok().and_then(|from| from.tag());
     tag.unwrap_or_default()
-}
-
-/// Whether a phone on UDP names the address that it sends from: no NAT stands before it, and it is
-/// reached from everywhere as it is from its node.
-fn is_open(contact: &Contact, flow: &Flow) -> bool {
-    let Ok(uri) = Uri::parse(&contact.uri) else {
-        return false;
-    };
-    let port = uri.port.unwrap_or(Transport::Udp.default_port());
-    flow.transport == Transport::Udp
-        && matches!(uri.transport(), None | Some(Transport::Udp))
-        && uri.host_ip() == Some(flow.remote.ip().to_canonical())
-        && port == flow.remote.port()
 }
 
 /// Where the node that sent a request takes others: over a stream it calls from another port.

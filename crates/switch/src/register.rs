@@ -298,7 +298,8 @@ impl Switch {
         // Whoever forges the source of datagrams must not get a customer or carrier banned.
         let source = self.source(flow, message).remote;
         let address = source.ip();
-        if !guessing || self.routes.knows(source) || self.is_dispatcher(address) {
+        let is_ours = self.is_dispatcher(address) || self.is_peer(address);
+        if !guessing || self.routes.knows(source) || is_ours {
             return;
         }
         if let Some(ban) = self.defence.note_failure(now, address) {

@@ -196,18 +196,16 @@ impl Switch {
 
     /// Users that are gone or switched off lose their bindings at once.
     fn drop_unknown_bindings(&mut self, now: Time) {
-        let gone: Vec<String> = self
-            .registrar
-            .list(&registrar::Filter::default(), None, usize::MAX)
-            .iter()
-            // What others hold is theirs to drop.
-            .filter(|b| b.holder.is_none())
-            .filter(|b| {
-                let name = b.aor.split('@').next().unwrap_or_default();
-                !self.routes.user_named(name).is_some_and(|u| u.enabled)
-            })
-            .map(|b| b.aor.to_owned())
-            .collect();
+        // What others hold is theirs to drop.
+        let held = self.registrar.held_aors();
+        let gone = held.filter(|aor| {
+            let name = aor.split('@').next().unwrap_or_default();
+            !self
+                .routes
+                .user_named(name)
+                .is_some_and(|user| user.enabled)
+        });
+        let gone: Vec<String> = gone.map(str::to_owned).collect();
         for aor in gone {
             self.registrar.remove_all(now, &aor);
         }

@@ -7,6 +7,7 @@ use registrar::{BindingId, PeerId, Record};
 use store::{HeardChange, KnownNode, LocationChange, LocationNode, StoreError};
 use switch::Peer;
 
+use super::marks::Against;
 use super::succession::Succession;
 use super::{Keeper, since};
 
@@ -14,10 +15,26 @@ use super::{Keeper, since};
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     pub(super) known: BTreeMap<String, Known>,
+    /// The shelf that is being looked through.
+    looking: Option<Looking>,
     /// Whose shelf was looked through, and is to be compared with what the switch has.
     compare: Option<String>,
+    /// Nodes that are not thought of any more: what they held has other holders, or is gone.
+    gone: Vec<PeerId>,
     /// What was made of the dead last, and when.
     pub(super) inherited: Option<(Succession, Instant)>,
+}
+
+/// How far a look at a shelf is.
+#[derive(Debug)]
+struct Looking {
+    id: String,
+    peer: PeerId,
+    /// How the shelf is marked.
+    filled: String,
+    /// The part that is next, by the store's name for it.
+    from: u64,
+    bindings: usize,
 }
 
 /// Another node, as it was seen last.
@@ -38,10 +55,21 @@ pub(super) struct Known {
 impl Peers {
     /// All shelves are to be looked through again.
     pub(super) fn look_again(&mut self) {
+        self.looking = None;
         self.compare = None;
         for known in self.known.values_mut() {
             known.looked = None;
         }
+    }
+
+    /// Whether a look is under way.
+    pub(super) fn is_looking(&self) -> bool {
+        self.looking.is_some()
+    }
+
+    /// Whether a look is under way, or due.
+    pub(super) fn has_to_look(&self, era: &str) -> bool {
+        self.looking.is_some() || self.next(era).is_some()
     }
 
     /// Whether there is no shelf to look through now.
@@ -54,7 +82,7 @@ impl Peers {
 
     /// The next shelf to look through: those of the living as soon as they are complete; before them,
     /// and once, what the dead have left, so that of two equal states that of the living is known.
-    pub(super) fn next(&self, era: &str) -> Option<String> {
+    fn next(&self, era: &str) -> Option<String> {
         let is_due = |known: &&Known| match known.dead {
             None => {
                 let filled = &known.node.filled;
@@ -72,6 +100,7 @@ impl Peers {
 impl Keeper {
     /// Takes over who the other nodes are.
     pub(super) fn take_nodes(&mut self, nodes: &[KnownNode], is_new_era: bool) {
+        let mut died = Vec::new();
         for KnownNode { node, is_buried } in nodes {
             if node.id == self.us.id {
                 continue;
@@ -87,21 +116,39 @@ impl Keeper {
                         "has another cluster.key: calls to its phones will not get through"
                     );
                 }
+                if *is_buried && known.dead.is_none() {
+                    died.push(known.id);
+                }
                 known.dead = since(known.dead, is_buried.then_some(()));
                 known.node = node.clone();
             }
+        }
+        for peer in died {
+            self.visit(move |_, machine, _| machine.switch.lose_peer(peer));
         }
         let is_there = |id: &str| nodes.iter().any(|known| known.node.id == id);
         for (id, known) in &mut self.peers.known {
             known.absent = since(known.absent, (!is_there(id)).then_some(()));
         }
-        let is_there = |known: &mut Known| known.absent.is_none_or(|at| at.elapsed() < KEPT_FOR);
-        self.peers.known.retain(|_, known| is_there(known));
+        let gone = &mut self.peers.gone;
+        self.peers.known.retain(|_, known| {
+            let is_there = known.absent.is_none_or(|at| at.elapsed() < KEPT_FOR);
+            if !is_there {
+                gone.push(known.id);
+            }
+            is_there
+        });
         let compared = self.peers.compare.take().filter(|_| !is_new_era);
         if let Some(known) = compared.and_then(|id| self.peers.known.get(&id))
             && known.looked.as_ref() == Some(&known.node.filled)
         {
             self.forget_the_rest(known.id);
+        }
+        if self.peers.looking.is_none() && self.peers.compare.is_none() {
+            for peer in std::mem::take(&mut self.peers.gone) {
+                self.visit(|_, machine, _| machine.switch.begin_look());
+                self.forget_the_rest(peer);
+            }
         }
     }
 
@@ -142,7 +189,9 @@ impl Keeper {
                 filled: String::new(),
                 key_print: self.us.key_print.clone(),
             };
-            self.contradict(&change);
+            if !self.admits(&change) {
+                continue;
+            }
             let known = self.peers.known.get(&stranger.id).map(|known| known.id);
             if let Some(peer) = known.or_else(|| self.meet(&stranger)) {
                 portion.push((peer, change));
@@ -154,20 +203,30 @@ impl Keeper {
         self.pass(portion);
     }
 
-    /// Tells of the end again that somebody has not heard of.
-    fn contradict(&mut self, change: &LocationChange) {
-        if let LocationChange::Saved(location) = change
-            && let Some(end) = self.marks.against(location)
-        {
-            self.pending.push(LocationChange::Ended(end));
+    /// Whether a change is to be believed. If we know better, whoever tells of it hears so.
+    fn admits(&mut self, change: &LocationChange) -> bool {
+        let now_us = self.net.clock().now().as_micros();
+        match change {
+            LocationChange::Ended(end) => {
+                self.marks.hear(*end, now_us);
+                true
+            }
+            LocationChange::Saved(location) => match self.marks.against(location) {
+                None => true,
+                Some(Against::Theirs) => false,
+                Some(Against::Ours(end)) => {
+                    self.pending.push(LocationChange::Ended(end));
+                    false
+                }
+            },
         }
     }
 
-    fn pass(&self, portion: Vec<(PeerId, LocationChange)>) {
+    fn pass(&mut self, portion: Vec<(PeerId, LocationChange)>) {
         if portion.is_empty() {
             return;
         }
-        self.visit(move |now, machine, _| {
+        let passed = self.visit(move |now, machine, _| {
             for (from, change) in portion {
                 match change {
                     LocationChange::Saved(location) => {
@@ -186,43 +245,74 @@ impl Keeper {
                 }
             }
         });
+        if passed.is_none() {
+            // It may not have been heard.
+            self.fall_behind();
+            self.peers.look_again();
+        }
     }
 
-    /// Looks through one shelf that is due; where none is, the dead are inherited.
+    /// Looks through one shelf that is due, for a while; where none is, the dead are inherited.
     pub(super) fn look_and_inherit(&mut self) -> Result<(), StoreError> {
-        let Some(id) = self.peers.next(&self.era) else {
+        let under_way = self.peers.looking.take().filter(|looking| {
+            let known = self.peers.known.get(&looking.id);
+            known.is_some_and(|known| known.node.filled == looking.filled)
+        });
+        let Some(mut looking) = under_way.or_else(|| self.begin_looking()) else {
             return self.inherit();
         };
-        let Some(known) = self.peers.known.get(&id) else {
-            return Ok(());
-        };
-        let (peer, filled) = (known.id, known.node.filled.clone());
-        self.visit(|_, machine, _| machine.switch.begin_look());
-        let mut from = 0;
-        let mut count = 0;
+        let until = Instant::now() + LOOK_TIME;
         loop {
-            let (part, next) = self.store.look(&id, from)?;
-            count += part.len();
-            part.iter().for_each(|change| self.contradict(change));
+            let (part, next) = self.store.look(&looking.id, looking.from)?;
+            looking.bindings += part.len();
+            looking.from = next;
+            let is_last = next == 0;
+            let is_paused = !is_last && Instant::now() >= until;
+            let id = looking.id.clone();
+            let (peer, filled, bindings) = (looking.peer, looking.filled.clone(), looking.bindings);
+            self.peers.looking = Some(looking);
             for portion in part.chunks(VISIT_PORTION) {
-                self.pass(portion.iter().map(|c| (peer, c.clone())).collect());
+                let admitted = portion.iter().filter(|change| self.admits(change));
+                let admitted = admitted.map(|change| (peer, change.clone())).collect();
+                self.pass(admitted);
             }
-            if next == 0 {
-                break;
+            // Unless it has to begin anew.
+            let Some(same) = self.peers.looking.take() else {
+                return Ok(());
+            };
+            looking = same;
+            if is_last {
+                tracing::info!(node = id, bindings, "looked at what another node holds");
+                self.end_looking(id, filled);
+                return Ok(());
             }
-            from = next;
+            if is_paused {
+                self.peers.looking = Some(looking);
+                return Ok(());
+            }
         }
-        tracing::info!(
-            node = id,
-            bindings = count,
-            "looked at what another node holds"
-        );
+    }
+
+    fn begin_looking(&mut self) -> Option<Looking> {
+        let id = self.peers.next(&self.era)?;
+        let known = self.peers.known.get(&id)?;
+        let looking = Looking {
+            peer: known.id,
+            filled: known.node.filled.clone(),
+            from: 0,
+            bindings: 0,
+            id,
+        };
+        self.visit(|_, machine, _| machine.switch.begin_look())?;
+        Some(looking)
+    }
+
+    fn end_looking(&mut self, id: String, filled: String) {
         if let Some(known) = self.peers.known.get_mut(&id) {
             known.looked = Some(filled);
             let lives = known.dead.is_none();
             self.peers.compare = lives.then_some(id);
         }
-        Ok(())
     }
 
     /// Of a node whose shelf was looked through, the switch forgets what is not there.
@@ -238,5 +328,7 @@ impl Keeper {
 /// After what time a node is not thought of any more that the store does not have: others have all it
 /// held.
 const KEPT_FOR: Duration = Duration::from_secs(180);
+/// How long one look goes on before the others are heard again.
+const LOOK_TIME: Duration = Duration::from_millis(20);
 /// Bindings that one visit brings: some tenths of a millisecond.
 const VISIT_PORTION: usize = 128;

@@ -10,9 +10,12 @@ use store::{Location, LocationChange, LocationEnd, LocationEndKind};
 /// By their bindings.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
+    /// Of this node.
     ends: BTreeMap<[u8; 8], LocationEnd>,
-    /// When the first of them may go; microseconds since the Unix epoch.
-    first_until_us: u64,
+    /// What others have told.
+    heard: BTreeMap<[u8; 8], LocationEnd>,
+    /// When to look for old ones next; microseconds since the Unix epoch.
+    next_look_us: u64,
 }
 
 impl Marks {
@@ -24,29 +27,35 @@ impl Marks {
                     let kind = LocationEndKind::Ended;
                     return LocationChange::Ended(LocationEnd { kind, ..end });
                 }
-                self.first_until_us = match self.ends.is_empty() {
-                    true => end.until_us,
-                    false => self.first_until_us.min(end.until_us),
-                };
                 self.ends.insert(end.key, end);
                 LocationChange::Ended(end)
             }
             LocationChange::Ended(_) => change,
             LocationChange::Saved(location) => {
-                // It is registered again, by this node.
+                // This node holds it: its shelf has the binding in the place of its end.
                 self.ends.remove(&location.key);
                 LocationChange::Saved(location)
             }
         }
     }
 
-    /// What to answer to who tells of a binding in a state before its end.
-    pub(super) fn against(&self, heard: &Location) -> Option<LocationEnd> {
-        let end = self.ends.get(&heard.key);
-        end.filter(|end| heard.version < end.version).copied()
+    /// Remembers what somebody else told.
+    pub(super) fn hear(&mut self, end: LocationEnd, now_us: u64) {
+        if end.until_us > now_us && self.heard.len() < MARKS_MAX {
+            self.heard.insert(end.key, end);
+        }
     }
 
-    /// All that are kept.
+    /// What speaks against a state: an end that came after it, and who is to tell of it.
+    pub(super) fn against(&self, heard: &Location) -> Option<Against> {
+        let is_later = |end: &&LocationEnd| heard.version < end.version;
+        let own = self.ends.get(&heard.key).filter(is_later);
+        let of_others = self.heard.get(&heard.key).filter(is_later);
+        own.map(|end| Against::Ours(*end))
+            .or_else(|| of_others.map(|_| Against::Theirs))
+    }
+
+    /// All that this node has to tell.
     pub(super) fn all(&self) -> impl Iterator<Item = LocationEnd> + '_ {
         self.ends.values().copied()
     }
@@ -54,7 +63,9 @@ impl Marks {
     /// Takes out those that nobody can come too late for; they are to leave the shelf.
     pub(super) fn drop_old(&mut self, now_us: u64) -> impl Iterator<Item = LocationEnd> + use<> {
         let mut old = Vec::new();
-        if !self.ends.is_empty() && self.first_until_us <= now_us {
+        if self.next_look_us <= now_us {
+            self.next_look_us = now_us + PAUSE_US;
+            self.heard.retain(|_, end| end.until_us > now_us);
             self.ends.retain(|_, end| {
                 let is_old = end.until_us <= now_us;
                 if is_old {
@@ -65,12 +76,18 @@ impl Marks {
                 }
                 !is_old
             });
-            // Not each round: they may stay for a while longer.
-            let first = self.ends.values().map(|end| end.until_us).min();
-            self.first_until_us = first.unwrap_or(0).max(now_us + PAUSE_US);
         }
         old.into_iter()
     }
+}
+
+/// The end of a binding of which somebody has an older state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Against {
+    /// This node tells it again.
+    Ours(LocationEnd),
+    /// Another node tells it.
+    Theirs,
 }
 
 /// Ends that are kept at most; what is beyond might come back.
@@ -104,17 +121,31 @@ mod tests {
     #[test]
     fn who_comes_with_an_older_state_is_told_of_the_end_while_it_matters() {
         let mut marks = Marks::default();
-        assert_eq!(marks.note(removed(1, 9, 500), 100), removed(1, 9, 500));
+        let late_us = 2 * PAUSE_US;
+        let end = removed(1, 9, late_us);
+        assert_eq!(marks.note(end.clone(), 100), end);
         assert!(marks.against(&location(1, 8)).is_some());
         assert!(marks.against(&location(1, 9)).is_none());
         assert!(marks.against(&location(2, 8)).is_none());
-        assert_eq!(marks.drop_old(499).count(), 0);
-        let gone: Vec<LocationEnd> = marks.drop_old(500).collect();
+        assert_eq!(marks.drop_old(0).count(), 0);
+        let gone: Vec<LocationEnd> = marks.drop_old(late_us).collect();
         assert!(
             matches!(&gone[..], [end] if end.kind == LocationEndKind::Yielded),
             "{gone:?}"
         );
         assert!(marks.against(&location(1, 8)).is_none());
+    }
+
+    #[test]
+    fn what_others_have_ended_is_not_believed_from_a_third() {
+        let mut marks = Marks::default();
+        let LocationChange::Ended(end) = removed(1, 9, 500) else {
+            panic!("it is an end");
+        };
+        marks.hear(end, 100);
+        assert_eq!(marks.against(&location(1, 8)), Some(Against::Theirs));
+        assert_eq!(marks.against(&location(1, 10)), None);
+        assert_eq!(marks.all().count(), 0, "others tell of it");
     }
 
     #[test]

@@ -15,31 +15,46 @@ use super::Keeper;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Succession {
     us: String,
-    /// Where the dead were.
-    dead: BTreeMap<PeerId, SocketAddr>,
+    /// Where the dead were, and for how long they are dead.
+    dead: BTreeMap<PeerId, (SocketAddr, Absence)>,
     /// The living, this node included, and where they are.
     living: BTreeMap<String, SocketAddr>,
+}
+
+/// How long a node is dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Absence {
+    /// So short that it may only have been started again.
+    Short,
+    /// Nobody waits for it any more.
+    Long,
 }
 
 impl Succession {
     /// Who takes over a binding of a node: who is in the place where it was, because it was started
     /// again there; else any of the living, each of them as many.
     fn heir(&self, holder: PeerId, binding: BindingId) -> Heir {
-        let Some(place) = self.dead.get(&holder) else {
+        let Some((place, absence)) = self.dead.get(&holder) else {
             return Heir::Nobody;
         };
         let successor = self.living.iter().find(|(_, there)| *there == place);
-        let heir = successor.map(|(id, _)| id).or_else(|| {
-            let ids = self.living.keys();
-            ids.max_by_key(|id| {
-                let mut hasher = DefaultHasher::new();
-                (id, binding.bits()).hash(&mut hasher);
-                hasher.finish()
-            })
+        if let Some((id, _)) = successor {
+            return match *id == self.us {
+                true => Heir::Us,
+                false => Heir::Other,
+            };
+        }
+        let ids = self.living.keys();
+        let heir = ids.max_by_key(|id| {
+            let mut hasher = DefaultHasher::new();
+            (id, binding.bits()).hash(&mut hasher);
+            hasher.finish()
         });
-        match heir == Some(&self.us) {
-            true => Heir::Us,
-            false => Heir::Other,
+        match (heir == Some(&self.us), absence) {
+            (true, Absence::Long) => Heir::Us,
+            // A phone behind a NAT lets in only whom it spoke to: no other node is of use to it.
+            (true, Absence::Short) => Heir::UsIfNear,
+            (false, _) => Heir::Other,
         }
     }
 }
@@ -52,7 +67,12 @@ impl Keeper {
         for known in self.peers.known.values() {
             let is_gone = known.absent.is_some_and(|at| at.elapsed() >= ABSENT_MAX);
             if known.dead.is_some() || is_gone {
-                dead.insert(known.id, known.node.place);
+                let is_long = |at: Option<Instant>| at.is_some_and(|at| at.elapsed() >= WAITED_FOR);
+                let absence = match is_long(known.dead) || is_gone {
+                    true => Absence::Long,
+                    false => Absence::Short,
+                };
+                dead.insert(known.id, (known.node.place, absence));
             } else if known.absent.is_none() {
                 living.insert(known.node.id.clone(), known.node.place);
             }
@@ -98,6 +118,8 @@ impl Keeper {
     }
 }
 
+/// How long phones behind NAT wait for a node that may be started again.
+const WAITED_FOR: Duration = Duration::from_secs(45);
 /// After what time a node is taken for dead that the store does not have any more.
 const ABSENT_MAX: Duration = Duration::from_secs(60);
 /// After what time the shelf of a dead node is cleared.
@@ -115,7 +137,7 @@ mod tests {
         let dead = PeerId::from_index(0).unwrap();
         let seen_by = |us: &str| Succession {
             us: us.into(),
-            dead: BTreeMap::from([(dead, place(1))]),
+            dead: BTreeMap::from([(dead, (place(1), Absence::Long))]),
             living: BTreeMap::from([("b".into(), place(2)), ("c".into(), place(3))]),
         };
         let (b, c) = (seen_by("b"), seen_by("c"));
@@ -127,6 +149,14 @@ mod tests {
             taken_by_b += usize::from(heirs[0] == Heir::Us);
         }
         assert!((400..600).contains(&taken_by_b), "{taken_by_b}");
+        let mut early = b.clone();
+        early.dead.insert(dead, (place(1), Absence::Short));
+        let early = (0..100).map(|n| early.heir(dead, BindingId::from_bits(n)));
+        assert!(
+            early.clone().all(|heir| heir != Heir::Us),
+            "it may come back"
+        );
+        assert!(early.clone().any(|heir| heir == Heir::UsIfNear));
         let other = PeerId::from_index(1).unwrap();
         assert_eq!(b.heir(other, BindingId::from_bits(1)), Heir::Nobody);
     }
@@ -137,7 +167,7 @@ mod tests {
         let dead = PeerId::from_index(0).unwrap();
         let succession = Succession {
             us: "a-2".into(),
-            dead: BTreeMap::from([(dead, place(1))]),
+            dead: BTreeMap::from([(dead, (place(1), Absence::Long))]),
             living: BTreeMap::from([("a-2".into(), place(1)), ("b".into(), place(2))]),
         };
         for n in 0..100 {

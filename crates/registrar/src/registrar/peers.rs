@@ -12,7 +12,7 @@ use crate::binding::{Binding, BindingId, Probe, Stored, Trust};
 use crate::output::{EventKind, Removal};
 use crate::peer::PeerId;
 use crate::policy;
-use crate::reach::PackedFlow;
+use crate::reach::{PackedFlow, is_local, is_open};
 use crate::record::{self, Record, RecordError};
 
 /// Who takes over a binding.
@@ -24,6 +24,9 @@ pub enum Heir {
     Other,
     /// This node.
     Us,
+    /// This node, what it can reach as well as the other did; the rest while that may come back is
+    /// nobody's.
+    UsIfNear,
 }
 
 impl Registrar {
@@ -120,7 +123,8 @@ impl Registrar {
                 Heir::Nobody => {}
                 _ if is_lost => registrar.forget(slot),
                 Heir::Other => {}
-                Heir::Us => registrar.adopt(now, slot, listener(&flow)),
+                Heir::UsIfNear if !is_near(binding, &flow) => {}
+                Heir::Us | Heir::UsIfNear => registrar.adopt(now, slot, listener(&flow)),
             }
         })
     }
@@ -206,6 +210,12 @@ impl Registrar {
         }
         (last < end).then_some(last)
     }
+}
+
+/// Whether any node reaches a phone as well as that one which it speaks to.
+fn is_near(binding: &Binding, flow: &Flow) -> bool {
+    let texts = binding.texts();
+    !texts.path().is_empty() || is_open(texts.uri(), flow) && is_local(flow.remote.ip())
 }
 
 /// Slots that one call looks at: some tenths of a millisecond.

@@ -132,6 +132,13 @@ impl Registrar {
         })
     }
 
+    /// Whether not all that was there when everything was to be told has been passed on.
+    #[must_use]
+    pub fn is_telling_all(&self) -> bool {
+        let sharing = self.sharing.as_ref();
+        sharing.is_some_and(|sharing| sharing.all_from.is_some())
+    }
+
     /// Whether it was told: not if others hold it, nobody is there, or it is known as `known`.
     fn tell_state(
         &mut self,

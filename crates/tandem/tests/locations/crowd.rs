@@ -2,9 +2,44 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use testkit::{Credentials, Peer, wait_for};
+use testkit::{Credentials, Peer, Rest, wait_for};
 
 use crate::cluster::{Cluster, elsewhere, held};
+
+#[test]
+fn thousands_of_removals_that_others_may_have_missed_are_told_again() -> Result<()> {
+    let settings = json!({
+        "verify_bindings": false, "keep_alive_interval_s": 0, "contacts_max": 100,
+    });
+    let cluster = Cluster::with(&settings)?;
+    let rest = cluster.nodes[0].rest();
+    rest.add_customer("127.0.0.1/32", &json!({}))?;
+    add_users(&rest, MANY / 100)?;
+    let peers = peers(&cluster)?;
+    for n in 0..MANY / 100 {
+        register_hundred(&cluster, &peers[0], 0, n);
+    }
+    let at = |node: usize| elsewhere(&cluster.nodes[node]);
+    wait_for("all at both", || (at(1) == Some(MANY as f64)).then_some(()));
+    for n in 0..MANY / 100 {
+        let status = send_register(&cluster, &peers[1], (1, n), &["Contact: *", "Expires: 0"]);
+        assert_eq!(status, Some(200));
+    }
+    wait_for("none at both", || {
+        let none = held(&cluster.nodes[0]) == Some(0.0) && at(1) == Some(0.0);
+        none.then_some(())
+    });
+    cluster.redis.ask("FLUSHALL")?;
+    register_hundred(&cluster, &peers[1], 1, 0);
+    wait_for("what is new", || (at(0) == Some(100.0)).then_some(()));
+    cluster.wait_until_complete();
+    let marks = "return redis.call('HLEN', redis.call('KEYS', 'tandem:locations:of:*')[1])";
+    assert_ne!(cluster.redis.ask(&format!("EVAL \"{marks}\" 0"))?, ":0");
+    Ok(())
+}
+
+/// Registrations that are removed at once.
+const MANY: usize = 5_000;
 
 #[test]
 fn fifty_thousand_registrations_outlive_the_node_that_held_half_of_them() -> Result<()> {
@@ -15,37 +50,10 @@ fn fifty_thousand_registrations_outlive_the_node_that_held_half_of_them() -> Res
     let rest = cluster.nodes[0].rest();
     // So that so many messages of one address are welcome.
     rest.add_customer("127.0.0.1/32", &json!({}))?;
-    let name = |n: usize| format!("crowd{n}");
-    let account = rest.first("accounts")?["id"].clone();
-    let user =
-        |n| json!({ "name": name(n), "password": "a-secret-of-the-crowd", "account": account });
-    let users: Vec<Value> = (0..USERS).map(user).collect();
-    rest.create("/v1/users:batch", &json!({ "users": users }))?;
-    let peers = [0, 1].map(|node| Peer::new(cluster.nodes[node].ready().sip.udp));
-    let peers = peers.into_iter().collect::<Result<Vec<_>>>()?;
+    add_users(&rest, USERS)?;
+    let peers = peers(&cluster)?;
     for n in 0..USERS {
-        let node = n % 2;
-        let who = Credentials {
-            username: name(n),
-            password: "a-secret-of-the-crowd".to_owned(),
-        };
-        let domain = &cluster.nodes[node].ready().domain;
-        let to = format!("To: <sip:{}@{domain}>", who.username);
-        for half in 0..2 {
-            let contact = |c: usize| format!("<sip:c{half}{c}@10.9.8.7>");
-            let contacts: Vec<String> = (0..50).map(contact).collect();
-            let contacts = format!("Contact: {}", contacts.join(","));
-            let lines = [&*to, &*contacts, "Expires: 3600"];
-            let uri = format!("sip:{domain}");
-            // The second node may not have heard of the user yet.
-            wait_for("the registration", || {
-                let peer = &peers[node];
-                peer.send_with_digest(&who, "REGISTER", &uri, &lines, "")
-                    .ok()?;
-                let answer = peer.expect("an answer", |m| m.status().is_some_and(|s| s != 100));
-                (answer.status() == Some(200)).then_some(())
-            });
-        }
+        register_hundred(&cluster, &peers[n % 2], n % 2, n);
     }
     wait_for("all at both", || {
         let all = [0, 1].map(|n| (held(&cluster.nodes[n]), elsewhere(&cluster.nodes[n])));
@@ -76,3 +84,57 @@ fn fifty_thousand_registrations_outlive_the_node_that_held_half_of_them() -> Res
 
 /// With a hundred contacts each.
 const USERS: usize = 500;
+
+fn peers(cluster: &Cluster) -> Result<Vec<Peer>> {
+    let all = cluster.nodes.iter();
+    all.map(|node| Peer::new(node.ready().sip.udp)).collect()
+}
+
+fn user_name(n: usize) -> String {
+    format!("crowd{n}")
+}
+
+fn add_users(rest: &Rest, count: usize) -> Result<()> {
+    let account = rest.first("accounts")?["id"].clone();
+    let user = |n| json!({ "name": user_name(n), "password": PASSWORD, "account": account });
+    let users: Vec<Value> = (0..count).map(user).collect();
+    rest.create("/v1/users:batch", &json!({ "users": users }))?;
+    Ok(())
+}
+
+/// A user's hundred contacts, in two requests.
+fn register_hundred(cluster: &Cluster, peer: &Peer, node: usize, n: usize) {
+    for half in 0..2 {
+        let place = peer.address();
+        let contact = |c: usize| format!("<sip:c{half}{c}@{place}>");
+        let contacts: Vec<String> = (0..50).map(contact).collect();
+        let contacts = format!("Contact: {}", contacts.join(","));
+        // A node may not have heard of the user yet.
+        wait_for("the registration", || {
+            let status = send_register(cluster, peer, (node, n), &[&contacts, "Expires: 3600"]);
+            (status == Some(200)).then_some(())
+        });
+    }
+}
+
+fn send_register(
+    cluster: &Cluster,
+    peer: &Peer,
+    (node, n): (usize, usize),
+    lines: &[&str],
+) -> Option<u16> {
+    let who = Credentials {
+        username: user_name(n),
+        password: PASSWORD.to_owned(),
+    };
+    let domain = &cluster.nodes[node].ready().domain;
+    let to = format!("To: <sip:{}@{domain}>", who.username);
+    let mut all = vec![&*to];
+    all.extend(lines);
+    peer.send_with_digest(&who, "REGISTER", &format!("sip:{domain}"), &all, "")
+        .ok()?;
+    let answer = peer.expect("an answer", |m| m.status().is_some_and(|s| s != 100));
+    answer.status()
+}
+
+const PASSWORD: &str = "a-secret-of-the-crowd";

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use testkit::{Peer, PhoneTransport, wait_for};
 
-use crate::cluster::{ALICE_HZ, Cluster, contact_uri, forget_received, pingers};
+use crate::cluster::{ALICE_HZ, Cluster, contact_uri, forget_received, metric, pingers};
 
 /// Two rounds of pings and a little.
 const TWO_ROUNDS: Duration = Duration::from_secs(12);
@@ -111,6 +111,30 @@ fn a_node_that_is_started_again_at_once_agrees_with_the_others() -> Result<()> {
     }
     each_has_one_owner(&cluster, &bob, &cluster.all());
     cluster.call_all(1, &bob)?;
+    Ok(())
+}
+
+#[test]
+fn a_phone_behind_a_nat_stays_with_its_node_over_a_restart() -> Result<()> {
+    let mut cluster = Cluster::with(&settings())?;
+    let phone = Peer::new(cluster.nodes[0].ready().sip.udp)?;
+    let contact = "Contact: <sip:bob@10.9.8.7:5060>";
+    assert_eq!(cluster.register(&phone, 0, "bob", contact)?, 200);
+    phone.answer_options()?;
+    cluster.wait_for_routable(1);
+    let before = wait_for("its node", || cluster.holder());
+    // In order: the other is told at once that it is gone.
+    cluster.nodes[0].program_mut().terminate()?;
+    wait_for("the other to know", || {
+        let nodes = metric(&cluster.nodes[1], "tandem_cluster_nodes");
+        (nodes == Some(1.0)).then_some(())
+    });
+    cluster.nodes[0].restart()?;
+    cluster.wait_until_complete();
+    wait_for("the same word from both", || {
+        cluster.holder().filter(|holder| *holder != before)
+    });
+    each_has_one_owner(&cluster, &[phone], &[0]);
     Ok(())
 }
 

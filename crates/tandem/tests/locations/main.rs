@@ -93,6 +93,33 @@ fn a_phone_behind_a_nat_is_reached_by_the_node_that_it_registered_at() -> Result
 }
 
 #[test]
+fn a_phone_is_passed_on_to_another_node_inside_its_dialogs_only() -> Result<()> {
+    let cluster = Cluster::start()?;
+    let phone = Peer::new(cluster.nodes[0].ready().sip.udp)?;
+    let contact = "Contact: <sip:bob@10.9.8.7:5060>";
+    assert_eq!(cluster.register(&phone, 0, "bob", contact)?, 200);
+    phone.answer_options()?;
+    cluster.wait_for_routable(1);
+    let (caller, invite) = cluster.call(1, "alice", "bob")?;
+    let invited = phone.expect_request("INVITE");
+    let header = |name: &str| invited.header(name).unwrap_or_default();
+    let lines = [
+        format!("Route: {}", header("Record-Route")),
+        format!("Call-ID: {}", header("Call-ID")),
+        format!("From: {};tag=r", header("To")),
+        "User-Agent: friendly-scanner".to_owned(),
+    ];
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let uri = format!("sip:{}", cluster.nodes[1].ready().sip.udp);
+    phone.send(phone.request("OPTIONS", &uri, &lines, ""))?;
+    phone.expect_status(430, "OPTIONS");
+    phone.send(phone.response(&invited, "486 Busy Here", "r", &[], ""))?;
+    phone.expect_request("ACK");
+    assert_eq!(caller.refused(&invite)?.status(), Some(486));
+    Ok(())
+}
+
+#[test]
 fn a_route_that_no_node_has_sealed_leads_nowhere() -> Result<()> {
     let cluster = Cluster::start()?;
     let phone = Peer::new(cluster.nodes[0].ready().sip.udp)?;

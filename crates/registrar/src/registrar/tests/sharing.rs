@@ -278,6 +278,30 @@ fn of_two_that_take_over_the_same_one_has_it() {
 }
 
 #[test]
+fn a_phone_behind_a_nat_waits_for_a_node_that_may_come_back() {
+    let mut nodes = two();
+    let mut dead = node(3, Policy::default());
+    let flow = udp("192.168.0.7:5060");
+    dead.register_from(flow, "Contact: <sip:a@192.168.0.7>")
+        .unwrap();
+    dead.register_from(flow, "Contact: <sip:a@10.9.8.7>")
+        .unwrap();
+    let public = udp("203.0.113.7:5060");
+    dead.register_from(public, "Contact: <sip:a@203.0.113.7>")
+        .unwrap();
+    let all = told(&mut dead);
+    let rig = &mut nodes[0];
+    hear(rig, 3, &all);
+    let near = |_: PeerId, _: BindingId| Heir::UsIfNear;
+    rig.registrar.inherit(rig.now, 0, near, |_| ListenerId(4));
+    assert_eq!(rig.registrar.held(), 1);
+    assert_eq!(rig.registrar.len(), 3, "none is forgotten");
+    let us = |_: PeerId, _: BindingId| Heir::Us;
+    rig.registrar.inherit(rig.now, 0, us, |_| ListenerId(4));
+    assert_eq!(rig.registrar.held(), 3);
+}
+
+#[test]
 fn what_a_client_says_later_is_newer_than_a_take_over() {
     let mut nodes = two();
     let mut dead = node(3, Policy::default());
