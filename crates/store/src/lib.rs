@@ -26,6 +26,7 @@ mod postgres;
 mod records;
 mod redis;
 mod sqlite;
+mod tls;
 
 pub use calls::{Change, Found, Kept, RedisCalls};
 pub use cdrs::{CdrCursor, CdrFilter, CdrStore, EXPORT_BATCH};

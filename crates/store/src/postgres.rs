@@ -14,6 +14,7 @@ mod cdrs;
 mod load;
 mod migrate;
 mod records;
+mod tls;
 mod tokens;
 
 use std::error::Error as _;
@@ -45,7 +46,8 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Connects to a database, such as `postgres://user:password@host:5432/database`, and brings
+    /// Connects to a database, such as `postgres://user:password@host:5432/database`,
+    /// with `?sslmode=verify-full` over TLS, and brings
     /// its schema up to date. Errors: `Misconfigured`, `NewerSchema`, `Unavailable`.
     pub fn open(url: &str) -> Result<Self, StoreError> {
         let store = Self::at(url)?;
@@ -62,9 +64,7 @@ impl Postgres {
     /// The same without asking for the server yet: the first call that reaches it brings the
     /// schema up to date. Errors: `Misconfigured`.
     pub fn at(url: &str) -> Result<Self, StoreError> {
-        let mut config: Config = url
-            .parse()
-            .map_err(|error| StoreError::Misconfigured(explain(&error)))?;
+        let (mut config, tls) = tls::parse(url)?;
         if config.get_application_name().is_none() {
             config.application_name("tandem");
         }
@@ -75,7 +75,11 @@ impl Postgres {
         let manager = ManagerConfig {
             recycling_method: RecyclingMethod::Verified,
         };
-        let pool = Pool::builder(Manager::from_config(config, NoTls, manager))
+        let manager = match tls {
+            Some(tls) => Manager::from_config(config, tls, manager),
+            None => Manager::from_config(config, NoTls, manager),
+        };
+        let pool = Pool::builder(manager)
             .max_size(CONNECTIONS_MAX)
             .wait_timeout(Some(PATIENCE))
             .create_timeout(Some(CONNECT_TIMEOUT))

@@ -1,6 +1,8 @@
 //! A real PostgreSQL server in a directory of its own.
 
+use std::fs::Permissions;
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
+use crate::authority::Pair;
 use crate::ports;
 use crate::program::Program;
 use crate::wait::wait_for;
@@ -48,6 +51,21 @@ impl PostgresServer {
         Ok(server)
     }
 
+    /// One that speaks TLS, with this certificate.
+    ///
+    /// # Errors
+    /// As [`PostgresServer::start`].
+    pub fn start_with_tls(pair: &Pair) -> Result<Self> {
+        let mut server = Self::start()?;
+        server.go();
+        pair.write(server.directory.path())?;
+        let key = server.directory.path().join(KEY);
+        std::fs::set_permissions(&key, Permissions::from_mode(0o600))?;
+        give_away(&key)?;
+        server.come()?;
+        Ok(server)
+    }
+
     /// Starts it, where it was before.
     ///
     /// # Errors
@@ -68,6 +86,17 @@ impl PostgresServer {
             .arg(self.directory.path().join("data"))
             .args(["-p", &self.port.to_string(), "-k", ""])
             .args(["-c", "listen_addresses=127.0.0.1"]);
+        let (certificate, key) = (
+            self.directory.path().join(CERTIFICATE),
+            self.directory.path().join(KEY),
+        );
+        if key.exists() {
+            command.args(["-c", "ssl=on", "-c"]);
+            command.arg(format!("ssl_cert_file={}", certificate.display()));
+            command
+                .arg("-c")
+                .arg(format!("ssl_key_file={}", key.display()));
+        }
         let mut program = Program::start("postgres", &mut command, self.directory.path())?;
         let answers = wait_for("PostgreSQL", || {
             if program.exit_status().is_some() {
@@ -177,6 +206,9 @@ fn program_path(name: &str) -> Result<PathBuf> {
     newest.with_context(|| format!("{name} of PostgreSQL is missing"))
 }
 
+/// As [`Pair::write`] names them.
+const CERTIFICATE: &str = "certificate.pem";
+const KEY: &str = "key.pem";
 /// The user of the operating system and of the database.
 const USER: &str = "postgres";
 const DATABASE: &str = "postgres";

@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
+use crate::authority::Pair;
 use crate::ports;
 use crate::program::Program;
 use crate::wait::wait_for;
@@ -17,6 +18,8 @@ pub struct RedisServer {
     /// `None` while it is away.
     program: Option<Program>,
     port: u16,
+    /// Where it speaks TLS besides.
+    tls_port: Option<u16>,
     /// Whose replica it is.
     master: Option<u16>,
     directory: TempDir,
@@ -39,10 +42,24 @@ impl RedisServer {
         Self::start_under(Some(master.port))
     }
 
+    /// One that speaks TLS besides, with this certificate.
+    ///
+    /// # Errors
+    /// As [`RedisServer::start`].
+    pub fn start_with_tls(pair: &Pair) -> Result<Self> {
+        let mut server = Self::start()?;
+        server.go();
+        pair.write(server.directory.path())?;
+        server.tls_port = Some(ports::one());
+        server.come()?;
+        Ok(server)
+    }
+
     fn start_under(master: Option<u16>) -> Result<Self> {
         let mut server = Self {
             program: None,
             port: ports::one(),
+            tls_port: None,
             master,
             directory: tempfile::tempdir().context("making a directory")?,
         };
@@ -60,6 +77,12 @@ impl RedisServer {
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--dir"])
             .arg(self.directory.path());
+        if let Some(port) = self.tls_port {
+            let file = |name| self.directory.path().join(name);
+            command.args(["--tls-port", &port.to_string(), "--tls-auth-clients", "no"]);
+            command.arg("--tls-cert-file").arg(file("certificate.pem"));
+            command.arg("--tls-key-file").arg(file("key.pem"));
+        }
         if let Some(master) = self.master {
             command.args(["--replicaof", "127.0.0.1", &master.to_string()]);
         }
@@ -92,6 +115,13 @@ impl RedisServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://{}", self.address())
+    }
+
+    /// It over TLS, as programs are told of it.
+    #[must_use]
+    pub fn tls_url(&self) -> String {
+        let port = self.tls_port.unwrap_or_default();
+        format!("rediss://127.0.0.1:{port}")
     }
 
     /// Sends a command; the first line of what it answers.

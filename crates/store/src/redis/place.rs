@@ -13,6 +13,8 @@ pub(super) enum Place {
     /// Ask these which of the servers of this name is the master.
     Sentinels {
         sentinels: Vec<Client>,
+        /// That of the servers and of the Sentinels.
+        scheme: &'static str,
         name: String,
         /// `user:password@`, or nothing.
         credentials: String,
@@ -23,9 +25,14 @@ pub(super) enum Place {
 
 impl Place {
     /// `redis://…`, or `redis+sentinel://user:password@host:port,host:port/NAME/database`, where name
-    /// and password are those of the servers. Errors: `Misconfigured`.
+    /// and password are those of the servers; `rediss` in place of `redis` is over TLS. Errors:
+    /// `Misconfigured`.
     pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
-        let Some(rest) = url.strip_prefix(SENTINEL_SCHEME) else {
+        let plain = url
+            .strip_prefix(SENTINEL_SCHEME)
+            .map(|rest| ("redis", rest));
+        let secure = || url.strip_prefix(SECURE_SENTINEL_SCHEME);
+        let Some((scheme, rest)) = plain.or_else(|| secure().map(|rest| ("rediss", rest))) else {
             return Ok(Self::Server(client(url)?));
         };
         let (place, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -39,11 +46,12 @@ impl Place {
             None => (String::new(), place),
         };
         let sentinels = hosts.split(',').map(|host| match host.rsplit_once(':') {
-            Some(_) => client(&format!("redis://{host}")),
-            None => client(&format!("redis://{host}:{SENTINEL_PORT}")),
+            Some(_) => client(&format!("{scheme}://{host}")),
+            None => client(&format!("{scheme}://{host}:{SENTINEL_PORT}")),
         });
         Ok(Self::Sentinels {
             sentinels: sentinels.collect::<Result<_, _>>()?,
+            scheme,
             name: name.to_owned(),
             credentials,
             database: match database {
@@ -59,6 +67,7 @@ impl Place {
             Self::Server(server) => open(server, patience),
             Self::Sentinels {
                 sentinels,
+                scheme,
                 name,
                 credentials,
                 database,
@@ -67,7 +76,7 @@ impl Place {
                 for sentinel in sentinels {
                     match master(sentinel, name, patience) {
                         Ok((host, port)) => {
-                            let url = format!("redis://{credentials}{host}:{port}{database}");
+                            let url = format!("{scheme}://{credentials}{host}:{port}{database}");
                             return open(&client(&url)?, patience);
                         }
                         Err(error) => failure = Some(error),
@@ -108,4 +117,6 @@ fn client(url: &str) -> Result<Client, StoreError> {
 }
 
 const SENTINEL_SCHEME: &str = "redis+sentinel://";
+/// The same over TLS.
+const SECURE_SENTINEL_SCHEME: &str = "rediss+sentinel://";
 const SENTINEL_PORT: u16 = 26_379;
