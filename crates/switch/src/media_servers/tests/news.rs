@@ -145,10 +145,11 @@ fn who_no_longer_wants_media_is_told_of_calls_that_another_node_has_begun() {
         described,
     };
     w.servers.handle_adopted(w.now, adopted);
-    for call_id in ["0000000000000007-9", "000000000000feed-9"] {
+    // The first is what a session of our own of the same number would be called.
+    for (call_id, tag) in [("0000000000000007-9", "b"), ("000000000000feed-9", "a")] {
         let what = Happening::ConsentLost {
             call_id: call_id.into(),
-            tag: "a".into(),
+            tag: tag.into(),
         };
         happen(&mut w, what);
     }
