@@ -154,10 +154,17 @@ impl Dispatcher {
         if pending.state != State::Waiting {
             return;
         }
-        if let Some(id) = pending.target {
+        let original = pending.original.as_ref();
+        let inside = original.and_then(|original| original.inside);
+        if let Some(id) = pending.target.or(inside.map(|(_, id)| id)) {
             self.balancer.handle_refused(now, id);
         }
-        self.give_up(now, key);
+        if inside.is_none() {
+            self.give_up(now, key);
+        } else {
+            // If nobody has its call yet, somebody may soon: it is repeated.
+            self.follow_call(now, key);
+        }
     }
 
     /// The time of a kept request is over.

@@ -2,13 +2,16 @@
 
 use std::net::SocketAddr;
 
-use balancer::Refusal;
+use balancer::{Refusal, TargetId};
 use clock::Time;
 use forward::{Dialog, End, NextHop, Origin};
 use sip::{Destination, Message, Method};
+use smallvec::SmallVec;
 
 use crate::Dispatcher;
 use crate::onward::{Mark, Onward, To};
+use crate::pending::{Original, State};
+use crate::repeat::own_key;
 use crate::request::Ingress;
 
 impl Dispatcher {
@@ -77,6 +80,63 @@ impl Dispatcher {
             to: To::Target(id),
         };
         self.send(now, ingress, message, &onward);
+        if let Some(id) = id {
+            self.keep_inside(now, ingress, message, own_routes, (*dialog, id));
+        }
+    }
+
+    /// Keeps a request that is repeated, for its sender says it once: it goes to whoever takes the
+    /// call over if the target that it was sent to dies.
+    fn keep_inside(
+        &mut self,
+        now: Time,
+        ingress: &Ingress,
+        message: &Message,
+        own_routes: usize,
+        inside: (Dialog, TargetId),
+    ) {
+        let key = own_key(ingress.key, message.method());
+        let Some(pending) = self.pending.find(key) else {
+            return;
+        };
+        if pending.state == State::Waiting && pending.target.is_none() {
+            pending.original = Some(Box::new(Original {
+                ingress: *ingress,
+                message: message.clone(),
+                own_routes,
+                tried: SmallVec::new(),
+                redirects: 0,
+                inside: Some(inside),
+                began: now,
+            }));
+        }
+    }
+
+    /// Sends a kept request to whoever has taken its call over, if its target is dead. Whether
+    /// there is such a one.
+    pub(crate) fn follow_call(&mut self, now: Time, key: u64) -> bool {
+        let Some(pending) = self.pending.find(key) else {
+            return false;
+        };
+        let original = pending.original.as_ref();
+        let original = original.filter(|_| pending.state == State::Waiting && !pending.cancelled);
+        let Some((original, (dialog, id))) = original.and_then(|o| Some((o, o.inside?))) else {
+            return false;
+        };
+        let (until, call_id) = (pending.until, original.message.call_id());
+        let call = self.seal.call(call_id.unwrap_or_default());
+        if self.balancer.is_there(id) || self.balancer.stand_in(now, call).is_none() {
+            return false;
+        }
+        let Some(original) = self.forget(key).and_then(|pending| pending.original) else {
+            return false;
+        };
+        let (ingress, own_routes) = (&original.ingress, original.own_routes);
+        self.send_inside(now, ingress, &original.message, own_routes, &dialog);
+        if let Some(pending) = self.pending.find(key) {
+            pending.until = until;
+        }
+        true
     }
 
     /// A request to a phone over the flow it registered with (RFC 5626 §5.3).

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use balancer::TargetId;
 use clock::{Time, TimerKey, Wheel};
+use forward::Dialog;
 use hashbrown::HashTable;
 use sip::{Destination, Message, Method};
 use slab::Slab;
@@ -45,6 +46,8 @@ pub(crate) struct Original {
     pub(crate) own_routes: usize,
     pub(crate) tried: SmallVec<[TargetId; 4]>,
     pub(crate) redirects: u8,
+    /// The dialog that it is inside of, and the target it was sent to.
+    pub(crate) inside: Option<(Dialog, TargetId)>,
     /// When this attempt began.
     pub(crate) began: Time,
 }

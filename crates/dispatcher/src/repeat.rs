@@ -170,8 +170,11 @@ impl Dispatcher {
         true
     }
 
-    /// Sends once more what is due.
+    /// Sends once more what is due, a request inside a call to whoever has that now.
     pub(crate) fn repeat(&mut self, now: Time, key: u64) {
+        if self.follow_call(now, key) {
+            return;
+        }
         let Some(pending) = self.pending.find(key) else {
             return;
         };

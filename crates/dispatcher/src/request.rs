@@ -162,6 +162,7 @@ impl Dispatcher {
             own_routes,
             tried: SmallVec::new(),
             redirects: 0,
+            inside: None,
             began: now,
         };
         let attempt = NextAttempt {

@@ -34,6 +34,33 @@ fn the_cancel_of_a_phone_on_a_stream_is_repeated_until_it_is_answered() {
 }
 
 #[test]
+fn a_bye_of_a_phone_on_a_stream_goes_to_whoever_takes_its_call_over() {
+    let mut world = World::new();
+    world.dispatcher.handle_opened(tls(5));
+    let invite = world.tls(5, &secure(&request("INVITE", "c1", "1", "")));
+    let target = invite[0].to.to_string();
+    let routes = invite[0].all(sip::HeaderName::RecordRoute);
+    let routes: Vec<_> = routes.into_iter().rev().collect();
+    world.udp(&target, &invite[0].answer("200 OK", ""));
+    let bye = secure(&inside("BYE", "c1", &routes, Side::Caller));
+    let sent = world.tls(5, &bye);
+    assert_eq!(sent[0].to.to_string(), target);
+    // Nobody listens there any more, and the phone says it once.
+    world
+        .dispatcher
+        .handle_transmit_failed(world.now, sent[0].key);
+    let moved = world.wait(SOON);
+    assert_eq!(moved.len(), 1);
+    let heir = moved[0].to.to_string();
+    assert_ne!(heir, target);
+    assert!(moved[0].start().starts_with("BYE "), "{}", moved[0].start());
+    let passed = world.udp(&heir, &moved[0].answer("200 OK", ""));
+    assert_eq!(passed[0].conn, Some(ConnId(5)));
+    assert_eq!(world.wait(Duration::from_secs(60)).len(), 0);
+    assert_eq!(world.dispatcher.pending_count(), 0);
+}
+
+#[test]
 fn a_refusal_that_came_over_a_stream_is_repeated_over_udp_until_its_ack() {
     let mut world = World::with_secure_target();
     let invite = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
