@@ -13,6 +13,7 @@ mod keys;
 mod live;
 mod media_server;
 mod number;
+mod object;
 mod recording;
 mod route;
 mod settings;

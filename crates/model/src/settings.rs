@@ -4,6 +4,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::object::object;
 use crate::validate::Checks;
 use crate::{FieldError, LimitSpec, RecordingFormat, RecordingStore, Validate};
 
@@ -19,6 +20,7 @@ pub struct Settings {
     /// What this server may carry in all.
     pub limits: LimitSpec,
     /// Where a call goes that this server has no room for.
+    #[serde(deserialize_with = "object")]
     pub overflow: Overflow,
     /// Addresses of dispatchers before this server, in CIDR notation: what they say of where a
     /// request came from is believed, and they are never banned.
