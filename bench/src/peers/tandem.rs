@@ -43,6 +43,12 @@ impl Tandem {
         let mut node = Self::start_with(options.data_file("cluster.key", &key))?;
         node.platform.kill_9();
         let database = node.platform.data().join(DATABASE);
+        for side_file in ["-wal", "-shm"].map(|end| format!("{}{end}", database.display())) {
+            // Those of the database that stood there before would be played into the copy.
+            if Path::new(&side_file).exists() {
+                std::fs::remove_file(&side_file).context("removing an old log")?;
+            }
+        }
         std::fs::copy(data.join(DATABASE), database).context("copying the users")?;
         node.platform.restart()?;
         Ok(node)
