@@ -49,6 +49,21 @@ pub(crate) struct Row {
     pub(crate) remarks: String,
 }
 
+impl Row {
+    /// Of one figure of each side.
+    pub(crate) fn of(work: &str, peer: f64, ours: f64) -> Self {
+        let mut row = Self {
+            work: work.to_owned(),
+            peer: Series::default(),
+            ours: Series::default(),
+            remarks: String::new(),
+        };
+        row.peer.push(peer);
+        row.ours.push(ours);
+        row
+    }
+}
+
 /// A titled table.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {

@@ -10,7 +10,7 @@ use crate::load::calls::{CallLoad, CallPlan, Pace};
 use crate::peers::dispatcher::Dispatcher;
 use crate::peers::kamailio::{self, Kamailio};
 use crate::scenario::{Effort, Side, us_per_unit};
-use crate::table::{Row, Series, Table};
+use crate::table::{Row, Table};
 use crate::usage;
 
 /// The same calls through the dispatcher, and straight to the targets.
@@ -31,17 +31,7 @@ pub(crate) fn run(effort: &Effort) -> Result<Table> {
         eprintln!("{side:?}: {:?}", seen[side as usize]);
     }
     let [peer, ours] = &seen;
-    let row = |work: &str, figure: fn(&Seen) -> f64| {
-        let mut row = Row {
-            work: work.to_owned(),
-            peer: Series::default(),
-            ours: Series::default(),
-            remarks: String::new(),
-        };
-        row.peer.push(figure(peer));
-        row.ours.push(figure(ours));
-        row
-    };
+    let row = |work: &str, figure: fn(&Seen) -> f64| Row::of(work, figure(peer), figure(ours));
     Ok(Table {
         title: format!(
             "A dispatcher and {TARGETS} targets: {} new calls/s for {} s",

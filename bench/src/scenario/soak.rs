@@ -10,7 +10,7 @@ use crate::load::calls::{CallLoad, CallPlan, Pace};
 use crate::peers::kamailio::{self, Kamailio};
 use crate::peers::tandem::{Media, Tandem};
 use crate::scenario::{Effort, Side};
-use crate::table::{Row, Series, Table};
+use crate::table::{Row, Table};
 use crate::usage;
 
 /// Losses, repetitions, the delay of the ringing, and the memory over time.
@@ -36,17 +36,7 @@ pub(crate) fn run(effort: &Effort) -> Result<Table> {
         };
     }
     let [peer, ours] = &seen;
-    let row = |work: &str, figure: fn(&Soaked) -> f64| {
-        let mut row = Row {
-            work: work.to_owned(),
-            peer: Series::default(),
-            ours: Series::default(),
-            remarks: String::new(),
-        };
-        row.peer.push(figure(peer));
-        row.ours.push(figure(ours));
-        row
-    };
+    let row = |work: &str, figure: fn(&Soaked) -> f64| Row::of(work, figure(peer), figure(ours));
     Ok(Table {
         title: format!(
             "Soak: {} s, 1,000 new calls/s of 10 s each, 10,000 at once",

@@ -6,7 +6,9 @@ use anyhow::Result;
 use serde_json::json;
 use testkit::{GatewaySpec, MediaServer, Sipp, wait_for};
 
-use crate::cluster::{ALICE_HZ, BINARY, BOB_HZ, CALLS_KNOWN, Cluster, metric, talked_us};
+use crate::cluster::{
+    ALICE_HZ, BINARY, BOB_HZ, CALLS_KNOWN, Cluster, metric, only_answered, talked_us,
+};
 
 #[test]
 fn a_call_goes_on_when_its_switch_is_killed() -> Result<()> {
@@ -35,13 +37,7 @@ fn a_call_goes_on_when_its_switch_is_killed() -> Result<()> {
     alice.wait_for_closed();
     let cdrs = cluster.cdrs(1);
     let all = began.elapsed();
-    let [cdr] = &cdrs[..] else {
-        panic!("{cdrs:?}");
-    };
-    assert_eq!(
-        (&cdr["outcome"], &cdr["ended_by"]),
-        (&json!("answered"), &json!("callee"))
-    );
+    let cdr = only_answered(&cdrs, "callee");
     let us = u128::from(talked_us(cdr));
     assert!(us >= talked.as_micros() && us <= all.as_micros(), "{cdr}");
     for leg in ["media_a", "media_b"] {
@@ -69,13 +65,7 @@ fn whoever_hangs_up_first_is_heard_by_the_other_switch() -> Result<()> {
     bob.wait_for_closed();
     eprintln!("the other side heard of it after {:?}", killed.elapsed());
     let cdrs = cluster.cdrs(1);
-    let [cdr] = &cdrs[..] else {
-        panic!("{cdrs:?}");
-    };
-    assert_eq!(
-        (&cdr["outcome"], &cdr["ended_by"]),
-        (&json!("answered"), &json!("caller"))
-    );
+    only_answered(&cdrs, "caller");
     Ok(())
 }
 
@@ -189,13 +179,7 @@ fn a_switch_that_hung_says_nothing_in_calls_that_others_have() -> Result<()> {
         let cdrs = cluster.switches[0].rest().list("/v1/cdrs").ok()?;
         (!cdrs.is_empty()).then_some(cdrs)
     });
-    let [cdr] = &cdrs[..] else {
-        panic!("{cdrs:?}");
-    };
-    assert_eq!(
-        (&cdr["outcome"], &cdr["ended_by"]),
-        (&json!("answered"), &json!("callee"))
-    );
+    only_answered(&cdrs, "callee");
     Ok(())
 }
 
@@ -219,12 +203,6 @@ fn a_request_to_a_switch_that_came_back_finds_its_call() -> Result<()> {
     let handed = metric(&cluster.switches[1], "tandem_calls_handed_over_total");
     assert_eq!(handed, 1, "it went to where the request was");
     let cdrs = cluster.cdrs(1);
-    let [cdr] = &cdrs[..] else {
-        panic!("{cdrs:?}");
-    };
-    assert_eq!(
-        (&cdr["outcome"], &cdr["ended_by"]),
-        (&json!("answered"), &json!("caller"))
-    );
+    only_answered(&cdrs, "caller");
     Ok(())
 }

@@ -213,3 +213,15 @@ pub(crate) fn talked_us(cdr: &Value) -> u64 {
     let at = |field: &str| cdr[field].as_u64().unwrap_or(0);
     at("end_us") - at("answer_us")
 }
+
+/// The only record there is: of a call that was answered and ended by this side.
+pub(crate) fn only_answered<'a>(cdrs: &'a [Value], ended_by: &str) -> &'a Value {
+    let [cdr] = cdrs else {
+        panic!("{cdrs:?}");
+    };
+    assert_eq!(
+        (&cdr["outcome"], &cdr["ended_by"]),
+        (&json!("answered"), &json!(ended_by))
+    );
+    cdr
+}
