@@ -5,6 +5,9 @@ DATA ?= ./data
 BENCH_ARGS ?=
 FUZZ_SECONDS ?= 60
 
+# A newer Node.js than the system's, where tests/install-node had to bring one.
+export PATH := $(CURDIR)/target/node/bin:$(PATH)
+
 BUILD_NEEDS := build-essential clang cmake libssl-dev pkg-config
 TEST_PEERS := baresip-core chromium ethtool iproute2 keepalived sip-tester kamailio kamailio-sqlite-modules opus-tools postgresql procps openssl socat python3-venv redis-server rtpengine-daemon sngrep sqlite3
 CLUSTER_PEERS := baresip-core iproute2 postgresql procps python3 redis-server util-linux
@@ -18,22 +21,24 @@ help: ## Show this list
 
 run: ## Build and start a complete phone system that keeps its data in ./data
 	@{ command -v cc && command -v cmake && pkg-config --exists openssl; } >/dev/null || tests/install-peers $(BUILD_NEEDS)
-	@command -v npm >/dev/null || tests/install-peers nodejs npm || true # without, there is no panel
+	@tests/install-node || true # without, a page says how to get the panel
 	$(CARGO) build --release --package tandem
 	exec target/release/tandem up --data $(DATA)
 
 cluster: ## Start three switches, two dispatchers, media servers and stores on addresses of their own (root)
 	@tests/install-peers $(BUILD_NEEDS) $(CLUSTER_PEERS)
+	@tests/install-node || true
 	$(CARGO) build --release --package tandem
 	deploy/cluster up
 
 install: ## Put `tandem` on the PATH, into cargo's bin directory
 	@{ command -v cc && command -v cmake && pkg-config --exists openssl; } >/dev/null || tests/install-peers $(BUILD_NEEDS)
+	@tests/install-node || true
 	$(CARGO) install --locked --path crates/tandem
 
 test: ## Install the test peers, then run every check and test
 	@tests/install-peers $(BUILD_NEEDS) $(TEST_PEERS)
-	@command -v npm >/dev/null || tests/install-peers nodejs npm
+	@tests/install-node
 	@CARGO="$(CARGO)" tests/install-s3-server
 	@tests/install-schemathesis
 	$(CARGO) xtask ci
