@@ -192,14 +192,16 @@ impl Call {
         }
     }
 
-    /// Fires the timers that are due; while the media relay is asked they wait like inputs.
+    /// Fires the timers that are due; while the media relay is asked they wait like inputs, all but
+    /// the longest duration.
     pub fn handle_timeout(&mut self, ctx: &mut Ctx<'_>) {
-        if self
-            .wait
-            .as_ref()
-            .is_some_and(|asked| asked.until <= ctx.now)
-        {
+        if self.relay_due().is_some_and(|until| until <= ctx.now) {
             self.give_up_on_relay(ctx);
+            let over = self.duration_ends().is_some_and(|end| end <= ctx.now);
+            if over && !self.is_waiting() {
+                self.disarm(Timer::Duration);
+                self.fire(ctx, Timer::Duration);
+            }
             self.take_what_waited(ctx);
         }
         while let Some(when) = self.poll_timeout().filter(|when| *when <= ctx.now) {
@@ -218,10 +220,20 @@ impl Call {
     /// When [`Call::handle_timeout`] is wanted.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        if let Some(asked) = &self.wait {
-            return Some(asked.until);
-        }
-        self.timers.iter().map(|(when, _)| *when).min()
+        self.relay_due()
+            .or_else(|| self.timers.iter().map(|(when, _)| *when).min())
+    }
+
+    /// Until when the media relay may answer what it was asked: a call lasts no longer than its limit
+    /// because a relay is silent.
+    fn relay_due(&self) -> Option<Time> {
+        let until = self.wait.as_ref()?.until;
+        Some(self.duration_ends().map_or(until, |end| until.min(end)))
+    }
+
+    fn duration_ends(&self) -> Option<Time> {
+        let mut ends = self.timers.iter().filter(|(_, t)| *t == Timer::Duration);
+        ends.next().map(|(when, _)| *when)
     }
 
     /// Where it stands.

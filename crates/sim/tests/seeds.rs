@@ -18,12 +18,16 @@ const MENDED: &[(u64, &str)] = &[
         "a 2xx crossed a CANCEL after PRACK: the number of its BYE was used",
     ),
     (1_093, "likewise, to a phone"),
+    (
+        1_795_334_187_715_573,
+        "a silent media relay kept a call up beyond its longest duration",
+    ),
 ];
 
 /// The same in every run, so that a change that breaks one is known by it.
 const FIXED: std::ops::Range<u64> = 1..1_001;
 /// Others each time.
-const FRESH: u64 = 1_000;
+const FRESH: u64 = 200;
 
 #[test]
 fn mended_bugs_stay_mended() {

@@ -1,5 +1,7 @@
 //! The media relay: what is asked, refusals at each point, and order while it thinks.
 
+use std::time::Duration;
+
 use call::{Cause, EndedBy, Input, MediaOp, Phase, Side};
 use sip::{HeaderName, Method};
 
@@ -202,6 +204,26 @@ fn an_offer_the_relay_never_answers_is_refused_and_a_late_answer_changes_nothing
     assert!(body(&w.sent(Method::Invite).message).contains("s=alice3"));
     w.feed(Input::End(Cause::Operator));
     w.close(&Cause::Operator);
+}
+
+#[test]
+fn a_silent_relay_lengthens_no_call_beyond_its_limit() {
+    let mut brief = config();
+    brief.duration_max = Duration::from_secs(30);
+    let trust = call::Trust::Untrusted;
+    let w = World::build(to_bob(), brief, trust, "", ALICE_SDP, |_| {});
+    let (mut w, _) = World::answer(w, "");
+    w.relay = Relay::IsSlow;
+    w.pass_s(28);
+    let invite = w.alice.request("INVITE", "", &sdp("alice2", "192.0.2.10"));
+    let uas = w.request(invite);
+    w.pass_s(1);
+    w.silent();
+    w.pass_s(1);
+    w.told(uas, 503);
+    w.sent(Method::Bye);
+    w.sent(Method::Bye);
+    w.close(&Cause::DurationLimit);
 }
 
 #[test]
