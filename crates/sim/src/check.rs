@@ -199,7 +199,9 @@ fn silent_ends(world: &World, records: &[Cdr]) -> Vec<String> {
                 continue;
             };
             let end = Time::from_micros(cdr.end_us).max(since) + PATIENCE;
-            if session.down_at.is_some_and(|down| down > end) {
+            // What is not heard of cannot be cancelled (RFC 3261 §9.1).
+            let unheard = session.up_at.is_none() && cdr.reason == UNHEARD;
+            if session.down_at.is_some_and(|down| down > end) && !unheard {
                 found.push(format!(
                     "call {}: {} talked or rang on long after the end",
                     session.call, agent.name
@@ -217,3 +219,5 @@ fn number_of(cdr: &Cdr) -> Option<u32> {
 
 /// 64*T1 (RFC 3261 §17.1.2.2), and what the network delays.
 const PATIENCE: Duration = Duration::from_secs(37);
+/// The reason of records of calls that ended before anything was heard of a callee.
+const UNHEARD: &str = "no response from the next hop";

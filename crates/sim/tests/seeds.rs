@@ -22,6 +22,10 @@ const MENDED: &[(u64, &str)] = &[
         1_795_334_187_715_573,
         "a silent media relay kept a call up beyond its longest duration",
     ),
+    (
+        50_026_338,
+        "of the simulation: a callee who was not heard of was to be cancelled",
+    ),
 ];
 
 /// The same in every run, so that a change that breaks one is known by it.
