@@ -1,8 +1,9 @@
 //! Two RTP streams to one stereo signal on one clock.
 //!
 //! A packet stands where its timestamp says, counted from an anchor: the arrival of the first.
-//! Clocks of senders are not ours, so the anchor is moved by a sample at a time to where packets
-//! arrive on the average: never more than [`SKEW_MS`] off, however long the call.
+//! Clocks of senders are not ours, so the anchor is moved to where packets arrive on the average: by
+//! a sample in [`STRETCH`] while somebody is heard, which is followed by any clock and heard by nobody,
+//! and faster in pauses. So it is never more than [`SKEW_MS`] off for long, however long the call.
 
 use std::collections::VecDeque;
 
@@ -47,6 +48,10 @@ struct Anchor {
     position: i64,
     /// How much later than expected packets arrive on the average, in 64ths of a sample.
     skew_q6: i64,
+    /// Samples since it was moved, up to [`STRETCH`].
+    unmoved: i64,
+    /// Whether the last packet was a pause.
+    quiet: bool,
 }
 
 impl Mixer {
@@ -142,7 +147,7 @@ impl Track {
             let expected = anchor.position + ticks * i64::from(rate_hz) / clock;
             let late = arrival - expected;
             // What was held up on the way comes all at once, and follows on what came before it:
-            // up to a sample, by which the anchor may have moved. Where there is no place left, it
+            // up to a sample, by which clock rates are rounded. Where there is no place left, it
             // follows a pause in which its sender's clock stood still.
             let has_place = late >= -ms(BURST_MS) && expected >= first;
             let follows = expected.abs_diff(self.end) <= 1 && has_place;
@@ -152,8 +157,7 @@ impl Track {
                     anchor.timestamp = piece.timestamp;
                     anchor.position = expected;
                 }
-                anchor.follow(late, ms(SKEW_MS));
-                return expected;
+                return expected + anchor.follow(late, piece.samples, ms(SKEW_MS));
             }
         }
         // Another source, or its clock has jumped.
@@ -162,22 +166,36 @@ impl Track {
             timestamp: piece.timestamp,
             position: arrival,
             skew_q6: 0,
+            unmoved: 0,
+            quiet: false,
         });
         arrival
     }
 }
 
 impl Anchor {
-    fn follow(&mut self, late: i64, tolerance: i64) {
+    /// Moves towards where packets arrive, and says by how much.
+    fn follow(&mut self, late: i64, samples: &[i16], tolerance: i64) -> i64 {
         self.skew_q6 += late - self.skew_q6 / 64;
-        let skew = self.skew_q6 / 64;
-        let step = match skew {
-            skew if skew > tolerance => 1,
-            skew if skew < -tolerance => -1,
-            _ => return,
+        let quiet = samples.iter().all(|sample| sample.unsigned_abs() <= QUIET);
+        let len = samples.len() as i64;
+        self.unmoved = STRETCH.min(self.unmoved + len);
+        // Moved back, a pause covers the end of the packet before, which has to be one, too.
+        let allowed = match quiet && self.quiet {
+            true => len / PAUSE_PART,
+            false => self.unmoved / STRETCH,
         };
+        self.quiet = quiet;
+        let skew = self.skew_q6 / 64;
+        let step = allowed.min(skew.abs() - tolerance);
+        if step <= 0 {
+            return 0;
+        }
+        let step = step * skew.signum();
         self.position += step;
         self.skew_q6 -= step * 64;
+        self.unmoved = 0;
+        step
     }
 }
 
@@ -192,12 +210,21 @@ const LATE_MS: i64 = 1_000;
 const BURST_MS: i64 = 2_000;
 /// How far arrivals may be from expectations before the anchor is moved.
 const SKEW_MS: i64 = 10;
+/// Samples of voice among which one is left out or put in at most: a thousandth of the pitch. Clocks
+/// of phones are off by a fifth of that.
+const STRETCH: i64 = 1_000;
+/// Which part of a pause may be left out or put in.
+const PAUSE_PART: i64 = 4;
+/// How loud a pause is at most, 44 dB below the loudest.
+const QUIET: u16 = 200;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const RATE_HZ: u32 = 8_000;
+    /// Eight seconds.
+    const PACKETS: u32 = 400;
 
     fn piece(channel: usize, timestamp: u32, arrival_us: u64, samples: &[i16]) -> Piece<'_> {
         Piece {
@@ -251,7 +278,7 @@ mod tests {
     #[test]
     fn what_was_held_up_and_comes_at_once_is_kept_whole() {
         let mut mixer = Mixer::new(RATE_HZ, 0);
-        let packet = |i: u32| vec![i as i16 + 1; 160];
+        let packet = |i: u32| vec![i as i16 + 1_000; 160];
         // Nothing for 0.6 s before the recording, and for 2 s in it.
         let arrivals = (0..30).map(|i| (i, 0));
         let arrivals = arrivals.chain((30..40).map(|i| (i, 20_000 * u64::from(i - 29))));
@@ -275,7 +302,7 @@ mod tests {
         // 200 ppm fast: a packet comes every 19,996 us, 720 ms earlier after an hour.
         for i in 0..180_000_u32 {
             let arrival_us = u64::from(i) * 19_996;
-            mixer.push(piece(0, i.wrapping_mul(160), arrival_us, &[1; 160]));
+            mixer.push(piece(0, i.wrapping_mul(160), arrival_us, &[1_000; 160]));
             let off = mixer.tracks[0].end - 160 - mixer.position(arrival_us);
             misplaced_ms = misplaced_ms.max(off.abs() / 8);
             out.clear();
@@ -288,6 +315,28 @@ mod tests {
         total += out.len() / 2;
         let expected = 180_000 * 19_996 / 125;
         assert!((total as i64 - expected).abs() < 160, "{total} {expected}");
+    }
+
+    #[test]
+    fn a_first_packet_that_was_late_changes_no_pitch_and_the_next_pause_makes_up_for_it() {
+        for late_ms in [-150_i64, 150] {
+            let mut mixer = Mixer::new(RATE_HZ, 0);
+            let mut talk = |packets: std::ops::Range<u32>, sample: i16| {
+                for i in packets {
+                    let arrival_ms = 400 + i64::from(i) * 20 + if i == 0 { late_ms } else { 0 };
+                    let arrival_us = arrival_ms as u64 * 1_000;
+                    mixer.push(piece(0, i * 160, arrival_us, &[sample; 160]));
+                }
+                let due = 8 * (400 + i64::from(PACKETS) * 20);
+                (mixer.tracks[0].end, due)
+            };
+            let (end, _) = talk(0..PACKETS / 2, 7_000);
+            let said = 8 * (400 + late_ms) + i64::from(PACKETS / 2) * 160;
+            assert!((end - said).abs() <= said / 1_000, "{end} {said}");
+            let (end, due) = talk(PACKETS / 2..PACKETS, 0);
+            let off_ms = (end - due).abs() / 8;
+            assert!(off_ms <= SKEW_MS + 2, "{off_ms} ms off");
+        }
     }
 
     #[test]
@@ -346,18 +395,22 @@ mod tests {
                     mixer.drain(arrival_us, out);
                 }
             };
-            talk(&mut mixer, 0, 7, &mut out);
+            talk(&mut mixer, 0, 7_000, &mut out);
             // The other side goes on, and time with it.
             let again_ms = 1_000 + pause_ms;
             for at_ms in (1_000..again_ms).step_by(20) {
                 mixer.push(piece(1, at_ms as u32 * 8, at_ms * 1_000, &[1; 160]));
                 mixer.drain(at_ms * 1_000, &mut out);
             }
-            talk(&mut mixer, again_ms, 9, &mut out);
+            talk(&mut mixer, again_ms, 9_000, &mut out);
             mixer.finish((again_ms + 1_000) * 1_000, &mut out);
             let [left, _] = split(&out);
             let heard = |sample: i16| left.iter().filter(|s| **s == sample).count();
-            assert_eq!((heard(7), heard(9)), (8_000, 8_000), "{pause_ms} ms");
+            assert_eq!(
+                (heard(7_000), heard(9_000)),
+                (8_000, 8_000),
+                "{pause_ms} ms"
+            );
         }
     }
 }

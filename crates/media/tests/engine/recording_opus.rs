@@ -9,9 +9,9 @@ use rtp::srtp::Suite;
 use testkit::decode_opus;
 
 use crate::recording::{engine_for, recorded};
-use crate::recording_ways::check_sides;
+use crate::recording_ways::{TENTHS, check_sides, talked};
 use crate::secure_peer::Way;
-use crate::transcode::{Call, Phone, call, pace};
+use crate::transcode::{A_HZ, B_HZ, Call, Phone, call, pace};
 
 /// Records a call of this kind for a while, and leaves the file in `dir`.
 fn record(dir: &Path, name: &str, kind: ([Way; 2], [Codec; 2]), packets: u32) -> u64 {
@@ -23,7 +23,7 @@ fn record(dir: &Path, name: &str, kind: ([Way; 2], [Codec; 2]), packets: u32) ->
     pace(
         &mut calls,
         |call, _| call.phones.iter_mut().for_each(Phone::talk),
-        |_, n| n >= packets,
+        |calls, n| n >= packets && talked(calls, [A_HZ, B_HZ], TENTHS + 2),
     );
     engine.delete(0).expect("a session");
     let recorded = recorded(&mut engine, &wakes);

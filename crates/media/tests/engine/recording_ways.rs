@@ -57,19 +57,27 @@ pub(crate) fn check_sides([left, right]: &[Vec<i16>; 2], name: &str) {
     assert_eq!(swapped, [0, 0], "{name}");
 }
 
-/// Whether each side has heard the other for a while.
-fn talked(calls: &[Call], until: usize) -> bool {
+/// Whether each side has heard a tone of the other for a while.
+pub(crate) fn talked(calls: &[Call], tones_hz: [f64; 2], until: usize) -> bool {
+    let [of_a, of_b] = tones_hz;
     calls.iter().all(|call| {
         let [a, b] = &call.phones;
-        a.tenths_of(B_HZ) >= until && b.tenths_of(A_HZ) >= until
+        a.tenths_of(of_b) >= until && b.tenths_of(of_a) >= until
     })
 }
 
-fn talk(calls: &mut [Call], until: usize) {
+/// Has all talk in these tones until each has said so many tenths of a second, and heard as many of
+/// them: what is heard was said since it began.
+fn talk(calls: &mut [Call], tones_hz: [f64; 2], until: usize) {
+    for call in &mut *calls {
+        for (phone, tone_hz) in call.phones.iter_mut().zip(tones_hz) {
+            phone.sound(tone_hz);
+        }
+    }
     pace(
         calls,
         |call, _| call.phones.iter_mut().for_each(Phone::talk),
-        |calls, _| talked(calls, until),
+        |calls, n| n as usize >= 5 * until && talked(calls, tones_hz, until),
     );
 }
 
@@ -100,16 +108,16 @@ fn what_is_protected_or_transcoded_is_recorded_in_the_clear() {
         .map(|(n, kind)| call(&mut engine, n, *kind, 20, [""; 2]))
         .collect();
     // In the middle of the calls, which go on as before when it is over.
-    talk(&mut calls, 2);
+    talk(&mut calls, OTHERS_HZ, 2);
     for session in 0..kinds.len() as u64 {
         let options = RecordingOptions::first(format!("call_{session}"));
         engine.start_recording(session, &options).expect("a file");
     }
-    talk(&mut calls, 2 + TENTHS + 3);
+    talk(&mut calls, [A_HZ, B_HZ], TENTHS + 4);
     for session in 0..kinds.len() as u64 {
         engine.stop_recording(session).expect("a recording");
     }
-    talk(&mut calls, 2 + TENTHS + 6);
+    talk(&mut calls, OTHERS_HZ, 2);
     for _ in &kinds {
         let recorded = recorded(&mut engine, &wakes);
         assert_eq!(recorded.outcome, RecordingOutcome::Finished);
@@ -176,4 +184,6 @@ fn a_number_that_means_events_on_one_side_and_a_codec_on_the_other_is_told_apart
 }
 
 /// How much of a tone is enough.
-const TENTHS: usize = 4;
+pub(crate) const TENTHS: usize = 4;
+/// What is said while nobody records.
+const OTHERS_HZ: [f64; 2] = [440.0, 1_480.0];

@@ -79,6 +79,12 @@ impl Phone {
         self.sent * (self.codec.clock_rate_hz() / 50)
     }
 
+    /// Says another tone from now on.
+    pub(crate) fn sound(&mut self, frequency_hz: f64) {
+        let rate_hz = self.codec.sample_rate_hz();
+        self.tone = ToneGenerator::new(&Tone::sine(frequency_hz, -10.0), rate_hz);
+    }
+
     pub(crate) fn talk(&mut self) {
         let mut frame = vec![0; self.codec.sample_rate_hz() as usize / 50];
         self.tone.fill(&mut frame);
