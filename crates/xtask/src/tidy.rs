@@ -5,6 +5,7 @@ mod files;
 mod layers;
 mod lengths;
 mod links;
+mod locks;
 mod purity;
 mod words;
 
@@ -28,6 +29,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         citations::check(file, &mut findings);
         words::check(file, &mut findings);
         links::check(root, file, &mut findings);
+        locks::check(file, &mut findings);
     }
     findings.finish()
 }
