@@ -347,18 +347,57 @@ fn a_media_server_of_our_own_converts_tones() -> Result<()> {
     tones_and_info(&platform)
 }
 
-#[test]
-fn calls_with_keys_in_two_forms_go_to_the_server_that_converts_them() -> Result<()> {
-    let servers = (Rtpengine::start()?, own_server()?);
-    let platform = platform()?;
-    assert!(!use_server(&platform, &servers.0.control())?, "it says so");
-    let record = json!({ "name": "own", "control": servers.1.control() });
+/// With an rtpengine, and a server of ours beside it.
+fn use_both(platform: &Platform, rtpengine: &Rtpengine, own: &MediaServer) -> Result<()> {
+    assert!(!use_server(platform, &rtpengine.control())?, "it says so");
+    let record = json!({ "name": "own", "control": own.control() });
     platform.rest().create("/v1/media-servers", &record)?;
     wait_for("both media servers", || {
         let health = platform.rest().list("/v1/media-server-health").ok()?;
         let up = health.iter().filter(|server| server["state"] == "up");
         (up.count() == 2).then_some(())
     });
+    Ok(())
+}
+
+#[test]
+fn a_call_that_loses_the_server_that_converts_has_keys_by_info_sounded_by_rtpengine() -> Result<()>
+{
+    let (rtpengine, mut own) = (Rtpengine::start()?, own_server()?);
+    let platform = platform()?;
+    use_both(&platform, &rtpengine, &own)?;
+    set_form(&platform, "alice", "info")?;
+    let mut bob = phone_of_bob(&platform)?;
+    let mut alice = Alice::call(&platform, &mut bob)?;
+    own.kill_9();
+    let peer = &alice.peer;
+    let again = peer.expect_request("INVITE");
+    let kind = "Content-Type: application/sdp";
+    peer.send(peer.response(&again, "200 OK", "", &[kind], &alice.voice.sdp()?))?;
+    peer.expect_request("ACK");
+    let (to, _) = audio(&again).context("audio")?;
+    assert!(rtpengine.media_ports().contains(&to.port()), "{to}");
+    alice.voice.talk_to(to)?;
+    wait_for("the other side to have moved", || {
+        (rtpengine.sessions() == Some(1)).then_some(())
+    });
+    let peer = &alice.peer;
+    let kind = "Content-Type: application/dtmf-relay";
+    let body = "Signal=5\r\nDuration=160\r\n";
+    peer.send(peer.within(&alice.dialog, "INFO", 10, &[kind], body))?;
+    peer.expect_status(200, "INFO");
+    assert_eq!(bob.wait_for_dtmf(), "5");
+    // Nobody tells the switch of keys that rtpengine hears: it sounds them.
+    bob.send_dtmf('7')?;
+    alice.voice.wait_for_key('7');
+    Ok(())
+}
+
+#[test]
+fn calls_with_keys_in_two_forms_go_to_the_server_that_converts_them() -> Result<()> {
+    let (rtpengine, own) = (Rtpengine::start()?, own_server()?);
+    let platform = platform()?;
+    use_both(&platform, &rtpengine, &own)?;
     for _ in 0..2 {
         info_and_events(&platform)?;
     }

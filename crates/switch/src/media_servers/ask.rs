@@ -8,7 +8,7 @@ use model::MediaServerId;
 use ng::Command;
 
 use super::exchange::{NotServed, Purpose};
-use super::keys::{Keys, forms};
+use super::keys::{Keys, forms, sound_keys};
 use super::plays::Plays;
 use super::record::Taped;
 use super::server::Health;
@@ -26,6 +26,16 @@ const DISCARD_PORT: u16 = 9;
 impl MediaServers {
     /// A call asks; [`MediaOutput::Answer`] or [`MediaOutput::Lost`] follows.
     pub fn handle_request(&mut self, now: Time, request: Box<MediaRequest>) {
+        if self.keys_are_better_elsewhere(&request) {
+            let before = self.sessions.get(&request.session).map(|s| s.server);
+            let taped = self.leave(request.session);
+            self.begin(now, request, taped);
+            if let Some(before) = before {
+                self.pay_debts(now, before);
+                self.tell_if_drained(before);
+            }
+            return;
+        }
         let Some(session) = self.sessions.get_mut(&request.session) else {
             if request.op == MediaOp::Answer {
                 // Nobody has the offer that it answers.
@@ -181,6 +191,9 @@ impl MediaServers {
             offer.options.correlation = Some(request.sip_call_id.to_string());
         }
         let changes_keys = session.keys == Keys::Change;
+        if changes_keys && !server.says_status {
+            sound_keys(&mut command, &request);
+        }
         let purpose = match request.op {
             MediaOp::Echo => Purpose::EchoAsk(request),
             MediaOp::Offer | MediaOp::Answer => Purpose::Ask(request),
@@ -289,12 +302,7 @@ impl MediaServers {
             }
             return;
         }
-        let taped = self.sessions.remove(&request.session);
-        let taped = taped.and_then(|known| known.taped);
-        if let Some(server) = self.servers.get_mut(&id) {
-            server.sessions.remove(&request.session);
-            server.owe(call_id(self.prefix, request.session));
-        }
+        let taped = self.leave(request.session);
         if why == NotServed::Refused {
             request.refusal = Some(488);
             self.pay_debts(now, id);
@@ -306,6 +314,16 @@ impl MediaServers {
             return;
         }
         self.begin(now, request, taped);
+    }
+
+    /// Gives up the place of a session, where it is deleted when its server next answers.
+    fn leave(&mut self, session: u64) -> Option<Box<Taped>> {
+        let known = self.sessions.remove(&session)?;
+        if let Some(server) = self.servers.get_mut(&known.server) {
+            server.sessions.remove(&session);
+            server.owe(call_id(known.prefix, session));
+        }
+        known.taped
     }
 
     fn answer(&mut self, request: &MediaRequest, answer: Result<Bytes, u16>, why: Option<String>) {

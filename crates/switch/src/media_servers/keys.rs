@@ -1,14 +1,16 @@
 //! Keys of a telephone in calls on media servers, where the parties give them in different forms.
 //!
 //! Only servers of ours convert keys: rtpengine tells nobody but its own log of those it hears. They
-//! are asked for the keys that were pressed as long as there is a call that wants them.
+//! are asked for the keys that were pressed as long as there is a call that wants them. A call that
+//! has lost the last of them, and goes on at an rtpengine, has keys by INFO sounded there still.
 
 use std::time::Duration;
 
 use call::{MediaOp, Press, Side};
 use clock::Time;
 use model::MediaServerId;
-use ng::{Command, KeyForm, Reply, Selection, Tone};
+use ng::options::CodecRule;
+use ng::{Command, Flag, KeyForm, Reply, Selection, Tone};
 
 use super::exchange::Purpose;
 use super::plays::Play;
@@ -43,6 +45,19 @@ pub(super) fn forms(request: &MediaRequest) -> Option<[KeyForm; 2]> {
     };
     let differ = request.op == MediaOp::Offer && toward.author_keys != toward.keys;
     differ.then(|| [toward.author_keys, toward.keys].map(form))
+}
+
+/// Asks rtpengine for what it can do: to sound keys that it is told of, as events where the other
+/// side takes those. It does so in no media that it was not asked to.
+pub(super) fn sound_keys(command: &mut Command, request: &MediaRequest) {
+    let (Command::Offer(asked) | Command::Answer(asked)) = command else {
+        return;
+    };
+    asked.options.flags.insert(Flag::InjectDtmf);
+    if let Some([_, KeyForm::Events]) = forms(request) {
+        let codecs = &mut asked.options.codecs;
+        codecs.add(CodecRule::Transcode, "telephone-event");
+    }
 }
 
 impl MediaServers {
@@ -116,6 +131,21 @@ impl MediaServers {
                 },
             });
         }
+    }
+
+    /// Whether an attempt that needs keys converted finds the session where that cannot be, as an
+    /// earlier one needed none, and would find it elsewhere. Who has been told an answer sends
+    /// media where that says: then the session stays.
+    pub(super) fn keys_are_better_elsewhere(&self, request: &MediaRequest) -> bool {
+        let known = self.sessions.get(&request.session);
+        let Some(known) = known.filter(|known| !known.is_answered) else {
+            return false;
+        };
+        let here = self.servers.get(&known.server);
+        let mut elsewhere = self.servers.values();
+        Keys::of(request) == Keys::Change
+            && here.is_some_and(|server| !server.says_status)
+            && elsewhere.any(|server| server.takes_calls() && server.says_status)
     }
 
     /// Tells whether there is a server that converts keys, if that has changed.

@@ -115,6 +115,77 @@ fn only_servers_of_ours_convert_keys_and_calls_that_need_it_go_there() {
     assert_eq!(w.state(2).1, 1);
 }
 
+/// A session that was begun while rtpengine was alone, and then there is a server of ours.
+fn begun_on_rtpengine() -> World {
+    let mut w = world();
+    w.mood(1, Mood::Gone);
+    w.configure();
+    w.pass(Duration::from_secs(1));
+    w.ask(request(1, MediaOp::Offer, Side::A));
+    assert_eq!(w.state(2).1, 1);
+    w
+}
+
+fn ours_comes(w: &mut World) {
+    w.mood(1, Mood::Answers);
+    w.pass(Duration::from_secs(2));
+    assert_eq!(told(w).last(), Some(&KeysThere::Converted));
+    w.answers();
+    w.asked.clear();
+}
+
+#[test]
+fn an_attempt_that_needs_keys_converted_leaves_a_server_that_converts_none() {
+    let mut w = begun_on_rtpengine();
+    ours_comes(&mut w);
+    // The next attempt takes keys as they come, and the one after it does not.
+    w.ask(request(1, MediaOp::Offer, Side::A));
+    assert_eq!((w.state(1).1, w.state(2).1), (0, 1));
+    w.ask(offer(1));
+    assert_eq!((w.state(1).1, w.state(2).1), (1, 0));
+    w.ask(request(1, MediaOp::Answer, Side::B));
+    assert_eq!(w.answers(), [(1, 200); 3]);
+    let asked = w.asked.iter().filter(|(_, name)| name != "keys");
+    let asked: Vec<_> = asked.map(|(id, name)| (*id, name.as_str())).collect();
+    let (own, rtpengine) = (id(1), id(2));
+    assert_eq!(
+        asked,
+        [
+            (rtpengine, "offer"),
+            (own, "offer"),
+            (rtpengine, "delete"),
+            (own, "answer")
+        ]
+    );
+    press(&mut w, 1, "b", '5');
+    w.pass(Duration::from_millis(200));
+    assert_eq!(keys(&mut w), [(1, Side::B, '5')]);
+}
+
+#[test]
+fn who_has_an_answer_keeps_the_server_that_it_names() {
+    let mut w = begun_on_rtpengine();
+    w.ask(request(1, MediaOp::Answer, Side::B));
+    ours_comes(&mut w);
+    w.ask(offer(1));
+    assert_eq!((w.state(1).1, w.state(2).1), (0, 1));
+}
+
+#[test]
+fn rtpengine_is_told_that_keys_are_to_be_played() {
+    let mut w = World::new(&[record(1, "")]);
+    w.call(1);
+    w.ask(offer(2));
+    w.ask(request(2, MediaOp::Answer, Side::B));
+    let injects = w.requests.iter().filter_map(|command| match command {
+        ng::Command::Offer(asked) | ng::Command::Answer(asked) => {
+            Some(asked.options.flags.contains(ng::Flag::InjectDtmf))
+        }
+        _ => None,
+    });
+    assert_eq!(injects.collect::<Vec<_>>(), [false, false, true, true]);
+}
+
 #[test]
 fn keys_are_asked_for_when_only_a_later_attempt_wants_them() {
     let mut w = world();
