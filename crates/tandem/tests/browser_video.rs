@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use testkit::{Browser, MediaServer, Message, Mirror, Peer, Platform, wait_for};
+use testkit::{Browser, Interpreter, MediaServer, Message, Mirror, Peer, Platform, wait_for};
 
 const ALICE_HZ: u32 = 440;
 const BOB_HZ: u32 = 1_000;
@@ -27,6 +27,27 @@ impl Phone {
             sound: Mirror::new()?,
             picture: Mirror::new()?,
         })
+    }
+
+    /// What it offers when it calls.
+    fn offer(&self) -> String {
+        let (sound, picture) = (self.sound.port(), self.picture.port());
+        format!(
+            "v=0\r\no=bob 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+             m=audio {sound} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n\
+             m=video {picture} RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"
+        )
+    }
+
+    /// Sends back to where its call was answered.
+    fn aim(&self, answer: &str) {
+        for (kind, port) in media(answer) {
+            let mirror = match kind.as_str() {
+                "audio" => &self.sound,
+                _ => &self.picture,
+            };
+            mirror.aim(([127, 0, 0, 1], port).into());
+        }
     }
 
     /// Answers an INVITE; the description that it brought.
@@ -184,4 +205,59 @@ fn two_browsers_hear_and_see_each_other_by_a_media_server_of_our_own() -> Result
     let rest = platform.rest();
     rest.add_media_server("m1", &server.control(), &json!({}))?;
     two_browsers_see_each_other(&platform)
+}
+
+/// Has what the caller offers be offered as a bundle, as a proxy may ask.
+fn as_bundle(request: &[u8], word: &str) -> Vec<u8> {
+    let holds = |words: &[u8]| request.windows(words.len()).any(|window| window == words);
+    let mut out = request.to_vec();
+    if holds(b"7:command5:offer") && holds(b"8:from-tag1:a") {
+        let begin = request.windows(2).position(|two| two == b" d");
+        let asked = format!("6:bundlel{}:{word}e", word.len());
+        if let Some(begin) = begin {
+            out.splice(begin + 2..begin + 2, asked.bytes());
+        }
+    }
+    out
+}
+
+#[test]
+fn a_browser_takes_sound_and_picture_of_a_phone_as_the_bundle_that_was_asked_for() -> Result<()> {
+    for (word, ports_are_one) in [("offer", false), ("require", true)] {
+        let server = MediaServer::with_ports(env!("CARGO_BIN_EXE_tandem"), 100, &[])?;
+        let interpret = move |request: &[u8]| as_bundle(request, word);
+        let interpreter = Interpreter::before(server.udp(), interpret)?;
+        let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+        let rest = platform.rest();
+        rest.add_media_server("m1", &interpreter.control(), &json!({}))?;
+        let ready = platform.ready();
+        let password = &ready.user("alice").password;
+        let wss = ready.sip.wss;
+        let mut alice = Browser::register_seeing("alice", &ready.domain, password, wss, ALICE_HZ)?;
+        let bob = Phone::register(&platform)?;
+        platform.wait_for_routable(2);
+        let (who, uri) = (
+            ready.credentials("bob"),
+            format!("sip:alice@{}", ready.domain),
+        );
+        let kind = "Content-Type: application/sdp";
+        let phone = &bob.signalling;
+        let invite = phone.send_with_digest(&who, "INVITE", &uri, &[kind], &bob.offer())?;
+        alice.wait_for_incoming();
+        alice.answer()?;
+        let answer = phone.expect_status(200, "INVITE");
+        phone.send(phone.ack(&invite, &answer))?;
+        bob.aim(&answer.body);
+        let answers = interpreter.answers();
+        let offer = answers.first().context("an offer for the browser")?;
+        assert!(offer.contains("a=group:BUNDLE "), "{offer}");
+        let ports: Vec<u16> = media(offer).into_iter().map(|(_, port)| port).collect();
+        assert_eq!(ports[0] == ports[1], ports_are_one, "{offer}");
+        alice.wait_for_established();
+        alice.wait_for_tone(ALICE_HZ);
+        see_each_other(&mut alice, &bob);
+        assert_eq!(server.metric("tandem_ng_undone_flags_total"), 0);
+        assert_eq!(server.metric("tandem_ng_unknown_flags_total"), 0);
+    }
+    Ok(())
 }

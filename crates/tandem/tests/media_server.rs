@@ -118,6 +118,25 @@ fn phones_choose_among_keys_of_both_kinds_that_a_kamailio_has_offered() -> Resul
     Ok(())
 }
 
+#[test]
+fn a_phone_that_knows_no_bundles_is_offered_one_by_a_kamailio_and_heard() -> Result<()> {
+    let server = server(&[])?;
+    let flags = "replace-origin replace-session-connection ICE=remove RTP/AVP bundle=offer";
+    let kamailio = Kamailio::with_media_server(DOMAIN, server.udp(), flags)?;
+    let mut alice = phone(kamailio.address(), "alice", ALICE_HZ)?;
+    let mut bob = phone(kamailio.address(), "bob", BOB_HZ)?;
+    alice.dial(&format!("sip:bob@{DOMAIN}"))?;
+    bob.wait_for_incoming();
+    bob.answer()?;
+    alice.wait_for_established();
+    bob.wait_for_established();
+    alice.wait_for_tone(BOB_HZ);
+    bob.wait_for_tone(ALICE_HZ);
+    assert_eq!(server.metric("tandem_ng_unknown_flags_total"), 0);
+    assert_eq!(server.metric("tandem_ng_undone_flags_total"), 0);
+    Ok(())
+}
+
 /// What is said of the first medium of each participant of the only call.
 fn media(server: &MediaServer) -> Vec<String> {
     let calls = server.ask(&json!({"command": "list"}));
