@@ -8,6 +8,7 @@ mod call;
 mod flags;
 mod kernel;
 mod query;
+mod sections;
 mod shapes;
 mod subscriptions;
 mod ways;
