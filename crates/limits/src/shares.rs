@@ -173,6 +173,7 @@ impl Shares {
     pub fn apply(&mut self, now: Time, limits: &mut Limits, grants: &[Grant], lacked: Vec<Pool>) {
         self.look(now, limits);
         if !self.lease.renew(now) {
+            self.again = true;
             return;
         }
         self.lacked.clear();
@@ -268,9 +269,11 @@ impl Shares {
 
 impl Lease {
     /// A question was answered, or it is known that it is not. One that was begun before a stop
-    /// says nothing of what came to be meanwhile: then it is false.
+    /// says nothing of what came to be meanwhile: then it is false. Who holds nothing that could expire
+    /// notices a stop by the time that the question took.
     fn renew(&mut self, now: Time) -> bool {
-        let is_of_now = self.asked >= self.woke;
+        let is_quick = self.until.is_some() || now.since(self.asked) < LEASE;
+        let is_of_now = self.asked >= self.woke && is_quick;
         if is_of_now {
             self.until = Some(now + LEASE);
         }

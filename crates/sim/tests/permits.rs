@@ -18,6 +18,10 @@ const MENDED: &[(u64, &str)] = &[
         733,
         "a node was started again at once: what it had permitted before did not count",
     ),
+    (
+        50_018_424,
+        "a node was stopped before its first answer came, and believed it after it was taken for dead",
+    ),
 ];
 
 /// The same in every run, so that a change that breaks one is known by it.

@@ -121,6 +121,22 @@ fn who_was_stopped_asks_the_store_before_it_goes_on() {
     assert!(node.call(at(5_200)).is_ok());
 }
 
+/// It holds nothing that would expire, and may have been taken for dead all the same.
+#[test]
+fn who_was_stopped_before_its_first_answer_asks_again() {
+    let (mut node, mut store) = (Node::new(channels(10)), Store::default());
+    let claims = node.shares.claims(at(0), &mut node.limits);
+    let grants = store.renew(0, &claims);
+    let lacked = store.lacked();
+    node.shares
+        .apply(at(4_500), &mut node.limits, &grants, lacked);
+    node.shares.go_on(at(4_501), &mut node.limits);
+    node.shares.extend(at(4_502), &mut node.limits);
+    assert!(node.call(at(4_502)).is_err(), "it was stopped");
+    node.round(at(4_600), 0, &mut store);
+    assert!(node.call(at(4_600)).is_ok());
+}
+
 #[test]
 fn demand_anywhere_gets_all_there_is() {
     for limit in [channels(10), channels(100), cps(10), cps(100)] {
