@@ -185,3 +185,33 @@ fn a_stage_that_is_never_content_keeps_nobody_waiting() {
         assert_eq!(receive(&call.b), rtp(sequence, "a"));
     }
 }
+
+/// Makes more of each packet than a worker keeps.
+#[derive(Debug)]
+struct Flood;
+
+impl Stage for Flood {
+    fn handle_packet(&mut self, packet: Packet<'_>, _now_us: u64, out: &mut Outbox) {
+        (0..super::stage::OUTBOX_MAX + 3).for_each(|_| out.push(packet));
+    }
+}
+
+#[test]
+fn what_is_more_than_a_worker_keeps_is_dropped_and_counted() {
+    let call = call();
+    call.engine
+        .set_stage(1, 0, Place::Transcode, Some(Box::new(Flood)));
+    call.a.send_to(&rtp(1, "x"), call.towards_b).expect("sent");
+    assert_eq!(receive(&call.b), rtp(1, "x"));
+    testkit::wait_for("the rest to be counted", || {
+        let dropped = call.engine.counters().dropped(DropReason::Overflow);
+        (dropped == 3).then_some(())
+    });
+    // It was that round alone.
+    call.engine.set_stage(1, 0, Place::Transcode, None);
+    let follows = (0..1_000).any(|_| {
+        call.a.send_to(&rtp(2, "y"), call.towards_b).expect("sent");
+        receive(&call.b) == rtp(2, "y")
+    });
+    assert!(follows);
+}

@@ -11,6 +11,7 @@ mod peer;
 mod play;
 mod ports;
 mod quality;
+mod reasons;
 mod recording;
 mod recording_opus;
 mod recording_ways;
