@@ -2,10 +2,11 @@
 //! everywhere, and how long a call takes to find one.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use testkit::{Peer, RedisServer, ports, wait_for_within};
+use anyhow::{Context, Result, anyhow, ensure};
+use testkit::{Peer, Platform, RedisServer, ports, wait_for_within};
 
 use crate::load::latency::Latencies;
 use crate::load::register::{RegisterLoad, RegisterPlan, user_name};
@@ -56,19 +57,22 @@ pub(crate) fn run(effort: &Effort) -> Result<Table> {
     );
     for (what, phones) in [("own phone", 0..1), ("phone of another node", 1..NODES)] {
         let found = cluster.call(phones)?;
-        let p50 = format!("p50 {:.2}", ms(found.quantile(0.5)));
-        row(
-            format!("INVITE in to INVITE out, {what}, p99 ms"),
-            ms(found.quantile(0.99)),
-            p50,
-        );
+        row(found_by(what), ms(found.quantile(0.99)), p50_of(&found));
     }
-    let (start, refill) = cluster.restart()?;
-    let remark = format!("ready {:.1} s after its start", start.as_secs_f64());
+    let refilled = cluster.restart()?;
     row(
         "a killed node has all again, s after it is ready".into(),
-        refill.as_secs_f64(),
-        remark,
+        refilled.refill.as_secs_f64(),
+        format!(
+            "ready {:.1} s after its start",
+            refilled.start.as_secs_f64()
+        ),
+    );
+    let (found, calls) = (&refilled.found, refilled.calls);
+    row(
+        found_by("phone of that node meanwhile"),
+        ms(found.quantile(0.99)),
+        format!("{}, {calls} calls", p50_of(found)),
     );
     let again = cluster.forget()?;
     row(
@@ -81,6 +85,14 @@ pub(crate) fn run(effort: &Effort) -> Result<Table> {
         peer: "none".to_owned(),
         rows,
     })
+}
+
+fn found_by(what: &str) -> String {
+    format!("INVITE in to INVITE out, {what}, p99 ms")
+}
+
+fn p50_of(found: &Latencies) -> String {
+    format!("p50 {:.2}", ms(found.quantile(0.5)))
 }
 
 struct Cluster {
@@ -97,6 +109,44 @@ struct Filled {
     per_second: f64,
     /// From the last answer to a phone until all nodes had all.
     lag: Duration,
+}
+
+/// How a node came back.
+struct Refilled {
+    /// Until it was ready.
+    start: Duration,
+    /// From then on until it knew all.
+    refill: Duration,
+    /// Calls to its phones all the while, by another node.
+    found: Latencies,
+    calls: usize,
+}
+
+/// Who calls users by a node, and their phones, all of which are busy.
+struct Caller<'a> {
+    platform: &'a Platform,
+    phone: Peer,
+    users: std::ops::Range<usize>,
+    phones_per_user: usize,
+}
+
+impl Caller<'_> {
+    /// The call of this number, to any of the users: from the INVITE with credentials until a phone has it.
+    fn call(&self, number: usize, found: &mut Latencies) -> Result<()> {
+        // Spread over all of them, in no order.
+        let user = self.users.start + number * LARGE_PRIME % self.users.len();
+        let (caller, invite) = self.platform.call("alice", &user_name(user))?;
+        let sent = Instant::now();
+        let mut invited = self.phone.expect_request("INVITE");
+        found.add(sent.elapsed());
+        for _ in 1..self.phones_per_user {
+            refuse(&self.phone, &invited)?;
+            invited = self.phone.expect_request("INVITE");
+        }
+        refuse(&self.phone, &invited)?;
+        caller.refused(&invite)?;
+        Ok(())
+    }
 }
 
 impl Cluster {
@@ -173,44 +223,68 @@ impl Cluster {
         first(node)..first(node + 1)
     }
 
-    /// Calls by the first node to users with a phone at one of these nodes: from the INVITE with
-    /// credentials until a phone has it.
-    fn call(&mut self, nodes: std::ops::Range<usize>) -> Result<Latencies> {
+    /// Who calls users with phones at these nodes by the first node, and the last node.
+    fn caller(&mut self, nodes: std::ops::Range<usize>) -> Result<(Caller<'_>, &mut Platform)> {
         let phones = self.phones_of(nodes.start).start..self.phones_of(nodes.end - 1).end;
-        let phone = Peer::bound(
-            &format!("0.0.0.0:{}", self.port),
-            self.nodes[0].address.into(),
-        )?;
-        let users = phones.start.div_ceil(self.phones_per_user)..phones.end / self.phones_per_user;
+        let local = format!("0.0.0.0:{}", self.port);
+        let phone = Peer::bound(&local, self.nodes[0].address.into())?;
+        let phones_per_user = self.phones_per_user;
+        let (first, others) = self.nodes.split_at_mut(1);
+        let last = others.last_mut().context("a cluster of one")?;
+        let caller = Caller {
+            platform: first[0].platform(),
+            phone,
+            users: phones.start.div_ceil(phones_per_user)..phones.end / phones_per_user,
+            phones_per_user,
+        };
+        Ok((caller, last.platform()))
+    }
+
+    /// Calls by the first node to users with a phone at one of these nodes.
+    fn call(&mut self, nodes: std::ops::Range<usize>) -> Result<Latencies> {
+        let (caller, _) = self.caller(nodes)?;
         let mut latencies = Latencies::new();
-        let platform = self.nodes[0].platform();
-        for n in 0..CALLS {
-            // Spread over all of them, in no order.
-            let user = users.start + n * LARGE_PRIME % users.len();
-            let (caller, invite) = platform.call("alice", &user_name(user))?;
-            let sent = Instant::now();
-            let mut invited = phone.expect_request("INVITE");
-            latencies.add(sent.elapsed());
-            for _ in 1..self.phones_per_user {
-                refuse(&phone, &invited)?;
-                invited = phone.expect_request("INVITE");
-            }
-            refuse(&phone, &invited)?;
-            caller.refused(&invite)?;
+        for number in 0..CALLS {
+            caller.call(number, &mut latencies)?;
         }
         Ok(latencies)
     }
 
-    /// The last node is killed and started again: how long it takes to be ready, and from then on to
-    /// know all.
-    fn restart(&mut self) -> Result<(Duration, Duration)> {
-        let last = self.nodes[NODES - 1].platform();
-        last.kill_9();
-        let began = Instant::now();
-        last.restart()?;
-        let ready = began.elapsed();
-        self.wait_until_complete(self.bindings)?;
-        Ok((ready, began.elapsed().saturating_sub(ready)))
+    /// The last node is killed and started again, while its users are called by the first.
+    fn restart(&mut self) -> Result<Refilled> {
+        let bindings = self.bindings;
+        let (caller, last) = self.caller(NODES - 1..NODES)?;
+        let is_over = AtomicBool::new(false);
+        let mut found = Latencies::new();
+        let (start, refill, calls) = std::thread::scope(|scope| {
+            let calling = scope.spawn(|| {
+                let mut calls = 0;
+                while !is_over.load(Ordering::Relaxed) {
+                    caller.call(calls, &mut found)?;
+                    calls += 1;
+                }
+                Ok::<_, anyhow::Error>(calls)
+            });
+            last.kill_9();
+            let began = Instant::now();
+            let started = last.restart();
+            let start = began.elapsed();
+            if started.is_ok() {
+                wait_until_complete(last, bindings);
+            }
+            let refill = began.elapsed().saturating_sub(start);
+            is_over.store(true, Ordering::Relaxed);
+            let calls = calling.join().map_err(|_| anyhow!("a call failed"))?;
+            started?;
+            Ok::<_, anyhow::Error>((start, refill, calls?))
+        })?;
+        self.wait_until_complete(bindings)?;
+        Ok(Refilled {
+            start,
+            refill,
+            found,
+            calls,
+        })
     }
 
     /// Redis forgets everything: how long it takes to have all again.
@@ -232,21 +306,26 @@ impl Cluster {
     /// Until each node has all, and says so.
     fn wait_until_complete(&mut self, bindings: usize) -> Result<()> {
         for node in &mut self.nodes {
-            let rest = node.platform().rest();
-            wait_for_within(PATIENCE, "a node to know all", || {
-                let page = rest.read("/metrics").ok()?;
-                let sum = |name: &str| {
-                    let lines = page.as_str()?.lines().filter(|line| line.starts_with(name));
-                    let values = lines.filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok());
-                    Some(values.sum::<f64>())
-                };
-                let known = sum("tandem_registrations{")? + sum("tandem_registrations_elsewhere ")?;
-                let is_all = known == bindings as f64;
-                (is_all && sum("tandem_locations_complete ")? == 1.0).then_some(())
-            });
+            wait_until_complete(node.platform(), bindings);
         }
         Ok(())
     }
+}
+
+/// Until a node knows so many, and that these are all.
+fn wait_until_complete(node: &Platform, bindings: usize) {
+    let rest = node.rest();
+    wait_for_within(PATIENCE, "a node to know all", || {
+        let page = rest.read("/metrics").ok()?;
+        let sum = |name: &str| {
+            let lines = page.as_str()?.lines().filter(|line| line.starts_with(name));
+            let values = lines.filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok());
+            Some(values.sum::<f64>())
+        };
+        let known = sum("tandem_registrations{")? + sum("tandem_registrations_elsewhere ")?;
+        let is_all = known == bindings as f64;
+        (is_all && sum("tandem_locations_complete ")? == 1.0).then_some(())
+    });
 }
 
 /// The phone is busy.
