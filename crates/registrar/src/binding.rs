@@ -93,6 +93,7 @@ pub(crate) struct Binding {
     /// The node that holds its flow and pings it; `None` for this one.
     pub(crate) holder: Option<PeerId>,
     pub(crate) trust: Trust,
+    pub(crate) origin: Origin,
     pub(crate) stored: Stored,
     /// What the other nodes have of it; of no meaning where another holds it.
     pub(crate) shared: Stored,
@@ -109,6 +110,17 @@ pub(crate) enum Trust {
     Pending { failures: u8 },
     /// Its path is verified, proves itself, or need not be verified.
     Routable { failures: u8 },
+}
+
+/// How this node came to hold a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Its phone has spoken to this process.
+    Spoken,
+    /// Its phone spoke to this node before a restart, or another node holds it.
+    Told,
+    /// It was another node's, and its phone has not answered this one yet.
+    Inherited,
 }
 
 /// What a store of bindings, or the other nodes, have of a binding.
@@ -156,6 +168,7 @@ impl Binding {
             q_milli: Q_MAX,
             holder: None,
             trust: Trust::Routable { failures: 0 },
+            origin: Origin::Told,
             stored: Stored::Nothing,
             shared: Stored::Nothing,
             mark: 0,

@@ -8,7 +8,7 @@ use sip::{ConnId, Transport, Uri};
 use smallvec::SmallVec;
 
 use crate::agents::Agents;
-use crate::binding::{Binding, BindingId, Probe, Stored, Trust};
+use crate::binding::{Binding, BindingId, Origin, Probe, Stored, Trust};
 use crate::contact::Contact;
 use crate::gruu::{self, GruuKey};
 use crate::output::{Event, EventKind, Output, Removal};
@@ -352,7 +352,12 @@ impl Registrar {
             return;
         }
         self.tell(slot, EventKind::Unregistered(removal));
-        self.share_end(slot);
+        let is_silent = matches!(removal, Removal::Unreachable | Removal::Unverified);
+        match is_silent && self.table[slot].origin == Origin::Inherited {
+            // It may be another's who reaches it, and was only cut off.
+            true => self.share_giving_up(slot),
+            false => self.share_end(slot),
+        }
         self.forget(slot);
     }
 

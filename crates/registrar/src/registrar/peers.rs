@@ -8,8 +8,8 @@ use sip::{Flow, ListenerId, Uri};
 use smallvec::SmallVec;
 
 use super::{Registrar, probe};
-use crate::binding::{Binding, BindingId, Probe, Stored, Trust};
-use crate::output::{EventKind, Removal};
+use crate::binding::{Binding, BindingId, Origin, Probe, Stored, Trust};
+use crate::output::{EventKind, Output, Removal};
 use crate::peer::PeerId;
 use crate::policy;
 use crate::reach::{PackedFlow, is_local, is_open};
@@ -41,9 +41,20 @@ impl Registrar {
         }
         if let Some(slot) = self.table.find(binding.id) {
             if self.table[slot].texts().aor() != &*record.aor {
-                return Err(RecordError::Duplicate);
+                if self.table[slot].holder.is_some() {
+                    // Who holds it gives it another number as soon as it hears of this.
+                    return Err(RecordError::Duplicate);
+                }
+                self.renumber(now, slot);
+                return self.hear(now, from, record);
             }
             if !self.is_news(slot, from, &binding) {
+                return Ok(());
+            }
+            if self.is_ours_alone(slot, &binding) {
+                self.table[slot].version = binding.version;
+                self.table[slot].note_elsewhere(binding.expires);
+                self.claim(slot);
                 return Ok(());
             }
             if self.table[slot].holder.is_none() {
@@ -83,6 +94,18 @@ impl Registrar {
         match self.table[slot].holder {
             None => self.take_away(slot, Removal::Asked),
             Some(_) => self.forget(slot),
+        }
+    }
+
+    /// A node has given up a binding that it had taken over and never reached: whoever holds it goes on.
+    pub fn hear_given_up(&mut self, binding: BindingId, version: u64) {
+        let slot = self.table.find(binding);
+        let is_meant = |slot: &u32| {
+            let known = &self.table[*slot];
+            known.holder.is_some() && known.version < version
+        };
+        if let Some(slot) = slot.filter(is_meant) {
+            self.forget(slot);
         }
     }
 
@@ -142,6 +165,7 @@ impl Registrar {
 
     fn adopt(&mut self, now: Time, slot: u32, listener: ListenerId) {
         self.take_hold(slot);
+        self.table[slot].origin = Origin::Inherited;
         let mut flow = self.table[slot].flow.unpack();
         flow.listener = listener;
         self.table.move_to(slot, PackedFlow::from(&flow), |_| {});
@@ -174,6 +198,43 @@ impl Registrar {
         }
         // Two of the same version are from a node that was started twice without a change between.
         heard.version > known.version || heard.version == known.version && known.holder.is_some()
+    }
+
+    /// Two nodes gave a number in the same microsecond: this one's binding takes another. Others find it
+    /// by its contact.
+    fn renumber(&mut self, now: Time, slot: u32) {
+        let id = self.next_id(now);
+        let mut binding = self.table.remove(slot);
+        if let Some(timer) = binding.timer.take() {
+            self.timers.cancel(timer);
+        }
+        if binding.stored != Stored::Nothing {
+            self.outputs.push_back(Output::Remove {
+                aor: binding.texts().aor().into(),
+                key: binding.id.bits().to_be_bytes(),
+            });
+        }
+        binding.id = id;
+        binding.advance(now);
+        (binding.stored, binding.shared) = (Stored::Nothing, Stored::Nothing);
+        let slot = self.table.insert(binding);
+        self.arm(slot);
+        self.list_changed(slot);
+        self.list_unshared(slot);
+    }
+
+    /// Whether another node took a binding over that was thought to be nobody's, and this node alone
+    /// reaches its phone. The phone itself has not spoken to the other: then it would have counted on.
+    /// Once for each binding, so that two which think so do not go on for ever.
+    fn is_ours_alone(&self, slot: u32, heard: &Binding) -> bool {
+        let known = &self.table[slot];
+        let has_spoken_elsewhere =
+            known.texts().call_id() != heard.texts().call_id() || known.cseq != heard.cseq;
+        known.holder.is_none()
+            && known.origin == Origin::Spoken
+            && known.elsewhere_until_s == 0
+            && !has_spoken_elsewhere
+            && !is_near(known, &known.flow.unpack())
     }
 
     /// Another binding of the same contact: of the same flow of its instance, or with an

@@ -8,7 +8,7 @@ use model::KeepAlive;
 use sip::Transport;
 
 use super::Registrar;
-use crate::binding::{Binding, BindingId, Probe, Trust};
+use crate::binding::{Binding, BindingId, Origin, Probe, Trust};
 use crate::contact::Contact;
 use crate::output::{EventKind, Output, Ping, PingFailure, PingId, PingReason, Removal};
 use crate::policy;
@@ -42,6 +42,9 @@ impl Registrar {
             Some(old) => old.get() - old.get() / RTT_WEIGHT + rtt_us / RTT_WEIGHT,
         };
         binding.rtt_us = NonZeroU32::new(smoothed.max(1));
+        if binding.origin == Origin::Inherited {
+            binding.origin = Origin::Told;
+        }
         let before = binding.trust;
         binding.trust = Trust::Routable { failures: 0 };
         let probe = self.keep_alive_probe(now, &self.table[slot]);

@@ -61,6 +61,8 @@ pub enum End {
     Removed,
     /// This node held it, and another does now, which has told everybody.
     Yielded,
+    /// This node had taken it over and never reached it: who comes back with it has it.
+    GivenUp,
 }
 
 impl Registrar {
@@ -205,6 +207,12 @@ impl Registrar {
         if is_known || walks {
             self.push_end(slot, end);
         }
+    }
+
+    /// Notes that this node gives up what it has inherited and never reached: nobody is to remember
+    /// that against a node which comes back with it.
+    pub(super) fn share_giving_up(&mut self, slot: u32) {
+        self.push_end(slot, End::GivenUp);
     }
 
     /// Notes that another node holds a binding of this one now.

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::{Registered, Registrar};
 use crate::RegisterError;
-use crate::binding::{Binding, Probe, Q_MAX, TextParts, Texts, Trust};
+use crate::binding::{Binding, Origin, Probe, Q_MAX, TextParts, Texts, Trust};
 use crate::output::{EventKind, Removal};
 use crate::policy;
 use crate::reach::PackedFlow;
@@ -388,6 +388,7 @@ fn flow_to(request: &Request<'_>, uri: &Uri<'_>) -> PackedFlow {
 fn state(binding: &mut Binding, now: Time, request: &Request<'_>, step: &Step<'_, '_>) {
     binding.expires = now + Duration::from_secs(step.expires_s.into());
     binding.cseq = request.cseq;
+    binding.origin = Origin::Spoken;
     binding.q_milli = step.contact.q_milli.min(Q_MAX);
     binding.reg_id = if is_flow(request, step.contact) {
         step.contact.reg_id

@@ -51,6 +51,9 @@ fn hear(rig: &mut Rig, from: u8, all: &[Told]) {
         match change {
             Told::Saved(record) => rig.registrar.hear(rig.now, peer(from), record).unwrap(),
             Told::Ended(gone) if gone.end == End::Yielded => {}
+            Told::Ended(gone) if gone.end == End::GivenUp => {
+                rig.registrar.hear_given_up(gone.binding, gone.version);
+            }
             Told::Ended(gone) => rig.registrar.hear_end(gone.binding, gone.version),
         }
     }
@@ -234,7 +237,10 @@ fn it_does_not_matter_in_which_order_or_how_often_things_are_heard() {
 #[test]
 fn the_heir_of_a_dead_node_pings_its_phones_and_connections_are_gone() {
     let mut nodes = two();
-    nodes[0].register("Contact: <sip:a@h>").unwrap();
+    let near = udp("192.168.0.7:5060");
+    nodes[0]
+        .register_from(near, "Contact: <sip:a@192.168.0.7>")
+        .unwrap();
     nodes[0]
         .register_from(tcp(1), "Contact: <sip:b@h>")
         .unwrap();
@@ -245,7 +251,7 @@ fn the_heir_of_a_dead_node_pings_its_phones_and_connections_are_gone() {
         rig.registrar.inherit(rig.now, 0, us, |_| ListenerId(4)),
         None
     );
-    assert_eq!(rig.routes(), ["sip:a@h"]);
+    assert_eq!(rig.routes(), ["sip:a@192.168.0.7"]);
     assert_eq!(holders(rig), [None]);
     assert_eq!(rig.lookup()[0].reach.flow().listener, ListenerId(4));
     assert_eq!(told(rig).len(), 1, "the others are told");
@@ -259,6 +265,63 @@ fn the_heir_of_a_dead_node_pings_its_phones_and_connections_are_gone() {
     };
     hear(&mut nodes[0], 2, &told);
     assert_eq!(holders(&nodes[0])[0], Some(peer(2)));
+}
+
+#[test]
+fn what_an_heir_never_reached_is_its_own_nodes_that_was_only_cut_off() {
+    let mut nodes = two();
+    let policy = Policy {
+        verify: false,
+        ..Policy::default()
+    };
+    let mut third = node(3, policy);
+    nodes[0].register("Contact: <sip:a@h>").unwrap();
+    let first = told(&mut nodes[0]);
+    hear(&mut nodes[1], 1, &first);
+    hear(&mut third, 1, &first);
+    let us = |_: PeerId, _: BindingId| Heir::Us;
+    let rig = &mut nodes[1];
+    rig.registrar.inherit(rig.now, 0, us, |_| ListenerId(4));
+    let claimed = told(rig);
+    // Nobody answers it.
+    rig.pass(Duration::from_secs(300));
+    assert!(rig.registrar.is_empty());
+    let given_up = told(rig);
+    hear(&mut third, 2, &claimed);
+    hear(&mut third, 2, &given_up);
+    assert!(third.registrar.is_empty(), "nobody calls the heir for it");
+    // Whatever of it the first node hears when it is back, and in whatever order.
+    for heard in [
+        [&given_up, &claimed],
+        [&claimed, &given_up],
+        [&given_up, &given_up],
+    ] {
+        for part in heard {
+            hear(&mut nodes[0], 2, part);
+        }
+        assert_eq!(holders(&nodes[0]), [None], "{heard:?}");
+    }
+    nodes[0].registrar.share_all();
+    let back = told(&mut nodes[0]);
+    for rig in [&mut nodes[1], &mut third] {
+        hear(rig, 1, &back);
+        assert_eq!(holders(rig), [Some(peer(1))]);
+    }
+}
+
+#[test]
+fn a_phone_that_has_spoken_to_the_heir_stays_there() {
+    let mut nodes = two();
+    nodes[0].register("Contact: <sip:a@h>").unwrap();
+    exchange(&mut nodes);
+    let us = |_: PeerId, _: BindingId| Heir::Us;
+    let rig = &mut nodes[1];
+    rig.registrar.inherit(rig.now, 0, us, |_| ListenerId(4));
+    rig.send(udp("192.0.2.1:5060"), 7, "Contact: <sip:a@h>")
+        .unwrap();
+    exchange(&mut nodes);
+    assert_eq!(holders(&nodes[0]), [Some(peer(2))]);
+    assert_eq!(holders(&nodes[1]), [None]);
 }
 
 #[test]
@@ -455,4 +518,49 @@ fn pending_bindings_are_known_and_not_called() {
     assert_eq!(nodes[1].routes(), ["sip:a@h"]);
     let views = nodes[1].registrar.list(&crate::Filter::default(), None, 10);
     assert_eq!(views[0].standing, Standing::Routable);
+}
+
+#[test]
+fn two_bindings_with_the_same_number_are_told_apart() {
+    let mut nodes = two();
+    // The same microsecond and, by bad luck, the same byte of chance.
+    nodes[1] = node(1, nodes_policy());
+    nodes[0].register("Contact: <sip:a@h>").unwrap();
+    nodes[1].register("Contact: <sip:b@h>").unwrap();
+    let record = match told(&mut nodes[1]).remove(0) {
+        Told::Saved(record) => record,
+        Told::Ended(gone) => panic!("{gone:?}"),
+    };
+    let before = told(&mut nodes[0]);
+    let Told::Saved(first) = &before[0] else {
+        panic!("{before:?}");
+    };
+    assert_eq!(first.key, record.key);
+    let mut third = node(3, nodes_policy());
+    hear(&mut third, 1, &before);
+    // It is another user's.
+    let theirs = [Told::Saved(Record {
+        aor: "bob@example.com".into(),
+        ..record
+    })];
+    hear(&mut nodes[0], 2, &theirs);
+    assert_eq!(nodes[0].registrar.len(), 2);
+    assert_eq!(nodes[0].routes(), ["sip:a@h"]);
+    let after = told(&mut nodes[0]);
+    hear(&mut third, 1, &after);
+    hear(&mut third, 2, &theirs);
+    assert_eq!(third.registrar.len(), 2, "a third finds both");
+    assert_eq!(third.routes(), ["sip:a@h"]);
+    assert_eq!(
+        nodes[0].saved().len(),
+        1,
+        "it is stored under its new number"
+    );
+}
+
+fn nodes_policy() -> Policy {
+    Policy {
+        verify: false,
+        ..Policy::default()
+    }
 }
