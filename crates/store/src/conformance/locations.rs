@@ -8,7 +8,7 @@ use crate::{
 
 /// Runs the suite; each part gets a cluster of its own, by a name, with two nodes.
 pub fn run<S: LocationStore>(cluster: impl Fn(&str) -> (S, S)) {
-    let parts: [(&str, Part<S>); 6] = [
+    let parts: [(&str, Part<S>); 7] = [
         ("told", what_is_told_is_heard_by_the_others),
         ("shelf", a_shelf_has_the_newest_of_what_its_node_holds),
         ("ends", what_ends_leaves_the_shelf),
@@ -17,6 +17,7 @@ pub fn run<S: LocationStore>(cluster: impl Fn(&str) -> (S, S)) {
             who_comes_late_hears_nothing_old_and_finds_it_on_shelves,
         ),
         ("many", much_is_heard_in_portions_and_too_much_is_said_so),
+        ("more", more_nodes_tell_more_before_anything_is_lost),
         ("gone", who_is_forgotten_has_no_shelf),
     ];
     for (name, part) in parts {
@@ -65,9 +66,10 @@ fn what_ends_leaves_the_shelf<S: LocationStore>(one: &mut S, other: &mut S) {
     ];
     let ends: Vec<_> = (1..).zip(kinds).map(|(n, kind)| ended(n, kind)).collect();
     hear(one, 1, &ends);
-    let told = [1, 2].map(|n| HeardChange {
+    let told = [(1, LocationEndKind::Ended), (2, LocationEndKind::Removed)];
+    let told = told.map(|(n, kind)| HeardChange {
         from: node(1).id,
-        change: ended(n, LocationEndKind::Removed),
+        change: ended(n, kind),
     });
     assert_eq!(hear(other, 2, &[]), told);
     assert_eq!(shelf(other, 1), [ended(2, LocationEndKind::Removed)]);
@@ -109,6 +111,26 @@ fn much_is_heard_in_portions_and_too_much_is_said_so<S: LocationStore>(one: &mut
     assert_eq!(shelf(other, 1).len(), 1_100);
     hear(one, 1, &[saved(1, 8)]);
     assert_eq!(hear(other, 2, &[]).len(), 1, "from there on it hears again");
+}
+
+fn more_nodes_tell_more_before_anything_is_lost<S: LocationStore>(one: &mut S, other: &mut S) {
+    // In the name of each of six.
+    (3..=6).for_each(|number| drop(hear(one, number, &[])));
+    hear(other, 2, &[]);
+    for n in 0..1_400 {
+        hear(one, 1, &[saved(n, 5)]);
+    }
+    let mut count = 0;
+    loop {
+        let (heard, rest) = exchange(other, 2, &[]);
+        count += heard.len();
+        match rest {
+            Rest::More => {}
+            Rest::Nothing => break,
+            Rest::Lost => panic!("with six nodes it is not that much"),
+        }
+    }
+    assert_eq!(count, 1_400);
 }
 
 fn who_is_forgotten_has_no_shelf<S: LocationStore>(one: &mut S, other: &mut S) {

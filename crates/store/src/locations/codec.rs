@@ -16,7 +16,10 @@ pub(super) fn encode(change: &LocationChange) -> Vec<u8> {
             out.extend_from_slice(&location.body);
         }
         LocationChange::Ended(end) => {
-            out.push(ENDED);
+            out.push(match end.kind {
+                LocationEndKind::Ended | LocationEndKind::Yielded => ENDED,
+                LocationEndKind::Removed => REMOVED,
+            });
             out.extend_from_slice(&end.key);
             out.extend_from_slice(&end.version.to_be_bytes());
             out.extend_from_slice(&end.until_us.to_be_bytes());
@@ -44,11 +47,14 @@ pub(super) fn decode(bytes: &[u8]) -> Option<LocationChange> {
                 body: body.to_vec(),
             }))
         }
-        ENDED if rest.is_empty() => Some(LocationChange::Ended(LocationEnd {
+        ENDED | REMOVED if rest.is_empty() => Some(LocationChange::Ended(LocationEnd {
             key: *key,
             version,
             until_us,
-            kind: LocationEndKind::Removed,
+            kind: match *kind {
+                ENDED => LocationEndKind::Ended,
+                _ => LocationEndKind::Removed,
+            },
         })),
         _ => None,
     }
@@ -92,6 +98,7 @@ pub(super) fn read_node(id: &str, text: &str) -> Option<LocationNode> {
 
 const SAVED: u8 = 1;
 const ENDED: u8 = 2;
+const REMOVED: u8 = 3;
 const NONE: &str = "-";
 
 #[cfg(test)]
@@ -113,7 +120,12 @@ mod tests {
             until_us: 10,
             kind: LocationEndKind::Removed,
         };
-        for change in [LocationChange::Saved(location), LocationChange::Ended(end)] {
+        let ended = LocationEnd {
+            kind: LocationEndKind::Ended,
+            ..end
+        };
+        let ends = [end, ended].map(LocationChange::Ended);
+        for change in ends.into_iter().chain([LocationChange::Saved(location)]) {
             let bytes = encode(&change);
             assert_eq!(decode(&bytes), Some(change.clone()));
             for len in 0..25 {

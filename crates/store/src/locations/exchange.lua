@@ -1,25 +1,35 @@
 -- One exchange; see the port. Keys: buried, era, number of the last portion, portions, nodes, the
 -- node's shelf. Arguments: node, its description, a name for a new era, the last portion that the
 -- node has heard (-1: none), the most it takes, how many are kept, lifetime of the shelf in seconds,
--- then for each change: what to do, key, value. To do: 'save' puts it on the shelf and tells it,
+-- then for each change: what to do, key, value; last the run id of this server. To do: 'save' puts it on the shelf and tells it,
 -- 'end' takes it off and tells it, 'drop' only takes it off.
 local buried, eras, last, portions, nodes, shelf = unpack(KEYS)
 local node, description, new_era = ARGV[1], ARGV[2], ARGV[3]
-local heard, most, kept, lifetime = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], ARGV[7]
+local heard, most, kept, lifetime = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 
 if redis.call('SISMEMBER', buried, node) == 1 then
   return false
 end
 
-local era = redis.call('GET', eras)
-if not era then
-  era = new_era
-  redis.call('SET', eras, era)
+-- A name, and the run of the server that gave it. Whoever takes over gives the next: a server that had
+-- been master before may have other memories of then.
+local run = ARGV[#ARGV]
+local era, given_by = string.match(redis.call('GET', eras) or '', '^(%S+) (%S+)$')
+if given_by ~= run then
+  local beginning, number = string.match(era or '', '^(%S+)%.(%d+)$')
+  if beginning then
+    era = beginning .. '.' .. string.format('%.0f', number + 1)
+  else
+    era = new_era .. '.1'
+  end
+  redis.call('SET', eras, era .. ' ' .. run)
 end
 redis.call('HSET', nodes, node, description)
+-- Each node tells some portions a second: more of them, and as much has to be kept for each.
+kept = string.format('%.0f', kept * math.min(math.max(redis.call('HLEN', nodes) / 2, 1), 16))
 
 local told = {}
-for at = 8, #ARGV, 3 do
+for at = 8, #ARGV - 1, 3 do
   local what, key, value = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   if what == 'save' then
     redis.call('HSET', shelf, key, value)

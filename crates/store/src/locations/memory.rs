@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    Exchanged, HEARD_MAX, HeardChange, KEPT_MAX, KnownNode, LocationChange, LocationEndKind,
-    LocationNode, LocationStore, Rest,
+    Exchanged, HEARD_MAX, HeardChange, KEPT_FACTOR_MAX, KEPT_MAX, KnownNode, LocationChange,
+    LocationEndKind, LocationNode, LocationStore, Rest,
 };
 use crate::StoreError;
 
@@ -94,6 +94,7 @@ impl LocationStore for MemoryLocations {
         let nodes = shared.nodes.values().map(|node| KnownNode {
             node: node.clone(),
             is_buried: shared.buried.contains(&node.id),
+            is_away: false,
         });
         Ok(Exchanged::Heard {
             era: shared.era.to_string(),
@@ -139,28 +140,20 @@ impl Shared {
                 ),
             };
             match stays {
-                true => shelf.insert(change.key(), plain(change)),
+                true => shelf.insert(change.key(), change.clone()),
                 false => shelf.remove(&change.key()),
             };
-            published.extend(is_told.then(|| plain(change)));
+            published.extend(is_told.then(|| change.clone()));
         }
         if !published.is_empty() {
             self.last += 1;
             self.told.insert(self.last, (us.id.clone(), published));
         }
-        while self.told.len() > KEPT_MAX {
+        let factor = (self.nodes.len() as f64 / 2.0).clamp(1.0, KEPT_FACTOR_MAX as f64);
+        while self.told.len() as f64 > KEPT_MAX as f64 * factor {
             self.told.pop_first();
         }
     }
-}
-
-/// As others hear it: to them, an end is an end.
-fn plain(change: &LocationChange) -> LocationChange {
-    let mut change = change.clone();
-    if let LocationChange::Ended(end) = &mut change {
-        end.kind = LocationEndKind::Removed;
-    }
-    change
 }
 
 #[cfg(test)]

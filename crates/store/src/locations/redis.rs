@@ -128,7 +128,7 @@ impl LocationStore for RedisLocations {
         let mut run_id = String::new();
         let answer: Option<Answer> = self.link.with(|connection, run| {
             run.clone_into(&mut run_id);
-            call.invoke(connection)
+            call.arg(run).invoke(connection)
         })?;
         let Some((era, head, portions, nodes)) = answer else {
             return Ok(Exchanged::Buried);
@@ -144,6 +144,7 @@ impl LocationStore for RedisLocations {
             Some(KnownNode {
                 node: codec::read_node(&known[0], &known[1])?,
                 is_buried: known[2] == "1",
+                is_away: false,
             })
         });
         Ok(Exchanged::Heard {

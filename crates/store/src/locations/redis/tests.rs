@@ -83,6 +83,36 @@ fn a_successor_that_missed_the_last_writes_begins_another_era() {
 }
 
 #[test]
+fn a_server_that_is_master_once_more_is_not_taken_for_what_it_was() {
+    let first = RedisServer::start().unwrap();
+    let second = RedisServer::replica_of(&first).unwrap();
+    let follow = |replica: &RedisServer, master: &RedisServer| {
+        let address = master.address();
+        let (ip, port) = (address.ip(), address.port());
+        replica.ask(&format!("REPLICAOF {ip} {port}")).unwrap();
+        wait_for("the replica to be there", || {
+            (master.ask("WAIT 1 100").ok()? == ":1").then_some(())
+        });
+    };
+    let lead = |server: &RedisServer| assert_eq!(server.ask("REPLICAOF NO ONE").unwrap(), "+OK");
+    let mut one = store(&first.url(), "x");
+    let before = era(&mut one, 1).unwrap();
+    wait_for("the replica to be there", || {
+        (first.ask("WAIT 1 100").ok()? == ":1").then_some(())
+    });
+    lead(&second);
+    let between = era(&mut store(&second.url(), "x"), 2).unwrap();
+    follow(&first, &second);
+    lead(&first);
+    let after = era(&mut one, 1).unwrap();
+    assert_eq!(era(&mut store(&first.url(), "x"), 2).unwrap(), after);
+    assert!(
+        before != between && between != after && before != after,
+        "{after}"
+    );
+}
+
+#[test]
 fn who_is_buried_can_put_nothing_anywhere() {
     let server = RedisServer::start().unwrap();
     let (mut one, mut other) = (store(&server.url(), "x"), store(&server.url(), "x"));
