@@ -30,6 +30,13 @@ impl Roster {
         Ok(roster)
     }
 
+    /// For a server that keeps this id through its restarts.
+    pub(crate) fn fixed(id: &str) -> Self {
+        let roster = Self::default();
+        roster.rename(id);
+        roster
+    }
+
     /// What this node is called in its cluster: its name, and which start of it this is. Who was taken
     /// for dead takes another.
     pub(crate) fn own(&self) -> String {
@@ -69,6 +76,13 @@ impl Roster {
         Some((heard.member.clone(), heard.since.elapsed()))
     }
 
+    /// Whether the store has this node among its members: only then does anybody look whether it lives.
+    pub(crate) fn is_member(&self) -> bool {
+        let present = self.lock();
+        let mut members = present.members.iter();
+        members.any(|heard| heard.member.id == present.own)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Present> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -78,4 +92,26 @@ fn new_id(name: &str) -> Result<String> {
     let mut bytes = [0; 4];
     getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
     Ok(format!("{name}-{:08x}", u32::from_le_bytes(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_a_member_by_the_word_of_the_store_and_under_its_present_name() {
+        let roster = Roster::of("a").unwrap();
+        let member = |id: String| Member {
+            id,
+            address: ([127, 0, 0, 1], 80).into(),
+            beat: 1,
+        };
+        assert!(!roster.is_member());
+        roster.update(&[member("b-1".into())]);
+        assert!(!roster.is_member());
+        roster.update(&[member("b-1".into()), member(roster.own())]);
+        assert!(roster.is_member());
+        roster.rejoin("a").unwrap();
+        assert!(!roster.is_member());
+    }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use registrar::PeerId;
 use store::{Location, LocationChange, LocationEnd, LocationEndKind};
 
 /// By their bindings.
@@ -12,8 +13,8 @@ use store::{Location, LocationChange, LocationEnd, LocationEndKind};
 pub(super) struct Marks {
     /// Of this node.
     ends: BTreeMap<[u8; 8], LocationEnd>,
-    /// What others have told.
-    heard: BTreeMap<[u8; 8], LocationEnd>,
+    /// What others have told, and who.
+    heard: BTreeMap<[u8; 8], (PeerId, LocationEnd)>,
     /// When to look for old ones next; microseconds since the Unix epoch.
     next_look_us: u64,
 }
@@ -40,17 +41,34 @@ impl Marks {
     }
 
     /// Remembers what somebody else told.
-    pub(super) fn hear(&mut self, end: LocationEnd, now_us: u64) {
+    pub(super) fn hear(&mut self, from: PeerId, end: LocationEnd, now_us: u64) {
         if end.until_us > now_us && self.heard.len() < MARKS_MAX {
-            self.heard.insert(end.key, end);
+            self.heard.insert(end.key, (from, end));
         }
+    }
+
+    /// A node is dead that had left marks: whoever has not heard them yet hears them from this one, as
+    /// from each survivor. They are few; and who dies next does not matter then.
+    pub(super) fn inherit(&mut self, from: PeerId) -> Vec<LocationChange> {
+        let of_the_dead = self
+            .heard
+            .values()
+            .filter(|(teller, end)| *teller == from && end.kind == LocationEndKind::Removed);
+        let ends: Vec<LocationEnd> = of_the_dead.map(|(_, end)| *end).collect();
+        let room = MARKS_MAX.saturating_sub(self.ends.len());
+        let taken = ends.into_iter().take(room).map(|end| {
+            self.ends.insert(end.key, end);
+            LocationChange::Ended(end)
+        });
+        taken.collect()
     }
 
     /// What speaks against a state: an end that came after it, and who is to tell of it.
     pub(super) fn against(&self, heard: &Location) -> Option<Against> {
         let is_later = |end: &&LocationEnd| heard.version < end.version;
         let own = self.ends.get(&heard.key).filter(is_later);
-        let of_others = self.heard.get(&heard.key).filter(is_later);
+        let of_others = self.heard.get(&heard.key).map(|(_, end)| end);
+        let of_others = of_others.filter(is_later);
         own.map(|end| Against::Ours(*end))
             .or_else(|| of_others.map(|_| Against::Theirs))
     }
@@ -65,7 +83,7 @@ impl Marks {
         let mut old = Vec::new();
         if self.next_look_us <= now_us {
             self.next_look_us = now_us + PAUSE_US;
-            self.heard.retain(|_, end| end.until_us > now_us);
+            self.heard.retain(|_, (_, end)| end.until_us > now_us);
             self.ends.retain(|_, end| {
                 let is_old = end.until_us <= now_us;
                 if is_old {
@@ -142,10 +160,30 @@ mod tests {
         let LocationChange::Ended(end) = removed(1, 9, 500) else {
             panic!("it is an end");
         };
-        marks.hear(end, 100);
+        let teller = PeerId::from_index(0).unwrap();
+        marks.hear(teller, end, 100);
         assert_eq!(marks.against(&location(1, 8)), Some(Against::Theirs));
         assert_eq!(marks.against(&location(1, 10)), None);
         assert_eq!(marks.all().count(), 0, "others tell of it");
+    }
+
+    #[test]
+    fn the_marks_of_a_dead_node_are_those_of_all_survivors() {
+        let mut marks = Marks::default();
+        let [dead, other] = [0, 1].map(|n| PeerId::from_index(n).unwrap());
+        let LocationChange::Ended(end) = removed(1, 9, 500) else {
+            panic!("it is an end");
+        };
+        let of_a_holder = LocationEnd {
+            key: [2; 8],
+            kind: LocationEndKind::Ended,
+            ..end
+        };
+        marks.hear(dead, end, 100);
+        marks.hear(dead, of_a_holder, 100);
+        marks.hear(other, LocationEnd { key: [3; 8], ..end }, 100);
+        assert_eq!(marks.inherit(dead), [LocationChange::Ended(end)]);
+        assert_eq!(marks.against(&location(1, 8)), Some(Against::Ours(end)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use testkit::{Line, Peer, wait_for};
+use testkit::{Line, Peer, wait_for, wait_for_within};
 
 use crate::cluster::Cluster;
 
@@ -99,6 +99,40 @@ fn what_was_removed_while_its_holder_was_cut_off_is_gone_when_that_is_back() -> 
 }
 
 #[test]
+fn what_was_removed_by_a_node_that_died_is_gone_when_its_holder_is_back() -> Result<()> {
+    let mut cluster = Cluster::of(3, &unverified())?;
+    let (gone, stays) = (cluster.bob(0)?, cluster.bob(0)?);
+    cluster.wait_for_contacts(&cluster.all(), &[&gone, &stays]);
+    cluster.lines[0].set(Line::Dead);
+    let gone = gone.towards(cluster.nodes[1].ready().sip.udp);
+    cluster.unregister(&gone, 1)?;
+    cluster.wait_for_contacts(&[1, 2], &[&stays]);
+    cluster.nodes[1].kill_9();
+    let buried = || cluster.redis.ask("SCARD tandem:buried").ok();
+    wait_for_within(A_MINUTE, "its death to be known", || {
+        (buried()? == ":1").then_some(())
+    });
+    // Whatever it has told, and what it has left, is not there any more.
+    wait_for_within(A_MINUTE, "its marks at another", || {
+        let marks = cluster.redis.ask(
+            "EVAL \"local n = 0 for _, k in ipairs(redis.call('KEYS', 'tandem:locations:of:*')) do \
+             for _, v in ipairs(redis.call('HVALS', k)) do \
+             if string.byte(v) == 3 then n = n + 1 end end end return n\" 0",
+        );
+        (marks.ok()? == ":2").then_some(())
+    });
+    cluster.redis.ask("XTRIM tandem:locations:told MAXLEN 0")?;
+    cluster.redis.ask(
+        "EVAL \"for _, id in ipairs(redis.call('SMEMBERS', 'tandem:buried')) do \
+         redis.call('DEL', 'tandem:locations:of:' .. id) end\" 0",
+    )?;
+    cluster.lines[0].set(Line::Good);
+    cluster.lines[0].cut();
+    cluster.wait_for_contacts(&[0, 2], &[&stays]);
+    Ok(())
+}
+
+#[test]
 fn what_was_removed_stays_so_when_redis_forgets_everything() -> Result<()> {
     let cluster = Cluster::of(3, &unverified())?;
     let (gone, stays) = (cluster.bob(0)?, cluster.bob(0)?);
@@ -140,3 +174,5 @@ fn a_redis_that_has_lost_what_was_written_last_is_told_again() -> Result<()> {
     cluster.wait_for_contacts(&cluster.all(), &[&late, &later, &stays]);
     Ok(())
 }
+
+const A_MINUTE: Duration = Duration::from_secs(60);

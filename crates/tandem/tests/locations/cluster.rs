@@ -242,6 +242,8 @@ pub(crate) fn contact_uri(phone: &Peer) -> String {
 /// Who sends OPTIONS to each of these phones, which answer, for so long.
 pub(crate) fn pingers(phones: &[&Peer], time: Duration) -> Vec<BTreeSet<SocketAddr>> {
     let mut all = vec![BTreeSet::new(); phones.len()];
+    // What waits there may be of a node that was starting, and did not know its own address yet.
+    phones.iter().for_each(|phone| forget_received(phone));
     let end = Instant::now() + time;
     while Instant::now() < end {
         for (phone, from) in phones.iter().zip(&mut all) {
