@@ -10,7 +10,7 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -37,10 +37,22 @@ pub(crate) struct Permits {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LiveHealth(Arc<Health>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Health {
     up: AtomicBool,
     members: AtomicU32,
+    /// [`UNKNOWN`] as long as nobody knows.
+    skew_us: AtomicI64,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            up: AtomicBool::default(),
+            members: AtomicU32::default(),
+            skew_us: AtomicI64::new(UNKNOWN),
+        }
+    }
 }
 
 impl LiveHealth {
@@ -52,6 +64,31 @@ impl LiveHealth {
     /// How many nodes there are by its word.
     pub(crate) fn members(&self) -> u32 {
         self.0.members.load(Ordering::Relaxed)
+    }
+
+    /// How far this node's clock is ahead of the store's, in microseconds, to within half the time
+    /// that an answer took; `None` while that is not known.
+    pub(crate) fn clock_skew_us(&self) -> Option<i64> {
+        let skew_us = self.0.skew_us.load(Ordering::Relaxed);
+        (skew_us != UNKNOWN).then_some(skew_us)
+    }
+
+    /// Takes in what the store's clock showed between two moments of ours.
+    fn note_clock(&self, (asked_us, answered_us): (u64, u64), theirs_us: u64) {
+        let took_us = answered_us.saturating_sub(asked_us);
+        if took_us > ANSWER_US_MAX {
+            return;
+        }
+        let skew_us = (asked_us + took_us / 2) as i64 - theirs_us as i64;
+        let before_us = self.0.skew_us.swap(skew_us, Ordering::Relaxed);
+        let is_wrong = |us: i64| us != UNKNOWN && us.unsigned_abs() > SKEW_US_MAX;
+        if is_wrong(skew_us) && !is_wrong(before_us) {
+            tracing::warn!(
+                ahead_ms = skew_us / 1_000,
+                "this node's clock does not agree with that of the live store: times and the order of \
+                 registrations may be wrong"
+            );
+        }
     }
 }
 
@@ -132,9 +169,10 @@ struct Keeper {
 impl Keeper {
     fn run(mut self, stopped: &Receiver<()>) {
         while stopped.recv_timeout(ROUND) == Err(RecvTimeoutError::Timeout) {
-            let claims = self.visit(|now, machine, _| machine.switch.claims(now));
-            if let Some(claims) = claims {
-                self.renew(&claims);
+            let claims =
+                self.visit(|now, machine, _| (machine.switch.claims(now), (now, Instant::now())));
+            if let Some((claims, clock)) = claims {
+                self.renew(&claims, clock);
             }
         }
         if let Err(error) = self.store.leave() {
@@ -142,8 +180,12 @@ impl Keeper {
         }
     }
 
-    fn renew(&mut self, claims: &[Claim]) {
+    /// Asks the store; `clock` is a moment by both our clocks.
+    fn renew(&mut self, claims: &[Claim], (time, at): (Time, Instant)) {
+        let clock_us = || (time + at.elapsed()).as_micros();
+        let asked_us = clock_us();
         let renewed = self.store.renew(claims);
+        let answered_us = clock_us();
         self.health.0.up.store(renewed.is_ok(), Ordering::Relaxed);
         match renewed {
             Ok(Renewed::Granted {
@@ -158,6 +200,10 @@ impl Keeper {
                 self.visit(move |now, machine, _| {
                     machine.switch.take_grants(now, &grants, lacked);
                 });
+                if let Some(own) = members.iter().find(|member| member.id == self.id) {
+                    // Each renewal is stamped with the store's clock.
+                    self.health.note_clock((asked_us, answered_us), own.beat);
+                }
                 let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
                 self.health.0.members.store(count, Ordering::Relaxed);
                 self.roster.update(&members);
@@ -268,6 +314,11 @@ pub(crate) fn knock(address: SocketAddr) -> Door {
     }
 }
 
+const UNKNOWN: i64 = i64::MIN;
+/// From answers that took longer nothing is learned about clocks, in microseconds.
+const ANSWER_US_MAX: u64 = 200_000;
+/// How far clocks may differ before that is worth a warning, in microseconds.
+const SKEW_US_MAX: u64 = 1_000_000;
 /// Between two renewals.
 const ROUND: Duration = Duration::from_millis(200);
 /// How long the switch may take to say what it claims.

@@ -1,6 +1,7 @@
 //! `tandem doctor`: what would stop calls on this machine, and what to do about it.
 //!
-//! Everything is looked up locally; no platform has to run, nothing is changed, no packet is sent.
+//! Everything is looked up locally; no platform has to run, nothing is changed, no packet is sent. A
+//! platform that runs on this data directory is asked what it knows of other clocks.
 
 mod address;
 mod clock;
@@ -28,6 +29,7 @@ pub(crate) fn run(global: &Global, flags: &DoctorFlags) -> Result<(), Failure> {
     let mut findings = port::check(&flags.ports, &global.data);
     findings.extend(address::check(&flags.ports));
     findings.extend(clock::check());
+    findings.extend(clock::compare(global));
     findings.extend(limits::check(&flags.ports));
     report(global, &findings)
 }

@@ -3,7 +3,7 @@ use std::thread;
 
 use cluster::Door;
 
-use super::knock;
+use super::{LiveHealth, knock};
 
 #[test]
 fn what_is_behind_a_door_is_found_out() {
@@ -18,4 +18,17 @@ fn what_is_behind_a_door_is_found_out() {
     assert_eq!(knock(address), Door::Open);
     answering.join().unwrap();
     assert_eq!(knock(address), Door::Nobody);
+}
+
+#[test]
+fn the_clock_of_the_store_is_compared_with_ours() {
+    let health = LiveHealth::default();
+    assert_eq!(health.clock_skew_us(), None);
+    health.note_clock((5_000_000, 5_000_400), 3_000_100);
+    assert_eq!(health.clock_skew_us(), Some(2_000_100));
+    // An answer that took long says little.
+    health.note_clock((6_000_000, 7_000_000), 6_000_000);
+    assert_eq!(health.clock_skew_us(), Some(2_000_100));
+    health.note_clock((8_000_000, 8_000_200), 8_000_150);
+    assert_eq!(health.clock_skew_us(), Some(-50));
 }
