@@ -1,6 +1,7 @@
 //! The resources of the API, one file each, with the same name as in model and store.
 
 pub(crate) mod accounts;
+pub(crate) mod array;
 pub(crate) mod audit;
 pub(crate) mod bans;
 pub(crate) mod calls;

@@ -11,6 +11,7 @@
 //! per resource. Every refusal is a [`Problem`].
 
 mod api;
+mod array;
 mod auth;
 mod control;
 mod draft;
@@ -33,6 +34,7 @@ mod session;
 mod site;
 mod throttle;
 
+pub use array::{ArrayPeerView, ArrayTraffic, ArrayView};
 pub use control::Control;
 pub use follow::follow;
 pub use platform::{

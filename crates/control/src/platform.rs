@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use utoipa::ToSchema;
 
-use crate::{Recording, RecordingPlace};
+use crate::{ArrayView, Recording, RecordingPlace};
 
 /// An answer that is still to come.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, PlatformError>> + Send + 'a>>;
@@ -58,6 +58,9 @@ pub trait Platform: Send + Sync + 'static {
 
     /// What the limits allow and what of it is in use; entities without a limit are left out.
     fn limit_usage(&self) -> Reply<'_, Vec<LimitUsage>>;
+
+    /// How bindings are shared with servers that are no cluster.
+    fn array(&self) -> Reply<'_, ArrayView>;
 
     /// What would happen to a call, by the engine that decides real ones; changes nothing.
     fn simulate(&self, query: RouteQuery) -> Reply<'_, Simulation>;

@@ -130,6 +130,7 @@ pub(crate) fn guarded() -> OpenApiRouter<Control> {
         .merge(api::media_servers::routes())
         .merge(api::settings::routes())
         .merge(api::user_batch::routes())
+        .merge(api::array::routes())
         .merge(api::limits::routes())
         .merge(api::tokens::routes())
         .merge(api::calls::routes())

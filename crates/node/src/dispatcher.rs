@@ -131,6 +131,7 @@ fn tls_options(options: &DispatcherOptions) -> UpOptions {
         store: None,
         live: None,
         registrations: crate::Registrations::Local,
+        array: None,
         bind: bind.map_or(IpAddr::from([0; 4]), |listen| listen.address.ip()),
         advertise: options.advertise,
         virtual_address: None,

@@ -7,6 +7,7 @@
 //! sends it a visit (`visit::Visitor`), which runs on the `sip` thread.
 
 mod addresses;
+mod array;
 mod calls;
 mod certificate;
 mod data;
@@ -45,6 +46,6 @@ pub use dispatcher::{DispatcherOptions, Listen, TargetRecord, dispatcher, dispat
 pub use files::files_max;
 pub use media::{HepTarget, MediaOptions, Ready, RtpInterface, media};
 pub use model::{AfterUpload, BucketAddressing, HepTransport, RecordingStore, Validate};
-pub use options::{Registrations, UpOptions};
+pub use options::{ArrayFlags, Registrations, UpOptions};
 pub use stores::{Moved, migrate_store};
 pub use up::up;

@@ -20,9 +20,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use registrar::{Change, End};
 use sip::Transport;
 use store::{
-    Exchanged, HeardChange, KnownNode, Location, LocationChange, LocationEnd, LocationEndKind,
-    LocationNode, LocationStore, RedisLocations, Rest, StoreError,
+    ArrayLocations, Exchanged, HeardChange, KnownNode, Location, LocationChange, LocationEnd,
+    LocationEndKind, LocationNode, LocationStore, RedisLocations, Rest, StoreError,
 };
+use switch::Among;
 
 use self::look::Peers;
 use self::marks::Marks;
@@ -77,7 +78,7 @@ impl Locations {
     /// at `place`. `key_print` tells its key of the cluster from others.
     pub(crate) fn start(
         url: &str,
-        (roster, place, key_print): (Roster, std::net::SocketAddr, String),
+        known: (Roster, std::net::SocketAddr, String),
         net: net::Net,
         visitor: Visitor,
         health: LocationHealth,
@@ -85,6 +86,29 @@ impl Locations {
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).context("the system gives no random numbers")?;
         let store = RedisLocations::new(url, u64::from_le_bytes(seed)).context("--live")?;
+        Self::by(Box::new(store), Among::Cluster, known, net, visitor, health)
+    }
+
+    /// Shares bindings with the other servers of an array, as the one whose part this is; else as
+    /// [`Locations::start`].
+    pub(crate) fn start_in_array(
+        array: ArrayLocations,
+        known: (Roster, std::net::SocketAddr, String),
+        net: net::Net,
+        visitor: Visitor,
+        health: LocationHealth,
+    ) -> Result<Self> {
+        Self::by(Box::new(array), Among::Array, known, net, visitor, health)
+    }
+
+    fn by(
+        store: Box<dyn LocationStore>,
+        among: Among,
+        (roster, place, key_print): (Roster, std::net::SocketAddr, String),
+        net: net::Net,
+        visitor: Visitor,
+        health: LocationHealth,
+    ) -> Result<Self> {
         let (stop, stopped) = bounded(0);
         let us = LocationNode {
             id: String::new(),
@@ -95,7 +119,8 @@ impl Locations {
             key_print,
         };
         let keeper = Keeper {
-            store: Box::new(store),
+            store,
+            among,
             peers: Peers::default(),
             roster,
             net,
@@ -153,6 +178,7 @@ enum Next {
 
 struct Keeper {
     store: Box<dyn LocationStore>,
+    among: Among,
     peers: Peers,
     roster: Roster,
     net: net::Net,
@@ -279,6 +305,10 @@ impl Keeper {
     /// Takes over the name that this node has among the others, and its addresses; whether the switch
     /// was told.
     fn is_joined(&mut self) -> bool {
+        if self.among == Among::Cluster && !self.roster.is_member() {
+            // Nobody would notice its death, and inherit what it has told.
+            return false;
+        }
         let id = self.roster.own();
         let address = |transport| {
             let all = self.net.listeners();
@@ -295,7 +325,10 @@ impl Keeper {
         }
         let name = id.clone();
         let own = [self.us.udp, self.us.tcp].into_iter().flatten().collect();
-        let told = self.visit(move |_, machine, _| machine.switch.share_locations(&name, own));
+        let among = self.among;
+        let told = self.visit(move |_, machine, _| {
+            machine.switch.share_locations(&name, own, among);
+        });
         if told.is_some() {
             // All that is there will be told anew.
             self.pending
@@ -407,9 +440,12 @@ fn as_told(change: Change<'_>) -> LocationChange {
         Change::Ended(gone) => LocationChange::Ended(LocationEnd {
             key: gone.binding.bits().to_be_bytes(),
             version: gone.version,
-            until_us: gone.until_us,
+            until_us: match gone.end {
+                End::GivenUp => GIVEN_UP_US,
+                _ => gone.until_us,
+            },
             kind: match gone.end {
-                End::Ended => LocationEndKind::Ended,
+                End::Ended | End::GivenUp => LocationEndKind::Ended,
                 End::Removed => LocationEndKind::Removed,
                 End::Yielded => LocationEndKind::Yielded,
             },
@@ -422,6 +458,8 @@ fn since(before: Option<Instant>, is_so: impl Into<Option<()>>) -> Option<Instan
     is_so.into().map(|()| before.unwrap_or_else(Instant::now))
 }
 
+/// Until when an end counts that is to be held against nobody.
+const GIVEN_UP_US: u64 = 0;
 /// Between two exchanges while little happens.
 const ROUND: Duration = Duration::from_millis(50);
 /// Bindings in one exchange: a millisecond or two of the store's time.

@@ -1,5 +1,6 @@
 //! `/metrics`: everything measured, in Prometheus text format 0.0.4.
 
+mod array;
 mod page;
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -9,6 +10,7 @@ use limits::{EntityId, EntityKind, LimitKind};
 use media::DropReason as MediaDrop;
 use model::{GatewayRegistrationState, MediaServerHealth, MediaServerState};
 use net::{DropReason, Net};
+use store::ArrayWatch;
 use switch::{Counters, METHODS, Switch};
 
 use crate::host::SwitchHost;
@@ -220,6 +222,11 @@ pub(crate) fn live_store(live: Option<&LiveHealth>, counters: &Counters) -> Stri
         let name = "tandem_live_store_up";
         let help = "Whether the live store answered last time";
         out.one(name, "gauge", help, u8::from(live.is_up()));
+        if let Some(skew_us) = live.clock_skew_us() {
+            let name = "tandem_clock_skew_seconds";
+            let help = "How far this node's clock is ahead of the live store's";
+            out.one(name, "gauge", help, skew_us as f64 / 1e6);
+        }
         let name = "tandem_cluster_nodes";
         let help = "Nodes that keep limits together, by the live store";
         out.one(name, "gauge", help, live.members());
@@ -260,6 +267,11 @@ pub(crate) fn locations(switch: &Switch, health: Option<&LocationHealth>) -> Str
         out.one(name, "counter", help, switch.counters().passed_on);
     }
     out.0
+}
+
+/// What sharing bindings with servers that are no cluster costs, if that is done.
+pub(crate) fn array(watch: Option<&ArrayWatch>) -> String {
+    watch.map_or_else(String::new, |watch| array::text(&watch.status()))
 }
 
 /// Whose limits refused calls, and how far those of carriers and gateways are used. Customers,

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+pub use crate::array::ArrayFlags;
+
 /// How to run a platform.
 #[derive(Clone, Debug)]
 pub struct UpOptions {
@@ -14,6 +16,8 @@ pub struct UpOptions {
     pub live: Option<String>,
     /// Who knows of the registrations at this node.
     pub registrations: Registrations,
+    /// How the server shares registrations with others that are no cluster; `None`: it does not.
+    pub array: Option<ArrayFlags>,
     /// The address to listen on, for SIP, HTTP and media.
     pub bind: IpAddr,
     /// The address that peers are told; `None` finds it out.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use control::{
-    Ban, CallFilter, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus, Platform,
+    ArrayView, Ban, CallFilter, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus, Platform,
     PlatformError, PlatformEvent, Readiness, Recording, RecordingPlace, RegistrationFilter, Reply,
     RouteQuery, Simulation,
 };
@@ -15,6 +15,7 @@ use limits::{EntityId, EntityKind, LimitKind};
 use model::{CallId, CallView, GatewayHealth, MediaServerHealth, RegistrationView, Snapshot};
 use net::Net;
 use registrar::BindingId;
+use store::ArrayWatch;
 use tokio::sync::broadcast;
 
 use crate::UpOptions;
@@ -40,6 +41,8 @@ pub(crate) struct NodePlatform {
     pub(crate) live: Option<LiveHealth>,
     /// Present where bindings are shared with other nodes.
     pub(crate) locations: Option<LocationHealth>,
+    /// Present where registrations are shared with servers that are no cluster.
+    pub(crate) array: Option<ArrayWatch>,
     /// Present where the store may be away when the node starts.
     pub(crate) snapshot_file: Option<SnapshotFile>,
     /// Held while a listener is added.
@@ -141,6 +144,13 @@ impl Platform for NodePlatform {
         Box::pin(async move { Ok(self.media_link.health().await) })
     }
 
+    fn array(&self) -> Reply<'_, ArrayView> {
+        let watch = self.array.clone();
+        Box::pin(async move {
+            Ok(watch.map_or_else(ArrayView::default, |w| crate::array::view(w.status())))
+        })
+    }
+
     fn limit_usage(&self) -> Reply<'_, Vec<LimitUsage>> {
         Box::pin(self.visitor.ask(|now, machine, _| {
             named_entities(machine.switch.snapshot())
@@ -185,7 +195,7 @@ impl Platform for NodePlatform {
 
     fn metrics(&self) -> Reply<'_, String> {
         let (net, live) = (self.net.clone(), self.live.clone());
-        let locations = self.locations.clone();
+        let (locations, array) = (self.locations.clone(), self.array.clone());
         Box::pin(async move {
             let servers = self.media_link.health().await;
             self.visitor
@@ -194,7 +204,8 @@ impl Platform for NodePlatform {
                     let text = text + &metrics::media_servers(&machine.switch, &servers);
                     let counters = machine.switch.counters();
                     let text = text + &metrics::live_store(live.as_ref(), counters);
-                    text + &metrics::locations(&machine.switch, locations.as_ref())
+                    let text = text + &metrics::locations(&machine.switch, locations.as_ref());
+                    text + &metrics::array(array.as_ref())
                 })
                 .await
         })

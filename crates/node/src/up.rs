@@ -13,7 +13,7 @@ use media::{Engine, EngineConfig, Interface, RecordingFormat};
 use net::{Net, Shard};
 use serde_json::json;
 use store::journal::{Journal, JournalConfig, LeftOpen, Shipper, ShipperThread};
-use store::{CdrStore, LiveLog, LiveStore};
+use store::{ArrayWatch, CdrStore, LiveLog, LiveStore};
 use switch::{Switch, SwitchConfig};
 use tokio::sync::broadcast;
 
@@ -35,7 +35,7 @@ use crate::signals::Signals;
 use crate::stores::Stores;
 use crate::uploads::{Access, Uploaded, Uploads};
 use crate::visit::Visitor;
-use crate::{UpOptions, addresses, certificate, files, first_start, listeners};
+use crate::{UpOptions, addresses, array, certificate, files, first_start, listeners};
 
 /// Events that a slow watcher may be behind before it misses some.
 const EVENTS_MAX: usize = 4_096;
@@ -70,13 +70,16 @@ pub fn up(options: &UpOptions, site: Arc<dyn Site>) -> Result<()> {
     let node = start_node(options, &data, start.snapshot, now)?;
     let shipper = ship(&data, &stores.cdrs)?;
     let cluster = join_cluster(options, &data, http.as_ref().or(https.as_ref()), &node)?;
+    let array = join_array(options, &data, &node)?;
+    let watch = array.as_ref().map(|(_, watch)| watch.clone());
     let clock = node.net.clone();
     let (records, cdrs) = (stores.records.clone(), stores.cdrs.clone());
     let retention = Retention::start(records, cdrs, move || clock.clock().now())?;
-    let parts = (stores, site);
+    let parts = (stores, site, watch);
     let sockets = (http, https);
     let result = runtime.block_on(serve(options, &data, sockets, parts, start.users, &node));
     drop(retention);
+    drop(array);
     let mut cluster = cluster;
     if let Some(cluster) = &mut cluster {
         cluster.locations = None;
@@ -263,6 +266,23 @@ fn join_cluster(
     }))
 }
 
+/// Where an array is said, this server shares bindings with others that are no cluster.
+fn join_array(
+    options: &UpOptions,
+    data: &Data,
+    node: &Node,
+) -> Result<Option<(Locations, ArrayWatch)>> {
+    let Some(flags) = &options.array else {
+        return Ok(None);
+    };
+    let (array, id, place) = array::start(options, flags, data, &node_name())?;
+    let watch = array.watch();
+    let known = (Roster::fixed(&id), place, data.cluster_key_print()?);
+    let (visitor, health) = (node.visitor.clone(), node.location_health.clone());
+    let locations = Locations::start_in_array(array, known, node.net.clone(), visitor, health)?;
+    Ok(Some((locations, watch)))
+}
+
 fn spawn(
     shard: Shard,
     machine: SwitchMachine,
@@ -419,7 +439,7 @@ async fn serve(
     options: &UpOptions,
     data: &Data,
     (http, https): (Option<std::net::TcpListener>, Option<std::net::TcpListener>),
-    (stores, site): (Stores, Arc<dyn Site>),
+    (stores, site, array): (Stores, Arc<dyn Site>, Option<ArrayWatch>),
     users: FirstUsers,
     node: &Node,
 ) -> Result<()> {
@@ -454,9 +474,9 @@ async fn serve(
         data: data.clone(),
         snapshot_file: stores.snapshot_file,
         live: options.live.is_some().then(|| node.live_health.clone()),
-        locations: options
-            .shares_registrations()
+        locations: (options.shares_registrations() || array.is_some())
             .then(|| node.location_health.clone()),
+        array,
         adding: tokio::sync::Mutex::default(),
         shelf: Arc::default(),
     };
@@ -573,7 +593,7 @@ fn node_name() -> String {
         .unwrap_or_else(|| "node".into())
 }
 
-fn random() -> Result<u64> {
+pub(crate) fn random() -> Result<u64> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
     Ok(u64::from_le_bytes(bytes))

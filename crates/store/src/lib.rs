@@ -34,8 +34,10 @@ pub use duties::{Owned, RedisDuties};
 pub use error::StoreError;
 pub use live::{BindingRecord, BindingState, LiveLog, LiveStore};
 pub use locations::{
-    Exchanged, HeardChange, KnownNode, Location, LocationChange, LocationEnd, LocationEndKind,
-    LocationNode, LocationStore, MemoryLocations, RedisLocations, Rest,
+    ARRAY_NAME, ArrayHeard, ArrayLink, ArrayLocations, ArrayOptions, ArrayPeer, ArrayStatus,
+    ArrayTold, ArrayWatch, Exchanged, HeardChange, KnownNode, Location, LocationChange,
+    LocationEnd, LocationEndKind, LocationNode, LocationStore, MemoryLocations, RedisLocations,
+    Rest,
 };
 pub use moving::{Moved, migrate};
 pub use permits::{GRACE, Member, MemoryPermits, PermitStore, RedisPermits, Renewed};

@@ -8,12 +8,17 @@
 //! What the store says of an [`Exchanged::Heard::era`] tells whether it is the store that it was: an
 //! empty one, a restarted one, or one that took over begins another era.
 
+mod array;
 mod codec;
 mod memory;
 mod redis;
 
 use std::net::SocketAddr;
 
+pub use self::array::{
+    ARRAY_NAME, ArrayHeard, ArrayLink, ArrayLocations, ArrayOptions, ArrayPeer, ArrayStatus,
+    ArrayTold, ArrayWatch,
+};
 pub use self::memory::MemoryLocations;
 pub use self::redis::RedisLocations;
 use crate::StoreError;
@@ -65,6 +70,8 @@ pub struct KnownNode {
     pub node: LocationNode,
     /// Whether others took it for dead; it can never come back.
     pub is_buried: bool,
+    /// Whether it cannot be reached at present, though it was not taken for dead.
+    pub is_away: bool,
 }
 
 /// What came of an exchange.
@@ -166,5 +173,8 @@ impl LocationChange {
 
 /// Portions of changes that one exchange brings at most.
 const HEARD_MAX: usize = 100;
-/// Portions of changes that are kept for those who come late.
+/// Portions of changes that are kept for those who come late, with two nodes; with more as many for each,
+/// up to [`KEPT_FACTOR_MAX`] times that.
 const KEPT_MAX: usize = 1_000;
+/// See [`KEPT_MAX`].
+const KEPT_FACTOR_MAX: usize = 16;

@@ -49,7 +49,7 @@ pub use defence::{
 pub use duties::{Duty, Held};
 pub use keep::RECORD_FORMAT;
 pub use listeners::{Listener, Listeners};
-pub use locations::Peer;
+pub use locations::{Among, Peer};
 pub use media_terms::{Carriage, Feedback, Ice, IceAgent, MediaTerms, Rtcp};
 pub use output::{CallChange, CallKey, Event, JournalEvent, MediaRequest, Opening, Output};
 pub use plan::gateway_uri;

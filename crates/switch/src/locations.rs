@@ -21,6 +21,15 @@ pub struct Peer {
     pub tcp: Option<SocketAddr>,
 }
 
+/// Among whom bindings are shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Among {
+    /// The nodes of a cluster, which are in one network: what one reaches, each reaches.
+    Cluster,
+    /// The servers of an array, which may be far from each other: a phone is reached by its own.
+    Array,
+}
+
 /// The nodes that share bindings.
 #[derive(Debug)]
 pub(crate) struct Peers {
@@ -30,6 +39,9 @@ pub(crate) struct Peers {
     others: Vec<Peer>,
     /// Those that do not live any more.
     dead: BTreeSet<PeerId>,
+    /// Those that cannot be reached at present: their phones are not called.
+    away: BTreeSet<PeerId>,
+    among: Among,
 }
 
 impl Peers {
@@ -40,13 +52,22 @@ impl Peers {
     pub(crate) fn is_dead(&self, peer: PeerId) -> bool {
         self.dead.contains(&peer)
     }
+
+    pub(crate) fn is_away(&self, peer: PeerId) -> bool {
+        self.away.contains(&peer)
+    }
+
+    /// Whether what one node reaches is in the same network as the others.
+    pub(crate) fn are_near(&self) -> bool {
+        self.among == Among::Cluster
+    }
 }
 
 impl Switch {
     /// From now on this node, by this name, shares its bindings with others, and sends on what they
     /// have for phones of its own. `own` are the addresses at which they find it, which may be
     /// others than peers outside are told.
-    pub fn share_locations(&mut self, name: &str, own: Vec<SocketAddr>) {
+    pub fn share_locations(&mut self, name: &str, own: Vec<SocketAddr>, among: Among) {
         if let Some(peers) = &mut self.peers {
             peers.name = name.into();
             return;
@@ -55,6 +76,8 @@ impl Switch {
             name: name.into(),
             others: Vec::new(),
             dead: BTreeSet::new(),
+            away: BTreeSet::new(),
+            among,
         });
         let mut passage = Passage::new(&self.cluster_key, self.seed);
         passage.hops.set_inner(own);
@@ -82,6 +105,20 @@ impl Switch {
     pub fn lose_peer(&mut self, peer: PeerId) {
         if let Some(peers) = &mut self.peers {
             peers.dead.insert(peer);
+        }
+    }
+
+    /// Another node cannot be reached at present.
+    pub fn miss_peer(&mut self, peer: PeerId) {
+        if let Some(peers) = &mut self.peers {
+            peers.away.insert(peer);
+        }
+    }
+
+    /// Another node can be reached again.
+    pub fn find_peer(&mut self, peer: PeerId) {
+        if let Some(peers) = &mut self.peers {
+            peers.away.remove(&peer);
         }
     }
 
@@ -129,6 +166,12 @@ impl Switch {
     /// A binding has ended.
     pub fn hear_location_end(&mut self, now: Time, binding: BindingId, version: u64) {
         self.registrar.hear_end(binding, version);
+        self.pump(now);
+    }
+
+    /// A node has given up what it had taken over; see [`registrar::Registrar::hear_given_up`].
+    pub fn hear_location_given_up(&mut self, now: Time, binding: BindingId, version: u64) {
+        self.registrar.hear_given_up(binding, version);
         self.pump(now);
     }
 

@@ -56,7 +56,7 @@ struct Onward {
 }
 
 impl Switch {
-    /// How a contact is reached from here; `None` if its node is not known.
+    /// How a contact is reached from here; `None` if its node is not known, or out of reach.
     pub(crate) fn way_to(&self, contact: &Contact) -> Option<Way> {
         match contact.reach {
             Reach::Flow(flow) => Some(Way {
@@ -82,7 +82,8 @@ impl Switch {
 
     /// By the node that holds the flow.
     fn way_through(&self, peer: PeerId, binding: BindingId, flow: &Flow) -> Option<Way> {
-        let peer = self.peers.as_ref()?.get(peer)?;
+        let peers = self.peers.as_ref().filter(|peers| !peers.is_away(peer))?;
+        let peer = peers.get(peer)?;
         let seal = &self.passage.as_ref()?.seal;
         let (transport, remote) = match flow.transport.is_reliable() {
             true => (Transport::Tcp, peer.tcp?),
@@ -146,12 +147,11 @@ impl Switch {
     /// Whether a phone that another node holds is reached from here as well as from there. In doubt
     /// it is not, unless that node is dead.
     fn is_reached_directly(&self, contact: &Contact, holder: PeerId, flow: &Flow) -> bool {
-        let is_dead = || {
-            self.peers
-                .as_ref()
-                .is_some_and(|peers| peers.is_dead(holder))
+        let Some(peers) = &self.peers else {
+            return false;
         };
-        is_open(&contact.uri, flow) && (is_local(flow.remote.ip()) || is_dead())
+        let is_near = || is_local(flow.remote.ip()) || peers.is_dead(holder);
+        peers.are_near() && is_open(&contact.uri, flow) && is_near()
     }
 
     /// A request of another node for a phone that is registered here.

@@ -14,6 +14,7 @@ use crate::records::RecordCommand;
 
 mod account;
 mod api;
+mod array;
 mod audit;
 mod ban;
 mod call;
@@ -120,6 +121,9 @@ enum Command {
     /// What applies where no record says otherwise
     #[command(subcommand)]
     Settings(settings::SettingsCommand),
+    /// Registrations shared with servers outside a cluster
+    #[command(subcommand)]
+    Array(array::ArrayCommand),
     /// What the limits allow and what of it is in use
     #[command(subcommand)]
     Limit(limit::LimitCommand),
@@ -190,6 +194,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Route(command) => route::run(global, command),
         Command::Store(command) => store::run(global, command),
         Command::Settings(command) => settings::run(global, command),
+        Command::Array(command) => array::run(global, command),
         Command::Limit(command) => limit::run(global, command),
         Command::Token(command) => token::run(global, command),
         Command::Listener(command) => listener::run(global, command),

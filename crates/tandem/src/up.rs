@@ -28,6 +28,19 @@ pub(crate) struct UpFlags {
     /// reaches all phones, or this node alone
     #[arg(long, value_enum, default_value_t = Registrations::Shared)]
     registrations: Registrations,
+    /// Shares registrations with servers that are no cluster and have the same cluster.key: where they
+    /// listen to this one; without it no other server reaches the phones of this one
+    #[arg(long, value_name = "PORT", env = "TANDEM_ARRAY_PORT")]
+    array_port: Option<u16>,
+    /// Another server of the array, whose registrations are to be known here; once for each
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "TANDEM_ARRAY_PEERS",
+        value_delimiter = ',',
+        requires = "array_port"
+    )]
+    array_peer: Vec<String>,
     /// An address for SIP besides, which keepalived moves between the machines of a cluster;
     /// `tandem keepalived` writes its configuration. With it, --bind is to name an address, too
     #[arg(long, value_name = "ADDRESS")]
@@ -131,11 +144,22 @@ pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
             "beside a virtual address, --bind must name one of this machine's own".into(),
         ));
     }
+    let is_shared = flags.live.is_some() && flags.registrations == Registrations::Shared;
+    if flags.array_port.is_some() && is_shared {
+        return Err(Failure::Usage(
+            "the nodes of a cluster share their registrations by --live; an array is for servers outside"
+                .into(),
+        ));
+    }
     let options = node::UpOptions {
         data: global.data.clone(),
         store: flags.store.clone(),
         live: flags.live.clone(),
         registrations: flags.registrations.into(),
+        array: flags.array_port.map(|port| node::ArrayFlags {
+            port,
+            peers: flags.array_peer.clone(),
+        }),
         bind: ports.bind,
         advertise: ports.advertise,
         virtual_address: flags.virtual_address,

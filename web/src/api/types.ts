@@ -3,6 +3,7 @@ import type { components } from './schema';
 type Schemas = components['schemas'];
 
 export type Account = Schemas['Account'];
+export type ArrayPeer = Schemas['ArrayPeerView'];
 export type AuditEntry = Schemas['AuditEntry'];
 export type ApiToken = Schemas['ApiToken'];
 export type Ban = Schemas['Ban'];

@@ -8,9 +8,9 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use clock::Time;
 use control::{
-    Ban, CallFilter, Control, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus, Platform,
-    PlatformError, PlatformEvent, Readiness, Recording, RecordingPlace, RegistrationFilter, Reply,
-    RouteQuery, Simulation, SimulationOutcome, Site,
+    ArrayView, Ban, CallFilter, Control, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus,
+    Platform, PlatformError, PlatformEvent, Readiness, Recording, RecordingPlace,
+    RegistrationFilter, Reply, RouteQuery, Simulation, SimulationOutcome, Site,
 };
 use model::{
     ApiToken, CallId, CallState, CallView, GatewayHealth, MediaServerHealth, RegistrationView,
@@ -330,6 +330,10 @@ impl Platform for Node {
 
     fn gateway_health(&self) -> Reply<'_, Vec<GatewayHealth>> {
         self.answer(|_| Ok(Vec::new()))
+    }
+
+    fn array(&self) -> Reply<'_, ArrayView> {
+        self.answer(|_| Ok(ArrayView::default()))
     }
 
     fn limit_usage(&self) -> Reply<'_, Vec<LimitUsage>> {

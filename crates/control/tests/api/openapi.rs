@@ -48,6 +48,7 @@ fn it_is_openapi_3_1_and_names_every_path() {
         "/metrics",
         "/readyz",
         "/v1/audit",
+        "/v1/array",
         "/v1/bans",
         "/v1/bans/{address}",
         "/v1/calls",

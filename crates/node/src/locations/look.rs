@@ -9,7 +9,7 @@ use switch::Peer;
 
 use super::marks::Against;
 use super::succession::Succession;
-use super::{Keeper, since};
+use super::{GIVEN_UP_US, Keeper, since};
 
 /// The other nodes, by their ids.
 #[derive(Debug, Default)]
@@ -44,6 +44,8 @@ pub(super) struct Known {
     pub(super) node: LocationNode,
     /// Since when it is known to be dead.
     pub(super) dead: Option<Instant>,
+    /// Whether the switch takes it for out of reach at present.
+    is_away: bool,
     /// Since when the store does not have it.
     pub(super) absent: Option<Instant>,
     /// How its shelf was marked when it was looked through.
@@ -60,6 +62,12 @@ impl Peers {
         for known in self.known.values_mut() {
             known.looked = None;
         }
+    }
+
+    /// Whether a node is known to be dead.
+    fn is_dead(&self, peer: PeerId) -> bool {
+        let mut known = self.known.values();
+        known.any(|known| known.id == peer && known.dead.is_some())
     }
 
     /// Whether a look is under way.
@@ -100,8 +108,13 @@ impl Peers {
 impl Keeper {
     /// Takes over who the other nodes are.
     pub(super) fn take_nodes(&mut self, nodes: &[KnownNode], is_new_era: bool) {
-        let mut died = Vec::new();
-        for KnownNode { node, is_buried } in nodes {
+        let (mut died, mut moved) = (Vec::new(), Vec::new());
+        for KnownNode {
+            node,
+            is_buried,
+            is_away,
+        } in nodes
+        {
             if node.id == self.us.id {
                 continue;
             }
@@ -120,11 +133,19 @@ impl Keeper {
                     died.push(known.id);
                 }
                 known.dead = since(known.dead, is_buried.then_some(()));
+                if known.is_away != *is_away {
+                    moved.push((node.id.clone(), *is_away));
+                }
                 known.node = node.clone();
             }
         }
         for peer in died {
+            let marks = self.marks.inherit(peer);
+            self.pending.extend(marks);
             self.visit(move |_, machine, _| machine.switch.lose_peer(peer));
+        }
+        for (id, is_away) in moved {
+            self.note_reach(&id, is_away);
         }
         let is_there = |id: &str| nodes.iter().any(|known| known.node.id == id);
         for (id, known) in &mut self.peers.known {
@@ -139,16 +160,35 @@ impl Keeper {
             is_there
         });
         let compared = self.peers.compare.take().filter(|_| !is_new_era);
-        if let Some(known) = compared.and_then(|id| self.peers.known.get(&id))
-            && known.looked.as_ref() == Some(&known.node.filled)
-        {
-            self.forget_the_rest(known.id);
+        if let Some(known) = compared.and_then(|id| self.peers.known.get_mut(&id)) {
+            let peer = known.id;
+            if known.looked.as_ref() == Some(&known.node.filled) {
+                self.forget_the_rest(peer);
+            } else {
+                // It has changed in between: what was seen says nothing of what is gone.
+                known.looked = None;
+            }
         }
         if self.peers.looking.is_none() && self.peers.compare.is_none() {
             for peer in std::mem::take(&mut self.peers.gone) {
                 self.visit(|_, machine, _| machine.switch.begin_look());
                 self.forget_the_rest(peer);
             }
+        }
+    }
+
+    /// Another node went out of reach, or came back.
+    fn note_reach(&mut self, id: &str, is_away: bool) {
+        let Some(peer) = self.peers.known.get(id).map(|known| known.id) else {
+            return;
+        };
+        let told = self.visit(move |_, machine, _| match is_away {
+            true => machine.switch.miss_peer(peer),
+            false => machine.switch.find_peer(peer),
+        });
+        // Else it is told with the next exchange.
+        if let Some(known) = self.peers.known.get_mut(id).filter(|_| told.is_some()) {
+            known.is_away = is_away;
         }
     }
 
@@ -169,6 +209,7 @@ impl Keeper {
             id,
             node: node.clone(),
             dead: None,
+            is_away: false,
             absent: None,
             looked: None,
             is_reported: false,
@@ -189,11 +230,11 @@ impl Keeper {
                 filled: String::new(),
                 key_print: self.us.key_print.clone(),
             };
-            if !self.admits(&change) {
-                continue;
-            }
             let known = self.peers.known.get(&stranger.id).map(|known| known.id);
-            if let Some(peer) = known.or_else(|| self.meet(&stranger)) {
+            let Some(peer) = known.or_else(|| self.meet(&stranger)) else {
+                continue;
+            };
+            if self.admits(peer, &change) {
                 portion.push((peer, change));
             }
             if portion.len() >= VISIT_PORTION {
@@ -204,11 +245,11 @@ impl Keeper {
     }
 
     /// Whether a change is to be believed. If we know better, whoever tells of it hears so.
-    fn admits(&mut self, change: &LocationChange) -> bool {
+    fn admits(&mut self, from: PeerId, change: &LocationChange) -> bool {
         let now_us = self.net.clock().now().as_micros();
         match change {
             LocationChange::Ended(end) => {
-                self.marks.hear(*end, now_us);
+                self.marks.hear(from, *end, now_us);
                 true
             }
             LocationChange::Saved(location) => match self.marks.against(location) {
@@ -240,7 +281,12 @@ impl Keeper {
                     }
                     LocationChange::Ended(end) => {
                         let id = BindingId::from_bits(u64::from_be_bytes(end.key));
-                        machine.switch.hear_location_end(now, id, end.version);
+                        match end.until_us {
+                            GIVEN_UP_US => {
+                                machine.switch.hear_location_given_up(now, id, end.version);
+                            }
+                            _ => machine.switch.hear_location_end(now, id, end.version),
+                        }
                     }
                 }
             }
@@ -272,7 +318,7 @@ impl Keeper {
             let (peer, filled, bindings) = (looking.peer, looking.filled.clone(), looking.bindings);
             self.peers.looking = Some(looking);
             for portion in part.chunks(VISIT_PORTION) {
-                let admitted = portion.iter().filter(|change| self.admits(change));
+                let admitted = portion.iter().filter(|change| self.admits(peer, change));
                 let admitted = admitted.map(|change| (peer, change.clone())).collect();
                 self.pass(admitted);
             }
@@ -284,6 +330,10 @@ impl Keeper {
             if is_last {
                 tracing::info!(node = id, bindings, "looked at what another node holds");
                 self.end_looking(id, filled);
+                if self.peers.is_dead(peer) {
+                    let marks = self.marks.inherit(peer);
+                    self.pending.extend(marks);
+                }
                 return Ok(());
             }
             if is_paused {

@@ -2,6 +2,7 @@
 //! whoever dies.
 
 mod apart;
+mod array;
 mod cluster;
 mod crowd;
 mod death;

@@ -6,6 +6,7 @@ import { Card, Facts, Page } from '../../parts/Page';
 import { Shown } from '../../parts/Shown';
 import { StateBadge } from '../../parts/StateBadge';
 import { readinessQuery } from '../overview/readiness';
+import { ArrayServers } from './ArrayServers';
 import { Listeners } from './Listeners';
 
 /** The server that this panel came from. */
@@ -44,6 +45,7 @@ export function ServerPage() {
         </div>
         <div style={{ height: 12 }} />
         <Listeners />
+        <ArrayServers />
       </div>
     </Page>
   );
