@@ -3,7 +3,7 @@
 //! Folded lines stay as they came: a CR or LF inside a header value can only be folding, so it
 //! counts as white space here.
 
-use crate::scan::{find, find_either};
+use crate::scan::{find, find_any, find_either};
 
 /// White space, line folding included.
 #[must_use]
@@ -174,7 +174,6 @@ impl<'a> Params<'a> {
     #[must_use]
     pub fn find(self, name: &str) -> Option<Option<&'a [u8]>> {
         let name = name.as_bytes();
-        let quoted = find_either(self.0, b'"', b'<').unwrap_or(self.0.len());
         let wanted = name.first().map(|b| b | 0x20);
         let mut rest = self.0;
         loop {
@@ -182,8 +181,8 @@ impl<'a> Params<'a> {
                 rest = tail;
             }
             let first = rest.first()?;
-            let end = find(rest, b';').unwrap_or(rest.len());
-            if self.0.len() - rest.len() + end > quoted {
+            let end = find_any(rest, [b';', b'"', b'<']).unwrap_or(rest.len());
+            if rest.get(end).is_some_and(|b| *b != b';') {
                 // A semicolon in quotes does not divide.
                 let mut all = Self(rest).iter();
                 let found = all.find(|(other, _)| other.eq_ignore_ascii_case(name));

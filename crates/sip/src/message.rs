@@ -196,15 +196,7 @@ impl Message {
     /// CSeq; `None` if missing or malformed.
     #[must_use]
     pub fn cseq(&self) -> Option<CSeq<'_>> {
-        let value = self.header(HeaderName::CSeq)?;
-        let space = value.iter().position(|b| lex::is_lws(*b))?;
-        let number = lex::number::<u32>(&value[..space]).filter(|n| *n < 1 << 31)?;
-        let method_text = lex::trim(&value[space..]);
-        Some(CSeq {
-            number,
-            method: Method::from_bytes(method_text),
-            method_text,
-        })
+        self.marks.cseq(&self.raw)
     }
 
     /// From, taken apart.
@@ -220,7 +212,8 @@ impl Message {
     /// # Errors
     /// Missing or malformed.
     pub fn to(&self) -> Result<NameAddr<'_>, AddressError> {
-        self.marks.to(&self.raw)
+        let to = self.marks.to(&self.raw);
+        to.unwrap_or_else(|| self.address(HeaderName::To))
     }
 
     /// Where a header line stands in [`Message::raw`], its line end included; `at` counts

@@ -124,37 +124,37 @@ impl Message {
     }
 
     fn find_fields(&mut self, at: &mut usize) -> Result<(), ParseError> {
+        let raw = &*self.raw;
         loop {
             let start = *at;
-            let (mut end, mut next) = next_line(&self.raw, start).ok_or(ParseError::Truncated)?;
+            let (mut end, mut next) = next_line(raw, start).ok_or(ParseError::Truncated)?;
             if end == start {
                 *at = next;
                 return Ok(());
             }
-            while matches!(self.raw.get(next), Some(b' ' | b'\t')) {
-                (end, next) = next_line(&self.raw, next).ok_or(ParseError::Truncated)?;
+            while matches!(raw.get(next), Some(b' ' | b'\t')) {
+                (end, next) = next_line(raw, next).ok_or(ParseError::Truncated)?;
             }
             *at = next;
             if self.fields.len() == FIELDS_MAX {
                 return Err(ParseError::TooLarge);
             }
-            self.fields.push(field(&self.raw, start, end)?);
+            self.fields.push(field(raw, start, end)?);
         }
     }
 
     fn find_body(&mut self, at: usize, framing: Framing) -> Result<(), ParseError> {
         let there = self.raw.len() - at;
-        let length = match self.header(HeaderName::ContentLength) {
-            Some(value) => {
-                let length = number::<usize>(value).ok_or(ParseError::ContentLength)?;
-                let agree = self
-                    .headers(HeaderName::ContentLength)
-                    .all(|v| number::<usize>(v) == Some(length));
-                if length > there || !agree {
-                    return Err(ParseError::ContentLength);
-                }
-                length
+        let mut said = None;
+        for value in self.headers(HeaderName::ContentLength) {
+            let length = number::<usize>(value).ok_or(ParseError::ContentLength)?;
+            if length > there || said.is_some_and(|said| said != length) {
+                return Err(ParseError::ContentLength);
             }
+            said = Some(length);
+        }
+        let length = match said {
+            Some(length) => length,
             None if framing == Framing::Datagram => there,
             None => 0,
         };
@@ -164,6 +164,7 @@ impl Message {
 }
 
 /// The end of the line's text, and where the next line begins; a bare LF ends a line too.
+#[inline]
 fn next_line(raw: &[u8], from: usize) -> Option<(usize, usize)> {
     let lf = from + find(raw.get(from..)?, b'\n')?;
     let end = if lf > from && raw[lf - 1] == b'\r' {
@@ -224,6 +225,7 @@ fn version(text: &[u8]) -> Result<(), ParseError> {
     }
 }
 
+#[inline]
 fn field(raw: &[u8], start: usize, end: usize) -> Result<Field, ParseError> {
     let line = &raw[start..end];
     let colon = find(line, b':').ok_or(ParseError::Header)?;
@@ -243,7 +245,11 @@ fn field(raw: &[u8], start: usize, end: usize) -> Result<Field, ParseError> {
         return Err(ParseError::Header);
     }
     let name_len = written.len();
-    let value = trim(&line[colon + 1..]);
+    let value = match &line[colon + 1..] {
+        // Most stand behind one space, and have none behind them.
+        [b' ', first, .., last] if !is_lws(*first) && !is_lws(*last) => &line[colon + 2..],
+        value => trim(value),
+    };
     let value_start = if value.is_empty() {
         end
     } else {

@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
+use crate::scan::{find, find_any};
 use crate::{HeaderName, Message, Via, status};
 
 /// A message being written.
@@ -143,6 +144,10 @@ impl Writer {
 
     /// The parameters of a Via that are its sender's to write; whether `rport` was among them.
     fn params_of_sender(&mut self, via: &Via<'_>) -> bool {
+        let text = via.params.0;
+        if find_any(text, [b'"', b'<', b'\n']).is_none() {
+            return self.plain_params_of_sender(text);
+        }
         let mut asks_rport = false;
         for (name, argument) in via.params.iter() {
             if name.eq_ignore_ascii_case(b"rport") {
@@ -152,6 +157,28 @@ impl Writer {
                 if let Some(argument) = argument {
                     self.raw(b"=").raw(argument);
                 }
+            }
+        }
+        asks_rport
+    }
+
+    /// The same of parameters in which no semicolon is quoted, and nothing is folded: as they stand.
+    fn plain_params_of_sender(&mut self, text: &[u8]) -> bool {
+        let mut asks_rport = false;
+        let mut rest = text;
+        while !rest.is_empty() {
+            let behind = usize::from(rest.first() == Some(&b';'));
+            let end = find(&rest[behind..], b';').map_or(rest.len(), |at| behind + at);
+            let one = crate::lex::trim(&rest[behind..end]);
+            rest = &rest[end..];
+            let name_end = one.iter().position(|b| matches!(b, b'=' | b' ' | b'\t'));
+            match &one[..name_end.unwrap_or(one.len())] {
+                [] => {}
+                [b'r' | b'R', tail @ ..] if tail.eq_ignore_ascii_case(b"port") => {
+                    asks_rport = true;
+                }
+                [b'r' | b'R', tail @ ..] if tail.eq_ignore_ascii_case(b"eceived") => {}
+                _ => drop(self.raw(b";").raw(one)),
             }
         }
         asks_rport
