@@ -6,6 +6,7 @@ use clock::Time;
 use model::GatewayId;
 use registrar::{PingId, UpstreamId};
 use routing::Failure;
+use sip::transaction::ServerId;
 use sip::{Destination, ListenerId, Replaces, Target, Targets, Transport, Uri};
 
 use crate::Switch;
@@ -32,6 +33,8 @@ pub(crate) enum Question {
     },
     /// An ACK, as a request.
     Ack { bytes: Bytes, last: Destination },
+    /// A MESSAGE to a binding behind a Path.
+    Message { server: ServerId, bytes: Bytes },
     /// An OPTIONS to a binding behind a Path.
     BindingPing { ping: PingId, bytes: Bytes },
     /// An OPTIONS to a gateway.
@@ -262,6 +265,10 @@ impl Switch {
             }
             (Question::Ack { bytes, last }, to) => self.send_ack(to.unwrap_or(last), &bytes),
             (Question::GatewayAddress { .. }, _) => {}
+            (Question::Message { server, bytes }, Some(to)) => {
+                self.send_request(now, to, &bytes, Owner::Message { server });
+            }
+            (Question::Message { server, .. }, None) => self.message_answered(now, server, 480),
             (Question::BindingPing { ping, bytes }, Some(to)) => {
                 self.send_request(now, to, &bytes, Owner::BindingPing { ping, sent: now });
             }

@@ -8,8 +8,10 @@ use sip::transaction::ServerId;
 use sip::{Flow, HeaderName, Message, Writer};
 
 use crate::Switch;
+use crate::dial::Question;
 use crate::invite::Origin;
 use crate::owner::Owner;
+use crate::ping::first_hop;
 
 impl Switch {
     pub(crate) fn handle_pager_message(
@@ -63,14 +65,19 @@ impl Switch {
             self.refuse(now, server, flow, message, 480, "");
             return;
         };
-        let way = self.way_to(&contact);
-        let Some((to, way)) = way.and_then(|mut way| Some((way.destination.take()?, way))) else {
+        let Some(way) = self.way_to(&contact) else {
             self.refuse(now, server, flow, message, 480, "");
             return;
         };
         let bytes = self.forward(message, (&contact.uri, &way.routes), &aor);
         self.messages.insert(server, (flow, message.clone()));
-        self.send_request(now, to, &bytes, Owner::Message { server });
+        if let Some(to) = way.destination {
+            self.send_request(now, to, &bytes, Owner::Message { server });
+        } else {
+            let hop = first_hop(&way.routes).to_vec();
+            let question = Question::Message { server, bytes };
+            self.resolve(now, &hop, flow.listener, question);
+        }
     }
 
     fn forward(&mut self, message: &Message, (uri, routes): (&[u8], &[u8]), aor: &str) -> Bytes {

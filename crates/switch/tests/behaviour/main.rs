@@ -5,6 +5,7 @@
 mod bench;
 mod dispatchers;
 mod lines;
+mod messages;
 mod records;
 mod strangers;
 mod takeover;
