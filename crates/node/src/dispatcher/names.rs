@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use dispatcher::Target;
 use net::{Located, Net};
 use sip::Transport;
+use tokio::task::JoinSet;
 
 use super::Listen;
 use super::settings::{self, TargetRecord};
@@ -81,30 +82,92 @@ impl Desired {
         self.records.iter().any(is_unknown)
     }
 
-    /// Asks for all names. What cannot be had stays as it was, also if nobody waits to the end.
-    pub(super) async fn locate(&mut self, net: &Net) {
-        for record in &self.records {
-            let Ok(Place::Named {
+    /// The names in the records: all, or those that are not known yet.
+    pub(super) fn names(&self, which: Which) -> Vec<Name> {
+        let named = |record: &TargetRecord| match place(&record.address) {
+            Ok(Place::Named {
                 transport,
                 host,
                 port,
-            }) = place(&record.address)
-            else {
-                continue;
-            };
-            match net.locate(&host, port, transport).await {
-                Ok(found) => {
-                    let before = self.located.insert(record.address.clone(), found.clone());
-                    if before.as_ref() != Some(&found) {
-                        tracing::info!(target = %record.name, count = found.len(), "the target was located");
-                    }
+            }) => Some(Name {
+                target: record.name.clone(),
+                address: record.address.clone(),
+                transport,
+                host,
+                port,
+            }),
+            _ => None,
+        };
+        let names = self.records.iter().filter_map(named);
+        let is_wanted =
+            |name: &Name| which == Which::All || !self.located.contains_key(&name.address);
+        names.filter(is_wanted).collect()
+    }
+
+    /// Notes what a name stands for. What cannot be had stays as it was.
+    pub(super) fn take(&mut self, name: &Name, found: Found, listen: &[Listen]) {
+        let target = &name.target;
+        match found {
+            Ok(found) => {
+                let found = within_reach(found, name.transport, listen);
+                let count = found.len();
+                let before = self.located.insert(name.address.clone(), found.clone());
+                if before.as_ref() != Some(&found) {
+                    tracing::info!(%target, count, "the target was located");
                 }
-                Err(error) => {
-                    tracing::warn!(target = %record.name, %host, %error, "the target cannot be located");
-                }
+            }
+            Err(error) => {
+                let host = &name.host;
+                tracing::warn!(%target, %host, %error, "the target cannot be located");
             }
         }
     }
+}
+
+/// Which names are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    All,
+    Unknown,
+}
+
+/// A host name that a record has.
+#[derive(Clone, Debug)]
+pub(super) struct Name {
+    target: String,
+    address: String,
+    transport: Transport,
+    host: String,
+    port: Option<u16>,
+}
+
+/// What name servers say of it.
+type Found = Result<Vec<Located>, net::ResolveError>;
+
+/// Asks for names, all at once: one that nobody answers for does not hold up the others. Answers
+/// come as they are there.
+pub(super) fn ask(net: &Net, names: Vec<Name>) -> JoinSet<(Name, Found)> {
+    let mut asked = JoinSet::new();
+    for name in names {
+        let net = net.clone();
+        asked.spawn(async move {
+            let found = net.locate(&name.host, name.port, name.transport).await;
+            (name, found)
+        });
+    }
+    asked
+}
+
+/// Without the addresses that no listener of ours speaks to, for a machine with one of each family
+/// would be two targets, one of them down for ever. If there are no others, they are shown as they are.
+fn within_reach(found: Vec<Located>, transport: Transport, listen: &[Listen]) -> Vec<Located> {
+    let is_reached = |at: &Located| {
+        listen
+            .iter()
+            .any(|own| own.transport == transport && own.address.is_ipv4() == at.remote.is_ipv4())
+    };
+    let reached: Vec<_> = found.iter().filter(|at| is_reached(at)).copied().collect();
+    if reached.is_empty() { found } else { reached }
 }
 
 /// What an address says: `udp:10.0.0.1:5060`, `udp:switch.example.com:5060`, `udp:example.com`.
@@ -121,17 +184,21 @@ pub(super) fn place(text: &str) -> Result<Place> {
         .ok()
         .with_context(wanted)?;
     let host = String::from_utf8_lossy(host).into_owned();
-    let is_name = sip::uri::parse_ip(host.as_bytes()).is_none()
-        && host.len() <= HOST_MAX
-        && !host
-            .split('.')
-            .any(|label| label.is_empty() || label.len() > LABEL_MAX);
-    ensure!(is_name, wanted());
+    ensure!(is_host(&host), wanted());
     Ok(Place::Named {
         transport,
         host,
         port,
     })
+}
+
+/// Whether a text is a host name, and no address.
+pub(super) fn is_host(text: &str) -> bool {
+    let is_label = |label: &str| !label.is_empty() && label.len() <= LABEL_MAX;
+    matches!(sip::uri::host_port(text.as_bytes()), Ok((_, None)))
+        && sip::uri::parse_ip(text.as_bytes()).is_none()
+        && text.len() <= HOST_MAX
+        && text.split('.').all(is_label)
 }
 
 /// How often names are asked for.
@@ -198,6 +265,33 @@ mod tests {
             "its certificate is for it"
         );
         assert!(!named.is_incomplete());
+    }
+
+    #[test]
+    fn addresses_that_no_listener_speaks_to_are_left_out() {
+        let at = |text: &str| Located {
+            remote: text.parse().unwrap(),
+            priority: 0,
+            weight: 1,
+        };
+        let both = [at("10.0.0.1:5060"), at("[2001:db8::1]:5060")];
+        let reached = |listen: &str| {
+            let listen: Listen = listen.parse().unwrap();
+            let found = within_reach(both.to_vec(), Transport::Udp, &[listen]);
+            found.iter().map(|at| at.remote).collect::<Vec<_>>()
+        };
+        assert_eq!(reached("udp:0.0.0.0:5060"), [both[0].remote]);
+        assert_eq!(reached("udp:[::]:5060"), [both[1].remote]);
+        assert_eq!(reached("tcp:0.0.0.0:5060").len(), 2, "shown as they are");
+    }
+
+    #[test]
+    fn only_names_that_are_not_known_are_asked_for_when_a_target_changes() {
+        let known = desired("udp:sw.example.com:5060", 1, &[("10.0.0.1:5060", 0, 1)]);
+        assert!(known.names(Which::Unknown).is_empty());
+        assert_eq!(known.names(Which::All).len(), 1);
+        let unknown = desired("udp:sw.example.com:5060", 1, &[]);
+        assert_eq!(unknown.names(Which::Unknown).len(), 1);
     }
 
     #[test]

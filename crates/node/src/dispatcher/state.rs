@@ -7,7 +7,7 @@ use net::Net;
 
 use super::DispatcherOptions;
 use super::machine::Desk;
-use super::names::{Desired, LOCATE_EVERY, LOCATE_SOON};
+use super::names::{self, Desired, LOCATE_EVERY, LOCATE_SOON, Which};
 use super::settings::{self, KEPT, TargetRecord};
 use crate::data::Data;
 
@@ -33,7 +33,7 @@ impl State {
         let mut records = desired.records.clone();
         let result = change(&mut records)?;
         let mut wanted = desired.with(records);
-        wanted.locate(&self.net).await;
+        self.locate_into(&mut wanted, Which::Unknown).await;
         self.apply(&mut wanted).await?;
         self.data.write(KEPT, &wanted.records)?;
         *desired = wanted;
@@ -42,18 +42,42 @@ impl State {
 
     /// Asks for the names of targets again; how soon to do so next.
     pub(super) async fn locate(&self) -> Duration {
-        let mut desired = self.desired.lock().await;
-        desired.locate(&self.net).await;
-        if let Err(error) = self.apply(&mut desired).await {
-            tracing::error!(
-                error = format!("{error:#}"),
-                "the targets stay as they were"
-            );
+        let names = self.desired.lock().await.names(Which::All);
+        let mut asked = names::ask(&self.net, names);
+        // Nobody waits for a name but its own target: not the others, nor who changes the set.
+        while let Some(answer) = asked.join_next().await {
+            let Ok((name, found)) = answer else {
+                continue;
+            };
+            let mut desired = self.desired.lock().await;
+            desired.take(&name, found, &self.options.listen);
+            self.apply_or_tell(&mut desired).await;
         }
+        let mut desired = self.desired.lock().await;
+        self.apply_or_tell(&mut desired).await;
         if desired.is_incomplete() {
             LOCATE_SOON
         } else {
             LOCATE_EVERY
+        }
+    }
+
+    /// Asks for names that records nobody works by yet have.
+    async fn locate_into(&self, wanted: &mut Desired, which: Which) {
+        let mut asked = names::ask(&self.net, wanted.names(which));
+        while let Some(answer) = asked.join_next().await {
+            if let Ok((name, found)) = answer {
+                wanted.take(&name, found, &self.options.listen);
+            }
+        }
+    }
+
+    async fn apply_or_tell(&self, desired: &mut Desired) {
+        if let Err(error) = self.apply(desired).await {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "the targets stay as they were"
+            );
         }
     }
 
@@ -76,7 +100,7 @@ impl State {
         let mut desired = self.desired.lock().await;
         let settings = settings::read(&self.options)?;
         let mut wanted = desired.with(settings.own_records());
-        wanted.locate(&self.net).await;
+        self.locate_into(&mut wanted, Which::All).await;
         let targets = wanted.targets()?;
         wanted.applied.clone_from(&targets);
         // Key and seed stay as they are.
