@@ -39,6 +39,7 @@ impl World {
             hash_on: HashOn::CallId,
             redirects: Redirects::Follow,
             names: Vec::new(),
+            route_name: None,
             answer_timeout: Duration::from_secs(2),
             cps_max: 0,
         });
@@ -51,6 +52,7 @@ impl World {
             spec: TargetSpec::new("callee"),
             transport: Transport::Udp,
             remote: address(CALLEE),
+            host: "".into(),
             name: "".into(),
         };
         let now = Time::from_secs(1_800_000_000);

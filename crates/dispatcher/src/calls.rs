@@ -2,6 +2,7 @@
 
 use balancer::TargetId;
 use clock::Time;
+use forward::Origin;
 use sip::{Message, Method};
 
 use crate::Dispatcher;
@@ -20,7 +21,10 @@ impl Dispatcher {
         now: Time,
         message: &Message,
         target: Option<TargetId>,
+        origin: Origin,
     ) {
+        // Calls that targets make are not of our choice, and do not count.
+        let target = target.filter(|_| origin == Origin::Client);
         match (message.method(), target) {
             (Method::Bye, _) => {
                 let key = self.seal.call(message.call_id().unwrap_or_default());

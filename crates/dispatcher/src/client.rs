@@ -8,8 +8,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use forward::{Dialog, End, NextHop};
+use sip::transaction::response_address;
 use sip::uri::{Scheme, Uri, parse_ip};
-use sip::{Destination, HeaderName, Message, NameAddr, Transport, Via};
+use sip::{Destination, Flow, HeaderName, Message, NameAddr, Transport, Via};
 
 use crate::Dispatcher;
 use crate::request::Ingress;
@@ -127,6 +128,20 @@ impl Dispatcher {
             name: name.into(),
         })
     }
+}
+
+/// Where what is for the sender of a request over UDP goes, its responses among that.
+///
+/// Deviation from RFC 3261 §18.2.2: who names a private address that the request does not come
+/// from is behind a NAT, through which only the port leads back that the request came by, whether
+/// or not RFC 3581 was asked for.
+pub(crate) fn sender_address(flow: &Flow, via: &Via<'_>) -> SocketAddr {
+    let said = response_address(flow, via);
+    let from = flow.remote;
+    let is_behind_nat = said != from
+        && said.ip() == from.ip()
+        && parse_ip(via.host).is_some_and(|named| named != from.ip() && is_private(named));
+    if is_behind_nat { from } else { said }
 }
 
 /// Whether an address is nobody's: a connection to it leads to ourselves, or to many.

@@ -23,6 +23,9 @@ pub struct Config {
     pub redirects: Redirects,
     /// Names it is reached by, besides the addresses of its listeners: without ports.
     pub names: Vec<Box<str>>,
+    /// The name that Record-Route carries in place of our addresses, where other dispatchers with our
+    /// key are behind it as well.
+    pub route_name: Option<Box<str>>,
     /// How long a target may take to say anything to a request outside of dialogs.
     pub answer_timeout: Duration,
     /// New calls per second it takes from all clients together; 0: any number.
@@ -62,6 +65,8 @@ pub struct Target {
     pub transport: Transport,
     /// Where.
     pub remote: SocketAddr,
+    /// The host name it was found by; empty if there was none.
+    pub host: Box<str>,
     /// The name its certificate must have; empty for UDP and TCP.
     pub name: Box<str>,
 }

@@ -1,19 +1,18 @@
 //! The machine: what goes in, what comes out, and its parts.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::net::SocketAddr;
 
-use balancer::{Balancer, Draw, SetError, TargetId, TargetStatus};
+use balancer::{Balancer, Draw, TargetId};
 use bytes::Bytes;
 use clock::Time;
 use forward::{End, Hops, Seal};
-use sip::{ConnId, Destination, Flow, Framing, Message, Transmit, Transport};
+use sip::{ConnId, Destination, Flow, Framing, Message, Transmit};
 
 use crate::counters::METHODS;
 use crate::flows::Flows;
 use crate::pending::{Due, Table};
 use crate::relief::Reliefs;
-use crate::retired::{LastSeen, Retired};
+use crate::retired::Retired;
 use crate::{Config, Counters, Listener, Target};
 
 /// A load balancer.
@@ -61,10 +60,12 @@ impl Dispatcher {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let mut draw = Draw::new(config.seed);
+        let mut hops = Hops::new(config.names.clone());
+        hops.set_route_name(config.route_name.clone());
         Self {
             seal: Seal::new(&config.cluster_key, "dispatcher"),
             instance: draw.bits() as u32,
-            hops: Hops::new(config.names.clone()),
+            hops,
             balancer: Balancer::new(config.policy.clone()),
             places: Vec::new(),
             retired: Retired::default(),
@@ -85,63 +86,12 @@ impl Dispatcher {
     pub fn configure(&mut self, config: Config) {
         self.balancer.set_policy(config.policy.clone());
         self.hops.set_names(config.names.clone());
+        self.hops.set_route_name(config.route_name.clone());
         self.config = Config {
             cluster_key: self.config.cluster_key,
             seed: self.config.seed,
             ..config
         };
-    }
-
-    /// Makes the set of targets be this one; those that stay keep what is known of them.
-    ///
-    /// # Errors
-    /// If it is no set; then all stays as it was.
-    pub fn set_targets(&mut self, now: Time, targets: &[Target]) -> Result<(), SetError> {
-        let at = |target: &Target| (target.transport, target.remote);
-        let stays = |known: &Target| targets.iter().any(|target| at(target) == at(known));
-        let seen = |id: TargetId| match self.balancer.is_there(id) {
-            true => LastSeen::Alive,
-            false => LastSeen::Dead,
-        };
-        let gone = self.places.iter().filter(|(_, known)| !stays(known));
-        let gone: Vec<_> = gone.map(|(id, known)| (known.clone(), seen(*id))).collect();
-        let specs = targets.iter().map(|t| t.spec.clone()).collect();
-        self.balancer.set_targets(now, specs)?;
-        for (target, seen) in &gone {
-            self.retired.note(target, *seen);
-        }
-        for target in targets {
-            let has_moved = |known: &Target| {
-                known.spec.name == target.spec.name
-                    && (known.transport, known.remote) != (target.transport, target.remote)
-            };
-            // Another machine under an old name: what is known of that one is not true of this one.
-            if self.places.iter().any(|(_, known)| has_moved(known)) {
-                self.balancer.remove(&target.spec.name)?;
-                self.balancer.set_target(now, target.spec.clone())?;
-            }
-        }
-        let balancer = &self.balancer;
-        self.places = targets
-            .iter()
-            .filter_map(|target| Some((balancer.named(&target.spec.name)?, target.clone())))
-            .collect();
-        self.tell();
-        Ok(())
-    }
-
-    /// The targets as they were set.
-    pub fn targets(&self) -> impl Iterator<Item = &Target> {
-        self.places.iter().map(|(_, target)| target)
-    }
-
-    /// What is known of each target.
-    pub fn statuses(&self, now: Time) -> impl Iterator<Item = (&Target, TargetStatus)> {
-        let places = &self.places;
-        self.balancer.statuses(now).filter_map(move |status| {
-            let place = places.iter().find(|(id, _)| *id == status.id)?;
-            Some((&place.1, status))
-        })
     }
 
     /// Adds a listener, or changes one.
@@ -178,7 +128,7 @@ impl Dispatcher {
     /// What was sent under a key did not get out.
     pub fn handle_transmit_failed(&mut self, now: Time, key: u64) {
         match Key::read(key) {
-            Key::Pending(key) => self.handle_unreachable(now, key),
+            Key::Pending(key) => self.handle_attempt_failed(now, key),
             Key::Target(id) => self.balancer.handle_refused(now, id),
             Key::Probe(id) => self.balancer.handle_probe_refused(now, id),
         }
@@ -286,19 +236,6 @@ impl Dispatcher {
         self.outputs.push_back(Output::Transmit(transmit));
     }
 
-    /// Where a target is.
-    pub(crate) fn place(&self, id: TargetId) -> Option<&Target> {
-        let found = self.places.iter().find(|(known, _)| *known == id);
-        found.map(|(_, target)| target)
-    }
-
-    /// The target at an address.
-    pub(crate) fn target_at(&self, transport: Transport, remote: SocketAddr) -> Option<TargetId> {
-        let at = |target: &Target| target.remote == remote && target.transport == transport;
-        let found = self.places.iter().find(|(_, target)| at(target));
-        found.map(|(id, _)| *id)
-    }
-
     /// The path to one side, unless it was a connection that is gone.
     pub(crate) fn live(&self, end: &End) -> Option<Destination> {
         let destination = end.destination(self.instance)?;
@@ -307,6 +244,11 @@ impl Dispatcher {
             _ => Some(destination),
         }
     }
+}
+
+/// The key of a transmission of an attempt: what fails late speaks of that attempt only.
+pub(crate) const fn of_attempt(key: u64, attempt: u8) -> u64 {
+    key ^ ((attempt as u64 & ATTEMPT) << ATTEMPT_AT)
 }
 
 /// Whose transmission failed: what the key of a transmission says in its lowest bits.
@@ -339,5 +281,9 @@ impl Key {
     }
 }
 
+/// Where the number of an attempt stands in the key of its transmission, and its bits: keys of
+/// requests differ in others.
+const ATTEMPT_AT: u32 = 57;
+const ATTEMPT: u64 = 0xf;
 /// Nothing, CRLF, or twice CRLF: keep-alives, to which nobody expects an answer over UDP.
 const KEEP_ALIVE_MAX: usize = 4;

@@ -1,6 +1,5 @@
 //! Requests that are sent elsewhere: because a target failed, was silent, or named another.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use balancer::{Refusal, TargetId, Work};
@@ -8,8 +7,10 @@ use clock::Time;
 use sip::uri::Uri;
 use sip::{Flow, HeaderName, Message, Method, NameAddr, Transport};
 
+use crate::dispatcher::of_attempt;
+use crate::own::Head;
 use crate::pending::{Original, Pending, State};
-use crate::request::NextAttempt;
+use crate::request::{NextAttempt, PATIENCE};
 use crate::{Dispatcher, Target, key};
 
 impl Dispatcher {
@@ -106,10 +107,11 @@ impl Dispatcher {
         failed: Option<(Flow, &Message)>,
     ) -> Option<(Box<Original>, u8)> {
         let pending = self.forget(key)?;
-        if let (Some((flow, response)), Method::Invite) = (failed, pending.method) {
-            self.send_for(flow, response, "ACK");
-        }
         let mut original = pending.original?;
+        if let (Some((flow, response)), Method::Invite) = (failed, pending.method) {
+            let head = Head::of(&original, pending.uri.as_deref());
+            self.acknowledge(flow, response, &head);
+        }
         original.tried.extend(pending.target);
         Some((original, pending.attempt + 1))
     }
@@ -130,24 +132,62 @@ impl Dispatcher {
     /// The target that a URI leads to: the one at its address, else the only one of its host,
     /// which may be reached by another transport and port than those who named it use.
     fn target_of(&self, uri: &Uri<'_>) -> Option<TargetId> {
-        let ip = uri.host_ip()?;
         let transport = uri.transport().unwrap_or(Transport::Udp);
         let port = uri.port.unwrap_or(transport.default_port());
+        let ip = uri.host_ip();
+        let is_host = |target: &Target| match ip {
+            Some(ip) => target.remote.ip() == ip,
+            None => {
+                !target.host.is_empty() && uri.host.eq_ignore_ascii_case(target.host.as_bytes())
+            }
+        };
         let is_there = |target: &Target| {
-            target.remote == SocketAddr::new(ip, port)
+            is_host(target)
+                && target.remote.port() == port
                 && (uri.transport().is_none() || target.transport == transport)
         };
         let exact = self.places.iter().find(|(_, target)| is_there(target));
-        let mut same_host = self.places.iter().filter(|(_, t)| t.remote.ip() == ip);
+        let mut same_host = self.places.iter().filter(|(_, t)| is_host(t));
         let only = match (same_host.next(), same_host.next()) {
             (only, None) => only,
+            // All that a name stands for are as good.
+            (first, Some(_)) if ip.is_none() => first,
             _ => None,
         };
         exact.or(only).map(|(id, _)| *id)
     }
 
-    /// What was sent did not arrive.
-    pub(crate) fn handle_unreachable(&mut self, now: Time, key: u64) {
+    /// Whether a redirection leads to a peer of a target that is full: not for the caller, also if
+    /// it is no target of ours.
+    pub(crate) fn is_overflow(message: &Message) -> bool {
+        let mut contacts = message.values(HeaderName::Contact);
+        contacts.any(|contact| {
+            let address = NameAddr::parse(contact).ok();
+            let uri = address.and_then(|address| Uri::parse(address.uri).ok());
+            uri.is_some_and(|uri| uri.params.has(OVERFLOW_PARAMETER))
+        })
+    }
+
+    /// What was sent under a key did not arrive.
+    pub(crate) fn handle_attempt_failed(&mut self, now: Time, sent: u64) {
+        for attempt in 0..=ATTEMPTS_MAX {
+            let Some(pending) = self.pending.find(of_attempt(sent, attempt)) else {
+                continue;
+            };
+            if pending.attempt == attempt {
+                let key = pending.key;
+                return self.handle_unreachable(now, key);
+            }
+            // It has moved on since: this speaks of who had it then.
+            let original = pending.original.as_ref();
+            let then = original.and_then(|o| o.tried.get(usize::from(attempt)).copied());
+            if let Some(id) = then {
+                self.balancer.handle_refused(now, id);
+            }
+        }
+    }
+
+    fn handle_unreachable(&mut self, now: Time, key: u64) {
         let Some(pending) = self.pending.find(key) else {
             return;
         };
@@ -161,9 +201,9 @@ impl Dispatcher {
         }
         if inside.is_none() {
             self.give_up(now, key);
-        } else {
-            // If nobody has its call yet, somebody may soon: it is repeated.
-            self.follow_call(now, key);
+        } else if !self.follow_call(now, key) {
+            // If nobody has its call yet, somebody may soon.
+            self.handle_lost(now, key);
         }
     }
 
@@ -172,32 +212,46 @@ impl Dispatcher {
         let Some(pending) = self.pending.find(key) else {
             return;
         };
+        if pending.is_kept_for_its_call() {
+            return self.look_after(now, key);
+        }
         // Only what may still be sent elsewhere has a target and this.
-        let began = pending
-            .original
-            .as_ref()
-            .map_or(now, |original| original.began);
-        match (pending.state, pending.target) {
-            (State::Waiting, Some(id)) => self.balancer.handle_timeout_of(now, id, began),
-            (State::Waiting, None) => {}
-            // Whoever works on it may have died over it.
-            (State::Trying, Some(id)) => {
-                // One that was taken out still has it.
-                let is_known = self.balancer.spec(id).is_some();
-                let is_dead = is_known && !self.balancer.is_there(id);
-                let goes_on = !is_dead && now.since(began) < TRYING_MAX;
-                if goes_on {
-                    pending.until = now + TRYING_LOOK;
-                    self.pending.hasten(key);
-                    return;
+        let original = pending.original.as_ref();
+        let began = original.map_or(now, |original| original.began);
+        let (wait, longest) = match (pending.state, pending.target) {
+            (State::Waiting, Some(id)) => {
+                let is_slow = pending.may_take_long();
+                let is_probed = !self.config.policy.probing.interval.is_zero();
+                // Where silences count, only those count that are none of a slow phone behind it.
+                if is_probed || !is_slow {
+                    self.balancer.handle_timeout_of(now, id, began);
+                }
+                match is_slow {
+                    true => (self.config.answer_timeout, PATIENCE),
+                    false => return self.give_up(now, key),
                 }
             }
+            (State::Waiting, None) => return self.give_up(now, key),
+            (State::Trying, Some(_)) if pending.method != Method::Invite => (TRYING_LOOK, PATIENCE),
+            (State::Trying, Some(_)) => (TRYING_LOOK, TRYING_MAX),
             _ => {
                 self.forget(key);
                 return;
             }
+        };
+        // Whoever works on it may have died over it. One that was taken out still has it.
+        let id = pending.target;
+        let is_dead =
+            id.is_some_and(|id| self.balancer.spec(id).is_some() && !self.balancer.is_there(id));
+        if !is_dead && now.since(began) < longest {
+            pending.until = now + wait;
+            self.pending.hasten(key);
+        } else if !is_dead && pending.method != Method::Invite {
+            // Its sender has given up, too (RFC 3261 §17.1.2.2).
+            self.forget(key);
+        } else {
+            self.give_up(now, key);
         }
-        self.give_up(now, key);
     }
 
     /// Nothing came of an attempt.
@@ -266,5 +320,7 @@ const TRYING_MAX: Duration = Duration::from_secs(180);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Targets asked for one request.
 const ATTEMPTS_MAX: u8 = 8;
+/// By what a full switch tells its peers from others: the peers that have had a call.
+const OVERFLOW_PARAMETER: &str = "tandem-overflow";
 /// Redirections followed for one request.
 const REDIRECTS_MAX: u8 = 4;

@@ -13,54 +13,70 @@ use smallvec::SmallVec;
 
 use crate::Dispatcher;
 
-/// The phones on UDP that registered through us, and for how long.
+/// The phones on UDP that registered through us.
 #[derive(Debug)]
 pub(crate) struct Flows {
-    until: BTreeMap<(ListenerId, SocketAddr), Time>,
+    lines: BTreeMap<(ListenerId, SocketAddr), Lines>,
     wheel: Wheel<(ListenerId, SocketAddr)>,
 }
 
 impl Flows {
     pub(crate) fn new() -> Self {
         Self {
-            until: BTreeMap::new(),
+            lines: BTreeMap::new(),
             wheel: Wheel::new(),
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.until.len()
+        self.lines.len()
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Time> {
         self.wheel.next_timeout()
     }
 
-    fn keep(&mut self, now: Time, phone: (ListenerId, SocketAddr), until: Time) {
-        if self.until.len() >= FLOWS_MAX && !self.until.contains_key(&phone) {
+    /// Keeps a phone until then for the sake of one of its lines.
+    fn keep(&mut self, now: Time, phone: (ListenerId, SocketAddr), line: u32, until: Time) {
+        if self.lines.len() >= FLOWS_MAX && !self.lines.contains_key(&phone) {
             return;
         }
-        if self.until.insert(phone, until).is_none() {
-            self.wheel.insert(now + INTERVAL, phone);
+        let wheel = &mut self.wheel;
+        let lines = self.lines.entry(phone).or_insert_with(|| {
+            wheel.insert(now + INTERVAL, phone);
+            Lines::new()
+        });
+        let has_room = lines.len() < LINES_MAX;
+        match lines.iter_mut().find(|(known, _)| *known == line) {
+            Some((_, known)) => *known = until,
+            None if has_room => lines.push((line, until)),
+            // A ping too many harms nobody.
+            None => lines
+                .iter_mut()
+                .for_each(|(_, known)| *known = (*known).max(until)),
         }
     }
 
     /// The next phone whose turn it is.
     fn poll_due(&mut self, now: Time) -> Option<(ListenerId, SocketAddr)> {
         while let Some(phone) = self.wheel.pop_expired(now) {
-            match self.until.get(&phone) {
-                Some(until) if *until > now => {
-                    self.wheel.insert(now + INTERVAL, phone);
-                    return Some(phone);
-                }
-                _ => {
-                    self.until.remove(&phone);
-                }
+            let Some(lines) = self.lines.get_mut(&phone) else {
+                continue;
+            };
+            lines.retain(|(_, until)| *until > now);
+            if lines.is_empty() {
+                self.lines.remove(&phone);
+                continue;
             }
+            self.wheel.insert(now + INTERVAL, phone);
+            return Some(phone);
         }
         None
     }
 }
+
+/// What a phone has registered, each by a hash of its name, and until when: most have one.
+type Lines = SmallVec<[(u32, Time); 1]>;
 
 /// Contacts, and for how many seconds each.
 type Contacts<'a> = SmallVec<[(Uri<'a>, u32); 2]>;
@@ -77,8 +93,10 @@ impl Dispatcher {
         if end.transport == Transport::Udp
             && let Some(lifetime) = lifetime(register, answer)
         {
-            let until = now + lifetime;
-            self.flows.keep(now, (end.listener, end.remote), until);
+            let name = register.to().map(|to| to.uri).unwrap_or_default();
+            let (line, until) = (self.seal.choice(name) as u32, now + lifetime);
+            let phone = (end.listener, end.remote);
+            self.flows.keep(now, phone, line, until);
         }
     }
 
@@ -140,5 +158,7 @@ const INTERVAL: Duration = Duration::from_secs(25);
 const CONTACTS_MAX: usize = 32;
 /// A registration that does not say how long it holds (RFC 3261 §10.2.1.1).
 const LIFETIME_S: u32 = 3_600;
+/// The most lines of a phone that are told apart.
+const LINES_MAX: usize = 256;
 /// The most phones that are kept; more get no keep-alives from us.
 const FLOWS_MAX: usize = 500_000;

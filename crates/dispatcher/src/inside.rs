@@ -1,6 +1,7 @@
 //! Requests that carry something of ours: inside a dialog, and to a phone's flow.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use balancer::{Refusal, TargetId};
 use clock::Time;
@@ -9,10 +10,11 @@ use sip::{Destination, Message, Method};
 use smallvec::SmallVec;
 
 use crate::Dispatcher;
+use crate::dispatcher::Key;
 use crate::onward::{Mark, Onward, To};
-use crate::pending::{Original, State};
+use crate::pending::{Original, Pending, State};
 use crate::repeat::own_key;
-use crate::request::Ingress;
+use crate::request::{Ingress, PATIENCE};
 
 impl Dispatcher {
     /// A request inside a dialog, by what its Route says.
@@ -27,31 +29,13 @@ impl Dispatcher {
         let is_of_origin = ingress.from_tag == dialog.from_tag;
         let is_to_target = is_of_origin == (dialog.origin == Origin::Client);
         let target = self.target_at(dialog.target.transport, dialog.target.remote);
-        // Calls that targets make are not of our choice, and do not count.
-        let is_ours = dialog.origin == Origin::Client;
-        self.note_in_dialog(now, message, target.filter(|_| is_ours));
         if !is_to_target {
+            self.note_in_dialog(now, message, target, dialog.origin);
             let way = self.way_to_client(ingress, message, own_routes, dialog);
             return self.send_to_client(now, ingress, message, own_routes, (way, Mark::None));
         }
-        let mut id = target;
-        let is_dead = match target {
-            Some(id) => !self.balancer.is_there(id),
-            None => {
-                let End {
-                    transport, remote, ..
-                } = dialog.target;
-                self.retired.is_dead(transport, remote)
-            }
-        };
-        if is_dead {
-            // One that takes no new calls still has these. If it is gone, its fellows may have taken over its calls; if not, they say so.
-            let call = self.seal.call(message.call_id().unwrap_or_default());
-            if let Some(other) = self.balancer.stand_in(now, call) {
-                self.counters.stand_ins += 1;
-                id = Some(other);
-            }
-        }
+        let id = self.holder(now, message, dialog, target);
+        self.note_in_dialog(now, message, id, dialog.origin);
         let place = id.and_then(|id| self.place(id));
         let destination = match place {
             Some(place) => {
@@ -79,28 +63,62 @@ impl Dispatcher {
             mark: Mark::None,
             to: To::Target(id),
         };
-        self.send(now, ingress, message, &onward);
+        let sent = match id {
+            // Nobody but us says it again.
+            Some(_) if is_said_once(ingress, message, &destination) => {
+                Key::Pending(own_key(ingress.key, message.method())).write()
+            }
+            Some(id) => Key::Target(id).write(),
+            None => 0,
+        };
+        self.send(now, ingress, message, &onward, sent);
         if let Some(id) = id {
-            self.keep_inside(now, ingress, message, own_routes, (*dialog, id));
+            let inside = (*dialog, id);
+            self.keep_inside(now, ingress, message, (own_routes, inside), &destination);
         }
     }
 
-    /// Keeps a request that is repeated, for its sender says it once: it goes to whoever takes the
-    /// call over if the target that it was sent to dies.
+    /// The target that has the call of a request: that of its dialog, or one of its fellows.
+    fn holder(
+        &mut self,
+        now: Time,
+        message: &Message,
+        dialog: &Dialog,
+        target: Option<TargetId>,
+    ) -> Option<TargetId> {
+        let is_there = match target {
+            Some(id) => self.balancer.is_there(id),
+            None => {
+                let End {
+                    transport, remote, ..
+                } = dialog.target;
+                !self.retired.is_dead(transport, remote)
+            }
+        };
+        if is_there {
+            return target;
+        }
+        // One that takes no new calls still has these. If it is gone, its fellows may have taken
+        // over its calls; if not, they say so.
+        let call = self.seal.call(message.call_id().unwrap_or_default());
+        let other = self.balancer.stand_in(now, call);
+        self.counters.stand_ins += u64::from(other.is_some());
+        other.or(target)
+    }
+
+    /// Keeps a request that its sender says once: it goes to whoever takes the call over if the
+    /// target that it was sent to dies.
     fn keep_inside(
         &mut self,
         now: Time,
         ingress: &Ingress,
         message: &Message,
-        own_routes: usize,
-        inside: (Dialog, TargetId),
+        (own_routes, inside): (usize, (Dialog, TargetId)),
+        destination: &Destination,
     ) {
         let key = own_key(ingress.key, message.method());
-        let Some(pending) = self.pending.find(key) else {
-            return;
-        };
-        if pending.state == State::Waiting && pending.target.is_none() {
-            pending.original = Some(Box::new(Original {
+        let original = || {
+            Some(Box::new(Original {
                 ingress: *ingress,
                 message: message.clone(),
                 own_routes,
@@ -108,7 +126,88 @@ impl Dispatcher {
                 redirects: 0,
                 inside: Some(inside),
                 began: now,
-            }));
+            }))
+        };
+        let has_room = !self.pending.is_full();
+        match self.pending.find(key) {
+            Some(pending) if pending.state == State::Waiting && pending.target.is_none() => {
+                pending.original = original();
+            }
+            None if has_room && is_said_once(ingress, message, destination) => {
+                self.pending.insert(Pending {
+                    key,
+                    method: message.method(),
+                    original: original(),
+                    again: None,
+                    uri: None,
+                    destination: destination.clone(),
+                    target: None,
+                    attempt: 0,
+                    state: State::Waiting,
+                    cancelled: false,
+                    until: now + LOOK,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// A kept request did not get out: where UDP is repeated, this is sent again after a while.
+    pub(crate) fn handle_lost(&mut self, now: Time, key: u64) {
+        if let Some(pending) = self.pending.find(key)
+            && pending.is_kept_for_its_call()
+        {
+            pending.state = State::Lost;
+            pending.until = now + LOOK;
+            self.pending.hasten(key);
+        }
+    }
+
+    /// Looks whether who was sent a kept request is still there, and sends it again if it was lost.
+    pub(crate) fn look_after(&mut self, now: Time, key: u64) {
+        if self.follow_call(now, key) {
+            return;
+        }
+        let Some(pending) = self.pending.find(key) else {
+            return;
+        };
+        let original = pending.original.as_ref();
+        let began = original.map_or(now, |original| original.began);
+        let asked = original.and_then(|original| original.inside);
+        let is_there = asked.is_some_and(|(_, id)| self.balancer.is_there(id));
+        let is_over = now.since(began) >= LOST_MAX;
+        match pending.state {
+            State::Lost if is_there || !is_over => self.send_inside_again(now, key),
+            // RFC 3261 §16.9.
+            State::Lost | State::Waiting if is_over && !is_there => {
+                if let Some(original) = self.forget(key).and_then(|pending| pending.original) {
+                    let flow = original.ingress.flow;
+                    self.refuse(now, flow, &original.message, Refusal::NoneUp);
+                }
+            }
+            _ if now.since(began) < PATIENCE => {
+                pending.until = now + LOOK;
+                self.pending.hasten(key);
+            }
+            _ => drop(self.forget(key)),
+        }
+    }
+
+    /// Sends a kept request once more, as if it had come now.
+    fn send_inside_again(&mut self, now: Time, key: u64) {
+        let Some(original) = self.forget(key).and_then(|pending| pending.original) else {
+            return;
+        };
+        let Some((dialog, _)) = original.inside else {
+            return;
+        };
+        let (ingress, own_routes) = (&original.ingress, original.own_routes);
+        self.send_inside(now, ingress, &original.message, own_routes, &dialog);
+        if let Some(pending) = self.pending.find(key) {
+            pending.until = pending.until.min(original.began + PATIENCE);
+            if let Some(kept) = &mut pending.original {
+                kept.began = original.began;
+            }
         }
     }
 
@@ -119,23 +218,17 @@ impl Dispatcher {
             return false;
         };
         let original = pending.original.as_ref();
-        let original = original.filter(|_| pending.state == State::Waiting && !pending.cancelled);
-        let Some((original, (dialog, id))) = original.and_then(|o| Some((o, o.inside?))) else {
+        let is_open = matches!(pending.state, State::Waiting | State::Lost) && !pending.cancelled;
+        let original = original.filter(|_| is_open);
+        let Some((original, (_, id))) = original.and_then(|o| Some((o, o.inside?))) else {
             return false;
         };
-        let (until, call_id) = (pending.until, original.message.call_id());
-        let call = self.seal.call(call_id.unwrap_or_default());
+        let call_id = original.message.call_id().unwrap_or_default();
+        let call = self.seal.call(call_id);
         if self.balancer.is_there(id) || self.balancer.stand_in(now, call).is_none() {
             return false;
         }
-        let Some(original) = self.forget(key).and_then(|pending| pending.original) else {
-            return false;
-        };
-        let (ingress, own_routes) = (&original.ingress, original.own_routes);
-        self.send_inside(now, ingress, &original.message, own_routes, &dialog);
-        if let Some(pending) = self.pending.find(key) {
-            pending.until = until;
-        }
+        self.send_inside_again(now, key);
         true
     }
 
@@ -187,7 +280,7 @@ impl Dispatcher {
             mark,
             to: To::Client,
         };
-        self.send(now, ingress, message, &onward);
+        self.send(now, ingress, message, &onward, 0);
     }
 
     /// The side of a target that sends a request: its place if it is one we know, for over
@@ -215,3 +308,15 @@ impl Dispatcher {
         }
     }
 }
+
+/// Whether a request is neither repeated by its sender nor for its way, and may be lost with a
+/// connection.
+fn is_said_once(ingress: &Ingress, message: &Message, to: &Destination) -> bool {
+    let is_answered = !matches!(message.method(), Method::Ack | Method::Cancel);
+    is_answered && ingress.flow.transport.is_reliable() && to.transport().is_reliable()
+}
+
+/// How often it is seen to whether a target that has a request is there.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long somebody may take to be there again, or to take the call over; then its sender is told.
+const LOST_MAX: Duration = Duration::from_secs(8);

@@ -21,6 +21,7 @@ mod inside;
 mod key;
 mod onward;
 mod overload;
+mod own;
 mod pending;
 mod probe;
 mod relief;
@@ -29,6 +30,7 @@ mod reply;
 mod request;
 mod response;
 mod retired;
+mod targets;
 
 pub use config::{Config, HashOn, Redirects, Target};
 pub use counters::{Counters, METHODS};

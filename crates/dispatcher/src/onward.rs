@@ -7,7 +7,6 @@ use forward::rewrite::{self, Changes, Framing};
 use forward::{Branch, Dialog, Seal};
 use sip::{Destination, HeaderName, ListenerId, Message};
 
-use crate::dispatcher::Key;
 use crate::request::Ingress;
 use crate::{Dispatcher, overload};
 
@@ -44,21 +43,18 @@ pub(crate) enum To {
 
 impl Dispatcher {
     /// Sends a request on and forgets it, unless it has to be repeated for a sender that relies
-    /// on its stream.
+    /// on its stream. `key` is what a failure is told under.
     pub(crate) fn send(
         &mut self,
         now: Time,
         ingress: &Ingress,
         message: &Message,
         onward: &Onward<'_>,
+        key: u64,
     ) {
         let bytes = self.onward_bytes(ingress, message, onward);
         let sent = (onward.destination, &bytes);
         self.repeat_request(now, ingress, (message.method(), onward.attempt), sent);
-        let key = match onward.to {
-            To::Target(Some(id)) => Key::Target(id).write(),
-            _ => 0,
-        };
         self.transmit(onward.destination.clone(), bytes, key);
     }
 

@@ -63,6 +63,8 @@ pub(crate) enum State {
     Proceeding,
     /// The final response has passed.
     Settled,
+    /// It did not get out, and is inside a call that nobody has at the moment.
+    Lost,
     /// We have refused it after all targets that had it.
     Refused,
 }
@@ -74,6 +76,22 @@ impl Pending {
             && self.target.is_some()
             && self.original.is_some()
             && !self.cancelled
+    }
+
+    /// Whether it goes to whoever has its call, which may be somebody else soon. What is repeated
+    /// over UDP is looked at each time.
+    pub(crate) fn is_kept_for_its_call(&self) -> bool {
+        let is_open = matches!(self.state, State::Waiting | State::Lost);
+        let original = self.original.as_ref().filter(|_| is_open);
+        original.is_some_and(|original| original.inside.is_some()) && self.again.is_none()
+    }
+
+    /// Whether its target may have to ask somebody else before it says anything, as with a message
+    /// to a phone; nobody says 100 then (RFC 4320 §4.1). Such a request arrives twice if it is sent
+    /// to another target.
+    pub(crate) fn may_take_long(&self) -> bool {
+        use Method as M;
+        !matches!(self.method, M::Invite | M::Register | M::Options)
     }
 
     /// The target that has it as a call that may come to be.

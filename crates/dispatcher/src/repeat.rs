@@ -12,7 +12,7 @@ use bytes::Bytes;
 use clock::Time;
 use sip::{Destination, Message, Method};
 
-use crate::dispatcher::Key;
+use crate::dispatcher::{Key, of_attempt};
 use crate::pending::{Original, Pending, State};
 use crate::request::{Ingress, PATIENCE};
 use crate::response::Opened;
@@ -37,6 +37,11 @@ impl Again {
             interval: REPEAT_FIRST,
             at: now + REPEAT_FIRST,
         })
+    }
+
+    /// From now on at the longest interval.
+    pub(crate) fn slow_down(&mut self) {
+        self.interval = REPEAT_MAX;
     }
 
     /// Of what was sent just now, if it is asked for.
@@ -186,8 +191,9 @@ impl Dispatcher {
         again.interval = (again.interval * 2).min(longest);
         again.at = now + again.interval;
         let (to, bytes) = (again.to.clone(), again.bytes.clone());
+        let sent = Key::Pending(of_attempt(key, pending.attempt)).write();
         self.pending.hasten(key);
-        self.transmit(to, bytes, Key::Pending(key).write());
+        self.transmit(to, bytes, sent);
     }
 }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use clock::Time;
 use forward::{End, rewrite};
-use sip::transaction::response_address;
 use sip::{Destination, Flow, Message, Method, Writer};
 
+use crate::client::sender_address;
 use crate::{Dispatcher, overload};
 
 impl Dispatcher {
@@ -41,7 +41,7 @@ impl Dispatcher {
         let to = match flow.conn {
             Some(_) => flow,
             None => Flow {
-                remote: response_address(&flow, &via),
+                remote: sender_address(&flow, &via),
                 ..flow
             },
         };

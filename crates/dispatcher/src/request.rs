@@ -6,12 +6,12 @@ use balancer::{Refusal, TargetId};
 use bytes::Bytes;
 use clock::Time;
 use forward::{Dialog, End, Origin, OwnRoutes, Pass, Seal, Token};
-use sip::transaction::response_address;
 use sip::uri::Uri;
 use sip::{Destination, Flow, HeaderName, Message, Method, Transport, Via};
 use smallvec::SmallVec;
 
-use crate::dispatcher::Key;
+use crate::client::sender_address;
+use crate::dispatcher::{Key, of_attempt};
 use crate::failover::work_of;
 use crate::onward::{Mark, Onward, To};
 use crate::pending::{Original, Pending, State};
@@ -224,7 +224,8 @@ impl Dispatcher {
             self.balancer.handle_attempt(id);
         }
         self.pending.insert(pending);
-        self.transmit(destination, bytes, Key::Pending(key).write());
+        let sent = Key::Pending(of_attempt(key, next.number)).write();
+        self.transmit(destination, bytes, sent);
     }
 
     fn attempt_bytes(&self, ingress: &Ingress, message: &Message, attempt: &Attempt<'_>) -> Bytes {
@@ -271,7 +272,8 @@ impl Dispatcher {
         let method = message.method();
         let is_same = method == pending.method;
         let is_other = !is_same && pending.method != Method::Invite;
-        if is_other || pending.state == State::Refused {
+        let is_called_off = is_same && pending.cancelled && pending.state == State::Settled;
+        if is_other || is_called_off || pending.state == State::Refused {
             return;
         }
         let (to, uri) = (pending.destination.clone(), pending.uri.clone());
@@ -305,7 +307,7 @@ impl Dispatcher {
         let mut end = End::of(&flow, self.instance);
         if flow.transport == Transport::Udp {
             let said = self.spoken_for(flow, &via);
-            end.remote = said.unwrap_or_else(|| response_address(&flow, &via));
+            end.remote = said.unwrap_or_else(|| sender_address(&flow, &via));
         }
         let tag = message.from().ok().and_then(|from| from.tag());
         let tag = tag.unwrap_or_default();

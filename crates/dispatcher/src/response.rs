@@ -6,10 +6,11 @@ use bytes::Bytes;
 use clock::Time;
 use forward::rewrite::{self, Framing};
 use forward::{Branch, Seal};
-use sip::{Destination, Flow, HeaderName, Message, Method, Transport, Via, Writer};
+use sip::{Destination, Flow, HeaderName, Message, Method, Transport, Via};
 
 use crate::failover::{TRYING_LOOK, retry_after};
-use crate::pending::State;
+use crate::own::Head;
+use crate::pending::{Pending, State};
 use crate::probe::COOKIE_LEN;
 use crate::repeat::own_key;
 use crate::{Dispatcher, Redirects, overload};
@@ -51,7 +52,7 @@ impl Dispatcher {
             self.counters.strays += 1;
             return None;
         };
-        if self.handle_probe_response(now, &via, message) {
+        if self.handle_probe_response(now, &via, message) || self.handle_end_response(&via) {
             return None;
         }
         let text = via.branch().and_then(|branch| branch.get(COOKIE_LEN..));
@@ -64,7 +65,9 @@ impl Dispatcher {
             self.seal.transaction(message, from, below, &branch.end) == branch.key
         });
         let Some((branch, below)) = genuine else {
-            self.counters.strays += 1;
+            let is_own = below.is_none()
+                && branch.is_some_and(|branch| self.handle_own_response(message, &branch));
+            self.counters.strays += u64::from(!is_own);
             return None;
         };
         let is_heeded = overload::is_understood(&below);
@@ -121,17 +124,7 @@ impl Dispatcher {
             return;
         };
         if status < 200 {
-            pending.until = now + PROCEEDING_MAX;
-            if status == 100 {
-                pending.state = pending.state.max_trying();
-                if pending.state == State::Trying {
-                    pending.until = now + TRYING_LOOK;
-                }
-            } else {
-                pending.state = State::Proceeding;
-                pending.original = None;
-            }
-            pending.again = None;
+            pending.handle_provisional(now, status);
             return self.pass(now, message, opened);
         }
         if pending.is_movable() {
@@ -140,6 +133,9 @@ impl Dispatcher {
                 301 | 302 if self.config.redirects == Redirects::Follow => {
                     if let Some((id, uri)) = self.redirection(message) {
                         return self.follow(now, key, (flow, message), id, uri);
+                    }
+                    if Self::is_overflow(message) {
+                        return self.move_on(now, key, Some((flow, message)));
                     }
                 }
                 _ => {}
@@ -193,7 +189,7 @@ impl Dispatcher {
         let is_lossy = !opened.flow.transport.is_reliable();
         if is_refusal && is_lossy && opened.branch.end.transport.is_reliable() {
             // The caller has it, and does not say ACK twice (RFC 3261 §17.1.1.2).
-            self.send_for(opened.flow, message, "ACK");
+            self.acknowledge(opened.flow, message, &Head::default());
         } else if message.status() >= 200 {
             self.pass(now, message, opened);
         }
@@ -207,19 +203,35 @@ impl Dispatcher {
             self.counters.strays += 1;
             return;
         }
+        let pending = self.pending.find(opened.key);
+        let state = pending.as_ref().map(|pending| pending.state);
         if opened.method != Method::Invite {
+            // Whoever has done what was asked first is heard; what comes after that is over.
+            let is_open = !matches!(state, Some(State::Settled | State::Refused));
+            if let Some(pending) = self.pending.find(opened.key)
+                && is_open
+                && message.status() >= 200
+                && message.status() != 503
+            {
+                pending.attempt = opened.branch.attempt;
+                self.settle(now, message, opened);
+            }
             return;
         }
+        let original = pending.and_then(|pending| pending.original.as_ref());
+        let head = original.map_or_else(Head::default, |original| Head::of(original, None));
         match message.status() {
-            ..200 => self.send_for(flow, message, "CANCEL"),
+            ..200 => self.cancel(now, message, opened, &head),
+            200..300 if state == Some(State::Refused) => self.hang_up(now, message, opened),
             // It was answered after all: the caller hangs up one of two (RFC 3261 §16.7 point 5).
             200..300 => {
                 if let Some(id) = self.target_at(flow.transport, flow.remote) {
                     self.note_call(now, message, id);
                 }
                 self.pass(now, message, opened);
+                self.call_off(now, message, opened);
             }
-            _ => self.send_for(flow, message, "ACK"),
+            _ => self.acknowledge(flow, message, &head),
         }
     }
 
@@ -262,37 +274,29 @@ impl Dispatcher {
         let bytes = rewrite::response(message, wish.as_bytes(), framing);
         Some((to, bytes))
     }
-
-    /// ACK or CANCEL of our own, to whoever sent a response to an INVITE of ours: it goes by
-    /// the Via of ours in that response (RFC 3261 §9.1, §17.1.1.3).
-    pub(crate) fn send_for(&mut self, flow: Flow, response: &Message, method: &str) {
-        let Some(via) = response.values(HeaderName::Via).next() else {
-            return;
-        };
-        let uri = format!("sip:{}", flow.remote);
-        let mut writer = Writer::request(method, uri.as_bytes());
-        writer.header("Via", without_overload(via).as_slice());
-        writer.header("Max-Forwards", b"70");
-        writer.copy(response, HeaderName::From);
-        if method == "CANCEL" {
-            let to = response.to().ok();
-            let to = to.map(|to| to.uri).unwrap_or_default();
-            writer.raw(b"To: <").raw(to).raw(b">\r\n");
-        } else {
-            writer.copy(response, HeaderName::To);
-        }
-        writer.copy(response, HeaderName::CallId);
-        let number = response.cseq().map_or(0, |cseq| cseq.number);
-        writer.header_fmt("CSeq", format_args!("{number} {method}"));
-        self.transmit(Destination::Flow(flow), writer.finish(), 0);
-    }
 }
 
-impl State {
-    const fn max_trying(self) -> Self {
-        match self {
-            Self::Waiting => Self::Trying,
-            other => other,
+impl Pending {
+    /// Somebody works on it.
+    fn handle_provisional(&mut self, now: Time, status: u16) {
+        let is_call = self.method == Method::Invite;
+        if is_call {
+            self.again = None;
+            self.until = now + PROCEEDING_MAX;
+        } else if let Some(again) = &mut self.again {
+            // Its final response may still be lost (RFC 3261 §17.1.2.2).
+            again.slow_down();
+        }
+        if status > 100 {
+            self.state = State::Proceeding;
+            self.original = None;
+            return;
+        }
+        if matches!(self.state, State::Waiting | State::Lost) {
+            self.state = State::Trying;
+        }
+        if self.state == State::Trying && self.target.is_some() {
+            self.until = now + TRYING_LOOK;
         }
     }
 }
@@ -307,19 +311,6 @@ fn is_from(flow: Flow, to: &Destination) -> bool {
         _ => flow.remote.ip() == remote.ip(),
     };
     is_same_way && is_same_place
-}
-
-/// Our Via as we first wrote it, without what others put in.
-fn without_overload(value: &[u8]) -> Vec<u8> {
-    let Ok(via) = Via::parse(value) else {
-        return value.to_vec();
-    };
-    let mut out = value[..value.len() - via.params.0.len()].to_vec();
-    if let Some(branch) = via.branch() {
-        out.extend_from_slice(b";branch=");
-        out.extend_from_slice(branch);
-    }
-    out
 }
 
 /// How long a request may be worked on without a word: timer C of RFC 3261 §16.6 point 11 and a

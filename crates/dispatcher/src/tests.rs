@@ -4,6 +4,7 @@ mod clients;
 mod flows;
 mod forwarding;
 mod judging;
+mod late;
 mod moving;
 mod relief;
 mod repeating;

@@ -29,14 +29,16 @@ pub struct Hop {
     via: Box<str>,
     /// `@192.0.2.1:5060;transport=tcp;lr`
     uri: Box<str>,
+    /// The same for Record-Route, where that carries a name: `@sip.example.com;transport=tcp;lr`
+    route: Box<str>,
     /// `192.0.2.1:5060`
     pub sent_by: Box<str>,
 }
 
 impl Hop {
-    /// Makes the texts.
+    /// Makes the texts. `route_name` stands in Record-Route instead of the address.
     #[must_use]
-    pub fn new(listener: &Listener) -> Self {
+    pub fn new(listener: &Listener, route_name: Option<&str>) -> Self {
         let Listener {
             id,
             transport,
@@ -47,12 +49,19 @@ impl Hop {
             Transport::Udp => String::new(),
             other => format!(";transport={}", other.param_name()),
         };
+        let uri = format!("@{advertised}{parameter};lr");
+        let route = route_name.map(|name| match advertised.port() {
+            // Without a port, SRV records are asked for, too (RFC 3263 §4.2).
+            port if port == transport.default_port() => format!("@{name}{parameter};lr"),
+            port => format!("@{name}:{port}{parameter};lr"),
+        });
         Self {
             id,
             transport,
             advertised,
+            route: route.unwrap_or_else(|| uri.clone()).into(),
             via: format!("Via: SIP/2.0/{name} {advertised};branch=z9hG4bK").into(),
-            uri: format!("@{advertised}{parameter};lr").into(),
+            uri: uri.into(),
             sent_by: advertised.to_string().into(),
         }
     }
@@ -78,6 +87,15 @@ impl Hop {
         out.extend_from_slice(b"\r\n");
     }
 
+    /// The value of a Via of ours that has nothing but a branch.
+    #[must_use]
+    pub fn via(&self, branch: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let line = self.via.as_bytes();
+        let mut value = line.strip_prefix(b"Via: ").unwrap_or(line).to_vec();
+        branch(&mut value);
+        value
+    }
+
     /// A header line whose value is a URI of ours; `user` writes its user part.
     pub fn write_uri(
         &self,
@@ -86,12 +104,7 @@ impl Hop {
         user: impl FnOnce(&mut Vec<u8>),
         parameters: &str,
     ) {
-        out.extend_from_slice(header.as_bytes());
-        out.extend_from_slice(b": <sip:");
-        user(out);
-        for part in [&self.uri, parameters, ">\r\n"] {
-            out.extend_from_slice(part.as_bytes());
-        }
+        write_line(out, header, user, [&self.uri, parameters]);
     }
 }
 
@@ -100,6 +113,8 @@ impl Hop {
 pub struct Hops {
     hops: Vec<Hop>,
     names: Vec<Box<str>>,
+    /// What stands in Record-Route instead of addresses.
+    route_name: Option<Box<str>>,
     /// Where our neighbours find us, if peers are told other addresses.
     inner: Vec<SocketAddr>,
 }
@@ -111,6 +126,7 @@ impl Hops {
         Self {
             hops: Vec::new(),
             names,
+            route_name: None,
             inner: Vec::new(),
         }
     }
@@ -125,10 +141,25 @@ impl Hops {
         self.names = names;
     }
 
+    /// Has Record-Route carry a name in place of our addresses, or those again: one that others lead
+    /// to as well, who open what we sealed.
+    pub fn set_route_name(&mut self, name: Option<Box<str>>) {
+        self.route_name = name;
+        for hop in &mut self.hops {
+            let listener = Listener {
+                id: hop.id,
+                transport: hop.transport,
+                advertised: hop.advertised,
+            };
+            *hop = Hop::new(&listener, self.route_name.as_deref());
+        }
+    }
+
     /// Adds a listener, or changes it.
     pub fn set(&mut self, listener: &Listener) {
         self.hops.retain(|hop| hop.id != listener.id);
-        self.hops.push(Hop::new(listener));
+        let hop = Hop::new(listener, self.route_name.as_deref());
+        self.hops.push(hop);
     }
 
     /// The listener of this number.
@@ -166,7 +197,7 @@ impl Hops {
     ) {
         let sides = [Some(onward), Some(back).filter(|back| *back != onward)];
         for hop in sides.into_iter().flatten().filter_map(|id| self.of(id)) {
-            hop.write_uri(out, "Record-Route", &user, "");
+            write_line(out, "Record-Route", &user, [&hop.route, ""]);
         }
     }
 
@@ -174,7 +205,8 @@ impl Hops {
     #[must_use]
     pub fn owns(&self, uri: &Uri<'_>) -> bool {
         let named = |name: &str| uri.host.eq_ignore_ascii_case(name.as_bytes());
-        if self.names.iter().any(|name| named(name)) {
+        let mut names = self.names.iter().chain(&self.route_name);
+        if names.any(|name| named(name)) {
             return true;
         }
         let default = || {
@@ -212,5 +244,20 @@ impl Hops {
     fn is_inside(&self, host: &[u8], port: u16) -> bool {
         let mut there = self.inner.iter().filter(|inner| inner.port() == port);
         there.any(|inner| sip::uri::parse_ip(host) == Some(inner.ip()))
+    }
+}
+
+/// A header line with a URI of ours.
+fn write_line(
+    out: &mut Vec<u8>,
+    header: &str,
+    user: impl FnOnce(&mut Vec<u8>),
+    [host, parameters]: [&str; 2],
+) {
+    out.extend_from_slice(header.as_bytes());
+    out.extend_from_slice(b": <sip:");
+    user(out);
+    for part in [host, parameters, ">\r\n"] {
+        out.extend_from_slice(part.as_bytes());
     }
 }

@@ -20,7 +20,7 @@ pub struct Message {
     pub(crate) raw: Bytes,
     pub(crate) start: StartLine,
     pub(crate) fields: Vec<Field>,
-    pub(crate) body: Range<u32>,
+    pub(crate) body: Range<u16>,
     pub(crate) marks: Marks,
 }
 
@@ -29,12 +29,12 @@ pub struct Message {
 pub(crate) enum StartLine {
     Request {
         method: Method,
-        method_text: Range<u32>,
-        uri: Range<u32>,
+        method_text: Range<u16>,
+        uri: Range<u16>,
     },
     Response {
         status: u16,
-        reason: Range<u32>,
+        reason: Range<u16>,
     },
 }
 
@@ -235,7 +235,7 @@ impl Message {
     /// it (RFC 3261 §18.3).
     #[must_use]
     pub fn end(&self) -> usize {
-        self.body.end as usize
+        usize::from(self.body.end)
     }
 
     /// The first address of a header.
@@ -299,8 +299,8 @@ impl Message {
         Part::of_sdp(self.header(HeaderName::ContentType)?, self.body())
     }
 
-    fn slice(&self, range: &Range<u32>) -> &[u8] {
-        &self.raw[range.start as usize..range.end as usize]
+    fn slice(&self, range: &Range<u16>) -> &[u8] {
+        &self.raw[usize::from(range.start)..usize::from(range.end)]
     }
 }
 

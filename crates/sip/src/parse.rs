@@ -158,7 +158,7 @@ impl Message {
             None if framing == Framing::Datagram => there,
             None => 0,
         };
-        self.body = at as u32..(at + length) as u32;
+        self.body = at as u16..(at + length) as u16;
         Ok(())
     }
 }
@@ -183,7 +183,7 @@ fn start_line(
     end: usize,
 ) -> Result<(StartLine, Result<(), ParseError>), ParseError> {
     let line = raw[from..end].trim_ascii_end();
-    let span = |s: usize, e: usize| (from + s) as u32..(from + e) as u32;
+    let span = |s: usize, e: usize| (from + s) as u16..(from + e) as u16;
     if line.len() >= 8 && line[..4].eq_ignore_ascii_case(b"SIP/") && line[7] == b' ' {
         let version = version(&line[4..7]);
         let rest = &line[8..];

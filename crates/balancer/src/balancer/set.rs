@@ -54,6 +54,15 @@ impl Balancer {
         Ok(target.id)
     }
 
+    /// Gives a target another name, under which all that is known of it stays. Where the choice is
+    /// by hash, keys move. For [`Self::set_targets`], which judges the names.
+    pub fn rename(&mut self, id: TargetId, name: &str) {
+        if let Some(target) = self.targets.iter_mut().find(|t| t.id == id) {
+            target.spec.name = name.into();
+            target.name_hash = choice::name_hash(name);
+        }
+    }
+
     /// Lets a target take new calls, or not.
     ///
     /// # Errors

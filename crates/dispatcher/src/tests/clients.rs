@@ -123,3 +123,22 @@ fn a_target_taken_out_is_known_by_its_certificate() {
         (A, "a.example.com")
     );
 }
+
+/// Old devices do not ask for `rport`, and stand behind NATs all the same.
+#[test]
+fn a_phone_that_names_a_private_address_is_where_its_requests_come_from() {
+    let mut world = World::new();
+    let asks_nothing = |text: String| text.replace(";rport", "");
+    let sent = world.udp(PHONE, &asks_nothing(request("REGISTER", "r1", "1", "")));
+    let path = sent[0].all(HeaderName::Path).remove(0);
+    let passed = world.udp(&sent[0].to.to_string(), &sent[0].answer("200 OK", ""));
+    assert_eq!(passed[0].to.to_string(), PHONE);
+    let invite = request("INVITE", "c1", "2", &format!("Route: {path}\r\n"));
+    assert_eq!(world.udp(A, &invite)[0].to.to_string(), PHONE);
+    // Who names the address he has is at the port he names (RFC 3261 §18.2.2).
+    let open =
+        asks_nothing(request("OPTIONS", "o1", "3", "")).replace("10.9.9.9:5060", "192.0.2.7");
+    let sent = world.udp(PHONE, &open);
+    let passed = world.udp(&sent[0].to.to_string(), &sent[0].answer("200 OK", ""));
+    assert_eq!(passed[0].to.to_string(), "192.0.2.7:5060");
+}

@@ -152,3 +152,26 @@ fn a_phone_that_has_left_is_not_kept_alive_for_the_sake_of_another() {
     assert_eq!(register("r2", "Expires: 0\r\n", other), 0);
     assert_eq!(world.dispatcher.flow_count(), 0);
 }
+
+/// A phone has several lines, and so has a PBX: one of them leaves, and the others stay.
+#[test]
+fn a_line_that_leaves_does_not_take_the_others_of_its_phone_along() {
+    let mut world = World::new();
+    let mut register = |user: &str, branch: &str, more: &str, expires: u32| {
+        let text = request("REGISTER", user, branch, more);
+        let text = text
+            .replace("alice", user)
+            .replace("sip:bob@", &format!("sip:{user}@"));
+        let sent = world.udp(PHONE, &text);
+        let contact = format!("Contact: <sip:{user}@10.9.9.9>;expires={expires}\r\n");
+        let contact = if expires > 0 { contact } else { String::new() };
+        world.udp(&sent[0].to.to_string(), &sent[0].answer("200 OK", &contact));
+        world.wait(Duration::from_secs(60));
+        std::mem::take(&mut world.pulses).len()
+    };
+    assert!(register("u1", "r1", "", 3_600) > 0);
+    assert!(register("u2", "r2", "", 3_600) > 0);
+    assert!(register("u2", "r3", "Expires: 0\r\n", 0) > 0, "u1 is there");
+    assert_eq!(register("u1", "r4", "Expires: 0\r\n", 0), 0);
+    assert_eq!(world.dispatcher.flow_count(), 0);
+}

@@ -276,3 +276,23 @@ fn several_vias_and_routes_in_one_line_are_told_apart() {
     let passed = world.udp(&target, &answer);
     assert_eq!(passed[0].all(HeaderName::Via), vias[1..]);
 }
+
+/// Two dispatchers are behind one name, and whoever is there has the calls of both.
+#[test]
+fn a_name_in_record_route_leads_to_any_dispatcher_with_the_key() {
+    let mut config = config();
+    config.route_name = Some("edge.example.net".into());
+    let mut world = World::with(config.clone());
+    let sent = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    let routes = sent[0].all(HeaderName::RecordRoute);
+    assert!(routes[0].ends_with("@edge.example.net;lr>"), "{routes:?}");
+    assert!(sent[0].all(HeaderName::Via)[0].contains("198.51.100.1"));
+    world.udp(A, &sent[0].answer("200 OK", ""));
+    config.seed = 99;
+    let mut other = World::with(config);
+    let bye = inside("BYE", "c1", &routes, Side::Caller);
+    assert_eq!(other.udp(PHONE, &bye)[0].to.to_string(), A);
+    // The flow of a phone is held by one of them.
+    let sent = world.udp(PHONE, &request("REGISTER", "r1", "r1", ""));
+    assert!(sent[0].all(HeaderName::Path)[0].contains("@198.51.100.1:5060;lr"));
+}

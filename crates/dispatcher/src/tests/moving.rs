@@ -16,7 +16,7 @@ fn a_503_is_acknowledged_and_the_next_target_asked() {
         A,
         &first[0].answer("503 Service Unavailable", "Retry-After: 9\r\n"),
     );
-    assert_eq!(sent[0].start(), "ACK sip:10.0.0.1:5060 SIP/2.0");
+    assert_eq!(sent[0].start(), "ACK sip:bob@example.com SIP/2.0");
     assert_eq!(sent[0].to.to_string(), A);
     let branch = |s: &super::world::Sent| s.message.via().unwrap().branch().unwrap().to_vec();
     assert_eq!(branch(&sent[0]), branch(&first[0]), "that of its INVITE");
@@ -123,11 +123,11 @@ fn what_a_target_given_up_says_late_is_seen_to() {
     let sent = world.udp(A, &first[0].answer("180 Ringing", ""));
     assert_eq!(
         (sent[0].start().as_str(), sent[0].to.to_string().as_str()),
-        ("CANCEL sip:10.0.0.1:5060 SIP/2.0", A)
+        ("CANCEL sip:bob@example.com SIP/2.0", A)
     );
     assert_eq!(sent.len(), 1, "the caller hears of one target");
     let sent = world.udp(A, &first[0].answer("487 Request Terminated", ""));
-    assert_eq!(sent[0].start(), "ACK sip:10.0.0.1:5060 SIP/2.0");
+    assert_eq!(sent[0].start(), "ACK sip:bob@example.com SIP/2.0");
     let sent = world.udp(A, &first[0].answer("200 OK", ""));
     assert_eq!(
         (sent[0].start().as_str(), sent[0].to.to_string().as_str()),
@@ -195,7 +195,7 @@ fn a_full_target_sends_us_to_its_peer_and_we_go() {
     let first = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
     let contact = "Contact: <sip:bob@10.0.0.2:5060?Reason=full>\r\n";
     let sent = world.udp(A, &first[0].answer("302 Moved Temporarily", contact));
-    assert_eq!(sent[0].start(), "ACK sip:10.0.0.1:5060 SIP/2.0");
+    assert_eq!(sent[0].start(), "ACK sip:bob@example.com SIP/2.0");
     assert_eq!(
         (sent[1].to.to_string().as_str(), sent[1].start().as_str()),
         (B, "INVITE sip:bob@10.0.0.2:5060 SIP/2.0")
@@ -235,6 +235,33 @@ fn a_peer_named_by_another_port_is_the_target_of_that_host() {
     let contact = "Contact: <sip:bob@10.0.0.2:7777;transport=tcp>\r\n";
     let sent = world.udp(A, &first[0].answer("302 Moved Temporarily", contact));
     assert_eq!(sent[1].to.to_string(), B);
+}
+
+#[test]
+fn a_peer_named_by_its_host_is_the_target_of_that_name() {
+    let mut world = World::new();
+    let named = crate::Target {
+        host: "two.example.net".into(),
+        ..target("b", B)
+    };
+    let now = world.now;
+    let both = [target("a", A), named];
+    world.dispatcher.set_targets(now, &both).unwrap();
+    let first = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    let contact = "Contact: <sip:bob@Two.example.net;tandem-overflow=one>\r\n";
+    let sent = world.udp(A, &first[0].answer("302 Moved Temporarily", contact));
+    assert_eq!(sent[1].to.to_string(), B);
+    assert!(sent[1].start().contains("Two.example.net"), "followed");
+}
+
+#[test]
+fn a_peer_that_is_no_target_is_not_told_to_the_caller() {
+    let mut world = World::new();
+    let first = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    let contact = "Contact: <sip:bob@inner.example.net;tandem-overflow=one>\r\n";
+    let sent = world.udp(A, &first[0].answer("302 Moved Temporarily", contact));
+    assert_eq!(sent[1].to.to_string(), B);
+    assert_eq!(sent[1].start(), "INVITE sip:bob@example.com SIP/2.0");
 }
 
 #[test]
@@ -385,4 +412,40 @@ fn a_target_that_no_listener_speaks_to_is_passed_over() {
         let sent = world.udp(PHONE, &request("INVITE", call, call, ""));
         assert_eq!(sent[0].to.to_string(), B, "{call}");
     }
+}
+
+/// A host name gets one more address: the record's only target is one of two then.
+#[test]
+fn a_target_that_is_named_otherwise_is_the_same() {
+    let mut world = World::new();
+    let answered = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    assert_eq!(answered[0].to.to_string(), A);
+    world.udp(A, &answered[0].answer("200 OK", ""));
+    let other = world.udp(PHONE, &request("INVITE", "c2", "2", ""));
+    world.udp(B, &other[0].answer("180 Ringing", ""));
+    let trying = world.udp(PHONE, &request("INVITE", "c3", "3", ""));
+    assert_eq!(trying[0].to.to_string(), A);
+    world.udp(A, &trying[0].answer("100 Trying", ""));
+    let renamed = [
+        target("a@1", A),
+        target("a@2", "10.0.0.3:5060"),
+        target("b", B),
+    ];
+    world.dispatcher.set_targets(world.now, &renamed).unwrap();
+    assert_eq!(world.calls("a@1"), 1, "it has its call");
+    let sent = world.wait(Duration::from_secs(12));
+    assert!(
+        sent.iter().all(|s| !s.start().starts_with("INVITE")),
+        "nobody else is called"
+    );
+    let passed = world.udp(A, &trying[0].answer("200 OK", ""));
+    assert_eq!(passed[0].to.to_string(), PHONE);
+    assert_eq!(world.calls("a@1"), 2);
+    // Names may change places, too, and a set that is none changes nothing.
+    let swapped = [target("a@2", A), target("a@1", "10.0.0.3:5060")];
+    world.dispatcher.set_targets(world.now, &swapped).unwrap();
+    assert_eq!(world.calls("a@2"), 2);
+    let twice = [target("x", A), target("x", B)];
+    assert!(world.dispatcher.set_targets(world.now, &twice).is_err());
+    assert_eq!(world.calls("a@2"), 2);
 }

@@ -118,6 +118,7 @@ fn our_own_refusal_is_repeated_until_its_ack_and_late_words_are_seen_to() {
         "{}",
         sent[0].start()
     );
+    assert!(world.udp(A, &sent[0].answer("200 OK", "")).is_empty());
     let sent = world.udp(&target, &second[0].answer("486 Busy Here", ""));
     assert!(sent[0].start().starts_with("ACK "), "{}", sent[0].start());
     assert_eq!(sent[0].to.to_string(), target);
@@ -152,4 +153,90 @@ fn an_answer_that_came_over_a_stream_is_there_when_it_is_asked_for_again() {
     assert_eq!(again[0].to.to_string(), PHONE);
     assert_eq!(world.wait(Duration::from_secs(60)).len(), 0);
     assert_eq!(world.dispatcher.pending_count(), 0);
+}
+
+/// Both ways are streams: nobody repeats the request, which was lost with the connection.
+#[test]
+fn a_bye_lost_with_the_connection_of_its_target_goes_to_whoever_takes_its_call_over() {
+    let mut world = World::with_secure_targets();
+    world.dispatcher.handle_opened(tls(5));
+    let invite = world.tls(5, &secure(&request("INVITE", "c1", "1", "")));
+    let target = invite[0].to.to_string();
+    let routes = invite[0].all(sip::HeaderName::RecordRoute);
+    let routes: Vec<_> = routes.into_iter().rev().collect();
+    world.tls_from(9, &target, &invite[0].answer("200 OK", ""));
+    let bye = secure(&inside("BYE", "c1", &routes, Side::Caller));
+    let sent = world.tls(5, &bye);
+    assert_eq!(sent[0].to.to_string(), target);
+    world
+        .dispatcher
+        .handle_transmit_failed(world.now, sent[0].key);
+    let moved = world.sent();
+    let heir = moved[0].to.to_string();
+    assert_ne!(heir, target);
+    assert!(moved[0].start().starts_with("BYE "), "{}", moved[0].start());
+    // That one falls, too: there is nobody, and the phone is told in the end.
+    world
+        .dispatcher
+        .handle_transmit_failed(world.now, moved[0].key);
+    let sent = world.wait(Duration::from_secs(12));
+    let last = sent.last().unwrap();
+    assert!(last.start().starts_with("SIP/2.0 503"), "{}", last.start());
+    assert_eq!(last.conn, Some(ConnId(5)));
+    assert_eq!(world.wait(Duration::from_secs(60)).len(), 0);
+    assert_eq!(world.dispatcher.pending_count(), 0);
+}
+
+#[test]
+fn a_request_on_streams_only_is_said_once_while_its_target_is_there() {
+    let mut world = World::with_secure_targets();
+    world.dispatcher.handle_opened(tls(5));
+    let invite = world.tls(5, &secure(&request("INVITE", "c1", "1", "")));
+    let target = invite[0].to.to_string();
+    let routes = invite[0].all(sip::HeaderName::RecordRoute);
+    let routes: Vec<_> = routes.into_iter().rev().collect();
+    world.tls_from(9, &target, &invite[0].answer("200 OK", ""));
+    let info = world.tls(5, &secure(&inside("INFO", "c1", &routes, Side::Caller)));
+    assert_eq!(world.wait(Duration::from_secs(15)).len(), 0);
+    let passed = world.tls_from(9, &target, &info[0].answer("200 OK", ""));
+    assert_eq!(passed[0].conn, Some(ConnId(5)));
+    assert_eq!(world.wait(Duration::from_secs(60)).len(), 0);
+    assert_eq!(world.dispatcher.pending_count(), 0);
+}
+
+/// A 100 does not say that the answer will arrive (RFC 3261 §17.1.2.2).
+#[test]
+fn a_register_that_is_worked_on_is_repeated_still() {
+    let mut world = World::new();
+    world.dispatcher.handle_opened(tls(5));
+    let sent = world.tls(5, &secure(&request("REGISTER", "r1", "1", "")));
+    let target = sent[0].to.to_string();
+    world.udp(&target, &sent[0].answer("100 Trying", ""));
+    let repeated = world.wait(Duration::from_secs(9));
+    assert!((2..=4).contains(&repeated.len()), "{}", repeated.len());
+    assert!(repeated.iter().all(|s| s.to.to_string() == target));
+    let passed = world.udp(&target, &sent[0].answer("200 OK", ""));
+    assert_eq!(passed[0].conn, Some(ConnId(5)));
+    assert_eq!(world.wait(Duration::from_secs(60)).len(), 0);
+    assert_eq!(world.dispatcher.pending_count(), 0);
+}
+
+/// A re-INVITE over a stream that takes long: its refusal is still known when it comes again.
+#[test]
+fn a_slow_refusal_inside_a_call_has_its_ack() {
+    let mut world = World::new();
+    world.dispatcher.handle_opened(tls(5));
+    let invite = world.tls(5, &secure(&request("INVITE", "c1", "1", "")));
+    let target = invite[0].to.to_string();
+    let routes = invite[0].all(sip::HeaderName::RecordRoute);
+    let routes: Vec<_> = routes.into_iter().rev().collect();
+    world.udp(&target, &invite[0].answer("200 OK", ""));
+    let again = world.tls(5, &secure(&inside("INVITE", "c1", &routes, Side::Caller)));
+    world.udp(&target, &again[0].answer("100 Trying", ""));
+    world.wait(Duration::from_secs(20));
+    let refusal = again[0].answer("488 Not Acceptable Here", "");
+    assert_eq!(world.udp(&target, &refusal)[0].conn, Some(ConnId(5)));
+    let sent = world.udp(&target, &refusal);
+    assert!(sent[0].start().starts_with("ACK "), "{}", sent[0].start());
+    assert_eq!((sent.len(), sent[0].to.to_string()), (1, target));
 }

@@ -47,6 +47,7 @@ pub(super) fn config() -> Config {
         hash_on: HashOn::CallId,
         redirects: Redirects::Follow,
         names: vec!["sip.example.com".into()],
+        route_name: None,
         answer_timeout: Duration::from_secs(2),
         cps_max: 0,
     }
@@ -57,6 +58,7 @@ pub(super) fn target(name: &str, remote: &str) -> Target {
         spec: TargetSpec::new(name),
         transport: Transport::Udp,
         remote: remote.parse().unwrap(),
+        host: "".into(),
         name: "".into(),
     }
 }
@@ -121,6 +123,19 @@ impl World {
         };
         let now = world.now;
         world.dispatcher.set_targets(now, &[secure]).unwrap();
+        world
+    }
+
+    /// Both targets are on TLS.
+    pub(super) fn with_secure_targets() -> Self {
+        let mut world = Self::new();
+        let secure = |name: &str, remote: &str| Target {
+            transport: Transport::Tls,
+            name: format!("{name}.example.com").into(),
+            ..target(name, remote)
+        };
+        let (now, both) = (world.now, [secure("a", A), secure("b", B)]);
+        world.dispatcher.set_targets(now, &both).unwrap();
         world
     }
 

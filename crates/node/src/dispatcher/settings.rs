@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sip::Transport;
 
 use super::DispatcherOptions;
-use super::names::Place;
+use super::names::{self, Place};
 use crate::data::Data;
 
 /// A target as files and the API write it.
@@ -56,6 +56,7 @@ pub(super) struct Settings {
     answer_timeout_ms: Option<u64>,
     slow_start_s: Option<u64>,
     cps_max: Option<u32>,
+    route_name: Option<String>,
     #[serde(default)]
     probing: ProbingSettings,
     #[serde(default)]
@@ -116,7 +117,7 @@ impl Settings {
         self.targets.clone()
     }
 
-    pub(super) fn config(&self, names: &[String], key: [u8; 32], seed: u64) -> Result<Config> {
+    pub(super) fn config(&self, own_names: &[String], key: [u8; 32], seed: u64) -> Result<Config> {
         let hash_on = match self.hash_on.as_deref().unwrap_or("call-id") {
             "call-id" => HashOn::CallId,
             "from" => HashOn::From,
@@ -132,6 +133,12 @@ impl Settings {
             "pass" => Redirects::Pass,
             other => anyhow::bail!("redirects is follow or pass, not \"{other}\""),
         };
+        let route_name = self.route_name.as_deref();
+        ensure!(
+            route_name.is_none_or(names::is_host),
+            "route_name is a host name without a port: \"{}\"",
+            route_name.unwrap_or_default()
+        );
         Ok(Config {
             product: concat!("Tandem/", env!("CARGO_PKG_VERSION")).into(),
             cluster_key: key,
@@ -139,7 +146,8 @@ impl Settings {
             policy: self.policy()?,
             hash_on,
             redirects,
-            names: names.iter().map(|name| name.as_str().into()).collect(),
+            names: own_names.iter().map(|name| name.as_str().into()).collect(),
+            route_name: route_name.map(Into::into),
             answer_timeout: ms(self.answer_timeout_ms, 2_000),
             cps_max: self.cps_max.unwrap_or(0),
         })
@@ -200,7 +208,7 @@ pub(super) fn targets_of(
         "a name has 1 to {NAME_MAX} letters, digits, dots, dashes and underscores: \"{name}\""
     );
     let (transport, host) = match place {
-        Place::At(listen) => (listen.transport, listen.address.ip().to_string()),
+        Place::At(listen) => (listen.transport, String::new()),
         Place::Named {
             transport, host, ..
         } => (*transport, host.clone()),
@@ -211,7 +219,10 @@ pub(super) fn targets_of(
         record.address
     );
     let tls_name = match (transport, record.tls_name.as_str()) {
-        (Transport::Tls, "") => host,
+        (Transport::Tls, "") => match place {
+            Place::At(listen) => listen.address.ip().to_string(),
+            Place::Named { host, .. } => host.clone(),
+        },
         (Transport::Tls, name) => name.to_owned(),
         _ => String::new(),
     };
@@ -237,6 +248,7 @@ pub(super) fn targets_of(
         },
         transport,
         remote: at.remote,
+        host: host.as_str().into(),
         name: tls_name.as_str().into(),
     };
     Ok(located.iter().map(target).collect())
@@ -263,6 +275,7 @@ pub(super) fn record(target: &Target) -> TargetRecord {
         transport,
         remote,
         name,
+        ..
     } = target;
     TargetRecord {
         name: spec.name.to_string(),
