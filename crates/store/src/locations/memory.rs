@@ -13,8 +13,8 @@ use crate::StoreError;
 #[derive(Debug, Default)]
 pub struct MemoryLocations {
     shared: Arc<Mutex<Shared>>,
-    /// The last portion that this node has heard.
-    heard: Option<u64>,
+    /// The era of the last exchange, and the last portion that this node has heard in it.
+    heard: Option<(u64, u64)>,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +71,9 @@ impl LocationStore for MemoryLocations {
         }
         shared.nodes.insert(us.id.clone(), us.clone());
         shared.put(us, told);
-        let heard = self.heard.unwrap_or(shared.last).min(shared.last);
+        // What was told in an era before this node knew of it stands on shelves.
+        let heard = self.heard.filter(|(era, _)| *era == shared.era);
+        let heard = heard.map_or(shared.last, |(_, heard)| heard);
         let oldest = shared.told.keys().next().copied();
         let is_lost = heard < shared.last && oldest.is_none_or(|oldest| oldest > heard + 1);
         let upto = match is_lost {
@@ -90,7 +92,7 @@ impl LocationStore for MemoryLocations {
             true => Vec::new(),
             false => changes.collect(),
         };
-        self.heard = Some(upto);
+        self.heard = Some((shared.era, upto));
         let nodes = shared.nodes.values().map(|node| KnownNode {
             node: node.clone(),
             is_buried: shared.buried.contains(&node.id),
