@@ -28,6 +28,9 @@ export const paths = [
   '/media-servers/new',
   '/bans',
   '/settings',
+  '/people',
+  '/people/new',
+  '/you',
   '/tokens',
   '/audit',
 ];

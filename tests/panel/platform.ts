@@ -1,5 +1,5 @@
 import { test as base, expect, type APIRequestContext, type Page } from '@playwright/test';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const token = process.env.PANEL_TOKEN ?? '';
@@ -38,6 +38,13 @@ export function watch(page: Page, baseURL: string): string[] {
 /** Asks the phone of the test to do something: `dial` or `hang up`. */
 export function tellPhone(wish: string): void {
   writeFileSync(join(directory, `wish ${wish}`), '');
+}
+
+/** Keeps a picture of a page, for people to look at. */
+export async function picture(page: Page, name: string): Promise<void> {
+  const shots = join(directory, 'screenshots');
+  mkdirSync(shots, { recursive: true });
+  await page.screenshot({ path: join(shots, `${name}.png`) });
 }
 
 /** Makes a record as a script would; its body. */

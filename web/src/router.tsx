@@ -12,6 +12,7 @@ import { customers } from './pages/customers/kind';
 import { devices } from './pages/devices/kind';
 import { gateways } from './pages/gateways/kind';
 import { LimitsPage } from './pages/limits/LimitsPage';
+import { people } from './pages/people/kind';
 import { mediaServers } from './pages/media-servers/kind';
 import { numbers } from './pages/numbers/kind';
 import { OverviewPage } from './pages/overview/OverviewPage';
@@ -23,6 +24,7 @@ import { ServerPage } from './pages/server/ServerPage';
 import { SettingsPage } from './pages/settings/SettingsPage';
 import { TokensPage } from './pages/tokens/TokensPage';
 import { users } from './pages/users/kind';
+import { YouPage } from './pages/you/YouPage';
 import { parseSearch, stringifySearch } from './parts/filters';
 import { Page } from './parts/Page';
 import type { Kind } from './records/kind';
@@ -67,6 +69,8 @@ const tree = root.addChildren([
   ...pagesOf(gateways),
   ...pagesOf(routes),
   ...pagesOf(mediaServers),
+  ...pagesOf(people),
+  page('/you', YouPage),
   page('/simulator', SimulatorPage),
   page('/limits', LimitsPage),
   page('/server', ServerPage),

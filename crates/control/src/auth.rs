@@ -1,4 +1,5 @@
-//! Who may ask: bearer tokens (RFC 6750), sessions of browsers, roles, and a bound on guessing.
+//! Who asks: bearer tokens (RFC 6750), sessions of browsers, and a bound on guessing. What they may
+//! do is decided in `access`.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -9,14 +10,13 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use model::{ApiToken, Role};
 
-use crate::control::{Caller, now};
+use crate::control::{Caller, Who, now};
 use crate::secret::token_hash;
-use crate::session::Cookie;
-use crate::{Control, Problem, problem};
+use crate::session::{Cookie, Open};
+use crate::{Control, Problem, access, problem};
 
-/// Lets a request on if its token's role suffices, and notes the [`Caller`] with it.
+/// Lets a request on if who asks may do it, and notes the [`Caller`] with it.
 pub(crate) async fn authorise(
     State(control): State<Control>,
     mut request: Request,
@@ -24,18 +24,14 @@ pub(crate) async fn authorise(
 ) -> Result<Response, Problem> {
     let source = source(request.extensions());
     let shown = Shown::of(request.method(), request.headers())?;
-    let token = shown.authenticate(&control, source).await?;
+    let who = shown.authenticate(&control, source).await?;
+    let caller = Caller::new(who, source);
     let path = request
         .extensions()
         .get::<MatchedPath>()
         .map_or("", MatchedPath::as_str);
-    let needed = needed_role(request.method(), path);
-    if token.role < needed {
-        let has = role_name(token.role);
-        let detail = format!("it has the role {has}; {} is needed", role_name(needed));
-        return Err(Problem::new(&problem::FORBIDDEN, detail));
-    }
-    request.extensions_mut().insert(Caller { token, source });
+    access::check(&caller, request.method(), path)?;
+    request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 
@@ -49,7 +45,8 @@ pub(crate) async fn authorise_or_local(
     let source = source(request.extensions());
     if !source.is_loopback() {
         let shown = Shown::of(request.method(), request.headers())?;
-        shown.authenticate(&control, source).await?;
+        let who = shown.authenticate(&control, source).await?;
+        access::check(&Caller::new(who, source), request.method(), "metrics")?;
     }
     Ok(next.run(request).await)
 }
@@ -65,19 +62,6 @@ pub(crate) async fn throttle(
         .take(source(request.extensions()), Instant::now())
         .map_err(|wait_s| Problem::too_many("this address asks too often", wait_s))?;
     Ok(next.run(request).await)
-}
-
-/// Which role a request needs. Reading needs a viewer, except for what tells who may do and
-/// did what; settings and tokens need an admin; all other changes need an operator.
-fn needed_role(method: &Method, path: &str) -> Role {
-    let reads = method == Method::GET || method == Method::HEAD;
-    match path.strip_prefix("/v1/").unwrap_or(path) {
-        p if p.starts_with("tokens") || p.starts_with("audit") => Role::Admin,
-        "routes/simulate" | "session" => Role::Viewer,
-        _ if reads => Role::Viewer,
-        p if p.starts_with("settings") || p.starts_with("listeners") => Role::Admin,
-        _ => Role::Operator,
-    }
 }
 
 /// What a request shows to be let on.
@@ -103,20 +87,21 @@ impl Shown {
         Ok(Self::Session(cookie))
     }
 
-    /// An unknown cookie is no guess: a browser shows what it had before a restart again and again.
-    async fn authenticate(self, control: &Control, source: IpAddr) -> Result<ApiToken, Problem> {
-        match self {
-            Self::Token(hash) => authenticate(control, &hash, source).await,
-            Self::Session(cookie) => {
-                let over = || Problem::new(&problem::UNAUTHORISED, "the session is over: sign in");
-                let session = control.sessions().find(&cookie, now()).ok_or_else(over)?;
-                let token = known(control, &session.token_hash).await?;
-                if token.is_none() {
-                    control.sessions().end(&cookie);
-                }
-                token.ok_or_else(over)
-            }
-        }
+    /// An unknown cookie is no guess: a browser shows what it had before again and again.
+    async fn authenticate(self, control: &Control, source: IpAddr) -> Result<Who, Problem> {
+        let cookie = match self {
+            Self::Token(hash) => return authenticate(control, &hash, source).await,
+            Self::Session(cookie) => cookie,
+        };
+        let asked = cookie.clone();
+        let found = control
+            .records(move |records| match Open::find(records, &asked, now())? {
+                Some(open) => open.session.of.find(records),
+                None => Ok(None),
+            })
+            .await;
+        let who = usable(control, &cookie.hash(), found).await?;
+        who.ok_or_else(|| Problem::new(&problem::UNAUTHORISED, "the session is over: sign in"))
     }
 }
 
@@ -125,39 +110,48 @@ pub(crate) async fn authenticate(
     control: &Control,
     hash: &str,
     source: IpAddr,
-) -> Result<ApiToken, Problem> {
-    let too_many =
-        |wait_s| Problem::too_many("this address has shown too many wrong tokens", wait_s);
-    control
-        .failures()
-        .check(source, Instant::now())
-        .map_err(too_many)?;
-    known(control, hash).await?.ok_or_else(|| {
+) -> Result<Who, Problem> {
+    check_source(control, source)?;
+    let wanted = hash.to_owned();
+    let found = control
+        .records(move |records| Ok(records.token_by_hash(&wanted)?.map(Who::Token)))
+        .await;
+    usable(control, hash, found).await?.ok_or_else(|| {
         let _ = control.failures().take(source, Instant::now());
         tracing::warn!("a request showed a token that is not known");
         Problem::new(&problem::UNAUTHORISED, "the token is not known")
     })
 }
 
-/// The token with this hash, if there is one; it is used now.
-async fn known(control: &Control, hash: &str) -> Result<Option<ApiToken>, Problem> {
-    let wanted = hash.to_owned();
-    let asked = control
-        .records(move |records| records.token_by_hash(&wanted))
-        .await;
-    let (found, recalled) = match asked {
+/// Refuses a source that has shown too many wrong tokens and passwords.
+pub(crate) fn check_source(control: &Control, source: IpAddr) -> Result<(), Problem> {
+    let too_many = |wait_s| {
+        let detail = "this address has shown too many wrong tokens and passwords";
+        Problem::too_many(detail, wait_s)
+    };
+    let failures = control.failures();
+    failures.check(source, Instant::now()).map_err(too_many)
+}
+
+/// Whom the store has found, or had when it last answered; a token is used now.
+async fn usable(
+    control: &Control,
+    hash: &str,
+    found: Result<Option<Who>, Problem>,
+) -> Result<Option<Who>, Problem> {
+    let (found, recalled) = match found {
         Ok(found) => {
-            control.known_tokens().learn(hash, found.as_ref());
+            control.known().learn(hash, found.as_ref());
             (found, false)
         }
         Err(problem) if problem.status() == StatusCode::SERVICE_UNAVAILABLE => {
-            let known = control.known_tokens().recall(hash);
+            let known = control.known().recall(hash);
             (Some(known.ok_or(problem)?), true)
         }
         Err(problem) => return Err(problem),
     };
-    let Some(token) = found else {
-        return Ok(None);
+    let Some(Who::Token(token)) = &found else {
+        return Ok(found);
     };
     let now = now();
     if token.expires_us.is_some_and(|end| end <= now.as_micros()) {
@@ -174,7 +168,7 @@ async fn known(control: &Control, hash: &str) -> Result<Option<ApiToken>, Proble
             .records(move |records| records.touch_token(id, now))
             .await?;
     }
-    Ok(Some(token))
+    Ok(found)
 }
 
 /// The token in the value of Authorization.
@@ -205,14 +199,6 @@ impl<S: Send + Sync> FromRequestParts<S> for SourceAddress {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Self(source(&parts.extensions)))
-    }
-}
-
-const fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Viewer => "viewer",
-        Role::Operator => "operator",
-        Role::Admin => "admin",
     }
 }
 

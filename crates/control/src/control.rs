@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clock::Time;
-use model::{ApiToken, Snapshot};
+use model::{AccountId, ApiToken, Person, Role, Snapshot};
 use store::{Actor, CdrStore, Records, StoreError};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::events::Ring;
 use crate::idempotency::Replies;
-use crate::known_tokens::KnownTokens;
-use crate::session::Sessions;
+use crate::known::Known;
+use crate::lockout::Lockouts;
 use crate::throttle::Throttle;
-use crate::{Platform, Problem, Site, SiteKind, problem};
+use crate::{Platform, Problem, Site, SiteKind, Vault, problem};
 
 /// The management API of one node: give it to [`serve`](crate::serve) or
 /// [`router`](crate::router). Clones share everything.
@@ -29,8 +29,11 @@ struct Inner {
     replies: Replies,
     requests: Throttle,
     failures: Throttle,
-    known_tokens: KnownTokens,
-    sessions: Sessions,
+    known: Known,
+    lockouts: Lockouts,
+    /// One for each password that may be hashed at a time.
+    hashing: Semaphore,
+    vault: Vault,
     site: Option<Arc<dyn Site>>,
     /// The revision the node has; locked while a newer one is on its way.
     applied: Mutex<u64>,
@@ -44,8 +47,9 @@ impl Control {
         records: Arc<dyn Records>,
         cdrs: Arc<dyn CdrStore>,
         platform: Arc<dyn Platform>,
+        vault: Vault,
     ) -> Self {
-        Self::build(records, cdrs, platform, None)
+        Self::build(records, cdrs, platform, (vault, None))
     }
 
     /// An API over these ports, with a site beside it.
@@ -54,16 +58,17 @@ impl Control {
         records: Arc<dyn Records>,
         cdrs: Arc<dyn CdrStore>,
         platform: Arc<dyn Platform>,
+        vault: Vault,
         site: Arc<dyn Site>,
     ) -> Self {
-        Self::build(records, cdrs, platform, Some(site))
+        Self::build(records, cdrs, platform, (vault, Some(site)))
     }
 
     fn build(
         records: Arc<dyn Records>,
         cdrs: Arc<dyn CdrStore>,
         platform: Arc<dyn Platform>,
-        site: Option<Arc<dyn Site>>,
+        (vault, site): (Vault, Option<Arc<dyn Site>>),
     ) -> Self {
         Self(Arc::new(Inner {
             records,
@@ -73,8 +78,10 @@ impl Control {
             replies: Replies::default(),
             requests: Throttle::new(REQUESTS_BURST, REQUESTS_PER_S),
             failures: Throttle::new(FAILURES_BURST, FAILURES_PER_S),
-            known_tokens: KnownTokens::default(),
-            sessions: Sessions::default(),
+            known: Known::default(),
+            lockouts: Lockouts::default(),
+            hashing: Semaphore::new(HASHING_MAX),
+            vault,
             site,
             applied: Mutex::new(0),
             stopping: watch::Sender::new(false),
@@ -165,14 +172,32 @@ impl Control {
         &self.0.failures
     }
 
-    /// Tokens that were good before.
-    pub(crate) fn known_tokens(&self) -> &KnownTokens {
-        &self.0.known_tokens
+    /// People and tokens that were good before.
+    pub(crate) fn known(&self) -> &Known {
+        &self.0.known
     }
 
-    /// Browsers that are signed in.
-    pub(crate) fn sessions(&self) -> &Sessions {
-        &self.0.sessions
+    /// Names that were tried in vain.
+    pub(crate) fn lockouts(&self) -> &Lockouts {
+        &self.0.lockouts
+    }
+
+    /// What seals secrets.
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.0.vault
+    }
+
+    /// Does the work of a password hash, a few at a time: it is meant to cost memory and time.
+    pub(crate) async fn hash<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let busy = |_| Problem::too_many("too many people sign in at this moment", 1);
+        let turn = tokio::time::timeout(HASHING_WAIT, self.0.hashing.acquire());
+        let _turn = turn.await.map_err(busy)?;
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| Problem::new(&problem::INTERNAL, error.to_string()))
     }
 
     /// What is served beside the API.
@@ -199,18 +224,99 @@ impl Control {
 /// Who asks, as authentication found out.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
-    /// What they showed.
-    pub(crate) token: ApiToken,
+    /// Who they are.
+    pub(crate) who: Who,
+    /// What they may do.
+    pub(crate) role: Role,
+    /// Nothing but this account is theirs to see.
+    pub(crate) account: Option<AccountId>,
     /// Where they are.
     pub(crate) source: IpAddr,
 }
 
+/// A token, or somebody who has signed in.
+#[derive(Clone, Debug)]
+pub(crate) enum Who {
+    /// A token.
+    Token(ApiToken),
+    /// Somebody with a name and a password.
+    Person(Box<Person>),
+}
+
 impl Caller {
+    pub(crate) fn new(who: Who, source: IpAddr) -> Self {
+        let (role, account) = match &who {
+            Who::Token(token) => (token.role, token.account),
+            Who::Person(person) => (person.role, person.account),
+        };
+        Self {
+            who,
+            role,
+            account,
+            source,
+        }
+    }
+
+    /// What others call them.
+    pub(crate) fn name(&self) -> &str {
+        match &self.who {
+            Who::Token(token) => &token.name,
+            Who::Person(person) => &person.name,
+        }
+    }
+
+    /// Tells them from all others.
+    pub(crate) fn id(&self) -> String {
+        match &self.who {
+            Who::Token(token) => token.id.to_string(),
+            Who::Person(person) => person.id.to_string(),
+        }
+    }
+
+    /// What of their role they may use; none means all.
+    pub(crate) fn scopes(&self) -> &[String] {
+        match &self.who {
+            Who::Token(token) => &token.scopes,
+            Who::Person(_) => &[],
+        }
+    }
+
+    /// Whether they may see what is of this account.
+    pub(crate) fn sees(&self, account: Option<AccountId>) -> bool {
+        self.account.is_none() || self.account == account
+    }
+
+    /// The account that a list is of, where `wanted` was asked for.
+    pub(crate) fn only_own(&self, wanted: Option<AccountId>) -> Result<Option<AccountId>, Problem> {
+        match (self.account, wanted) {
+            (Some(own), Some(wanted)) if own != wanted => {
+                let detail = format!("you are confined to the account {own}");
+                Err(Problem::new(&problem::FORBIDDEN, detail))
+            }
+            (own, wanted) => Ok(own.or(wanted)),
+        }
+    }
+
+    /// The person they are.
+    pub(crate) fn person(&self) -> Result<&Person, Problem> {
+        match &self.who {
+            Who::Person(person) => Ok(person),
+            Who::Token(_) => Err(Problem::new(
+                &problem::FORBIDDEN,
+                "a token has no password: sign in with a name and a password",
+            )),
+        }
+    }
+
     /// Who they are to the audit log.
     pub(crate) fn actor(&self) -> Actor {
-        let ApiToken { id, name, .. } = &self.token;
+        let kind = match self.who {
+            Who::Token(_) => "token",
+            Who::Person(_) => "person",
+        };
+        let (id, name) = (self.id(), self.name());
         Actor {
-            name: format!("token {id} ({name}) from {}", self.source),
+            name: format!("{kind} {id} ({name}) from {}", self.source),
             at: now(),
         }
     }
@@ -247,3 +353,7 @@ const REQUESTS_PER_S: f64 = 2_000.0;
 /// get 429.
 const FAILURES_BURST: u32 = 10;
 const FAILURES_PER_S: f64 = 0.2;
+/// Passwords hashed at a time: each takes 19 MiB and a core for some hundredths of a second.
+const HASHING_MAX: usize = 2;
+/// How long one waits for its turn.
+const HASHING_WAIT: Duration = Duration::from_secs(5);

@@ -70,7 +70,7 @@ fn key(request: &Request) -> Result<Option<Key>, Problem> {
         return Err(Problem::malformed_field("Idempotency-Key", message));
     }
     Ok(Some(Key {
-        token: caller.token.id,
+        caller: caller.id(),
         text: text.to_owned(),
     }))
 }
@@ -96,7 +96,7 @@ struct Table {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    token: model::TokenId,
+    caller: String,
     text: String,
 }
 

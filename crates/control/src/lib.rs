@@ -6,10 +6,11 @@
 //!
 //! Beside it the files of the panel are served (`site`), and browsers sign in (`session`).
 //!
-//! A request passes, from the outside in: a bound on requests per source, a token with a role
-//! (`auth`), a memory of repeated POSTs (`idempotency`), and then a handler in `api`, one file
+//! A request passes, from the outside in: a bound on requests per source, who asks (`auth`) and what
+//! they may do (`access`), a memory of repeated POSTs (`idempotency`), and then a handler in `api`, one file
 //! per resource. Every refusal is a [`Problem`].
 
+mod access;
 mod api;
 mod array;
 mod auth;
@@ -20,23 +21,30 @@ mod events;
 mod extract;
 mod follow;
 mod idempotency;
-mod known_tokens;
+mod known;
+mod lockout;
 pub mod openapi;
 mod paging;
+mod password;
 mod platform;
 mod problem;
 mod recording;
 mod resource;
+mod revert;
+mod second_factor;
 mod secret;
 mod secure;
 mod server;
 mod session;
+mod sign_in;
 mod site;
 mod throttle;
+mod vault;
 
 pub use array::{ArrayPeerView, ArrayTraffic, ArrayView};
 pub use control::Control;
 pub use follow::follow;
+pub use password::{password_hash, password_matches};
 pub use platform::{
     Ban, CallFilter, CallSource, ClientCertificates, LimitUsage, LimitedKind, ListenerSpec,
     ListenerStatus, Platform, PlatformError, PlatformEvent, Readiness, RegistrationFilter, Reply,
@@ -48,3 +56,4 @@ pub use secret::{digest_secret, generate_password, generate_token, token_hash};
 pub use secure::SecureSocket;
 pub use server::{Sockets, router, serve};
 pub use site::{Site, SiteFile, SiteKind};
+pub use vault::{Vault, VaultError};

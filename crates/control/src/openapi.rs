@@ -9,7 +9,9 @@ mod fields;
 
 use std::sync::OnceLock;
 
-use model::{Account, Carrier, Customer, Device, Gateway, MediaServer, Number, Route, User};
+use model::{
+    Account, Carrier, Customer, Device, Gateway, MediaServer, Number, Person, Route, User,
+};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
@@ -32,7 +34,7 @@ pub fn text() -> &'static str {
 pub(crate) fn base() -> OpenApi {
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("A token of /v1/tokens. Viewers read, operators change records and calls, admins change settings and tokens."))
+        .description(Some("A token of /v1/tokens. Viewers read, operators change records and calls, admins change settings, tokens and people; who is confined to an account sees and changes that alone."))
         .build();
     let mut components = Components::new();
     components.add_security_scheme("token", SecurityScheme::Http(bearer));
@@ -76,6 +78,7 @@ fn document() -> Value {
     add::<Gateway>(&mut document);
     add::<Route>(&mut document);
     add::<MediaServer>(&mut document);
+    add::<Person>(&mut document);
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
         schemas.remove("DigestSecret");
     }

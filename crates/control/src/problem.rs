@@ -254,13 +254,15 @@ macro_rules! kinds {
 
 kinds! {
     MALFORMED BAD_REQUEST "malformed" "The request cannot be read";
-    UNAUTHORISED UNAUTHORIZED "unauthorised" "A valid token is needed";
-    FORBIDDEN FORBIDDEN "forbidden" "The token may not do this";
+    UNAUTHORISED UNAUTHORIZED "unauthorised" "A valid token or session is needed";
+    SECOND_FACTOR UNAUTHORIZED "second-factor" "A one-time code is needed, too";
+    FORBIDDEN FORBIDDEN "forbidden" "The token or person may not do this";
     NOT_FOUND NOT_FOUND "not-found" "There is no such thing";
     WRONG_METHOD METHOD_NOT_ALLOWED "wrong-method" "The method is not accepted here";
     DUPLICATE CONFLICT "duplicate" "The value is taken";
     IN_USE CONFLICT "in-use" "The object is in use";
     IN_PROGRESS CONFLICT "in-progress" "The request is in progress";
+    NOT_REVERTIBLE CONFLICT "not-revertible" "The change cannot be taken back";
     CHANGED PRECONDITION_FAILED "changed" "The object has changed in between";
     TOO_LARGE PAYLOAD_TOO_LARGE "too-large" "The body is too large";
     MEDIA_TYPE UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "The body is of the wrong type";

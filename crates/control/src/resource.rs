@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use axum::{Json, Router};
+use model::AccountId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -22,7 +23,7 @@ use crate::etag::{self, IfMatch};
 use crate::extract::{Body, Id, Params};
 use crate::paging::{self, Page};
 use crate::secret::id_bits;
-use crate::{Control, Problem};
+use crate::{Control, Problem, problem};
 
 /// A kind of record over HTTP.
 pub(crate) trait Resource:
@@ -42,6 +43,15 @@ pub(crate) trait Resource:
     const FILTERS: &'static [&'static str];
     /// Where the document's schema of it differs from the record, if it has secrets.
     const SECRET: Option<SecretField> = None;
+
+    /// Whether a new one gets the account that its maker is confined to, if it names none.
+    const OWNED: bool = false;
+
+    /// The account that it and all that it names belong to; `None`: it is the platform's.
+    fn account(&self, records: &dyn Records) -> Result<Option<AccountId>, StoreError> {
+        let _ = records;
+        Ok(None)
+    }
 
     /// A new identifier, from a time in milliseconds and 80 random bits.
     fn new_id(time_ms: u64, random: u128) -> Self::Id;
@@ -80,6 +90,7 @@ pub(crate) fn routes<R: Resource>() -> Router<Control> {
 
 async fn list<R: Resource>(
     State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
     Params(mut params): Params<Map<String, Value>>,
 ) -> Result<Json<Page<Value>>, Problem> {
     let text = |value: Option<Value>| value.and_then(|v| v.as_str().map(str::to_owned));
@@ -102,7 +113,10 @@ async fn list<R: Resource>(
         filters.push((name, value));
     }
     let found = control
-        .records(move |records| search::<R>(records, &filters, after, limit + 1))
+        .records(move |records| {
+            let wanted = (&*filters, caller.account);
+            search::<R>(records, wanted, after, limit + 1)
+        })
         .await?;
     Ok(Json(Page::cut(found, limit, |item| {
         item["id"].as_str().unwrap_or("").to_owned()
@@ -112,14 +126,14 @@ async fn list<R: Resource>(
 /// Reads on until enough records match, or there are no more.
 fn search<R: Resource>(
     records: &dyn Records,
-    filters: &[(String, Value)],
+    (filters, account): (&[(String, Value)], Option<AccountId>),
     after: Option<R::Id>,
     wanted: usize,
 ) -> Result<Vec<Value>, StoreError> {
     let mut found = Vec::new();
     let mut after = after.map(|id| id.to_string());
     loop {
-        let step = if filters.is_empty() {
+        let step = if filters.is_empty() && account.is_none() {
             wanted
         } else {
             SEARCH_STEP
@@ -131,13 +145,68 @@ fn search<R: Resource>(
         let batch = records.list::<R>(&page)?;
         let complete = batch.len() < step;
         after = batch.last().map(|stored| stored.record.id().to_string());
-        let shown = batch.iter().map(|stored| show(&stored.record));
-        found.extend(shown.filter(|item| matches(item, filters)));
+        for Stored { record, .. } in &batch {
+            let item = show(record);
+            if matches(&item, filters) && is_theirs(records, account, record)? {
+                found.push(item);
+            }
+        }
         if complete || found.len() >= wanted {
             found.truncate(wanted);
             return Ok(found);
         }
     }
+}
+
+/// Whether a record is shown to who is confined to `account`.
+fn is_theirs<R: Resource>(
+    records: &dyn Records,
+    account: Option<AccountId>,
+    record: &R,
+) -> Result<bool, StoreError> {
+    match account {
+        None => Ok(true),
+        Some(_) => Ok(record.account(records)? == account),
+    }
+}
+
+/// A record as it is, if the caller may see it; what they may not see does not exist for them.
+pub(crate) async fn find<R: Resource>(
+    control: &Control,
+    caller: &Caller,
+    id: R::Id,
+) -> Result<Stored<R>, Problem> {
+    let account = caller.account;
+    let found = move |records: &dyn Records| {
+        let stored = records.read::<R>(id)?;
+        if is_theirs(records, account, &stored.record)? {
+            return Ok(stored);
+        }
+        Err(StoreError::NotFound {
+            kind: R::KIND,
+            id: id.to_string(),
+        })
+    };
+    control.records(found).await
+}
+
+/// Refuses a record that would belong to others than its maker's account.
+async fn keep_within<R: Resource>(
+    control: &Control,
+    caller: &Caller,
+    record: &R,
+) -> Result<(), Problem> {
+    let Some(account) = caller.account else {
+        return Ok(());
+    };
+    let record = record.clone();
+    let theirs = move |records: &dyn Records| record.account(records);
+    // What it names may not be there.
+    if control.records(theirs).await? == Some(account) {
+        return Ok(());
+    }
+    let detail = format!("it would not be, with all it names, of your account {account}");
+    Err(Problem::new(&problem::FORBIDDEN, detail))
 }
 
 fn matches(item: &Value, filters: &[(String, Value)]) -> bool {
@@ -163,6 +232,12 @@ async fn create<R: Resource>(
     let random = id_bits().map_err(|e| Problem::unavailable(e.to_string()))?;
     let id = R::new_id(now().as_millis(), random);
     let mut draft = Draft::new(body, &domain);
+    if let Some(account) = caller.account.filter(|_| R::OWNED) {
+        let named = draft.fields.entry("account").or_insert(Value::Null);
+        if named.is_null() {
+            *named = json!(account);
+        }
+    }
     if draft.fields.contains_key("id") {
         return Err(Problem::invalid_field(
             "id",
@@ -172,6 +247,7 @@ async fn create<R: Resource>(
     R::seal(&mut draft, None)?;
     let generated = draft.generated.take();
     let record: R = draft::finish(draft.fields, &id.to_string())?;
+    keep_within(&control, &caller, &record).await?;
     let stored = control
         .change(move |records| {
             let stored = records.create(&caller.actor(), record)?;
@@ -191,12 +267,11 @@ async fn create<R: Resource>(
 
 async fn read<R: Resource>(
     State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
     Id(id): Id<R::Id>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let stored = control
-        .records(move |records| records.read::<R>(id))
-        .await?;
+    let stored = find::<R>(&control, &caller, id).await?;
     if etag::is_known(&headers, stored.revision) {
         let tag = [(header::ETAG, etag::of(stored.revision))];
         return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
@@ -212,9 +287,7 @@ async fn replace<R: Resource>(
     Body(body): Body<Map<String, Value>>,
 ) -> Result<Response, Problem> {
     let condition = IfMatch::required(&headers)?;
-    let previous = control
-        .records(move |records| records.read::<R>(id))
-        .await?;
+    let previous = find::<R>(&control, &caller, id).await?;
     update(
         &control,
         caller,
@@ -234,9 +307,7 @@ async fn change<R: Resource>(
     Body(patch): Body<Map<String, Value>>,
 ) -> Result<Response, Problem> {
     let condition = IfMatch::required(&headers)?;
-    let previous = control
-        .records(move |records| records.read::<R>(id))
-        .await?;
+    let previous = find::<R>(&control, &caller, id).await?;
     let expected = condition.expected(previous.revision)?;
     let mut shown = show(&previous.record);
     draft::merge(&mut shown, Value::Object(patch));
@@ -273,6 +344,7 @@ async fn update<R: Resource>(
     R::seal(&mut draft, Some(&previous))?;
     let generated = draft.generated.take();
     let record: R = draft::finish(draft.fields, &id.to_string())?;
+    keep_within(control, &caller, &record).await?;
     let stored = control
         .change(move |records| {
             let stored = records.update(&caller.actor(), record, expected)?;
@@ -293,6 +365,9 @@ async fn remove<R: Resource>(
         Some(IfMatch::Revision(revision)) => Some(revision),
         Some(IfMatch::Any) | None => None,
     };
+    if caller.account.is_some() {
+        find::<R>(&control, &caller, id).await?;
+    }
     control
         .change(move |records| {
             records.delete::<R>(&caller.actor(), id, expected)?;

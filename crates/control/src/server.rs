@@ -11,7 +11,9 @@ use axum::http::header;
 use axum::middleware::{from_fn_with_state, map_request, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use model::{Account, Carrier, Customer, Device, Gateway, MediaServer, Number, Route, User};
+use model::{
+    Account, Carrier, Customer, Device, Gateway, MediaServer, Number, Person, Route, User,
+};
 use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -142,7 +144,10 @@ pub(crate) fn guarded() -> OpenApiRouter<Control> {
         .merge(api::recordings::routes())
         .merge(api::audit::routes())
         .merge(api::events::routes())
+        .merge(api::people::routes())
         .merge(api::session::routes())
+        .merge(api::sessions::routes())
+        .merge(api::own::routes())
 }
 
 /// Routes that need none.
@@ -161,6 +166,7 @@ fn records() -> Router<Control> {
         .merge(resource::routes::<Gateway>())
         .merge(resource::routes::<Route>())
         .merge(resource::routes::<MediaServer>())
+        .merge(resource::routes::<Person>())
 }
 
 async fn document(State(_): State<Control>) -> Response {

@@ -1,71 +1,169 @@
-//! Sessions of people in front of a browser: a cookie in place of a token.
+//! Sessions of people in front of a browser: a cookie in place of a password or a token.
 //!
-//! Whoever shows a token gets a cookie that scripts cannot read and other sites cannot have sent
-//! (HttpOnly, SameSite=Strict, RFC 6265). A session may do what its token may, as long as there is
-//! that token. A change asked for with a cookie must carry a second secret in a header, which only
-//! a page of ours can have read: other sites can make a browser send cookies, but not that.
+//! Whoever signs in gets a cookie that scripts cannot read and other sites cannot have sent
+//! (HttpOnly, SameSite=Strict, RFC 6265). A session may do what its person or token may, as long as
+//! there is that person, with that password, or that token. A change asked for with a cookie must
+//! carry a second secret in a header, which only a page of ours can have read: other sites can make a
+//! browser send cookies, but not that.
 //!
-//! Sessions are in memory: a restart ends them.
+//! Sessions are in the store, by the hash of their cookie: they outlive a restart, and are good on
+//! every node that has the same store.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, header};
 use clock::Time;
+use model::{Person, PersonId};
+use serde::{Deserialize, Serialize};
+use store::{Records, StoreError, Ticket};
 
+use crate::control::Who;
 use crate::secret::{generate_token, token_hash};
 use crate::{Problem, problem};
 
-/// Sessions by the hash of their cookie.
-#[derive(Default)]
-pub(crate) struct Sessions(Mutex<HashMap<String, Session>>);
-
-/// One session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One session, as the store has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Session {
-    /// The hash of the token it was begun with.
-    pub(crate) token_hash: String,
-    /// It ends then.
-    pub(crate) ends: Time,
+    /// Whose it is.
+    pub(crate) of: SessionOf,
+    /// It began then, microseconds since the Unix epoch.
+    pub(crate) begun_us: u64,
+    /// The address it began from.
+    pub(crate) source: String,
+    /// What the browser said it is.
+    pub(crate) agent: String,
+}
+
+/// Whose a session is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SessionOf {
+    /// Of a token, by its hash.
+    Token(String),
+    /// Of a person.
+    Person {
+        /// Who.
+        id: PersonId,
+        /// Tells their password from a later one: a new password ends sessions.
+        password: String,
+    },
+}
+
+/// A session that goes on.
+#[derive(Clone, Debug)]
+pub(crate) struct Open {
+    /// Names it in the API: a part of its key, of no use for signing in.
+    pub(crate) id: String,
+    pub(crate) session: Session,
+    /// It ends then, microseconds since the Unix epoch.
+    pub(crate) ends_us: u64,
+}
+
+impl SessionOf {
+    /// Of a person with the password they have.
+    pub(crate) fn person(person: &Person) -> Self {
+        Self::Person {
+            id: person.id,
+            password: password_stamp(person),
+        }
+    }
+
+    /// Who that is, if they are still there.
+    pub(crate) fn find(&self, records: &dyn Records) -> Result<Option<Who>, StoreError> {
+        match self {
+            Self::Token(hash) => Ok(records.token_by_hash(hash)?.map(Who::Token)),
+            Self::Person { id, password } => match records.read::<Person>(*id) {
+                Ok(found) => {
+                    let person = found.record;
+                    let same = person.enabled && password_stamp(&person) == *password;
+                    Ok(same.then(|| Who::Person(Box::new(person))))
+                }
+                Err(StoreError::NotFound { .. }) => Ok(None),
+                Err(error) => Err(error),
+            },
+        }
+    }
+}
+
+impl Session {
+    /// Begins it; the cookie it goes by.
+    pub(crate) fn begin(&self, records: &dyn Records, now: Time) -> Result<Cookie, StoreError> {
+        let random = generate_token();
+        let cookie = random.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let cookie = Cookie(cookie);
+        let open = records.tickets(SPACE, now)?;
+        for oldest in open
+            .iter()
+            .take((open.len() + 1).saturating_sub(SESSIONS_MAX))
+        {
+            records.remove_ticket(SPACE, &oldest.key)?;
+        }
+        let ticket = Ticket {
+            space: SPACE.into(),
+            key: cookie.hash(),
+            ends_us: (now + SESSION_TIME).as_micros(),
+            body: serde_json::to_string(self)?,
+        };
+        records.add_ticket(&ticket, now)?;
+        Ok(cookie)
+    }
+}
+
+impl Open {
+    /// The session of a cookie.
+    pub(crate) fn find(
+        records: &dyn Records,
+        cookie: &Cookie,
+        now: Time,
+    ) -> Result<Option<Self>, StoreError> {
+        let ticket = records.ticket(SPACE, &cookie.hash(), now)?;
+        Ok(ticket.as_ref().and_then(Self::read))
+    }
+
+    /// All of them, those that end first at the front.
+    pub(crate) fn all(records: &dyn Records, now: Time) -> Result<Vec<Self>, StoreError> {
+        let tickets = records.tickets(SPACE, now)?;
+        Ok(tickets.iter().filter_map(Self::read).collect())
+    }
+
+    /// Ends the session with this identifier; whether there was one.
+    pub(crate) fn end(records: &dyn Records, id: &str, now: Time) -> Result<bool, StoreError> {
+        let mut tickets = records.tickets(SPACE, now)?.into_iter();
+        match tickets.find(|ticket| id_of(&ticket.key) == id) {
+            Some(ticket) => records.remove_ticket(SPACE, &ticket.key),
+            None => Ok(false),
+        }
+    }
+
+    fn read(ticket: &Ticket) -> Option<Self> {
+        Some(Self {
+            id: id_of(&ticket.key).to_owned(),
+            session: serde_json::from_str(&ticket.body).ok()?,
+            ends_us: ticket.ends_us,
+        })
+    }
+}
+
+fn id_of(key: &str) -> &str {
+    key.get(..ID_LEN).unwrap_or(key)
+}
+
+/// Tells a person's password from another.
+fn password_stamp(person: &Person) -> String {
+    let hash = person.password_hash.as_deref().unwrap_or_default();
+    token_hash(&format!("password:{hash}"))
 }
 
 /// The secret in a cookie.
 #[derive(Clone)]
 pub(crate) struct Cookie(String);
 
-impl Sessions {
-    /// Begins one for the token with this hash.
-    pub(crate) fn begin(&self, token_hash: String, now: Time) -> Result<Cookie, Problem> {
-        let cookie = generate_token().map_err(|error| Problem::unavailable(error.to_string()))?;
-        let cookie = Cookie(cookie);
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.retain(|_, session| session.ends > now);
-        if sessions.len() >= SESSIONS_MAX {
-            let oldest = sessions.iter().min_by_key(|(_, session)| session.ends);
-            let oldest = oldest.map(|(hash, _)| hash.clone());
-            oldest.and_then(|hash| sessions.remove(&hash));
-        }
-        let ends = now + SESSION_TIME;
-        sessions.insert(cookie.hash(), Session { token_hash, ends });
-        Ok(cookie)
-    }
-
-    /// The session of a cookie.
-    pub(crate) fn find(&self, cookie: &Cookie, now: Time) -> Option<Session> {
-        let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = sessions.get(&cookie.hash()).cloned();
-        found.filter(|session| session.ends > now)
-    }
-
-    /// Ends it.
-    pub(crate) fn end(&self, cookie: &Cookie) {
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.remove(&cookie.hash());
-    }
-}
-
 impl Cookie {
+    /// Ends its session.
+    pub(crate) fn end(&self, records: &dyn Records) -> Result<bool, StoreError> {
+        records.remove_ticket(SPACE, &self.hash())
+    }
+
     /// The cookie of a request, if it has one.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let name = name(headers);
@@ -104,7 +202,8 @@ impl Cookie {
         Err(Problem::new(&problem::FORBIDDEN, detail))
     }
 
-    fn hash(&self) -> String {
+    /// What is kept of it.
+    pub(crate) fn hash(&self) -> String {
         token_hash(&self.0)
     }
 }
@@ -147,50 +246,74 @@ fn name(headers: &HeaderMap) -> String {
 }
 
 const CSRF_HEADER: &str = "x-csrf-token";
+/// What the store keeps sessions under.
+const SPACE: &str = "session";
+/// Characters of a session's name in the API: 64 bits.
+const ID_LEN: usize = 16;
 /// How long a session lasts, whatever is done in it: a day's work.
 const SESSION_TIME: Duration = Duration::from_secs(12 * 3_600);
 /// More than people who look after a platform; the one that would end first ends for one more.
-const SESSIONS_MAX: usize = 1_000;
+const SESSIONS_MAX: usize = if cfg!(test) { 10 } else { 1_000 };
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use store::Sqlite;
+
+    fn session(hash: &str) -> Session {
+        Session {
+            of: SessionOf::Token(hash.into()),
+            begun_us: 0,
+            source: "127.0.0.1".into(),
+            agent: String::new(),
+        }
+    }
+
+    fn with_store(test: impl Fn(&dyn Records)) {
+        let directory = tempfile::tempdir().unwrap();
+        test(&Sqlite::open(&directory.path().join("tandem.db")).unwrap());
+    }
 
     #[test]
     fn a_session_ends_in_time() {
-        let sessions = Sessions::default();
-        let begun = Time::from_secs(1_000);
-        let cookie = sessions.begin("hash".into(), begun).unwrap();
-        let late = begun + SESSION_TIME;
-        assert_eq!(sessions.find(&cookie, begun).unwrap().ends, late);
-        assert_eq!(sessions.find(&cookie, late), None);
+        with_store(|records| {
+            let begun = Time::from_secs(1_000);
+            let cookie = session("hash").begin(records, begun).unwrap();
+            let late = begun + SESSION_TIME;
+            let found = |now| Open::find(records, &cookie, now).unwrap();
+            assert_eq!(found(begun).unwrap().ends_us, late.as_micros());
+            assert!(found(late).is_none());
+        });
     }
 
     #[test]
     fn the_number_of_sessions_is_bounded_and_the_newest_stay() {
-        let sessions = Sessions::default();
-        let at = |s: usize| Time::from_secs(s as u64);
-        let cookies: Vec<Cookie> = (0..=SESSIONS_MAX)
-            .map(|n| sessions.begin("hash".into(), at(n)).unwrap())
-            .collect();
-        let now = at(SESSIONS_MAX);
-        assert_eq!(sessions.find(&cookies[0], now), None);
-        assert!(sessions.find(&cookies[1], now).is_some());
-        assert!(sessions.find(&cookies[SESSIONS_MAX], now).is_some());
+        with_store(|records| {
+            let at = |s: usize| Time::from_secs(s as u64);
+            let begin = |n| session("hash").begin(records, at(n)).unwrap();
+            let cookies: Vec<Cookie> = (0..=SESSIONS_MAX).map(begin).collect();
+            let now = at(SESSIONS_MAX);
+            let found = |n: usize| Open::find(records, &cookies[n], now).unwrap();
+            assert!(found(0).is_none());
+            assert!(found(1).is_some() && found(SESSIONS_MAX).is_some());
+            let all = Open::all(records, now).unwrap();
+            assert_eq!(all.len(), SESSIONS_MAX);
+            assert!(Open::end(records, &all[0].id, now).unwrap());
+            assert!(!Open::end(records, &all[0].id, now).unwrap());
+        });
     }
 
     #[test]
     fn platforms_on_other_ports_have_other_cookies() {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, "localhost:8080".parse().unwrap());
-        let sessions = Sessions::default();
-        let cookie = sessions.begin("hash".into(), Time::from_secs(1)).unwrap();
+        let cookie = Cookie(generate_token().unwrap());
         let set = cookie.set(&headers, Way::Tls);
         assert!(set.ends_with("HttpOnly; SameSite=Strict; Secure"), "{set}");
         let pair = set.split(';').next().unwrap();
         headers.insert(header::COOKIE, format!("other=1; {pair}").parse().unwrap());
         assert_eq!(Cookie::of(&headers).unwrap().hash(), cookie.hash());
-        headers.insert(header::HOST, "localhost:9080".parse().unwrap());
+        headers.insert(header::HOST, "localhost:8081".parse().unwrap());
         assert!(Cookie::of(&headers).is_none());
     }
 }

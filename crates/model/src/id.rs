@@ -110,3 +110,4 @@ id!(/** A prefix route. */ RouteId, "rte");
 id!(/** One call, both legs. */ CallId, "call");
 id!(/** The record of one call. */ CdrId, "cdr");
 id!(/** A token of the API. */ TokenId, "tok");
+id!(/** Somebody who signs in. */ PersonId, "per");

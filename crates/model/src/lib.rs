@@ -14,6 +14,7 @@ mod live;
 mod media_server;
 mod number;
 mod object;
+mod person;
 mod recording;
 mod route;
 mod settings;
@@ -29,7 +30,7 @@ pub use cdr::{Cdr, CdrLegMedia, CdrOutcome, EndedBy};
 pub use customer::{Customer, CustomerAuth};
 pub use id::{
     AccountId, CallId, CarrierId, CdrId, CustomerId, DeviceId, GatewayId, IdError, MediaServerId,
-    NumberId, RouteId, TokenId, UserId,
+    NumberId, PersonId, RouteId, TokenId, UserId,
 };
 pub use keys::DtmfMode;
 pub use live::{
@@ -38,6 +39,7 @@ pub use live::{
 };
 pub use media_server::MediaServer;
 pub use number::{Number, NumberTarget};
+pub use person::{Person, SecondFactor};
 pub use recording::{AfterUpload, BucketAddressing, RecordingFormat, RecordingStore};
 pub use route::{Rewrite, Route};
 pub use settings::{

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::validate::Checks;
-use crate::{FieldError, TokenId, Validate};
+use crate::{AccountId, FieldError, TokenId, Validate};
 
 /// A token of the API. The token itself is shown once, when it is made; only its hash is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -15,6 +15,14 @@ pub struct ApiToken {
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// Nothing but this account is shown to it, and it changes nothing else; `None`: the whole
+    /// platform.
+    #[serde(default)]
+    pub account: Option<AccountId>,
+    /// What of that it may do: areas of the API, such as `cdrs` or, to read only, `users:read`; none
+    /// means all.
+    #[serde(default)]
+    pub scopes: Vec<String>,
     /// It was made; microseconds since the Unix epoch.
     pub created_us: u64,
     /// It was last used, to the minute or so; `None` if never.
@@ -35,11 +43,28 @@ impl Validate for ApiToken {
             "expires_us",
             "a time after the token was made is accepted, or none",
         );
+        let is_part = |b: u8| b.is_ascii_lowercase() || b == b'-';
+        let is_scope = |scope: &String| {
+            let area = scope.strip_suffix(READ_ONLY).unwrap_or(scope);
+            !area.is_empty() && area.len() <= AREA_MAX && area.bytes().all(is_part)
+        };
+        checks.require(
+            self.scopes.len() <= SCOPES_MAX && self.scopes.iter().all(is_scope),
+            "scopes",
+            "up to 64 areas such as cdrs or users:read are accepted",
+        );
         checks.done()
     }
 }
 
-/// What a token may do. Each role may do all that the ones before it may.
+/// What stands behind an area that may only be read.
+const READ_ONLY: &str = ":read";
+/// More than there are areas.
+const SCOPES_MAX: usize = 64;
+/// Characters of an area.
+const AREA_MAX: usize = 32;
+
+/// What somebody may do. Each role may do all that the ones before it may.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
 )]
@@ -49,6 +74,6 @@ pub enum Role {
     Viewer,
     /// Changes records, hangs up calls, removes registrations.
     Operator,
-    /// Changes settings and tokens.
+    /// Changes settings, tokens and people, too, and reads the audit log.
     Admin,
 }

@@ -248,6 +248,8 @@ proptest! {
                 created_us: times.0,
                 last_used_us: times.1,
                 expires_us: times.1.map(|us| us / 2),
+                account: times.1.map(|us| AccountId::from_bits(us.into())),
+                scopes: vec!["users:read".into()],
             })?;
         }
     }

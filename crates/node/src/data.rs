@@ -3,7 +3,7 @@
 //! `tandem.db` records and CDRs, or `snapshot.json` the last known records where they are elsewhere ·
 //! `moved.json` says where they went · `journal/` CDRs on their way · `bindings.log` registrations ·
 //! `tls/` certificate and key (`self-signed.json` says which is our own) · `cluster.key` the secret of nonces · `admin.json` where the API
-//! is and a token for it · `demo-users.json` the passwords of the first two users · `recordings/`, and `s3-keys.json` the keys
+//! is and a token for it · `first-admin.json` who signs in to the panel first · `demo-users.json` the passwords of the first two users · `recordings/`, and `s3-keys.json` the keys
 //! of the store they are taken to, `s3-ca.pem` its authorities.
 
 use std::fs::{self, OpenOptions};
@@ -24,6 +24,13 @@ pub(crate) struct Data(PathBuf);
 pub(crate) struct Admin {
     pub(crate) http: String,
     pub(crate) token: String,
+}
+
+/// The person of the first start, with the password.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct FirstAdmin {
+    pub(crate) name: String,
+    pub(crate) password: String,
 }
 
 /// A user of the first start, with its password.

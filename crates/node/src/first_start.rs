@@ -5,14 +5,21 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use clock::Time;
 use model::{
-    Account, AccountId, ApiToken, Forking, LimitSpec, Role, Settings, TokenId, User, UserId,
+    Account, AccountId, ApiToken, Forking, LimitSpec, Person, PersonId, Role, Settings, TokenId,
+    User, UserId,
 };
 use store::{Actor, Page, Records, StoreError};
 
-use crate::data::{Admin, Data, DemoUser};
+use crate::data::{Admin, Data, DemoUser, FirstAdmin};
 
 /// The users of a first start.
 const NAMES: [&str; 2] = ["alice", "bob"];
+/// Who signs in first.
+const ADMINISTRATOR: &str = "admin";
+/// Where their password is until somebody deletes it.
+const FIRST_ADMIN: &str = "first-admin.json";
+/// People among whom the first one is looked for.
+const PEOPLE_LOOKED_AT: usize = 500;
 /// The domain of a first start that is told none.
 const DOMAIN: &str = "tandem.local";
 
@@ -146,6 +153,8 @@ pub(crate) fn admin(
                 created_us: now.as_micros(),
                 last_used_us: None,
                 expires_us: None,
+                account: None,
+                scopes: Vec::new(),
             };
             let actor = Actor {
                 name: "first start".into(),
@@ -161,6 +170,59 @@ pub(crate) fn admin(
     };
     data.write("admin.json", &admin)?;
     Ok(admin)
+}
+
+/// The first administrator, where nobody can sign in yet; with the password, as long as it is the one
+/// that was made.
+pub(crate) fn administrator(
+    data: &Data,
+    records: &Arc<dyn Records>,
+    now: Time,
+) -> Result<Option<FirstAdmin>> {
+    let page = Page {
+        after: None,
+        limit: PEOPLE_LOOKED_AT,
+    };
+    let people = match records.list::<Person>(&page) {
+        // Whoever was there can sign in when it is back.
+        Err(StoreError::Unavailable(_)) => return Ok(None),
+        people => people?,
+    };
+    if people.is_empty() {
+        let password = control::generate_password().context("no random numbers")?;
+        let hash = control::password_hash(&password);
+        let person = Person {
+            id: PersonId::from_parts(now.as_millis(), random()?),
+            name: ADMINISTRATOR.into(),
+            display_name: String::new(),
+            role: Role::Admin,
+            account: None,
+            enabled: true,
+            password_hash: Some(hash.map_err(|e| anyhow::anyhow!("hashing a password: {e}"))?),
+            second_factor: None,
+        };
+        let actor = Actor {
+            name: "first start".into(),
+            at: now,
+        };
+        match records.create(&actor, person) {
+            // Another node of the cluster was first.
+            Err(StoreError::Duplicate { .. }) => return Ok(None),
+            made => made?,
+        };
+        let made = FirstAdmin {
+            name: ADMINISTRATOR.into(),
+            password,
+        };
+        data.write(FIRST_ADMIN, &made)?;
+        return Ok(Some(made));
+    }
+    let Some(made) = data.read::<FirstAdmin>(FIRST_ADMIN) else {
+        return Ok(None);
+    };
+    let person = people.iter().find(|stored| stored.record.name == made.name);
+    let hash = person.and_then(|stored| stored.record.password_hash.as_deref());
+    Ok(control::password_matches(hash, &made.password).then_some(made))
 }
 
 fn random() -> Result<u128> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clock::Time;
-use control::{Control, Site};
+use control::{Control, Site, Vault};
 use media::{Engine, EngineConfig, Interface, RecordingFormat};
 use net::{Net, Shard};
 use serde_json::json;
@@ -18,7 +18,7 @@ use switch::{Switch, SwitchConfig};
 use tokio::sync::broadcast;
 
 use crate::calls::{Calls, CallsEnd, CallsLink};
-use crate::data::{Admin, Data};
+use crate::data::{Admin, Data, FirstAdmin};
 use crate::duties::Duties;
 use crate::first_start::FirstUsers;
 use crate::hep::HepLink;
@@ -465,6 +465,7 @@ async fn serve(
     let now = node.net.clock().now();
     let records = stores.records.clone();
     let admin = first_start::admin(data, &records, urls.usual(), now)?;
+    let first = first_start::administrator(data, &records, now)?;
     let platform = NodePlatform {
         visitor: node.visitor.clone(),
         media_link: node.media_link.clone(),
@@ -481,13 +482,15 @@ async fn serve(
         shelf: Arc::default(),
     };
     let platform = Arc::new(platform);
-    let control = Control::with_site(records.clone(), stores.cdrs, platform, site);
+    let vault = Vault::new(&data.cluster_key()?);
+    let control = Control::with_site(records.clone(), stores.cdrs, platform, vault, site);
     if stores.shared {
         tokio::spawn(control::follow(control.clone(), FOLLOW_INTERVAL));
     }
     // The first visit waits for the switch to have taken all listeners.
     node.visitor.ask(|_, _, _| ()).await?;
-    print_ready(options, node, (&admin, &urls), &users, &node.domain);
+    let signing_in = (&admin, &urls, first.as_ref());
+    print_ready(options, node, signing_in, &users);
     tracing::info!(api = urls.usual(), "ready");
     let (net, data, options) = (node.net.clone(), data.clone(), options.clone());
     let stop = signals.stop(node.visitor.clone(), move || match certificate::read_again(
@@ -528,10 +531,10 @@ fn secure_socket(socket: std::net::TcpListener, net: &Net) -> Result<control::Se
 fn print_ready(
     options: &UpOptions,
     node: &Node,
-    (admin, urls): (&Admin, &Urls),
+    (admin, urls, first): (&Admin, &Urls, Option<&FirstAdmin>),
     users: &FirstUsers,
-    domain: &str,
 ) {
+    let domain = &*node.domain;
     let mut sip = serde_json::Map::new();
     for status in node.net.listeners() {
         let name = status.spec.transport.param_name();
@@ -546,6 +549,7 @@ fn print_ready(
             "users": users.known,
             "domain": domain,
             "token": admin.token,
+            "sign_in": first,
             "pid": std::process::id(),
         });
         println!("{line}");
@@ -561,6 +565,9 @@ fn print_ready(
     let program = program();
     for url in [&urls.http, &urls.https].into_iter().flatten() {
         println!("  panel    {url}/");
+        if let Some(FirstAdmin { name, password }) = first {
+            println!("           sign in as {name}, password {password}");
+        }
         println!("  API      {url}");
     }
     println!("  domain   {domain}\n");
@@ -572,11 +579,9 @@ fn print_ready(
     }
     println!("\nPut these into two softphones and call each other, or 600 for the echo.");
     println!("{program} --data {} call list", options.data.display());
-    let file = options.data.join("admin.json");
-    println!(
-        "To sign in to the panel, show the token in {}.",
-        file.display()
-    );
+    if first.is_none() {
+        println!("A password for the panel: {program} person update NAME --password …");
+    }
 }
 
 /// How this program was called: a reader can type it again, installed or not.

@@ -43,6 +43,7 @@ pub use moving::{Moved, migrate};
 pub use permits::{GRACE, Member, MemoryPermits, PermitStore, RedisPermits, Renewed};
 pub use postgres::Postgres;
 pub use records::{
-    Actor, Bad, Inserted, Kind, Page, Record, Records, Reference, Resource, Stored, UniqueValue,
+    Actor, Bad, Inserted, Kind, Page, Record, Records, Reference, Resource, Stored, Ticket,
+    UniqueValue,
 };
 pub use sqlite::Sqlite;

@@ -103,6 +103,8 @@ pub(crate) struct TokenRow {
     pub(crate) created_us: i64,
     pub(crate) last_used_us: Option<i64>,
     pub(crate) expires_us: Option<i64>,
+    pub(crate) account: Option<String>,
+    pub(crate) scopes: String,
 }
 
 /// An entry of the audit log as it is kept.

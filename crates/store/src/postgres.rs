@@ -14,6 +14,7 @@ mod cdrs;
 mod load;
 mod migrate;
 mod records;
+mod tickets;
 mod tls;
 mod tokens;
 

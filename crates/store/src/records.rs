@@ -14,7 +14,9 @@ use model::{ApiToken, AuditEntry, Settings, Snapshot, TokenId};
 
 pub(crate) use self::redact::redacted;
 pub use self::resource::{Kind, Record, Reference, Resource, UniqueValue};
-pub(crate) use self::rules::{check, expect, gather, role_of, role_word};
+pub(crate) use self::rules::{
+    account_of, check, expect, gather, role_of, role_word, scopes_of, scopes_text,
+};
 use crate::StoreError;
 
 /// A store of records. Every change validates the record, bumps the platform's revision and
@@ -83,6 +85,19 @@ pub trait Records: Send + Sync {
 
     /// Deletes a token. Errors: `NotFound`.
     fn delete_token(&self, actor: &Actor, id: TokenId) -> Result<(), StoreError>;
+
+    /// Keeps a ticket, unless one with its space and key is still valid; whether it is kept. Tickets
+    /// that have ended are forgotten. Neither audited nor counted as a change.
+    fn add_ticket(&self, ticket: &Ticket, now: Time) -> Result<bool, StoreError>;
+
+    /// A ticket that is still valid.
+    fn ticket(&self, space: &str, key: &str, now: Time) -> Result<Option<Ticket>, StoreError>;
+
+    /// All tickets of a space that are still valid, those that end first at the front.
+    fn tickets(&self, space: &str, now: Time) -> Result<Vec<Ticket>, StoreError>;
+
+    /// Ends a ticket; whether there was one.
+    fn remove_ticket(&self, space: &str, key: &str) -> Result<bool, StoreError>;
 
     /// The latest audit entries before a revision (`None`: from the newest), newest first.
     fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;
@@ -160,6 +175,19 @@ pub struct Stored<T> {
     pub revision: u64,
     /// The record.
     pub record: T,
+}
+
+/// Something that is kept for a while: a session, a one-time code that was used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// What sort it is; keys are told apart within it.
+    pub space: String,
+    /// Which it is.
+    pub key: String,
+    /// It is forgotten then; microseconds since the Unix epoch.
+    pub ends_us: u64,
+    /// What it says, as its owner writes it.
+    pub body: String,
 }
 
 /// Who makes a change, and when.

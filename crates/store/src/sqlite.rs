@@ -9,6 +9,7 @@ mod cdrs;
 mod dump;
 mod migrate;
 mod records;
+mod tickets;
 mod tokens;
 
 use std::fs::OpenOptions;

@@ -41,12 +41,14 @@ mod moment;
 mod ng;
 mod number;
 mod output;
+mod person;
 mod ports;
 mod recording;
 mod recording_flags;
 mod records;
 mod registration;
 mod route;
+mod session;
 mod settings;
 mod store;
 mod token;
@@ -130,6 +132,12 @@ enum Command {
     /// Who may ask the API for what
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Who signs in to the panel
+    #[command(subcommand)]
+    Person(person::PersonCommand),
+    /// Browsers that are signed in
+    #[command(subcommand)]
+    Session(session::SessionCommand),
     /// Sockets that are open for SIP
     #[command(subcommand)]
     Listener(listener::ListenerCommand),
@@ -197,6 +205,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Array(command) => array::run(global, command),
         Command::Limit(command) => limit::run(global, command),
         Command::Token(command) => token::run(global, command),
+        Command::Person(command) => person::run(global, command),
+        Command::Session(command) => session::run(global, command),
         Command::Listener(command) => listener::run(global, command),
         Command::Ban(command) => ban::run(global, command),
         Command::Recording(command) => recording::run(global, &command),

@@ -228,7 +228,8 @@ pub(crate) fn id_of(client: &Client, noun: &Noun, text: &str) -> Result<String, 
     }
 }
 
-fn path_of(client: &Client, noun: &Noun, record: &str) -> Result<String, Failure> {
+/// The path of the record that a person names.
+pub(crate) fn path_of(client: &Client, noun: &Noun, record: &str) -> Result<String, Failure> {
     Ok(format!(
         "/v1/{}/{}",
         noun.plural,

@@ -3,11 +3,13 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use crate::account::ACCOUNT;
 use crate::client::{Client, encode};
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::moment::{now_us, span_us};
 use crate::output;
+use crate::records::id_of;
 
 /// What can be done with tokens.
 #[derive(Subcommand, Debug)]
@@ -21,6 +23,13 @@ pub(crate) enum TokenCommand {
         /// What it may do
         #[arg(long, value_parser = ["viewer", "operator", "admin"], default_value = "viewer")]
         role: String,
+        /// The account it is confined to, by its name or identifier
+        #[arg(long)]
+        account: Option<String>,
+        /// An area of the API that it may use, such as cdrs or users:read; may be repeated; all that
+        /// the role may, if left out
+        #[arg(long = "scope", value_name = "AREA[:read]")]
+        scopes: Vec<String>,
         /// How long it is valid, as 12h or 30d; for ever, if left out
         #[arg(long, value_parser = span_us)]
         expires_in: Option<u64>,
@@ -44,6 +53,8 @@ pub(crate) fn run(global: &Global, command: TokenCommand) -> Result<(), Failure>
                 ("ID", "id"),
                 ("NAME", "name"),
                 ("ROLE", "role"),
+                ("ACCOUNT", "account"),
+                ("SCOPES", "scopes"),
                 ("CREATED", "created_us"),
                 ("LAST USED", "last_used_us"),
                 ("EXPIRES", "expires_us"),
@@ -53,10 +64,20 @@ pub(crate) fn run(global: &Global, command: TokenCommand) -> Result<(), Failure>
         TokenCommand::Create {
             name,
             role,
+            account,
+            scopes,
             expires_in,
         } => {
+            let account = account.map(|account| id_of(&client, &ACCOUNT, &account));
+            let account = account.transpose()?;
             let expires_us = expires_in.map(|span_us| now_us().saturating_add(span_us));
-            let body = json!({ "name": name, "role": role, "expires_us": expires_us });
+            let body = json!({
+                "name": name,
+                "role": role,
+                "account": account,
+                "scopes": scopes,
+                "expires_us": expires_us,
+            });
             let created = client.create("/v1/tokens", &body)?.body;
             output::say("The token is shown only now.");
             output::object(global, &created)

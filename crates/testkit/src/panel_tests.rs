@@ -33,6 +33,7 @@ impl PanelTests {
             .current_dir(home)
             .env("PANEL_URL", &ready.http)
             .env("PANEL_TOKEN", &ready.token)
+            .env("PANEL_PASSWORD", &ready.admin.password)
             .env("PANEL_DIRECTORY", directory);
         Ok(Self {
             program: Program::start(file, &mut command, directory)?,

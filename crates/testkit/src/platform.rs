@@ -270,6 +270,8 @@ pub struct Ready {
     pub domain: String,
     /// An API token.
     pub token: String,
+    /// Who signs in to the panel first.
+    pub admin: ReadyUser,
 }
 
 /// SIP addresses by transport.
@@ -283,7 +285,7 @@ pub struct ReadySip {
     pub wss: SocketAddr,
 }
 
-/// A user made at the first start.
+/// A user or person made at the first start.
 #[derive(Clone, Debug)]
 pub struct ReadyUser {
     /// The name, also for digest.
@@ -338,6 +340,10 @@ impl Ready {
                 .collect(),
             domain: text(&value["domain"]).context("no domain")?,
             token: text(&value["token"]).context("no token")?,
+            admin: ReadyUser {
+                name: text(&value["sign_in"]["name"]).unwrap_or_default(),
+                password: text(&value["sign_in"]["password"]).unwrap_or_default(),
+            },
         })
     }
 }

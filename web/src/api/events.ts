@@ -1,5 +1,6 @@
 import { useQueryClient, type QueryClient } from '@tanstack/react-query';
 import { useEffect, useSyncExternalStore } from 'react';
+import { useOpen } from './session';
 import { follow } from './stream';
 
 /** How the stream of events is. */
@@ -29,7 +30,9 @@ export function useStreamState(): StreamState {
  */
 export function useEvents(topics: string): void {
   const client = useQueryClient();
+  const open = useOpen('events');
   useEffect(() => {
+    if (!open) return;
     const abort = new AbortController();
     const old = new Refresher(client);
     const all = topics.split(',');
@@ -44,7 +47,7 @@ export function useEvents(topics: string): void {
       old.stop();
       become('off');
     };
-  }, [client, topics]);
+  }, [client, topics, open]);
 }
 
 /** Reads again at most twice a second, however many events there are. */

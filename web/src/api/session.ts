@@ -17,8 +17,16 @@ export const sessionQuery = queryOptions({
   staleTime: Infinity,
 });
 
-export async function signIn(token: string): Promise<SessionView | null> {
-  return remember(await body(api.POST('/v1/session', { body: { token } })));
+/** What somebody signs in with. */
+export interface Shown {
+  name?: string;
+  password?: string;
+  code?: string;
+  token?: string;
+}
+
+export async function signIn(shown: Shown): Promise<SessionView | null> {
+  return remember(await body(api.POST('/v1/session', { body: shown })));
 }
 
 export async function signOut(): Promise<void> {
@@ -30,6 +38,20 @@ export async function signOut(): Promise<void> {
 export function useMay(role: Role): boolean {
   const { data } = useQuery(sessionQuery);
   return data != null && ROLES.indexOf(data.role) >= ROLES.indexOf(role);
+}
+
+/** Whether an area is open to somebody, or, where none is named, the whole platform. */
+export function isOpen(session: SessionView | null | undefined, area?: string): boolean {
+  if (!session) return false;
+  if (area === undefined) return session.account == null;
+  return session.areas.some((known) => known.area === area);
+}
+
+/** Whether a part of the API is open to who is signed in: `users`, to be changed. */
+export function useOpen(area: string, wanted: 'read' | 'change' = 'read'): boolean {
+  const { data } = useQuery(sessionQuery);
+  const open = data?.areas.find((known) => known.area === area);
+  return open != null && (wanted === 'read' || open.may === 'change');
 }
 
 function remember(session: SessionView | null): SessionView | null {

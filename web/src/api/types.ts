@@ -20,6 +20,8 @@ export type LimitUsage = Schemas['LimitUsage'];
 export type ListenerStatus = Schemas['ListenerStatus'];
 export type MediaServer = Schemas['MediaServer'];
 export type MediaServerHealth = Schemas['MediaServerHealth'];
+export type OpenSession = Schemas['OpenSession'];
+export type Person = Schemas['Person'];
 export type PhoneNumber = Schemas['Number'];
 export type Problem = Schemas['Problem'];
 export type Readiness = Schemas['Readiness'];
@@ -44,6 +46,7 @@ export interface RecordOf {
   gateways: Gateway;
   routes: Route;
   'media-servers': MediaServer;
+  people: Person;
 }
 
 export type Noun = keyof RecordOf;

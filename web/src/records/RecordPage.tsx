@@ -4,7 +4,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { deleteRecord, readRecord, replaceRecord } from '../api/records';
-import { useMay } from '../api/session';
+import { useOpen } from '../api/session';
 import type { Noun, RecordOf } from '../api/types';
 import { Confirm } from '../parts/Confirm';
 import { nameOf } from '../parts/names';
@@ -64,7 +64,7 @@ function Opened<N extends Noun>(props: OpenedProps<N>) {
   const { noun, one, fields, Beside } = kind;
   const client = useQueryClient();
   const navigate = useNavigate();
-  const mayChange = useMay('operator');
+  const mayChange = useOpen(noun, 'change');
   const [changedElsewhere, setChangedElsewhere] = useState(false);
   const name = nameOf(noun, record);
   const finish = kind.finish ?? ((draft: Draft) => draft);

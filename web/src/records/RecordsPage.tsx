@@ -2,7 +2,7 @@ import { Button } from '@mantine/core';
 import { useNavigate } from '@tanstack/react-router';
 import { useEvents } from '../api/events';
 import { listRecords } from '../api/records';
-import { useMay } from '../api/session';
+import { useOpen } from '../api/session';
 import type { Noun } from '../api/types';
 import { ListPage } from '../parts/ListPage';
 import type { Kind } from './kind';
@@ -11,7 +11,7 @@ import type { Kind } from './kind';
 export function RecordsPage<N extends Noun>({ kind }: { kind: Kind<N, string> }) {
   const { noun, one, title, about, columns, filters, topics } = kind;
   const navigate = useNavigate();
-  const mayChange = useMay('operator');
+  const mayChange = useOpen(noun, 'change');
   useEvents([noun, topics].filter(Boolean).join(','));
   const open = (id: string) => void navigate({ to: `/${noun}/${id}` as string });
   return (

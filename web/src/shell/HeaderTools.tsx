@@ -1,6 +1,7 @@
 import { Button, Group, Menu, useMantineColorScheme } from '@mantine/core';
 import { spotlight } from '@mantine/spotlight';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { useStreamState } from '../api/events';
 import { sessionQuery, signOut } from '../api/session';
 import { StateBadge } from '../parts/StateBadge';
@@ -36,14 +37,18 @@ function Person() {
   return (
     <Menu position="bottom-end">
       <Menu.Target>
-        <Button variant="subtle" color="gray" aria-label="Your session">
-          {data.role}
+        <Button variant="subtle" color="gray" aria-label="Your session" maw={120}>
+          {data.name}
         </Button>
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>
           {data.name}, {data.role}
+          {data.account ? ' of one account' : ''}
         </Menu.Label>
+        <Menu.Item component={Link} to={'/you' as string}>
+          Your account
+        </Menu.Item>
         {(['auto', 'light', 'dark'] as const).map((scheme) => (
           <Menu.Item
             key={scheme}

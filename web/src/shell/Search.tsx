@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { allRecords } from '../api/records';
+import { isOpen, sessionQuery } from '../api/session';
 import type { Noun } from '../api/types';
 import { nameOf } from '../parts/names';
 import { places } from './places';
@@ -11,9 +12,10 @@ import { places } from './places';
 export function Search() {
   const navigate = useNavigate();
   const [query, setQuery] = useState('');
+  const { data: session } = useQuery(sessionQuery);
   const { data: records } = useQuery({
     queryKey: ['search'],
-    queryFn: everything,
+    queryFn: () => everything(NOUNS.filter((noun) => isOpen(session, noun))),
     enabled: query !== '',
     staleTime: 30_000,
   });
@@ -26,7 +28,7 @@ export function Search() {
       group: 'Pages',
       actions: places
         .flatMap((group) => group.places)
-        .filter(({ title }) => matches(title))
+        .filter(({ title, area }) => isOpen(session, area) && matches(title))
         .map(({ path, title }) => ({ id: path, label: title, onClick: () => go(path) })),
     },
   ];
@@ -84,9 +86,9 @@ function callActions(typed: string, go: (to: string, search?: Record<string, str
   ];
 }
 
-async function everything() {
+async function everything(nouns: Noun[]) {
   const lists = await Promise.all(
-    NOUNS.map(async (noun) => {
+    nouns.map(async (noun) => {
       const records = await allRecords(noun);
       return records.map((record) => ({ noun, id: record.id, name: nameOf(noun, record) }));
     }),

@@ -1,7 +1,8 @@
 import { AppShell, Burger, Group, NavLink, ScrollArea, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
+import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useRouterState } from '@tanstack/react-router';
-import { useMay } from '../api/session';
+import { isOpen, sessionQuery } from '../api/session';
 import { HeaderTools } from './HeaderTools';
 import { places, type Place } from './places';
 import { Search } from './Search';
@@ -37,14 +38,7 @@ export function Shell() {
         <ScrollArea p={6} type="auto">
           <nav aria-label="Pages">
             {places.map(({ group, places: inGroup }) => (
-              <div key={group} role="group" aria-label={group}>
-                <Text size="xs" c="dimmed" px={10} pt={8} pb={2}>
-                  {group}
-                </Text>
-                {inGroup.map((place) => (
-                  <Entry key={place.path} place={place} onClick={close} />
-                ))}
-              </div>
+              <Places key={group} title={group} places={inGroup} onClick={close} />
             ))}
           </nav>
         </ScrollArea>
@@ -57,10 +51,31 @@ export function Shell() {
   );
 }
 
+interface PlacesProps {
+  title: string;
+  places: Place[];
+  onClick: () => void;
+}
+
+/** The pages of a group that are open to who is signed in. */
+function Places({ title, places, onClick }: PlacesProps) {
+  const { data } = useQuery(sessionQuery);
+  const open = places.filter((place) => isOpen(data, place.area));
+  if (open.length === 0) return null;
+  return (
+    <div role="group" aria-label={title}>
+      <Text size="xs" c="dimmed" px={10} pt={8} pb={2}>
+        {title}
+      </Text>
+      {open.map((place) => (
+        <Entry key={place.path} place={place} onClick={onClick} />
+      ))}
+    </div>
+  );
+}
+
 function Entry({ place, onClick }: { place: Place; onClick: () => void }) {
   const path = useRouterState({ select: (state) => state.location.pathname });
-  const may = useMay(place.role ?? 'viewer');
-  if (!may) return null;
   const active = place.path === '/' ? path === '/' : `${path}/`.startsWith(`${place.path}/`);
   return (
     <NavLink

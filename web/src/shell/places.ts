@@ -1,11 +1,9 @@
-import type { Role } from '../api/types';
-
 /** A page of the panel. */
 export interface Place {
   path: string;
   title: string;
-  /** Who may see it. */
-  role?: Role;
+  /** The area of the API that it shows; without one it is for who sees the whole platform. */
+  area?: string;
 }
 
 /** The pages, as the navigation has them. */
@@ -13,42 +11,43 @@ export const places: { group: string; places: Place[] }[] = [
   {
     group: 'Traffic',
     places: [
-      { path: '/', title: 'Overview' },
-      { path: '/calls', title: 'Live calls' },
-      { path: '/cdrs', title: 'CDRs' },
-      { path: '/registrations', title: 'Registrations' },
-      { path: '/recordings', title: 'Recordings' },
+      { path: '/', title: 'Overview', area: 'limits' },
+      { path: '/calls', title: 'Live calls', area: 'calls' },
+      { path: '/cdrs', title: 'CDRs', area: 'cdrs' },
+      { path: '/registrations', title: 'Registrations', area: 'registrations' },
+      { path: '/recordings', title: 'Recordings', area: 'recordings' },
     ],
   },
   {
     group: 'Directory',
     places: [
-      { path: '/accounts', title: 'Accounts' },
-      { path: '/users', title: 'Users' },
-      { path: '/devices', title: 'Devices' },
-      { path: '/numbers', title: 'Numbers' },
-      { path: '/customers', title: 'Customers' },
+      { path: '/accounts', title: 'Accounts', area: 'accounts' },
+      { path: '/users', title: 'Users', area: 'users' },
+      { path: '/devices', title: 'Devices', area: 'devices' },
+      { path: '/numbers', title: 'Numbers', area: 'numbers' },
+      { path: '/customers', title: 'Customers', area: 'customers' },
     ],
   },
   {
     group: 'Routing',
     places: [
-      { path: '/carriers', title: 'Carriers' },
-      { path: '/gateways', title: 'Gateways' },
-      { path: '/routes', title: 'Routes' },
-      { path: '/simulator', title: 'Simulator' },
-      { path: '/limits', title: 'Limits' },
+      { path: '/carriers', title: 'Carriers', area: 'carriers' },
+      { path: '/gateways', title: 'Gateways', area: 'gateways' },
+      { path: '/routes', title: 'Routes', area: 'routes' },
+      { path: '/simulator', title: 'Simulator', area: 'routes' },
+      { path: '/limits', title: 'Limits', area: 'limits' },
     ],
   },
   {
     group: 'Platform',
     places: [
-      { path: '/server', title: 'Server' },
-      { path: '/media-servers', title: 'Media servers' },
-      { path: '/bans', title: 'Bans' },
-      { path: '/settings', title: 'Settings' },
-      { path: '/tokens', title: 'Tokens', role: 'admin' },
-      { path: '/audit', title: 'Audit log', role: 'admin' },
+      { path: '/server', title: 'Server', area: 'listeners' },
+      { path: '/media-servers', title: 'Media servers', area: 'media-servers' },
+      { path: '/bans', title: 'Bans', area: 'bans' },
+      { path: '/settings', title: 'Settings', area: 'settings' },
+      { path: '/people', title: 'People', area: 'people' },
+      { path: '/tokens', title: 'Tokens', area: 'tokens' },
+      { path: '/audit', title: 'Audit log', area: 'audit' },
     ],
   },
 ];

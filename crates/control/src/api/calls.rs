@@ -1,7 +1,7 @@
 //! `/v1/calls`: calls in progress.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use model::{AccountId, CallId, CallState, CallView};
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::control::Caller;
 use crate::extract::{Id, Params};
 use crate::paging::{self, Page};
 use crate::{CallFilter, Control, Problem};
@@ -50,6 +51,7 @@ struct CallParams {
 )]
 async fn list(
     State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
     Params(params): Params<CallParams>,
 ) -> Result<Json<Page<CallView>>, Problem> {
     let limit = paging::limit(params.limit)?;
@@ -57,14 +59,14 @@ async fn list(
     let CallParams {
         account,
         state,
-        caller,
+        caller: from,
         called,
         ..
     } = params;
     let filter = CallFilter {
-        account,
+        account: caller.only_own(account)?,
         state,
-        caller,
+        caller: from,
         called,
     };
     let found = control.platform().calls(filter, limit + 1, after).await?;
@@ -81,14 +83,12 @@ async fn list(
 )]
 async fn show(
     State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
     Id(id): Id<CallId>,
 ) -> Result<Json<CallView>, Problem> {
-    control
-        .platform()
-        .call(id)
-        .await?
-        .map(Json)
-        .ok_or_else(|| unknown(id))
+    let found = control.platform().call(id).await?;
+    let found = found.filter(|call| caller.sees(call.account));
+    found.map(Json).ok_or_else(|| unknown(id))
 }
 
 /// Ends a call on both sides
@@ -99,8 +99,12 @@ async fn show(
     params(("id" = String, Path, description = "The call.")),
     responses((status = 204, description = "It ends.")),
 )]
-async fn hang_up(control: State<Control>, id: Id<CallId>) -> Result<StatusCode, Problem> {
-    end(control, id).await
+async fn hang_up(
+    control: State<Control>,
+    caller: Extension<Caller>,
+    id: Id<CallId>,
+) -> Result<StatusCode, Problem> {
+    end(control, caller, id).await
 }
 
 /// Ends a call on both sides, like `POST /v1/calls/{id}/hangup`
@@ -111,7 +115,16 @@ async fn hang_up(control: State<Control>, id: Id<CallId>) -> Result<StatusCode, 
     params(("id" = String, Path, description = "The call.")),
     responses((status = 204, description = "It ends.")),
 )]
-async fn end(State(control): State<Control>, Id(id): Id<CallId>) -> Result<StatusCode, Problem> {
+async fn end(
+    State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id<CallId>,
+) -> Result<StatusCode, Problem> {
+    if caller.account.is_some() {
+        let found = control.platform().call(id).await?;
+        let found = found.filter(|call| caller.sees(call.account));
+        found.ok_or_else(|| unknown(id))?;
+    }
     if control.platform().hang_up(id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::cdrs::CdrParams;
+use crate::control::Caller;
 use crate::extract::Params;
 use crate::{Control, Problem};
 
@@ -33,6 +34,7 @@ pub(crate) fn routes() -> OpenApiRouter<Control> {
 )]
 async fn export(
     State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
     Params(params): Params<CdrParams>,
 ) -> Result<Response, Problem> {
     if params.cursor.is_some() {
@@ -42,7 +44,7 @@ async fn export(
         ));
     }
     let mut left = params.limit.unwrap_or(usize::MAX);
-    let filter = params.filter();
+    let filter = params.filter(&caller)?;
     let (sender, receiver) = mpsc::channel::<Result<Bytes, Infallible>>(EXPORT_QUEUE);
     tokio::spawn(async move {
         let send = move |text: String| match sender.blocking_send(Ok(text.into())) {

@@ -1,7 +1,7 @@
 //! `/v1/cdrs`: records of calls that have ended.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use model::{AccountId, CallId, CarrierId, Cdr, CdrOutcome, CustomerId, UserId};
 use serde::Deserialize;
 use store::{CdrCursor, CdrFilter};
@@ -9,6 +9,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::control::Caller;
 use crate::extract::{Id, Params};
 use crate::paging::{self, Page};
 use crate::{Control, Problem};
@@ -53,30 +54,31 @@ pub(crate) struct CdrParams {
 }
 
 impl CdrParams {
-    pub(crate) fn filter(self) -> CdrFilter {
+    /// The records that are wanted, of those that the caller may see.
+    pub(crate) fn filter(self, caller: &Caller) -> Result<CdrFilter, Problem> {
         let Self {
             account,
             customer,
             carrier,
             user,
-            caller,
+            caller: from,
             called,
             outcome,
             from_us,
             to_us,
             ..
         } = self;
-        CdrFilter {
-            account,
+        Ok(CdrFilter {
+            account: caller.only_own(account)?,
             customer,
             carrier,
             user,
-            caller,
+            caller: from,
             called,
             outcome,
             from_us,
             to_us,
-        }
+        })
     }
 }
 
@@ -90,11 +92,12 @@ impl CdrParams {
 )]
 async fn list(
     State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
     Params(params): Params<CdrParams>,
 ) -> Result<Json<Page<Cdr>>, Problem> {
     let limit = paging::limit(params.limit)?;
     let after: Option<CdrCursor> = paging::cursor(params.cursor.as_deref())?;
-    let filter = params.filter();
+    let filter = params.filter(&caller)?;
     let found = control
         .cdrs(move |cdrs| cdrs.list(&filter, after, limit + 1))
         .await?;
@@ -111,8 +114,13 @@ async fn list(
     params(("id" = String, Path, description = "The call.")),
     responses((status = 200, description = "Its record.", body = Cdr)),
 )]
-async fn show(State(control): State<Control>, Id(call): Id<CallId>) -> Result<Json<Cdr>, Problem> {
+async fn show(
+    State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
+    Id(call): Id<CallId>,
+) -> Result<Json<Cdr>, Problem> {
     let found = control.cdrs(move |cdrs| cdrs.get(call)).await?;
+    let found = found.filter(|cdr| caller.sees(cdr.account));
     found.map(Json).ok_or_else(|| {
         Problem::not_found(format!(
             "there is no CDR of {call}; it may still be in progress"

@@ -1,8 +1,8 @@
 //! `/v1/customers`: who sends us calls.
 
-use model::CustomerAuth;
-use model::{Customer, CustomerId};
+use model::{AccountId, Customer, CustomerAuth, CustomerId};
 use serde_json::Value;
+use store::{Records, StoreError};
 
 use crate::Problem;
 use crate::draft::Draft;
@@ -16,6 +16,10 @@ impl Resource for Customer {
         schema: "CustomerAuth",
         hidden: "secret",
     });
+
+    fn account(&self, _: &dyn Records) -> Result<Option<AccountId>, StoreError> {
+        Ok(Some(self.account))
+    }
 
     fn new_id(time_ms: u64, random: u128) -> CustomerId {
         CustomerId::from_parts(time_ms, random)

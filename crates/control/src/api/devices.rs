@@ -1,7 +1,8 @@
 //! `/v1/devices`: devices with secrets of their own.
 
-use model::{Device, DeviceId};
+use model::{AccountId, Device, DeviceId, User};
 use serde_json::Value;
+use store::{Records, StoreError};
 
 use crate::Problem;
 use crate::draft::Draft;
@@ -15,6 +16,15 @@ impl Resource for Device {
         schema: "Device",
         hidden: "secret",
     });
+
+    /// That of its user; a user that is not there is complained about elsewhere.
+    fn account(&self, records: &dyn Records) -> Result<Option<AccountId>, StoreError> {
+        match records.read::<User>(self.user) {
+            Ok(user) => Ok(Some(user.record.account)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 
     fn new_id(time_ms: u64, random: u128) -> DeviceId {
         DeviceId::from_parts(time_ms, random)

@@ -1,6 +1,7 @@
 //! `/v1/numbers`: what carriers and customers can call.
 
-use model::{Number, NumberId};
+use model::{AccountId, Number, NumberId};
+use store::{Records, StoreError};
 
 use crate::resource::Resource;
 
@@ -14,6 +15,10 @@ impl Resource for Number {
         "target.customer",
         "enabled",
     ];
+
+    fn account(&self, _: &dyn Records) -> Result<Option<AccountId>, StoreError> {
+        Ok(Some(self.account))
+    }
 
     fn new_id(time_ms: u64, random: u128) -> NumberId {
         NumberId::from_parts(time_ms, random)

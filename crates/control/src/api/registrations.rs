@@ -1,17 +1,19 @@
 //! `/v1/registrations`: contacts that users have registered.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
-use model::{RegistrationView, UserId};
+use model::{RegistrationView, User, UserId};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::control::Caller;
 use crate::extract::Params;
 use crate::paging::{self, Page};
-use crate::{Control, Problem, RegistrationFilter};
+use crate::resource::find;
+use crate::{Control, Problem, RegistrationFilter, problem};
 
 pub(crate) fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new()
@@ -45,9 +47,17 @@ struct RegistrationParams {
 )]
 async fn list(
     State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
     Params(params): Params<RegistrationParams>,
 ) -> Result<Json<Page<RegistrationView>>, Problem> {
     let limit = paging::limit(params.limit)?;
+    if caller.account.is_some() {
+        let Some(user) = params.user else {
+            let detail = "you are confined to an account: say which user of it, with user=";
+            return Err(Problem::new(&problem::FORBIDDEN, detail));
+        };
+        find::<User>(&control, &caller, user).await?;
+    }
     let filter = RegistrationFilter {
         user: params.user,
         aor: params.aor,

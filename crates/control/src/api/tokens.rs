@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use model::{ApiToken, Role, TokenId, Validate};
+use model::{Account, AccountId, ApiToken, Role, TokenId, Validate};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -15,7 +15,7 @@ use crate::control::{Caller, now};
 use crate::extract::{Body, Id};
 use crate::paging::Page;
 use crate::secret::{generate_token, id_bits, token_hash};
-use crate::{Control, Problem};
+use crate::{Control, Problem, access};
 
 pub(crate) fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new()
@@ -31,6 +31,13 @@ struct TokenDraft {
     name: String,
     /// What it may do.
     role: Role,
+    /// The account it is confined to; the whole platform if left out.
+    #[serde(default)]
+    account: Option<AccountId>,
+    /// The areas it may use, such as `cdrs` or `users:read`; all that the role may, if left out.
+    #[serde(default)]
+    #[schema(max_items = 64)]
+    scopes: Vec<String>,
     /// From then on it is refused; microseconds since the Unix epoch. Never if left out.
     #[serde(default)]
     expires_us: Option<u64>,
@@ -84,10 +91,22 @@ async fn create(
         created_us: created.as_micros(),
         last_used_us: None,
         expires_us: draft.expires_us,
+        account: draft.account,
+        scopes: draft.scopes,
     };
     let complaints = kept.validate();
     if !complaints.is_empty() {
         return Err(Problem::invalid(complaints));
+    }
+    let unknown = access::unknown_scopes(&kept.scopes);
+    if !unknown.is_empty() {
+        let message = format!("there is no area {}", unknown.join(", "));
+        return Err(Problem::invalid_field("scopes", message));
+    }
+    if let Some(account) = kept.account {
+        let there = control.records(move |records| records.read::<Account>(account));
+        let no_such = |_| Problem::invalid_field("account", "there is no such account");
+        there.await.map_err(no_such)?;
     }
     let (stored, hash) = (kept.clone(), token_hash(&token));
     control

@@ -1,7 +1,8 @@
 //! `/v1/users`: who registers devices and is called by name.
 
-use model::{User, UserId};
+use model::{AccountId, User, UserId};
 use serde_json::Value;
+use store::{Records, StoreError};
 
 use crate::Problem;
 use crate::draft::Draft;
@@ -15,6 +16,12 @@ impl Resource for User {
         schema: "User",
         hidden: "secret",
     });
+
+    const OWNED: bool = true;
+
+    fn account(&self, _: &dyn Records) -> Result<Option<AccountId>, StoreError> {
+        Ok(Some(self.account))
+    }
 
     fn new_id(time_ms: u64, random: u128) -> UserId {
         UserId::from_parts(time_ms, random)

@@ -2,7 +2,7 @@
 
 use model::{
     AccountId, CallId, CarrierId, CustomerId, DeviceId, GatewayId, MediaServerId, NumberId,
-    RouteId, TokenId, UserId,
+    PersonId, RouteId, TokenId, UserId,
 };
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ const EXPORT: &str = "/v1/cdrs/export.csv";
 /// Lists whose parameters are identifiers where they are called so.
 const TYPED: [&str; 4] = ["/v1/calls", "/v1/cdrs", EXPORT, "/v1/registrations"];
 
-const IDENTIFIERS: [(&str, &str); 11] = [
+const IDENTIFIERS: [(&str, &str); 12] = [
     ("AccountId", AccountId::PREFIX),
     ("CallId", CallId::PREFIX),
     ("CarrierId", CarrierId::PREFIX),
@@ -74,6 +74,7 @@ const IDENTIFIERS: [(&str, &str); 11] = [
     ("GatewayId", GatewayId::PREFIX),
     ("MediaServerId", MediaServerId::PREFIX),
     ("NumberId", NumberId::PREFIX),
+    ("PersonId", PersonId::PREFIX),
     ("RouteId", RouteId::PREFIX),
     ("TokenId", TokenId::PREFIX),
     ("UserId", UserId::PREFIX),

@@ -73,6 +73,9 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
         ("Number", "number", number()),
         ("OutboundAuth", "password", secret_text("")),
         ("OutboundAuth", "username", secret_text(r#""\\"#)),
+        ("Person", "display_name", text(0)),
+        ("Person", "name", pattern("^[a-z0-9._@-]{1,64}$")),
+        ("Person", "password", long_password()),
         ("Rewrite", "prepend", pattern(r"^\+?[0-9*#]{0,32}$")),
         ("Rewrite", "strip_digits", range(0, 32)),
         ("RouteQuery", "at_us", any_number()),
@@ -205,6 +208,11 @@ fn password() -> Value {
     json!({ "minLength": 8, "maxLength": 128, "pattern": format!("^[^{CONTROL}]*$") })
 }
 
+/// A person's.
+fn long_password() -> Value {
+    json!({ "minLength": 10, "maxLength": 128, "pattern": format!("^[^{CONTROL}]*$") })
+}
+
 /// A word of credentials, without some characters.
 fn secret_text(without: &str) -> Value {
     json!({ "minLength": 1, "maxLength": 128, "pattern": format!("^[^{without}{CONTROL}]*$") })
@@ -294,7 +302,7 @@ fn certificate_names() -> Value {
 
 /// What is sent, and whose unknown fields are refused. A customer's are, too; but the answer that
 /// made one shows its password beside its fields.
-const CLOSED: [&str; 18] = [
+const CLOSED: [&str; 19] = [
     "Account",
     "Carrier",
     "CustomerAuth",
@@ -307,6 +315,7 @@ const CLOSED: [&str; 18] = [
     "NumberTarget",
     "OutboundAuth",
     "Overflow",
+    "Person",
     "RecordingStore",
     "Rewrite",
     "Route",

@@ -10,11 +10,11 @@ use clock::Time;
 use control::{
     ArrayView, Ban, CallFilter, Control, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus,
     Platform, PlatformError, PlatformEvent, Readiness, Recording, RecordingPlace,
-    RegistrationFilter, Reply, RouteQuery, Simulation, SimulationOutcome, Site,
+    RegistrationFilter, Reply, RouteQuery, Simulation, SimulationOutcome, Site, Vault,
 };
 use model::{
-    ApiToken, CallId, CallState, CallView, GatewayHealth, MediaServerHealth, RegistrationView,
-    Role, Snapshot, TokenId,
+    AccountId, ApiToken, CallId, CallState, CallView, GatewayHealth, MediaServerHealth,
+    RegistrationView, Role, Snapshot, TokenId,
 };
 use serde_json::Value;
 use store::{Actor, CdrStore, Records, Sqlite};
@@ -54,9 +54,10 @@ impl Api {
         let node = Arc::new(Node::new());
         let records: Arc<dyn Records> = store.clone();
         let cdrs: Arc<dyn CdrStore> = store.clone();
+        let vault = Vault::new(&[7; 32]);
         let control = match site {
-            Some(site) => Control::with_site(records, cdrs, node.clone(), site),
-            None => Control::new(records, cdrs, node.clone()),
+            Some(site) => Control::with_site(records, cdrs, node.clone(), vault, site),
+            None => Control::new(records, cdrs, node.clone(), vault),
         };
         let router = control::router(control.clone());
         let mut api = Self {
@@ -73,6 +74,16 @@ impl Api {
 
     /// A new token, made in the store as the node does at its first start.
     pub(crate) fn token(&self, role: Role, expires_us: Option<u64>) -> String {
+        self.token_for(role, None, expires_us)
+    }
+
+    /// A new token, for one account if there is one.
+    pub(crate) fn token_for(
+        &self,
+        role: Role,
+        account: Option<AccountId>,
+        expires_us: Option<u64>,
+    ) -> String {
         let token = control::generate_token().unwrap();
         let kept = ApiToken {
             id: TokenId::from_parts(1, rand_bits(&token)),
@@ -81,6 +92,8 @@ impl Api {
             created_us: 1,
             last_used_us: None,
             expires_us,
+            account,
+            scopes: Vec::new(),
         };
         let actor = Actor {
             name: "test".into(),
@@ -145,6 +158,19 @@ impl Api {
             request(method, path, token, headers).header("content-type", "application/json");
         self.ask(request.body(Body::from(body.to_string())).unwrap())
             .await
+    }
+
+    /// The answer's status, without its body, which may never end.
+    pub(crate) async fn status_as(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> StatusCode {
+        let request = request(method, path, token, &[]).header("content-type", "application/json");
+        let request = request.body(Body::from(body.to_string())).unwrap();
+        self.router.clone().oneshot(request).await.unwrap().status()
     }
 
     /// A request as it is, without anything added.

@@ -3,17 +3,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod audit;
 mod calls;
 mod cdrs;
 mod events;
 mod fixture;
 mod idempotency;
 mod openapi;
+mod people;
 mod problems;
 mod recordings;
 mod records;
+mod roles;
 mod secrets;
 mod sessions;
 mod site;
+mod tab;
 mod tokens;
 mod user_batch;

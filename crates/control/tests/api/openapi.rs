@@ -49,6 +49,7 @@ fn it_is_openapi_3_1_and_names_every_path() {
         "/readyz",
         "/v1/audit",
         "/v1/array",
+        "/v1/audit/{id}/revert",
         "/v1/bans",
         "/v1/bans/{address}",
         "/v1/calls",
@@ -60,6 +61,12 @@ fn it_is_openapi_3_1_and_names_every_path() {
         "/v1/events",
         "/v1/gateway-health",
         "/v1/users:batch",
+        "/v1/people/{id}/unlock",
+        "/v1/session/password",
+        "/v1/session/second-factor",
+        "/v1/session/second-factor/remove",
+        "/v1/sessions",
+        "/v1/sessions/{id}",
         "/v1/media-server-health",
         "/v1/limits",
         "/v1/listeners",
@@ -83,6 +90,7 @@ fn it_is_openapi_3_1_and_names_every_path() {
         "carriers",
         "gateways",
         "media-servers",
+        "people",
         "routes",
     ];
     let records: Vec<String> = nouns
@@ -135,5 +143,13 @@ fn operations_have_distinct_names_and_no_secret_is_in_any_schema() {
     let schemas = &document["components"]["schemas"];
     assert!(schemas["User"]["properties"]["secret"].is_null());
     assert_eq!(schemas["User"]["properties"]["password"]["type"], "string");
+    let person = &schemas["Person"]["properties"];
+    assert!(person["password_hash"].is_null(), "{person}");
+    assert_eq!(person["password"]["type"], "string");
+    let factor = &schemas["SecondFactor"]["properties"];
+    assert!(
+        factor["since_us"].is_object() && factor["secret"].is_null(),
+        "{factor}"
+    );
     assert!(!schemas.to_string().contains("sha256"));
 }

@@ -10,7 +10,7 @@ use model::{ApiToken, AuditEntry, CallId, Cdr, Settings, Snapshot, TokenId};
 use crate::{
     Actor, Bad, BindingRecord, BindingState, CdrCursor, CdrFilter, CdrStore, Exchanged, Inserted,
     Kind, LiveStore, LocationChange, LocationNode, LocationStore, Member, Page, PermitStore,
-    Record, Records, Renewed, StoreError, Stored,
+    Record, Records, Renewed, StoreError, Stored, Ticket,
 };
 
 /// Wraps a store: a third of all calls fail before they reach it. Of those that can be repeated
@@ -138,6 +138,26 @@ impl<S: Records> Records for Faulty<S> {
     fn delete_token(&self, actor: &Actor, id: TokenId) -> Result<(), StoreError> {
         self.before()?;
         self.inner.delete_token(actor, id)
+    }
+
+    fn add_ticket(&self, ticket: &Ticket, now: Time) -> Result<bool, StoreError> {
+        self.before()?;
+        self.inner.add_ticket(ticket, now)
+    }
+
+    fn ticket(&self, space: &str, key: &str, now: Time) -> Result<Option<Ticket>, StoreError> {
+        self.before()?;
+        self.inner.ticket(space, key, now)
+    }
+
+    fn tickets(&self, space: &str, now: Time) -> Result<Vec<Ticket>, StoreError> {
+        self.before()?;
+        self.inner.tickets(space, now)
+    }
+
+    fn remove_ticket(&self, space: &str, key: &str) -> Result<bool, StoreError> {
+        self.before()?;
+        self.inner.remove_ticket(space, key)
     }
 
     fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {

@@ -4,8 +4,8 @@ use clock::Time;
 use model::{
     Account, AccountId, ApiToken, CallId, Carrier, CarrierId, Cdr, CdrOutcome, Customer,
     CustomerAuth, CustomerId, Device, DeviceId, DigestSecret, EndedBy, Forking, Gateway, GatewayId,
-    LimitSpec, MediaServer, MediaServerId, Number, NumberId, NumberTarget, Rewrite, Role, Route,
-    RouteId, TokenId, User, UserId,
+    LimitSpec, MediaServer, MediaServerId, Number, NumberId, NumberTarget, Person, PersonId,
+    Rewrite, Role, Route, RouteId, TokenId, User, UserId,
 };
 
 use crate::{Actor, BindingRecord};
@@ -171,6 +171,21 @@ pub fn media_server(n: u64) -> MediaServer {
     }
 }
 
+/// Somebody who signs in, for one account.
+#[must_use]
+pub fn person(n: u64, account: AccountId) -> Person {
+    Person {
+        id: PersonId::from_parts(n, 0),
+        name: format!("person-{n}"),
+        display_name: String::new(),
+        role: Role::Operator,
+        account: Some(account),
+        enabled: true,
+        password_hash: Some("$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA".into()),
+        second_factor: None,
+    }
+}
+
 /// An API token.
 #[must_use]
 pub fn token(n: u64, role: Role) -> ApiToken {
@@ -181,6 +196,8 @@ pub fn token(n: u64, role: Role) -> ApiToken {
         created_us: 1_000,
         last_used_us: None,
         expires_us: None,
+        account: None,
+        scopes: Vec::new(),
     }
 }
 

@@ -111,8 +111,8 @@ async fn records(tx: &Transaction<'_>, batch: &[RecordRow]) -> Result<(), StoreE
 async fn take_token(tx: &Transaction<'_>, token: &TokenRow) -> Result<(), StoreError> {
     execute(
         tx,
-        "INSERT INTO token (id, hash, name, role, created_us, last_used_us, expires_us) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO token (id, hash, name, role, created_us, last_used_us, expires_us, account, \
+         scopes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         &[
             &token.id,
             &token.hash,
@@ -121,6 +121,8 @@ async fn take_token(tx: &Transaction<'_>, token: &TokenRow) -> Result<(), StoreE
             &token.created_us,
             &token.last_used_us,
             &token.expires_us,
+            &token.account,
+            &token.scopes,
         ],
     )
     .await?;

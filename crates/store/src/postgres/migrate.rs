@@ -45,4 +45,5 @@ const LOCK: i64 = 0x7461_6e64_656d;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001-records.sql"),
     include_str!("../../migrations/postgres/0002-cdrs.sql"),
+    include_str!("../../migrations/postgres/0003-people.sql"),
 ];

@@ -5,10 +5,11 @@ use deadpool_postgres::Transaction;
 use model::{ApiToken, AuditEntry, Settings, Snapshot, TokenId, Validate};
 
 use super::audit::{self, note};
-use super::{PATIENCE, Postgres, execute, row, rows, tokens};
+use super::{PATIENCE, Postgres, execute, row, rows, tickets, tokens};
 use crate::records::{check, expect, gather};
 use crate::{
-    Actor, Bad, Inserted, Kind, Page, Record, Records, Reference, StoreError, Stored, UniqueValue,
+    Actor, Bad, Inserted, Kind, Page, Record, Records, Reference, StoreError, Stored, Ticket,
+    UniqueValue,
 };
 
 impl Records for Postgres {
@@ -164,6 +165,22 @@ impl Records for Postgres {
             let (revision, id) = (next_revision(tx).await?, id.to_string());
             note(tx, actor, revision, (Kind::Token, &id), Some(before), None).await
         })
+    }
+
+    fn add_ticket(&self, ticket: &Ticket, now: Time) -> Result<bool, StoreError> {
+        self.write(PATIENCE, async |tx| tickets::add(tx, ticket, now).await)
+    }
+
+    fn ticket(&self, space: &str, key: &str, now: Time) -> Result<Option<Ticket>, StoreError> {
+        self.query(async |tx| tickets::one(tx, space, key, now).await)
+    }
+
+    fn tickets(&self, space: &str, now: Time) -> Result<Vec<Ticket>, StoreError> {
+        self.query(async |tx| tickets::all(tx, space, now).await)
+    }
+
+    fn remove_ticket(&self, space: &str, key: &str) -> Result<bool, StoreError> {
+        self.write(PATIENCE, async |tx| tickets::remove(tx, space, key).await)
     }
 
     fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {

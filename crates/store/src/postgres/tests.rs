@@ -214,13 +214,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     server.sql(&format!("UPDATE {schema}.schema_version SET version = 99"));
     let refused = Postgres::open(&url).err();
     assert!(
-        matches!(
-            refused,
-            Some(StoreError::NewerSchema {
-                found: 99,
-                known: 2
-            })
-        ),
+        matches!(refused, Some(StoreError::NewerSchema { found: 99, .. })),
         "{refused:?}"
     );
     let version = server.sql(&format!("SELECT version FROM {schema}.schema_version"));

@@ -6,7 +6,7 @@ use model::{ApiToken, TokenId};
 use tokio_postgres::Row;
 
 use super::{execute, row, rows};
-use crate::records::{role_of, role_word};
+use crate::records::{account_of, role_of, role_word, scopes_of, scopes_text};
 use crate::{Kind, StoreError};
 
 pub(super) async fn insert(
@@ -24,8 +24,8 @@ pub(super) async fn insert(
     }
     execute(
         tx,
-        "INSERT INTO token (id, hash, name, role, created_us, last_used_us, expires_us) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO token (id, hash, name, role, created_us, last_used_us, expires_us, account, scopes) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         &[
             &id,
             &hash,
@@ -34,6 +34,8 @@ pub(super) async fn insert(
             &(token.created_us as i64),
             &token.last_used_us.map(|us| us as i64),
             &token.expires_us.map(|us| us as i64),
+            &token.account.map(|account| account.to_string()),
+            &scopes_text(&token.scopes),
         ],
     )
     .await?;
@@ -83,7 +85,10 @@ fn read(row: &Row) -> Result<ApiToken, StoreError> {
         created_us: row.try_get::<_, i64>(3)? as u64,
         last_used_us: row.try_get::<_, Option<i64>>(4)?.map(|us| us as u64),
         expires_us: row.try_get::<_, Option<i64>>(5)?.map(|us| us as u64),
+        account: account_of(row.try_get(6)?).map_err(|()| corrupt("account"))?,
+        scopes: scopes_of(row.try_get(7)?),
     })
 }
 
-const SELECT: &str = "SELECT id, name, role, created_us, last_used_us, expires_us FROM token";
+const SELECT: &str = "SELECT id, name, role, created_us, last_used_us, expires_us, account, scopes \
+    FROM token";

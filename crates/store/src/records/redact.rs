@@ -13,7 +13,7 @@ fn redact(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
-                if SECRETS.contains(&name.as_str()) {
+                if SECRETS.contains(&name.as_str()) && !field.is_null() {
                     *field = Value::from(HIDDEN);
                 } else {
                     redact(field);
@@ -26,7 +26,7 @@ fn redact(value: &mut Value) {
 }
 
 /// Fields that hold a secret, in any record.
-const SECRETS: [&str; 2] = ["secret", "password"];
+const SECRETS: [&str; 4] = ["secret", "password", "password_hash", "recovery"];
 /// What stands there instead.
 const HIDDEN: &str = "(hidden)";
 

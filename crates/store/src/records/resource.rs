@@ -6,7 +6,7 @@ use core::fmt;
 use model::{
     Account, AccountId, Carrier, CarrierId, Customer, CustomerAuth, CustomerId, Device, DeviceId,
     FieldError, Gateway, GatewayId, MediaServer, MediaServerId, Number, NumberId, NumberTarget,
-    Route, RouteId, User, UserId, Validate,
+    Person, PersonId, Route, RouteId, User, UserId, Validate,
 };
 
 use crate::StoreError;
@@ -163,10 +163,11 @@ kinds! {
     Gateway GatewayId "gateway",
     Route RouteId "route",
     MediaServer MediaServerId "media-server",
+    Person PersonId "person",
 }
 
 /// How many kinds [`Record`] has.
-const RECORD_KINDS: usize = 9;
+const RECORD_KINDS: usize = 10;
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -350,6 +351,30 @@ impl Resource for MediaServer {
     }
 }
 
+impl Resource for Person {
+    type Id = PersonId;
+    const KIND: Kind = Kind::Person;
+
+    fn id(&self) -> PersonId {
+        self.id
+    }
+
+    fn unique_values(&self) -> Vec<UniqueValue<'_>> {
+        vec![UniqueValue {
+            space: PEOPLE,
+            field: "name",
+            value: &self.name,
+        }]
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        self.account
+            .map(|account| reference("account", account))
+            .into_iter()
+            .collect()
+    }
+}
+
 fn reference(field: &'static str, id: impl fmt::Display) -> Reference {
     Reference {
         field,
@@ -363,5 +388,7 @@ const CERTIFICATE_NAMES: &str = "certificate-name";
 const AUTH_NAMES: &str = "auth-name";
 /// Where media servers are controlled.
 const MEDIA_CONTROLS: &str = "media-control";
+/// What people sign in with.
+const PEOPLE: &str = "person";
 /// Numbers, compared without `+`.
 const NUMBERS: &str = "number";

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{FieldError, Role, Snapshot};
+use model::{AccountId, FieldError, Role, Snapshot};
 
 use crate::{Record, StoreError};
 
@@ -35,6 +35,8 @@ pub(crate) fn gather(snapshot: &mut Snapshot, record: Record) {
         Record::Gateway(r) => snapshot.gateways.push(Arc::new(r)),
         Record::Route(r) => snapshot.routes.push(Arc::new(r)),
         Record::MediaServer(r) => snapshot.media_servers.push(Arc::new(r)),
+        // Who may sign in is no node's affair.
+        Record::Person(_) => {}
     }
 }
 
@@ -52,4 +54,19 @@ pub(crate) fn role_of(word: &str) -> Option<Role> {
     [Role::Viewer, Role::Operator, Role::Admin]
         .into_iter()
         .find(|role| role_word(*role) == word)
+}
+
+/// The account a token is confined to, as it is stored.
+pub(crate) fn account_of(text: Option<String>) -> Result<Option<AccountId>, ()> {
+    text.map(|text| text.parse().map_err(|_| ())).transpose()
+}
+
+/// A token's scopes as they are stored: words with blanks between.
+pub(crate) fn scopes_text(scopes: &[String]) -> String {
+    scopes.join(" ")
+}
+
+/// The scopes that are stored so.
+pub(crate) fn scopes_of(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
 }

@@ -70,6 +70,8 @@ fn token(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
         created_us: row.get(4)?,
         last_used_us: row.get(5)?,
         expires_us: row.get(6)?,
+        account: row.get(7)?,
+        scopes: row.get(8)?,
     })
 }
 
@@ -85,5 +87,6 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
     })
 }
 
-const TOKENS: &str = "SELECT id, hash, name, role, created_us, last_used_us, expires_us FROM token";
+const TOKENS: &str = "SELECT id, hash, name, role, created_us, last_used_us, expires_us, account, \
+    scopes FROM token";
 const AUDIT: &str = "SELECT revision, at_us, actor, kind, record, before, after FROM audit";

@@ -26,4 +26,5 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001-records.sql"),
     include_str!("../../migrations/0002-cdrs.sql"),
+    include_str!("../../migrations/0003-people.sql"),
 ];

@@ -5,10 +5,11 @@ use model::{ApiToken, AuditEntry, Settings, Snapshot, TokenId, Validate};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audit::{self, note};
-use super::{Sqlite, tokens};
+use super::{Sqlite, tickets, tokens};
 use crate::records::{check, expect, gather};
 use crate::{
-    Actor, Bad, Inserted, Kind, Page, Record, Records, Reference, StoreError, Stored, UniqueValue,
+    Actor, Bad, Inserted, Kind, Page, Record, Records, Reference, StoreError, Stored, Ticket,
+    UniqueValue,
 };
 
 impl Records for Sqlite {
@@ -184,6 +185,22 @@ impl Records for Sqlite {
             let (revision, id) = (next_revision(tx)?, id.to_string());
             note(tx, actor, revision, (Kind::Token, &id), Some(before), None)
         })
+    }
+
+    fn add_ticket(&self, ticket: &Ticket, now: Time) -> Result<bool, StoreError> {
+        self.change(|tx| tickets::add(tx, ticket, now))
+    }
+
+    fn ticket(&self, space: &str, key: &str, now: Time) -> Result<Option<Ticket>, StoreError> {
+        self.query(|tx| tickets::one(tx, space, key, now))
+    }
+
+    fn tickets(&self, space: &str, now: Time) -> Result<Vec<Ticket>, StoreError> {
+        self.query(|tx| tickets::all(tx, space, now))
+    }
+
+    fn remove_ticket(&self, space: &str, key: &str) -> Result<bool, StoreError> {
+        self.change(|tx| tickets::remove(tx, space, key))
     }
 
     fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {

@@ -105,13 +105,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     connection.pragma_update(None, "user_version", 99).unwrap();
     let refused = Sqlite::open(&path).err();
     assert!(
-        matches!(
-            refused,
-            Some(StoreError::NewerSchema {
-                found: 99,
-                known: 2
-            })
-        ),
+        matches!(refused, Some(StoreError::NewerSchema { found: 99, .. })),
         "{refused:?}"
     );
     let version: u32 = connection

@@ -4,7 +4,7 @@ use clock::Time;
 use model::{ApiToken, TokenId};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use crate::records::{role_of, role_word};
+use crate::records::{account_of, role_of, role_word, scopes_of, scopes_text};
 use crate::{Kind, StoreError};
 
 pub(super) fn insert(tx: &Transaction<'_>, token: &ApiToken, hash: &str) -> Result<(), StoreError> {
@@ -17,8 +17,8 @@ pub(super) fn insert(tx: &Transaction<'_>, token: &ApiToken, hash: &str) -> Resu
         return Err(StoreError::Duplicate { field: "id", by });
     }
     tx.prepare_cached(
-        "INSERT INTO token (id, hash, name, role, created_us, last_used_us, expires_us) \
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO token (id, hash, name, role, created_us, last_used_us, expires_us, account, scopes) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         id,
@@ -28,6 +28,8 @@ pub(super) fn insert(tx: &Transaction<'_>, token: &ApiToken, hash: &str) -> Resu
         token.created_us as i64,
         token.last_used_us.map(|us| us as i64),
         token.expires_us.map(|us| us as i64),
+        token.account.map(|account| account.to_string()),
+        scopes_text(&token.scopes),
     ])?;
     Ok(())
 }
@@ -80,7 +82,10 @@ fn read(row: &Row<'_>) -> Result<ApiToken, StoreError> {
         created_us: row.get::<_, i64>(3)? as u64,
         last_used_us: row.get::<_, Option<i64>>(4)?.map(|us| us as u64),
         expires_us: row.get::<_, Option<i64>>(5)?.map(|us| us as u64),
+        account: account_of(row.get(6)?).map_err(|()| corrupt("account"))?,
+        scopes: scopes_of(&row.get::<_, String>(7)?),
     })
 }
 
-const SELECT: &str = "SELECT id, name, role, created_us, last_used_us, expires_us FROM token";
+const SELECT: &str = "SELECT id, name, role, created_us, last_used_us, expires_us, account, scopes \
+    FROM token";

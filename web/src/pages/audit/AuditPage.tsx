@@ -1,7 +1,10 @@
-import { Modal } from '@mantine/core';
+import { Group, Modal } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, body } from '../../api/client';
 import type { AuditEntry } from '../../api/types';
+import { Confirm } from '../../parts/Confirm';
 import type { Column } from '../../parts/DataTable';
 import { time } from '../../parts/format';
 import { ListPage } from '../../parts/ListPage';
@@ -54,8 +57,33 @@ export function AuditPage() {
         size="lg"
       >
         {opened && <Difference entry={opened} />}
+        {opened && <Revert entry={opened} onDone={() => setOpened(null)} />}
       </Modal>
     </>
+  );
+}
+
+/** Makes the record what it was before a change. */
+function Revert({ entry, onDone }: { entry: AuditEntry; onDone: () => void }) {
+  const client = useQueryClient();
+  const revert = async () => {
+    const params = { path: { id: String(entry.revision) } };
+    await body(api.POST('/v1/audit/{id}/revert', { params }));
+    notifications.show({ message: `change ${entry.revision} is taken back` });
+    await client.invalidateQueries();
+    onDone();
+  };
+  return (
+    <Group justify="flex-end" mt="md">
+      <Confirm
+        action="Take back"
+        question={`Take back change ${entry.revision}?`}
+        onConfirm={revert}
+      >
+        The record becomes what it was before; its secrets stay as they are. That is a change like
+        others, and can be taken back in turn.
+      </Confirm>
+    </Group>
   );
 }
 

@@ -3,11 +3,13 @@ import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useEvents } from '../../api/events';
 import { metricsQuery } from '../../api/metrics';
+import { useOpen } from '../../api/session';
 import { DataTable } from '../../parts/DataTable';
 import { count } from '../../parts/format';
 import { Card, Figure, Page } from '../../parts/Page';
 import { Shown } from '../../parts/Shown';
 import { TimeChart } from '../../parts/TimeChart';
+import { CallsPage } from '../calls/CallsPage';
 import { cdrColumns } from '../cdrs/columns';
 import { gatewayHealthQuery } from '../gateways/health';
 import { mediaServerHealthQuery } from '../media-servers/health';
@@ -16,8 +18,12 @@ import { readinessQuery } from './readiness';
 import { failuresQuery, figuresOf, recentQuery } from './recent';
 import { verdict, type Verdict } from './verdict';
 
-/** How the platform is, at a glance. */
+/** How the platform is, at a glance; for who sees one account of it, that account's calls. */
 export function OverviewPage() {
+  return useOpen('limits') ? <Overview /> : <CallsPage />;
+}
+
+function Overview() {
   useEvents('gateways,media,media-servers,registrations');
   const metrics = useQuery(metricsQuery);
   const readiness = useQuery(readinessQuery);

@@ -1,7 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { api, body } from '../../api/client';
 import { useEvents } from '../../api/events';
-import { useMay } from '../../api/session';
+import { useOpen } from '../../api/session';
 import { Confirm } from '../../parts/Confirm';
 import { ListPage } from '../../parts/ListPage';
 import { registrationColumns } from './columns';
@@ -10,7 +10,7 @@ import { registrationColumns } from './columns';
 export function RegistrationsPage() {
   useEvents('registrations');
   const client = useQueryClient();
-  const mayChange = useMay('operator');
+  const mayChange = useOpen('registrations', 'change');
   const remove = async (id: string) => {
     await body(api.DELETE('/v1/registrations/{id}', { params: { path: { id } } }));
     await client.invalidateQueries({ queryKey: ['registrations'] });

@@ -21,6 +21,19 @@ const fields: Field[] = [
     required: true,
   },
   {
+    path: 'account',
+    label: 'Account',
+    help: 'empty: the whole platform',
+    input: { kind: 'record', of: 'accounts' },
+    empty: null,
+  },
+  {
+    path: 'scopes',
+    label: 'Scopes',
+    help: 'areas such as cdrs or users:read, one a line; empty: all that the role may',
+    input: { kind: 'lines' },
+  },
+  {
     path: 'days',
     label: 'Lasts (days)',
     help: 'empty: for ever',
@@ -51,8 +64,14 @@ export function NewToken({ opened, onClose, onMade }: Props) {
 }
 
 /** The API has the end of a token in microseconds since the Unix epoch. */
-function asked({ name, role, days }: Draft) {
+function asked({ name, role, account, scopes, days }: Draft) {
   const now = Math.floor(Date.now() / 60_000) * 60_000;
   const expires_us = typeof days === 'number' ? (now + days * 86_400_000) * 1000 : null;
-  return { name: (name as string | undefined) ?? '', role: role as Role, expires_us };
+  return {
+    name: (name as string | undefined) ?? '',
+    role: role as Role,
+    account: (account as string | null | undefined) ?? null,
+    scopes: (scopes as string[] | undefined) ?? [],
+    expires_us,
+  };
 }

@@ -6,6 +6,7 @@ import type { ApiToken } from '../../api/types';
 import { Confirm } from '../../parts/Confirm';
 import { DataTable, type Column } from '../../parts/DataTable';
 import { relative, time } from '../../parts/format';
+import { RecordLink } from '../../parts/names';
 import { Page } from '../../parts/Page';
 import { Shown } from '../../parts/Shown';
 import { Password } from '../../records/Password';
@@ -14,6 +15,18 @@ import { NewToken } from './NewToken';
 const columns: Column<ApiToken>[] = [
   { key: 'name', title: 'Name', cell: (token) => token.name },
   { key: 'role', title: 'Role', cell: (token) => token.role },
+  {
+    key: 'account',
+    title: 'Account',
+    cell: (token) => (token.account ? <RecordLink noun="accounts" id={token.account} /> : 'all'),
+    wide: true,
+  },
+  {
+    key: 'scopes',
+    title: 'Scopes',
+    cell: (token) => token.scopes?.join(', ') || 'all',
+    wide: true,
+  },
   {
     key: 'used',
     title: 'Last used',

@@ -1,0 +1,212 @@
+//! Who may use which part of the API: the one place where it is decided.
+//!
+//! An area is the first part of a path after `/v1/`. A role says what may be done; whoever is
+//! confined to an account reaches only the areas that know accounts, and in those only what
+//! belongs to theirs ([`Resource::account`](crate::resource::Resource::account)); the scopes of a
+//! token narrow it further. A path that is in no area of [`AREAS`] is for admins alone.
+
+use axum::http::Method;
+use model::Role;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::control::Caller;
+use crate::{Problem, problem};
+
+/// One part of the API.
+struct Area {
+    /// The first part of its paths after `/v1/`; or a whole path, which comes before its area.
+    name: &'static str,
+    /// Who may read it.
+    read: Role,
+    /// Who may change it.
+    change: Role,
+    /// What those may do in it who are confined to an account.
+    confined: Confined,
+}
+
+/// What is open to those who are confined to an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Confined {
+    /// Nothing: it is the platform's.
+    Nothing,
+    /// To read what is theirs.
+    Read,
+    /// To change what is theirs, too.
+    Change,
+}
+
+/// What somebody may do in an area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Use {
+    /// Only look.
+    Read,
+    /// Change something.
+    Change,
+}
+
+/// An area that somebody may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct OpenArea {
+    /// The first part of its paths after `/v1/`.
+    area: &'static str,
+    /// What they may do there.
+    may: Use,
+}
+
+/// Refuses a request that the caller has no right to.
+pub(crate) fn check(caller: &Caller, method: &Method, path: &str) -> Result<(), Problem> {
+    let path = path.strip_prefix("/v1/").unwrap_or(path);
+    let name = path.split(['/', ':']).next().unwrap_or_default();
+    if name == OWN {
+        return Ok(());
+    }
+    let reads = method == Method::GET || method == Method::HEAD || READS.contains(&path);
+    let wanted = if reads { Use::Read } else { Use::Change };
+    let named = |wanted: &str| AREAS.iter().find(|area| area.name == wanted);
+    let area = named(path).or_else(|| named(name)).unwrap_or(&OTHER);
+    if caller.account.is_some() && !area.confined.admits(wanted) {
+        let detail = "it is the platform's, and you are confined to an account";
+        return Err(Problem::new(&problem::FORBIDDEN, detail));
+    }
+    let needed = area.needs(wanted);
+    if caller.role < needed {
+        let (has, needed) = (role_name(caller.role), role_name(needed));
+        let detail = format!("it has the role {has}; {needed} is needed");
+        return Err(Problem::new(&problem::FORBIDDEN, detail));
+    }
+    if !admitted(caller.scopes(), name, wanted) {
+        let detail = format!("the scopes of the token do not include {name}");
+        return Err(Problem::new(&problem::FORBIDDEN, detail));
+    }
+    Ok(())
+}
+
+/// The areas that the caller may use.
+pub(crate) fn open_to(caller: &Caller) -> Vec<OpenArea> {
+    let may = |area: &Area, wanted| {
+        (caller.account.is_none() || area.confined.admits(wanted))
+            && caller.role >= area.needs(wanted)
+            && admitted(caller.scopes(), area.name, wanted)
+    };
+    let whole = AREAS.iter().filter(|area| !area.name.contains(['/', ':']));
+    let open = whole.filter_map(|area| {
+        let most = [Use::Change, Use::Read];
+        let may = most.into_iter().find(|wanted| may(area, *wanted))?;
+        Some(OpenArea {
+            area: area.name,
+            may,
+        })
+    });
+    open.collect()
+}
+
+/// Scopes that name no area.
+pub(crate) fn unknown_scopes(scopes: &[String]) -> Vec<&str> {
+    let names = scopes
+        .iter()
+        .map(|scope| scope.strip_suffix(READ_ONLY).unwrap_or(scope));
+    names
+        .filter(|name| AREAS.iter().all(|area| area.name != *name))
+        .collect()
+}
+
+fn admitted(scopes: &[String], area: &str, wanted: Use) -> bool {
+    scopes.is_empty()
+        || scopes
+            .iter()
+            .any(|scope| match scope.strip_suffix(READ_ONLY) {
+                Some(name) => name == area && wanted == Use::Read,
+                None => scope == area,
+            })
+}
+
+impl Area {
+    const fn needs(&self, wanted: Use) -> Role {
+        match wanted {
+            Use::Read => self.read,
+            Use::Change => self.change,
+        }
+    }
+}
+
+impl Confined {
+    const fn admits(self, wanted: Use) -> bool {
+        match (self, wanted) {
+            (Self::Nothing, _) | (Self::Read, Use::Change) => false,
+            (Self::Read, Use::Read) | (Self::Change, _) => true,
+        }
+    }
+}
+
+const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Viewer => "viewer",
+        Role::Operator => "operator",
+        Role::Admin => "admin",
+    }
+}
+
+const fn area(name: &'static str, read: Role, change: Role, confined: Confined) -> Area {
+    Area {
+        name,
+        read,
+        change,
+        confined,
+    }
+}
+
+/// One's own session, password and second factor: open to whoever is known.
+const OWN: &str = "session";
+/// Questions that are asked by POST.
+const READS: [&str; 1] = ["routes/simulate"];
+/// What stands behind a scope that is for reading alone.
+const READ_ONLY: &str = ":read";
+/// What is in no area.
+const OTHER: Area = area("", Role::Admin, Role::Admin, Confined::Nothing);
+/// All areas.
+static AREAS: [Area; 38] = {
+    use Confined::{Change, Nothing, Read};
+    use Role::{Admin, Operator, Viewer};
+    [
+        area("accounts", Viewer, Operator, Read),
+        area("alerts", Viewer, Operator, Nothing),
+        area("array", Viewer, Operator, Nothing),
+        area("audit", Admin, Admin, Nothing),
+        area("bans", Viewer, Operator, Nothing),
+        area("calls", Viewer, Operator, Change),
+        area("carriers", Viewer, Operator, Nothing),
+        area("cdrs", Viewer, Operator, Read),
+        area("customers", Viewer, Operator, Nothing),
+        area("devices", Viewer, Operator, Change),
+        area("events", Viewer, Operator, Nothing),
+        area("gateway-health", Viewer, Operator, Nothing),
+        area("gateways", Viewer, Operator, Nothing),
+        area("join-tokens", Admin, Admin, Nothing),
+        area("limits", Viewer, Operator, Nothing),
+        area("listeners", Viewer, Admin, Nothing),
+        area("media-server-health", Viewer, Operator, Nothing),
+        area("media-servers", Viewer, Operator, Nothing),
+        area("metrics", Viewer, Viewer, Nothing),
+        area("numbers", Viewer, Operator, Read),
+        area("people", Admin, Admin, Change),
+        area("recordings", Viewer, Operator, Nothing),
+        area("registrations", Viewer, Operator, Read),
+        area("registrations/{id}", Viewer, Operator, Nothing),
+        area("routes", Viewer, Operator, Nothing),
+        area("server-health", Viewer, Operator, Nothing),
+        area("servers", Viewer, Admin, Nothing),
+        area("servers/{id}/drain", Viewer, Operator, Nothing),
+        area("servers/{id}/flush", Viewer, Operator, Nothing),
+        area("servers/{id}/resize", Viewer, Operator, Nothing),
+        area("servers/{id}/resume", Viewer, Operator, Nothing),
+        area("sessions", Viewer, Viewer, Change),
+        area("settings", Viewer, Admin, Nothing),
+        area("tasks", Viewer, Operator, Nothing),
+        area("tokens", Admin, Admin, Nothing),
+        area("traces", Viewer, Operator, Nothing),
+        area("users", Viewer, Operator, Change),
+        area("users:batch", Viewer, Operator, Nothing),
+    ]
+};

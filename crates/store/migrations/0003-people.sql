@@ -1,0 +1,13 @@
+-- Tokens for one account, and for parts of the API.
+ALTER TABLE token ADD COLUMN account TEXT;
+ALTER TABLE token ADD COLUMN scopes TEXT NOT NULL DEFAULT '';
+
+-- What is kept for a while only: sessions of browsers, one-time codes that were used.
+CREATE TABLE ticket (
+    space   TEXT NOT NULL,
+    key     TEXT NOT NULL,
+    ends_us INTEGER NOT NULL,
+    body    TEXT NOT NULL,
+    PRIMARY KEY (space, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ticket_by_end ON ticket (ends_us);
