@@ -398,7 +398,9 @@ impl Switch {
     /// Fires everything that is due.
     pub fn handle_timeout(&mut self, now: Time) {
         self.transactions.handle_timeout(now);
-        self.registrar.handle_timeout(now);
+        if self.can_speak() {
+            self.registrar.handle_timeout(now);
+        }
         self.upstream.handle_timeout(now);
         self.ring_alarms(now);
         self.give_up_seeking(now);
@@ -412,7 +414,7 @@ impl Switch {
         let lookup = (!self.snapshot.gateways.is_empty()).then_some(self.next_lookup);
         [
             self.transactions.poll_timeout(),
-            self.registrar.poll_timeout(),
+            self.registrar.poll_timeout().filter(|_| self.can_speak()),
             self.upstream.poll_timeout(),
             self.alarms.next_timeout(),
             self.health.poll_timeout(),
@@ -422,6 +424,12 @@ impl Switch {
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// Whether there is a listener to speak from. Before the first, the bindings of a restart are
+    /// there already, and a ping would name nobody in its Via.
+    fn can_speak(&self) -> bool {
+        !self.listeners.all().is_empty()
     }
 
     /// What it wants next.

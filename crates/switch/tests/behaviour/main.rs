@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets nothing has failed")]
 
 mod bench;
+mod bindings;
 mod dispatchers;
 mod lines;
 mod messages;
