@@ -193,6 +193,9 @@ impl<'a> Pair<'a> {
 
     /// More is told than is kept, while somebody does not listen.
     fn burst(&mut self, at: &str) {
+        // More is kept for more nodes: only these two are known.
+        self.server.ask("FLUSHALL").unwrap();
+        self.model.flush();
         for number in 0..2 {
             self.nodes[number].id = format!("fresh-{number}");
         }

@@ -188,6 +188,11 @@ fn a_server_that_dies_is_not_waited_for_and_one_that_comes_back_is_found() -> Re
     let bob = array.bob(0)?;
     array.wait_for_elsewhere(1, 1.0);
     array.reaches(1, &bob)?;
+    // Half a second later at most, and kill -9 waits for nothing.
+    wait_for("the registration on disk", || {
+        let log = std::fs::read(array.servers[0].data().join("bindings.log")).ok()?;
+        log.windows(3).any(|w| w == b"bob").then_some(())
+    });
     array.servers[0].kill_9();
     // As soon as that is noticed, callers are told at once; until then they wait.
     wait_for("its death to be noticed", || {
