@@ -86,7 +86,8 @@ function Overview() {
 function Recent() {
   const { data } = useQuery(recentQuery);
   const figures = figuresOf(data?.items ?? []);
-  const of = `of the last ${data?.items.length ?? 0} calls`;
+  const count = data?.items.length ?? 0;
+  const of = count === 1 ? 'of the last call' : `of the last ${count} calls`;
   return (
     <>
       <Figure label={`ASR ${of}`}>{figures.asr}</Figure>
