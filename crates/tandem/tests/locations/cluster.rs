@@ -280,10 +280,15 @@ pub(crate) fn cancel_of(invite: &str) -> String {
     format!("{}\r\nContent-Length: 0\r\n\r\n", lines.join("\r\n"))
 }
 
-/// Passes over what has come.
+/// Passes over what has come, and answers the pings among it.
 pub(crate) fn forget_received(peer: &Peer) {
     while peer.has_received() {
-        peer.expect("what has come", |_| true);
+        let come = peer.expect("what has come", |_| true);
+        if come.method() == "OPTIONS" {
+            // One that is not answered comes again.
+            let answer = peer.response(&come, "200 OK", "peer", &[], "");
+            let _ = peer.send_to(sent_by(&come), answer);
+        }
     }
 }
 
