@@ -17,13 +17,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 
-use scenario::{Effort, Family, Side};
+use scenario::{Effort, Family, Side, Trace};
 use table::Table;
 
 /// Measures Tandem beside Kamailio and rtpengine.
 #[derive(Parser)]
 struct Arguments {
-    /// What to measure; everything but kernel, locations, rate, soak and takeover if nothing is said.
+    /// What to measure; everything but cluster-call, kernel, locations, rate, soak and takeover if nothing is said.
     scenarios: Vec<Scenario>,
     /// Runs of each side.
     #[arg(long, default_value_t = 5)]
@@ -52,6 +52,10 @@ struct Arguments {
     /// How long the rate scenario lasts, in seconds.
     #[arg(long, default_value_t = 60)]
     rate_s: u64,
+    /// What our side keeps of SIP messages in the scenarios call, register and soak; the peers keep
+    /// none.
+    #[arg(long, value_enum, default_value_t = Trace::Off)]
+    trace: Trace,
     /// How often the takeover kills a switch; each takes some seconds.
     #[arg(long, default_value_t = 100)]
     kills: usize,
@@ -63,6 +67,7 @@ struct Arguments {
 #[derive(Clone, Copy, ValueEnum)]
 enum Scenario {
     Call,
+    ClusterCall,
     Dispatcher,
     Rate,
     Register,
@@ -121,6 +126,7 @@ fn main() -> Result<()> {
 fn run(scenario: Scenario, effort: &Effort) -> Result<Table> {
     match scenario {
         Scenario::Call => scenario::call::run(effort),
+        Scenario::ClusterCall => scenario::cluster_call::run(effort),
         Scenario::Dispatcher => scenario::call::run_dispatcher(effort),
         Scenario::Rate => scenario::rate::run(effort),
         Scenario::Register => scenario::register::run(effort),
@@ -157,6 +163,7 @@ fn effort(arguments: &Arguments) -> Effort {
             soak: Duration::from_secs(5),
             rate: 500,
             rate_time: Duration::from_secs(2),
+            trace: arguments.trace,
             kills: 3,
             settle: Duration::from_secs(1),
         };
@@ -175,6 +182,7 @@ fn effort(arguments: &Arguments) -> Effort {
         soak: Duration::from_secs(arguments.soak_s),
         rate: arguments.rate,
         rate_time: Duration::from_secs(arguments.rate_s),
+        trace: arguments.trace,
         kills: arguments.kills,
         settle: Duration::from_secs(40),
     }

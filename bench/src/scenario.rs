@@ -1,6 +1,7 @@
 //! What is measured: each scenario runs the peer and us in turn and gives a table.
 
 pub(crate) mod call;
+pub(crate) mod cluster_call;
 pub(crate) mod kernel;
 pub(crate) mod locations;
 pub(crate) mod media;
@@ -31,6 +32,28 @@ pub(crate) enum Family {
     Mixed,
 }
 
+/// What our side keeps of SIP messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Trace {
+    /// Nothing, as the peers.
+    Off,
+    /// All but bodies.
+    Headers,
+    /// All of them.
+    Full,
+}
+
+impl Trace {
+    /// In the words of the settings.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Headers => "headers",
+            Self::Full => "full",
+        }
+    }
+}
+
 /// How long and how often.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
@@ -57,6 +80,8 @@ pub(crate) struct Effort {
     /// New calls per second of the rate scenario, and how long it lasts.
     pub(crate) rate: u32,
     pub(crate) rate_time: Duration,
+    /// What our side keeps of SIP messages in the scenarios call, register and soak.
+    pub(crate) trace: Trace,
     /// How often a switch is killed in the takeover scenario.
     pub(crate) kills: usize,
     /// Until nothing is left of ended transactions (32 s, RFC 3261 §17.1.1.2, and a margin).

@@ -1,4 +1,4 @@
-import { expect, tellPhone, test } from './platform';
+import { expect, picture, tellPhone, test } from './platform';
 
 test('a call appears, shows its legs and its route, and is hung up', async ({
   panel,
@@ -15,6 +15,19 @@ test('a call appears, shows its legs and its route, and is hung up', async ({
   await expect(panel.getByRole('heading', { name: 'alice → 600' })).toBeVisible();
   await expect(panel.getByLabel('Leg of the caller', { exact: true })).toContainText('udp:127.0.0.1:');
   await expect(panel.getByLabel('Routing explanation')).toContainText('the caller is user alice');
+  // Its messages, as they were on the wire.
+  const ladder = panel.getByRole('region', { name: 'Ladder of messages' });
+  await expect(ladder).toContainText('200 OK');
+  await ladder.getByRole('button', { name: /^INVITE/ }).first().click();
+  await expect(panel.getByTestId('message')).toContainText('INVITE sip:600@');
+  await picture(panel, 'ladder');
+  const desk = panel.viewportSize() ?? { width: 1440, height: 900 };
+  await panel.setViewportSize({ width: 390, height: 844 });
+  await panel.emulateMedia({ colorScheme: 'dark' });
+  await panel.getByTestId('message').scrollIntoViewIfNeeded();
+  await picture(panel, 'ladder-phone');
+  await panel.setViewportSize(desk);
+  await panel.emulateMedia({ colorScheme: null });
   await panel.getByRole('button', { name: 'Hang up alice → 600' }).click();
   await panel.getByRole('dialog').getByRole('button', { name: 'Hang up' }).click();
   await expect(panel.getByTestId('why')).toContainText(

@@ -2,6 +2,7 @@ import { createRootRoute, createRoute, createRouter, useParams } from '@tanstack
 import type { FunctionComponent } from 'react';
 import type { Noun } from './api/types';
 import { accounts } from './pages/accounts/kind';
+import { AlertsPage } from './pages/alerts/AlertsPage';
 import { AuditPage } from './pages/audit/AuditPage';
 import { BansPage } from './pages/bans/BansPage';
 import { CallPage } from './pages/calls/CallPage';
@@ -16,13 +17,19 @@ import { people } from './pages/people/kind';
 import { mediaServers } from './pages/media-servers/kind';
 import { numbers } from './pages/numbers/kind';
 import { OverviewPage } from './pages/overview/OverviewPage';
+import { PosturePage } from './pages/posture/PosturePage';
 import { RecordingsPage } from './pages/recordings/RecordingsPage';
 import { RegistrationsPage } from './pages/registrations/RegistrationsPage';
 import { routes } from './pages/routes/kind';
 import { SimulatorPage } from './pages/routes/SimulatorPage';
 import { ServerPage } from './pages/server/ServerPage';
+import { JoinPage } from './pages/servers/JoinPage';
+import { servers } from './pages/servers/kind';
+import { ServersPage } from './pages/servers/ServersPage';
 import { SettingsPage } from './pages/settings/SettingsPage';
 import { TokensPage } from './pages/tokens/TokensPage';
+import { LadderPage } from './pages/traces/LadderPage';
+import { TracesPage } from './pages/traces/TracesPage';
 import { users } from './pages/users/kind';
 import { YouPage } from './pages/you/YouPage';
 import { parseSearch, stringifySearch } from './parts/filters';
@@ -45,12 +52,15 @@ const page = (path: string, component: FunctionComponent) =>
 function pagesOf<N extends Noun>(kind: Kind<N, string>) {
   const List = () => <RecordsPage kind={kind} />;
   const New = () => <NewRecordPage kind={kind} />;
-  const One = () => {
+  const path = `/${kind.noun}`;
+  return [page(path, List), page(`${path}/new`, New), page(`${path}/$id`, oneOf(kind))];
+}
+
+function oneOf<N extends Noun>(kind: Kind<N, string>) {
+  return function One() {
     const { id } = useParams({ strict: false }) as { id: string };
     return <RecordPage key={id} kind={kind} id={id} />;
   };
-  const path = `/${kind.noun}`;
-  return [page(path, List), page(`${path}/new`, New), page(`${path}/$id`, One)];
 }
 
 const tree = root.addChildren([
@@ -58,6 +68,8 @@ const tree = root.addChildren([
   page('/calls', CallsPage),
   page('/calls/$id', CallPage),
   page('/cdrs', CdrsPage),
+  page('/traces', TracesPage),
+  page('/traces/ladder', LadderPage),
   page('/registrations', RegistrationsPage),
   page('/recordings', RecordingsPage),
   ...pagesOf(accounts),
@@ -73,7 +85,12 @@ const tree = root.addChildren([
   page('/you', YouPage),
   page('/simulator', SimulatorPage),
   page('/limits', LimitsPage),
+  page('/servers', ServersPage),
+  page('/servers/new', JoinPage),
+  page('/servers/$id', oneOf(servers)),
   page('/server', ServerPage),
+  page('/alerts', AlertsPage),
+  page('/posture', PosturePage),
   page('/bans', BansPage),
   page('/settings', SettingsPage),
   page('/tokens', TokensPage),

@@ -6,12 +6,13 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use clock::Time;
 use model::{Account, AccountId, Forking, LimitSpec, MediaMode, Settings, User, UserId};
-use serde_json::json;
+use serde_json::{Value, json};
 use store::{Actor, Page, Records, Sqlite};
 use testkit::{GatewaySpec, Platform, PlatformOptions, RedisServer};
 
 use crate::load::register::{password, user_name};
 use crate::peers::SERVER_CPU;
+use crate::scenario::Trace;
 
 /// A running platform; ends with the value.
 pub(crate) struct Tandem {
@@ -27,20 +28,26 @@ pub(crate) enum Media {
 }
 
 impl Tandem {
-    /// Starts it on the server's processor.
+    /// Starts it on the server's processor; it keeps no SIP messages, as the peers.
     pub(crate) fn start() -> Result<Self> {
-        Self::start_with(options()?.rtp_ports(RTP_FIRST_PORT, RTP_LAST_PORT))
+        Self::start_traced(Trace::Off)
+    }
+
+    /// Starts it there; it keeps SIP messages.
+    pub(crate) fn start_traced(trace: Trace) -> Result<Self> {
+        let options = options()?.rtp_ports(RTP_FIRST_PORT, RTP_LAST_PORT);
+        Self::start_with(options, trace)
     }
 
     /// Starts a node of a cluster there.
     pub(crate) fn start_node(redis: &RedisServer, first: Option<&Self>) -> Result<Self> {
-        let options = options()?.argument("--live").argument(&redis.url());
+        let options = live_options(&redis.url())?;
         let Some(first) = first else {
-            return Self::start_with(options);
+            return Self::start_with(options, Trace::Off);
         };
         let data = first.platform.data();
         let key = std::fs::read(data.join("cluster.key")).context("the key of the cluster")?;
-        let mut node = Self::start_with(options.data_file("cluster.key", &key))?;
+        let mut node = Self::start_with(options.data_file("cluster.key", &key), Trace::Off)?;
         node.platform.kill_9();
         let database = node.platform.data().join(DATABASE);
         for side_file in ["-wal", "-shm"].map(|end| format!("{}{end}", database.display())) {
@@ -54,8 +61,18 @@ impl Tandem {
         Ok(node)
     }
 
-    fn start_with(options: PlatformOptions) -> Result<Self> {
+    /// Starts a node there whose live store is at `live`, behind dispatchers on this machine.
+    pub(crate) fn start_behind_dispatchers(live: &str) -> Result<Self> {
+        let node = Self::start_with(live_options(live)?, Trace::Off)?;
+        let settings = json!({ "dispatchers": ["127.0.0.1/32"] });
+        node.platform.rest().change("/v1/settings", &settings)?;
+        Ok(node)
+    }
+
+    fn start_with(options: PlatformOptions, trace: Trace) -> Result<Self> {
         let platform = options.start()?;
+        let settings = json!({ "trace": { "mode": trace.name() } });
+        platform.rest().change("/v1/settings", &settings)?;
         let SocketAddr::V4(address) = platform.ready().sip.udp else {
             bail!("the platform does not listen on IPv4");
         };
@@ -69,12 +86,23 @@ impl Tandem {
         callee: SocketAddrV4,
         media: Media,
     ) -> Result<()> {
+        self.route_limited_calls(caller, callee, media, &json!({}))
+    }
+
+    /// The same, where customer and carrier have these limits.
+    pub(crate) fn route_limited_calls(
+        &self,
+        caller: SocketAddrV4,
+        callee: SocketAddrV4,
+        media: Media,
+        limits: &Value,
+    ) -> Result<()> {
         let rest = self.platform.rest();
         let media = match media {
             Media::Relay => "relay",
             Media::Bypass => "bypass",
         };
-        let more = json!({ "media": media });
+        let more = json!({ "media": media, "limits": limits });
         rest.add_customer(&format!("{}/32", caller.ip()), &more)?;
         let gateway = GatewaySpec {
             address: callee.into(),
@@ -143,6 +171,10 @@ fn options() -> Result<PlatformOptions> {
     let binary = std::env::current_exe().context("finding this program")?;
     let binary = binary.parent().unwrap_or(Path::new(".")).join("tandem");
     Ok(PlatformOptions::new(binary).wrapper(&["taskset", "-c", SERVER_CPU]))
+}
+
+fn live_options(url: &str) -> Result<PlatformOptions> {
+    Ok(options()?.argument("--live").argument(url))
 }
 
 fn user(number: usize, account: AccountId, domain: &str) -> User {

@@ -1,6 +1,7 @@
 //! Processor time of a whole call, without media: through a switch, and through a dispatcher.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
 
 use anyhow::Result;
 use testkit::ports;
@@ -56,7 +57,12 @@ fn run_through(middle: Middle, effort: &Effort) -> Result<Table> {
             }
         }
         let [peer, ours] = measured;
-        let remarks = format!("peer: {}; ours: {}", peer.remarks(), ours.remarks());
+        let remarks = format!(
+            "peer: {}; ours, trace {}: {}",
+            peer.remarks(),
+            effort.trace.name(),
+            ours.remarks()
+        );
         rows.push(Row {
             work: work.to_owned(),
             peer: peer.cpu,
@@ -83,17 +89,18 @@ fn run_through(middle: Middle, effort: &Effort) -> Result<Table> {
 
 /// What the runs of one side gave.
 #[derive(Debug, Default)]
-struct Measured {
-    cpu: Series,
+pub(super) struct Measured {
+    pub(super) cpu: Series,
     rate: Series,
-    p99_ms: Series,
+    /// Of the time from the INVITE to the ringing.
+    pub(super) p99_ms: Series,
     lost: u64,
     repeated: u64,
     last_refusal: u16,
 }
 
 impl Measured {
-    fn remarks(&self) -> String {
+    pub(super) fn remarks(&self) -> String {
         let mut text = format!(
             "{:.0}/s, set-up p99 {:.2} ms, lost {}, repeated {}",
             self.rate.median(),
@@ -120,43 +127,41 @@ fn measure(
         (Middle::Dispatcher, Side::Peer) => {
             let kamailio = Kamailio::dispatcher(&[callee])?;
             let plan = CallPlan::new(kamailio.address, callee);
-            load(plan, kamailio.pid(), pace, effort, result)
+            load(plan, &[kamailio.pid()], pace, effort, result).map(drop)
         }
         (Middle::Dispatcher, Side::Ours) => {
             let dispatcher = Dispatcher::start(&[callee])?;
             let plan = CallPlan::new(dispatcher.address, callee);
-            load(plan, dispatcher.pid(), pace, effort, result)
+            load(plan, &[dispatcher.pid()], pace, effort, result).map(drop)
         }
         (Middle::Switch, Side::Peer) => {
             let kamailio = Kamailio::proxy(callee)?;
             let plan = CallPlan::new(kamailio.address, callee);
-            load(plan, kamailio.pid(), pace, effort, result)
+            load(plan, &[kamailio.pid()], pace, effort, result).map(drop)
         }
         (Middle::Switch, Side::Ours) => {
-            let tandem = Tandem::start()?;
+            let tandem = Tandem::start_traced(effort.trace)?;
             let plan = CallPlan::new(tandem.address, callee);
             tandem.route_calls(plan.caller, callee, Media::Bypass)?;
-            load(plan, tandem.pid(), pace, effort, result)
+            load(plan, &[tandem.pid()], pace, effort, result).map(drop)
         }
     }
 }
 
-fn load(
+/// Loads servers, whose processor time counts together; how many calls that were.
+pub(super) fn load(
     plan: CallPlan,
-    pid: u32,
+    pids: &[u32],
     pace: Pace,
     effort: &Effort,
     result: &mut Measured,
-) -> Result<()> {
+) -> Result<u64> {
     let mut load = CallLoad::new(plan)?;
+    let used = || pids.iter().map(|pid| usage::cpu(*pid)).sum::<Duration>();
     load.run_for(pace, effort.warm_up);
-    let before = (
-        usage::cpu(pid),
-        load.counts().completed,
-        std::time::Instant::now(),
-    );
+    let before = (used(), load.counts().completed, std::time::Instant::now());
     load.run_for(pace, effort.window);
-    let cpu = usage::cpu(pid).saturating_sub(before.0);
+    let cpu = used().saturating_sub(before.0);
     let units = load.counts().completed - before.1;
     let seconds = before.2.elapsed().as_secs_f64();
     load.drain();
@@ -171,9 +176,9 @@ fn load(
         + counts.callee.repeated_requests
         + counts.callee.repeated_answers;
     result.last_refusal = counts.last_refusal;
-    Ok(())
+    Ok(counts.completed)
 }
 
 /// Calls in progress that keep a server busy all the time: at 20 ms of ringing and 10,000
 /// calls per second 200 are ringing, and as many wait in its queue.
-const SATURATING: usize = 400;
+pub(super) const SATURATING: usize = 400;

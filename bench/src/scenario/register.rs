@@ -16,7 +16,7 @@ use crate::usage;
 pub(crate) fn run(effort: &Effort) -> Result<Table> {
     let mut loads = Vec::new();
     for &side in effort.sides {
-        loads.push(Loaded::start(side, effort.users)?);
+        loads.push(Loaded::start(side, effort)?);
     }
     for run in 0..effort.runs {
         for loaded in &mut loads {
@@ -68,7 +68,8 @@ struct Loaded {
 }
 
 impl Loaded {
-    fn start(side: Side, users: usize) -> Result<Self> {
+    fn start(side: Side, effort: &Effort) -> Result<Self> {
+        let users = effort.users;
         let (server, address, domain, pid): (Box<dyn Any>, _, _, _) = match side {
             Side::Peer => {
                 let kamailio = Kamailio::registrar(users)?;
@@ -81,7 +82,7 @@ impl Loaded {
                 )
             }
             Side::Ours => {
-                let mut tandem = Tandem::start()?;
+                let mut tandem = Tandem::start_traced(effort.trace)?;
                 tandem.add_users(users)?;
                 let (address, pid) = (tandem.address, tandem.pid());
                 let domain = tandem.domain().to_owned();

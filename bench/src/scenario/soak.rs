@@ -28,7 +28,7 @@ pub(crate) fn run(effort: &Effort) -> Result<Table> {
                 )?
             }
             Side::Ours => {
-                let tandem = Tandem::start()?;
+                let tandem = Tandem::start_traced(effort.trace)?;
                 let plan = CallPlan::new(tandem.address, callee);
                 tandem.route_calls(plan.caller, callee, Media::Bypass)?;
                 soak(plan, tandem.pid(), effort)?
@@ -49,6 +49,9 @@ pub(crate) fn run(effort: &Effort) -> Result<Table> {
             row("messages sent again, by anybody", |seen| seen.repeated),
             row("INVITE to ringing, median, ms", |seen| seen.median_ms),
             row("INVITE to ringing, p99, ms", |seen| seen.p99_ms),
+            row("the same with nobody between, p99, ms", |seen| {
+                seen.floor_ms
+            }),
             row("memory in the first minute, MB", |seen| {
                 seen.memory_early_mb
             }),
@@ -64,11 +67,13 @@ struct Soaked {
     repeated: f64,
     median_ms: f64,
     p99_ms: f64,
+    floor_ms: f64,
     memory_early_mb: f64,
     memory_late_mb: f64,
 }
 
 fn soak(plan: CallPlan, pid: u32, effort: &Effort) -> Result<Soaked> {
+    let before_ms = floor_ms(plan.callee, effort)?;
     let mut load = CallLoad::new(CallPlan {
         talk: Some(TALK),
         ..plan
@@ -93,6 +98,9 @@ fn soak(plan: CallPlan, pid: u32, effort: &Effort) -> Result<Soaked> {
     load.run_for(Pace::Stopped, TALK);
     load.drain();
     let counts = load.counts();
+    let (median, p99) = (load.set_up.quantile(0.5), load.set_up.quantile(0.99));
+    drop(load);
+    let after_ms = floor_ms(plan.callee, effort)?;
     // By a minute every timer of the first calls has run out.
     let early = samples.iter().rev().find(|(time, _)| *time <= FIRST_MINUTE);
     let callee = counts.callee;
@@ -101,14 +109,33 @@ fn soak(plan: CallPlan, pid: u32, effort: &Effort) -> Result<Soaked> {
         lost: counts.lost as f64,
         repeated: (counts.repeated_by_caller + callee.repeated_requests + callee.repeated_answers)
             as f64,
-        median_ms: load.set_up.quantile(0.5).as_secs_f64() * 1e3,
-        p99_ms: load.set_up.quantile(0.99).as_secs_f64() * 1e3,
+        median_ms: median.as_secs_f64() * 1e3,
+        p99_ms: p99.as_secs_f64() * 1e3,
+        floor_ms: f64::midpoint(before_ms, after_ms),
         memory_early_mb: early.map_or(0.0, |&(_, memory)| memory),
         memory_late_mb: samples.last().map_or(0.0, |&(_, memory)| memory),
     })
 }
 
+/// What the generator and the machine take by themselves: the same calls, straight from caller to
+/// callee. The server waits meanwhile.
+fn floor_ms(callee: SocketAddrV4, effort: &Effort) -> Result<f64> {
+    let mut load = CallLoad::new(CallPlan {
+        talk: Some(TALK),
+        ..CallPlan::new(callee, callee)
+    })?;
+    let pace = Pace::Open {
+        per_second: PER_SECOND,
+    };
+    load.run_for(pace, FLOOR.min(effort.soak));
+    load.run_for(Pace::Stopped, TALK);
+    load.drain();
+    Ok(load.set_up.quantile(0.99).as_secs_f64() * 1e3)
+}
+
 const PER_SECOND: u32 = 1_000;
 const TALK: Duration = Duration::from_secs(10);
+/// Before and after.
+const FLOOR: Duration = Duration::from_secs(30);
 const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 const FIRST_MINUTE: Duration = Duration::from_secs(65);

@@ -83,7 +83,7 @@ struct Cluster {
     dispatcher: Dispatcher,
     caller: Peer,
     _callee: Sipp,
-    _redis: RedisServer,
+    redis: RedisServer,
     _postgres: PostgresServer,
 }
 
@@ -125,7 +125,7 @@ impl Cluster {
             switches: [one, other],
             dispatcher,
             _callee: callee,
-            _redis: redis,
+            redis,
             _postgres: postgres,
         })
     }
@@ -140,7 +140,10 @@ impl Cluster {
             bail!("the calls are not where they are to be killed");
         }
         // As long as a call is a few milliseconds old it may be lost.
-        std::thread::sleep(Duration::from_secs(1));
+        wait_for("others to know of all calls, answered as they are", || {
+            let known = self.redis.ask(CALLS_KNOWN).ok()?;
+            (known == format!(":{CALLS}")).then_some(())
+        });
         let asked = dialogs.iter().map(|dialog| {
             let update = self.caller.within(dialog, "UPDATE", 3, &[], "");
             (dialog.call_id.clone(), update)
@@ -213,6 +216,10 @@ impl Cluster {
     }
 }
 
+/// How many calls Redis has, of all nodes, answered as they are.
+const CALLS_KNOWN: &str = "EVAL \"local n = 0 for _, o in ipairs(redis.call('SMEMBERS', 'tandem:call-owners')) do \
+    for _, r in ipairs(redis.call('HVALS', 'tandem:calls:' .. o)) do \
+    if not string.find(r, 'INVITE sip:', 1, true) then n = n + 1 end end end return n\" 0";
 const DOMAIN: &str = "calls.example";
 /// Calls that are up when the switch dies.
 const CALLS: u32 = 20;

@@ -18,7 +18,7 @@ use crate::ending::Parting;
 use crate::headers::Trust;
 use crate::io::{Ctx, Hop, Input, Keys, MediaAsk, Output, RequestId, Respond, Side, Timer, Uas};
 use crate::leg::{Leg, Pair, PairId, Reach};
-use crate::pending::{Asked, Pending, Purpose};
+use crate::pending::{Asked, Pending, Purpose, Wait};
 use crate::plan::{Credentials, Plan};
 use crate::random::Random;
 use crate::reanchor::Reanchor;
@@ -37,6 +37,8 @@ pub(crate) const MEDIA_WAIT: Duration = Duration::from_secs(4);
 pub struct CallFacts {
     /// Names the call; carried in the tags it makes.
     pub key: u64,
+    /// The owner's proof that the key is genuine; carried beside it.
+    pub seal: u64,
     /// Secret bits for tags and Call-IDs.
     pub seed: u64,
     /// How requests reach the caller.
@@ -64,6 +66,7 @@ pub enum Phase {
 #[derive(Debug)]
 pub struct Call {
     pub(crate) key: u64,
+    pub(crate) seal: u64,
     pub(crate) random: Random,
     pub(crate) phase: Phase,
     pub(crate) trust: Trust,
@@ -128,6 +131,7 @@ impl Call {
     pub(crate) fn new(facts: &CallFacts, media: MediaMode) -> Self {
         Self {
             key: facts.key,
+            seal: facts.seal,
             random: Random::new(facts.seed),
             phase: Phase::Setup,
             trust: facts.trust,
@@ -160,12 +164,23 @@ impl Call {
         }
         let is_media = matches!(input, Input::Media(..) | Input::MediaLost { .. });
         if self.wait.is_some() && !is_media {
-            self.put_aside(ctx, input);
-            return;
+            if !self.is_given_up_by(&input) {
+                self.put_aside(ctx, input);
+                return;
+            }
+            self.wait = None;
         }
         self.take(ctx, input);
         self.take_what_waited(ctx);
         self.tidy(ctx);
+    }
+
+    /// Whether what the media relay was asked for is the answer of an application to a caller that
+    /// gives up: it gets none, for its CANCEL is answered already (RFC 3261 §9.2).
+    fn is_given_up_by(&self, input: &Input) -> bool {
+        let asked = self.wait.as_ref();
+        let is_answer = asked.is_some_and(|asked| matches!(asked.then, Wait::Application));
+        is_answer && self.phase == Phase::Setup && matches!(input, Input::Cancelled { .. })
     }
 
     /// What came while the media relay was asked, until it is asked again.
@@ -278,7 +293,19 @@ impl Call {
     /// The key in a tag of ours; `None` for tags that no call made.
     #[must_use]
     pub fn key_of_tag(tag: &[u8]) -> Option<u64> {
-        crate::random::key_of_tag(tag)
+        Self::sealed_key_of_tag(tag).map(|(_, key)| key)
+    }
+
+    /// What a tag says: the seal of a key, and the key. Whether it is genuine is for the owner to
+    /// see ([`CallFacts::seal`]).
+    #[must_use]
+    pub fn sealed_key_of_tag(tag: &[u8]) -> Option<(u64, u64)> {
+        crate::random::sealed_key_of_tag(tag)
+    }
+
+    /// Another tag of ours.
+    pub(crate) fn new_tag(&mut self) -> Box<[u8]> {
+        self.random.tag(self.seal, self.key)
     }
 
     /// Whether a dialog with these tags belongs to the call.
@@ -309,6 +336,13 @@ impl Call {
 
     pub(crate) fn disarm(&mut self, timer: Timer) {
         self.timers.retain(|(_, t)| *t != timer);
+    }
+
+    /// Its timers were set by another clock; by ours they are at what `translate` says.
+    pub fn translate_timers(&mut self, translate: impl Fn(Time) -> Time) {
+        for (at, _) in &mut self.timers {
+            *at = translate(*at);
+        }
     }
 
     pub(crate) fn timers(&self) -> impl Iterator<Item = (Time, Timer)> {
@@ -380,7 +414,7 @@ impl Call {
         let tag = if tagged {
             Box::default()
         } else {
-            self.random.tag(self.key)
+            self.new_tag()
         };
         let mut w = Writer::response(request, flow.remote, status, "", &tag);
         w.header("Server", ctx.config.product.as_bytes());
@@ -399,7 +433,7 @@ impl Call {
         }
         if status == 422 {
             let min_s = ctx.config.session_expires_min_s;
-            w.header_fmt("Min-SE", format_args!("{min_s}"));
+            w.header_number("Min-SE", min_s);
         }
         ctx.emit(Output::Respond {
             uas,

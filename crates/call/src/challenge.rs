@@ -173,7 +173,7 @@ fn with_credentials(request: &Message, seq: u32, authorization: &[u8]) -> Bytes 
     for field in request.fields() {
         match field.name {
             N::CSeq => {
-                w.header_fmt("CSeq", format_args!("{seq} {method}"));
+                w.cseq(seq, method);
             }
             N::Authorization | N::ProxyAuthorization => {}
             _ => {

@@ -124,7 +124,7 @@ pub(crate) fn finish(mut w: Writer, source: &Message, sdp: Option<&[u8]>) -> byt
     match source.header(HeaderName::ContentType) {
         Some(kind) => w.finish_with(kind, source.body()),
         None => {
-            w.header_fmt("Content-Length", format_args!("{}", source.body().len()));
+            w.header_number("Content-Length", source.body().len() as u32);
             w.finish_raw(source.body())
         }
     }

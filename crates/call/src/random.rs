@@ -29,10 +29,10 @@ impl Random {
     }
 
     /// A tag that carries the call's key, so that a request inside a dialog finds its call
-    /// without a table: eight random hexadecimal digits, then the key.
-    pub fn tag(&mut self, key: u64) -> Box<[u8]> {
-        let mut text = String::with_capacity(24);
-        let _ = write!(text, "{:08x}{key:x}", self.bits());
+    /// without a table: eight random hexadecimal digits, the sixteen of the key's seal, then the key.
+    pub fn tag(&mut self, seal: u64, key: u64) -> Box<[u8]> {
+        let mut text = String::with_capacity(40);
+        let _ = write!(text, "{:08x}{seal:016x}{key:x}", self.bits());
         text.into_bytes().into()
     }
 
@@ -46,14 +46,16 @@ impl Random {
     }
 }
 
-/// The key in a tag of ours; `None` for tags we did not make.
+/// The key in a tag of ours, and the seal of that key; `None` for tags of another form.
 #[must_use]
-pub(crate) fn key_of_tag(tag: &[u8]) -> Option<u64> {
-    let text = core::str::from_utf8(tag.get(8..)?).ok()?;
-    if text.len() > 16 {
-        return None;
-    }
-    u64::from_str_radix(text, 16).ok()
+pub(crate) fn sealed_key_of_tag(tag: &[u8]) -> Option<(u64, u64)> {
+    let number = |digits: &[u8]| {
+        let text = core::str::from_utf8(digits).ok()?;
+        let is_number = (1..=16).contains(&text.len()) && !text.starts_with('+');
+        u64::from_str_radix(text, 16).ok().filter(|_| is_number)
+    };
+    let (seal, key) = tag.get(8..)?.split_at_checked(16)?;
+    Some((number(seal)?, number(key)?))
 }
 
 #[cfg(test)]
@@ -63,10 +65,17 @@ mod tests {
     #[test]
     fn a_tag_leads_back_to_its_call() {
         let mut random = Random::new(7);
-        let tag = random.tag(0xdead_beef_0001);
-        assert_eq!(key_of_tag(&tag), Some(0xdead_beef_0001));
-        assert_ne!(tag, random.tag(0xdead_beef_0001));
-        assert_eq!(key_of_tag(b"as83kd9bs"), None);
-        assert_eq!(key_of_tag(b""), None);
+        let tag = random.tag(0x5ea1, 0xdead_beef_0001);
+        let sealed = Some((0x5ea1, 0xdead_beef_0001));
+        assert_eq!(sealed_key_of_tag(&tag), sealed);
+        assert_ne!(tag, random.tag(0x5ea1, 0xdead_beef_0001));
+        for strange in [
+            "",
+            "as83kd9bs",
+            "0123456700000000000000ff",
+            "01234567+000000000000ff1",
+        ] {
+            assert_eq!(sealed_key_of_tag(strange.as_bytes()), None, "{strange}");
+        }
     }
 }

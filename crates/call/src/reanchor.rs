@@ -376,7 +376,7 @@ impl Call {
         let sdp = leg.describe(&sdp);
         let mut w = leg.dialog.request("INVITE");
         leg.begin_invite();
-        w.header_fmt("Contact", format_args!("<{}>", leg.contact(ctx.config)));
+        w.contact(leg.contact(ctx.config));
         w.header("Allow", ALLOW)
             .header("Supported", b"timer, replaces");
         write_session(&mut w, leg, ctx.config.session_expires_min_s);

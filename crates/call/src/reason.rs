@@ -1,7 +1,6 @@
 //! Why a call ended, in the words of Reason (RFC 3326) and of the CDR.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 /// Who ended a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +146,11 @@ impl Cause {
             } => sip::status::phrase(*status),
             _ => self.text(),
         };
-        let _ = write!(out, "Q.850;cause={};text=\"{text}\"", self.q850());
+        out.push_str("Q.850;cause=");
+        out.push_str(&self.q850().to_string());
+        out.push_str(";text=\"");
+        out.push_str(text);
+        out.push('"');
         out
     }
 }

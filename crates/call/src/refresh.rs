@@ -61,7 +61,7 @@ impl Call {
             Method::Invite
         };
         let mut w = leg.dialog.request(method.as_str());
-        w.header_fmt("Contact", format_args!("<{}>", leg.contact(ctx.config)));
+        w.contact(leg.contact(ctx.config));
         w.header("Allow", ALLOW)
             .header("Supported", b"timer, replaces");
         write_session(&mut w, leg, ctx.config.session_expires_min_s);
@@ -163,16 +163,12 @@ pub(crate) fn accept_as_callee(leg: &mut Leg, config: &Config, request: &Message
     if peer_refreshes {
         leg.refresher = Refresher::Peer;
         w.header("Require", b"timer");
-        w.header_fmt(
-            "Session-Expires",
-            format_args!("{interval_s};refresher=uac"),
-        );
+        w.raw(b"Session-Expires: ").number(interval_s);
+        w.raw(b";refresher=uac\r\n");
     } else {
         leg.refresher = Refresher::Us;
-        w.header_fmt(
-            "Session-Expires",
-            format_args!("{interval_s};refresher=uas"),
-        );
+        w.raw(b"Session-Expires: ").number(interval_s);
+        w.raw(b";refresher=uas\r\n");
     }
 }
 

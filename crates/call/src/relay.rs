@@ -116,14 +116,14 @@ impl Call {
         };
         let mut w = leg.dialog.request(method.as_str());
         if relayed.may_offer() {
-            w.header_fmt("Contact", format_args!("<{}>", leg.contact(ctx.config)));
+            w.contact(leg.contact(ctx.config));
             w.header("Allow", ALLOW)
                 .header("Supported", b"timer, replaces");
             write_session(&mut w, leg, ctx.config.session_expires_min_s);
             leg.offering = Offering::Us;
         }
         if method == Method::Notify {
-            w.header_fmt("Contact", format_args!("<{}>", leg.contact(ctx.config)));
+            w.contact(leg.contact(ctx.config));
         }
         if method == Method::Invite {
             leg.begin_invite();
@@ -207,7 +207,7 @@ impl Call {
         let mut w = Writer::response(request, remote, status, phrase, tag);
         if ok && relayed.may_offer() {
             leg.offering = Offering::Nobody;
-            w.header_fmt("Contact", format_args!("<{}>", leg.contact(ctx.config)));
+            w.contact(leg.contact(ctx.config));
             w.header("Allow", ALLOW)
                 .header("Supported", b"timer, replaces");
             Self::answer_new_dialog(&mut w, request);
@@ -336,5 +336,5 @@ pub(crate) fn write_session(w: &mut Writer, leg: &Leg, min_s: u32) {
         "Session-Expires",
         format_args!("{interval_s};refresher={refresher}"),
     );
-    w.header_fmt("Min-SE", format_args!("{min_s}"));
+    w.header_number("Min-SE", min_s);
 }

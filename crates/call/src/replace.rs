@@ -34,7 +34,7 @@ impl Call {
         else {
             return false;
         };
-        let tag = self.random.tag(self.key);
+        let tag = self.new_tag();
         let Ok(dialog) = Dialog::of_callee(&invite, &tag) else {
             return false;
         };

@@ -355,7 +355,7 @@ impl Call {
         };
         let tag = match &setup.tag {
             Some(tag) => tag.clone(),
-            None => self.random.tag(self.key),
+            None => self.new_tag(),
         };
         let phrase = source
             .filter(|(m, _)| m.status() == status)

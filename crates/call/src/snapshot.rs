@@ -30,7 +30,7 @@ use crate::reanchor::Reanchor;
 use crate::transfer::{Kind, Transfer};
 
 /// Which format snapshots have: a call that was stored in another one is not read.
-pub const FORMAT: u8 = 2;
+pub const FORMAT: u8 = 3;
 
 /// What challenges of a leg's peer are answered with: of an attempt by its token, of the caller for
 /// `None`.
@@ -76,6 +76,7 @@ impl Call {
         let mut state = Packer::default();
         let (session, is_open) = self.lasting_session();
         state.put_u64(self.key);
+        state.put_u64(self.seal);
         state.put_u64(session);
         state.put_u8(self.last_session);
         state.put_flag(is_open);
@@ -139,7 +140,7 @@ impl Call {
         mut grants: impl FnMut(Option<u32>) -> Option<Arc<Credentials>>,
     ) -> Option<Self> {
         let from = &mut Unpacker(&snapshot.state);
-        let (key, session) = (from.u64()?, from.u64()?);
+        let (key, seal, session) = (from.u64()?, from.u64()?, from.u64()?);
         let (last_session, is_open, is_lost) = (from.u8()?, from.flag()?, from.flag()?);
         let media = match from.u8()? {
             0 => MediaMode::Relay,
@@ -148,6 +149,7 @@ impl Call {
         };
         let facts = CallFacts {
             key,
+            seal,
             seed,
             reach: Reach::Flow,
             trust: leg::trust_of_code(from.u8()?)?,

@@ -101,7 +101,7 @@ impl Call {
             return;
         };
         let mut w = Writer::response(request, flow.remote, 202, "", b"");
-        w.header_fmt("Contact", format_args!("<{}>", leg.contact(ctx.config)));
+        w.contact(leg.contact(ctx.config));
         ctx.emit(Output::Respond {
             uas,
             status: 202,
@@ -336,7 +336,7 @@ impl Call {
         };
         let Some(leg) = leg else { return };
         let mut w = leg.dialog.request("NOTIFY");
-        w.header_fmt("Contact", format_args!("<{}>", leg.contact(ctx.config)));
+        w.contact(leg.contact(ctx.config));
         w.header("Event", b"refer");
         match end {
             Some(reason) => w.header_fmt(

@@ -87,6 +87,7 @@ fn answered(config: &Config, key: u64) -> Call {
     };
     let facts = CallFacts {
         key,
+        seal: key,
         seed: key,
         reach: Reach::Flow,
         trust: Trust::Untrusted,
@@ -94,8 +95,7 @@ fn answered(config: &Config, key: u64) -> Call {
         credentials: None,
     };
     let flow = flow();
-    let invite = parse(&invite());
-    let mut call = Call::start(&mut ctx, facts, 1, flow, invite, plan(flow));
+    let mut call = Call::start(&mut ctx, facts, 1, flow, parse(&invite()), plan(flow));
     let mut caller_tag = String::new();
     while let Some(output) = ctx.out.pop_front() {
         match output {

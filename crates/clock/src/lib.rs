@@ -4,12 +4,14 @@
 //! simulator passes a made-up one. One clock serves timers and records, so that a CDR and the
 //! timer that ended its call can be compared.
 
+mod ahead;
 mod wheel;
 
 use core::fmt;
 use core::ops::{Add, AddAssign, Sub};
 use core::time::Duration;
 
+pub use ahead::Ahead;
 pub use wheel::{TimerKey, Wheel};
 
 /// An instant in microseconds since the Unix epoch; never goes backwards within a process.

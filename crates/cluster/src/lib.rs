@@ -2,10 +2,12 @@
 //! live store that the nodes share does, as a value.
 
 mod live;
+mod shelf;
 mod watch;
 
 pub use live::{
     Change, DRAIN, Found, GRACE, Kept, LACKED_MAX, Late, LiveModel, Member, NOBODY, Renewal,
     Renewed,
 };
+pub use shelf::{Lost, Shelf, Strange, Told};
 pub use watch::{Door, Watch};

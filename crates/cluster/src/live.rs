@@ -66,8 +66,10 @@ pub enum Found {
     Held(String),
     /// Its record is of a format that this node cannot read.
     Unreadable,
-    /// The store does not know it.
+    /// Nobody has it.
     Nowhere,
+    /// The store may have lost who has it, or does not listen to this node any more.
+    Unknown,
 }
 
 /// How long a store that was empty, or may have lost something, grants nothing new: longer than a

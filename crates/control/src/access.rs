@@ -166,15 +166,17 @@ const READ_ONLY: &str = ":read";
 /// What is in no area.
 const OTHER: Area = area("", Role::Admin, Role::Admin, Confined::Nothing);
 /// All areas.
-static AREAS: [Area; 28] = {
+static AREAS: [Area; 41] = {
     use Confined::{Change, Nothing, Read};
     use Role::{Admin, Operator, Viewer};
     [
         area("accounts", Viewer, Operator, Read),
+        area("alerts", Viewer, Operator, Nothing),
         area("array", Viewer, Operator, Nothing),
         area("audit", Admin, Admin, Nothing),
         area("bans", Viewer, Operator, Nothing),
         area("calls", Viewer, Operator, Change),
+        area("calls/{id}/ladder", Viewer, Operator, Nothing),
         area("carriers", Viewer, Operator, Nothing),
         area("cdrs", Viewer, Operator, Read),
         area("customers", Viewer, Operator, Nothing),
@@ -182,6 +184,7 @@ static AREAS: [Area; 28] = {
         area("events", Viewer, Operator, Nothing),
         area("gateway-health", Viewer, Operator, Nothing),
         area("gateways", Viewer, Operator, Nothing),
+        area("join-tokens", Admin, Admin, Nothing),
         area("limits", Viewer, Operator, Nothing),
         area("listeners", Viewer, Admin, Nothing),
         area("media-server-health", Viewer, Operator, Nothing),
@@ -189,13 +192,23 @@ static AREAS: [Area; 28] = {
         area("metrics", Viewer, Viewer, Nothing),
         area("numbers", Viewer, Operator, Read),
         area("people", Admin, Admin, Change),
+        area("posture", Viewer, Operator, Nothing),
         area("recordings", Viewer, Operator, Nothing),
         area("registrations", Viewer, Operator, Read),
         area("registrations/{id}", Viewer, Operator, Nothing),
         area("routes", Viewer, Operator, Nothing),
+        area("server-health", Viewer, Operator, Nothing),
+        area("servers", Viewer, Admin, Nothing),
+        area("servers/{id}/drain", Viewer, Operator, Nothing),
+        area("servers/{id}/flush", Viewer, Operator, Nothing),
+        area("servers/{id}/resize", Viewer, Operator, Nothing),
+        area("servers/{id}/restart", Viewer, Operator, Nothing),
+        area("servers/{id}/resume", Viewer, Operator, Nothing),
         area("sessions", Viewer, Viewer, Change),
         area("settings", Viewer, Admin, Nothing),
+        area("tasks", Viewer, Operator, Nothing),
         area("tokens", Admin, Admin, Nothing),
+        area("traces", Viewer, Operator, Nothing),
         area("users", Viewer, Operator, Change),
         area("users:batch", Viewer, Operator, Nothing),
     ]

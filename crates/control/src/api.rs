@@ -1,6 +1,7 @@
 //! The resources of the API, one file each, with the same name as in model and store.
 
 pub(crate) mod accounts;
+pub(crate) mod alerts;
 pub(crate) mod array;
 pub(crate) mod audit;
 pub(crate) mod bans;
@@ -12,19 +13,25 @@ pub(crate) mod customers;
 pub(crate) mod devices;
 pub(crate) mod events;
 pub(crate) mod gateways;
+pub(crate) mod join_tokens;
 pub(crate) mod limits;
 pub(crate) mod listeners;
 pub(crate) mod media_servers;
 pub(crate) mod numbers;
 pub(crate) mod own;
 pub(crate) mod people;
+pub(crate) mod posture;
 pub(crate) mod recordings;
 pub(crate) mod registrations;
 pub(crate) mod routes;
+pub(crate) mod server_actions;
+pub(crate) mod servers;
 pub(crate) mod session;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod system;
+pub(crate) mod tasks;
 pub(crate) mod tokens;
+pub(crate) mod traces;
 pub(crate) mod user_batch;
 pub(crate) mod users;

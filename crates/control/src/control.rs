@@ -1,11 +1,11 @@
 //! What all requests share: the ports, and what is counted and remembered between requests.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clock::Time;
-use model::{AccountId, ApiToken, Person, Role, Snapshot};
+use model::{AccountId, ApiToken, Person, Role, ServerId, Snapshot};
 use store::{Actor, CdrStore, Records, StoreError};
 use tokio::sync::{Mutex, Semaphore, watch};
 
@@ -13,8 +13,10 @@ use crate::events::Ring;
 use crate::idempotency::Replies;
 use crate::known::Known;
 use crate::lockout::Lockouts;
+use crate::nodes::{Fleet, Joining};
+use crate::tasks::Tasks;
 use crate::throttle::Throttle;
-use crate::{Platform, Problem, Site, SiteKind, Vault, problem};
+use crate::{AlertPort, Alerts, Platform, Problem, Site, SiteKind, Vault, alerts, problem};
 
 /// The management API of one node: give it to [`serve`](crate::serve) or
 /// [`router`](crate::router). Clones share everything.
@@ -35,8 +37,20 @@ struct Inner {
     hashing: Semaphore,
     vault: Vault,
     site: Option<Arc<dyn Site>>,
+    /// Once they are watched.
+    alerts: OnceLock<Alerts>,
     /// The revision the node has; locked while a newer one is on its way.
     applied: Mutex<u64>,
+    /// The newest configuration there is; of revision 0 before it was read.
+    newest: watch::Sender<Arc<Snapshot>>,
+    fleet: Fleet,
+    tasks: Tasks,
+    /// Set where machines can join.
+    joining: OnceLock<Joining>,
+    /// The server that this node is, where it is one of the list.
+    own_server: OnceLock<ServerId>,
+    /// Where the control of the platform is that this node has joined.
+    platform_of: OnceLock<String>,
     stopping: watch::Sender<bool>,
 }
 
@@ -83,9 +97,26 @@ impl Control {
             hashing: Semaphore::new(HASHING_MAX),
             vault,
             site,
+            alerts: OnceLock::new(),
             applied: Mutex::new(0),
+            newest: watch::Sender::new(Arc::default()),
+            fleet: Fleet::default(),
+            tasks: Tasks::default(),
+            joining: OnceLock::new(),
+            own_server: OnceLock::new(),
+            platform_of: OnceLock::new(),
             stopping: watch::Sender::new(false),
         }))
+    }
+
+    /// Calls operators when something goes wrong, until the platform ends.
+    pub async fn watch(self, port: Arc<dyn AlertPort>) {
+        let alerts = self.0.alerts.get_or_init(|| Alerts::new(port)).clone();
+        alerts::watch(self, alerts).await;
+    }
+
+    pub(crate) fn alerts(&self) -> Option<&Alerts> {
+        self.0.alerts.get()
     }
 
     /// Asks the records, off the runtime's threads.
@@ -142,11 +173,94 @@ impl Control {
             }
         };
         let newest = snapshot.revision;
-        match self.platform().apply(snapshot).await {
+        let snapshot = self.publish(snapshot);
+        let own = self.0.own_server.get();
+        let plan = own.map_or_else(|| (*snapshot).clone(), |own| snapshot.planned_for(*own));
+        match self.platform().apply(plan).await {
             Ok(()) => *applied = newest,
             Err(error) => {
                 tracing::warn!(%error, revision = newest, "the node did not take the configuration")
             }
+        }
+    }
+
+    /// Hands the node the store's configuration once more, be it new to it or not.
+    pub async fn apply_anew(&self, revision: u64) {
+        *self.0.applied.lock().await = 0;
+        self.apply(revision).await;
+    }
+
+    /// Lets all who follow have a configuration, unless they have a newer one.
+    fn publish(&self, snapshot: Snapshot) -> Arc<Snapshot> {
+        let snapshot = Arc::new(snapshot);
+        self.fleet()
+            .retain(|server| snapshot.servers.iter().any(|s| s.id == server));
+        self.0.newest.send_if_modified(|newest| {
+            let newer = snapshot.revision > newest.revision;
+            if newer {
+                *newest = Arc::clone(&snapshot);
+            }
+            newer
+        });
+        snapshot
+    }
+
+    /// The newest configuration, and each newer one as it comes to be. Errors: the store is away and
+    /// was never read.
+    pub(crate) async fn newest_snapshot(&self) -> Result<watch::Receiver<Arc<Snapshot>>, Problem> {
+        let newest = self.0.newest.subscribe();
+        if newest.borrow().revision == 0 {
+            let snapshot = self.records(|records| records.snapshot()).await?;
+            self.publish(snapshot);
+        }
+        Ok(newest)
+    }
+
+    /// What was heard of the nodes.
+    pub(crate) fn fleet(&self) -> &Fleet {
+        &self.0.fleet
+    }
+
+    /// What machines join with, where they can.
+    pub(crate) fn joining(&self) -> Option<Joining> {
+        self.0.joining.get().cloned()
+    }
+
+    /// Machines can join from now on.
+    pub(crate) fn join_nodes_with(&self, joining: Joining) {
+        // A second time there is nothing new.
+        let _ = self.0.joining.set(joining);
+    }
+
+    /// This node is a server of the list: what is said of that one holds for it.
+    pub fn is_server(&self, own: ServerId) {
+        let _ = self.0.own_server.set(own);
+    }
+
+    /// This node has joined the platform whose control is at `host:port`.
+    pub fn belongs_to(&self, control: &str) {
+        let _ = self.0.platform_of.set(control.to_owned());
+    }
+
+    /// Where the control is of the platform that this node has joined, if it has.
+    pub(crate) fn platform_of(&self) -> Option<&str> {
+        self.0.platform_of.get().map(String::as_str)
+    }
+
+    /// The server that this node is, if it is one of the list.
+    pub(crate) fn own_server(&self) -> Option<ServerId> {
+        self.0.own_server.get().copied()
+    }
+
+    /// What was begun.
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.0.tasks
+    }
+
+    /// How this node is, where it is a server of the list.
+    pub fn report_own(&self, report: crate::Report) {
+        if let Some(own) = self.0.own_server.get() {
+            self.fleet().hear(*own, report, now().as_micros());
         }
     }
 

@@ -27,6 +27,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(|e| unreadable(&e))?;
+        // A struct would be read from a list of its fields, too, which nobody is told of.
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            let detail = "a JSON object is accepted, not a list";
+            return Err(Problem::new(&problem::MALFORMED, detail));
+        }
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let value = match serde_path_to_error::deserialize(&mut json) {
             Ok(value) => value,

@@ -11,6 +11,7 @@
 //! per resource. Every refusal is a [`Problem`].
 
 mod access;
+mod alerts;
 mod api;
 mod array;
 mod auth;
@@ -23,10 +24,12 @@ mod follow;
 mod idempotency;
 mod known;
 mod lockout;
+mod nodes;
 pub mod openapi;
 mod paging;
 mod password;
 mod platform;
+mod posture;
 mod problem;
 mod recording;
 mod resource;
@@ -38,18 +41,25 @@ mod server;
 mod session;
 mod sign_in;
 mod site;
+mod tasks;
 mod throttle;
 mod vault;
 
+pub use alerts::{
+    AlertPort, Alerts, CarrierFacts, CertificateEnd, Delivery, Facts, Incident, Moment,
+};
 pub use array::{ArrayPeerView, ArrayTraffic, ArrayView};
 pub use control::Control;
 pub use follow::follow;
+pub use nodes::{NodeSocket, Report, SocketReport, serve_nodes};
 pub use password::{password_hash, password_matches};
 pub use platform::{
-    Ban, CallFilter, CallSource, ClientCertificates, LimitUsage, LimitedKind, ListenerSpec,
-    ListenerStatus, Platform, PlatformError, PlatformEvent, Readiness, RegistrationFilter, Reply,
-    RouteQuery, SimulatedTarget, Simulation, SimulationOutcome,
+    Ban, CallFilter, CallSource, CallTrace, ClientCertificates, LimitUsage, LimitedKind,
+    ListenerSpec, ListenerStatus, Platform, PlatformError, PlatformEvent, Readiness,
+    RegistrationFilter, Reply, RouteQuery, SimulatedTarget, Simulation, SimulationOutcome,
+    TraceStatus,
 };
+pub use posture::{Deployment, Part, PartView, Posture, Standing};
 pub use problem::Problem;
 pub use recording::{NoPlace, Recording, RecordingPlace};
 pub use secret::{digest_secret, generate_password, generate_token, token_hash};

@@ -10,7 +10,7 @@ mod fields;
 use std::sync::OnceLock;
 
 use model::{
-    Account, Carrier, Customer, Device, Gateway, MediaServer, Number, Person, Route, User,
+    Account, Carrier, Customer, Device, Gateway, MediaServer, Number, Person, Route, Server, User,
 };
 use serde_json::{Map, Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -19,6 +19,8 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::api::alerts::AlertState;
+use crate::api::traces::TraceKind;
 use crate::problem::ProblemBody;
 use crate::resource::Resource;
 use crate::{api, server};
@@ -69,6 +71,8 @@ fn document() -> Value {
     let mut document = serde_json::to_value(single).unwrap_or(Value::Null);
     name_operations(&mut document);
     add_schema::<ProblemBody<'_>>(&mut document);
+    add_schema::<TraceKind>(&mut document);
+    add_schema::<AlertState>(&mut document);
     add::<Account>(&mut document);
     add::<User>(&mut document);
     add::<Device>(&mut document);
@@ -79,6 +83,7 @@ fn document() -> Value {
     add::<Route>(&mut document);
     add::<MediaServer>(&mut document);
     add::<Person>(&mut document);
+    add::<Server>(&mut document);
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
         schemas.remove("DigestSecret");
     }

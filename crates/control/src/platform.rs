@@ -10,13 +10,15 @@ use std::pin::Pin;
 
 use model::{
     AccountId, CallId, CallState, CallView, CarrierId, CustomerId, GatewayHealth, GatewayId,
-    MediaServerHealth, RegistrationView, Snapshot, TransportSpec, UserId,
+    MediaServerHealth, RegistrationView, Snapshot, TraceMode, TransportSpec, UserId,
 };
 use serde::{Deserialize, Serialize};
+use store::{TraceId, TraceOrder};
 use tokio::sync::broadcast;
+use trace::{Seen, Wanted};
 use utoipa::ToSchema;
 
-use crate::{ArrayView, Recording, RecordingPlace};
+use crate::{ArrayView, Deployment, Recording, RecordingPlace};
 
 /// An answer that is still to come.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, PlatformError>> + Send + 'a>>;
@@ -62,6 +64,9 @@ pub trait Platform: Send + Sync + 'static {
     /// How bindings are shared with servers that are no cluster.
     fn array(&self) -> Reply<'_, ArrayView>;
 
+    /// What the deployment consists of, as far as this node sees it.
+    fn deployment(&self) -> Reply<'_, Deployment>;
+
     /// What would happen to a call, by the engine that decides real ones; changes nothing.
     fn simulate(&self, query: RouteQuery) -> Reply<'_, Simulation>;
 
@@ -88,8 +93,30 @@ pub trait Platform: Send + Sync + 'static {
     /// after a place only.
     fn recordings(&self, after: Option<RecordingPlace>, limit: usize) -> Reply<'_, Vec<Recording>>;
 
-    /// The same recordings of media servers, with what is known of those that their stores have.
+    /// The same recordings of other machines, with what is known of those that the stores of media
+    /// servers have, and without those of this node.
     fn locate(&self, recordings: Vec<Recording>) -> Reply<'_, Vec<Recording>>;
+
+    /// At most `limit` SIP messages that are wanted, in an order, those beyond a place only.
+    fn traced(
+        &self,
+        wanted: Wanted,
+        order: TraceOrder,
+        after: Option<TraceId>,
+        limit: usize,
+    ) -> Reply<'_, Vec<(TraceId, Seen)>>;
+
+    /// At most `limit` SIP messages of a call, those of all its legs, the oldest first.
+    fn trace_of_call(&self, call: CallTrace, limit: usize) -> Reply<'_, Vec<(TraceId, Seen)>>;
+
+    /// The keys that tags of ours in the messages of a call have.
+    fn keys_of_call(&self, call: CallTrace) -> Reply<'_, Vec<u64>>;
+
+    /// One SIP message, if it is still kept.
+    fn traced_message(&self, id: TraceId) -> Reply<'_, Option<Seen>>;
+
+    /// What is kept of SIP messages, and what was lost.
+    fn trace_status(&self) -> Reply<'_, TraceStatus>;
 
     /// Lifts a ban; false if there is none.
     fn remove_ban(&self, address: IpAddr) -> Reply<'_, bool>;
@@ -116,6 +143,36 @@ pub enum PlatformError {
     /// The node is starting, stopping or overloaded.
     #[error("the node does not answer: {0}")]
     Unavailable(String),
+}
+
+/// By what the SIP messages of a call are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallTrace {
+    /// Call-IDs of its legs, as far as they are known; the caller's first.
+    pub sip_call_ids: Vec<String>,
+    /// Seen then or later; microseconds since the Unix epoch.
+    pub from_us: u64,
+    /// Seen before.
+    pub to_us: u64,
+}
+
+/// What is kept of SIP messages, and what was lost since the node started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TraceStatus {
+    /// What is kept of a message.
+    pub mode: TraceMode,
+    /// Messages that were kept.
+    pub kept: u64,
+    /// Messages that were not, because too many waited to be written.
+    pub dropped: u64,
+    /// Messages that were not, because the disk took none.
+    pub failed: u64,
+    /// Messages that other systems have told of.
+    pub heard: u64,
+    /// What traces take on the disk, in bytes.
+    pub bytes: u64,
+    /// When the oldest message was seen; microseconds since the Unix epoch.
+    pub oldest_us: Option<u64>,
 }
 
 /// Which calls are wanted; an empty filter matches all.

@@ -215,6 +215,7 @@ impl From<StoreError> for Problem {
             StoreError::NotFound { .. } => Self::not_found(words),
             StoreError::Conflict { current } => Self::changed(current),
             StoreError::InUse { .. } => Self::new(&IN_USE, words),
+            StoreError::Elsewhere => Self::new(&ELSEWHERE, words),
             StoreError::NewerSchema { .. }
             | StoreError::Misconfigured(_)
             | StoreError::Corrupt(_) => {
@@ -225,6 +226,16 @@ impl From<StoreError> for Problem {
                 tracing::error!(error = %words, "the store failed");
                 Self::unavailable(words)
             }
+        }
+    }
+}
+
+/// What a node is told of it.
+impl From<Problem> for tonic::Status {
+    fn from(problem: Problem) -> Self {
+        match problem.status() {
+            StatusCode::SERVICE_UNAVAILABLE => Self::unavailable(problem.detail),
+            _ => Self::internal(problem.detail),
         }
     }
 }
@@ -261,6 +272,7 @@ kinds! {
     WRONG_METHOD METHOD_NOT_ALLOWED "wrong-method" "The method is not accepted here";
     DUPLICATE CONFLICT "duplicate" "The value is taken";
     IN_USE CONFLICT "in-use" "The object is in use";
+    ELSEWHERE CONFLICT "elsewhere" "It is not done here";
     IN_PROGRESS CONFLICT "in-progress" "The request is in progress";
     NOT_REVERTIBLE CONFLICT "not-revertible" "The change cannot be taken back";
     CHANGED PRECONDITION_FAILED "changed" "The object has changed in between";

@@ -13,8 +13,11 @@ use utoipa::ToSchema;
 pub struct Recording {
     /// Its name: the call, and which part of its recording it is. On a media server its path there.
     pub file: String,
-    /// The media server that has made it, by name; null: this machine.
+    /// The media server that has made it, by name; null: a node.
     pub server: Option<String>,
+    /// Another node that has made it, by the name of its machine; null: this one, or a media server.
+    /// A call that changed its node may have it on the one before.
+    pub node: Option<String>,
     /// Whether it is finished; one that is not is being written.
     pub finished: bool,
     /// Whether the file is on this machine.
@@ -22,12 +25,12 @@ pub struct Recording {
     /// Where the store of recordings has it, `s3://bucket/name`; null if it has it not, or if a media
     /// server has not told of it.
     pub location: Option<String>,
-    /// How large it is; null if a media server alone has it.
+    /// How large it is; null if another machine alone has it.
     pub bytes: Option<u64>,
-    /// How long it is in milliseconds; null if a media server alone has it.
+    /// How long it is in milliseconds; null if another machine alone has it.
     pub length_ms: Option<u64>,
-    /// When it was written to last; microseconds since the Unix epoch. On a media server the end
-    /// of its call.
+    /// When it was written to last; microseconds since the Unix epoch. On another machine the
+    /// end of its call.
     pub changed_us: u64,
 }
 
@@ -54,7 +57,11 @@ impl Recording {
         RecordingPlace {
             changed_us: self.changed_us,
             file: self.file.clone(),
-            server: self.server.clone().unwrap_or_default(),
+            server: self
+                .server
+                .clone()
+                .or_else(|| self.node.clone())
+                .unwrap_or_default(),
         }
     }
 

@@ -32,6 +32,11 @@ pub fn generate_token() -> Result<String, getrandom::Error> {
     Ok(format!("tdm_{}", characters(TOKEN_LEN)?))
 }
 
+/// What a token keeps secret: 40 random characters, 231 bits.
+pub(crate) fn generate_secret() -> Result<String, getrandom::Error> {
+    characters(TOKEN_LEN)
+}
+
 /// What is kept of a token. A plain hash suffices, because tokens are random and long: there is
 /// nothing to guess.
 #[must_use]

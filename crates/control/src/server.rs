@@ -12,7 +12,7 @@ use axum::middleware::{from_fn_with_state, map_request, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use model::{
-    Account, Carrier, Customer, Device, Gateway, MediaServer, Number, Person, Route, User,
+    Account, Carrier, Customer, Device, Gateway, MediaServer, Number, Person, Route, Server, User,
 };
 use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
@@ -130,9 +130,14 @@ pub(crate) fn guarded() -> OpenApiRouter<Control> {
         .merge(api::gateways::routes())
         .merge(api::routes::routes())
         .merge(api::media_servers::routes())
+        .merge(api::servers::routes())
+        .merge(api::server_actions::routes())
+        .merge(api::tasks::routes())
+        .merge(api::join_tokens::routes())
         .merge(api::settings::routes())
         .merge(api::user_batch::routes())
         .merge(api::array::routes())
+        .merge(api::posture::routes())
         .merge(api::limits::routes())
         .merge(api::tokens::routes())
         .merge(api::calls::routes())
@@ -143,6 +148,8 @@ pub(crate) fn guarded() -> OpenApiRouter<Control> {
         .merge(api::bans::routes())
         .merge(api::recordings::routes())
         .merge(api::audit::routes())
+        .merge(api::traces::routes())
+        .merge(api::alerts::routes())
         .merge(api::events::routes())
         .merge(api::people::routes())
         .merge(api::session::routes())
@@ -167,6 +174,7 @@ fn records() -> Router<Control> {
         .merge(resource::routes::<Route>())
         .merge(resource::routes::<MediaServer>())
         .merge(resource::routes::<Person>())
+        .merge(resource::routes::<Server>())
 }
 
 async fn document(State(_): State<Control>) -> Response {

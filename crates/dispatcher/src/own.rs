@@ -65,7 +65,7 @@ impl Dispatcher {
         let Some(pending) = self.pending.find(opened.key) else {
             return;
         };
-        if matches!(pending.state, State::Settled | State::Refused) {
+        if pending.state.is_over() {
             return;
         }
         let (asked, state) = (pending.attempt_at(), pending.state);

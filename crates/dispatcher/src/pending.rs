@@ -63,10 +63,24 @@ pub(crate) enum State {
     Proceeding,
     /// The final response has passed.
     Settled,
+    /// The same, and it refused a call: whoever answers that now has nobody to talk to.
+    Declined,
     /// It did not get out, and is inside a call that nobody has at the moment.
     Lost,
     /// We have refused it after all targets that had it.
     Refused,
+}
+
+impl State {
+    /// Whether a final response has passed.
+    pub(crate) const fn is_settled(self) -> bool {
+        matches!(self, Self::Settled | Self::Declined)
+    }
+
+    /// Whether whoever asked has a final response, of a target or of ours.
+    pub(crate) const fn is_over(self) -> bool {
+        self.is_settled() || matches!(self, Self::Refused)
+    }
 }
 
 impl Pending {
@@ -96,8 +110,7 @@ impl Pending {
 
     /// The target that has it as a call that may come to be.
     pub(crate) fn attempt_at(&self) -> Option<TargetId> {
-        let is_over = matches!(self.state, State::Settled | State::Refused);
-        let is_tried = self.method == Method::Invite && !is_over;
+        let is_tried = self.method == Method::Invite && !self.state.is_over();
         self.target.filter(|_| is_tried)
     }
 

@@ -160,7 +160,7 @@ impl Dispatcher {
         let Some(pending) = self.pending.find(own_key(key, method)) else {
             return false;
         };
-        if !matches!(pending.state, State::Settled | State::Refused) {
+        if !pending.state.is_over() {
             return false;
         }
         if method == Method::Ack {

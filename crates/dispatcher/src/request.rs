@@ -272,7 +272,7 @@ impl Dispatcher {
         let method = message.method();
         let is_same = method == pending.method;
         let is_other = !is_same && pending.method != Method::Invite;
-        let is_called_off = is_same && pending.cancelled && pending.state == State::Settled;
+        let is_called_off = is_same && pending.cancelled && pending.state.is_settled();
         if is_other || is_called_off || pending.state == State::Refused {
             return;
         }

@@ -107,7 +107,7 @@ impl Dispatcher {
             self.counters.strays += 1;
             return;
         }
-        if pending.state == State::Settled {
+        if pending.state.is_settled() {
             return self.handle_repeated(now, message, opened);
         }
         if status >= 300 && message.header_named(REFUSAL_HEADER).is_some() {
@@ -168,6 +168,12 @@ impl Dispatcher {
         let original = pending.original.take();
         let (target, method) = (pending.target, pending.method);
         self.pending.settle(now, opened.key);
+        if method == Method::Invite
+            && message.status() >= 300
+            && let Some(pending) = self.pending.find(opened.key)
+        {
+            pending.state = State::Declined;
+        }
         match (method, message.status(), target, original) {
             (Method::Invite, 200..300, Some(target), _) => self.note_call(now, message, target),
             (Method::Register, 200..300, Some(_), Some(original)) => {
@@ -186,6 +192,12 @@ impl Dispatcher {
     /// nothing new of the target.
     fn handle_repeated(&mut self, now: Time, message: &Message, opened: &Opened) {
         let is_refusal = opened.method == Method::Invite && message.status() >= 300;
+        let pending = self.pending.find(opened.key);
+        if pending.is_some_and(|pending| pending.state == State::Declined)
+            && (200..300).contains(&message.status())
+        {
+            return self.hang_up(now, message, opened);
+        }
         let is_lossy = !opened.flow.transport.is_reliable();
         if is_refusal && is_lossy && opened.branch.end.transport.is_reliable() {
             // The caller has it, and does not say ACK twice (RFC 3261 §17.1.1.2).
@@ -207,7 +219,7 @@ impl Dispatcher {
         let state = pending.as_ref().map(|pending| pending.state);
         if opened.method != Method::Invite {
             // Whoever has done what was asked first is heard; what comes after that is over.
-            let is_open = !matches!(state, Some(State::Settled | State::Refused));
+            let is_open = !state.is_some_and(State::is_over);
             if let Some(pending) = self.pending.find(opened.key)
                 && is_open
                 && message.status() >= 200
@@ -220,9 +232,10 @@ impl Dispatcher {
         }
         let original = pending.and_then(|pending| pending.original.as_ref());
         let head = original.map_or_else(Head::default, |original| Head::of(original, None));
+        let has_refusal = matches!(state, Some(State::Refused | State::Declined));
         match message.status() {
             ..200 => self.cancel(now, message, opened, &head),
-            200..300 if state == Some(State::Refused) => self.hang_up(now, message, opened),
+            200..300 if has_refusal => self.hang_up(now, message, opened),
             // It was answered after all: the caller hangs up one of two (RFC 3261 §16.7 point 5).
             200..300 => {
                 if let Some(id) = self.target_at(flow.transport, flow.remote) {

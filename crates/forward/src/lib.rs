@@ -15,4 +15,4 @@ mod seal;
 pub use end::End;
 pub use hop::{Hop, Hops, Listener};
 pub use routes::{OwnRoutes, Token};
-pub use seal::{Branch, Dialog, NextHop, Origin, Pass, Seal};
+pub use seal::{Branch, Dialog, KeySeal, NextHop, Origin, Pass, Seal};

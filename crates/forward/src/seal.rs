@@ -86,6 +86,24 @@ pub struct Branch {
     pub key: u64,
 }
 
+/// Seals the keys of calls, which stand in tags: who has not seen a tag of a call cannot make one.
+#[derive(Clone, Debug)]
+pub struct KeySeal(SipHasher24);
+
+impl KeySeal {
+    /// For all who have this key.
+    #[must_use]
+    pub fn new(cluster_key: &[u8; 32]) -> Self {
+        Self(keyed(cluster_key, "tandem keys of calls"))
+    }
+
+    /// The seal of a call's key.
+    #[must_use]
+    pub fn of(&self, key: u64) -> u64 {
+        self.0.hash(&key.to_be_bytes())
+    }
+}
+
 impl Seal {
     /// For all of a `role` that have this key; other roles open nothing of theirs.
     #[must_use]

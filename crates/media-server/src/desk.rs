@@ -26,6 +26,7 @@ use crate::cookies::Cookies;
 use crate::news::Board;
 use crate::pressed::Pressed;
 use crate::tally::Tally;
+use crate::wishes::undone;
 use files::{Files, Readiness};
 
 /// Answers requests.
@@ -225,12 +226,12 @@ impl Desk {
                 self.end(&selection.call_id, &sessions);
             }
         }
-        Success {
+        let success = Success {
             report,
             recordings,
             ..Success::default()
-        }
-        .into()
+        };
+        self.warned(success, &undone(&deletion.options))
     }
 
     fn query(&self, selection: &Selection) -> Reply {

@@ -1,6 +1,7 @@
 //! Listeners for streams.
 
 pub(crate) mod http;
+mod room;
 pub(crate) mod stream;
 
 use std::net::SocketAddr;

@@ -23,8 +23,19 @@ pub(crate) enum Of {
 }
 
 impl Wishes {
+    /// Of an offer: who says nothing of ICE has it offered if it came with the description.
+    pub(crate) fn of_offer(asked: &Options, sdp: &[u8]) -> Self {
+        if matches!(asked.ice, None | Some(Ice::Default)) && offers_ice(sdp) {
+            let asked = Options {
+                ice: Some(Ice::Force),
+                ..asked.clone()
+            };
+            return Self::new(&asked, Of::Offer);
+        }
+        Self::new(asked, Of::Offer)
+    }
+
     pub(crate) fn new(asked: &Options, of: Of) -> Self {
-        let mut undone = Vec::new();
         let options = media::Options {
             transport: transport(asked, of),
             ice: ice(asked),
@@ -54,10 +65,16 @@ impl Wishes {
             own_keys: key_forms(asked)[0],
             keys: key_forms(asked)[1],
         };
-        undone.extend(undone_flags(asked));
-        undone.extend(undone_values(asked));
+        let undone = undone(asked);
         Self { options, undone }
     }
+}
+
+/// What is asked by options of any request but is not done here, by name.
+pub(crate) fn undone(asked: &Options) -> Vec<String> {
+    let mut undone: Vec<String> = undone_flags(asked).collect();
+    undone.extend(undone_values(asked));
+    undone
 }
 
 /// The description's addresses are believed unless the proxy says otherwise.
@@ -92,6 +109,11 @@ fn transport(asked: &Options, of: Of) -> media::Transport {
         Some(Transport::Accept) | None if opportunistic => media::Transport::Opportunistic,
         Some(Transport::Accept) | None => media::Transport::AsOffered,
     }
+}
+
+fn offers_ice(sdp: &[u8]) -> bool {
+    let said = sdp::Description::parse(sdp);
+    said.is_ok_and(|said| said.media().any(|m| !m.is_rejected() && m.has_ice()))
 }
 
 fn ice(asked: &Options) -> media::Ice {
@@ -204,7 +226,6 @@ fn undone_values(asked: &Options) -> Vec<String> {
         matches!(asked.ice, Some(Ice::ForceRelay | Ice::Optional)),
         "ICE beside the peer's own candidates",
     );
-    check(asked.ice == Some(Ice::Default), "ICE=default");
     // As the server of handshakes we are passive wherever the peer lets us.
     check(asked.dtls == Some(Dtls::Active), "DTLS=active");
     let fingerprint = asked.dtls_fingerprint.as_deref();
@@ -257,6 +278,7 @@ const DONE: &[Flag] = &[
     Flag::AsymmetricCodecs,
     Flag::Recrypt,
     Flag::NoTlsId,
+    Flag::PadCrypto,
     Flag::RecordCall,
     Flag::InjectDtmf,
     Flag::BlockDtmf,

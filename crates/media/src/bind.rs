@@ -1,10 +1,13 @@
-//! Binding a pair of ports.
+//! Binding a pair of ports, as long as files may be open beside them.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::time::Instant;
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
 
 use os::{LongDatagrams, set_long_datagrams};
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::{AddressFamily, Interface};
@@ -37,16 +40,59 @@ pub(crate) fn pair(
             let rtcp = socket(interface.bind, port + 1, RTCP_BUFFER_BYTES)?;
             Ok(Pair { port, rtp, rtcp })
         });
-        match bound {
+        match bound.map_err(MediaError::Socket).and_then(leave_files) {
             Ok(pair) => return Ok(pair),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => ports.release(port, now),
+            Err(MediaError::Socket(error)) if error.kind() == io::ErrorKind::AddrInUse => {
+                ports.release(port, now);
+            }
             Err(error) => {
                 ports.give_back(port);
-                return Err(MediaError::Socket(error));
+                let error = told_apart(error);
+                if let MediaError::NoFiles(limit) = error {
+                    say_full(ports, limit, now);
+                }
+                return Err(error);
             }
         }
     }
     Err(exhausted)
+}
+
+/// Refuses a pair that leaves no files for calls that are up, and for whoever looks what is wrong.
+/// Descriptors are numbered from the lowest that is free: the number tells how many are open.
+fn leave_files(pair: Pair) -> Result<Pair, MediaError> {
+    let Some(limit) = getrlimit(Resource::Nofile).current else {
+        return Ok(pair);
+    };
+    let highest = pair.rtp.as_raw_fd().max(pair.rtcp.as_raw_fd());
+    let open = u64::try_from(highest).unwrap_or_default() + 1;
+    match open + FILES_KEPT > limit {
+        true => Err(MediaError::NoFiles(limit)),
+        false => Ok(pair),
+    }
+}
+
+/// That there are no files may be what the kernel says, too.
+fn told_apart(error: MediaError) -> MediaError {
+    let MediaError::Socket(said) = &error else {
+        return error;
+    };
+    let limit = getrlimit(Resource::Nofile).current;
+    match limit.filter(|_| Errno::from_io_error(said) == Some(Errno::MFILE)) {
+        Some(limit) => MediaError::NoFiles(limit),
+        None => error,
+    }
+}
+
+/// Says why calls are refused: not for each of them.
+fn say_full(ports: &mut Ports, limit: u64, now: Instant) {
+    if ports.is_worth_saying(now, SAID_AGAIN_AFTER) {
+        tracing::warn!(
+            limit,
+            "calls are refused: as many files are open as may be. Each port of RTP is one; \
+             LimitNOFILE of the systemd unit, or ulimit -n, allows more"
+        );
+    }
 }
 
 /// A bound socket that never blocks.
@@ -73,5 +119,9 @@ pub(crate) fn socket(
 
 /// How many pairs are tried: each costs system calls on the switch's thread.
 const ATTEMPTS: usize = 16;
+/// Files that media leaves to recordings, stores, and connections of operators.
+const FILES_KEPT: u64 = 64;
+/// How often it is said that there are no files.
+const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// RTCP leaves the receive buffer as the kernel made it.
 pub(crate) const RTCP_BUFFER_BYTES: usize = 0;

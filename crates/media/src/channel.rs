@@ -376,6 +376,9 @@ impl End {
         if self.terms.is_none() {
             return Err(DropReason::UnknownSource);
         }
+        if self.source.hear(from, now_us) {
+            return Ok(Passed::Media);
+        }
         let before = self.source.destination();
         if !self.source.admit(from, ssrc, now_us) {
             return Err(DropReason::UnknownSource);

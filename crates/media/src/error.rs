@@ -66,6 +66,9 @@ pub enum MediaError {
     /// All ports are used or resting.
     #[error("no free port for {0:?}")]
     NoPorts(AddressFamily),
+    /// As many files are open as may be for media: each port is one.
+    #[error("no more files may be open for media, {0} at most in all")]
+    NoFiles(u64),
     /// A codec's library gave no state.
     #[error("no codec: {0}")]
     Codec(#[from] audio::CodecError),

@@ -4,7 +4,7 @@ use sdp::Media;
 
 /// All payload types of one medium, over both descriptions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Formats(Box<[Format; 128]>);
+pub(crate) struct Formats([Format; 128]);
 
 /// What a payload type stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(crate) enum Format {
 impl Formats {
     /// Nothing is allowed.
     pub(crate) fn none() -> Self {
-        Self(Box::new([Format::Unknown; 128]))
+        Self([Format::Unknown; 128])
     }
 
     /// Allows what a description lists. A payload type without `a=rtpmap` is allowed too.

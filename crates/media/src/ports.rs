@@ -15,6 +15,8 @@ pub(crate) struct Ports {
     resting: VecDeque<(Instant, u16)>,
     used: usize,
     quarantine: Duration,
+    /// When it was said last that none can be bound.
+    said: Option<Instant>,
 }
 
 impl Ports {
@@ -31,6 +33,7 @@ impl Ports {
             resting: VecDeque::new(),
             used: 0,
             quarantine,
+            said: None,
         }
     }
 
@@ -52,6 +55,16 @@ impl Ports {
     pub(crate) fn give_back(&mut self, port: u16) {
         self.used = self.used.saturating_sub(1);
         self.free.push_front(port);
+    }
+
+    /// Whether it was not said within this time that none can be bound; then it is now.
+    pub(crate) fn is_worth_saying(&mut self, now: Instant, again_after: Duration) -> bool {
+        let recent = |said: Instant| now.saturating_duration_since(said) < again_after;
+        let is_worth = !self.said.is_some_and(recent);
+        if is_worth {
+            self.said = Some(now);
+        }
+        is_worth
     }
 
     /// Pairs in use.
@@ -116,6 +129,15 @@ mod tests {
         assert_eq!((ports.free(now), ports.resting(now)), (0, 1));
         assert_eq!(ports.free(now + REST), 1);
         assert_eq!(ports.take(now + REST), Some(port));
+    }
+
+    #[test]
+    fn what_is_wrong_is_not_said_for_each_call() {
+        let start = Instant::now();
+        let mut ports = Ports::new(&(30_000..=30_001), REST);
+        let seconds = [0, 1, 59, 60, 61].map(Duration::from_secs);
+        let said = seconds.map(|after| ports.is_worth_saying(start + after, 12 * REST));
+        assert_eq!(said, [true, false, false, true, false]);
     }
 
     #[test]

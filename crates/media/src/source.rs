@@ -113,13 +113,18 @@ impl Source {
     /// Whether a valid packet comes from the peer. `ssrc` is 0 where there is none.
     #[inline]
     pub(crate) fn admit(&mut self, from: SocketAddr, ssrc: u32, now_us: u64) -> bool {
-        if let Some(pinned) = &mut self.pinned
-            && same(pinned.address, from)
-        {
-            pinned.heard_us = now_us;
-            return true;
-        }
-        self.learn(from, ssrc, now_us)
+        self.hear(from, now_us) || self.learn(from, ssrc, now_us)
+    }
+
+    /// Whether a valid packet comes from where the peer has proved to be: nothing is learned then.
+    #[inline]
+    pub(crate) fn hear(&mut self, from: SocketAddr, now_us: u64) -> bool {
+        let pinned = self.pinned.as_mut();
+        let Some(pinned) = pinned.filter(|pinned| same(pinned.address, from)) else {
+            return false;
+        };
+        pinned.heard_us = now_us;
+        true
     }
 
     /// Says how the address is found out; whether the destination may have changed.

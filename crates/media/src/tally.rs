@@ -16,30 +16,39 @@ use crate::sys::bpf::SlotReading;
 /// be one packet apart.
 #[derive(Debug, Default)]
 pub(crate) struct StreamStats {
-    packets: AtomicU64,
-    bytes: AtomicU64,
-    lost: AtomicU64,
-    jitter_us: AtomicU32,
-    telephone_events: AtomicU64,
-    payload_type: AtomicU8,
-    /// The source that sends now; 0 before the first packet, and for one that is 0.
-    ssrc: AtomicU32,
-    /// When the last packet came, in the time of the worker; 0: never.
-    last_us: AtomicU64,
+    latest: Latest,
     rtcp_packets: AtomicU64,
     rtcp_bytes: AtomicU64,
     rtcp_last_us: AtomicU64,
     /// Where RTP and RTCP for the peer go; written when that changes.
     endpoints: [Mutex<Option<SocketAddr>>; 2],
-    /// Of the last packet.
-    timestamp: AtomicU32,
-    sequence: AtomicU16,
     pub(crate) quality: Quality,
     /// Where the kernel counts what it relays: not among the above but for `lost`, `jitter_us`
     /// and `payload_type`, which the worker keeps up with.
     slot: OnceLock<SlotId>,
     /// Whether that slot was given back.
     slot_left: AtomicBool,
+}
+
+/// What each packet writes: one line of the processor's caches.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Latest {
+    packets: AtomicU64,
+    bytes: AtomicU64,
+    lost: AtomicU64,
+    telephone_events: AtomicU64,
+    /// When the last packet came, in the time of the worker; 0: never.
+    last_us: AtomicU64,
+    /// In units of the clock of the payload type.
+    jitter: AtomicU32,
+    clock_rate_hz: AtomicU32,
+    /// The source that sends now; 0 before the first packet, and for one that is 0.
+    ssrc: AtomicU32,
+    /// Of the last packet.
+    timestamp: AtomicU32,
+    sequence: AtomicU16,
+    payload_type: AtomicU8,
 }
 
 /// A reading of [`StreamStats`].
@@ -69,20 +78,24 @@ pub(crate) struct Arrivals {
 impl StreamStats {
     pub(crate) fn read(&self) -> StreamReading {
         let kernel = self.slot.get().map(SlotId::read).unwrap_or_default();
+        let latest = &self.latest;
         StreamReading {
-            packets: self.packets.load(Relaxed) + kernel.packets,
-            bytes: self.bytes.load(Relaxed) + kernel.bytes,
-            lost: self.lost.load(Relaxed),
-            jitter_us: self.jitter_us.load(Relaxed),
-            telephone_events: self.telephone_events.load(Relaxed) + kernel.events,
-            payload_type: self.payload_type.load(Relaxed),
+            packets: latest.packets.load(Relaxed) + kernel.packets,
+            bytes: latest.bytes.load(Relaxed) + kernel.bytes,
+            lost: latest.lost.load(Relaxed),
+            jitter_us: rtp::ticks_us(
+                latest.jitter.load(Relaxed),
+                latest.clock_rate_hz.load(Relaxed),
+            ),
+            telephone_events: latest.telephone_events.load(Relaxed) + kernel.events,
+            payload_type: latest.payload_type.load(Relaxed),
         }
     }
 
     pub(crate) fn arrivals(&self) -> Arrivals {
-        let last_us = self.last_us.load(Relaxed);
+        let last_us = self.latest.last_us.load(Relaxed);
         Arrivals {
-            ssrc: (last_us > 0).then(|| self.ssrc.load(Relaxed)),
+            ssrc: (last_us > 0).then(|| self.latest.ssrc.load(Relaxed)),
             last_us,
             rtcp_packets: self.rtcp_packets.load(Relaxed),
             rtcp_bytes: self.rtcp_bytes.load(Relaxed),
@@ -92,7 +105,7 @@ impl StreamStats {
 
     /// Packets have come.
     pub(crate) fn note_heard(&self, now_us: u64) {
-        self.last_us.store(now_us, Relaxed);
+        self.latest.last_us.store(now_us, Relaxed);
     }
 
     /// Reports have come.
@@ -123,12 +136,12 @@ impl StreamStats {
 
     /// The timestamp of the last packet, as of the worker's last look at what the kernel relays.
     pub(crate) fn timestamp(&self) -> u32 {
-        self.timestamp.load(Relaxed)
+        self.latest.timestamp.load(Relaxed)
     }
 
     /// The sequence number of the last packet, as of the same look.
     pub(crate) fn sequence(&self) -> u16 {
-        self.sequence.load(Relaxed)
+        self.latest.sequence.load(Relaxed)
     }
 
     /// Takes the next sample of quality.
@@ -192,15 +205,16 @@ impl Tally {
             Format::Event | Format::Unknown => 0,
         };
         self.packets += 1;
-        self.shared.timestamp.store(header.timestamp, Relaxed);
-        self.shared.sequence.store(header.sequence, Relaxed);
+        let latest = &self.shared.latest;
+        latest.timestamp.store(header.timestamp, Relaxed);
+        latest.sequence.store(header.sequence, Relaxed);
+        latest.ssrc.store(header.ssrc, Relaxed);
         self.vote(header.payload_type, 1);
         self.bytes += bytes as u64;
         self.update_reception(header, clock_rate_hz, now_us);
         if format == Format::Event {
             self.telephone_events += 1;
         }
-        self.shared.ssrc.store(header.ssrc, Relaxed);
         self.shared.note_heard(now_us);
         self.publish();
     }
@@ -280,8 +294,9 @@ impl Tally {
                 jitter_q4: kernel.jitter_q4,
             };
             reception.absorb(progress, absorbed.packets);
-            self.shared.sequence.store(kernel.highest as u16, Relaxed);
-            self.shared.timestamp.store(kernel.timestamp, Relaxed);
+            let latest = &self.shared.latest;
+            latest.sequence.store(kernel.highest as u16, Relaxed);
+            latest.timestamp.store(kernel.timestamp, Relaxed);
         }
         self.publish();
         absorbed
@@ -304,26 +319,26 @@ impl Tally {
                 reception.record(header, now_us, clock_rate_hz);
             }
             reception => {
-                self.earlier_lost += reception.map_or(0, |r| r.snapshot().lost);
+                self.earlier_lost += reception.map_or(0, |r| r.lost());
                 *reception = Some(Reception::new(header, now_us, clock_rate_hz));
             }
         }
     }
 
     fn publish(&self) {
-        let shared = &self.shared;
-        shared.packets.store(self.packets, Relaxed);
-        shared.bytes.store(self.bytes, Relaxed);
-        shared
+        let latest = &self.shared.latest;
+        latest.packets.store(self.packets, Relaxed);
+        latest.bytes.store(self.bytes, Relaxed);
+        latest
             .telephone_events
             .store(self.telephone_events, Relaxed);
-        shared.payload_type.store(self.payload_type, Relaxed);
+        latest.payload_type.store(self.payload_type, Relaxed);
         if let Some(reception) = &self.reception {
-            let snapshot = reception.snapshot();
-            shared
-                .lost
-                .store(self.earlier_lost + snapshot.lost, Relaxed);
-            shared.jitter_us.store(snapshot.jitter_us, Relaxed);
+            let lost = self.earlier_lost + reception.lost();
+            let (jitter, clock_rate_hz) = reception.jitter();
+            latest.lost.store(lost, Relaxed);
+            latest.jitter.store(jitter, Relaxed);
+            latest.clock_rate_hz.store(clock_rate_hz, Relaxed);
         }
     }
 }

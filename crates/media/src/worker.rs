@@ -10,32 +10,33 @@ mod handle;
 mod looks;
 mod offload;
 mod pace;
+mod plain;
 mod session;
 mod tell;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 use os::{Alarm, EVENTS_MAX, Epoll, Trigger};
 
-use crate::channel::Path;
 use crate::config::AddressFamily;
-use crate::counters::{DropReason, WorkerCounters};
+use crate::counters::WorkerCounters;
 use crate::engine::Side;
 use crate::full::Boxes;
 use crate::kernel::Flows;
-use crate::sys::mmsg::{self, BATCH, RecvBatch};
+use crate::sys::mmsg::RecvBatch;
 pub(crate) use command::{ChannelId, Command};
 use full::Alarms;
 pub(crate) use full::MediumId;
 pub(crate) use handle::Handle;
 pub(crate) use looks::Look;
-use looks::{Depth, Looks, Next};
+use looks::{Looks, Next};
 use pace::Pace;
+use plain::Round;
 use session::Sessions;
 use tell::Teller;
 pub(crate) use tell::Ways;
@@ -71,6 +72,7 @@ struct Worker {
     epoll: Epoll,
     sessions: Sessions,
     batch: RecvBatch,
+    round: Round,
     boxes: Boxes,
     alarms: Alarms,
     pace: Pace,
@@ -93,6 +95,7 @@ impl Worker {
             epoll,
             sessions,
             batch: RecvBatch::new(),
+            round: Round::new(),
             boxes,
             alarms: Alarms::default(),
             pace,
@@ -126,10 +129,7 @@ impl Worker {
             if self.take_commands(now_us) == Ended::Yes {
                 return;
             }
-            let mut packets = 0;
-            for token in ready.iter().filter_map(|token| Token::from_u64(*token)) {
-                packets += self.receive(token, now_us);
-            }
+            let packets = self.receive(&ready, now_us);
             self.ring_alarms(now_us);
             self.pace.record(packets, now_us);
             if now_us.saturating_sub(self.swept_us) >= SWEEP_MS as u64 * 1_000 {
@@ -160,100 +160,6 @@ impl Worker {
                 Err(crossbeam_channel::TryRecvError::Disconnected) => return Ended::Yes,
             }
         }
-    }
-
-    /// Reads one socket once; how many packets came. What is left there is named by the next look.
-    fn receive(&mut self, token: Token, now_us: u64) -> usize {
-        let Some((_, channel)) = self.sessions.channel(token.channel) else {
-            return 0;
-        };
-        let limit = match self.looks.read(channel.looked_mut(token.side)) {
-            Depth::One => 1,
-            Depth::Batch => BATCH,
-        };
-        let count = match channel.path() {
-            Path::Plain => self.receive_plain(token, limit, now_us),
-            Path::Full => self.receive_full(token, limit, now_us),
-        };
-        if count == BATCH {
-            self.looks.leave_more();
-        }
-        count
-    }
-
-    /// One read of a socket on the plain path: how many came.
-    fn receive_plain(&mut self, token: Token, limit: usize, now_us: u64) -> usize {
-        let counters = &self.setup.counters;
-        let Some((session, channel)) = self.sessions.channel(token.channel) else {
-            return 0;
-        };
-        let Some(socket) = channel.socket(token.side, token.family) else {
-            return 0;
-        };
-        let count = match self.batch.receive(socket, limit) {
-            Ok(count) => count,
-            // An ICMP error of an earlier send, said once and then gone.
-            Err(error) => {
-                tracing::debug!(%error, "receiving media failed");
-                return 0;
-            }
-        };
-        // What the kernel does not take is judged by all that came before it.
-        let offloaded = channel.is_offloaded();
-        if offloaded && count > 0 {
-            offload::record(session, counters, channel.absorb(now_us), now_us);
-        }
-        let mut passed: [&[u8]; BATCH] = [&[]; BATCH];
-        let (mut pass_count, mut pass_bytes) = (0, 0);
-        for packet in self.batch.iter() {
-            let verdict = match packet.from {
-                _ if packet.oversized => Err(DropReason::Oversized),
-                None => Err(DropReason::UnknownSource),
-                Some(from) => channel.inspect(token.side, from, packet.bytes, now_us),
-            };
-            match verdict {
-                Ok(kind) => {
-                    if kind == crate::channel::Passed::TelephoneEvent {
-                        counters.count_telephone_event();
-                    }
-                    passed[pass_count] = packet.bytes;
-                    pass_count += 1;
-                    pass_bytes += packet.bytes.len() as u64;
-                }
-                Err(reason) => counters.count_dropped(reason, 1),
-            }
-        }
-        if offloaded
-            && channel.is_outdated()
-            && let Some(flows) = &mut self.setup.flows
-        {
-            offload::record(session, counters, channel.retract(flows, now_us), now_us);
-        }
-        if pass_count == 0 {
-            return count;
-        }
-        session.heard(token.side, now_us);
-        if self.setup.tells_rtcp.load(Relaxed) {
-            let reports = passed[..pass_count].iter().filter(|b| rtp::is_rtcp(b));
-            let seen = reports.filter_map(|bytes| channel.seen(session.id(), token.side, bytes));
-            // What finds no room is not told.
-            let told = seen.filter(|seen| self.setup.teller.tell_rtcp(seen.clone()));
-            if told.count() > 0 {
-                (self.setup.wake)();
-            }
-        }
-        match channel.route(token.side) {
-            Ok((socket, to)) => {
-                counters.count_relayed(pass_count as u64, pass_bytes);
-                let sent = mmsg::send(socket, to, &passed[..pass_count]).unwrap_or(0);
-                if sent < pass_count {
-                    // A full send buffer or an unreachable peer: media is not waited for.
-                    counters.count_dropped(DropReason::SendFailed, (pass_count - sent) as u64);
-                }
-            }
-            Err(reason) => counters.count_dropped(reason, pass_count as u64),
-        }
-        count
     }
 
     fn sweep(&mut self, now_us: u64) {

@@ -145,6 +145,10 @@ pub struct GatewayRegistration {
     /// The domain of the address of record; `None` for the host of the gateway.
     #[serde(default)]
     pub domain: Option<String>,
+    /// Where its calls are to come, `host[:port]`: a dispatcher that all nodes are behind; `None` for
+    /// the node that registers.
+    #[serde(default)]
+    pub contact: Option<String>,
     /// How long a registration is asked to last, in seconds.
     #[serde(default = "hour")]
     pub expiry_s: u32,
@@ -162,6 +166,9 @@ impl Validate for GatewayRegistration {
         }
         if let Some(domain) = &self.domain {
             checks.host("domain", domain);
+        }
+        if let Some(contact) = &self.contact {
+            checks.host_port("contact", contact);
         }
         checks.range("expiry_s", self.expiry_s.into(), 60..=86_400);
         checks.done()

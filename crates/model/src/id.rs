@@ -111,3 +111,6 @@ id!(/** One call, both legs. */ CallId, "call");
 id!(/** The record of one call. */ CdrId, "cdr");
 id!(/** A token of the API. */ TokenId, "tok");
 id!(/** Somebody who signs in. */ PersonId, "per");
+id!(/** A machine that takes calls. */ ServerId, "srv");
+id!(/** Something that takes a while. */ TaskId, "task");
+id!(/** A token by which a machine joins. */ JoinTokenId, "jt");

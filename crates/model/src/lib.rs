@@ -4,6 +4,7 @@
 //! plain data with validation; it knows no SIP, no SQL and no HTTP.
 
 mod account;
+mod alerts;
 mod audit;
 mod carrier;
 mod cdr;
@@ -17,20 +18,23 @@ mod object;
 mod person;
 mod recording;
 mod route;
+mod server;
 mod settings;
 mod snapshot;
 mod token;
+mod trace;
 mod user;
 mod validate;
 
 pub use account::{Account, LimitSpec};
+pub use alerts::{AlertEmail, AlertSettings, MailSecurity};
 pub use audit::AuditEntry;
 pub use carrier::{Carrier, Gateway, GatewayRegistration, OutboundAuth, TransportSpec};
 pub use cdr::{Cdr, CdrLegMedia, CdrOutcome, EndedBy};
 pub use customer::{Customer, CustomerAuth};
 pub use id::{
-    AccountId, CallId, CarrierId, CdrId, CustomerId, DeviceId, GatewayId, IdError, MediaServerId,
-    NumberId, PersonId, RouteId, TokenId, UserId,
+    AccountId, CallId, CarrierId, CdrId, CustomerId, DeviceId, GatewayId, IdError, JoinTokenId,
+    MediaServerId, NumberId, PersonId, RouteId, ServerId, TaskId, TokenId, UserId,
 };
 pub use keys::DtmfMode;
 pub use live::{
@@ -42,11 +46,13 @@ pub use number::{Number, NumberTarget};
 pub use person::{Person, SecondFactor};
 pub use recording::{AfterUpload, BucketAddressing, RecordingFormat, RecordingStore};
 pub use route::{Rewrite, Route};
+pub use server::{JoinToken, Server, ServerCertificate};
 pub use settings::{
     DigestOffer, HepTransport, KeepAlive, MediaMode, MusicOver, OVERFLOW_PEERS_MAX, Overflow,
     Settings,
 };
 pub use snapshot::Snapshot;
 pub use token::{ApiToken, Role};
+pub use trace::{TraceMode, TraceSettings, TraceTexts};
 pub use user::{Device, DigestSecret, Forking, User};
 pub use validate::{FieldError, Validate};

@@ -6,7 +6,9 @@ use utoipa::ToSchema;
 
 use crate::object::object;
 use crate::validate::Checks;
-use crate::{FieldError, LimitSpec, RecordingFormat, RecordingStore, Validate};
+use crate::{
+    AlertSettings, FieldError, LimitSpec, RecordingFormat, RecordingStore, TraceSettings, Validate,
+};
 
 /// What applies where no record says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -74,6 +76,12 @@ pub struct Settings {
     pub hep_node_id: u32,
     /// Whether the collector is told of SIP messages, too.
     pub hep_sip: bool,
+    /// What is kept of SIP messages on each node.
+    #[serde(deserialize_with = "object")]
+    pub trace: TraceSettings,
+    /// When operators are called, and how.
+    #[serde(deserialize_with = "object")]
+    pub alerts: AlertSettings,
 }
 
 impl Default for Settings {
@@ -110,6 +118,8 @@ impl Default for Settings {
             hep_transport: HepTransport::Udp,
             hep_node_id: 1,
             hep_sip: true,
+            trace: TraceSettings::default(),
+            alerts: AlertSettings::default(),
         }
     }
 }
@@ -121,6 +131,8 @@ impl Validate for Settings {
         checks.nested("limits", &self.limits);
         checks.nested("overflow", &self.overflow);
         checks.nested("recording_store", &self.recording_store);
+        checks.nested("trace", &self.trace);
+        checks.nested("alerts", &self.alerts);
         checks.range(
             "call_duration_max_s",
             self.call_duration_max_s.into(),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Account, Carrier, Customer, Device, Gateway, MediaServer, Number, Route, Settings, User,
+    Account, Carrier, Customer, Device, Gateway, MediaServer, Number, Route, Server, ServerId,
+    Settings, User,
 };
 
 /// Everything a node needs to take calls. A node refuses one with a lower revision than it has.
@@ -34,4 +35,26 @@ pub struct Snapshot {
     /// Media servers; with none, the node relays media itself.
     #[serde(default)]
     pub media_servers: Vec<Arc<MediaServer>>,
+    /// Machines that take calls.
+    #[serde(default)]
+    pub servers: Vec<Arc<Server>>,
+    /// The node that this is for takes no new calls.
+    #[serde(default)]
+    pub draining: bool,
+}
+
+impl Snapshot {
+    /// What the node of one server works with: its own limits where it has some, and whether it is
+    /// to take calls. As it is, where there is no such server.
+    #[must_use]
+    pub fn planned_for(&self, server: ServerId) -> Self {
+        let mut plan = self.clone();
+        if let Some(server) = self.servers.iter().find(|s| s.id == server) {
+            let limits = &mut plan.settings.limits;
+            limits.cps = server.limits.cps.or(limits.cps);
+            limits.channels = server.limits.channels.or(limits.channels);
+            plan.draining = server.draining;
+        }
+        plan
+    }
 }

@@ -180,6 +180,7 @@ proptest! {
             registration: port.map(|_| GatewayRegistration {
                 user: None,
                 domain: Some("example.com".into()),
+                contact: Some("[2001:db8::1]:5060".into()),
                 expiry_s: 300,
             }),
             inbound: false,
@@ -235,6 +236,23 @@ proptest! {
             hep_transport: if flag { model::HepTransport::Tcp } else { model::HepTransport::Udp },
             hep_node_id: seconds[0],
             hep_sip: flag,
+            trace: model::TraceSettings {
+                mode: if flag { model::TraceMode::Full } else { model::TraceMode::Headers },
+                registrations: flag,
+                keep_alives: !flag,
+                texts: if flag { model::TraceTexts::Keep } else { model::TraceTexts::Hide },
+                days: short[0],
+                megabytes: seconds[1],
+                hep_listen: flag.then(|| "10.0.0.1:9060".parse().unwrap()),
+                hep_sources: flag.then(|| "10.0.0.0/8".parse().unwrap()).into_iter().collect(),
+            },
+            alerts: model::AlertSettings {
+                down_s: seconds[2],
+                headroom_percent: short[1],
+                email: model::AlertEmail { to: vec!["a@example.com".into()], ..Default::default() },
+                webhook: flag.then(|| "https://h/".to_owned()),
+                ..Default::default()
+            },
         })?;
     }
 

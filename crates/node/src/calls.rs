@@ -5,8 +5,9 @@
 //! all calls are told again when it is back; the same when it comes back empty.
 
 mod seeking;
+mod settling;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -14,16 +15,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clock::Time;
+use cluster::{Lost, Shelf, Strange, Told};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select};
-use model::CallId;
-use store::{Change, Found, Kept, RedisCalls};
+use store::{Change, Found, Kept, RedisCalls, StoreError};
 use switch::{CallKey, NotTaken};
 
 use self::seeking::Seeking;
+use self::settling::Settling;
 use crate::host::SwitchHost;
 use crate::locations::LocationHealth;
 use crate::machine::SwitchMachine;
 use crate::roster::Roster;
+use crate::starts::Starts;
 use crate::visit::Visitor;
 
 /// What the thread is told.
@@ -98,15 +101,19 @@ pub(crate) struct Calls {
 
 impl Calls {
     /// Shares calls by way of the live store at `url`. `roster` says who this node and the others are,
-    /// `locations` how sharing of registrations goes, if they are shared.
+    /// `starts` what it was called before, `locations` how sharing of registrations goes, if they are
+    /// shared.
     pub(crate) fn start(
         url: &str,
         end: CallsEnd,
-        roster: Roster,
+        (roster, mut starts): (Roster, Starts),
         visitor: Visitor,
         locations: Option<LocationHealth>,
     ) -> Result<Self> {
         let id = roster.own();
+        starts
+            .begin(&id)
+            .context("noting what this node is called")?;
         let store = RedisCalls::new(url, &id, switch::RECORD_FORMAT).context("--live")?;
         let (stop, stopped) = bounded(0);
         let keeper = Keeper {
@@ -115,17 +122,17 @@ impl Calls {
             end,
             roster,
             visitor,
-            written: HashSet::new(),
-            unsure: HashSet::new(),
+            shelf: Shelf::default(),
             again: VecDeque::new(),
             orphaned: Vec::new(),
             doubtful: Vec::new(),
             seeking: Seeking::default(),
-            unsettled_since: None,
-            is_settled: false,
+            settling: Settling::of(starts),
             paused_at: None,
             locations,
             away: false,
+            begun: Instant::now(),
+            remembered: Instant::now(),
             next_round: Instant::now(),
         };
         let thread = thread::Builder::new()
@@ -156,10 +163,8 @@ struct Keeper {
     end: CallsEnd,
     roster: Roster,
     visitor: Visitor,
-    /// The calls that the store has of this node, or may have.
-    written: HashSet<u64>,
-    /// Those of them of which the last word was not taken.
-    unsure: HashSet<u64>,
+    /// What the store has of this node.
+    shelf: Shelf,
     /// Those that are to be told again.
     again: VecDeque<CallKey>,
     /// Dead nodes that have left calls.
@@ -167,10 +172,7 @@ struct Keeper {
     /// Calls that were given up here, and of which it is not known whether they were given away.
     doubtful: Vec<(u64, Vec<u8>)>,
     seeking: Seeking,
-    /// Since when the store could have told what became of the calls that a crash had left open.
-    unsettled_since: Option<Instant>,
-    /// Whether all of these are closed, or left to others.
-    is_settled: bool,
+    settling: Settling,
     /// While the switch waits for word on what happened while this process was stopped: how often
     /// registrations had been heard of at that time.
     paused_at: Option<u64>,
@@ -178,6 +180,9 @@ struct Keeper {
     locations: Option<LocationHealth>,
     /// Whether the store did not answer last time.
     away: bool,
+    begun: Instant,
+    /// When the store was told last who was taken out.
+    remembered: Instant,
     next_round: Instant,
 }
 
@@ -202,6 +207,7 @@ impl Keeper {
                 self.claim_orphans();
                 self.clear_up_doubts();
                 self.settle();
+                self.remember_buried();
             }
             self.seek_on();
         }
@@ -224,7 +230,7 @@ impl Keeper {
                 Order::Unkeep(call) => {
                     // One that has come and gone in between need not be told of at all.
                     changes.retain(|(other, _)| *other != call);
-                    if self.written.contains(&call) {
+                    if self.shelf.contains(call) {
                         changes.push((call, None));
                     }
                 }
@@ -241,18 +247,12 @@ impl Keeper {
 
     fn write(&mut self, changes: &[Change]) {
         let kept = self.store.keep(changes);
-        let is_fenced = matches!(kept, Ok(Kept::Buried));
-        for (call, record) in changes {
-            match (record, &kept) {
-                (Some(_), Err(_)) => self.unsure.insert(*call),
-                _ => self.unsure.remove(call),
-            };
-            match record {
-                Some(_) if !is_fenced => self.written.insert(*call),
-                Some(_) => false,
-                None => self.written.remove(call),
-            };
-        }
+        let told = match &kept {
+            Ok(Kept::Done { .. }) => Told::Written,
+            Ok(Kept::Buried) => Told::Refused,
+            Err(_) => Told::Unknown,
+        };
+        self.shelf.tell(changes, told);
         match kept {
             Ok(Kept::Done {
                 count,
@@ -262,10 +262,14 @@ impl Keeper {
                 if std::mem::take(&mut self.away) {
                     tracing::info!("the live store has the calls of this node again");
                     self.forget_what_was_told();
-                } else if count != self.written.len() {
-                    tracing::warn!(count, "the live store has lost calls; they are told again");
+                } else if count != self.shelf.len() {
+                    tracing::warn!(
+                        count,
+                        "the live store has other calls than it was told; all are told again"
+                    );
                     self.forget_what_was_told();
                 }
+                self.roster.note_buried(&orphaned);
                 self.orphaned = orphaned;
                 for call in wanted {
                     self.hand_over(call);
@@ -288,7 +292,7 @@ impl Keeper {
         let Some(record) = record.flatten() else {
             return;
         };
-        self.written.remove(&call);
+        self.shelf.give_up(call);
         match self.store.hand_over(call, &record) {
             Ok(_) => tracing::info!(call, "another node goes on with a call"),
             Err(error) => {
@@ -306,29 +310,46 @@ impl Keeper {
                     self.take_up(vec![(call, record)]);
                 }
                 Ok(Found::Held(_) | Found::Unreadable) => {}
-                Err(_) => self.doubtful.push((call, record)),
+                Ok(Found::Unknown) | Err(_) => self.doubtful.push((call, record)),
             }
         }
     }
 
-    /// The store is told of each call again, and what it should not have any more is removed.
+    /// The store is told of each call again; what has ended is removed, and what was given to this node
+    /// without its knowledge is taken up.
     fn forget_what_was_told(&mut self) {
         let kept = self.visit(|_, machine, _| machine.switch.kept_calls());
         let Some(kept) = kept else {
             self.end.overflowed.store(true, Ordering::Relaxed);
             return;
         };
-        let known: HashSet<u64> = kept.iter().map(|call| call.0).collect();
+        let known: BTreeSet<u64> = kept.iter().map(|call| call.0).collect();
         self.again = kept.into();
-        let ended = self.store.own().and_then(|own| {
-            let ended = own.iter().filter(|call| !known.contains(call));
-            let ended: Vec<Change> = ended.map(|call| (*call, None)).collect();
-            self.written = own.iter().copied().filter(|c| known.contains(c)).collect();
-            self.store.keep(&ended)
-        });
-        if ended.is_err() {
-            self.away = true;
+        match self.compare(&known) {
+            Ok(given) if given.is_empty() => {}
+            Ok(given) => {
+                let calls = given.len();
+                tracing::warn!(
+                    calls,
+                    "calls of a dead node go on here; the word of it was lost"
+                );
+                self.take_up(given);
+            }
+            Err(_) => self.away = true,
         }
+    }
+
+    /// Removes what has ended from the store; the calls that it has given to this node.
+    fn compare(&mut self, known: &BTreeSet<u64>) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let own = self.store.own()?;
+        let Strange { ended, mut given } = self.shelf.compare(&own, known);
+        given.retain(|call| !self.doubtful.iter().any(|(doubtful, _)| doubtful == call));
+        let given = self.store.read(&given)?;
+        let ended: Vec<Change> = ended.into_iter().map(|call| (call, None)).collect();
+        if let Kept::Done { .. } = self.store.keep(&ended)? {
+            self.shelf.tell(&ended, Told::Written);
+        }
+        Ok(given)
     }
 
     fn tell_again(&mut self) {
@@ -358,15 +379,16 @@ impl Keeper {
             return;
         }
         self.store.rename(&id);
+        self.settling.begin(&id);
         self.id = id;
-        let mut lost: HashSet<u64> = self.written.drain().collect();
-        for call in self.unsure.drain() {
+        let Lost { mut calls, unsure } = self.shelf.lose();
+        for call in unsure {
             // The store may never have heard of it: then nobody else has it.
-            if !matches!(self.store.find(call), Ok(Found::Held(_))) {
-                lost.remove(&call);
+            if matches!(self.store.find(call), Ok(Found::Held(_))) {
+                calls.push(call);
             }
         }
-        let lost: Vec<CallKey> = lost.into_iter().map(CallKey).collect();
+        let lost: Vec<CallKey> = calls.into_iter().map(CallKey).collect();
         tracing::error!(
             calls = lost.len(),
             "taken for dead; other nodes have its calls"
@@ -386,6 +408,16 @@ impl Keeper {
         if knows_phones && let Ok(true) = self.store.still_stands() {
             self.paused_at = None;
             self.visit(|now, machine, _| machine.go_on(now));
+        }
+    }
+
+    /// A store that was emptied would let a node go on that was taken out: it is told again and again.
+    fn remember_buried(&mut self) {
+        if self.away || self.remembered.elapsed() < REMEMBER_INTERVAL {
+            return;
+        }
+        if self.store.remember(&self.roster.buried()).is_ok() {
+            self.remembered = Instant::now();
         }
     }
 
@@ -417,7 +449,7 @@ impl Keeper {
 
     /// Calls that the store has given to this node.
     fn take_up(&mut self, calls: Vec<(u64, Vec<u8>)>) {
-        self.written.extend(calls.iter().map(|(call, _)| *call));
+        self.shelf.take(calls.iter().map(|(call, _)| *call));
         let given = calls.clone();
         let taken = self.visit(move |now, machine, _| {
             let mut refused = Vec::new();
@@ -442,38 +474,6 @@ impl Keeper {
         }
     }
 
-    /// Finds out what became of the calls that a crash had left open.
-    fn settle(&mut self) {
-        if self.is_settled || self.away {
-            return;
-        }
-        let since = *self.unsettled_since.get_or_insert_with(Instant::now);
-        let is_over = since.elapsed() >= SETTLE_PATIENCE && self.orphaned.is_empty();
-        let open = self.visit(|_, _, host| host.unsettled());
-        let Some(open) = open else { return };
-        if open.is_empty() {
-            self.is_settled = true;
-            tracing::info!("what became of the calls of before is known");
-            return;
-        }
-        let bits: Vec<u128> = open.iter().map(|call| call.bits()).collect();
-        let Ok(taken) = self.store.were_taken(&bits) else {
-            return;
-        };
-        let pairs = open.into_iter().zip(taken);
-        let left: Vec<CallId> = pairs.filter(|(_, taken)| *taken).map(|(c, _)| c).collect();
-        self.visit(move |_, machine, host| {
-            host.leave(machine, &left);
-            if is_over {
-                host.close_unsettled(machine);
-            }
-        });
-        if is_over {
-            self.is_settled = true;
-            tracing::info!("what became of the calls of before is known");
-        }
-    }
-
     /// Runs something on the `sip` thread; `None` if it has no time, or has ended.
     fn visit<T: Send + 'static>(
         &self,
@@ -487,6 +487,9 @@ impl Keeper {
 const ROUND: Duration = Duration::from_millis(200);
 /// The same while there is something to do.
 const BUSY_ROUND: Duration = Duration::from_millis(20);
+/// How often the store is told who was taken out: several times in [`cluster::GRACE`], within which it
+/// lets nobody go on after it was emptied.
+const REMEMBER_INTERVAL: Duration = Duration::from_secs(1);
 /// Orders that wait; beyond, all calls are told again.
 const ORDERS_MAX: usize = 16_384;
 /// Changes in one run of the script, which takes about a millisecond then.
@@ -497,5 +500,3 @@ const AGAIN_MAX: usize = 500;
 const CLAIM_MAX: usize = 100;
 /// How long the switch may take to do what it is asked.
 const VISIT_PATIENCE: Duration = Duration::from_secs(2);
-/// How long others have to take over what a crash has left, before the rest is closed as ended by it.
-const SETTLE_PATIENCE: Duration = Duration::from_secs(10);

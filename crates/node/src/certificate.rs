@@ -26,7 +26,7 @@ use crate::data::{Data, private_directory, write_secret};
 use crate::{addresses, listeners};
 
 /// Where Debian and its kin keep the certificates they trust.
-const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+pub(crate) const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// How long a self-signed certificate is valid; some clients take none of more than 825 days.
 const VALID: Duration = Duration::from_secs(730 * DAY_S);
 /// Clocks of phones may be behind ours.

@@ -4,7 +4,8 @@
 //! `moved.json` says where they went · `journal/` CDRs on their way · `bindings.log` registrations ·
 //! `tls/` certificate and key (`self-signed.json` says which is our own) · `cluster.key` the secret of nonces · `admin.json` where the API
 //! is and a token for it · `first-admin.json` who signs in to the panel first · `demo-users.json` the passwords of the first two users · `recordings/`, and `s3-keys.json` the keys
-//! of the store they are taken to, `s3-ca.pem` its authorities.
+//! of the store they are taken to, `s3-ca.pem` its authorities · `authority/` the authority of the platform's nodes, `server.json`
+//! which of the servers control itself is · `node.json` and `node.db` where the node has joined a platform · `traces/` SIP messages.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;

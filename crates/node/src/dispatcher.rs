@@ -142,6 +142,7 @@ fn tls_options(options: &DispatcherOptions) -> UpOptions {
         wss_port: 0,
         http_port: None,
         https_port: None,
+        node_port: None,
         rtp_ports: (0, 0),
         kernel: media::KernelPath::Off,
         ice_agent: media::IceAgent::Lite,

@@ -225,7 +225,7 @@ pub(crate) fn administrator(
     Ok(control::password_matches(hash, &made.password).then_some(made))
 }
 
-fn random() -> Result<u128> {
+pub(crate) fn random() -> Result<u128> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
     Ok(u128::from_le_bytes(bytes) & ((1 << 80) - 1))

@@ -25,6 +25,7 @@ use crate::media_servers::MediaLink;
 use crate::music::{Music, Shelf};
 use crate::quality::Quality;
 use crate::recording::Outcomes;
+use crate::trace::{CollectorLink, TraceLink};
 use crate::uploads::Uploads;
 use crate::visit::Visit;
 
@@ -55,12 +56,24 @@ pub(crate) struct SwitchHost {
     pub(crate) heartbeats: u64,
     /// Who is told of reports and quality.
     pub(crate) hep: HepLink,
+    /// Where messages are kept.
+    pub(crate) trace: TraceLink,
+    /// Where other systems tell of theirs.
+    pub(crate) collector: CollectorLink,
     music: Music,
     /// Where calls are shared with other nodes.
     calls: Option<CallsLink>,
     /// Records of calls that a crash left open, as if they had ended with it: others may go on with
     /// them.
     unsettled: Vec<Cdr>,
+}
+
+/// Who is told of what happens.
+pub(crate) struct Tellers {
+    pub(crate) events: broadcast::Sender<PlatformEvent>,
+    pub(crate) hep: HepLink,
+    pub(crate) trace: TraceLink,
+    pub(crate) collector: CollectorLink,
 }
 
 impl SwitchHost {
@@ -71,8 +84,14 @@ impl SwitchHost {
         (media_link, media_said): (MediaLink, Receiver<MediaOutput>),
         uploads: Uploads,
         visits: Receiver<Visit>,
-        (events, hep): (broadcast::Sender<PlatformEvent>, HepLink),
+        tellers: Tellers,
     ) -> Self {
+        let Tellers {
+            events,
+            hep,
+            trace,
+            collector,
+        } = tellers;
         Self {
             journal,
             engine,
@@ -89,6 +108,8 @@ impl SwitchHost {
             entries_lost: 0,
             heartbeats: 0,
             hep,
+            trace,
+            collector,
             music: Music::default(),
             calls: None,
             unsettled: Vec::new(),
@@ -98,6 +119,8 @@ impl SwitchHost {
     /// Takes over settings, and the files that they and the accounts name.
     pub(crate) fn configure(&mut self, settings: &model::Settings, shelf: Shelf) {
         self.hep.configure(settings);
+        self.trace.configure(&settings.trace);
+        self.collector.configure(&settings.trace);
         self.engine.tell_rtcp(match self.hep.is_on() {
             true => Telling::All,
             false => Telling::Nothing,

@@ -9,12 +9,17 @@ use net::{Input, Machine, Output, ResolveQuery, Security};
 use sip::{Flow, ListenerId, Transmit};
 use switch::media_servers::Adopted;
 use switch::{CallKey, Event, JournalEvent, MediaRequest, Switch};
+use trace::{Direction, Passage};
 
 use crate::hep::HepLink;
 use crate::pause::{Held, PauseWatch};
+use crate::trace::TraceTap;
 
 /// Between two signs of life in the journal; also how often bindings go to disk.
 const TICK: Duration = Duration::from_millis(500);
+
+/// How long messages wait for others before they go to the trace together.
+const TRACE_PATIENCE: Duration = Duration::from_millis(25);
 
 /// So many bindings that have changed are saved without waiting for the next beat: while they are
 /// in the processor's cache, and in small portions.
@@ -29,6 +34,10 @@ pub(crate) struct SwitchMachine {
     may_save: bool,
     /// Who is told of messages.
     hep: HepLink,
+    /// Where messages are kept.
+    trace: TraceTap,
+    /// When it passes on what it has; `None`: it has nothing.
+    trace_due: Option<Time>,
     /// Where other nodes take over the calls of this one when it is silent.
     pause: Option<PauseWatch>,
     /// A pause is still to be told.
@@ -87,13 +96,15 @@ pub(crate) enum Effect {
 }
 
 impl SwitchMachine {
-    pub(crate) const fn new(switch: Switch, now: Time, hep: HepLink) -> Self {
+    pub(crate) fn new(switch: Switch, now: Time, (hep, trace): (HepLink, TraceTap)) -> Self {
         Self {
             switch,
             next_tick: now,
             tick_due: false,
             may_save: true,
             hep,
+            trace,
+            trace_due: None,
             pause: None,
             has_paused: false,
             now,
@@ -129,27 +140,59 @@ impl SwitchMachine {
         pause.until().is_some()
     }
 
-    /// Tells of a message that came.
-    fn tell_received(&self, flow: Flow, bytes: &[u8]) {
-        // Line ends alone keep a connection alive.
-        if self.hep.wants_sip() && bytes.iter().any(|byte| !byte.is_ascii_whitespace()) {
-            let ours = self.ours(flow.listener, flow.remote);
-            let ends = (flow.remote, ours);
+    /// Tells of a message that came. Who is banned fills no trace.
+    fn tell_received(&mut self, flow: Flow, bytes: &[u8]) {
+        let (by_hep, by_trace) = (self.hep.wants_sip(), self.trace.wants(bytes));
+        if !(by_hep || by_trace) || is_blank(bytes) {
+            return;
+        }
+        let ends = (flow.remote, self.ours(flow.listener, flow.remote));
+        if by_trace && !self.switch.is_deaf_to(self.now, flow.remote.ip()) {
+            self.tell_trace(Direction::Received, flow.transport, ends, bytes);
+        }
+        if by_hep {
             let bytes = Bytes::copy_from_slice(bytes);
-            let at_us = self.now.as_micros();
-            self.hep.sip(flow.transport, ends, bytes, at_us);
+            self.hep
+                .sip(flow.transport, ends, bytes, self.now.as_micros());
         }
     }
 
     /// Tells of a message that leaves.
-    fn tell_sent(&self, transmit: &Transmit) {
-        if self.hep.wants_sip() && transmit.bytes.iter().any(|b| !b.is_ascii_whitespace()) {
-            let to = transmit.to.remote();
-            let ends = (self.ours(transmit.to.listener(), to), to);
-            let bytes = transmit.bytes.clone();
-            let at_us = self.now.as_micros();
-            self.hep.sip(transmit.to.transport(), ends, bytes, at_us);
+    fn tell_sent(&mut self, transmit: &Transmit) {
+        let bytes = &transmit.bytes;
+        let (by_hep, by_trace) = (self.hep.wants_sip(), self.trace.wants(bytes));
+        if !(by_hep || by_trace) || is_blank(bytes) {
+            return;
         }
+        let (to, transport) = (transmit.to.remote(), transmit.to.transport());
+        let ends = (self.ours(transmit.to.listener(), to), to);
+        if by_trace {
+            self.tell_trace(Direction::Sent, transport, ends, bytes);
+        }
+        if by_hep {
+            self.hep
+                .sip(transport, ends, bytes.clone(), self.now.as_micros());
+        }
+    }
+
+    fn tell_trace(
+        &mut self,
+        direction: Direction,
+        transport: sip::Transport,
+        (from, to): (SocketAddr, SocketAddr),
+        message: &[u8],
+    ) {
+        let passage = Passage {
+            at_us: self.now.as_micros(),
+            transport,
+            direction,
+            from,
+            to,
+            node: "",
+            correlation: &[],
+        };
+        self.trace.tell(&passage, message);
+        self.trace_due.get_or_insert(self.now + TRACE_PATIENCE);
     }
 
     fn serve(&mut self, now: Time, input: Input<'_>) {
@@ -191,6 +234,11 @@ impl SwitchMachine {
     }
 }
 
+/// Whether a message is line ends alone, which keep a connection alive.
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(u8::is_ascii_whitespace)
+}
+
 impl Machine for SwitchMachine {
     type Effect = Effect;
 
@@ -214,6 +262,10 @@ impl Machine for SwitchMachine {
             self.next_tick = now + TICK;
             self.tick_due = true;
         }
+        if self.trace_due.is_some_and(|due| now >= due) {
+            self.trace_due = None;
+            self.trace.flush();
+        }
         self.switch.handle_timeout(now);
     }
 
@@ -222,11 +274,9 @@ impl Machine for SwitchMachine {
         if held.is_some() {
             return held;
         }
-        Some(
-            self.switch
-                .poll_timeout()
-                .map_or(self.next_tick, |at| at.min(self.next_tick)),
-        )
+        let due = [self.switch.poll_timeout(), self.trace_due];
+        let due = due.into_iter().flatten().min();
+        Some(due.map_or(self.next_tick, |at| at.min(self.next_tick)))
     }
 
     fn poll_output(&mut self) -> Option<Output<Effect>> {

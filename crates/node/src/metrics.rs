@@ -74,7 +74,26 @@ pub(crate) fn text(now: Time, switch: &Switch, host: &SwitchHost, net: &Net) -> 
         "What the HEP collector was not told: it was not reached, or too much waited",
         dropped,
     );
+    traces(&mut out, host);
     out.0
+}
+
+fn traces(out: &mut Page, host: &SwitchHost) {
+    let counts = host.trace.counts();
+    let name = "tandem_trace_messages_total";
+    out.one(name, "counter", "SIP messages that are kept", counts.kept);
+    let name = "tandem_trace_dropped_total";
+    out.head(name, "counter", "SIP messages that could not be kept");
+    out.line(name, &[("cause", "queue")], counts.dropped);
+    out.line(name, &[("cause", "disk")], counts.failed);
+    let name = "tandem_trace_bytes";
+    out.one(name, "gauge", "What traces take on the disk", counts.bytes);
+    let [heard, refused, unreadable] = host.collector.counts();
+    let name = "tandem_hep_received_total";
+    out.head(name, "counter", "HEP packets of other systems");
+    out.line(name, &[("result", "sip")], heard);
+    out.line(name, &[("result", "stranger")], refused);
+    out.line(name, &[("result", "unreadable")], unreadable);
 }
 
 fn sip(out: &mut Page, switch: &Switch, net: &Net) {
@@ -222,10 +241,10 @@ pub(crate) fn live_store(live: Option<&LiveHealth>, counters: &Counters) -> Stri
         let name = "tandem_live_store_up";
         let help = "Whether the live store answered last time";
         out.one(name, "gauge", help, u8::from(live.is_up()));
-        if let Some(skew_us) = live.clock_skew_us() {
+        if let Some(ahead) = live.clock_ahead() {
             let name = "tandem_clock_skew_seconds";
             let help = "How far this node's clock is ahead of the live store's";
-            out.one(name, "gauge", help, skew_us as f64 / 1e6);
+            out.one(name, "gauge", help, ahead.as_micros() as f64 / 1e6);
         }
         let name = "tandem_cluster_nodes";
         let help = "Nodes that keep limits together, by the live store";

@@ -38,6 +38,9 @@ pub struct UpOptions {
     pub http_port: Option<u16>,
     /// The API over TLS; `None`: not served.
     pub https_port: Option<u16>,
+    /// Where machines join the platform and its nodes have their line to control; `None`: none can
+    /// join.
+    pub node_port: Option<u16>,
     /// RTP and RTCP, both ends included.
     pub rtp_ports: (u16, u16),
     /// Whether plain RTP is relayed in the kernel.

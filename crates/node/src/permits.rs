@@ -8,14 +8,14 @@
 //! until the store was asked again. A third thread looks after the other nodes.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use clock::Time;
+use clock::{Ahead, Time};
 use cluster::{Door, Watch};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use limits::Claim;
@@ -40,7 +40,8 @@ pub(crate) struct LiveHealth(Arc<Health>);
 #[derive(Debug)]
 struct Health {
     up: AtomicBool,
-    members: AtomicU32,
+    /// Where the nodes are by its word.
+    members: Mutex<Vec<IpAddr>>,
     /// [`UNKNOWN`] as long as nobody knows.
     skew_us: AtomicI64,
 }
@@ -49,7 +50,7 @@ impl Default for Health {
     fn default() -> Self {
         Self {
             up: AtomicBool::default(),
-            members: AtomicU32::default(),
+            members: Mutex::default(),
             skew_us: AtomicI64::new(UNKNOWN),
         }
     }
@@ -62,24 +63,35 @@ impl LiveHealth {
     }
 
     /// How many nodes there are by its word.
-    pub(crate) fn members(&self) -> u32 {
-        self.0.members.load(Ordering::Relaxed)
+    pub(crate) fn members(&self) -> usize {
+        self.lock().len()
     }
 
-    /// How far this node's clock is ahead of the store's, in microseconds, to within half the time
-    /// that an answer took; `None` while that is not known.
-    pub(crate) fn clock_skew_us(&self) -> Option<i64> {
+    /// Where they reach each other.
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<IpAddr>> {
+        self.0
+            .members
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far this node's clock is ahead of the store's, to within half the time that an answer took;
+    /// `None` while that is not known.
+    pub(crate) fn clock_ahead(&self) -> Option<Ahead> {
         let skew_us = self.0.skew_us.load(Ordering::Relaxed);
-        (skew_us != UNKNOWN).then_some(skew_us)
+        (skew_us != UNKNOWN).then_some(Ahead::from_micros(skew_us))
     }
 
     /// Takes in what the store's clock showed between two moments of ours.
-    fn note_clock(&self, (asked_us, answered_us): (u64, u64), theirs_us: u64) {
-        let took_us = answered_us.saturating_sub(asked_us);
-        if took_us > ANSWER_US_MAX {
+    fn note_clock(&self, (asked, answered): (Time, Time), theirs: Time) {
+        let Some(ahead) = Ahead::of_answer(asked, theirs, answered) else {
             return;
-        }
-        let skew_us = (asked_us + took_us / 2) as i64 - theirs_us as i64;
+        };
+        let skew_us = ahead.as_micros();
         let before_us = self.0.skew_us.swap(skew_us, Ordering::Relaxed);
         let is_wrong = |us: i64| us != UNKNOWN && us.unsigned_abs() > SKEW_US_MAX;
         if is_wrong(skew_us) && !is_wrong(before_us) {
@@ -109,6 +121,7 @@ impl Permits {
         let (seen, members) = bounded(1);
         let graves = RedisPermits::new(url, &id, address).context("--live")?;
         let (tick_stopped, tick_visitor) = (stopped.clone(), visitor.clone());
+        let graveyard = roster.clone();
         let keeper = Keeper {
             store,
             id,
@@ -126,7 +139,9 @@ impl Permits {
                 extend_leases(&tick_stopped, &tick_visitor);
             }),
             // Ends with the keeper.
-            spawn("permits-watch", move || look_after(&members, graves)),
+            spawn("permits-watch", move || {
+                look_after(&members, graves, &graveyard);
+            }),
         ];
         Ok(Self {
             stop: Some(stop),
@@ -182,10 +197,10 @@ impl Keeper {
 
     /// Asks the store; `clock` is a moment by both our clocks.
     fn renew(&mut self, claims: &[Claim], (time, at): (Time, Instant)) {
-        let clock_us = || (time + at.elapsed()).as_micros();
-        let asked_us = clock_us();
+        let clock = || time + at.elapsed();
+        let asked = clock();
         let renewed = self.store.renew(claims);
-        let answered_us = clock_us();
+        let answered = clock();
         self.health.0.up.store(renewed.is_ok(), Ordering::Relaxed);
         match renewed {
             Ok(Renewed::Granted {
@@ -197,15 +212,17 @@ impl Keeper {
                     tracing::info!("the live store is back");
                     self.away = false;
                 }
-                self.visit(move |now, machine, _| {
-                    machine.switch.take_grants(now, &grants, lacked);
-                });
                 if let Some(own) = members.iter().find(|member| member.id == self.id) {
                     // Each renewal is stamped with the store's clock.
-                    self.health.note_clock((asked_us, answered_us), own.beat);
+                    let beat = Time::from_micros(own.beat);
+                    self.health.note_clock((asked, answered), beat);
                 }
-                let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
-                self.health.0.members.store(count, Ordering::Relaxed);
+                let ahead = self.health.clock_ahead();
+                self.visit(move |now, machine, _| {
+                    machine.switch.set_clock_ahead(ahead);
+                    machine.switch.take_grants(now, &grants, lacked);
+                });
+                *self.health.lock() = members.iter().map(|m| m.address.ip()).collect();
                 self.roster.update(&members);
                 self.show(members);
             }
@@ -272,7 +289,7 @@ struct Seen {
 }
 
 /// Buries the dead. To knock takes a while, and so may the store.
-fn look_after(members: &Receiver<Seen>, mut store: impl PermitStore) {
+fn look_after(members: &Receiver<Seen>, mut store: impl PermitStore, roster: &Roster) {
     let begun = Instant::now();
     let (mut watch, mut outages) = (Watch::new(), 0);
     while let Ok(seen) = members.recv() {
@@ -287,7 +304,10 @@ fn look_after(members: &Receiver<Seen>, mut store: impl PermitStore) {
             }
             let dead = silent;
             match store.bury(&dead) {
-                Ok(true) => tracing::warn!(node = dead.id, "is dead; its permits are free"),
+                Ok(true) => {
+                    roster.note_buried([&dead.id]);
+                    tracing::warn!(node = dead.id, "is dead; its permits are free");
+                }
                 Ok(false) => {}
                 Err(error) => tracing::warn!(%error, node = dead.id, "is dead, and not yet buried"),
             }
@@ -302,21 +322,24 @@ pub(crate) fn knock(address: SocketAddr) -> Door {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Door::Nobody,
         Err(_) => return Door::Silence,
     };
-    // The system opens for a process that is stopped. Whatever comes back, if it be only that this
-    // is not understood, is a sign of life.
+    // The system opens for a process that is stopped, and the API for a switch that hangs: so what
+    // is asked is answered by the switch. Whatever comes back otherwise, if it be only that this is
+    // not understood, is a sign of life.
+    let mut answer = [0; SWITCH_HANGS.len()];
     let asked = door
         .set_read_timeout(Some(ANSWER_PATIENCE))
-        .and_then(|()| door.write_all(b"GET / HTTP/1.0\r\n\r\n"))
-        .and_then(|()| door.read(&mut [0]));
+        .and_then(|()| door.write_all(b"GET /readyz HTTP/1.0\r\n\r\n"))
+        .and_then(|()| door.read_exact(&mut answer));
     match asked.map_err(|error| error.kind()) {
         Err(ErrorKind::WouldBlock | ErrorKind::TimedOut) => Door::Stopped,
+        Ok(()) if answer == *SWITCH_HANGS => Door::Stopped,
         _ => Door::Open,
     }
 }
 
+/// What an API says whose switch has not answered.
+const SWITCH_HANGS: &[u8; 12] = b"HTTP/1.0 504";
 const UNKNOWN: i64 = i64::MIN;
-/// From answers that took longer nothing is learned about clocks, in microseconds.
-const ANSWER_US_MAX: u64 = 200_000;
 /// How far clocks may differ before that is worth a warning, in microseconds.
 const SKEW_US_MAX: u64 = 1_000_000;
 /// Between two renewals.

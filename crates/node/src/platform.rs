@@ -7,16 +7,17 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use control::{
-    ArrayView, Ban, CallFilter, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus, Platform,
-    PlatformError, PlatformEvent, Readiness, Recording, RecordingPlace, RegistrationFilter, Reply,
-    RouteQuery, Simulation,
+    ArrayView, Ban, CallFilter, CallTrace, Deployment, LimitUsage, LimitedKind, ListenerSpec,
+    ListenerStatus, Platform, PlatformError, PlatformEvent, Readiness, Recording, RecordingPlace,
+    RegistrationFilter, Reply, RouteQuery, Simulation, TraceStatus,
 };
 use limits::{EntityId, EntityKind, LimitKind};
 use model::{CallId, CallView, GatewayHealth, MediaServerHealth, RegistrationView, Snapshot};
 use net::Net;
 use registrar::BindingId;
-use store::ArrayWatch;
+use store::{ArrayWatch, TraceId, TraceOrder, TraceReader};
 use tokio::sync::broadcast;
+use trace::{Seen, Wanted};
 
 use crate::UpOptions;
 use crate::data::Data;
@@ -149,6 +150,17 @@ impl Platform for NodePlatform {
         Box::pin(async move {
             Ok(watch.map_or_else(ArrayView::default, |w| crate::array::view(w.status())))
         })
+    }
+
+    fn deployment(&self) -> Reply<'_, Deployment> {
+        let options = &self.options;
+        let there = Deployment {
+            members: self.live.as_ref().map(LiveHealth::addresses),
+            virtual_address: options.virtual_address.is_some(),
+            database_hosts: options.store.as_deref().map_or(0, store::database_hosts),
+            sentinels: options.live.as_deref().map_or(0, store::sentinels),
+        };
+        Box::pin(std::future::ready(Ok(there)))
     }
 
     fn limit_usage(&self) -> Reply<'_, Vec<LimitUsage>> {
@@ -323,9 +335,61 @@ impl Platform for NodePlatform {
 
     fn locate(&self, mut recordings: Vec<Recording>) -> Reply<'_, Vec<Recording>> {
         self.look_at_recordings(move |dir| {
-            recording::locate(dir, &mut recordings);
+            recording::locate(dir, &up::node_name(), &mut recordings);
             recordings
         })
+    }
+
+    fn traced(
+        &self,
+        wanted: Wanted,
+        order: TraceOrder,
+        after: Option<TraceId>,
+        limit: usize,
+    ) -> Reply<'_, Vec<(TraceId, Seen)>> {
+        self.look_at_traces(move |reader| reader.find(&wanted, order, after, limit))
+    }
+
+    fn trace_of_call(&self, call: CallTrace, limit: usize) -> Reply<'_, Vec<(TraceId, Seen)>> {
+        self.look_at_traces(move |reader| {
+            let mut wanted = wanted_of(call);
+            let oldest = TraceOrder::OldestFirst;
+            let known = reader.find(&wanted, oldest, None, limit)?;
+            wanted.keys = TraceReader::keys_of(&known);
+            let (Some((_, first)), Some((_, last))) = (known.first(), known.last()) else {
+                return Ok(known);
+            };
+            // Another run of this node may give keys again.
+            let from_us = first.at_us.saturating_sub(AROUND_US);
+            let to_us = last.at_us.saturating_add(AROUND_US);
+            wanted.from_us = wanted.from_us.max(Some(from_us));
+            wanted.to_us = wanted.to_us.min(Some(to_us));
+            reader.find(&wanted, oldest, None, limit)
+        })
+    }
+
+    fn keys_of_call(&self, call: CallTrace) -> Reply<'_, Vec<u64>> {
+        self.look_at_traces(move |reader| reader.keys(&wanted_of(call)))
+    }
+
+    fn traced_message(&self, id: TraceId) -> Reply<'_, Option<Seen>> {
+        self.look_at_traces(move |reader| reader.message(id))
+    }
+
+    fn trace_status(&self) -> Reply<'_, TraceStatus> {
+        Box::pin(self.visitor.ask(|_, machine, host| {
+            let counts = host.trace.counts();
+            let [heard, ..] = host.collector.counts();
+            TraceStatus {
+                mode: machine.switch.snapshot().settings.trace.mode,
+                kept: counts.kept,
+                dropped: counts.dropped,
+                failed: counts.failed,
+                heard,
+                bytes: counts.bytes,
+                oldest_us: counts.oldest_us,
+            }
+        }))
     }
 
     fn remove_ban(&self, address: IpAddr) -> Reply<'_, bool> {
@@ -383,6 +447,19 @@ impl NodePlatform {
         })
     }
 
+    /// Reads in the directory of traces, where nobody waits for the disk.
+    fn look_at_traces<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&TraceReader) -> std::io::Result<T> + Send + 'static,
+    ) -> Reply<'_, T> {
+        let reader = TraceReader::new(&self.data.path(up::TRACES));
+        Box::pin(async move {
+            let found = tokio::task::spawn_blocking(move || look(&reader)).await;
+            let found = found.map_err(|error| PlatformError::Unavailable(error.to_string()))?;
+            found.map_err(|error| PlatformError::Unavailable(format!("traces: {error}")))
+        })
+    }
+
     fn status(&self, status: &net::ListenerStatus) -> ListenerStatus {
         let listener = listeners::for_switch(status);
         let asked = match status.spec.transport {
@@ -407,6 +484,19 @@ impl NodePlatform {
         if let Err(error) = listeners::keep(&self.data, &self.net) {
             tracing::warn!(%error, "added listeners will not be there after a restart");
         }
+    }
+}
+
+/// How long before the first message of the caller's leg, and after its last, those of other legs may
+/// have been.
+const AROUND_US: u64 = 60_000_000;
+
+fn wanted_of(call: CallTrace) -> Wanted {
+    Wanted {
+        from_us: Some(call.from_us),
+        to_us: Some(call.to_us),
+        call_ids: call.sip_call_ids,
+        ..Wanted::default()
     }
 }
 

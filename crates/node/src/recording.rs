@@ -115,8 +115,14 @@ pub(crate) fn list(dir: &Path, after: Option<&RecordingPlace>, limit: usize) -> 
     found
 }
 
-/// Fills in what is known of recordings of media servers that their stores have.
-pub(crate) fn locate(dir: &Path, recordings: &mut [Recording]) {
+/// Fills in what is known of recordings of media servers that their stores have, and takes away those
+/// that are of the node itself, whose name is `own`, or lie here: [`list`] has them.
+pub(crate) fn locate(dir: &Path, own: &str, recordings: &mut Vec<Recording>) {
+    let queue = Queue::new(dir.to_owned());
+    recordings.retain(|recording| match recording.node.as_deref() {
+        None => true,
+        Some(node) => node != own && !is_here(dir, &queue, &recording.file),
+    });
     let elsewhere = Elsewhere::of(dir);
     for recording in recordings {
         let server = recording.server.as_deref().unwrap_or_default();
@@ -128,11 +134,20 @@ pub(crate) fn locate(dir: &Path, recordings: &mut [Recording]) {
     }
 }
 
+/// Whether a directory has a recording, or had it.
+fn is_here(dir: &Path, queue: &Queue, file: &str) -> bool {
+    // What a record of another node says is no path.
+    let is_name = Path::new(file).file_name().is_some_and(|name| name == file);
+    let lies = |name: &str| dir.join(name).exists();
+    is_name && (lies(file) || lies(&format!("{file}{PART}")) || queue.receipt(file).is_some())
+}
+
 /// A recording that the store alone has.
 fn elsewhere((file, receipt): (String, Receipt)) -> Recording {
     Recording {
         file,
         server: None,
+        node: None,
         finished: true,
         here: false,
         location: Some(receipt.location),
@@ -152,6 +167,7 @@ fn recording(entry: &DirEntry) -> Option<Recording> {
         finished: unfinished.is_none(),
         file: unfinished.unwrap_or(name),
         server: None,
+        node: None,
         here: true,
         location: None,
         bytes: Some(metadata.len()),
@@ -162,3 +178,50 @@ fn recording(entry: &DirEntry) -> Option<Recording> {
 
 /// What stands behind the name of a file that is being written.
 const PART: &str = ".part";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_node(node: &str, file: &str) -> Recording {
+        Recording {
+            file: file.into(),
+            server: None,
+            node: Some(node.into()),
+            finished: true,
+            here: false,
+            location: None,
+            bytes: None,
+            length_ms: None,
+            changed_us: 1,
+        }
+    }
+
+    #[test]
+    fn of_what_records_name_only_that_of_other_nodes_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        for here in ["taken-over.wav", "written.wav.part"] {
+            fs::write(dir.path().join(here), b"RIFF").unwrap();
+        }
+        let of_server = Recording {
+            server: Some("m1".into()),
+            ..of_node("", "/r/x.wav")
+        };
+        let of_server = Recording {
+            node: None,
+            ..of_server
+        };
+        let theirs = of_node("n2", "theirs.wav");
+        let mut recordings = vec![
+            of_server.clone(),
+            of_node("n1", "own-but-removed.wav"),
+            of_node("n2", "taken-over.wav"),
+            of_node("n2", "written.wav"),
+            theirs.clone(),
+            of_node("n2", "../theirs.wav"),
+        ];
+        locate(dir.path(), "n1", &mut recordings);
+        let escapes = of_node("n2", "../theirs.wav");
+        assert_eq!(recordings, [of_server, theirs, escapes]);
+    }
+}

@@ -1,5 +1,6 @@
 //! Who this node and the others are at present, by the word of the live store.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ pub(crate) struct Roster(Arc<Mutex<Present>>);
 struct Present {
     own: String,
     members: Vec<Heard>,
+    /// Who was taken out, by this node's own knowledge: the last ones.
+    buried: VecDeque<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -83,10 +86,30 @@ impl Roster {
         members.any(|heard| heard.member.id == present.own)
     }
 
+    /// These were taken out, for certain.
+    pub(crate) fn note_buried<'a>(&self, ids: impl IntoIterator<Item = &'a String>) {
+        let mut present = self.lock();
+        for id in ids {
+            if !present.buried.contains(id) {
+                present.buried.push_back(id.clone());
+            }
+        }
+        let surplus = present.buried.len().saturating_sub(BURIED_MAX);
+        present.buried.drain(..surplus);
+    }
+
+    /// Who was taken out, by this node's own knowledge.
+    pub(crate) fn buried(&self) -> Vec<String> {
+        self.lock().buried.iter().cloned().collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Present> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Dead nodes that are remembered; what was taken out long ago does not come back.
+const BURIED_MAX: usize = 100;
 
 fn new_id(name: &str) -> Result<String> {
     let mut bytes = [0; 4];

@@ -1,9 +1,11 @@
-//! What the process is told by signals: to stop, to stop at once, to read its certificate again.
+//! What the process is told: by signals to stop, to stop at once, to read its certificate again; by
+//! control to begin anew.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::visit::Visitor;
 
@@ -13,6 +15,39 @@ const STOP_TIME: Duration = Duration::from_secs(3);
 const STOP_LOOK: Duration = Duration::from_millis(20);
 /// What the process ends with when it is told twice to stop.
 const EXIT_AT_ONCE: i32 = 1;
+
+/// Why a node has ended, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// A signal said so.
+    Stopped,
+    /// Control said so: the same program is to be started again.
+    ToBeginAnew,
+}
+
+/// Whether the node is to begin anew. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Restart(watch::Sender<bool>);
+
+impl Restart {
+    /// The node stops as it would at a signal, and is started again.
+    pub(crate) fn order(&self) {
+        self.0.send_replace(true);
+    }
+
+    async fn ordered(&self) {
+        // It is this that sends: it cannot be gone.
+        let _ = self.0.subscribe().wait_for(|ordered| *ordered).await;
+    }
+
+    /// Why a node that has ended did so.
+    pub(crate) fn ended(&self) -> Ended {
+        match *self.0.borrow() {
+            true => Ended::ToBeginAnew,
+            false => Ended::Stopped,
+        }
+    }
+}
 
 /// The signals that the process listens to.
 pub(crate) struct Signals {
@@ -32,13 +67,19 @@ impl Signals {
         })
     }
 
-    /// Waits for SIGINT or SIGTERM, and ends the calls there are. `read_again` is called at each
-    /// SIGHUP until then. A second signal to stop ends the process at once.
-    pub(crate) async fn stop(mut self, visitor: Visitor, read_again: impl Fn() + Send) {
+    /// Waits for SIGINT, SIGTERM or the order to begin anew, and ends the calls there are. `read_again`
+    /// is called at each SIGHUP until then. A second signal to stop ends the process at once.
+    pub(crate) async fn stop(
+        mut self,
+        visitor: Visitor,
+        restart: Restart,
+        read_again: impl Fn() + Send,
+    ) {
         loop {
             tokio::select! {
                 _ = self.interrupt.recv() => break,
                 _ = self.terminate.recv() => break,
+                () = restart.ordered() => break,
                 _ = self.hang_up.recv() => read_again(),
             }
         }

@@ -13,6 +13,7 @@ use store::{CdrStore, Postgres, Records, Sqlite, StoreError};
 
 use crate::data::Data;
 use crate::first_start::{self, FirstUsers};
+use crate::joined::Joined;
 use crate::snapshot_file::SnapshotFile;
 
 /// The stores of a node.
@@ -23,6 +24,8 @@ pub(crate) struct Stores {
     pub(crate) shared: bool,
     /// Present where the records may be away at a start.
     pub(crate) snapshot_file: Option<SnapshotFile>,
+    /// Present where the records come from control.
+    pub(crate) joined: Option<Joined>,
 }
 
 /// What a node begins with.
@@ -44,6 +47,21 @@ impl Stores {
             cdrs: postgres,
             shared: true,
             snapshot_file: Some(SnapshotFile::start(data)?),
+            joined: None,
+        })
+    }
+
+    /// The stores of a node that has joined a platform. Errors: it is told of a database, too.
+    pub(crate) fn joined(data: &Data, joined: Joined, url: Option<&str>) -> Result<Self> {
+        if url.is_some() {
+            bail!("--store: this node has joined a platform, and has its records of control");
+        }
+        Ok(Self {
+            records: joined.records(),
+            cdrs: joined.cdrs(),
+            shared: false,
+            snapshot_file: Some(SnapshotFile::start(data)?),
+            joined: Some(joined),
         })
     }
 
@@ -62,12 +80,19 @@ impl Stores {
             cdrs: sqlite,
             shared: false,
             snapshot_file: None,
+            joined: None,
         })
     }
 
     /// Makes what a new platform needs, and reads what a node works with. If the store is away, that
     /// is what it worked with last.
     pub(crate) fn begin(&self, data: &Data, domain: Option<&str>, now: Time) -> Result<Start> {
+        if self.joined.is_some() {
+            return Ok(Start {
+                snapshot: self.records.snapshot()?,
+                users: FirstUsers::default(),
+            });
+        }
         let begin = || -> Result<Start> {
             let users = first_start::prepare(data, &self.records, domain, now)?;
             let snapshot = self.records.snapshot()?;

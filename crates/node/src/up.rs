@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clock::Time;
-use control::{Control, Site, Vault};
+use control::{Control, NodeSocket, Site, Vault};
 use media::{Engine, EngineConfig, Interface, RecordingFormat};
 use net::{Net, Shard};
 use serde_json::json;
@@ -17,26 +17,34 @@ use store::{ArrayWatch, CdrStore, LiveLog, LiveStore};
 use switch::{Switch, SwitchConfig};
 use tokio::sync::broadcast;
 
+use crate::alerts::AlertDesk;
 use crate::calls::{Calls, CallsEnd, CallsLink};
 use crate::data::{Admin, Data, FirstAdmin};
 use crate::duties::Duties;
 use crate::first_start::FirstUsers;
 use crate::hep::HepLink;
-use crate::host::SwitchHost;
+use crate::host::{SwitchHost, Tellers};
+use crate::joined::Joined;
 use crate::locations::{LocationHealth, Locations};
 use crate::machine::SwitchMachine;
 use crate::media_servers::MediaLink;
 use crate::music::Shelf;
+use crate::own_server::{self, node_socket};
 use crate::permits::{LiveHealth, Permits};
 use crate::platform::NodePlatform;
 use crate::retention::Retention;
 use crate::roster::Roster;
-use crate::signals::Signals;
+use crate::signals::{Ended, Restart, Signals};
+use crate::starts::Starts;
 use crate::stores::Stores;
+use crate::telemetry::Telemetry;
+use crate::trace::{Collector, Teller, TraceLink};
 use crate::uploads::{Access, Uploaded, Uploads};
 use crate::visit::Visitor;
 use crate::{UpOptions, addresses, array, certificate, files, first_start, listeners};
 
+/// The directory of traced messages.
+pub(crate) const TRACES: &str = "traces";
 /// Events that a slow watcher may be behind before it misses some.
 const EVENTS_MAX: usize = 4_096;
 /// Between two looks of the shipper at the journal.
@@ -47,11 +55,12 @@ const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 /// some there.
 const UPLOADS_LOOK: Duration = Duration::from_secs(60);
 
-/// Runs the platform until SIGINT or SIGTERM, with a site beside its API.
+/// Runs the platform until SIGINT or SIGTERM, or until control has it begin anew, with a site beside
+/// its API.
 ///
 /// # Errors
 /// Something it needs could not be had: a port, the data directory, a certificate.
-pub fn up(options: &UpOptions, site: Arc<dyn Site>) -> Result<()> {
+pub fn up(options: &UpOptions, site: Arc<dyn Site>) -> Result<Ended> {
     // First, so that a second platform on this machine ends before it has touched anything.
     let socket = |port: Option<u16>| port.map(|port| api_socket(options, port)).transpose();
     let (http, https) = (socket(options.http_port)?, socket(options.https_port)?);
@@ -60,13 +69,17 @@ pub fn up(options: &UpOptions, site: Arc<dyn Site>) -> Result<()> {
     tracing::info!(version, data = %options.data.display(), "starting");
     files::raise_limit();
     let now = net::Clock::start().now();
-    let stores = Stores::open(&data, options.store.as_deref())?;
-    let start = stores.begin(&data, options.domain.as_deref(), now)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("api")
         .enable_all()
         .build()?;
+    let stores = match Joined::open(&data, runtime.handle())? {
+        Some(joined) => Stores::joined(&data, joined, options.store.as_deref())?,
+        None => Stores::open(&data, options.store.as_deref())?,
+    };
+    let node_socket = node_socket(options, &data, stores.joined.is_some(), now)?;
+    let start = stores.begin(&data, options.domain.as_deref(), now)?;
     let node = start_node(options, &data, start.snapshot, now)?;
     let shipper = ship(&data, &stores.cdrs)?;
     let cluster = join_cluster(options, &data, http.as_ref().or(https.as_ref()), &node)?;
@@ -76,7 +89,7 @@ pub fn up(options: &UpOptions, site: Arc<dyn Site>) -> Result<()> {
     let (records, cdrs) = (stores.records.clone(), stores.cdrs.clone());
     let retention = Retention::start(records, cdrs, move || clock.clock().now())?;
     let parts = (stores, site, watch);
-    let sockets = (http, https);
+    let sockets = (http, https, node_socket);
     let result = runtime.block_on(serve(options, &data, sockets, parts, start.users, &node));
     drop(retention);
     drop(array);
@@ -93,6 +106,13 @@ pub fn up(options: &UpOptions, site: Arc<dyn Site>) -> Result<()> {
     tracing::info!("stopped");
     result
 }
+
+/// The API's sockets, plain and over TLS, and that of the nodes.
+type ApiSockets = (
+    Option<std::net::TcpListener>,
+    Option<std::net::TcpListener>,
+    Option<NodeSocket>,
+);
 
 fn api_socket(options: &UpOptions, port: u16) -> Result<std::net::TcpListener> {
     let http = SocketAddr::new(options.bind, port);
@@ -116,9 +136,19 @@ struct Node {
     location_health: LocationHealth,
     /// Where the thread that shares calls takes its orders.
     calls_end: CallsEnd,
+    /// Hears other systems of their messages.
+    _collector: Collector,
     /// The domain it has started with.
     domain: Arc<str>,
     sip: JoinHandle<(SwitchMachine, SwitchHost)>,
+}
+
+impl Node {
+    /// How it is, again and again.
+    fn telemetry(&self, data: &Data) -> Telemetry {
+        let (visitor, net) = (self.visitor.clone(), self.net.clone());
+        Telemetry::new(visitor, net, data.clone(), node_name())
+    }
 }
 
 const fn ice_agent(options: &UpOptions) -> switch::IceAgent {
@@ -175,7 +205,8 @@ fn start_node(
     media_link.configure(&switch.snapshot().media_servers, inactivity);
     let media = (media_link.clone(), media_said);
     let uploads = start_uploads(data, &switch.snapshot().settings, &visitor)?;
-    let hep = HepLink::start(node_name())?;
+    let (tellers, collector) = start_tellers(data, &switch, &events)?;
+    let told = (tellers.hep.clone(), tellers.trace.tap(Teller::Node));
     let shelf = Shelf::read(switch.snapshot(), &Shelf::default());
     let mut host = SwitchHost::new(
         journal,
@@ -184,14 +215,14 @@ fn start_node(
         media,
         uploads,
         visits,
-        (events.clone(), hep.clone()),
+        tellers,
     );
     host.configure(&switch.snapshot().settings, shelf);
     let (calls_link, calls_end) = CallsLink::new();
     if options.live.is_some() {
         host.share_calls(calls_link, recovery.unsettled);
     }
-    let mut machine = SwitchMachine::new(switch, now, hep);
+    let mut machine = SwitchMachine::new(switch, now, told);
     if options.live.is_some() {
         machine.watch_pauses(now);
     }
@@ -205,9 +236,27 @@ fn start_node(
         live_health: LiveHealth::default(),
         location_health: LocationHealth::default(),
         calls_end,
+        _collector: collector,
         domain,
         sip,
     })
+}
+
+/// Who is told of messages and of what happens, and who tells us of theirs.
+fn start_tellers(
+    data: &Data,
+    switch: &Switch,
+    events: &broadcast::Sender<control::PlatformEvent>,
+) -> Result<(Tellers, Collector)> {
+    let trace = TraceLink::start(&data.path(TRACES), &switch.snapshot().settings.trace)?;
+    let collector = Collector::start(&trace)?;
+    let tellers = Tellers {
+        events: events.clone(),
+        hep: HepLink::start(node_name())?,
+        trace,
+        collector: collector.link(),
+    };
+    Ok((tellers, collector))
 }
 
 /// What this node does together with others. The calls come first: they are written before the node
@@ -243,7 +292,8 @@ fn join_cluster(
         .shares_registrations()
         .then(|| node.location_health.clone());
     let orders = node.calls_end.clone();
-    let calls = Calls::start(url, orders, roster.clone(), visitor.clone(), known)?;
+    let names = (roster.clone(), Starts::read(data));
+    let calls = Calls::start(url, orders, names, visitor.clone(), known)?;
     let duties = Duties::start(url, roster.clone(), visitor)?;
     let locations = if options.shares_registrations() {
         let (visitor, health) = (node.visitor.clone(), node.location_health.clone());
@@ -438,11 +488,11 @@ fn announce(visitor: &Visitor, status: &net::ListenerStatus) -> Result<()> {
 async fn serve(
     options: &UpOptions,
     data: &Data,
-    (http, https): (Option<std::net::TcpListener>, Option<std::net::TcpListener>),
+    (http, https, nodes): ApiSockets,
     (stores, site, array): (Stores, Arc<dyn Site>, Option<ArrayWatch>),
     users: FirstUsers,
     node: &Node,
-) -> Result<()> {
+) -> Result<Ended> {
     let signals = Signals::listen()?;
     let plain = http.map(tokio::net::TcpListener::from_std);
     let plain = plain.transpose().context("the API's socket")?;
@@ -465,7 +515,11 @@ async fn serve(
     let now = node.net.clock().now();
     let records = stores.records.clone();
     let admin = first_start::admin(data, &records, urls.usual(), now)?;
-    let first = first_start::administrator(data, &records, now)?;
+    let signs_in = match &stores.joined {
+        Some(joined) => SignsIn::At(joined.control().to_owned()),
+        None => first_start::administrator(data, &records, now)?
+            .map_or(SignsIn::AsBefore, SignsIn::First),
+    };
     let platform = NodePlatform {
         visitor: node.visitor.clone(),
         media_link: node.media_link.clone(),
@@ -484,26 +538,40 @@ async fn serve(
     let platform = Arc::new(platform);
     let vault = Vault::new(&data.cluster_key()?);
     let control = Control::with_site(records.clone(), stores.cdrs, platform, vault, site);
+    let restart = Restart::default();
+    let lines = (stores.joined.map(|joined| (joined, restart.clone())), nodes);
+    own_server::open_lines(lines, &control, (data, &records), node.telemetry(data))?;
     if stores.shared {
         tokio::spawn(control::follow(control.clone(), FOLLOW_INTERVAL));
     }
+    let desk = Arc::new(AlertDesk::new(data.clone(), node_name()));
+    let alerts = tokio::spawn(control.clone().watch(desk));
     // The first visit waits for the switch to have taken all listeners.
     node.visitor.ask(|_, _, _| ()).await?;
-    let signing_in = (&admin, &urls, first.as_ref());
-    print_ready(options, node, signing_in, &users);
+    print_ready(options, node, (&admin, &urls, &signs_in), &users);
     tracing::info!(api = urls.usual(), "ready");
     let (net, data, options) = (node.net.clone(), data.clone(), options.clone());
-    let stop = signals.stop(node.visitor.clone(), move || match certificate::read_again(
-        &net, &data, &options, &records,
-    ) {
+    let read_again = move || match certificate::read_again(&net, &data, &options, &records) {
         Ok(()) => tracing::info!("the certificate was read again"),
         Err(error) => tracing::error!(error = format!("{error:#}"), "the certificate stays"),
-    });
+    };
+    let stop = signals.stop(node.visitor.clone(), restart.clone(), read_again);
     let sockets = control::Sockets { plain, secure };
     control::serve(sockets, control, stop)
         .await
         .context("the API")?;
-    Ok(())
+    alerts.abort();
+    Ok(restart.ended())
+}
+
+/// Who signs in to the panel, as it is said at the start.
+enum SignsIn {
+    /// The first administrator, with the password that was made.
+    First(FirstAdmin),
+    /// Whoever did.
+    AsBefore,
+    /// Nobody here: the panel of the platform is at control.
+    At(String),
 }
 
 /// Where the API is asked.
@@ -531,10 +599,14 @@ fn secure_socket(socket: std::net::TcpListener, net: &Net) -> Result<control::Se
 fn print_ready(
     options: &UpOptions,
     node: &Node,
-    (admin, urls, first): (&Admin, &Urls, Option<&FirstAdmin>),
+    (admin, urls, signs_in): (&Admin, &Urls, &SignsIn),
     users: &FirstUsers,
 ) {
     let domain = &*node.domain;
+    let first = match signs_in {
+        SignsIn::First(first) => Some(first),
+        SignsIn::AsBefore | SignsIn::At(_) => None,
+    };
     let mut sip = serde_json::Map::new();
     for status in node.net.listeners() {
         let name = status.spec.transport.param_name();
@@ -564,7 +636,9 @@ fn print_ready(
     }
     let program = program();
     for url in [&urls.http, &urls.https].into_iter().flatten() {
-        println!("  panel    {url}/");
+        if !matches!(signs_in, SignsIn::At(_)) {
+            println!("  panel    {url}/");
+        }
         if let Some(FirstAdmin { name, password }) = first {
             println!("           sign in as {name}, password {password}");
         }
@@ -577,8 +651,14 @@ fn print_ready(
     for name in &users.unknown {
         println!("  user {name:<8} set a new password: {program} user update {name} --password …");
     }
+    let list = format!("{program} --data {} call list", options.data.display());
+    if let SignsIn::At(control) = signs_in {
+        println!("A node of the platform whose control is {control}: records and panel are there.");
+        println!("{list}");
+        return;
+    }
     println!("\nPut these into two softphones and call each other, or 600 for the echo.");
-    println!("{program} --data {} call list", options.data.display());
+    println!("{list}");
     if first.is_none() {
         println!("A password for the panel: {program} person update NAME --password …");
     }
@@ -590,7 +670,8 @@ fn program() -> String {
     called.unwrap_or_else(|| "tandem".into())
 }
 
-fn node_name() -> String {
+/// What this node is called in records of calls: the name of its machine.
+pub(crate) fn node_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map(|name| name.trim().to_owned())
         .ok()

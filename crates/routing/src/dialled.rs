@@ -25,6 +25,9 @@ impl Dialled {
         if !is_number {
             return Self::Name(user.into());
         }
+        if number.bytes().all(|b| b.is_ascii_digit()) {
+            return Self::Number(number.into());
+        }
         let digits: String = number.chars().filter(char::is_ascii_digit).collect();
         Self::Number(digits.into())
     }

@@ -19,7 +19,7 @@ pub use event::TelephoneEvent;
 pub use extension::{element, insert_element, remove_element};
 pub use header::{Header, HeaderError, Packet, is_rtcp};
 pub use mos::{Impairment, mos_centi, r_factor};
-pub use reception::{Progress, Reception, Snapshot};
+pub use reception::{Progress, Reception, Snapshot, ticks_us};
 pub use reporter::{Findings, Reported, Reporter, ntp_of_unix_us};
 pub use round_trip::{ReportTime, round_trip_us};
 pub use rtcp::{

@@ -116,15 +116,24 @@ impl Reception {
     /// The figures so far.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let ticks = u64::from(self.jitter_q4 >> 4);
-        let jitter_us = (ticks * 1_000_000)
-            .checked_div(u64::from(self.clock_rate_hz))
-            .unwrap_or(0);
+        let (jitter, clock_rate_hz) = self.jitter();
         Snapshot {
             received: self.earlier_received + self.received,
-            lost: self.earlier_lost + self.lost_since_base(),
-            jitter_us: u32::try_from(jitter_us).unwrap_or(u32::MAX),
+            lost: self.lost(),
+            jitter_us: ticks_us(jitter, clock_rate_hz),
         }
+    }
+
+    /// Packets expected less received, 0 if duplicates outweigh losses.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.earlier_lost + self.lost_since_base()
+    }
+
+    /// Interarrival jitter in timestamp units, and their rate.
+    #[must_use]
+    pub fn jitter(&self) -> (u32, u32) {
+        (self.jitter_q4 >> 4, self.clock_rate_hz)
     }
 
     /// RFC 3550 §A.1. Whether the packet fits the sequence.
@@ -179,8 +188,7 @@ impl Reception {
             self.transit = None;
             self.jitter_q4 = 0;
         }
-        let arrival = (u128::from(arrival_us) * u128::from(clock_rate_hz) / 1_000_000) as u32;
-        let transit = arrival.wrapping_sub(timestamp);
+        let transit = ticks(arrival_us, clock_rate_hz).wrapping_sub(timestamp);
         if let Some(previous) = self.transit.replace(transit) {
             let d = (transit.wrapping_sub(previous) as i32).unsigned_abs();
             // A step of more than a second is a new timestamp base, not jitter.
@@ -190,6 +198,20 @@ impl Reception {
             }
         }
     }
+}
+
+/// A span in timestamp units as microseconds; 0 if their rate is not known.
+#[must_use]
+pub fn ticks_us(ticks: u32, clock_rate_hz: u32) -> u32 {
+    let span_us = (u64::from(ticks) * 1_000_000).checked_div(u64::from(clock_rate_hz));
+    u32::try_from(span_us.unwrap_or(0)).unwrap_or(u32::MAX)
+}
+
+/// A time in timestamp units, modulo 2^32. The seconds go apart, so that 64 bits hold the product.
+fn ticks(time_us: u64, clock_rate_hz: u32) -> u32 {
+    let rate = u64::from(clock_rate_hz);
+    let (seconds, rest_us) = (time_us / 1_000_000, time_us % 1_000_000);
+    (seconds.wrapping_mul(rate)).wrapping_add(rest_us * rate / 1_000_000) as u32
 }
 
 /// A gap up to this many packets is loss; beyond it, a restart is suspected.

@@ -61,6 +61,8 @@ pub(crate) fn snapshot(dice: &mut Dice) -> Snapshot {
         gateways: gateways(dice),
         routes: (1..=2).map(route).collect(),
         media_servers: Vec::new(),
+        servers: Vec::new(),
+        draining: false,
     }
 }
 

@@ -3,7 +3,7 @@
 //! A dialog here is plain data: it writes requests and judges the order of incoming ones, and
 //! can be stored. Early and confirmed dialogs differ only in the eyes of their user.
 
-use std::io::Write as _;
+use core::iter;
 
 use crate::lex::{Params, commas};
 use crate::scan::find;
@@ -149,7 +149,7 @@ impl Dialog {
             w.raw(b";tag=").raw(&self.remote_tag);
         }
         w.raw(b"\r\n").header("Call-ID", &self.call_id);
-        w.header_fmt("CSeq", format_args!("{seq} {method}"));
+        w.cseq(seq, method);
     }
 
     /// The URI of a first route without `lr`, which replaces the request URI.
@@ -217,17 +217,20 @@ fn untagged(value: &[u8]) -> Box<[u8]> {
         return value.into();
     };
     let head = value.len() - address.params.0.len();
+    let head = crate::lex::trim(value.get(..head).unwrap_or(value));
+    let is_tag = |name: &[u8]| name.eq_ignore_ascii_case(b"tag");
+    let mut kept = address.params.iter().filter(|(name, _)| !is_tag(name));
+    let Some(first) = kept.next() else {
+        return head.into();
+    };
     let mut out = Vec::with_capacity(value.len());
-    out.extend_from_slice(crate::lex::trim(value.get(..head).unwrap_or(value)));
-    for (name, param) in address.params.iter() {
-        if name.eq_ignore_ascii_case(b"tag") {
-            continue;
-        }
+    out.extend_from_slice(head);
+    for (name, param) in iter::once(first).chain(kept) {
         out.push(b';');
         out.extend_from_slice(name);
         if let Some(param) = param {
-            // Writing to a Vec cannot fail.
-            let _ = out.write_all(b"=").and_then(|()| out.write_all(param));
+            out.push(b'=');
+            out.extend_from_slice(param);
         }
     }
     out.into()

@@ -6,6 +6,7 @@ pub mod address;
 pub mod check;
 pub mod dialog;
 pub mod digest;
+pub mod digits;
 pub mod framing;
 pub mod lex;
 mod marks;

@@ -252,18 +252,21 @@ pub fn parse_ip(host: &[u8]) -> Option<IpAddr> {
 
 /// A user part with what may not stand in one escaped (RFC 3261 §25.1).
 #[must_use]
-pub fn escape_user(user: &str) -> String {
+pub fn escape_user(user: &str) -> Cow<'_, str> {
     use core::fmt::Write as _;
-    let mut out = String::with_capacity(user.len());
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&b);
+    if user.bytes().all(is_plain) {
+        return Cow::Borrowed(user);
+    }
+    let mut out = String::with_capacity(3 * user.len());
     for byte in user.bytes() {
-        let plain = byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
-        if plain {
+        if is_plain(byte) {
             out.push(char::from(byte));
         } else {
             let _ = write!(out, "%{byte:02X}");
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 /// `%` escapes resolved; broken ones are kept.

@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
+use crate::digits::push_decimal;
 use crate::scan::{find, find_any};
 use crate::{HeaderName, Message, Via, status};
 
@@ -31,7 +32,7 @@ impl Writer {
     /// A request line.
     #[must_use]
     pub fn request(method: &str, uri: &[u8]) -> Self {
-        let mut buf = Vec::with_capacity(1_024);
+        let mut buf = Vec::with_capacity(REQUEST_BYTES);
         buf.extend_from_slice(method.as_bytes());
         buf.push(b' ');
         buf.extend_from_slice(uri);
@@ -56,7 +57,7 @@ impl Writer {
             phrase
         };
         let mut w = Self {
-            buf: Vec::with_capacity(768),
+            buf: Vec::with_capacity(RESPONSE_BYTES),
         };
         w.raw(b"SIP/2.0 ").number(code.into());
         w.raw(b" ").raw(phrase.as_bytes()).raw(b"\r\n");
@@ -193,6 +194,23 @@ impl Writer {
         self
     }
 
+    /// One header line with a number.
+    pub fn header_number(&mut self, name: &str, value: u32) -> &mut Self {
+        self.raw(name.as_bytes()).raw(b": ");
+        self.number(value).raw(b"\r\n")
+    }
+
+    /// The CSeq line.
+    pub fn cseq(&mut self, number: u32, method: &str) -> &mut Self {
+        self.raw(b"CSeq: ").number(number).raw(b" ");
+        self.raw(method.as_bytes()).raw(b"\r\n")
+    }
+
+    /// A Contact line with a URI in angle brackets.
+    pub fn contact(&mut self, uri: &str) -> &mut Self {
+        self.raw(b"Contact: <").raw(uri.as_bytes()).raw(b">\r\n")
+    }
+
     /// One header line from format arguments; they must not hold line ends.
     pub fn header_fmt(&mut self, name: &str, value: fmt::Arguments<'_>) -> &mut Self {
         // Writing to a Vec cannot fail.
@@ -225,18 +243,8 @@ impl Writer {
 
     /// A decimal number, as part of a line.
     pub fn number(&mut self, number: u32) -> &mut Self {
-        let mut digits = [0; 10];
-        let mut at = digits.len();
-        let mut rest = number;
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.raw(&digits[at..])
+        push_decimal(&mut self.buf, number);
+        self
     }
 
     fn ip(&mut self, ip: IpAddr) -> &mut Self {
@@ -293,6 +301,11 @@ impl Writer {
         Bytes::from(self.buf)
     }
 }
+
+/// Room for most requests, a description included.
+const REQUEST_BYTES: usize = 1_536;
+/// Room for most responses, a description included.
+const RESPONSE_BYTES: usize = 1_024;
 
 #[cfg(test)]
 mod tests {

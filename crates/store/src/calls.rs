@@ -6,17 +6,19 @@
 //! operation when it is written and one when it is removed, several of them in one round trip.
 //!
 //! Keys, all with the prefix `tandem:`: `calls:NODE` (call to record), `call-owners` (nodes that
-//! may have such a hash), `taken` (identities of calls that were taken over, by the time), and
-//! `buried` and `members` of the permits.
+//! may have such a hash), `taken` (identities of calls that were taken over, each with the node it was
+//! taken from, by the time), and `buried`, `members` and `epoch` of the permits.
 //!
 //! A record is opaque but for its beginning: one byte that names its format, and the sixteen of the
 //! call's identity. Records of another format are left to whoever can read them.
 
-use cluster::NOBODY;
+use std::time::Duration;
+
 pub use cluster::{Change, Found, Kept};
+use cluster::{DRAIN, GRACE, NOBODY};
 use redis::Script;
 
-use crate::redis::{Link, PREFIX, bury};
+use crate::redis::{BURIED_S, Link, PREFIX, bury};
 use crate::{Member, StoreError};
 
 /// One node's way to the calls of all.
@@ -29,7 +31,12 @@ pub struct RedisCalls {
     find: Script,
     hand: Script,
     stand: Script,
+    earlier: Script,
     prefix: String,
+    /// How long a server that may have lost something does not know all.
+    pub(crate) grace: Duration,
+    /// How long a node is silent that was stopped before this one was started.
+    pub(crate) drain: Duration,
 }
 
 impl RedisCalls {
@@ -45,7 +52,10 @@ impl RedisCalls {
             find: Script::new(include_str!("calls/find.lua")),
             hand: Script::new(include_str!("calls/hand.lua")),
             stand: Script::new(include_str!("calls/stand.lua")),
+            earlier: Script::new(include_str!("calls/earlier.lua")),
             prefix: PREFIX.to_owned(),
+            grace: GRACE,
+            drain: DRAIN,
         })
     }
 
@@ -89,6 +99,25 @@ impl RedisCalls {
         names.iter().map(|name| parse_key(name)).collect()
     }
 
+    /// The records of calls of this node, by their keys; those it does not have are left out. Errors:
+    /// `Unavailable`.
+    pub fn read(&mut self, calls: &[u64]) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        if calls.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut ask = redis::cmd("HMGET");
+        ask.arg(self.calls_of(&self.node));
+        for call in calls {
+            ask.arg(format!("{call:x}"));
+        }
+        let records: Vec<Option<Vec<u8>>> =
+            self.link.with(|connection, _| ask.query(connection))?;
+        let pairs = calls.iter().zip(records);
+        Ok(pairs
+            .filter_map(|(call, record)| Some((*call, record?)))
+            .collect())
+    }
+
     /// Takes over at most `max` calls of a node that is dead: each by its key, with its record.
     /// Empty if there are none left that this node can read. Errors: `Unavailable`.
     pub fn claim(&mut self, dead: &str, max: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
@@ -116,11 +145,15 @@ impl RedisCalls {
             call.key(format!("{}{key}", self.prefix));
         }
         call.key(self.calls_of(&self.node));
+        call.key(format!("{}epoch", self.prefix));
         call.arg(&self.node).arg(self.calls_of(""));
         call.arg(format!("{key:x}")).arg(self.format);
         call.arg(KEPT_S).arg(TAKEN_S);
         call.arg(format!("{}wanted:", self.prefix)).arg(WANTED_S);
-        let answer: Vec<Vec<u8>> = self.link.with(|connection, _| call.invoke(connection))?;
+        let grace_us = self.grace.as_micros().to_string();
+        let answer: Vec<Vec<u8>> = self
+            .link
+            .with(|connection, run| call.arg(run).arg(grace_us).invoke(connection))?;
         let mut answer = answer.into_iter();
         let what = answer.next().unwrap_or_default();
         let more = answer.next().unwrap_or_default();
@@ -129,6 +162,7 @@ impl RedisCalls {
             b"own" => Found::Own,
             b"held" => Found::Held(String::from_utf8_lossy(&more).into_owned()),
             b"unreadable" => Found::Unreadable,
+            b"unknown" => Found::Unknown,
             _ => Found::Nowhere,
         })
     }
@@ -157,31 +191,70 @@ impl RedisCalls {
             .with(|connection, _| bury(connection, &prefix, who))
     }
 
-    /// Whether this node is still a member after a pause. If so it counts as heard: nobody can take
-    /// it out for the time that it was silent. Errors: `Unavailable`.
-    pub fn still_stands(&mut self) -> Result<bool, StoreError> {
-        let mut call = self.stand.prepare_invoke();
+    /// Takes nodes out that were started before in the place of this one, whose end its start
+    /// proves. Those that live are none, and are handed back: somebody has copied what they had noted.
+    /// Errors: `Unavailable`.
+    pub fn bury_earlier(&mut self, ids: &[String]) -> Result<Vec<String>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut call = self.earlier.prepare_invoke();
         for key in ["members", "buried"] {
             call.key(format!("{}{key}", self.prefix));
         }
+        call.arg(self.drain.as_micros().to_string());
+        call.arg(BURIED_S).arg(ids);
+        self.link.with(|connection, _| call.invoke(connection))
+    }
+
+    /// Says again who was taken out, to a store that may have forgotten it. Errors: `Unavailable`.
+    pub fn remember(&mut self, buried: &[String]) -> Result<(), StoreError> {
+        if buried.is_empty() {
+            return Ok(());
+        }
+        let key = format!("{}buried", self.prefix);
+        let mut both = redis::pipe();
+        both.sadd(&key, buried).ignore();
+        both.hdel(format!("{}members", self.prefix), buried)
+            .ignore();
+        both.expire(&key, BURIED_S as i64).ignore();
+        self.link.with(|connection, _| both.query(connection))
+    }
+
+    /// Whether this node is still a member after a pause, for certain. If so it counts as heard: nobody
+    /// can take it out for the time that it was silent. False also while the store may have lost who
+    /// was taken out. Errors: `Unavailable`.
+    pub fn still_stands(&mut self) -> Result<bool, StoreError> {
+        let mut call = self.stand.prepare_invoke();
+        for key in ["members", "buried", "epoch"] {
+            call.key(format!("{}{key}", self.prefix));
+        }
         call.arg(&self.node);
-        let stands: u8 = self.link.with(|connection, _| call.invoke(connection))?;
+        let grace_us = self.grace.as_micros().to_string();
+        let stands: u8 = self
+            .link
+            .with(|connection, run| call.arg(run).arg(grace_us).invoke(connection))?;
         Ok(stands == 1)
     }
 
-    /// Which of these calls, by their identities, were taken over from the node that had them.
-    /// Errors: `Unavailable`.
-    pub fn were_taken(&mut self, calls: &[u128]) -> Result<Vec<bool>, StoreError> {
-        if calls.is_empty() {
-            return Ok(Vec::new());
+    /// Which of these calls, by their identities, were taken over from one of these nodes. Errors:
+    /// `Unavailable`.
+    pub fn were_taken(&mut self, calls: &[u128], from: &[String]) -> Result<Vec<bool>, StoreError> {
+        if calls.is_empty() || from.is_empty() {
+            return Ok(vec![false; calls.len()]);
         }
         let mut ask = redis::cmd("ZMSCORE");
         ask.arg(format!("{}taken", self.prefix));
         for call in calls {
-            ask.arg(&call.to_be_bytes());
+            for node in from {
+                ask.arg([&call.to_be_bytes(), node.as_bytes()].concat());
+            }
         }
         let scores: Vec<Option<f64>> = self.link.with(|connection, _| ask.query(connection))?;
-        Ok(scores.iter().map(Option::is_some).collect())
+        let of_each = scores.chunks(from.len());
+        Ok(of_each
+            .map(|scores| scores.iter().any(Option::is_some))
+            .collect())
     }
 
     fn calls_of(&self, node: &str) -> String {

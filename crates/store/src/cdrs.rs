@@ -16,7 +16,8 @@ use crate::StoreError;
 /// Errors: [`StoreError::Unavailable`], [`StoreError::Corrupt`].
 pub trait CdrStore: Send + Sync {
     /// Stores records, all or none, durably before it returns; those of calls that are stored
-    /// already are passed over. Returns how many were new.
+    /// already are passed over, unless what is stored is but a guess of the node whose crash the call
+    /// has outlived. Returns how many were new.
     fn insert_batch(&self, cdrs: &[Cdr]) -> Result<usize, StoreError>;
 
     /// At most `limit` records that match, newest first by end and call, those after the
@@ -120,3 +121,24 @@ impl FromStr for CdrCursor {
 
 /// How many records an export holds in memory at once.
 pub const EXPORT_BATCH: usize = 500;
+/// What stands in the body of a record that was closed by a node that was started again and could not
+/// know whether the call had outlived it.
+pub(crate) const GUESSED: &str = "\"reason\":\"node restarted\"";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::samples;
+    use crate::journal::RESTART_REASON;
+
+    #[test]
+    fn a_guess_is_known_by_its_reason() {
+        let mut cdr = samples::cdr(1);
+        let body = |cdr: &Cdr| serde_json::to_string(cdr).unwrap();
+        assert!(!body(&cdr).contains(GUESSED));
+        cdr.caller = GUESSED.into();
+        assert!(!body(&cdr).contains(GUESSED), "a peer may say so");
+        cdr.reason = RESTART_REASON.into();
+        assert!(body(&cdr).contains(GUESSED));
+    }
+}

@@ -51,6 +51,9 @@ pub enum StoreError {
     /// The operator: where the store is said to be, or what is found there, will not do.
     #[error("the store cannot be used: {0}")]
     Misconfigured(String),
+    /// Misuse: the store of a node that has joined a platform, whose records are changed at control.
+    #[error("this node has its records of the platform's control: change them there")]
+    Elsewhere,
     /// The operator: the store was written by a later version of the program.
     #[error("the store has schema {found}, this program knows up to {known}: use a newer program")]
     NewerSchema {

@@ -37,6 +37,8 @@ use clock::Time;
 
 pub use self::disk::{Disk, DiskFile};
 pub use self::entry::{JournalEntry, OpenCdr};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use self::open_calls::RESTART_REASON;
 pub use self::recovery::Recovery;
 use self::recovery::recover;
 use self::segment::{LOCK_NAME, MAGIC, segment_path, sync_directory};

@@ -4,7 +4,7 @@
 //! one machine and by [`Postgres`] for several, [`LiveStore`] by [`LiveLog`], [`PermitStore`] and
 //! [`LocationStore`], which nodes share, by Redis. The [`journal`] is no
 //! port: it is a node's own directory, and what makes a call path safe that waits for no
-//! database.
+//! database. Traced messages ([`TraceLog`]) are in a directory of the node's own, too.
 //!
 //! All calls may block. On the call path stand only [`journal::Journal::append`] and
 //! [`journal::Journal::write`], [`LiveStore::save`], [`LiveStore::remove`] and
@@ -27,6 +27,7 @@ mod records;
 mod redis;
 mod sqlite;
 mod tls;
+mod traces;
 
 pub use calls::{Change, Found, Kept, RedisCalls};
 pub use cdrs::{CdrCursor, CdrFilter, CdrStore, EXPORT_BATCH};
@@ -41,9 +42,11 @@ pub use locations::{
 };
 pub use moving::{Moved, migrate};
 pub use permits::{GRACE, Member, MemoryPermits, PermitStore, RedisPermits, Renewed};
-pub use postgres::Postgres;
+pub use postgres::{Postgres, database_hosts};
 pub use records::{
     Actor, Bad, Inserted, Kind, Page, Record, Records, Reference, Resource, Stored, Ticket,
     UniqueValue,
 };
+pub use redis::sentinels;
 pub use sqlite::Sqlite;
+pub use traces::{BadTraceId, TraceId, TraceLimits, TraceLog, TraceOrder, TraceReader, TraceStats};

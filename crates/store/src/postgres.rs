@@ -46,6 +46,12 @@ pub struct Postgres {
     runtime: Option<Runtime>,
 }
 
+/// How many hosts a URL of a database names; 0 if it names none.
+#[must_use]
+pub fn database_hosts(url: &str) -> usize {
+    tls::parse(url).map_or(0, |(config, _)| config.get_hosts().len())
+}
+
 impl Postgres {
     /// Connects to a database, such as `postgres://user:password@host:5432/database`,
     /// with `?sslmode=verify-full` over TLS, and brings

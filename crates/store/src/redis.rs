@@ -3,6 +3,8 @@
 
 mod place;
 
+pub use place::sentinels;
+
 use std::time::Duration;
 
 use ::redis::{Connection, ErrorKind, RedisError, Script};
@@ -88,7 +90,7 @@ pub(crate) const PREFIX: &str = "tandem:";
 /// How long the server may take for anything.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long it is remembered who may not come back: longer than anything sleeps that wakes again.
-const BURIED_S: u64 = 30 * 86_400;
+pub(crate) const BURIED_S: u64 = 30 * 86_400;
 
 #[cfg(test)]
 mod tests;

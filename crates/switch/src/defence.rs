@@ -80,6 +80,8 @@ pub enum Judgement {
 #[derive(Debug)]
 pub struct Defence {
     sources: HashMap<IpAddr, Source, RandomState>,
+    /// How many of them have failures to their name.
+    failing: usize,
     bans: HashMap<IpAddr, Ban, RandomState>,
 }
 
@@ -99,6 +101,7 @@ impl Defence {
         let state = RandomState::with_seeds(seed, !seed, seed.rotate_left(17), 3);
         Self {
             sources: HashMap::with_hasher(state.clone()),
+            failing: 0,
             bans: HashMap::with_hasher(state),
         }
     }
@@ -143,21 +146,28 @@ impl Defence {
     /// Counts a failed authentication; the ban, if this was one too many.
     pub fn note_failure(&mut self, now: Time, source: IpAddr) -> Option<Ban> {
         let entry = self.source(now, source)?;
+        let is_first = entry.failures == 0;
         if now.since(entry.first_failure) > FAILURES_WINDOW {
             entry.failures = 0;
             entry.first_failure = now;
         }
         entry.failures += 1;
-        if entry.failures < FAILURES_MAX {
-            return None;
+        let is_banned = entry.failures >= FAILURES_MAX;
+        if is_banned {
+            entry.failures = 0;
         }
-        entry.failures = 0;
-        Some(self.ban(now, source, "repeated authentication failures"))
+        self.failing += usize::from(is_first);
+        self.failing -= usize::from(is_banned);
+        is_banned.then(|| self.ban(now, source, "repeated authentication failures"))
     }
 
     /// A success wipes out the failures before it: people mistype.
     pub fn note_success(&mut self, source: IpAddr) {
+        if self.failing == 0 {
+            return;
+        }
         if let Some(entry) = self.sources.get_mut(&source) {
+            self.failing -= usize::from(entry.failures > 0);
             entry.failures = 0;
         }
     }
@@ -221,6 +231,7 @@ impl Defence {
         if self.sources.len() >= SOURCES_MAX && !self.sources.contains_key(&address) {
             self.sources
                 .retain(|_, s| now.since(s.refilled) < FAILURES_WINDOW);
+            self.failing = self.sources.values().filter(|s| s.failures > 0).count();
             if self.sources.len() >= SOURCES_MAX {
                 return None;
             }
@@ -280,6 +291,28 @@ mod tests {
         }
         d.note_success(source(1));
         assert_eq!(d.note_failure(now, source(1)), None);
+    }
+
+    #[test]
+    fn those_who_failed_are_counted_through_bans_successes_and_clearing() {
+        let mut d = Defence::new(1);
+        let now = Time::from_secs(10);
+        for who in 1..=3 {
+            let _ = d.note_failure(now, source(who));
+        }
+        d.note_success(source(1));
+        d.note_success(source(1));
+        assert_eq!(d.failing, 2);
+        for _ in 1..FAILURES_MAX {
+            let _ = d.note_failure(now, source(2));
+        }
+        assert_eq!(d.failing, 1, "the banned one begins anew");
+        let later = now + FAILURES_WINDOW;
+        for n in 0..SOURCES_MAX as u32 {
+            let _ = d.judge_request(later, IpAddr::from(n.to_be_bytes()));
+        }
+        let _ = d.judge_request(later + FAILURES_WINDOW, IpAddr::from([203, 0, 113, 1]));
+        assert_eq!(d.failing, 0, "the quiet are forgotten");
     }
 
     #[test]

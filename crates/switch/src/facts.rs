@@ -109,6 +109,13 @@ impl Facts {
         }
     }
 
+    /// Its times were noted by another clock; by ours they are what `translate` says.
+    pub(crate) fn translate(&mut self, translate: impl Fn(Time) -> Time) {
+        self.start = translate(self.start);
+        self.ring = self.ring.map(&translate);
+        self.answer = self.answer.map(translate);
+    }
+
     /// Of a call of which nothing is known but when it began, where it came from, and its texts.
     pub(crate) fn bare(id: CallId, start: Time, source: Flow, texts: [&str; 4]) -> Self {
         let mut end = 0;

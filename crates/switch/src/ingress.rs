@@ -48,9 +48,15 @@ impl Switch {
         self.pump(now);
     }
 
+    /// Whether nothing that an address sends is looked at: it is banned.
+    #[inline]
+    pub fn is_deaf_to(&mut self, now: Time, address: IpAddr) -> bool {
+        self.defence.is_banned(now, address) && !self.is_peer(address)
+    }
+
     fn handle_bytes(&mut self, now: Time, flow: Flow, bytes: Bytes, framing: Framing) {
         let address = flow.remote.ip();
-        if self.defence.is_banned(now, address) && !self.is_peer(address) {
+        if self.is_deaf_to(now, address) {
             self.counters.banned += 1;
             return;
         }
@@ -298,7 +304,7 @@ impl Switch {
             return;
         }
         match message.method() {
-            Method::Invite if self.accepting => self.handle_invite(now, server, flow, message),
+            Method::Invite if self.takes_calls() => self.handle_invite(now, server, flow, message),
             Method::Invite => self.refuse_with(now, server, flow, &message, 503, |w| {
                 w.header("Retry-After", b"5");
             }),
@@ -323,7 +329,7 @@ impl Switch {
         if self.refuse_extensions(now, server, flow, message) {
             return;
         }
-        let status = if self.accepting { 200 } else { 503 };
+        let status = if self.takes_calls() { 200 } else { 503 };
         // What others need not know.
         let is_dispatcher = self.is_dispatcher(flow.remote.ip());
         let calls = is_dispatcher.then(|| self.call_count());

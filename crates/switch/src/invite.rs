@@ -136,6 +136,7 @@ impl Switch {
         };
         let call_facts = CallFacts {
             key: key.0,
+            seal: self.key_seal.of(key.0),
             seed,
             reach,
             trust,

@@ -8,6 +8,7 @@ mod record;
 
 use ahash::RandomState;
 use call::{Phase, Snapshot};
+use clock::Ahead;
 
 pub(crate) use self::record::{Kept, Sent, read};
 use crate::Switch;
@@ -16,11 +17,11 @@ use crate::media_servers::Anchor;
 use crate::output::{CallKey, Output};
 
 /// What records of calls begin with; those that begin otherwise are of another version.
-pub const RECORD_FORMAT: u8 = call::FORMAT << 4 | 2;
+pub const RECORD_FORMAT: u8 = call::FORMAT << 4 | 3;
 
 /// What another node needs to go on with a call in which nothing is under way.
-pub(crate) fn record_of(facts: &Facts, snapshot: &Snapshot) -> Vec<u8> {
-    record::write(facts, snapshot, &[]).0
+pub(crate) fn record_of(facts: &Facts, snapshot: &Snapshot, ahead: Option<Ahead>) -> Vec<u8> {
+    record::write(facts, snapshot, &[], ahead).0
 }
 
 impl Switch {
@@ -28,6 +29,18 @@ impl Switch {
     /// not here ([`Output::Seek`]).
     pub const fn share_calls(&mut self) {
         self.shares_calls = true;
+    }
+
+    /// Our clock is so far ahead of the one that all nodes of the cluster can read: what is written
+    /// of calls by one is understood by another.
+    pub const fn set_clock_ahead(&mut self, ahead: Option<Ahead>) {
+        self.clock_ahead = ahead;
+    }
+
+    /// How far our clock is ahead of the one that all nodes can read; `None` while nobody has said.
+    #[must_use]
+    pub const fn clock_ahead(&self) -> Option<Ahead> {
+        self.clock_ahead
     }
 
     /// The calls that others were told of.
@@ -69,7 +82,7 @@ impl Switch {
             let sent = client.and_then(|client| self.transactions.invite_as_sent(client));
             invites.extend(sent.map(|(to, bytes)| Sent { request, to, bytes }));
         }
-        let (record, matters) = record::write(&entry.facts, &snapshot, &invites);
+        let (record, matters) = record::write(&entry.facts, &snapshot, &invites, self.clock_ahead);
         // Nobody chooses what is hashed here but the parties of one call, about that call.
         let hash = RandomState::with_seeds(1, 2, 3, 4).hash_one(&record[..matters]) | 1;
         if std::mem::replace(&mut entry.kept, hash) != hash {

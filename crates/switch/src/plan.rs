@@ -1,5 +1,6 @@
 //! From a routing decision to the attempts of a call.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -156,6 +157,7 @@ impl Switch {
         let settings = &self.snapshot.settings;
         let uri = gateway_uri(gateway, &outbound.destination);
         let host = bracketed(&gateway.host);
+        let destination: &str = &outbound.destination;
         let silence_ms = match gateway.no_answer_timeout_ms {
             0 => settings.gateway_timeout_ms,
             ms => ms,
@@ -167,7 +169,8 @@ impl Switch {
         Attempt {
             stage: place as u16,
             token: 0,
-            to: format!("<sip:{}@{host}>", outbound.destination)
+            to: ["<sip:", destination, "@", &host, ">"]
+                .concat()
                 .into_bytes()
                 .into(),
             uri: uri.into_bytes().into(),
@@ -321,27 +324,24 @@ fn caller_shown<'a>(caller: &'a Caller, source: &Source<'a>) -> &'a str {
 #[must_use]
 pub fn gateway_uri(gateway: &Gateway, number: &str) -> String {
     let host = bracketed(&gateway.host);
-    let mut uri = match number {
-        "" => format!("sip:{host}"),
-        number => format!("sip:{}@{host}", escape_user(number)),
+    let user = escape_user(number);
+    let at = if number.is_empty() { "" } else { "@" };
+    let port = gateway.port.map(|port| format!(":{port}"));
+    let transport = match gateway.transport {
+        None | Some(TransportSpec::Udp) => "",
+        Some(TransportSpec::Tcp) => ";transport=tcp",
+        Some(TransportSpec::Tls) => ";transport=tls",
+        Some(TransportSpec::Ws) => ";transport=ws",
+        Some(TransportSpec::Wss) => ";transport=wss",
     };
-    if let Some(port) = gateway.port {
-        uri.push_str(&format!(":{port}"));
-    }
-    match gateway.transport {
-        None | Some(TransportSpec::Udp) => {}
-        Some(TransportSpec::Tcp) => uri.push_str(";transport=tcp"),
-        Some(TransportSpec::Tls) => uri.push_str(";transport=tls"),
-        Some(TransportSpec::Ws) => uri.push_str(";transport=ws"),
-        Some(TransportSpec::Wss) => uri.push_str(";transport=wss"),
-    }
-    uri
+    let port = port.as_deref().unwrap_or_default();
+    ["sip:", &user, at, &host, port, transport].concat()
 }
 
-fn bracketed(host: &str) -> String {
+fn bracketed(host: &str) -> Cow<'_, str> {
     if host.contains(':') && !host.starts_with('[') {
-        format!("[{host}]")
+        Cow::Owned(format!("[{host}]"))
     } else {
-        host.to_owned()
+        Cow::Borrowed(host)
     }
 }

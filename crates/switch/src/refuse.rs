@@ -45,7 +45,7 @@ impl Switch {
                 w.header_fmt("Retry-After", format_args!("{s}"));
             }
             if is_marked {
-                mark_for_another(w, EntityKind::Gateway);
+                mark_for_another(w, EntityKind::Gateway.name());
             }
             w.header_fmt("Warning", format_args!("399 tandem \"{refusal}\""));
         });
@@ -94,7 +94,7 @@ impl Switch {
         self.refuse_with(now, *server, *flow, message, status, |w| {
             w.header("Reason", cause.header().as_bytes());
             if is_marked {
-                mark_for_another(w, refused.entity.kind);
+                mark_for_another(w, refused.entity.kind.name());
             }
             match &next {
                 Some(NextPeer { peer, mark }) => {
@@ -178,7 +178,7 @@ impl Switch {
 
 /// Tells a dispatcher that it was not this server that had no room: others would say the same, and
 /// the next caller may be welcome.
-fn mark_for_another(w: &mut Writer, kind: EntityKind) {
+pub(crate) fn mark_for_another(w: &mut Writer, kind: &str) {
     w.header_fmt("X-Tandem-Refusal", format_args!("entity={kind}"));
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use ahash::RandomState;
 use bytes::Bytes;
 use call::{Config as CallConfig, Input, MediaAsk, Random, RefusedDial};
-use clock::{Time, Wheel};
+use clock::{Ahead, Time, Wheel};
+use forward::KeySeal;
 use hashbrown::HashMap;
 use limits::Limits;
 use model::{DigestOffer, GatewayId, Settings, Snapshot};
@@ -105,6 +106,10 @@ pub struct Switch {
     /// Set by [`Switch::stop_all`], and never taken back.
     pub(crate) stopping: bool,
     pub(crate) cluster_key: [u8; 32],
+    /// Of keys in tags, by which calls are looked for elsewhere.
+    pub(crate) key_seal: KeySeal,
+    /// How far our clock is ahead of the one that all nodes read; `None` while nobody knows.
+    pub(crate) clock_ahead: Option<Ahead>,
     pub(crate) seed: u64,
 }
 
@@ -163,6 +168,8 @@ impl Switch {
             accepting: true,
             stopping: false,
             cluster_key: config.cluster_key,
+            key_seal: KeySeal::new(&config.cluster_key),
+            clock_ahead: None,
             seed,
             snapshot,
         }
@@ -393,6 +400,11 @@ impl Switch {
     /// Whether new calls are taken; while not, they get 503. One that stops takes none again.
     pub fn set_accepting(&mut self, accepting: bool) {
         self.accepting = accepting && !self.stopping;
+    }
+
+    /// Whether calls may begin: the node may be held up, stopping, or draining.
+    pub(crate) fn takes_calls(&self) -> bool {
+        self.accepting && !self.snapshot.draining
     }
 
     /// Fires everything that is due.

@@ -17,6 +17,7 @@ use crate::keep::{self, Kept};
 use crate::media_servers::Adopted;
 use crate::output::{CallKey, JournalEvent, Output};
 use crate::plan;
+use crate::refuse::mark_for_another;
 
 /// Requests that wait for their calls at most; more are told to come again.
 const SOUGHT_MAX: usize = 1_000;
@@ -63,6 +64,7 @@ impl Switch {
             facts,
             snapshot,
             invites,
+            ahead,
         } = kept;
         let seed = (u64::from(self.random.bits()) << 32) | u64::from(self.random.bits());
         let restored = Call::restore(&snapshot, seed, |token| match token {
@@ -77,6 +79,14 @@ impl Switch {
         });
         let mut call = restored.ok_or(NotTaken::Unreadable)?;
         let mut facts = Box::new(facts);
+        let (theirs, ours) = (ahead, self.clock_ahead);
+        let by_our_clock = |at: Time| match theirs.zip(ours) {
+            Some((theirs, ours)) => theirs.translate(at, ours),
+            None => at,
+        };
+        call.translate_timers(by_our_clock);
+        // Whatever the clocks say, what has happened was before now.
+        facts.translate(|at| by_our_clock(at).min(now));
         let key = CallKey(call.key());
         if self.calls.entry(key).is_some() {
             return Err(NotTaken::Present);
@@ -151,7 +161,7 @@ impl Switch {
         if !entry.call.is_at_rest() {
             return None;
         }
-        let record = keep::record_of(&entry.facts, &entry.call.snapshot()?);
+        let record = keep::record_of(&entry.facts, &entry.call.snapshot()?, self.clock_ahead);
         self.counters.handed_over += 1;
         self.forget_call(now, key);
         Some(record)
@@ -165,6 +175,21 @@ impl Switch {
                 self.counters.lost_to_others += 1;
             }
         }
+        self.forsake_invites(now, keys);
+    }
+
+    /// Whoever has these calls now answers their INVITEs, too.
+    fn forsake_invites(&mut self, now: Time, keys: &[CallKey]) {
+        let mut keys = keys.to_vec();
+        keys.sort_unstable();
+        let is_lost = |key: &CallKey| keys.binary_search(key).is_ok();
+        let lost = self.invites.iter().filter(|(_, key)| is_lost(key));
+        let mut servers: Vec<ServerId> = lost.map(|(server, _)| *server).collect();
+        servers.sort_unstable_by_key(|server| server.as_u64());
+        for server in servers {
+            self.transactions.forsake(now, server);
+        }
+        self.pump(now);
     }
 
     /// Another node speaks for a call from now on; false if it is not here.
@@ -194,12 +219,22 @@ impl Switch {
         true
     }
 
+    /// The key in a tag that one of the cluster has made. A guess would move a call, for whoever has a
+    /// request for it gets it.
+    fn sealed_key(&self, tag: &[u8]) -> Option<u64> {
+        let (seal, key) = Call::sealed_key_of_tag(tag)?;
+        (seal == self.key_seal.of(key)).then_some(key)
+    }
+
     /// A request inside a dialog that is not here waits until it is known where its call is. False
     /// if nobody is to be asked.
     pub(crate) fn seek(&mut self, now: Time, uas: u64, flow: Flow, message: &Message) -> bool {
         let to = message.to().ok();
         let tag = to.and_then(|to| to.tag()).unwrap_or_default();
-        let Some(key) = Call::key_of_tag(tag).filter(|_| self.shares_calls && uas != 0) else {
+        let Some(key) = self
+            .sealed_key(tag)
+            .filter(|_| self.shares_calls && uas != 0)
+        else {
             return false;
         };
         let waiting: usize = self
@@ -257,11 +292,16 @@ impl Switch {
         self.handle_sought(now, key, Whereabouts::Nowhere);
     }
 
-    /// Not 481, which would end the peer's side of a call that may live.
+    /// Not 481, which would end the peer's side of a call that may live (RFC 3261 §12.2.1.2). To a
+    /// dispatcher this says nothing of the switch, which takes new calls.
     fn come_again(&mut self, now: Time, uas: u64, flow: Flow, message: &Message) {
         if let Some(server) = ServerId::from_u64(uas) {
+            let is_marked = self.is_dispatcher(flow.remote.ip());
             self.refuse_with(now, server, flow, message, 503, |w| {
                 w.header("Retry-After", b"2");
+                if is_marked {
+                    mark_for_another(w, "call");
+                }
             });
         }
     }

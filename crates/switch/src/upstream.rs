@@ -137,7 +137,8 @@ impl Switch {
         message: &Message,
         texts: &mut Texts,
     ) -> Option<GatewayId> {
-        let address = flow.remote.ip().to_canonical();
+        // A dispatcher may stand between.
+        let address = self.source(flow, message).remote.ip().to_canonical();
         let is_at = |gateway: &model::Gateway| {
             let names = self.gateway_addresses.get(&gateway.id);
             gateway.host.parse() == Ok(address) || names.is_some_and(|all| all.contains(&address))

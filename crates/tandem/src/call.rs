@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::{self, Column};
 use crate::records::{LIST_LIMIT, id_of, pages};
+use crate::trace::{Drawing, draw};
 
 /// What can be done with calls.
 #[derive(Subcommand, Debug)]
@@ -18,6 +19,13 @@ pub(crate) enum CallCommand {
     Show {
         /// The call's identifier
         call: String,
+    },
+    /// Draws the messages of its legs on one axis of time, in progress or ended
+    Trace {
+        /// The call's identifier
+        call: String,
+        #[command(flatten)]
+        drawing: Drawing,
     },
     /// Ends calls on both sides
     Hangup {
@@ -58,6 +66,10 @@ pub(crate) fn run(global: &Global, command: CallCommand) -> Result<(), Failure> 
         CallCommand::Show { call } => {
             let path = format!("/v1/calls/{}", encode(&call));
             output::object(global, &client.read(&path, &[])?.body)
+        }
+        CallCommand::Trace { call, drawing } => {
+            let path = format!("/v1/calls/{}/ladder", encode(&call));
+            draw(global, &client.read(&path, &[])?.body, drawing)
         }
         CallCommand::Hangup { calls, all } => {
             let calls = if all { every(&client)? } else { calls };

@@ -94,6 +94,10 @@ pub(crate) struct GatewayFields {
     #[arg(long, value_name = "DOMAIN")]
     #[serde(skip)]
     register_domain: Option<String>,
+    /// Where its calls are to come, if not to the node that registers: a dispatcher
+    #[arg(long, value_name = "HOST[:PORT]")]
+    #[serde(skip)]
+    register_contact: Option<String>,
     /// How long a registration is asked to last; 3600 by default
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip)]
@@ -110,6 +114,30 @@ pub(crate) struct GatewayFields {
 
 impl Fields for GatewayFields {
     const NOUN: &'static Noun = &GATEWAY;
+
+    /// Whether we are registered there, and which node has the registration.
+    fn attend(client: &Client, records: &mut [Value]) -> Result<(), Failure> {
+        if records
+            .iter()
+            .all(|record| record["registration"].is_null())
+        {
+            return Ok(());
+        }
+        let health = records::pages(client, "/v1/gateway-health", &[], LIST_LIMIT)?;
+        for record in records {
+            let is_it = |health: &&Value| health["gateway"] == record["id"];
+            let known = health.iter().find(is_it);
+            if let Some(registered) = known.map(|health| &health["registration"])
+                && registered.is_object()
+            {
+                record["registered"] = json!({
+                    "state": registered["state"],
+                    "node": registered["node"],
+                });
+            }
+        }
+        Ok(())
+    }
 
     fn complete(&self, body: &mut Map<String, Value>) {
         let auth = [("username", &self.username), ("password", &self.password)];
@@ -132,6 +160,7 @@ impl Fields for GatewayFields {
         };
         put("user", self.register_user.as_ref().map(|v| json!(v)));
         put("domain", self.register_domain.as_ref().map(|v| json!(v)));
+        put("contact", self.register_contact.as_ref().map(|v| json!(v)));
         put("expiry_s", self.register_expiry_s.map(|v| json!(v)));
         if self.register == Some(true) || !registration.is_empty() {
             body.insert("registration".into(), Value::Object(registration));
@@ -155,6 +184,8 @@ pub(crate) static GATEWAY: Noun = Noun {
         ("PRIORITY", "priority"),
         ("WEIGHT", "weight"),
         ("ENABLED", "enabled"),
+        ("REGISTRATION", "registered.state"),
+        ("NODE", "registered.node"),
     ],
     references: &[("carrier", &CARRIER)],
     owner: None,

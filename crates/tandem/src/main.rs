@@ -13,6 +13,7 @@ use crate::global::Global;
 use crate::records::RecordCommand;
 
 mod account;
+mod alert;
 mod api;
 mod array;
 mod audit;
@@ -32,6 +33,7 @@ mod flags;
 mod gateway;
 mod global;
 mod keepalived;
+mod ladder;
 mod limit;
 mod listener;
 mod log;
@@ -39,19 +41,24 @@ mod media;
 mod media_server;
 mod moment;
 mod ng;
+mod node;
 mod number;
 mod output;
 mod person;
 mod ports;
+mod posture;
 mod recording;
 mod recording_flags;
 mod records;
 mod registration;
 mod route;
+mod server;
 mod session;
 mod settings;
 mod store;
+mod task;
 mod token;
+mod trace;
 mod trust;
 mod up;
 mod user;
@@ -79,6 +86,15 @@ enum Command {
     Media(media::MediaFlags),
     /// Runs a SIP load balancer alone, or steers one
     Dispatcher(Box<dispatcher::DispatcherCommand>),
+    /// Machines join the platform
+    #[command(subcommand)]
+    Node(node::NodeCommand),
+    /// Machines that take calls
+    #[command(subcommand)]
+    Server(server::ServerCommand),
+    /// What was begun and takes a while
+    #[command(subcommand)]
+    Task(task::TaskCommand),
     /// Asks a media server over the ng protocol
     Ng(ng::NgFlags),
     /// Calls in progress
@@ -126,6 +142,9 @@ enum Command {
     /// Registrations shared with servers outside a cluster
     #[command(subcommand)]
     Array(array::ArrayCommand),
+    /// Parts of the deployment that have no second
+    #[command(subcommand)]
+    Posture(posture::PostureCommand),
     /// What the limits allow and what of it is in use
     #[command(subcommand)]
     Limit(limit::LimitCommand),
@@ -147,6 +166,12 @@ enum Command {
     /// Files of recorded calls
     #[command(subcommand)]
     Recording(recording::RecordingCommand),
+    /// SIP messages as this server has seen them
+    #[command(subcommand)]
+    Trace(trace::TraceCommand),
+    /// What went wrong, and who was told
+    #[command(subcommand)]
+    Alert(alert::AlertCommand),
     /// Who changed what
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -188,6 +213,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Media(flags) => media::run(&flags),
         Command::Dispatcher(command) => dispatcher::run(global, *command),
         Command::Ng(flags) => ng::run(&flags),
+        Command::Node(command) => node::run(global, command),
+        Command::Server(command) => server::run(global, command),
+        Command::Task(command) => task::run(global, command),
         Command::Call(command) => call::run(global, command),
         Command::Registration(command) => registration::run(global, command),
         Command::Cdr(command) => cdr::run(global, command),
@@ -203,6 +231,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Store(command) => store::run(global, command),
         Command::Settings(command) => settings::run(global, command),
         Command::Array(command) => array::run(global, command),
+        Command::Posture(command) => posture::run(global, command),
         Command::Limit(command) => limit::run(global, command),
         Command::Token(command) => token::run(global, command),
         Command::Person(command) => person::run(global, command),
@@ -210,6 +239,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Listener(command) => listener::run(global, command),
         Command::Ban(command) => ban::run(global, command),
         Command::Recording(command) => recording::run(global, &command),
+        Command::Trace(command) => trace::run(global, &command),
+        Command::Alert(command) => alert::run(global, &command),
         Command::Audit(command) => audit::run(global, command),
         Command::Event(command) => event::run(global, command),
         Command::Check(flags) => check::run(global, &flags),

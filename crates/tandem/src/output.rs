@@ -28,6 +28,21 @@ pub(crate) fn object(global: &Global, object: &Value) -> Result<(), Failure> {
     }
 }
 
+/// Prints lines that strangers have part in: nothing of it moves the cursor or dresses up.
+pub(crate) fn print_foreign(text: &str) -> Result<(), Failure> {
+    print(&harmless(text))
+}
+
+fn harmless(text: &str) -> String {
+    let harmless = |c: char| match c {
+        '\n' | '\t' => Some(c),
+        '\r' => None,
+        c if c.is_control() => Some('\u{fffd}'),
+        c => Some(c),
+    };
+    text.chars().filter_map(harmless).collect()
+}
+
 /// Prints text as it is.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
@@ -176,6 +191,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_strangers_send_stays_text() {
+        let said = "SIP/2.0 200 \u{1b}[2J\u{9b}1m\r\nX:\ty\r\n";
+        assert_eq!(harmless(said), "SIP/2.0 200 \u{fffd}[2J\u{fffd}1m\nX:\ty\n");
+    }
 
     #[test]
     fn a_table_has_headings_and_one_line_for_each_item() {

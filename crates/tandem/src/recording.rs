@@ -28,6 +28,7 @@ pub(crate) fn run(global: &Global, command: &RecordingCommand) -> Result<(), Fai
             let columns = [
                 ("FILE", "file"),
                 ("SERVER", "server"),
+                ("NODE", "node"),
                 ("FINISHED", "finished"),
                 ("MILLISECONDS", "length_ms"),
                 ("BYTES", "bytes"),

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::global::Global;
+use crate::global::{Format, Global};
 use crate::output::{self, Column};
 
 /// A kind of record.
@@ -40,6 +40,12 @@ pub(crate) trait Fields: Args + Serialize {
     /// Adds what flags say in another form than the API.
     fn complete(&self, body: &mut Map<String, Value>) {
         let _ = body;
+    }
+
+    /// Adds to records, as people are shown them, how they are at this moment.
+    fn attend(client: &Client, records: &mut [Value]) -> Result<(), Failure> {
+        let _ = (client, records);
+        Ok(())
     }
 
     /// Adds to a new record what follows from its other fields.
@@ -105,12 +111,20 @@ pub(crate) fn run<F: Fields>(global: &Global, command: RecordCommand<F>) -> Resu
         RecordCommand::List { filter, limit } => {
             let query: Vec<(&str, &str)> =
                 filter.iter().map(|f| pair(f)).collect::<Result<_, _>>()?;
-            let items = pages(&client, &format!("/v1/{}", noun.plural), &query, limit)?;
+            let mut items = pages(&client, &format!("/v1/{}", noun.plural), &query, limit)?;
+            // Programs get records as they are stored.
+            if global.output == Format::Table {
+                F::attend(&client, &mut items)?;
+            }
             output::list(global, &items, noun.columns)
         }
         RecordCommand::Show { record } => {
             let path = path_of(&client, noun, &record)?;
-            output::object(global, &client.read(&path, &[])?.body)
+            let mut record = client.read(&path, &[])?.body;
+            if global.output == Format::Table {
+                F::attend(&client, std::slice::from_mut(&mut record))?;
+            }
+            output::object(global, &record)
         }
         RecordCommand::Create {
             label,

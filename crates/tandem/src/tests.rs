@@ -75,6 +75,22 @@ fn routes_are_simulated_and_listed_by_one_noun() {
 }
 
 #[test]
+fn a_machine_joins_with_a_token_of_its_own() {
+    let line = "tandem --token tdm_x node join control.example.com:7443 tdj.a.b.c";
+    let cli = parse(line).unwrap();
+    assert_eq!(cli.global.token.as_deref(), Some("tdm_x"));
+    let Command::Node(crate::node::NodeCommand::Join { control, token }) = cli.command else {
+        panic!("not a machine that joins");
+    };
+    assert_eq!(
+        (&*control, &*token),
+        ("control.example.com:7443", "tdj.a.b.c")
+    );
+    assert!(parse("tandem node token --valid soon").is_err());
+    assert!(parse("tandem server resize berlin --channels many").is_err());
+}
+
+#[test]
 fn completion_is_written_for_the_common_shells() {
     for shell in ["bash", "zsh", "fish"] {
         let Command::Completion { shell } = parse(&format!("tandem completion {shell}"))

@@ -1,6 +1,8 @@
 //! `tandem up`: runs a platform on this machine until it is told to stop.
 
 use std::net::IpAddr;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -52,6 +54,10 @@ pub(crate) struct UpFlags {
     /// The SIP domain of a new platform; a running one keeps its own (`tandem settings set`)
     #[arg(long)]
     domain: Option<String>,
+    /// The port at which machines join this platform and its nodes are connected, over mutual TLS;
+    /// without one none can join
+    #[arg(long, value_name = "PORT", env = "TANDEM_NODE_PORT")]
+    node_port: Option<u16>,
     /// Whether plain RTP is relayed in the kernel, where that is possible
     #[arg(long, value_enum, default_value_t = Kernel::Auto)]
     kernel: Kernel,
@@ -170,6 +176,7 @@ pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
         wss_port: ports.wss_port,
         http_port: ports.http_port.port(),
         https_port: ports.https_port,
+        node_port: flags.node_port,
         rtp_ports: ports.rtp_ports,
         kernel: flags.kernel.into(),
         ice_agent: flags.ice.into(),
@@ -177,5 +184,24 @@ pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
         json: flags.json,
     };
     let site = Arc::new(panel::Panel);
-    node::up(&options, site).map_err(|error| Failure::Failed(format!("{error:#}")))
+    let ended = node::up(&options, site);
+    match ended.map_err(|error| Failure::Failed(format!("{error:#}")))? {
+        node::Ended::Stopped => Ok(()),
+        node::Ended::ToBeginAnew => Err(begin_anew()),
+    }
+}
+
+/// Becomes the program that is at its place now, a newer one perhaps, in the same process: whoever
+/// watches over that sees no end. Returns why it could not.
+fn begin_anew() -> Failure {
+    let failed = |error: std::io::Error| Failure::Failed(format!("cannot begin anew: {error}"));
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return failed(error),
+    };
+    // What the kernel says of a program that was replaced.
+    let name = program.to_string_lossy();
+    let program = name.strip_suffix(" (deleted)").unwrap_or(&name);
+    let arguments = std::env::args_os().skip(1);
+    failed(Command::new(program).args(arguments).exec())
 }

@@ -366,3 +366,46 @@ fn the_command_line_asks_a_media_server() -> Result<()> {
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("unknown call-id"));
     Ok(())
 }
+
+/// Asks for `/ping` and leaves the connection open; the status of the answer.
+fn ping(stream: &mut TcpStream) -> Result<String> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET /ping HTTP/1.1\r\nhost: media.test\r\n\r\n")?;
+    let mut answer = Vec::new();
+    let mut read = [0; 1_024];
+    loop {
+        let text = String::from_utf8_lossy(&answer);
+        if text.ends_with("pong") || text.ends_with("connections\n") {
+            return Ok(text.split(' ').nth(1).unwrap_or_default().to_owned());
+        }
+        let count = stream.read(&mut read)?;
+        anyhow::ensure!(count > 0, "closed after {text:?}");
+        answer.extend_from_slice(&read[..count]);
+    }
+}
+
+#[test]
+fn connections_that_find_no_room_are_told_so_and_the_others_go_on() -> Result<()> {
+    let server = server(&[])?;
+    let mut open = Vec::new();
+    let refused = loop {
+        let mut stream = TcpStream::connect(server.http())?;
+        let status = ping(&mut stream)?;
+        if status != "200" {
+            break status;
+        }
+        open.push(stream);
+        assert!(open.len() < 1_000, "there is no bound");
+    };
+    assert_eq!(refused, "503");
+    assert!(open.len() > 100, "{} connections", open.len());
+    assert_eq!(ping(&mut open[0])?, "200");
+    assert_eq!(server.ask(&json!({"command": "ping"}))["result"], "pong");
+    // A place that is left is somebody else's.
+    open.pop();
+    wait_for("room", || {
+        let mut stream = TcpStream::connect(server.http()).ok()?;
+        (ping(&mut stream).ok()? == "200").then_some(())
+    });
+    Ok(())
+}

@@ -13,7 +13,7 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
     unsupported_method";
 /// Values within and beyond the bounds of each field, then ones made at random.
 const PHASES: &str = "coverage,fuzzing";
-/// Random ones for each operation; all of it takes less than a minute.
+/// Random ones for each operation; all of it takes a minute or two on two idle cores.
 const EXAMPLES: &str = "25";
 
 #[test]

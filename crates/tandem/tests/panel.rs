@@ -1,9 +1,13 @@
 //! The control panel in a browser: signing in, calls, records, and a picture of each page.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Result;
-use testkit::{Baresip, PanelTests, Platform, wait_for_within};
+use serde_json::json;
+use testkit::{
+    Baresip, GatewaySpec, PanelTests, Platform, PlatformOptions, Rest, Sipp, ports, wait_for_within,
+};
 
 const ALICE_HZ: u32 = 440;
 /// A browser is slow beside other tests.
@@ -72,4 +76,66 @@ fn every_page_is_whole_on_a_phone() -> Result<()> {
 fn every_control_has_a_name() -> Result<()> {
     let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
     run(&platform, "names.spec.ts")
+}
+
+/// A machine joins with the token that the page has shown, and takes calls.
+fn join(control: &str, token: &str) -> Result<Platform> {
+    let directory = tempfile::tempdir()?;
+    let joined = Command::new(env!("CARGO_BIN_EXE_tandem"))
+        .arg("--data")
+        .arg(directory.path())
+        .args(["node", "join", control, token])
+        .output()?;
+    anyhow::ensure!(joined.status.success(), "{joined:?}");
+    let mut options = PlatformOptions::new(env!("CARGO_BIN_EXE_tandem"));
+    for name in ["node.json", "snapshot.json", "cluster.key"] {
+        options = options.data_file(name, &std::fs::read(directory.path().join(name))?);
+    }
+    options.start()
+}
+
+#[test]
+fn a_second_machine_is_enrolled_resized_and_drained() -> Result<()> {
+    let port = ports::one();
+    let platform = PlatformOptions::new(env!("CARGO_BIN_EXE_tandem"))
+        .argument("--node-port")
+        .argument(&port.to_string())
+        .start()?;
+    let callee = Sipp::new("uas")?.calls(1_000, 100, 1_000).start()?;
+    let rest = platform.rest();
+    rest.change("/v1/settings", &json!({ "media": "bypass" }))?;
+    rest.add_customer("127.0.0.1/32", &json!({}))?;
+    rest.add_carrier("", &[GatewaySpec::at(callee.address())], &json!({}))?;
+    let file = "servers.spec.ts";
+    let place = directory(file);
+    let mut tests = PanelTests::start(&platform, file, &place)?;
+    let (mut node, mut callers): (Option<Platform>, Option<Sipp>) = (None, None);
+    wait_for_within(PATIENCE, file, || {
+        if tests.wishes("join") {
+            let token = std::fs::read_to_string(place.join("token")).ok()?;
+            node = join(&format!("127.0.0.1:{port}"), &token).ok();
+        }
+        if tests.wishes("call") {
+            let sipp = Sipp::new("uac").ok()?.service("493012345");
+            // They go on until the page has seen enough of them.
+            let sipp = sipp.set("TALK_MS", "170000").calls(20, 50, 20);
+            let towards = node.as_ref()?.ready().sip.udp;
+            callers = sipp.start_towards(towards).ok();
+        }
+        if tests.wishes("hang up") {
+            end_all(&node.as_ref()?.rest()).ok()?;
+        }
+        tests.passed().then_some(())
+    });
+    assert!(callers.is_some(), "the page asked for calls");
+    Ok(())
+}
+
+/// Ends all calls of a node.
+fn end_all(node: &Rest) -> Result<()> {
+    for call in node.list("/v1/calls")? {
+        let id = call["id"].as_str().unwrap_or_default();
+        node.send("POST", &format!("/v1/calls/{id}/hangup"), None)?;
+    }
+    Ok(())
 }

@@ -32,6 +32,8 @@ pub struct FaultProxy {
 #[derive(Debug)]
 struct Shared {
     line: Mutex<Line>,
+    /// The next answer that says this does not arrive.
+    lost: Mutex<Option<Vec<u8>>>,
     connections: Mutex<Vec<TcpStream>>,
     ended: AtomicBool,
 }
@@ -46,6 +48,7 @@ impl FaultProxy {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             line: Mutex::new(Line::Good),
+            lost: Mutex::default(),
             connections: Mutex::default(),
             ended: AtomicBool::new(false),
         });
@@ -75,6 +78,18 @@ impl FaultProxy {
         }
     }
 
+    /// Breaks the connection over which the server next says this, before it is said: what was asked
+    /// for is done, and nobody knows.
+    pub fn lose_answer(&self, text: &str) {
+        *lock(&self.shared.lost) = Some(text.into());
+    }
+
+    /// Whether that has happened.
+    #[must_use]
+    pub fn has_lost_it(&self) -> bool {
+        lock(&self.shared.lost).is_none()
+    }
+
     /// Breaks all connections; new ones are taken.
     pub fn cut(&self) {
         for connection in lock(&self.shared.connections).drain(..) {
@@ -99,23 +114,30 @@ impl Shared {
         let Ok(server) = TcpStream::connect(server) else {
             return;
         };
-        let ways = [(&client, &server), (&server, &client)];
-        for (from, to) in ways {
+        let ways = [
+            (&client, &server, Way::There),
+            (&server, &client, Way::Back),
+        ];
+        for (from, to, way) in ways {
             let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else {
                 return;
             };
             let shared = Arc::clone(self);
-            thread::spawn(move || shared.carry(from, to));
+            thread::spawn(move || shared.carry(from, to, way));
         }
         lock(&self.connections).extend([client, server]);
     }
 
-    fn carry(&self, mut from: TcpStream, mut to: TcpStream) {
+    fn carry(&self, mut from: TcpStream, mut to: TcpStream, way: Way) {
         let mut bytes = [0; 16_384];
         while let Ok(count @ 1..) = from.read(&mut bytes) {
             let line = *lock(&self.line);
             if let Line::Slow(delay) = line {
                 thread::sleep(delay);
+            }
+            if way == Way::Back && self.loses(&bytes[..count]) {
+                let _ = from.shutdown(Shutdown::Both);
+                break;
             }
             if line != Line::Dead && to.write_all(&bytes[..count]).is_err() {
                 break;
@@ -123,6 +145,25 @@ impl Shared {
         }
         let _ = to.shutdown(Shutdown::Both);
     }
+
+    /// Whether this is what is to be lost; only once.
+    fn loses(&self, bytes: &[u8]) -> bool {
+        let mut lost = lock(&self.lost);
+        let is_it = lost
+            .as_ref()
+            .is_some_and(|text| bytes.windows(text.len()).any(|here| here == text));
+        if is_it {
+            *lost = None;
+        }
+        is_it
+    }
+}
+
+/// From the program to the server, or back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    There,
+    Back,
 }
 
 fn lock<T>(value: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -50,6 +50,20 @@ impl Kamailio {
         )
     }
 
+    /// Starts it as a proxy that sends all requests on to an address, and tells a collector of all
+    /// messages by HEP, as agent 77, with its `siptrace` module.
+    ///
+    /// # Errors
+    /// If it is not installed or does not start.
+    pub fn traced(next: SocketAddr, collector: SocketAddr) -> Result<Self> {
+        let template = include_str!("kamailio/traced.cfg");
+        Self::start(
+            &template
+                .replace("@NEXT@", &next.to_string())
+                .replace("@COLLECTOR@", &collector.to_string()),
+        )
+    }
+
     /// The contacts that a registrar has of all its users.
     ///
     /// # Errors
@@ -128,7 +142,7 @@ impl Kamailio {
         command.arg(&path).arg("-Y").arg(directory.path());
         let mut program = Program::start("kamailio", &mut command, directory.path())?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        match config.contains("sipcapture.so") {
+        match config.contains("sipcapture.so") || config.contains("siptrace.so") {
             true => wait_until_it_listens(address, &mut program)?,
             false => wait_until_it_answers(address, &mut program)?,
         }

@@ -1,6 +1,7 @@
 //! A program under test or beside it: started, logged, and ended with its value.
 
 use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -129,6 +130,33 @@ impl Program {
         self.signal("-CONT")
     }
 
+    /// Has its thread of this name do nothing any more, while all others go on, until what comes back
+    /// is dropped (ptrace(2), by python3: root may).
+    ///
+    /// # Errors
+    /// If there is no such thread, or it cannot be stopped.
+    pub fn hang_thread(&self, name: &str) -> Result<HungThread> {
+        let tasks = format!("/proc/{}/task", self.pid());
+        let is_it = |task: &PathBuf| {
+            std::fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+        };
+        let tasks = std::fs::read_dir(&tasks).context("looking at its threads")?;
+        let found = tasks.flatten().map(|task| task.path()).find(is_it);
+        let found = found.with_context(|| format!("{} has no thread {name}", self.name))?;
+        let id = found.file_name().context("a thread without a number")?;
+        let mut tracer = Command::new("python3");
+        tracer.args(["-c", STOP_THREAD]).arg(id);
+        let mut tracer = tracer.stdout(Stdio::piped()).spawn().context("python3")?;
+        let mut told = [0; 2];
+        let output = tracer.stdout.as_mut().context("its output")?;
+        let is_stopped = output.read_exact(&mut told).is_ok() && told == *b"ok";
+        let hung = HungThread(tracer);
+        if !is_stopped {
+            bail!("the thread {name} of {} cannot be stopped", self.name);
+        }
+        Ok(hung)
+    }
+
     fn signal(&self, signal: &str) -> Result<()> {
         let pid = self.pid().to_string();
         let sent = Command::new("kill").args([signal, &pid]).status();
@@ -170,4 +198,28 @@ impl Drop for Program {
     }
 }
 
+/// A thread that does nothing; goes on when this is dropped.
+#[derive(Debug)]
+pub struct HungThread(Child);
+
+impl Drop for HungThread {
+    fn drop(&mut self) {
+        // What it holds goes on when it has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Stops a thread for as long as it runs: `PTRACE_SEIZE` and `PTRACE_INTERRUPT`.
+const STOP_THREAD: &str = "\
+import ctypes, os, sys, time
+trace = ctypes.CDLL(None, use_errno=True).ptrace
+thread = int(sys.argv[1])
+if trace(0x4206, thread, 0, 0) or trace(0x4207, thread, 0, 0):
+    sys.exit(os.strerror(ctypes.get_errno()))
+os.waitpid(thread, 0x40000000)
+sys.stdout.write('ok')
+sys.stdout.flush()
+time.sleep(600)
+";
 const TAIL_LINES: usize = 60;

@@ -1,8 +1,10 @@
 //! A real Redis server in a directory of its own.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
@@ -130,6 +132,72 @@ impl RedisServer {
     /// If it does not answer.
     pub fn ask(&self, command: &str) -> Result<String> {
         ask(self.address(), command)
+    }
+
+    /// How often each command was carried out since it started, those inside of scripts included.
+    ///
+    /// # Errors
+    /// If it does not say.
+    pub fn commands(&self) -> Result<BTreeMap<String, u64>> {
+        let mut stream = TcpStream::connect(self.address()).context("connecting to Redis")?;
+        stream.write_all(b"INFO commandstats\r\n")?;
+        let mut reader = BufReader::new(stream);
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let length = line.trim_end().strip_prefix('$').context("an odd answer")?;
+        let mut text = vec![0; length.parse().context("an odd length")?];
+        reader.read_exact(&mut text)?;
+        let text = String::from_utf8(text).context("an odd text")?;
+        let count = |line: &str| {
+            let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+            Some((name.to_owned(), rest.split(',').next()?.parse().ok()?))
+        };
+        Ok(text.lines().filter_map(count).collect())
+    }
+
+    /// Watches all that it does from now on.
+    ///
+    /// # Errors
+    /// If it takes no connection.
+    pub fn monitor(&self) -> Result<RedisMonitor> {
+        let mut stream = TcpStream::connect(self.address()).context("connecting to Redis")?;
+        stream.write_all(b"MONITOR\r\n")?;
+        let mut reader = BufReader::new(stream.try_clone()?);
+        reader.read_line(&mut String::new())?;
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let seeing = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for line in reader.lines().map_while(Result::ok) {
+                seeing
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(line);
+            }
+        });
+        Ok(RedisMonitor { seen, stream })
+    }
+}
+
+/// What a server does, a line each; ends with the value.
+#[derive(Debug)]
+pub struct RedisMonitor {
+    seen: Arc<Mutex<Vec<String>>>,
+    stream: TcpStream,
+}
+
+impl RedisMonitor {
+    /// How many lines say all of this.
+    #[must_use]
+    pub fn count(&self, texts: &[&str]) -> usize {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let says = |line: &&String| texts.iter().all(|text| line.contains(text));
+        seen.iter().filter(says).count()
+    }
+}
+
+impl Drop for RedisMonitor {
+    fn drop(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
     }
 }
 

@@ -15,6 +15,8 @@ export type Customer = Schemas['Customer'];
 export type Device = Schemas['Device'];
 export type Gateway = Schemas['Gateway'];
 export type GatewayHealth = Schemas['GatewayHealth'];
+export type Incident = Schemas['Incident'];
+export type Ladder = Schemas['Ladder'];
 export type LimitSpec = Schemas['LimitSpec'];
 export type LimitUsage = Schemas['LimitUsage'];
 export type ListenerStatus = Schemas['ListenerStatus'];
@@ -23,15 +25,23 @@ export type MediaServerHealth = Schemas['MediaServerHealth'];
 export type OpenSession = Schemas['OpenSession'];
 export type Person = Schemas['Person'];
 export type PhoneNumber = Schemas['Number'];
+export type PosturePart = Schemas['PartView'];
 export type Problem = Schemas['Problem'];
 export type Readiness = Schemas['Readiness'];
 export type Recording = Schemas['Recording'];
 export type RegistrationView = Schemas['RegistrationView'];
 export type Role = Schemas['Role'];
 export type Route = Schemas['Route'];
+export type NewJoinToken = Schemas['NewJoinToken'];
+export type Server = Schemas['Server'];
+export type ServerHealth = Schemas['ServerHealth'];
+export type ServerState = Schemas['ServerState'];
+export type Rung = Schemas['Rung'];
 export type SessionView = Schemas['SessionView'];
 export type Settings = Schemas['Settings'];
 export type Simulation = Schemas['Simulation'];
+export type Task = Schemas['Task'];
+export type TraceMessage = Schemas['TraceMessage'];
 export type User = Schemas['User'];
 export type Version = Schemas['Version'];
 
@@ -47,6 +57,7 @@ export interface RecordOf {
   routes: Route;
   'media-servers': MediaServer;
   people: Person;
+  servers: Server;
 }
 
 export type Noun = keyof RecordOf;

@@ -14,6 +14,7 @@ export const places: { group: string; places: Place[] }[] = [
       { path: '/', title: 'Overview', area: 'limits' },
       { path: '/calls', title: 'Live calls', area: 'calls' },
       { path: '/cdrs', title: 'CDRs', area: 'cdrs' },
+      { path: '/traces', title: 'SIP trace', area: 'traces' },
       { path: '/registrations', title: 'Registrations', area: 'registrations' },
       { path: '/recordings', title: 'Recordings', area: 'recordings' },
     ],
@@ -41,8 +42,11 @@ export const places: { group: string; places: Place[] }[] = [
   {
     group: 'Platform',
     places: [
-      { path: '/server', title: 'Server', area: 'listeners' },
+      { path: '/servers', title: 'Servers', area: 'servers' },
+      { path: '/server', title: 'This server', area: 'listeners' },
+      { path: '/posture', title: 'Posture', area: 'posture' },
       { path: '/media-servers', title: 'Media servers', area: 'media-servers' },
+      { path: '/alerts', title: 'Alerts', area: 'alerts' },
       { path: '/bans', title: 'Bans', area: 'bans' },
       { path: '/settings', title: 'Settings', area: 'settings' },
       { path: '/people', title: 'People', area: 'people' },

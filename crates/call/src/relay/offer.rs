@@ -146,7 +146,7 @@ impl Call {
             return;
         };
         let mut w = Writer::response(request, flow.remote, 200, "", b"");
-        w.header_fmt("Contact", format_args!("<{}>", leg.contact(ctx.config)));
+        w.contact(leg.contact(ctx.config));
         w.header("Allow", ALLOW)
             .header("Supported", b"timer, replaces");
         if answered {

@@ -99,7 +99,7 @@ impl Call {
         let phrase = core::str::from_utf8(message.reason()).unwrap_or("");
         let tag = &leg.dialog.local_tag;
         let mut w = Writer::response(invite, flow.remote, message.status(), phrase, tag);
-        w.header_fmt("Contact", format_args!("<{}>", leg.contact(ctx.config)));
+        w.contact(leg.contact(ctx.config));
         w.header("Allow", ALLOW)
             .header("Supported", b"timer, replaces");
         w.copy(invite, HeaderName::RecordRoute);

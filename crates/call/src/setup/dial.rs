@@ -67,7 +67,7 @@ impl Call {
     }
 
     fn new_branch(&mut self, ctx: &Ctx<'_>, attempt: usize, targets: Vec<Destination>) -> usize {
-        let tag = self.random.tag(self.key);
+        let tag = self.new_tag();
         let call_id = self.random.call_id();
         let Some(setup) = &mut self.setup else {
             return 0;

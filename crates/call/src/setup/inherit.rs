@@ -113,7 +113,7 @@ impl Call {
         let access = self.setup.as_ref().and_then(|s| s.access(branch));
         self.abandon_request(ctx, id, None, access, ELSEWHERE);
         self.drop_pairs(ctx, |p| p.branch == branch);
-        let (tag, call_id) = (self.random.tag(self.key), self.random.call_id());
+        let (tag, call_id) = (self.new_tag(), self.random.call_id());
         let Some(setup) = &mut self.setup else { return };
         let entry = &mut setup.branches[branch];
         let plan = &setup.attempts[entry.attempt];

@@ -74,7 +74,7 @@ impl Setup {
             .dialog
             .write_identity(&mut w, "INVITE", entry.dialog.local_seq);
         let contact = config.contact(entry.flow.listener);
-        w.header_fmt("Contact", format_args!("<{contact}>"));
+        w.contact(contact);
         let source = match &self.upstream {
             Upstream::Caller { invite, .. } => Some(invite),
             Upstream::Transfer { .. } => None,
@@ -82,10 +82,7 @@ impl Setup {
         let hops = source
             .and_then(|m| m.number(HeaderName::MaxForwards))
             .unwrap_or(70);
-        w.header_fmt(
-            "Max-Forwards",
-            format_args!("{}", hops.saturating_sub(1).min(70)),
-        );
+        w.header_number("Max-Forwards", hops.saturating_sub(1).min(70));
         w.header("Allow", ALLOW);
         let reliable = source.is_some_and(wants_100rel);
         w.header(
@@ -100,8 +97,8 @@ impl Setup {
             w.header("Require", b"100rel");
         }
         if entry.session_s > 0 {
-            w.header_fmt("Session-Expires", format_args!("{}", entry.session_s));
-            w.header_fmt("Min-SE", format_args!("{}", config.session_expires_min_s));
+            w.header_number("Session-Expires", entry.session_s);
+            w.header_number("Min-SE", config.session_expires_min_s);
         }
         w.header("User-Agent", config.product.as_bytes());
         let private = source.is_some_and(headers::is_private);

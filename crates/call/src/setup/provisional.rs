@@ -197,7 +197,7 @@ impl Call {
         let phrase = core::str::from_utf8(message.reason()).unwrap_or("");
         let tag = &leg.dialog.local_tag;
         let mut w = Writer::response(invite, flow.remote, status, phrase, tag);
-        w.header_fmt("Contact", format_args!("<{}>", leg.contact(ctx.config)));
+        w.contact(leg.contact(ctx.config));
         w.header("Allow", ALLOW);
         w.copy(invite, HeaderName::RecordRoute);
         if reliable {
@@ -205,7 +205,7 @@ impl Call {
             let theirs = message.number(HeaderName::RSeq).unwrap_or(0);
             setup.reliable.unacked = Some((pair, theirs));
             w.header("Require", b"100rel")
-                .header_fmt("RSeq", format_args!("{}", setup.reliable.rseq));
+                .header_number("RSeq", setup.reliable.rseq);
         }
         headers::carry(&mut w, &message, from, trust);
         if let Some(sdp) = sdp {
@@ -244,7 +244,7 @@ impl Call {
         let status = if sdp.is_some() { 183 } else { 180 };
         let mut w = Writer::response(invite, flow.remote, status, "", tag);
         let contact = ctx.config.contact(flow.listener);
-        w.header_fmt("Contact", format_args!("<{contact}>"));
+        w.contact(contact);
         w.header("Allow", ALLOW);
         w.copy(invite, HeaderName::RecordRoute);
         let bytes = match sdp {
@@ -300,7 +300,7 @@ impl Call {
         if let Some(pair) = self.early_pair(branch, message) {
             return Some(pair);
         }
-        let tag = self.random.tag(self.key);
+        let tag = self.new_tag();
         let caller = self.caller_leg(&tag)?;
         let id = self.new_pair_id();
         let setup = self.setup.as_mut()?;

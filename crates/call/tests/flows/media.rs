@@ -304,6 +304,15 @@ fn the_echo_offers_to_a_caller_that_does_not() {
 }
 
 #[test]
+fn an_echo_whose_caller_gives_up_before_the_relay_answers_is_not_answered() {
+    let mut w = World::begin_echo("", ALICE_SDP, Relay::IsSlow);
+    w.cancel();
+    w.told(INVITE, 487);
+    w.relay_answers();
+    w.close(&Cause::Cancelled);
+}
+
+#[test]
 fn an_echo_the_relay_refuses() {
     let mut w = World::begin_echo("", ALICE_SDP, Relay::Refuses(503));
     w.told(INVITE, 503);

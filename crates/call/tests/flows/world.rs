@@ -210,6 +210,7 @@ impl World {
         let invite = alice.request("INVITE", headers, sdp);
         let facts = CallFacts {
             key: 0xA11CE,
+            seal: 0x5EA1,
             seed: 42,
             reach: Reach::Target,
             trust,

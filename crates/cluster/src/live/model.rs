@@ -9,6 +9,7 @@ mod permits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clock::Time;
 use limits::{NodeShare, Pool};
@@ -29,8 +30,8 @@ pub struct LiveModel {
     pools: BTreeMap<Pool, BTreeMap<String, NodeShare>>,
     calls: BTreeMap<String, BTreeMap<u64, Vec<u8>>>,
     call_owners: BTreeSet<String>,
-    /// Identities of calls that were taken over.
-    taken: BTreeSet<[u8; 16]>,
+    /// Identities of calls that were taken over, and from whom.
+    taken: BTreeSet<([u8; 16], String)>,
     /// Calls that others ask a node for, and until when.
     wanted: BTreeMap<String, (BTreeSet<u64>, Time)>,
 }
@@ -74,6 +75,12 @@ impl LiveModel {
         }
         self.buried.insert(node.to_owned());
         self.members.remove(node).is_some()
+    }
+
+    /// Whether the store has not lost anything lately, as far as it knows.
+    fn knows_all(&self, now: Time, grace: Duration) -> bool {
+        self.epoch
+            .is_some_and(|(run, since)| run == self.run && now.since(since) >= grace)
     }
 
     /// Whether a node was taken out.

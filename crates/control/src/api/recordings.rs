@@ -1,7 +1,8 @@
 //! `/v1/recordings`: the files of recorded calls.
 //!
-//! Those of this machine are looked up in its directory. Of those that media servers have made the
-//! records of calls tell, and of where their stores have them the servers themselves.
+//! Those of this machine are looked up in its directory. Of those that media servers and other nodes
+//! have made the records of calls tell, and of where the stores of media servers have them the servers
+//! themselves.
 
 use axum::Json;
 use axum::extract::State;
@@ -26,9 +27,9 @@ pub(crate) fn routes() -> OpenApiRouter<Control> {
     params(Paging),
     responses((
         status = 200,
-        description = "Those that this machine has or had, and those that media servers have made. A \
-                       page may have fewer than were asked for, or none, and yet be followed by \
-                       another.",
+        description = "Those that this machine has or had, and those that media servers and other \
+                       nodes of the cluster have made. A page may have fewer than were asked for, \
+                       or none, and yet be followed by another.",
         body = Page<Recording>,
     )),
 )]
@@ -58,7 +59,7 @@ async fn list(
     Ok(Json(page))
 }
 
-/// What media servers have recorded.
+/// What other machines have recorded.
 struct Theirs {
     /// The latest first.
     found: Vec<Recording>,
@@ -82,7 +83,7 @@ impl Theirs {
         let mut cursor = None;
         for _ in 0..BATCHES_MAX {
             let batch = cdrs.list(&filter, cursor, BATCH)?;
-            let recordings = batch.iter().flat_map(on_media_servers);
+            let recordings = batch.iter().flat_map(of_call);
             found.extend(recordings.filter(|r| after.is_none_or(|after| r.place() < *after)));
             cursor = batch.last().map(CdrCursor::of);
             let Some(last) = cursor.filter(|_| batch.len() == BATCH) else {
@@ -112,21 +113,24 @@ fn before(changed_us: u64) -> RecordingPlace {
     }
 }
 
-/// Recordings of a call that are named `server:path`.
-fn on_media_servers(cdr: &Cdr) -> impl Iterator<Item = Recording> {
-    let named = cdr
-        .recordings
-        .iter()
-        .filter_map(|name| name.split_once(':'));
-    named.map(|(server, path)| Recording {
-        file: path.to_owned(),
-        server: Some(server.to_owned()),
-        finished: true,
-        here: false,
-        location: None,
-        bytes: None,
-        length_ms: None,
-        changed_us: cdr.end_us,
+/// Recordings of a call: those of media servers are named `server:path`, all others are of a node.
+fn of_call(cdr: &Cdr) -> impl Iterator<Item = Recording> {
+    cdr.recordings.iter().map(|name| {
+        let (server, node, file) = match name.split_once(':') {
+            Some((server, path)) => (Some(server), None, path),
+            None => (None, Some(&*cdr.node), &**name),
+        };
+        Recording {
+            file: file.to_owned(),
+            server: server.map(str::to_owned),
+            node: node.map(str::to_owned),
+            finished: true,
+            here: false,
+            location: None,
+            bytes: None,
+            length_ms: None,
+            changed_us: cdr.end_us,
+        }
     })
 }
 

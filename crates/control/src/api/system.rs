@@ -45,20 +45,18 @@ async fn health() -> &'static str {
     responses(
         (status = 200, description = "It does.", body = Readiness),
         (status = 503, description = "It does not.", body = Readiness),
+        (status = 504, description = "Its switch does not answer.", body = Readiness),
     ),
 )]
 async fn readiness(State(control): State<Control>) -> Response {
-    let readiness = match control.platform().readiness().await {
-        Ok(readiness) => readiness,
-        Err(error) => Readiness {
-            ready: false,
-            problems: vec![error.to_string()],
-        },
-    };
-    let status = if readiness.ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
+    let (status, readiness) = match control.platform().readiness().await {
+        Ok(readiness) if readiness.ready => (StatusCode::OK, readiness),
+        Ok(readiness) => (StatusCode::SERVICE_UNAVAILABLE, readiness),
+        Err(error) => {
+            let problems = vec![error.to_string()];
+            let ready = false;
+            (StatusCode::GATEWAY_TIMEOUT, Readiness { ready, problems })
+        }
     };
     (status, Json(readiness)).into_response()
 }

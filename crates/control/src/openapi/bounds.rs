@@ -1,8 +1,8 @@
 //! What values may look like beyond their type, where clients would otherwise have to try.
 
 use model::{
-    AccountId, CallId, CarrierId, CustomerId, DeviceId, GatewayId, MediaServerId, NumberId,
-    PersonId, RouteId, TokenId, UserId,
+    AccountId, CallId, CarrierId, CustomerId, DeviceId, GatewayId, JoinTokenId, MediaServerId,
+    NumberId, PersonId, RouteId, ServerId, TaskId, TokenId, UserId,
 };
 use serde_json::{Value, json};
 
@@ -47,6 +47,10 @@ fn describe(path: &str, parameter: &mut Value) {
                 schema.remove("format");
             }
         }
+        "address" if path.starts_with("/v1/traces") => {
+            *schema =
+                json!({ "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }], "type": "string" })
+        }
         "Idempotency-Key" => schema["pattern"] = json!("^[!-~]{1,128}$"),
         // Lists of records compare texts, whatever they are.
         name if TYPED.contains(&path) => {
@@ -63,19 +67,32 @@ fn describe(path: &str, parameter: &mut Value) {
 /// It is no page: it brings as many as are wanted.
 const EXPORT: &str = "/v1/cdrs/export.csv";
 /// Lists whose parameters are identifiers where they are called so.
-const TYPED: [&str; 4] = ["/v1/calls", "/v1/cdrs", EXPORT, "/v1/registrations"];
+const TYPED: [&str; 9] = [
+    "/v1/calls",
+    "/v1/cdrs",
+    EXPORT,
+    "/v1/registrations",
+    "/v1/server-health",
+    "/v1/tasks",
+    "/v1/traces",
+    "/v1/traces/export.pcap",
+    "/v1/traces/export.txt",
+];
 
-const IDENTIFIERS: [(&str, &str); 12] = [
+const IDENTIFIERS: [(&str, &str); 15] = [
     ("AccountId", AccountId::PREFIX),
     ("CallId", CallId::PREFIX),
     ("CarrierId", CarrierId::PREFIX),
     ("CustomerId", CustomerId::PREFIX),
     ("DeviceId", DeviceId::PREFIX),
     ("GatewayId", GatewayId::PREFIX),
+    ("JoinTokenId", JoinTokenId::PREFIX),
     ("MediaServerId", MediaServerId::PREFIX),
     ("NumberId", NumberId::PREFIX),
     ("PersonId", PersonId::PREFIX),
     ("RouteId", RouteId::PREFIX),
+    ("ServerId", ServerId::PREFIX),
+    ("TaskId", TaskId::PREFIX),
     ("TokenId", TokenId::PREFIX),
     ("UserId", UserId::PREFIX),
 ];

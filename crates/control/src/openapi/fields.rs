@@ -54,9 +54,14 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
         ("Gateway", "port", range(1, 65_535)),
         ("Gateway", "priority", range(0, 65_535)),
         ("Gateway", "weight", range(0, 65_535)),
+        ("GatewayRegistration", "contact", host_port()),
         ("GatewayRegistration", "domain", host()),
         ("GatewayRegistration", "expiry_s", range(60, 86_400)),
         ("GatewayRegistration", "user", secret_text("")),
+        ("JoinTokenDraft", "cluster", text(0)),
+        ("JoinTokenDraft", "name", text(0)),
+        ("JoinTokenDraft", "valid_s", range(1, 604_800)),
+        ("JoinTokenDraft", "zone", text(0)),
         ("LimitSpec", "channels", range(0, 100_000_000)),
         ("LimitSpec", "cps", range(0, 1_000_000)),
         ("ListenerSpec", "address", listener()),
@@ -84,6 +89,11 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
         ("Route", "priority", range(0, 65_535)),
         ("Route", "prefix", pattern("^[0-9]{0,32}$")),
         ("Route", "media_zone", name()),
+        ("Server", "cluster", text(0)),
+        ("Server", "name", name()),
+        ("Server", "zone", text(0)),
+        ("Size", "channels", range(0, 100_000_000)),
+        ("Size", "cps", range(0, 1_000_000)),
         ("TokenDraft", "name", name()),
         ("User", "caller_number", number()),
         ("User", "contacts_max", range(0, 100)),
@@ -96,6 +106,23 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
 
 fn settings() -> Vec<(&'static str, &'static str, Value)> {
     vec![
+        ("AlertEmail", "from", mailbox_or_nothing()),
+        ("AlertEmail", "server", with_port("", ":PORT")),
+        (
+            "AlertEmail",
+            "to",
+            json!({ "maxItems": 20, "items": mailbox() }),
+        ),
+        ("AlertSettings", "carrier_asr_percent", range(0, 100)),
+        ("AlertSettings", "certificate_days", range(0, 365)),
+        ("AlertSettings", "down_s", range(0, 86_400)),
+        ("AlertSettings", "headroom_percent", range(0, 100)),
+        ("AlertSettings", "media_loss_percent", range(0, 100)),
+        (
+            "AlertSettings",
+            "webhook",
+            json!({ "maxLength": 2_000, "pattern": "^https?://[!-~]+$" }),
+        ),
         (
             "Overflow",
             "peers",
@@ -133,6 +160,10 @@ fn settings() -> Vec<(&'static str, &'static str, Value)> {
         ("Settings", "ring_timeout_s", range(5, 600)),
         ("Settings", "session_expires_min_s", range(90, 86_400)),
         ("Settings", "session_expires_s", zero_or(90, 86_400)),
+        ("TraceSettings", "days", range(1, 365)),
+        ("TraceSettings", "hep_listen", listener()),
+        ("TraceSettings", "hep_sources", few_networks()),
+        ("TraceSettings", "megabytes", range(4, 65_536)),
     ]
 }
 
@@ -290,6 +321,21 @@ fn networks(least: u32) -> Value {
     })
 }
 
+fn few_networks() -> Value {
+    let mut networks = networks(0);
+    networks["maxItems"] = json!(64);
+    networks
+}
+
+/// A bare address of mail.
+fn mailbox() -> Value {
+    json!({ "maxLength": 254, "pattern": format!("^{MAILBOX}$") })
+}
+
+fn mailbox_or_nothing() -> Value {
+    json!({ "maxLength": 254, "pattern": format!("^$|^{MAILBOX}$") })
+}
+
 fn certificate_names() -> Value {
     // Host names in small letters, without a dot at the end.
     let name = HOST_NAME.replace("A-Z", "");
@@ -302,13 +348,16 @@ fn certificate_names() -> Value {
 
 /// What is sent, and whose unknown fields are refused. A customer's are, too; but the answer that
 /// made one shows its password beside its fields.
-const CLOSED: [&str; 19] = [
+const CLOSED: [&str; 25] = [
     "Account",
+    "AlertEmail",
+    "AlertSettings",
     "Carrier",
     "CustomerAuth",
     "Device",
     "Gateway",
     "GatewayRegistration",
+    "JoinTokenDraft",
     "LimitSpec",
     "MediaServer",
     "Number",
@@ -319,8 +368,11 @@ const CLOSED: [&str; 19] = [
     "RecordingStore",
     "Rewrite",
     "Route",
+    "Server",
     "Settings",
+    "Size",
     "TokenDraft",
+    "TraceSettings",
     "User",
 ];
 /// As a class of characters, for the inside of brackets.
@@ -328,6 +380,8 @@ const CONTROL: &str = r"\u0000-\u001f\u007f-\u009f";
 /// RFC 1123 §2.1 with underscores; the last label is no number.
 const HOST_NAME: &str = "(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\\.)*\
     (?:[A-Za-z_]|[0-9][A-Za-z0-9_-]{0,60}[A-Za-z_]|[A-Za-z_][A-Za-z0-9_-]{0,61}[A-Za-z0-9_])\\.?";
+/// A name and a host, without anything that would have to be quoted.
+const MAILBOX: &str = "[A-Za-z0-9._%+-]+@[A-Za-z0-9._%+-]+";
 const IPV4: &str = "(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\\.){3}\
     (?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
 /// 1 to 65535.

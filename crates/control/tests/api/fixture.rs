@@ -8,18 +8,20 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use clock::Time;
 use control::{
-    ArrayView, Ban, CallFilter, Control, LimitUsage, LimitedKind, ListenerSpec, ListenerStatus,
-    Platform, PlatformError, PlatformEvent, Readiness, Recording, RecordingPlace,
-    RegistrationFilter, Reply, RouteQuery, Simulation, SimulationOutcome, Site, Vault,
+    ArrayView, Ban, CallFilter, CallTrace, Control, Deployment, LimitUsage, LimitedKind,
+    ListenerSpec, ListenerStatus, Platform, PlatformError, PlatformEvent, Readiness, Recording,
+    RecordingPlace, RegistrationFilter, Reply, RouteQuery, Simulation, SimulationOutcome, Site,
+    TraceStatus, Vault,
 };
 use model::{
     AccountId, ApiToken, CallId, CallState, CallView, GatewayHealth, MediaServerHealth,
-    RegistrationView, Role, Snapshot, TokenId,
+    RegistrationView, Role, Snapshot, TokenId, TraceMode,
 };
 use serde_json::Value;
-use store::{Actor, CdrStore, Records, Sqlite};
+use store::{Actor, CdrStore, Records, Sqlite, TraceId, TraceOrder};
 use tokio::sync::broadcast;
 use tower::ServiceExt;
+use trace::{Seen, Wanted};
 
 pub(crate) struct Api {
     pub(crate) control: Control,
@@ -264,6 +266,10 @@ pub(crate) struct State {
     pub(crate) recordings: Vec<Recording>,
     pub(crate) listeners: Vec<ListenerStatus>,
     pub(crate) applied: Vec<Snapshot>,
+    /// Messages that are kept, the oldest first, and what was asked of them.
+    pub(crate) traced: Vec<(TraceId, Seen)>,
+    pub(crate) searches: Vec<Wanted>,
+    pub(crate) traces: Vec<CallTrace>,
     pub(crate) silent: bool,
 }
 
@@ -360,6 +366,10 @@ impl Platform for Node {
 
     fn array(&self) -> Reply<'_, ArrayView> {
         self.answer(|_| Ok(ArrayView::default()))
+    }
+
+    fn deployment(&self) -> Reply<'_, Deployment> {
+        self.answer(|_| Ok(Deployment::default()))
     }
 
     fn limit_usage(&self) -> Reply<'_, Vec<LimitUsage>> {
@@ -466,10 +476,56 @@ impl Platform for Node {
 
     fn locate(&self, mut recordings: Vec<Recording>) -> Reply<'_, Vec<Recording>> {
         self.answer(|_| {
-            for recording in &mut recordings {
+            recordings.retain(|recording| recording.node.as_deref() != Some("n1"));
+            for recording in recordings.iter_mut().filter(|r| r.server.is_some()) {
                 recording.location = Some(format!("s3://calls{}", recording.file));
             }
             Ok(recordings)
+        })
+    }
+
+    fn traced(
+        &self,
+        wanted: Wanted,
+        _order: TraceOrder,
+        _after: Option<TraceId>,
+        limit: usize,
+    ) -> Reply<'_, Vec<(TraceId, Seen)>> {
+        self.answer(move |state| {
+            state.searches.push(wanted);
+            Ok(state.traced.iter().rev().take(limit).cloned().collect())
+        })
+    }
+
+    fn trace_of_call(&self, call: CallTrace, limit: usize) -> Reply<'_, Vec<(TraceId, Seen)>> {
+        self.answer(move |state| {
+            state.traces.push(call);
+            Ok(state.traced.iter().take(limit).cloned().collect())
+        })
+    }
+
+    fn keys_of_call(&self, _call: CallTrace) -> Reply<'_, Vec<u64>> {
+        self.answer(|_| Ok(vec![7]))
+    }
+
+    fn traced_message(&self, id: TraceId) -> Reply<'_, Option<Seen>> {
+        self.answer(move |state| {
+            let found = state.traced.iter().find(|(known, _)| *known == id);
+            Ok(found.map(|(_, seen)| seen.clone()))
+        })
+    }
+
+    fn trace_status(&self) -> Reply<'_, TraceStatus> {
+        self.answer(|_| {
+            Ok(TraceStatus {
+                mode: TraceMode::Full,
+                kept: 3,
+                dropped: 2,
+                failed: 1,
+                heard: 0,
+                bytes: 900,
+                oldest_us: None,
+            })
         })
     }
 

@@ -44,6 +44,10 @@ async fn bodies_that_cannot_be_read() {
     raw(&api, "application/json", "[1]")
         .await
         .is_problem(400, "malformed");
+    // Not even where a list of fields would do for what they make up.
+    api.post("/v1/join-tokens", &json!([]))
+        .await
+        .is_problem(400, "malformed");
     raw(&api, "text/plain", "{}")
         .await
         .is_problem(415, "unsupported-media-type");
@@ -179,7 +183,7 @@ async fn hostile_values_in_every_field_are_refused_and_never_a_fault_of_ours() {
 }
 
 #[tokio::test]
-async fn a_silent_node_is_503_and_not_ready() {
+async fn a_silent_node_is_503_and_its_switch_hangs() {
     let api = Api::new();
     api.node.state.lock().unwrap().silent = true;
     let answer = api.get("/v1/calls").await;
@@ -188,7 +192,8 @@ async fn a_silent_node_is_503_and_not_ready() {
     let ready = api.get_as("", "/readyz").await;
     assert_eq!(
         (ready.status.as_u16(), &ready.body["ready"]),
-        (503, &json!(false))
+        (504, &json!(false)),
+        "other nodes go by it"
     );
     api.node.state.lock().unwrap().silent = false;
     assert_eq!(api.get_as("", "/readyz").await.status, 200);

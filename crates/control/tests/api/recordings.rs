@@ -1,4 +1,4 @@
-//! Recordings: those of this machine and of media servers in one list, in pages.
+//! Recordings: those of this machine, of other nodes and of media servers in one list, in pages.
 
 use control::Recording;
 use model::Cdr;
@@ -13,6 +13,7 @@ fn here(file: &str, changed_us: u64) -> Recording {
     Recording {
         file: file.into(),
         server: None,
+        node: None,
         finished: true,
         here: true,
         location: None,
@@ -60,9 +61,14 @@ async fn recordings_of_all_places_come_latest_first_in_pages() {
         recorded(1, 20, &["m1:/r/x", "m2:/r/x"]),
         recorded(2, 25, &["of-this-machine.wav"]),
         recorded(3, 40, &["m1:/r/y"]),
+        Cdr {
+            node: "n2".into(),
+            ..recorded(4, 15, &["of-another-node.wav"])
+        },
     ];
     api.store.insert_batch(&cdrs).unwrap();
-    let expected = ["/r/y", "b", "c", "/r/x", "/r/x", "a"];
+    let another = "of-another-node.wav";
+    let expected = ["/r/y", "b", "c", "/r/x", "/r/x", another, "a"];
     for limit in 1..=7 {
         let (found, pages) = all(&api, limit).await;
         assert_eq!(names(&found), expected, "{limit}");
@@ -76,6 +82,12 @@ async fn recordings_of_all_places_come_latest_first_in_pages() {
     );
     assert_eq!(found[1]["location"], Value::Null);
     assert_eq!(found[1]["server"], Value::Null);
+    assert_eq!(found[1]["node"], Value::Null);
+    let another = &found[5];
+    assert_eq!(
+        (&another["node"], &another["here"]),
+        (&json!("n2"), &json!(false))
+    );
 }
 
 #[tokio::test]

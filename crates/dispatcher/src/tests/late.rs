@@ -58,6 +58,27 @@ fn a_call_answered_after_our_refusal_is_taken_and_ended() {
     assert_eq!(world.dispatcher.counters().strays, 0);
 }
 
+/// The caller's transaction is over (RFC 3261 §17.1.1.2): an answer would find nobody there.
+#[test]
+fn a_call_answered_after_the_refusal_of_another_target_is_taken_and_ended() {
+    let mut world = World::new();
+    let first = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    let second = world.wait(SILENCE);
+    let passed = world.udp(B, &second[0].answer("486 Busy Here", ""));
+    assert_eq!(starts(&passed), [pair(PHONE, "SIP/2.0")]);
+    world.udp(PHONE, &request("ACK", "c1", "1", ""));
+    let contact = "Contact: <sip:bob@10.0.0.1:5070>\r\n";
+    let sent = world.udp(A, &first[0].answer("200 OK", contact));
+    assert_eq!(starts(&sent), [pair(A, "ACK"), pair(A, "BYE")]);
+    assert!(world.udp(A, &sent[1].answer("200 OK", "")).is_empty());
+    // The refusal that comes again is passed on again.
+    let passed = world.udp(B, &second[0].answer("486 Busy Here", ""));
+    assert_eq!(starts(&passed), [pair(PHONE, "SIP/2.0")]);
+    assert_eq!(world.calls("a"), 0);
+    assert_eq!(world.wait(Duration::from_secs(60)).len(), 0);
+    assert_eq!(world.dispatcher.pending_count(), 0);
+}
+
 #[test]
 fn a_late_answer_ends_the_ringing_of_the_next_target() {
     let mut world = World::new();

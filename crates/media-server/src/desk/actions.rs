@@ -15,6 +15,7 @@ use ng::{
 use super::Desk;
 use super::files::Readiness;
 use crate::calls::{Branch, Call};
+use crate::wishes::undone;
 
 impl Desk {
     pub(super) fn record(&mut self, verb: RecordVerb, asked: &Recording) -> Reply {
@@ -31,7 +32,7 @@ impl Desk {
         }
         let options = recording_of(call);
         let sessions: Vec<u64> = call.branches.iter().map(|branch| branch.session).collect();
-        let mut undone = Vec::new();
+        let mut undone = undone(&asked.options);
         let named = [&asked.folder, &asked.pattern];
         for (named, key) in named.into_iter().zip(["dir", "pattern"]) {
             if named.is_some() {
@@ -126,7 +127,10 @@ impl Desk {
         let done = self.each_where(&selection, towards, |desk, session, side| {
             desk.engine.set_barrier(session, side, barrier, passage)
         });
-        done.map_or_else(|reply| reply, |()| Reply::ok())
+        match done {
+            Ok(()) => self.warned(Success::default(), &undone(&asked.options)),
+            Err(reply) => reply,
+        }
     }
 
     pub(super) fn play(&mut self, asked: &Playback) -> Reply {
@@ -151,7 +155,8 @@ impl Desk {
                 false => Over::Everything,
             },
         };
-        let undone = (asked.start_frame > 0).then(|| "start-pos".to_owned());
+        let mut undone = undone(&asked.options);
+        undone.extend((asked.start_frame > 0).then(|| "start-pos".to_owned()));
         let done = self.each(&asked.selection, |desk, session, side| {
             let prompt = Prompt::Audio(audio.clone());
             desk.engine.play(session, side, prompt, options)
@@ -161,7 +166,7 @@ impl Desk {
             ..Success::default()
         };
         match done {
-            Ok(()) => self.warned(success, undone.as_slice()),
+            Ok(()) => self.warned(success, &undone),
             Err(reply) => reply,
         }
     }

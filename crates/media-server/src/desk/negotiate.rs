@@ -30,7 +30,7 @@ impl Desk {
                 None => self.calls.open(&asked.selection, now, since_epoch()),
             },
         };
-        let wishes = Wishes::new(&asked.options, Of::Offer);
+        let wishes = Wishes::of_offer(&asked.options, &asked.sdp);
         let Some(session) = self.sign(asked, place, place.side, now) else {
             return Reply::error("the call is gone");
         };
@@ -47,7 +47,7 @@ impl Desk {
                 self.turn(id, place, &asked.options, Of::Offer);
                 let mids = self.note_mids(asked, place);
                 let sdp = rewrite(sdp, &asked.options, Of::Offer, mids);
-                self.done(sdp, &wishes.undone)
+                self.done(asked, sdp, wishes.undone)
             }
             Err(error) => {
                 if known.is_none() {
@@ -101,7 +101,7 @@ impl Desk {
                 let call = self.calls.call(id);
                 let mids = call.map_or(Mids::Theirs, |call| call.branches[place.branch].mids);
                 let sdp = rewrite(sdp, &asked.options, Of::Answer, mids);
-                self.done(sdp, &wishes.undone)
+                self.done(asked, sdp, wishes.undone)
             }
             Err(error) => self.failed(asked, &error),
         }
@@ -193,8 +193,13 @@ impl Desk {
         Reply::error(reason)
     }
 
-    fn done(&mut self, sdp: Vec<u8>, undone: &[String]) -> Reply {
-        self.warned(Success::sdp(sdp), undone)
+    fn done(&mut self, asked: &Negotiation, sdp: Vec<u8>, mut undone: Vec<String>) -> Reply {
+        let call = self.calls.call(&asked.selection.call_id);
+        let records = call.is_some_and(|call| call.is_recorded);
+        if records && self.config.engine.recordings.is_none() {
+            undone.push("record-call (there is no place for recordings)".into());
+        }
+        self.warned(Success::sdp(sdp), &undone)
     }
 
     /// A success that says what was asked for but not done.
@@ -210,6 +215,10 @@ impl Desk {
         match error {
             // Kamailio knows these words, and asks another server.
             MediaError::NoPorts(_) => self.refuse(asked, NO_PORTS),
+            MediaError::NoFiles(_) if asked.options.understands_load_limit() => {
+                self.refuse(asked, &error.to_string())
+            }
+            MediaError::NoFiles(_) => self.refuse(asked, NO_PORTS),
             error => Reply::error(error.to_string()),
         }
     }

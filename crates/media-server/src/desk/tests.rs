@@ -9,6 +9,8 @@ use ng::{Encoding, MediaFile, Negotiation, Playback, RecordVerb, Recording};
 
 use super::*;
 
+mod words;
+
 const CALLER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
     m=audio 4000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=x-unknown:kept\r\n";
 const CALLEE: &[u8] = b"v=0\r\no=- 2 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
@@ -69,7 +71,10 @@ fn handled(desk: &mut Desk, source: SocketAddr, message: &[u8]) -> Arc<[u8]> {
 }
 
 fn ask_json(desk: &mut Desk, json: &str) -> Reply {
-    let message = format!("k{} {json}", json.len());
+    // Whoever shows a cookie again gets the same reply.
+    static COOKIE: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let cookie = COOKIE.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let message = format!("k{cookie} {json}");
     read(&handled(desk, source(), message.as_bytes()))
 }
 

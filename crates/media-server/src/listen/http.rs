@@ -1,7 +1,6 @@
 //! Requests over HTTP (`POST /ng` with a cookie, `POST /ng-plain` without) and WebSocket, and what
 //! an operator looks at: `/ping`, `/health`, `/metrics`; and tells: `POST /drain`, `POST /resume`.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -12,11 +11,11 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::IncomingStream;
 use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -24,6 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes as WsBytes, Message};
 
 use super::ask;
+use super::room::Gated;
 use crate::gate::Gate;
 use crate::server::{Order, Orders};
 
@@ -41,32 +41,8 @@ pub(crate) async fn serve(listener: TcpListener, orders: Orders, gate: Arc<Gate>
         .layer(DefaultBodyLimit::max(ng::MESSAGE_BYTES_MAX))
         .with_state(orders);
     let service = router.into_make_service_with_connect_info::<Source>();
-    if let Err(error) = axum::serve(Gated { listener, gate }, service).await {
+    if let Err(error) = axum::serve(Gated::new(listener, gate), service).await {
         tracing::error!(%error, "serving HTTP failed");
-    }
-}
-
-/// A listener that hears only those on the list.
-struct Gated {
-    listener: TcpListener,
-    gate: Arc<Gate>,
-}
-
-impl Listener for Gated {
-    type Io = TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        loop {
-            let (stream, source) = Listener::accept(&mut self.listener).await;
-            if self.gate.admits(source.ip()) {
-                return (stream, source);
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
     }
 }
 

@@ -19,7 +19,7 @@ use socket2::SockAddr;
 /// Room for [`BATCH`] packets, and what the last receive put there.
 #[derive(Debug)]
 pub(crate) struct RecvBatch {
-    /// One slot of [`SLOT_BYTES`] bytes per packet.
+    /// One slot of [`SLOT_BYTES`] bytes per packet, each [`STRIDE_BYTES`] after the last.
     storage: Box<[u8]>,
     /// The slots filled by the last receive, in order of arrival.
     received: Vec<Slot>,
@@ -48,7 +48,7 @@ impl RecvBatch {
     /// An empty batch.
     pub(crate) fn new() -> Self {
         Self {
-            storage: vec![0; BATCH * SLOT_BYTES].into_boxed_slice(),
+            storage: vec![0; BATCH * STRIDE_BYTES].into_boxed_slice(),
             received: Vec::with_capacity(BATCH),
         }
     }
@@ -57,7 +57,7 @@ impl RecvBatch {
     /// came. What the batch held before is gone.
     pub(crate) fn receive(&mut self, socket: &impl AsFd, limit: usize) -> io::Result<usize> {
         let limit = limit.min(BATCH);
-        self.received.clear();
+        self.clear();
         if limit == 1 {
             return self.receive_one(socket);
         }
@@ -69,12 +69,13 @@ impl RecvBatch {
             [const { MaybeUninit::uninit() }; BATCH];
         for (i, slot) in self
             .storage
-            .chunks_exact_mut(SLOT_BYTES)
+            .chunks_exact_mut(STRIDE_BYTES)
             .take(limit)
             .enumerate()
         {
             // SAFETY: all-zero bytes are a valid sockaddr_storage.
             let name = names[i].write(unsafe { mem::zeroed() });
+            let slot = &mut slot[..SLOT_BYTES];
             let vector = vectors[i].write(libc::iovec {
                 iov_base: slot.as_mut_ptr().cast(),
                 iov_len: slot.len(),
@@ -114,9 +115,20 @@ impl RecvBatch {
         Ok(count)
     }
 
-    /// The usual case at telephone rates, without headers for the kernel to copy.
-    fn receive_one(&mut self, socket: &impl AsFd) -> io::Result<usize> {
-        let slot = &mut self.storage[..SLOT_BYTES];
+    /// Forgets what it holds.
+    pub(crate) fn clear(&mut self) {
+        self.received.clear();
+    }
+
+    /// Receives one packet beside those that it holds, without blocking, if there is one and room
+    /// for it; how many came. The usual case at telephone rates, without headers for the kernel to
+    /// copy.
+    pub(crate) fn receive_one(&mut self, socket: &impl AsFd) -> io::Result<usize> {
+        let mut slots = self.storage.chunks_exact_mut(STRIDE_BYTES);
+        let Some(slot) = slots.nth(self.received.len()) else {
+            return Ok(0);
+        };
+        let slot = &mut slot[..SLOT_BYTES];
         // With TRUNC the kernel tells the length that the packet had.
         let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
         let (_, len, from) = match rustix::net::recvfrom(socket, slot, flags) {
@@ -134,7 +146,7 @@ impl RecvBatch {
     /// The packets of the last receive.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Received<'_>> {
         self.storage
-            .chunks_exact(SLOT_BYTES)
+            .chunks_exact(STRIDE_BYTES)
             .zip(&self.received)
             .map(|(storage, slot)| Received {
                 from: slot.from,
@@ -146,7 +158,7 @@ impl RecvBatch {
     /// The same, to be changed.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = ReceivedMut<'_>> {
         self.storage
-            .chunks_exact_mut(SLOT_BYTES)
+            .chunks_exact_mut(STRIDE_BYTES)
             .zip(&self.received)
             .map(|(storage, slot)| ReceivedMut {
                 from: slot.from,
@@ -234,6 +246,9 @@ fn none_if_idle(error: io::Error) -> io::Result<usize> {
 
 /// Packets per system call.
 pub(crate) const BATCH: usize = 32;
+/// From one slot to the next: an odd number of cache lines, lest the beginnings of all packets fall
+/// into a few sets of the cache.
+const STRIDE_BYTES: usize = SLOT_BYTES + 5 * 64;
 /// The longest packet relayed, in bytes: more than an Ethernet frame holds. Longer ones are
 /// dropped as oversized.
 pub(crate) const SLOT_BYTES: usize = 2_048;

@@ -94,3 +94,12 @@ fn media_before_its_keys_waits_for_none() {
     ]);
     wait_dropped(&engine, DropReason::NoKey);
 }
+
+#[test]
+fn who_knows_dtls_1_0_alone_is_told_apart_from_forgers() {
+    let (engine, a, _) = answered(Way::DtlsRsa);
+    let refused = a.try_dtls_1_0();
+    assert!(refused.contains("protocol version"), "{refused}");
+    wait_dropped(&engine, DropReason::DtlsVersion);
+    assert_eq!(engine.counters().dropped(DropReason::Dtls), 0);
+}

@@ -29,7 +29,13 @@ impl Request {
         if fields.options.flags.contains(Flag::All) && fields.selection.all.is_none() {
             fields.selection.all = Some(All::All);
         }
-        let unknown = std::mem::take(&mut fields.unknown);
+        let mut unknown = std::mem::take(&mut fields.unknown);
+        if ["offer", "answer"]
+            .iter()
+            .any(|with| word::same(name.as_bytes(), with.as_bytes()))
+        {
+            unknown.extend(fields.idle_in_descriptions());
+        }
         let command = fields.into_command(name)?;
         Ok(Self { command, unknown })
     }
@@ -95,6 +101,19 @@ impl Fields {
             self.unknown.push(key.to_owned());
         }
         Ok(())
+    }
+
+    /// What would do something elsewhere, but is of no use beside a description.
+    fn idle_in_descriptions(&self) -> impl Iterator<Item = String> {
+        let [file, folder, pattern] = &self.recording;
+        let idle = [
+            (self.media.is_some(), "file"),
+            (file.is_some(), "output-destination"),
+            (folder.is_some(), "recording-dir"),
+            (pattern.is_some(), "recording-pattern"),
+        ];
+        let said = idle.into_iter().filter(|(there, _)| *there);
+        said.map(|(_, key)| key.to_owned())
     }
 
     /// The newer syntax: all flags and keys in one string.
@@ -384,15 +403,8 @@ fn needs(selection: &Selection, needs: Needs) -> Result<(), BadMessage> {
     Ok(())
 }
 
-/// Keys that are of no consequence to any answer: what the SIP message was, and where rtpengine
-/// itself would report to.
-const KNOWN_BUT_IDLE: &[&str] = &[
-    "sip-message-type",
-    "sip-code",
-    "sip-response-code",
-    "xmlrpc-callback",
-    "template",
-];
+/// Keys that are of no consequence to any answer: what the SIP message was.
+const KNOWN_BUT_IDLE: &[&str] = &["sip-message-type", "sip-code", "sip-response-code"];
 /// Names kept of unknown entries; more say nothing more.
 const UNKNOWN_MAX: usize = 64;
 /// What is repeated of an unknown command.

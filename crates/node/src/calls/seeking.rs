@@ -55,7 +55,7 @@ impl Keeper {
         }
     }
 
-    /// `None` if its node may be dead, and it is not known yet.
+    /// `None` if its node may be dead, or the store may have lost whose it is, and it is not known yet.
     fn look_for(&mut self, call: u64) -> Option<Whereabouts> {
         for _ in 0..2 {
             let found = match self.store.find(call) {
@@ -71,9 +71,15 @@ impl Keeper {
                     self.take_up(vec![(call, record)]);
                     return Some(Whereabouts::Nowhere);
                 }
+                // The word that it was given to this node was lost.
+                Found::Own if !self.shelf.contains(call) => {
+                    self.forget_what_was_told();
+                    return Some(Whereabouts::Nowhere);
+                }
                 Found::Own | Found::Nowhere | Found::Unreadable => {
                     return Some(Whereabouts::Nowhere);
                 }
+                Found::Unknown => return None,
                 Found::Held(node) => {
                     let (member, silent) = self.roster.find(&node)?;
                     // Of one that only does not answer, the thread of the permits makes sure.
@@ -83,7 +89,9 @@ impl Keeper {
                         return None;
                     }
                     tracing::warn!(node, "is dead, and a request for a call of it is here");
-                    self.store.bury(&member).ok()?;
+                    if self.store.bury(&member).ok()? {
+                        self.roster.note_buried([&member.id]);
+                    }
                 }
             }
         }

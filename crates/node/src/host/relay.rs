@@ -339,6 +339,7 @@ fn status_of(error: &MediaError) -> u16 {
         | MediaError::NoKeys
         | MediaError::NoOffer => 488,
         MediaError::NoPorts(_)
+        | MediaError::NoFiles(_)
         | MediaError::Socket(_)
         | MediaError::Codec(_)
         | MediaError::NoRandomness => 503,

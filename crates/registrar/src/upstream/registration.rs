@@ -88,12 +88,26 @@ impl Wanted {
         format!("sip:{}@{}", escape_user(&self.user), self.domain)
     }
 
+    /// Where calls are to come: as `contact`, our own URI, has it, or at another place by its
+    /// transport.
+    fn contact(&self, contact: &str) -> String {
+        let user = escape_user(&self.user);
+        let registration = self.gateway.registration.as_ref();
+        let Some(place) = registration.and_then(|r| r.contact.as_deref()) else {
+            return contact.replacen("sip:", &format!("sip:{user}@"), 1);
+        };
+        let parameters = contact.split_once(';').map_or("", |(_, all)| all);
+        let separator = if parameters.is_empty() { "" } else { ";" };
+        format!("sip:{user}@{place}{separator}{parameters}")
+    }
+
     /// Whether it is the same binding at the same place: address of record and Contact stay.
     pub(super) fn is_at_the_place_of(&self, other: &Self) -> bool {
         fn place(of: &Wanted) -> impl PartialEq + '_ {
             let gateway = &of.gateway;
             let aor = (&of.user, &of.domain);
-            (aor, &gateway.host, gateway.port, gateway.transport)
+            let contact = gateway.registration.as_ref().map(|r| &r.contact);
+            (aor, contact, &gateway.host, gateway.port, gateway.transport)
         }
         place(self) == place(other)
     }
@@ -253,8 +267,7 @@ impl Registration {
         let (call_id, tag) = identity.clone();
         self.cseq += 1;
         self.asked_s = if self.is_leaving { 0 } else { self.expiry_s };
-        let user = escape_user(&self.wanted.user);
-        self.contact = contact.replacen("sip:", &format!("sip:{user}@"), 1);
+        self.contact = self.wanted.contact(contact);
         let (aor, uri) = (self.wanted.aor(), format!("sip:{}", self.wanted.domain));
         let mut w = Writer::request("REGISTER", uri.as_bytes());
         w.header_fmt("From", format_args!("<{aor}>;tag={tag:08x}"));

@@ -34,6 +34,7 @@ fn gateway() -> Gateway {
         registration: Some(GatewayRegistration {
             user: None,
             domain: None,
+            contact: None,
             expiry_s: 600,
         }),
         inbound: true,
@@ -463,6 +464,7 @@ fn a_challenge_of_a_kind_that_nobody_knows_is_no_missing_password() {
         registration: Some(GatewayRegistration {
             user: Some("4930".into()),
             domain: None,
+            contact: None,
             expiry_s: 600,
         }),
         ..gateway()
@@ -550,4 +552,35 @@ fn calls_are_known_by_the_user_we_registered() {
     let found: Vec<_> = rig.upstream.gateways_of(b"sales").map(|g| g.id).collect();
     assert_eq!(found, [other.id]);
     assert_eq!(rig.upstream.gateways_of(b"nobody").count(), 0);
+}
+
+#[test]
+fn the_contact_may_lead_to_a_dispatcher() {
+    let places = [
+        (None, "<sip:4930@192.0.2.1:5060>"),
+        (Some("d.example:5080"), "<sip:4930@d.example:5080>"),
+        (Some("[2001:db8::1]"), "<sip:4930@[2001:db8::1]>"),
+    ];
+    let at = |contact: Option<&str>| Gateway {
+        registration: Some(GatewayRegistration {
+            user: Some("4930".into()),
+            domain: None,
+            contact: contact.map(str::to_owned),
+            expiry_s: 600,
+        }),
+        ..gateway()
+    };
+    for (contact, written) in places {
+        let mut rig = Rig::new(at(contact));
+        assert_eq!(text(&rig.sent(), HeaderName::Contact), written);
+    }
+    // What it was before is given up when it changes.
+    let mut rig = Rig::new(at(None));
+    rig.sent();
+    rig.accept(600);
+    assert_eq!(rig.told(), Some(Ok(())));
+    rig.configure(&[at(Some("d.example"))]);
+    let leaving = rig.sent();
+    assert_eq!(text(&leaving, HeaderName::Contact), places[0].1);
+    assert_eq!(text(&leaving, HeaderName::Expires), "0");
 }

@@ -132,3 +132,19 @@ proptest! {
         prop_assert_eq!(receive(sequences).lost, missing);
     }
 }
+
+#[test]
+fn jitter_is_measured_as_well_after_years() {
+    let year_us = 366 * 24 * 3_600 * 1_000_000_u64;
+    for start_us in [0, 999_999, 5 * year_us] {
+        let mut reception = Reception::new(&header(0, 0), start_us, 48_000);
+        for i in 1..200_u32 {
+            // Each second packet 5 ms late: |D| is 240 ticks.
+            let late_us = u64::from(i % 2) * 5_000;
+            let arrival_us = start_us + u64::from(i) * 20_000 + late_us;
+            reception.record(&header(i as u16, i * 960), arrival_us, 48_000);
+        }
+        let jitter_us = reception.snapshot().jitter_us;
+        assert!((4_900..=5_000).contains(&jitter_us), "{jitter_us}");
+    }
+}

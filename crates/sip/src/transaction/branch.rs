@@ -5,9 +5,9 @@
 //! nobody can make up one for a transaction he has not seen.
 
 use std::hash::{DefaultHasher, Hasher};
-use std::io::Write as _;
 use std::ops::Range;
 
+use crate::digits::push_hex;
 use crate::scan::find;
 use crate::{Payload, Transport};
 
@@ -74,12 +74,15 @@ pub(super) fn with_via(
     let mut out = Vec::with_capacity(request.len() + 72 + sent_by.len());
     out.extend_from_slice(&request[..head]);
     let Branch { index, token } = branch;
-    // Writing to a Vec cannot fail.
-    let _ = write!(
-        out,
-        "Via: SIP/2.0/{} {sent_by};branch={COOKIE}{index:08x}{token:016x};rport\r\n",
-        transport.via_name()
-    );
+    out.extend_from_slice(b"Via: SIP/2.0/");
+    out.extend_from_slice(transport.via_name().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(sent_by.as_bytes());
+    out.extend_from_slice(b";branch=");
+    out.extend_from_slice(COOKIE.as_bytes());
+    push_hex::<8>(&mut out, index.into());
+    push_hex::<16>(&mut out, token);
+    out.extend_from_slice(b";rport\r\n");
     out.extend_from_slice(&request[head..]);
     Payload::from(out)
 }

@@ -31,7 +31,7 @@ fn derived(method: &str, invite: &Payload, message: &Message) -> Writer {
         w.copy(message, name);
     }
     let number = message.cseq().map_or(0, |c| c.number);
-    w.header_fmt("CSeq", format_args!("{number} {method}"));
+    w.cseq(number, method);
     w
 }
 

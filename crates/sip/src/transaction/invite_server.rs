@@ -32,6 +32,9 @@ pub enum InviteServer {
         /// The interval at which it is sent again; `None` once its ACK came.
         success: Option<Duration>,
     },
+    /// Somebody else answers from now on: nothing is said any more, and what comes again is no new
+    /// request.
+    Forsaken,
     /// Over.
     Terminated,
 }
@@ -51,6 +54,8 @@ pub enum InviteServerInput {
     Pracked,
     /// The user saw the ACK for the 2xx.
     Acknowledged,
+    /// The user leaves it to somebody else, who has the same transaction.
+    Forsake,
     /// A timer fired.
     Timer(Timer),
     /// The transport could not send a response.
@@ -81,6 +86,10 @@ impl InviteServer {
     ) -> Effects {
         use InviteServerInput as In;
         match (*self, input) {
+            (
+                Self::Proceeding { .. } | Self::Completed { .. } | Self::Accepted { .. },
+                In::Forsake,
+            ) => self.forsake(timers),
             (Self::Proceeding { .. }, _) => self.proceeding(input, timers, transport),
             (Self::Completed { .. }, In::Retransmission) => smallvec![Effect::Send],
             (Self::Completed { g }, In::Timer(Timer::G)) => {
@@ -90,7 +99,7 @@ impl InviteServer {
             }
             (Self::Completed { .. }, In::Ack) => self.confirm(timers, transport),
             (Self::Completed { .. }, In::Timer(Timer::H)) => self.fail(Failure::NoAck),
-            (Self::Confirmed, In::Timer(Timer::I)) => self.end(),
+            (Self::Confirmed | Self::Forsaken, In::Timer(Timer::I)) => self.end(),
             (Self::Accepted { .. }, In::Ack) => smallvec![Effect::Deliver],
             (Self::Accepted { .. }, In::Respond(200..300)) => smallvec![Effect::Send],
             (Self::Accepted { .. }, In::Acknowledged) => {
@@ -190,6 +199,16 @@ impl InviteServer {
         smallvec![
             Effect::Stop(Timer::G),
             Effect::Set(Timer::I, timers.t4),
+            Effect::Release,
+        ]
+    }
+
+    /// The INVITE may come again for as long as its sender has no answer.
+    fn forsake(&mut self, timers: &Timers) -> Effects {
+        *self = Self::Forsaken;
+        smallvec![
+            Effect::Stop(Timer::G),
+            Effect::Set(Timer::I, timers.patience()),
             Effect::Release,
         ]
     }

@@ -59,6 +59,7 @@ enum Input {
     RespondReliably,
     Pracked,
     Acknowledged,
+    Forsake,
     Timer(Timer),
     TransportError,
 }
@@ -93,6 +94,12 @@ impl Transactions {
     /// The ACK for the 2xx came.
     pub fn acknowledged(&mut self, now: Time, server: ServerId) {
         self.step_server(now, server, Input::Acknowledged, None);
+    }
+
+    /// Leaves an INVITE to somebody else who has it, too: nothing is sent to its peer any more, CANCEL
+    /// and what comes again are passed over, and after half a minute it is forgotten.
+    pub fn forsake(&mut self, now: Time, server: ServerId) {
+        self.step_server(now, server, Input::Forsake, None);
     }
 
     pub(super) fn handle_request(&mut self, now: Time, flow: Flow, message: Message) {
@@ -155,6 +162,9 @@ impl Transactions {
         let key_hash = self.key_of(message, &via, message.method_text());
         if let Some(server) = self.server_by(key_hash) {
             return self.step_server(now, server, Input::Retransmission, None);
+        }
+        if invite.is_some_and(|id| self.is_forsaken(id)) {
+            return;
         }
         let address = response_address(&flow, &via);
         let machine = Machine::NonInvite(NonInviteServer::Trying);
@@ -292,6 +302,7 @@ impl Transactions {
                     Input::RespondReliably => InviteServerInput::RespondReliably,
                     Input::Pracked => InviteServerInput::Pracked,
                     Input::Acknowledged => InviteServerInput::Acknowledged,
+                    Input::Forsake => InviteServerInput::Forsake,
                     Input::Timer(timer) => InviteServerInput::Timer(timer),
                     Input::TransportError => InviteServerInput::TransportError,
                 };
@@ -303,9 +314,11 @@ impl Transactions {
                     Input::Respond(status) => NonInviteServerInput::Respond(status),
                     Input::Timer(timer) => NonInviteServerInput::Timer(timer),
                     Input::TransportError => NonInviteServerInput::TransportError,
-                    Input::Ack | Input::RespondReliably | Input::Pracked | Input::Acknowledged => {
-                        return Effects::new();
-                    }
+                    Input::Ack
+                    | Input::RespondReliably
+                    | Input::Pracked
+                    | Input::Acknowledged
+                    | Input::Forsake => return Effects::new(),
                 };
                 machine.step(input, &self.timers, transport)
             }
@@ -431,6 +444,11 @@ impl Transactions {
                 Machine::Invite(InviteServer::Proceeding { .. })
             )
         })
+    }
+
+    fn is_forsaken(&mut self, server: ServerId) -> bool {
+        let entry = self.servers.by_name(server.as_u64());
+        entry.is_some_and(|entry| matches!(entry.machine, Machine::Invite(InviteServer::Forsaken)))
     }
 
     /// The To tag of the latest response.

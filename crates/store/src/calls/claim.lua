@@ -15,7 +15,7 @@ for i = 1, #picked, 2 do
   if string.byte(record, 1) == format then
     redis.call('HDEL', from, call)
     redis.call('HSET', own, call, record)
-    redis.call('ZADD', taken, now, string.sub(record, 2, 17))
+    redis.call('ZADD', taken, now, string.sub(record, 2, 17) .. dead)
     moved[#moved + 1] = call
     moved[#moved + 1] = record
   end

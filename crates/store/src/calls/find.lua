@@ -1,12 +1,13 @@
 -- Where a call is; from a dead node it is moved to the one that asks. Keys: buried, owners, taken,
--- the asking node's calls. Arguments: node, prefix of calls, call, format, seconds to keep calls, and
--- to remember what was taken, prefix of what is wanted, seconds to want it. A node that has it and
+-- the asking node's calls, epoch. Arguments: node, prefix of calls, call, format, seconds to keep calls,
+-- and to remember what was taken, prefix of what is wanted, seconds to want it, run id of the server,
+-- how long in microseconds one that may have lost something does not know all. A node that has it and
 -- lives is asked to hand it over.
-local buried, owners, taken, own = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local buried, owners, taken, own, epoch = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local node, prefix, call, format = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 
 if redis.call('SISMEMBER', buried, node) == 1 then
-  return { 'nowhere' }
+  return { 'unknown' }
 end
 for _, owner in ipairs(redis.call('SMEMBERS', owners)) do
   local record = redis.call('HGET', prefix .. owner, call)
@@ -23,11 +24,18 @@ for _, owner in ipairs(redis.call('SMEMBERS', owners)) do
     local now = redis.call('TIME')[1]
     redis.call('HDEL', prefix .. owner, call)
     redis.call('HSET', own, call, record)
-    redis.call('ZADD', taken, now, string.sub(record, 2, 17))
+    redis.call('ZADD', taken, now, string.sub(record, 2, 17) .. owner)
     redis.call('ZREMRANGEBYSCORE', taken, '-inf', now - ARGV[6])
     redis.call('SADD', owners, node)
     redis.call('EXPIRE', own, ARGV[5])
     return { 'taken', record }
   end
+end
+-- Those who have it may not have had the time to say so.
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local since = redis.call('HMGET', epoch, 'run', 'since')
+if since[1] ~= ARGV[9] or now - since[2] < tonumber(ARGV[10]) then
+  return { 'unknown' }
 end
 return { 'nowhere' }

@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use testkit::RedisServer;
 
 use super::{Change, Found, Kept, RedisCalls};
+use crate::{PermitStore as _, RedisPermits};
 
 const FORMAT: u8 = 1;
 
@@ -38,8 +41,12 @@ fn each_call_of_a_dead_node_goes_to_one_of_the_others() {
         done(b, &[]),
         "nobody is left to be claimed"
     );
-    let were = other.were_taken(&[identity(1), identity(100), identity(101)]);
-    assert_eq!(were.unwrap(), [true, true, false]);
+    let all = [identity(1), identity(100), identity(101)];
+    let [dead, other_dead] = ["dead", "x"].map(str::to_owned);
+    let mut were_taken = |from: &[String]| other.were_taken(&all, from).unwrap();
+    assert_eq!(were_taken(&[other_dead.clone(), dead]), [true, true, false]);
+    assert_eq!(were_taken(&[other_dead]), [false; 3], "it never had them");
+    assert_eq!(were_taken(&[]), [false; 3]);
 }
 
 #[test]
@@ -56,7 +63,7 @@ fn who_was_taken_out_writes_and_takes_nothing() {
         Kept::Buried
     );
     assert_eq!(dead.claim("one", 10).unwrap(), []);
-    assert_eq!(dead.find(2).unwrap(), Found::Nowhere);
+    assert_eq!(dead.find(2).unwrap(), Found::Unknown);
     assert_eq!(other.find(1).unwrap(), Found::Taken(record(1)));
     assert_eq!(other.find(1).unwrap(), Found::Own);
     assert_eq!(other.find(3).unwrap(), Found::Nowhere);
@@ -84,6 +91,18 @@ fn what_has_ended_is_gone_and_the_last_word_counts() {
     node.keep(&[(3, Some(record(3)))]).unwrap();
     server.ask("FLUSHALL").unwrap();
     assert_eq!(node.keep(&[]).unwrap(), done(0, &[]));
+}
+
+#[test]
+fn what_was_given_to_a_node_can_be_read_again() {
+    let server = RedisServer::start().unwrap();
+    let [mut dead, mut one, _] = nodes(&server);
+    dead.keep(&[(1, Some(record(1))), (2, Some(record(2)))])
+        .unwrap();
+    bury(&server, "dead");
+    one.claim("dead", 10).unwrap();
+    assert_eq!(one.read(&[2, 3]).unwrap(), [(2, record(2))]);
+    assert_eq!(one.read(&[]).unwrap(), []);
 }
 
 #[test]
@@ -122,8 +141,73 @@ fn who_lives_is_asked_for_a_call_and_hands_it_over() {
     assert!(!owner.hand_over(2, &record(2)).unwrap());
 }
 
+/// Nobody ends a dialog by 481, or goes on after a pause, by the word of a store that was emptied: who
+/// has the call, or was taken out, is said again within [`cluster::GRACE`].
+#[test]
+fn a_store_that_may_have_lost_something_does_not_say_that_there_is_nothing() {
+    let server = RedisServer::start().unwrap();
+    let address = "192.0.2.1:80".parse().unwrap();
+    let mut permits = RedisPermits::new(&server.url(), "one", address).unwrap();
+    let mut one = RedisCalls::new(&server.url(), "one", FORMAT).unwrap();
+    assert_eq!(one.find(1).unwrap(), Found::Unknown, "nobody was there yet");
+    permits.renew(&[]).unwrap();
+    assert_eq!(
+        one.find(1).unwrap(),
+        Found::Unknown,
+        "just now somebody came"
+    );
+    assert!(!one.still_stands().unwrap());
+    one.grace = Duration::ZERO;
+    assert_eq!(one.find(1).unwrap(), Found::Nowhere);
+    assert!(one.still_stands().unwrap());
+    server.ask("HSET tandem:epoch run another").unwrap();
+    assert_eq!(
+        one.find(1).unwrap(),
+        Found::Unknown,
+        "another has taken over"
+    );
+    assert!(!one.still_stands().unwrap());
+}
+
+#[test]
+fn who_was_taken_out_stays_out_though_the_store_forgets() {
+    let server = RedisServer::start().unwrap();
+    let [mut dead, mut one, _] = nodes(&server);
+    bury(&server, "dead");
+    server.ask("FLUSHALL").unwrap();
+    one.remember(&["dead".to_owned()]).unwrap();
+    assert_eq!(dead.keep(&[(1, Some(record(1)))]).unwrap(), Kept::Buried);
+    assert_ne!(
+        server.ask("TTL tandem:buried").unwrap(),
+        ":-1",
+        "not for ever"
+    );
+    // What one was before is gone; what it takes for that and lives is somebody else.
+    let earlier = ["one-before", "somebody"].map(str::to_owned);
+    let address = "192.0.2.1:80".parse().unwrap();
+    let mut permits = RedisPermits::new(&server.url(), "somebody", address).unwrap();
+    permits.renew(&[]).unwrap();
+    one.drain = Duration::from_secs(60);
+    assert_eq!(one.bury_earlier(&earlier).unwrap(), ["somebody"]);
+    for (name, kept) in [("one-before", Kept::Buried), ("somebody", done(0, &[]))] {
+        one.rename(name);
+        assert_eq!(one.keep(&[]).unwrap(), kept);
+    }
+    one.drain = Duration::ZERO;
+    assert_eq!(one.bury_earlier(&earlier).unwrap(), [""; 0]);
+    assert_eq!(one.keep(&[]).unwrap(), Kept::Buried);
+}
+
 fn nodes(server: &RedisServer) -> [RedisCalls; 3] {
-    ["dead", "one", "other"].map(|name| RedisCalls::new(&server.url(), name, FORMAT).unwrap())
+    // The store is known, and has lost nothing.
+    let address = "192.0.2.1:80".parse().unwrap();
+    let mut permits = RedisPermits::new(&server.url(), "somebody", address).unwrap();
+    permits.renew(&[]).unwrap();
+    ["dead", "one", "other"].map(|name| {
+        let mut calls = RedisCalls::new(&server.url(), name, FORMAT).unwrap();
+        calls.grace = Duration::ZERO;
+        calls
+    })
 }
 
 fn bury(server: &RedisServer, node: &str) {

@@ -5,12 +5,14 @@ use core::ops::ControlFlow;
 use model::{AccountId, CallId, CarrierId, Cdr, CdrOutcome, CustomerId, UserId};
 
 use super::{persist, samples};
+use crate::journal::RESTART_REASON;
 use crate::{CdrCursor, CdrFilter, CdrStore, EXPORT_BATCH};
 
 /// Runs the suite; each part gets a store of its own.
 pub fn run<S: CdrStore>(fresh: impl Fn() -> S) {
     a_record_is_kept_as_it_is(&fresh());
     a_call_has_one_record_however_often_it_comes(&fresh());
+    what_a_node_guessed_gives_way_to_what_another_knows(&fresh());
     pages_go_back_in_time_without_gaps(&fresh());
     each_filter_keeps_what_matches(&fresh());
     an_export_brings_everything_in_batches(&fresh());
@@ -62,6 +64,27 @@ fn a_call_has_one_record_however_often_it_comes(store: &dyn CdrStore) {
         page(store, &CdrFilter::default(), None, 10),
         [second, first]
     );
+}
+
+/// A call that outlived its node, which did not know of it when it was started again.
+fn what_a_node_guessed_gives_way_to_what_another_knows(store: &dyn CdrStore) {
+    let guessed = Cdr {
+        reason: RESTART_REASON.into(),
+        ..samples::cdr(1)
+    };
+    let known = Cdr {
+        end_us: guessed.end_us + 60_000_000,
+        reason: String::new(),
+        ..guessed.clone()
+    };
+    let other = samples::cdr(2);
+    persist(|| store.insert_batch(std::slice::from_ref(&guessed))).unwrap();
+    persist(|| store.insert_batch(&[other.clone(), known.clone(), known.clone()])).unwrap();
+    let stored = || persist(|| store.get(known.call)).unwrap();
+    assert_eq!(stored(), Some(known.clone()));
+    persist(|| store.insert_batch(std::slice::from_ref(&guessed))).unwrap();
+    assert_eq!(stored(), Some(known.clone()), "whichever comes first");
+    assert_eq!(page(store, &CdrFilter::default(), None, 10).len(), 2);
 }
 
 fn pages_go_back_in_time_without_gaps(store: &dyn CdrStore) {

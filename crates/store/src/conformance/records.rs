@@ -438,9 +438,15 @@ fn a_snapshot_holds_everything(store: &dyn Records) {
             .iter()
             .map(|r| Record::from(model::MediaServer::clone(r))),
     );
-    // All but people: who may sign in is no node's affair.
+    held.extend(
+        snapshot
+            .servers
+            .iter()
+            .map(|r| Record::from(model::Server::clone(r))),
+    );
+    // All but people and join tokens: who may sign in or join is no node's affair.
     let mut wanted = one_of_each();
-    wanted.retain(|record| record.kind() != Kind::Person);
+    wanted.retain(|record| !matches!(record.kind(), Kind::Person | Kind::JoinToken));
     assert_eq!(held, wanted);
 }
 
@@ -463,6 +469,8 @@ fn one_of_each() -> Vec<Record> {
         samples::route(1, carrier.id).into(),
         samples::media_server(1).into(),
         samples::person(1, account.id).into(),
+        samples::server(1).into(),
+        samples::join_token(1, samples::server(1).id).into(),
     ];
     assert!(
         records.iter().map(Record::kind).eq(Kind::RECORDS),

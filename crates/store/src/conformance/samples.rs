@@ -4,8 +4,9 @@ use clock::Time;
 use model::{
     Account, AccountId, ApiToken, CallId, Carrier, CarrierId, Cdr, CdrOutcome, Customer,
     CustomerAuth, CustomerId, Device, DeviceId, DigestSecret, EndedBy, Forking, Gateway, GatewayId,
-    LimitSpec, MediaServer, MediaServerId, Number, NumberId, NumberTarget, Person, PersonId,
-    Rewrite, Role, Route, RouteId, TokenId, User, UserId,
+    JoinToken, JoinTokenId, LimitSpec, MediaServer, MediaServerId, Number, NumberId, NumberTarget,
+    Person, PersonId, Rewrite, Role, Route, RouteId, Server, ServerCertificate, ServerId, TokenId,
+    User, UserId,
 };
 
 use crate::{Actor, BindingRecord};
@@ -183,6 +184,41 @@ pub fn person(n: u64, account: AccountId) -> Person {
         enabled: true,
         password_hash: Some("$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA".into()),
         second_factor: None,
+    }
+}
+
+/// A machine that takes calls.
+#[must_use]
+pub fn server(n: u64) -> Server {
+    Server {
+        id: ServerId::from_parts(n, 0),
+        name: format!("server {n}"),
+        zone: "London".into(),
+        cluster: String::new(),
+        draining: false,
+        limits: LimitSpec::default(),
+        certificate: Some(ServerCertificate {
+            serial: "40aa".into(),
+            enrolment: JoinTokenId::from_parts(n, 0),
+            issued_us: 1,
+            expires_us: 2,
+        }),
+        revoked_us: None,
+    }
+}
+
+/// A token by which a machine joins as a server.
+#[must_use]
+pub fn join_token(n: u64, server: ServerId) -> JoinToken {
+    JoinToken {
+        id: JoinTokenId::from_parts(n, 0),
+        name: String::new(),
+        zone: String::new(),
+        cluster: String::new(),
+        server: Some(server),
+        secret: "00ff".into(),
+        created_us: 1,
+        expires_us: 2_000_001,
     }
 }
 

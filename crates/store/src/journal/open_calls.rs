@@ -163,5 +163,5 @@ fn closed_by_restart(
     }
 }
 
-/// The reason in records of calls that a crash ended.
-const RESTART_REASON: &str = "node restarted";
+/// The reason in records of calls that a crash ended, as far as their node knew.
+pub(crate) const RESTART_REASON: &str = "node restarted";

@@ -6,31 +6,19 @@ use model::{CallId, Cdr};
 use tokio_postgres::types::ToSql;
 
 use super::{PATIENCE, Postgres, execute, row, rows};
-use crate::cdrs::{Bound, Select, signed, text, word};
+use crate::cdrs::{Bound, GUESSED, Select, signed, text, word};
 use crate::{CdrCursor, CdrFilter, CdrStore, StoreError};
 
 impl CdrStore for Postgres {
     fn insert_batch(&self, cdrs: &[Cdr]) -> Result<usize, StoreError> {
         let columns = Columns::of(cdrs)?;
         self.write(PATIENCE, async |tx| {
-            let added = execute(
-                tx,
-                INSERT,
-                &[
-                    &columns.end_us,
-                    &columns.call,
-                    &columns.account,
-                    &columns.from_user,
-                    &columns.to_user,
-                    &columns.customer,
-                    &columns.carrier,
-                    &columns.caller,
-                    &columns.called,
-                    &columns.outcome,
-                    &columns.body,
-                ],
-            )
-            .await?;
+            let values = columns.values();
+            let mut added = execute(tx, INSERT, &values).await?;
+            if added < cdrs.len() as u64 {
+                execute(tx, REMOVE_GUESSES, &[&columns.known, &GUESSED]).await?;
+                added += execute(tx, INSERT, &values).await?;
+            }
             Ok(added as usize)
         })
     }
@@ -88,6 +76,8 @@ struct Columns<'a> {
     called: Vec<Cow<'a, str>>,
     outcome: Vec<String>,
     body: Vec<String>,
+    /// Those of them that are not guessed.
+    known: Vec<String>,
 }
 
 impl<'a> Columns<'a> {
@@ -104,9 +94,30 @@ impl<'a> Columns<'a> {
             columns.caller.push(name_of(&cdr.caller));
             columns.called.push(name_of(&cdr.called));
             columns.outcome.push(word(&cdr.outcome)?);
-            columns.body.push(serde_json::to_string(cdr)?);
+            let body = serde_json::to_string(cdr)?;
+            if !body.contains(GUESSED) {
+                columns.known.push(cdr.call.to_string());
+            }
+            columns.body.push(body);
         }
         Ok(columns)
+    }
+
+    /// As [`INSERT`] wants them.
+    fn values(&self) -> [&(dyn ToSql + Sync); 11] {
+        [
+            &self.end_us,
+            &self.call,
+            &self.account,
+            &self.from_user,
+            &self.to_user,
+            &self.customer,
+            &self.carrier,
+            &self.caller,
+            &self.called,
+            &self.outcome,
+            &self.body,
+        ]
     }
 }
 
@@ -132,3 +143,5 @@ const INSERT: &str = "INSERT INTO cdr (end_us, call, account, from_user, to_user
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], \
     $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[]) \
     ON CONFLICT DO NOTHING";
+/// Records of these calls that were closed by a node that could not know better.
+const REMOVE_GUESSES: &str = "DELETE FROM cdr WHERE call = ANY($1) AND strpos(body, $2) > 0";

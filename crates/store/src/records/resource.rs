@@ -5,8 +5,9 @@ use core::fmt;
 
 use model::{
     Account, AccountId, Carrier, CarrierId, Customer, CustomerAuth, CustomerId, Device, DeviceId,
-    FieldError, Gateway, GatewayId, MediaServer, MediaServerId, Number, NumberId, NumberTarget,
-    Person, PersonId, Route, RouteId, User, UserId, Validate,
+    FieldError, Gateway, GatewayId, JoinToken, JoinTokenId, MediaServer, MediaServerId, Number,
+    NumberId, NumberTarget, Person, PersonId, Route, RouteId, Server, ServerId, User, UserId,
+    Validate,
 };
 
 use crate::StoreError;
@@ -164,10 +165,12 @@ kinds! {
     Route RouteId "route",
     MediaServer MediaServerId "media-server",
     Person PersonId "person",
+    Server ServerId "server",
+    JoinToken JoinTokenId "join-token",
 }
 
 /// How many kinds [`Record`] has.
-const RECORD_KINDS: usize = 10;
+const RECORD_KINDS: usize = 12;
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -375,6 +378,39 @@ impl Resource for Person {
     }
 }
 
+impl Resource for Server {
+    type Id = ServerId;
+    const KIND: Kind = Kind::Server;
+
+    fn id(&self) -> ServerId {
+        self.id
+    }
+
+    fn unique_values(&self) -> Vec<UniqueValue<'_>> {
+        vec![UniqueValue {
+            space: SERVER_NAMES,
+            field: "name",
+            value: &self.name,
+        }]
+    }
+}
+
+impl Resource for JoinToken {
+    type Id = JoinTokenId;
+    const KIND: Kind = Kind::JoinToken;
+
+    fn id(&self) -> JoinTokenId {
+        self.id
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        self.server
+            .map(|server| reference("server", server))
+            .into_iter()
+            .collect()
+    }
+}
+
 fn reference(field: &'static str, id: impl fmt::Display) -> Reference {
     Reference {
         field,
@@ -386,6 +422,8 @@ fn reference(field: &'static str, id: impl fmt::Display) -> Reference {
 /// Names of certificates that customers are known by.
 const CERTIFICATE_NAMES: &str = "certificate-name";
 const AUTH_NAMES: &str = "auth-name";
+/// What servers are called.
+const SERVER_NAMES: &str = "server-name";
 /// Where media servers are controlled.
 const MEDIA_CONTROLS: &str = "media-control";
 /// What people sign in with.

@@ -35,8 +35,9 @@ pub(crate) fn gather(snapshot: &mut Snapshot, record: Record) {
         Record::Gateway(r) => snapshot.gateways.push(Arc::new(r)),
         Record::Route(r) => snapshot.routes.push(Arc::new(r)),
         Record::MediaServer(r) => snapshot.media_servers.push(Arc::new(r)),
-        // Who may sign in is no node's affair.
-        Record::Person(_) => {}
+        Record::Server(r) => snapshot.servers.push(Arc::new(r)),
+        // Who may sign in or join is no node's affair.
+        Record::Person(_) | Record::JoinToken(_) => {}
     }
 }
 

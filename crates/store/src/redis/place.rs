@@ -88,6 +88,15 @@ impl Place {
     }
 }
 
+/// How many Sentinels a URL of a live store names; 0 if it leads to one server, or nowhere.
+#[must_use]
+pub fn sentinels(url: &str) -> usize {
+    match Place::parse(url) {
+        Ok(Place::Sentinels { sentinels, .. }) => sentinels.len(),
+        Ok(Place::Server(_)) | Err(_) => 0,
+    }
+}
+
 /// Where a Sentinel says that the master is.
 fn master(sentinel: &Client, name: &str, patience: Duration) -> Result<(String, u16), StoreError> {
     let mut connection = open(sentinel, patience)?;

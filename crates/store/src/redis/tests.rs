@@ -88,7 +88,8 @@ impl<'a> Pair<'a> {
             85..90 => self.hand_over(at, node),
             90..94 => self.stand(at, node),
             94..97 => self.look(at, node),
-            97..99 => self.restart(),
+            97 => self.remember(),
+            98 => self.restart(),
             _ => self.flush(),
         }
     }
@@ -110,10 +111,7 @@ impl<'a> Pair<'a> {
         let number = self.numbers[node] + u64::from(!is_late);
         self.numbers[node] = number;
         // Either it is over, or it never ends.
-        let [grace, drain] = [0, 1].map(|_| match self.below(3) {
-            0 => Duration::from_secs(3_600),
-            _ => Duration::ZERO,
-        });
+        let [grace, drain] = [0, 1].map(|_| self.some_or_no_time());
         let renewal = Renewal {
             node: &self.ids[node],
             address: place_of(node),
@@ -143,6 +141,13 @@ impl<'a> Pair<'a> {
         assert_eq!(names(&expected), names(&renewed), "{at}");
         self.granted += expected.grants.iter().filter(|g| g.share > 0).count();
         self.members = [expected.members, renewed.members];
+    }
+
+    fn some_or_no_time(&mut self) -> Duration {
+        match self.below(3) {
+            0 => Duration::from_secs(3_600),
+            _ => Duration::ZERO,
+        }
     }
 
     fn draw_claim(&mut self) -> Claim {
@@ -188,13 +193,7 @@ impl<'a> Pair<'a> {
     }
 
     fn claim(&mut self, at: &str, node: usize) {
-        let dead = match self.below(3) {
-            0 => "nobody".to_owned(),
-            _ => {
-                let known = self.below(self.known.len());
-                self.known[known].clone()
-            }
-        };
+        let dead = self.draw_known();
         // Who is taken by chance is not the same in both: so all of them.
         let all = self.model.calls_of(&dead).count() + 1;
         let mut expected = self
@@ -207,6 +206,16 @@ impl<'a> Pair<'a> {
         self.moved += claimed.len();
     }
 
+    fn draw_known(&mut self) -> String {
+        match self.below(3) {
+            0 => "nobody".to_owned(),
+            _ => {
+                let known = self.below(self.known.len());
+                self.known[known].clone()
+            }
+        }
+    }
+
     fn find(&mut self, at: &str, node: usize) {
         let call = self.below(20) as u64;
         // Where two have it, which is found is anybody's guess.
@@ -216,7 +225,9 @@ impl<'a> Pair<'a> {
         if owners.count() > 1 {
             return;
         }
-        let expected = self.model.find(now(), &self.ids[node], call, FORMAT);
+        self.calls.grace = self.some_or_no_time();
+        let (id, grace) = (&self.ids[node], self.calls.grace);
+        let expected = self.model.find(now(), id, (call, FORMAT), grace);
         let found = self.calls.find(call).unwrap();
         self.moved += usize::from(matches!(found, Found::Taken(_)));
         assert_eq!(found, expected, "{at}: {call}");
@@ -231,7 +242,9 @@ impl<'a> Pair<'a> {
     }
 
     fn stand(&mut self, at: &str, node: usize) {
-        let expected = self.model.still_stands(now(), &self.ids[node]);
+        self.calls.grace = self.some_or_no_time();
+        let (id, grace) = (&self.ids[node], self.calls.grace);
+        let expected = self.model.still_stands(now(), id, grace);
         assert_eq!(self.calls.still_stands().unwrap(), expected, "{at}");
     }
 
@@ -241,8 +254,20 @@ impl<'a> Pair<'a> {
         let expected: Vec<u64> = self.model.calls_of(&self.ids[node]).collect();
         assert_eq!(own, expected, "{at}");
         let all: Vec<u128> = (0..20).map(identity).collect();
-        let expected = self.model.were_taken(&all);
-        assert_eq!(self.calls.were_taken(&all).unwrap(), expected, "{at}");
+        let from = [self.draw_known(), self.draw_known()];
+        let expected = self.model.were_taken(&all, &from);
+        let taken = self.calls.were_taken(&all, &from).unwrap();
+        assert_eq!(taken, expected, "{at}");
+    }
+
+    fn remember(&mut self) {
+        let buried = [self.draw_known()];
+        self.model.bury(&buried[0], None);
+        self.calls.drain = Duration::ZERO;
+        assert_eq!(self.calls.bury_earlier(&buried).unwrap(), [""; 0]);
+        self.flush();
+        self.model.remember(&buried);
+        self.calls.remember(&buried).unwrap();
     }
 
     /// As the scripts see it: the run that they know is another.

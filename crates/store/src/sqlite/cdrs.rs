@@ -5,7 +5,7 @@ use rusqlite::types::ToSqlOutput;
 use rusqlite::{OptionalExtension, ToSql, params, params_from_iter};
 
 use super::Sqlite;
-use crate::cdrs::{Bound, Select, signed, text, word};
+use crate::cdrs::{Bound, GUESSED, Select, signed, text, word};
 use crate::{CdrCursor, CdrFilter, CdrStore, StoreError};
 
 impl CdrStore for Sqlite {
@@ -26,6 +26,7 @@ impl CdrStore for Sqlite {
                     cdr.called,
                     word(&cdr.outcome)?,
                     serde_json::to_string(cdr)?,
+                    GUESSED,
                 ])?;
             }
             Ok(added)
@@ -90,5 +91,10 @@ fn corrupt(error: &rusqlite::types::FromSqlError) -> StoreError {
 }
 
 const INSERT: &str = "INSERT INTO cdr (end_us, call, account, from_user, to_user, customer, \
-    carrier, caller, called, outcome, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
-    ON CONFLICT DO NOTHING";
+    carrier, caller, called, outcome, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+    ON CONFLICT (end_us, call) DO NOTHING \
+    ON CONFLICT (call) DO UPDATE SET end_us = excluded.end_us, account = excluded.account, \
+    from_user = excluded.from_user, to_user = excluded.to_user, customer = excluded.customer, \
+    carrier = excluded.carrier, caller = excluded.caller, called = excluded.called, \
+    outcome = excluded.outcome, body = excluded.body \
+    WHERE instr(cdr.body, ?12) > 0 AND instr(excluded.body, ?12) = 0";

@@ -1,12 +1,13 @@
 //! The record of a call: what the switch knows of it, and the call itself.
 //!
 //! One byte for the format, the identity of the call, both as they are, then the facts, the INVITEs
-//! that have no answer yet, the call's state behind its length, and its sequence numbers. Records of customers, carriers and
+//! that have no answer yet, the call's state behind its length, how the clock goes that all this was written
+//! by, and the call's sequence numbers. Records of customers, carriers and
 //! gateways stand there by their identities: all nodes have them.
 
 use bytes::Bytes;
 use call::{Packer, RequestId, Snapshot, Unpacker};
-use clock::Time;
+use clock::{Ahead, Time};
 use limits::{EntityId, EntityKind};
 use model::{
     AccountId, CallId, CarrierId, CustomerId, GatewayId, MediaServerId, NumberId, RouteId, UserId,
@@ -24,6 +25,8 @@ pub(crate) struct Kept {
     pub(crate) facts: Facts,
     pub(crate) snapshot: Snapshot,
     pub(crate) invites: Vec<Sent>,
+    /// Of the clock that its times are by.
+    pub(crate) ahead: Option<Ahead>,
 }
 
 /// An INVITE of a call that has no final response yet.
@@ -35,8 +38,14 @@ pub(crate) struct Sent {
     pub(crate) bytes: Bytes,
 }
 
-/// The record, and how much of it matters: what follows are sequence numbers.
-pub(super) fn write(facts: &Facts, snapshot: &Snapshot, invites: &[Sent]) -> (Vec<u8>, usize) {
+/// The record, and how much of it matters: what follows are the clock, which is measured again and
+/// again, and sequence numbers.
+pub(super) fn write(
+    facts: &Facts,
+    snapshot: &Snapshot,
+    invites: &[Sent],
+    ahead: Option<Ahead>,
+) -> (Vec<u8>, usize) {
     let mut out = Packer::default();
     out.put_u8(RECORD_FORMAT);
     out.put_u128(facts.id.bits());
@@ -50,6 +59,8 @@ pub(super) fn write(facts: &Facts, snapshot: &Snapshot, invites: &[Sent]) -> (Ve
     out.put_bytes(&snapshot.state);
     let mut record = out.finish();
     let matters = record.len();
+    let ahead = ahead.map_or(UNKNOWN, Ahead::as_micros);
+    record.extend_from_slice(&ahead.to_be_bytes());
     record.extend_from_slice(&snapshot.numbers);
     (record, matters)
 }
@@ -71,12 +82,15 @@ pub(crate) fn read(record: &[u8], table: &Table) -> Option<Kept> {
         });
     }
     let state = from.bytes()?.to_vec();
-    let numbers = from.0.to_vec();
+    let (ahead, numbers) = from.0.split_first_chunk()?;
+    let ahead = i64::from_be_bytes(*ahead);
+    let numbers = numbers.to_vec();
     let snapshot = Snapshot { state, numbers };
     Some(Kept {
         facts,
         snapshot,
         invites,
+        ahead: (ahead != UNKNOWN).then(|| Ahead::from_micros(ahead)),
     })
 }
 
@@ -271,3 +285,6 @@ const fn kind_of(code: u8) -> Option<EntityKind> {
         _ => return None,
     })
 }
+
+/// What stands for a clock of which nobody knows how it goes.
+const UNKNOWN: i64 = i64::MIN;

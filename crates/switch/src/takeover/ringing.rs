@@ -99,7 +99,10 @@ impl Switch {
         let from = message.from().ok();
         let tag = from.and_then(|from| from.tag()).unwrap_or_default();
         let is_of_call = message.method() == Method::Invite && message.status() > 100;
-        let Some(key) = Call::key_of_tag(tag).filter(|_| self.shares_calls && is_of_call) else {
+        let Some(key) = self
+            .sealed_key(tag)
+            .filter(|_| self.shares_calls && is_of_call)
+        else {
             return;
         };
         let key = CallKey(key);

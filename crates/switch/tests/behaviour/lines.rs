@@ -40,6 +40,7 @@ fn with_line() -> Switch {
         registration: Some(GatewayRegistration {
             user: None,
             domain: None,
+            contact: None,
             expiry_s: 600,
         }),
         inbound: true,

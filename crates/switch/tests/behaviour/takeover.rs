@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use clock::Time;
+use clock::{Ahead, Time};
 use model::Cdr;
 use sip::{Framing, Message};
-use switch::{CallKey, JournalEvent, NotTaken, Output, Switch, Whereabouts};
+use switch::{CallKey, JournalEvent, Leftovers, NotTaken, Output, Switch, Whereabouts};
 
 use crate::bench::{NOW, flow, request, snapshot_with_customer, switch};
 
@@ -128,6 +128,88 @@ fn a_call_that_nobody_has_is_answered_so_and_one_that_another_has_is_not_ended()
     assert_eq!(statuses(&drain(&mut other, late)).last(), Some(&503));
 }
 
+/// Whoever has a request for a call gets it: a stranger who guesses could move calls about.
+#[test]
+fn a_tag_that_nobody_has_made_moves_no_call() {
+    let (mut owner, mut other) = (member(), member());
+    let (tag, key, _) = call(&mut owner);
+    let (random, seal) = (";tag=".len(), ";tag=".len() + 8);
+    let digit = |at: usize| if tag[at..].starts_with('0') { "1" } else { "0" };
+    let guess = |at: usize| format!("{}{}{}", &tag[..at], digit(at), &tag[at + 1..]);
+    for (serial, guessed) in [seal, seal + 15, tag.len() - 1]
+        .into_iter()
+        .map(guess)
+        .enumerate()
+    {
+        other.handle_datagram(NOW, flow(), &bye(&guessed, 10 + serial as u32));
+        let wanted = drain(&mut other, NOW);
+        assert_eq!(
+            (&wanted.sought[..], &statuses(&wanted)[..]),
+            (&[][..], &[481][..])
+        );
+    }
+    // The random part is no proof, and a call has several tags.
+    other.handle_datagram(NOW, flow(), &bye(&guess(random), 20));
+    assert_eq!(drain(&mut other, NOW).sought, [key]);
+}
+
+#[test]
+fn what_a_call_lasted_is_right_though_the_clocks_are_not() {
+    let talked = Duration::from_secs(30);
+    let minutes = |n: i64| Ahead::from_micros(n * 60_000_000);
+    // That of the one that died is ahead; then that of the other is, by more than a call may last.
+    for (theirs, ours) in [(minutes(2), minutes(1)), (minutes(0), minutes(60_000))] {
+        let (mut dead, mut other) = (member(), member());
+        dead.set_clock_ahead(Some(theirs));
+        other.set_clock_ahead(Some(ours));
+        let (tag, key, record) = call(&mut dead);
+        let later = theirs.translate(NOW + talked, ours);
+        assert_eq!(other.take_call(later, &record), Ok(key));
+        other.handle_timeout(later);
+        drain(&mut other, later);
+        other.handle_datagram(later, flow(), &bye(&tag, 1));
+        let wanted = drain(&mut other, later);
+        let [cdr] = &wanted.closed[..] else {
+            panic!("{:?}", wanted.closed);
+        };
+        let answer_us = cdr.answer_us.unwrap();
+        assert_eq!(cdr.end_us - answer_us, talked.as_micros() as u64);
+        assert_eq!(cdr.start_us, answer_us);
+    }
+    // While nobody knows how the clocks go, a call has at least not begun in the future.
+    let (mut dead, mut other) = (member(), member());
+    let (tag, key, record) = call(&mut dead);
+    let earlier = Time::from_secs(NOW.as_secs() - 60);
+    assert_eq!(other.take_call(earlier, &record), Ok(key));
+    drain(&mut other, earlier);
+    other.handle_datagram(earlier, flow(), &bye(&tag, 1));
+    let wanted = drain(&mut other, earlier);
+    let cdr = &wanted.closed[0];
+    assert_eq!(
+        (cdr.start_us, cdr.answer_us),
+        (cdr.end_us, Some(cdr.end_us))
+    );
+}
+
+/// A dispatcher must not close a switch to new calls because it cannot say where another's call is.
+#[test]
+fn a_call_that_another_has_says_nothing_of_the_switch() {
+    for (dispatchers, is_marked) in [(vec![], false), (vec!["198.51.100.7/32"], true)] {
+        let (mut dead, mut other) = (member(), member());
+        let (tag, key, _) = call(&mut dead);
+        let mut snapshot = snapshot_with_customer(3);
+        snapshot.settings.dispatchers = dispatchers.iter().map(|d| d.parse().unwrap()).collect();
+        other.configure(NOW, Arc::new(snapshot));
+        other.handle_datagram(NOW, flow(), &bye(&tag, 1));
+        drain(&mut other, NOW);
+        other.handle_sought(NOW, key, Whereabouts::Elsewhere);
+        let wanted = drain(&mut other, NOW);
+        assert_eq!(statuses(&wanted), [503]);
+        let mark = wanted.sent[0].header_named("X-Tandem-Refusal");
+        assert_eq!(mark.is_some(), is_marked);
+    }
+}
+
 #[test]
 fn a_call_is_taken_up_once_and_only_by_who_can_read_it() {
     let (mut dead, mut other) = (member(), member());
@@ -169,4 +251,36 @@ fn who_was_taken_for_dead_says_nothing_of_what_others_have() {
     let much_later = NOW + Duration::from_secs(100_000);
     hung.handle_timeout(much_later);
     assert_eq!(drain(&mut hung, much_later).sent.len(), 0);
+}
+
+/// What it has of their callers would be held for good, for nothing ends an INVITE that rings but an
+/// answer, and only who has the call now gives one.
+#[test]
+fn who_was_taken_for_dead_keeps_nothing_of_calls_that_nobody_has_answered() {
+    let mut hung = member();
+    let to_echo = |method| {
+        let text = String::from_utf8(request(method, 0, "", "call")).unwrap();
+        let text = text.replacen("+18005550100", "600", 1);
+        // CANCEL has the branch of its INVITE (RFC 3261 §9.1).
+        text.replacen("branch=z9hG4bKCANCEL", "branch=z9hG4bKINVITE", 1)
+    };
+    hung.handle_datagram(NOW, flow(), to_echo("INVITE").as_bytes());
+    let mut asked = None;
+    while let Some(output) = hung.poll_output() {
+        if let Output::Media(ask) = output {
+            asked = Some(ask.call);
+        }
+    }
+    hung.lose_calls(NOW, &[asked.unwrap()]);
+    drain(&mut hung, NOW);
+    // What came while it was stopped.
+    for method in ["INVITE", "CANCEL"] {
+        hung.handle_datagram(NOW, flow(), to_echo(method).as_bytes());
+        let wanted = drain(&mut hung, NOW);
+        assert_eq!((statuses(&wanted), wanted.opened), (vec![], 0), "{method}");
+    }
+    let later = NOW + Duration::from_secs(40);
+    hung.handle_timeout(later);
+    drain(&mut hung, later);
+    assert_eq!(hung.leftovers(), Leftovers::default());
 }

@@ -128,7 +128,8 @@ impl Call {
         Self::at(server, more)
     }
 
-    fn at(server: MediaServer, more: &Value) -> Result<Self> {
+    /// At a server, with further keys of the offer.
+    pub(crate) fn at(server: MediaServer, more: &Value) -> Result<Self> {
         let mut call = Self {
             server,
             a: Phone::new()?,

@@ -24,7 +24,7 @@ fn said(mut server: MediaServer) -> Vec<String> {
 }
 
 /// The program behind another that runs it.
-fn behind(directory: &Path, wrapper: &str) -> Result<PathBuf> {
+pub(crate) fn behind(directory: &Path, wrapper: &str) -> Result<PathBuf> {
     let script = directory.join("tandem");
     fs::write(
         &script,

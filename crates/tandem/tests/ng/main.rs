@@ -5,6 +5,7 @@
 
 mod actions;
 mod call;
+mod files;
 mod flags;
 mod kernel;
 mod query;

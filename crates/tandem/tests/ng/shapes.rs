@@ -159,3 +159,31 @@ fn a_query_has_all_that_rtpengine_says() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn ice_is_offered_where_rtpengine_offers_it() -> Result<()> {
+    let pair = pair()?;
+    let phone = Phone::new()?;
+    let ice = "a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\n\
+        a=candidate:1 1 UDP 2130706431 127.0.0.1 4000 typ host\r\n";
+    let sdps = [phone.sdp(), phone.sdp_with("sendrecv", ice)];
+    for said in [None, Some("default"), Some("remove"), Some("force")] {
+        for (came, sdp) in [false, true].into_iter().zip(&sdps) {
+            let mut asked = json!({"from-tag": "a", "call-id": format!("{said:?} {came}")});
+            asked["sdp"] = json!(sdp);
+            if let Some(said) = said {
+                asked["ICE"] = json!(said);
+            }
+            let offers = pair.ask("offer", &asked).map(|answer| {
+                let sdp = answer["sdp"].as_str().unwrap_or_default();
+                assert!(!sdp.contains("ice-ufrag:abcd"), "{answer}");
+                assert!(!sdp.contains(" 4000 typ host"), "{answer}");
+                sdp.contains("a=ice-ufrag:") && sdp.contains("a=candidate:")
+            });
+            assert_eq!(offers[0], offers[1], "ICE={said:?}, came: {came}");
+            let expected = said == Some("force") || came && said != Some("remove");
+            assert_eq!(offers[0], expected, "ICE={said:?}, came: {came}");
+        }
+    }
+    Ok(())
+}

@@ -149,6 +149,36 @@ fn fifty_calls_lose_nothing_but_their_switch() -> Result<()> {
     Ok(())
 }
 
+/// It rings, it is answered, it has ended: nothing else of it is told, and nobody looks for it.
+#[test]
+fn a_simple_call_is_written_three_times() -> Result<()> {
+    const CALLS: u32 = 20;
+    let cluster = Cluster::of(1)?;
+    let callee = Sipp::new("uas")?.calls(CALLS, 1, CALLS).start()?;
+    let rest = cluster.switches[0].rest();
+    rest.change("/v1/settings", &json!({ "media": "bypass" }))?;
+    rest.add_customer("127.0.0.1/32", &json!({}))?;
+    rest.add_carrier("", &[GatewaySpec::at(callee.address())], &json!({}))?;
+    let seen = cluster.redis.monitor()?;
+    let caller = Sipp::new("uac")?
+        .service("493012345")
+        .set("TALK_MS", "1000")
+        .calls(CALLS, 10, CALLS)
+        .start_towards(cluster.dispatcher.sip().udp)?;
+    assert_eq!(caller.finish()?.succeeded, u64::from(CALLS));
+    cluster.switches[0].wait_until_idle();
+    let calls = "\"tandem:calls:";
+    wait_for("all of them to be gone from Redis", || {
+        (seen.count(&["\"HDEL\"", calls]) >= CALLS as usize).then_some(())
+    });
+    let written = seen.count(&["\"HSET\"", calls]);
+    assert!(written > 0 && written <= 2 * CALLS as usize, "{written}");
+    assert_eq!(seen.count(&["\"HDEL\"", calls]), CALLS as usize);
+    // Those are many commands in few questions, beside which only rounds go on that count no calls.
+    assert_eq!(seen.count(&["\"HGET\"", calls]), 0, "nothing is looked for");
+    Ok(())
+}
+
 #[test]
 fn a_switch_that_hung_says_nothing_in_calls_that_others_have() -> Result<()> {
     let cluster = Cluster::start()?;

@@ -4,21 +4,21 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use testkit::{GatewaySpec, Kamailio, Platform, record_path, wait_for};
+use testkit::{GatewaySpec, Kamailio, Peer, Platform, record_path, session, wait_for};
 
 use crate::cluster::Cluster;
 
 const CARRIER: &str = "carrier.example";
 const PASSWORD: &str = "a secret between us";
 
-/// Registers at a carrier as `4930`.
-fn register_at(kamailio: &Kamailio, cluster: &Cluster) -> Result<()> {
+/// Registers at a carrier as `4930`, with this contact if it is not the node's own.
+fn register_at(kamailio: &Kamailio, cluster: &Cluster, contact: Option<&str>) -> Result<()> {
     let rest = cluster.switches[0].rest();
     rest.add_carrier("", &[GatewaySpec::at(kamailio.address())], &json!({}))?;
     let change = json!({
         "inbound": true,
         "auth": { "username": "4930", "password": PASSWORD },
-        "registration": { "domain": CARRIER, "expiry_s": 3_600 },
+        "registration": { "domain": CARRIER, "contact": contact, "expiry_s": 3_600 },
     });
     rest.change(&record_path("gateways", &rest.first("gateways")?), &change)?;
     Ok(())
@@ -62,11 +62,20 @@ fn agreed(cluster: &Cluster, among: &[usize]) -> String {
 fn a_registration_has_one_node_and_outlives_it() -> Result<()> {
     let kamailio = Kamailio::registrar(CARRIER, PASSWORD)?;
     let mut cluster = Cluster::of(3)?;
-    register_at(&kamailio, &cluster)?;
+    register_at(&kamailio, &cluster, None)?;
     let first = registered(&kamailio, &cluster, &[0, 1, 2]);
     let node = agreed(&cluster, &[0, 1, 2]);
-    let health = cluster.switches[2].command_line(&["gateway", "health"])?;
-    assert!(health.stdout.contains(&node), "{}", health.stdout);
+    let name = cluster.switches[0].rest().first("gateways")?["name"].clone();
+    let name = name.as_str().unwrap_or_default();
+    let ways = [
+        ["gateway", "health"].as_slice(),
+        &["gateway", "list"],
+        &["gateway", "show", name],
+    ];
+    for way in ways {
+        let shown = cluster.switches[2].command_line(way)?;
+        assert!(shown.stdout.contains(&node), "{way:?}: {}", shown.stdout);
+    }
 
     let rest: Vec<usize> = (0..3).filter(|at| *at != first).collect();
     cluster.switches[first].kill_9();
@@ -92,4 +101,39 @@ fn a_registration_has_one_node_and_outlives_it() -> Result<()> {
     eprintln!("another was registered after {:?}", stopped.elapsed());
     agreed(&cluster, &last);
     Ok(())
+}
+
+/// Calls that the carrier sends to the contact of a registration find alice, by whichever node.
+#[test]
+fn calls_of_a_carrier_come_by_the_dispatcher_whichever_node_has_registered() -> Result<()> {
+    let kamailio = Kamailio::registrar(CARRIER, PASSWORD)?;
+    let mut cluster = Cluster::start()?;
+    let contact = cluster.dispatcher.sip().udp.to_string();
+    register_at(&kamailio, &cluster, Some(&contact))?;
+    cluster.add_number("4930", "alice")?;
+    let alice = cluster.hand_phone("alice")?;
+    cluster.switches[0].wait_for_routable(1);
+    let only = wait_for("one registration", || {
+        let contacts = kamailio.contacts().ok()?;
+        (contacts.len() == 1).then(|| contacts[0].clone())
+    });
+    assert!(only.contains(&format!("4930@{contact}")), "{only}");
+    agreed(&cluster, &[0, 1]);
+    let caller = Peer::new(kamailio.address())?;
+    let calls = || -> Result<()> {
+        let offer = session("127.0.0.1:40000".parse()?);
+        let invite = caller.request("INVITE", &format!("sip:4930@{CARRIER}"), &[], &offer);
+        caller.send(&invite)?;
+        alice.refuse("486 Busy Here")?;
+        let refusal = caller.expect_status(486, "INVITE");
+        caller.send(caller.ack(&invite, &refusal))
+    };
+    calls()?;
+    cluster.kill();
+    cluster.wait_until_avoided();
+    calls()?;
+    // The same contact, whoever has it now.
+    agreed(&cluster, &[1]);
+    assert_eq!(kamailio.contacts()?, [only]);
+    calls()
 }

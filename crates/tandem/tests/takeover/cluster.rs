@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Value, json};
 use testkit::{
-    Baresip, Dispatcher, MediaServer, Peer, PhoneOptions, PhoneTransport, Platform,
+    Baresip, Dispatcher, FaultProxy, MediaServer, Peer, PhoneOptions, PhoneTransport, Platform,
     PlatformOptions, PostgresServer, RedisServer, wait_for, wait_for_within,
 };
 
@@ -23,6 +23,8 @@ pub(crate) struct Cluster {
     pub(crate) dispatcher: Dispatcher,
     pub(crate) switches: Vec<Platform>,
     pub(crate) redis: RedisServer,
+    /// Between each switch and Redis.
+    pub(crate) lines: Vec<FaultProxy>,
     _postgres: PostgresServer,
 }
 
@@ -35,11 +37,15 @@ impl Cluster {
     /// Of so many.
     pub(crate) fn of(count: usize) -> Result<Self> {
         let (postgres, redis) = (PostgresServer::start()?, RedisServer::start()?);
-        let switch = |key: Option<&[u8]>| {
+        let mut lines = Vec::new();
+        let mut switch = |key: Option<&[u8]>| {
+            let line = FaultProxy::to(redis.address())?;
+            let live = format!("redis://{}", line.address());
+            lines.push(line);
             let options = PlatformOptions::new(BINARY);
             let options = options.argument("--domain").argument(DOMAIN);
             let options = options.argument("--store").argument(&postgres.url());
-            let options = options.argument("--live").argument(&redis.url());
+            let options = options.argument("--live").argument(&live);
             match key {
                 Some(key) => options.data_file("cluster.key", key).start(),
                 None => options.start(),
@@ -64,6 +70,7 @@ impl Cluster {
             dispatcher,
             switches,
             redis,
+            lines,
             _postgres: postgres,
         };
         wait_for("all members", || {
@@ -180,6 +187,20 @@ impl Cluster {
         assert_eq!(answer.status(), Some(200), "{answer:?}");
         phone.answer_options()?;
         Ok(phone)
+    }
+
+    /// A number of ours that rings a user.
+    pub(crate) fn add_number(&self, number: &str, user: &str) -> Result<()> {
+        let rest = self.switches[0].rest();
+        let users = rest.list("/v1/users")?;
+        let rung = users.iter().find(|known| known["name"] == user);
+        let record = json!({
+            "account": rest.account()?,
+            "number": number,
+            "target": { "kind": "user", "user": rung.map(|rung| &rung["id"]) },
+        });
+        rest.create("/v1/numbers", &record)?;
+        Ok(())
     }
 
     /// Media go from side to side, of which the switches know nothing.

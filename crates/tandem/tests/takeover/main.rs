@@ -5,5 +5,6 @@ mod answered;
 mod by_hand;
 mod carriers;
 mod cluster;
+mod doubt;
 mod midway;
 mod ringing;

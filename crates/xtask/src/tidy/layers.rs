@@ -111,6 +111,7 @@ const TABLE: &[(Layer, &[&str])] = &[
             "stun",
             "ng",
             "hep",
+            "trace",
             "audio",
             "model",
             "routing",
@@ -122,7 +123,7 @@ const TABLE: &[(Layer, &[&str])] = &[
         ],
     ),
     (Layer::System, &["os"]),
-    (Layer::Adapter, &["store", "net", "media"]),
+    (Layer::Adapter, &["store", "net", "media", "link"]),
     (
         Layer::Role,
         &[

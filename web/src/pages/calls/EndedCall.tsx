@@ -3,6 +3,7 @@ import { duration, milliseconds, time } from '../../parts/format';
 import { RecordLink } from '../../parts/names';
 import { Card, Facts, Page } from '../../parts/Page';
 import { StateBadge } from '../../parts/StateBadge';
+import { CallTrace } from '../traces/CallTrace';
 import { LegQuality } from './LegQuality';
 import { whyItEnded } from './whyItEnded';
 
@@ -72,6 +73,9 @@ export function EndedCall({ cdr }: { cdr: Cdr }) {
           </Card>
           <LegQuality title="Media from the caller" media={cdr.media_a} />
           <LegQuality title="Media from the called party" media={cdr.media_b} />
+        </div>
+        <div style={{ marginTop: 12 }}>
+          <CallTrace id={cdr.call} live={false} />
         </div>
       </div>
     </Page>

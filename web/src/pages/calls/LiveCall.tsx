@@ -4,6 +4,7 @@ import { time } from '../../parts/format';
 import { RecordLink } from '../../parts/names';
 import { Card, Facts, Page } from '../../parts/Page';
 import { StateBadge } from '../../parts/StateBadge';
+import { CallTrace } from '../traces/CallTrace';
 import { Lasts } from './columns';
 import { HangUp } from './HangUp';
 
@@ -52,6 +53,9 @@ export function LiveCall({ call }: { call: CallView }) {
               ))}
             </ol>
           </Card>
+        </div>
+        <div style={{ marginTop: 12 }}>
+          <CallTrace id={call.id} live />
         </div>
       </div>
     </Page>

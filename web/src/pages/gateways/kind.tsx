@@ -145,6 +145,14 @@ export const gateways: Kind<'gateways', 'registers'> = {
       when: registers,
     },
     {
+      path: 'registration.contact',
+      label: 'Calls come to',
+      help: 'a dispatcher, host or host:port; empty: the node that registers',
+      input: { kind: 'text', mono: true },
+      empty: null,
+      when: registers,
+    },
+    {
       path: 'registration.expiry_s',
       label: 'Expiry asked (s)',
       input: { kind: 'number', min: 60, max: 86_400 },

@@ -37,7 +37,7 @@ export function RecordingsPage() {
       }
       columns={columns}
       filters={[]}
-      rowKey={(recording) => `${recording.server ?? ''}:${recording.file}`}
+      rowKey={(recording) => `${recording.server ?? recording.node ?? ''}:${recording.file}`}
       empty="Nothing is recorded. Users and carriers have a switch for it."
     />
   );
@@ -51,8 +51,11 @@ function File({ recording }: { recording: Recording }) {
 }
 
 function place(recording: Recording): string {
-  const places = [recording.here && 'this machine', recording.server, recording.location].filter(
-    Boolean,
-  );
+  const places = [
+    recording.here && 'this machine',
+    recording.server,
+    recording.node && `node ${recording.node}`,
+    recording.location,
+  ].filter(Boolean);
   return places.join(', ') || '—';
 }

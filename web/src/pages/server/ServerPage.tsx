@@ -16,7 +16,7 @@ export function ServerPage() {
   const version = useQuery({ queryKey: ['version'], queryFn: () => body(api.GET('/v1/version')) });
   const { data: ready } = readiness;
   return (
-    <Page title="Server">
+    <Page title="This server">
       <div className="page-scroll">
         <div className="cards">
           <Card title="State">

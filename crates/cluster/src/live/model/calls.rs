@@ -65,7 +65,7 @@ impl LiveModel {
                 continue;
             };
             self.take_out(dead, call);
-            self.take(node, call, &record);
+            self.take(node, (call, dead), &record);
             moved.push((call, record));
         }
         if !self.calls.contains_key(dead) {
@@ -74,10 +74,17 @@ impl LiveModel {
         moved
     }
 
-    /// Where a call is; from a dead node it moves to the one that asks.
-    pub fn find(&mut self, now: Time, node: &str, call: u64, format: u8) -> Found {
+    /// Where a call is; from a dead node it moves to the one that asks. `grace` is how long a store
+    /// that may have lost something does not know all.
+    pub fn find(
+        &mut self,
+        now: Time,
+        node: &str,
+        (call, format): (u64, u8),
+        grace: Duration,
+    ) -> Found {
         if self.buried.contains(node) {
-            return Found::Nowhere;
+            return Found::Unknown;
         }
         let has = |owner: &&String| {
             self.calls
@@ -85,7 +92,10 @@ impl LiveModel {
                 .is_some_and(|c| c.contains_key(&call))
         };
         let Some(owner) = self.call_owners.iter().find(has).cloned() else {
-            return Found::Nowhere;
+            return match self.knows_all(now, grace) {
+                true => Found::Nowhere,
+                false => Found::Unknown,
+            };
         };
         if owner == node {
             return Found::Own;
@@ -104,7 +114,7 @@ impl LiveModel {
             return Found::Unreadable;
         }
         self.take_out(&owner, call);
-        self.take(node, call, &record);
+        self.take(node, (call, &owner), &record);
         Found::Taken(record)
     }
 
@@ -120,9 +130,15 @@ impl LiveModel {
         true
     }
 
-    /// Whether a node is still a member after a pause; if so it counts as heard.
-    pub fn still_stands(&mut self, now: Time, node: &str) -> bool {
-        if self.buried.contains(node) {
+    /// Says again who was taken out.
+    pub fn remember(&mut self, buried: &[String]) {
+        self.buried.extend(buried.iter().cloned());
+        self.members.retain(|id, _| !buried.contains(id));
+    }
+
+    /// Whether a node is still a member after a pause, for certain; if so it counts as heard.
+    pub fn still_stands(&mut self, now: Time, node: &str, grace: Duration) -> bool {
+        if self.buried.contains(node) || !self.knows_all(now, grace) {
             return false;
         }
         if let Some(entry) = self.members.get_mut(node) {
@@ -131,18 +147,22 @@ impl LiveModel {
         true
     }
 
-    /// Which of these calls, by their identities, were taken over.
+    /// Which of these calls, by their identities, were taken over from one of these nodes.
     #[must_use]
-    pub fn were_taken(&self, calls: &[u128]) -> Vec<bool> {
-        let was = |call: &u128| self.taken.contains(&call.to_be_bytes());
+    pub fn were_taken(&self, calls: &[u128], from: &[String]) -> Vec<bool> {
+        let was = |call: &u128| {
+            let key = |node: &String| (call.to_be_bytes(), node.clone());
+            from.iter().any(|node| self.taken.contains(&key(node)))
+        };
         calls.iter().map(was).collect()
     }
 
-    fn take(&mut self, node: &str, call: u64, record: &[u8]) {
+    fn take(&mut self, node: &str, (call, from): (u64, &str), record: &[u8]) {
         self.put(node, call, record.to_vec());
         self.call_owners.insert(node.to_owned());
         let identity: Option<[u8; 16]> = record.get(1..17).and_then(|bytes| bytes.try_into().ok());
-        self.taken.extend(identity);
+        let taken = identity.map(|identity| (identity, from.to_owned()));
+        self.taken.extend(taken);
     }
 
     fn put(&mut self, node: &str, call: u64, record: Vec<u8>) {

@@ -10,7 +10,7 @@ use openssl::bn::BigNum;
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
 use openssl::rsa::Rsa;
-use openssl::ssl::{HandshakeError, Ssl, SslContextBuilder, SslMethod, SslVerifyMode};
+use openssl::ssl::{HandshakeError, Ssl, SslContextBuilder, SslMethod, SslVerifyMode, SslVersion};
 use openssl::x509::{X509, X509NameBuilder};
 use rtp::srtp::Suite;
 use sdp::Setup;
@@ -89,6 +89,32 @@ impl SecurePeer {
         self.use_keys(&material, suite, setup);
         let timeout = Some(Duration::from_secs(5));
         self.socket.set_read_timeout(timeout).expect("a timeout");
+    }
+
+    /// Begins in DTLS 1.0, which is all that some old phones know; why it came to nothing.
+    pub(crate) fn try_dtls_1_0(&self) -> String {
+        let mut context = SslContextBuilder::new(SslMethod::dtls()).expect("a context");
+        let version = Some(SslVersion::DTLS1);
+        context.set_min_proto_version(version).expect("a version");
+        context.set_max_proto_version(version).expect("a version");
+        context.set_cipher_list("ALL:@SECLEVEL=0").expect("ciphers");
+        let ssl = Ssl::new(&context.build()).expect("a handshake");
+        let poll = Some(Duration::from_millis(20));
+        self.socket.set_read_timeout(poll).expect("a timeout");
+        let wire = Wire {
+            socket: self.socket.try_clone().expect("the same"),
+            engine: self.engine.expect("taken"),
+        };
+        let end = Instant::now() + Duration::from_secs(10);
+        let mut step = ssl.connect(wire);
+        loop {
+            assert!(Instant::now() < end, "no answer in time");
+            step = match step {
+                Ok(_) => panic!("keys by DTLS 1.0"),
+                Err(HandshakeError::WouldBlock(going)) => going.handshake(),
+                Err(error) => return error.to_string(),
+            };
+        }
     }
 }
 

@@ -2,7 +2,9 @@ use super::{T1, Transport, ms, timers};
 use crate::transaction::Effect::{
     Deliver, End, Fail, Release, Send, SendReliable, SendTrying, Set, Stop,
 };
-use crate::transaction::InviteServer::{Accepted, Completed, Confirmed, Proceeding, Terminated};
+use crate::transaction::InviteServer::{
+    Accepted, Completed, Confirmed, Forsaken, Proceeding, Terminated,
+};
 use crate::transaction::InviteServerInput::{self as In, Respond};
 use crate::transaction::{Effect, Failure, InviteServer, Timer, Timers};
 
@@ -194,4 +196,22 @@ fn rfc_6026_7_1_a_transport_error_is_reported_and_ends_nothing() {
         check(state, UDP, In::TransportError, &report, state);
     }
     check(Confirmed, UDP, In::TransportError, &[], Confirmed);
+}
+
+#[test]
+fn who_leaves_it_to_another_says_nothing_any_more() {
+    let effects = [Stop(Timer::G), Set(Timer::I, T1 * 64), Release];
+    for before in [PLAIN, RELIABLE, COMPLETED, ACCEPTED, ACKNOWLEDGED] {
+        check(before, UDP, In::Forsake, &effects, Forsaken);
+    }
+    for input in [
+        In::Retransmission,
+        In::Ack,
+        Respond(200),
+        In::TransportError,
+    ] {
+        check(Forsaken, UDP, input, &[], Forsaken);
+    }
+    check(Forsaken, UDP, In::Timer(Timer::I), &[End], Terminated);
+    check(Confirmed, UDP, In::Forsake, &[], Confirmed);
 }

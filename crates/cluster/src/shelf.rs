@@ -1,0 +1,204 @@
+//! What the live store has of a node's calls: what it was told, and what came to be there otherwise.
+//!
+//! The store gives a node calls of dead ones, and the answer that says so may be lost on its way. Then
+//! the node has calls that it knows nothing of. They are not to be taken for calls that have ended here,
+//! of which only the end did not arrive: nobody else would go on with them.
+
+use std::collections::BTreeSet;
+
+use crate::Change;
+
+/// A node's calls in the live store, as far as the node knows.
+#[derive(Debug, Default)]
+pub struct Shelf {
+    /// Calls that are there, or may be.
+    written: BTreeSet<u64>,
+    /// Those of them of which it is not known whether the last word was taken.
+    unsure: BTreeSet<u64>,
+    /// Calls that have ended here, and may still be there.
+    ended: BTreeSet<u64>,
+    /// Whether there were too many of those to remember.
+    has_forgotten: bool,
+}
+
+/// What came of telling the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It is written.
+    Written,
+    /// Nothing is.
+    Refused,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// What a node had that was taken for dead.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Calls that others have.
+    pub calls: Vec<u64>,
+    /// Calls of which the store may never have heard.
+    pub unsure: Vec<u64>,
+}
+
+/// What is on a node's shelf that its switch does not know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Strange {
+    /// Calls that have ended here.
+    pub ended: Vec<u64>,
+    /// Calls that were given to this node: it is to go on with them.
+    pub given: Vec<u64>,
+}
+
+impl Shelf {
+    /// Takes over what the store was told.
+    pub fn tell(&mut self, changes: &[Change], told: Told) {
+        for (call, record) in changes {
+            match told {
+                Told::Unknown if record.is_some() => self.unsure.insert(*call),
+                Told::Unknown | Told::Written | Told::Refused => self.unsure.remove(call),
+            };
+            if record.is_some() {
+                if told != Told::Refused {
+                    self.written.insert(*call);
+                    self.ended.remove(call);
+                }
+                continue;
+            }
+            self.written.remove(call);
+            match told {
+                Told::Unknown if self.ended.len() < ENDED_MAX => self.ended.insert(*call),
+                Told::Unknown => !std::mem::replace(&mut self.has_forgotten, true),
+                Told::Written | Told::Refused => self.ended.remove(call),
+            };
+        }
+    }
+
+    /// Calls of others stand there now.
+    pub fn take(&mut self, calls: impl IntoIterator<Item = u64>) {
+        self.written.extend(calls);
+    }
+
+    /// A call is another's.
+    pub fn give_up(&mut self, call: u64) {
+        self.written.remove(&call);
+        self.unsure.remove(&call);
+    }
+
+    /// All of it is others'.
+    pub fn lose(&mut self) -> Lost {
+        let mut calls = std::mem::take(&mut self.written);
+        let unsure = std::mem::take(&mut self.unsure);
+        calls.retain(|call| !unsure.contains(call));
+        self.ended.clear();
+        Lost {
+            calls: calls.into_iter().collect(),
+            unsure: unsure.into_iter().collect(),
+        }
+    }
+
+    /// Takes over what the store has (`own`) beside what the switch has (`known`); what is strange of
+    /// it. The calls that are given stand there until they are taken up.
+    pub fn compare(&mut self, own: &[u64], known: &BTreeSet<u64>) -> Strange {
+        let mut strange = Strange::default();
+        for call in own.iter().filter(|call| !known.contains(call)) {
+            let has_ended =
+                self.has_forgotten || self.written.contains(call) || self.ended.contains(call);
+            match has_ended {
+                true => strange.ended.push(*call),
+                false => strange.given.push(*call),
+            }
+        }
+        let is_known = |call: &&u64| known.contains(call);
+        self.written = own.iter().filter(is_known).copied().collect();
+        self.unsure.clear();
+        self.ended = strange.ended.iter().copied().collect();
+        self.has_forgotten = false;
+        strange
+    }
+
+    /// Whether a call is there, or may be.
+    #[must_use]
+    pub fn contains(&self, call: u64) -> bool {
+        self.written.contains(&call)
+    }
+
+    /// How many calls should be there.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.written.len()
+    }
+
+    /// Whether there should be none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.written.is_empty()
+    }
+}
+
+/// Calls that are remembered of which the end may not have arrived; beyond, what is strange counts as
+/// ended.
+const ENDED_MAX: usize = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_store_gave_without_a_word_is_not_taken_for_ended() {
+        let mut shelf = Shelf::default();
+        shelf.tell(&[kept(1), kept(2)], Told::Written);
+        shelf.tell(&[(2, None)], Told::Unknown);
+        // The third was a dead node's, and the answer that said so was lost.
+        let strange = shelf.compare(&[1, 2, 3], &BTreeSet::from([1]));
+        assert_eq!((strange.ended, strange.given), (vec![2], vec![3]));
+        shelf.tell(&[(2, None)], Told::Written);
+        shelf.take([3]);
+        assert_eq!(shelf.len(), 2);
+        // Now it is known, and has ended.
+        let strange = shelf.compare(&[1, 3], &BTreeSet::from([1]));
+        assert_eq!((strange.ended, strange.given), (vec![3], vec![]));
+    }
+
+    #[test]
+    fn an_end_that_did_not_arrive_is_remembered_until_it_has() {
+        let mut shelf = Shelf::default();
+        shelf.tell(&[kept(1)], Told::Unknown);
+        assert!(shelf.contains(1), "it may be there");
+        shelf.tell(&[(1, None)], Told::Unknown);
+        for _ in 0..2 {
+            let strange = shelf.compare(&[1], &BTreeSet::new());
+            assert_eq!((strange.ended, strange.given), (vec![1], vec![]));
+        }
+        shelf.tell(&[(1, None)], Told::Written);
+        // Somebody else's now, by the same key.
+        let strange = shelf.compare(&[1], &BTreeSet::new());
+        assert_eq!(strange.given, [1]);
+    }
+
+    #[test]
+    fn who_was_taken_out_has_written_nothing() {
+        let mut shelf = Shelf::default();
+        shelf.tell(&[kept(1)], Told::Refused);
+        assert!(shelf.is_empty());
+        shelf.take([2]);
+        assert_eq!(shelf.lose().calls, [2]);
+        assert!(shelf.is_empty());
+    }
+
+    #[test]
+    fn a_call_that_the_store_may_not_know_is_not_given_up_unasked() {
+        let mut shelf = Shelf::default();
+        shelf.tell(&[kept(1), kept(2), kept(3)], Told::Written);
+        shelf.tell(&[kept(3), kept(4)], Told::Unknown);
+        shelf.tell(&[kept(2)], Told::Unknown);
+        shelf.tell(&[kept(2)], Told::Written);
+        let lost = shelf.lose();
+        assert_eq!((lost.calls, lost.unsure), (vec![1, 2], vec![3, 4]));
+        assert_eq!(shelf.lose(), Lost::default());
+    }
+
+    fn kept(call: u64) -> Change {
+        (call, Some(vec![1]))
+    }
+}

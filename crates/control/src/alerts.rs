@@ -1,0 +1,267 @@
+//! Calling operators: once when something has gone wrong for long enough, and once when it is over.
+//!
+//! Every few seconds the node is asked how it is ([`Facts`]); rules turn that into conditions
+//! (`rules::conditions`), conditions that last become incidents ([`Watch`]), and each beginning and end
+//! of one is told by mail and webhook, again and again until it is taken or given up.
+
+mod facts;
+mod incident;
+mod rules;
+mod watch;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use model::AlertSettings;
+use tokio::sync::Semaphore;
+
+pub use facts::{CarrierFacts, CertificateEnd, Facts};
+pub use incident::{Delivery, Incident, Moment};
+use watch::Watch;
+
+use crate::Control;
+use crate::api::alerts::AlertTrial;
+use crate::control::now;
+
+/// What alerts need of the machine. All of it may block.
+pub trait AlertPort: Send + Sync + 'static {
+    /// The incidents that were kept, the oldest first.
+    fn load(&self) -> Vec<Incident>;
+
+    /// Keeps incidents.
+    fn save(&self, incidents: &[Incident]);
+
+    /// Until when the certificates that we show are valid.
+    fn certificates(&self) -> Vec<CertificateEnd>;
+
+    /// Tells of an incident by mail, if a mail server is set.
+    ///
+    /// # Errors
+    /// Why it was not taken, in words.
+    fn mail(
+        &self,
+        settings: &AlertSettings,
+        incident: &Incident,
+        moment: Moment,
+    ) -> Result<(), String>;
+
+    /// Tells of an incident by the webhook, if one is set.
+    ///
+    /// # Errors
+    /// Why it was not taken, in words.
+    fn post(
+        &self,
+        settings: &AlertSettings,
+        incident: &Incident,
+        moment: Moment,
+    ) -> Result<(), String>;
+}
+
+/// The incidents of this node; clones share everything.
+#[derive(Clone)]
+pub struct Alerts(Arc<Shared>);
+
+struct Shared {
+    port: Arc<dyn AlertPort>,
+    watch: Mutex<Watch>,
+    /// How many may be told at a time.
+    telling: Semaphore,
+}
+
+impl Alerts {
+    /// Goes on with what was kept.
+    #[must_use]
+    pub fn new(port: Arc<dyn AlertPort>) -> Self {
+        let watch = Mutex::new(Watch::new(port.load()));
+        let telling = Semaphore::new(TELLING_MAX);
+        Self(Arc::new(Shared {
+            port,
+            watch,
+            telling,
+        }))
+    }
+
+    /// The incidents, the latest first.
+    pub(crate) fn incidents(&self) -> Vec<Incident> {
+        self.with(|watch| watch.incidents().iter().rev().cloned().collect())
+    }
+
+    /// Tells by all ways that nothing is wrong.
+    pub(crate) async fn try_out(&self, settings: AlertSettings) -> Vec<AlertTrial> {
+        let port = Arc::clone(&self.0.port);
+        let at_us = now().as_micros();
+        let incident = Incident {
+            id: 0,
+            rule: "test".to_owned(),
+            subject: "test".to_owned(),
+            text: "nothing is wrong, this is a test".to_owned(),
+            begun_us: at_us,
+            ended_us: None,
+            deliveries: Vec::new(),
+        };
+        let told = tokio::task::spawn_blocking(move || {
+            let mut told = Vec::new();
+            if settings.email.server.is_some() {
+                told.push((EMAIL, port.mail(&settings, &incident, Moment::Begun)));
+            }
+            if settings.webhook.is_some() {
+                told.push((WEBHOOK, port.post(&settings, &incident, Moment::Begun)));
+            }
+            told
+        });
+        let told = told.await.unwrap_or_default().into_iter();
+        told.map(|(way, told)| AlertTrial {
+            way: way.to_owned(),
+            error: told.err(),
+        })
+        .collect()
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Watch) -> T) -> T {
+        let watch = &self.0.watch;
+        act(&mut watch.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Writes down what is known now, off the runtime's threads.
+    async fn save(&self) {
+        let incidents = self.with(|watch| watch.incidents().to_vec());
+        let port = Arc::clone(&self.0.port);
+        let saved = tokio::task::spawn_blocking(move || port.save(&incidents));
+        if let Err(error) = saved.await {
+            tracing::error!(%error, "the log of alerts was not written");
+        }
+    }
+
+    /// Tells by all ways, each until it is taken or given up.
+    fn tell(&self, settings: &AlertSettings, incident: &Incident, moment: Moment) {
+        for way in ways(settings) {
+            self.tell_later(way, settings, incident.clone(), moment);
+        }
+    }
+
+    /// Tells what nobody had taken when the node ended.
+    fn tell_rest(&self, settings: &AlertSettings) {
+        for way in ways(settings) {
+            for (incident, moment) in self.with(|watch| watch.untold(way)) {
+                self.tell_later(way, settings, incident, moment);
+            }
+        }
+    }
+
+    fn tell_later(
+        &self,
+        way: &'static str,
+        settings: &AlertSettings,
+        incident: Incident,
+        moment: Moment,
+    ) {
+        let (alerts, settings) = (self.clone(), settings.clone());
+        tokio::spawn(async move { alerts.tell_by(way, settings, incident, moment).await });
+    }
+
+    async fn tell_by(
+        &self,
+        way: &'static str,
+        settings: AlertSettings,
+        incident: Incident,
+        moment: Moment,
+    ) {
+        let id = incident.id;
+        let (settings, incident) = (Arc::new(settings), Arc::new(incident));
+        let mut pause = AGAIN_FIRST;
+        for attempt in 1..=ATTEMPTS_MAX {
+            let port = Arc::clone(&self.0.port);
+            let (settings, incident) = (Arc::clone(&settings), Arc::clone(&incident));
+            // Where much goes wrong at once, whoever is told has it one after the other. It is
+            // never closed.
+            let turn = self.0.telling.acquire().await;
+            let told = tokio::task::spawn_blocking(move || match way {
+                EMAIL => port.mail(&settings, &incident, moment),
+                _ => port.post(&settings, &incident, moment),
+            });
+            let error = told.await.map_or_else(|e| Some(e.to_string()), Result::err);
+            drop(turn);
+            let error = error.map(|text| text.chars().take(ERROR_MAX).collect::<String>());
+            if let Some(error) = &error {
+                tracing::warn!(incident = id, way, attempt, %error, "an alert was not taken");
+            }
+            let is_taken = error.is_none();
+            self.with(|watch| {
+                watch.note(
+                    id,
+                    Delivery {
+                        moment,
+                        way: way.to_owned(),
+                        attempts: attempt,
+                        at_us: now().as_micros(),
+                        error,
+                    },
+                );
+            });
+            self.save().await;
+            if is_taken {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 4;
+        }
+    }
+}
+
+/// Watches until the platform ends.
+pub(crate) async fn watch(control: Control, alerts: Alerts) {
+    let mut rounds = tokio::time::interval(ROUND);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut seldom = facts::Seldom::default();
+    let mut is_first = true;
+    loop {
+        rounds.tick().await;
+        let settings = control
+            .records(|records| Ok(records.settings()?.record))
+            .await;
+        let Ok(settings) = settings else {
+            // Nobody knows what to watch for.
+            continue;
+        };
+        let settings = settings.alerts;
+        if std::mem::take(&mut is_first) {
+            alerts.tell_rest(&settings);
+        }
+        let at_us = now().as_micros();
+        let port = Arc::clone(&alerts.0.port);
+        let facts = Facts::gather(&control, port, &mut seldom, at_us).await;
+        let found = rules::conditions(&facts, &settings, at_us);
+        let changed = alerts.with(|watch| watch.handle(found, &facts, at_us));
+        if changed.is_empty() {
+            continue;
+        }
+        alerts.save().await;
+        for (incident, moment) in changed {
+            match moment {
+                Moment::Begun => tracing::warn!(incident = incident.id, "{}", incident.text),
+                Moment::Ended => tracing::info!(incident = incident.id, "over: {}", incident.text),
+            }
+            alerts.tell(&settings, &incident, moment);
+        }
+    }
+}
+
+/// The ways that are set.
+fn ways(settings: &AlertSettings) -> impl Iterator<Item = &'static str> {
+    let email = settings.email.server.is_some().then_some(EMAIL);
+    let webhook = settings.webhook.is_some().then_some(WEBHOOK);
+    email.into_iter().chain(webhook)
+}
+
+const EMAIL: &str = "email";
+const WEBHOOK: &str = "webhook";
+/// Mails and calls that are on their way at a time.
+const TELLING_MAX: usize = 4;
+/// Characters of why something was not taken.
+const ERROR_MAX: usize = 300;
+/// Between two looks.
+const ROUND: Duration = Duration::from_secs(2);
+/// How often a way is tried for one moment of an incident: for a bit more than twenty minutes.
+const ATTEMPTS_MAX: u32 = 6;
+/// Before the second attempt; four times as long before each further one.
+const AGAIN_FIRST: Duration = Duration::from_secs(1);

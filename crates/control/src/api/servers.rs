@@ -1,0 +1,318 @@
+//! `/v1/servers`: machines that take calls, how each is, and what can be done to it.
+
+use axum::Json;
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
+use model::{Server, ServerId};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::control::{Caller, now};
+use crate::draft::Draft;
+use crate::extract::{Id, Params};
+use crate::nodes::{Heard, Report};
+use crate::paging::Page;
+use crate::resource::Resource;
+use crate::{Control, Problem, problem};
+
+pub(crate) fn routes() -> OpenApiRouter<Control> {
+    OpenApiRouter::new()
+        .routes(routes!(health))
+        .routes(routes!(revoke))
+}
+
+/// How a server is.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct ServerHealth {
+    /// Which.
+    pub(crate) server: ServerId,
+    /// What people call it.
+    name: String,
+    /// The zone it stands in.
+    zone: String,
+    /// The cluster it belongs to.
+    cluster: String,
+    /// Whether it takes calls, and if not why.
+    pub(crate) state: ServerState,
+    /// The same in a sentence.
+    pub(crate) cause: String,
+    /// Where its line comes from, while it has one.
+    address: Option<String>,
+    /// What it said last, be it long ago; `None`: it has said nothing since control began.
+    pub(crate) report: Option<Report>,
+    /// When it said so; microseconds since the Unix epoch.
+    pub(crate) reported_us: Option<u64>,
+    /// The revision of the configuration that it should have.
+    wanted_revision: u64,
+    /// Its certificate expires; microseconds since the Unix epoch.
+    certificate_expires_us: Option<u64>,
+}
+
+/// Whether a server takes calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ServerState {
+    /// It does.
+    Up,
+    /// All that it may carry is in use.
+    Full,
+    /// It takes no new ones, and still has some.
+    Draining,
+    /// It takes no new ones, and has none left.
+    Drained,
+    /// It is not heard of.
+    Unreachable,
+    /// No machine has joined as it.
+    Planned,
+    /// Its certificates are refused.
+    Revoked,
+}
+
+/// Which servers are wanted.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct HealthParams {
+    /// Only this server.
+    server: Option<ServerId>,
+    /// Only servers in this zone.
+    zone: Option<String>,
+    /// Only servers of this cluster.
+    cluster: Option<String>,
+    /// Only servers in this state.
+    state: Option<ServerState>,
+    /// Only servers with this in their name.
+    name: Option<String>,
+}
+
+/// How every server is
+#[utoipa::path(
+    get,
+    path = "/v1/server-health",
+    tag = "servers",
+    params(HealthParams),
+    responses((status = 200, description = "One entry for each server that matches, by name.", body = Page<ServerHealth>)),
+)]
+async fn health(
+    State(control): State<Control>,
+    Params(params): Params<HealthParams>,
+) -> Result<Json<Page<ServerHealth>>, Problem> {
+    let newest = control.newest_snapshot().await?;
+    let snapshot = newest.borrow().clone();
+    if let Some(platform) = control.platform_of() {
+        let detail = format!("nodes report to the platform's control, {platform}: ask there");
+        return Err(Problem::new(&problem::ELSEWHERE, detail));
+    }
+    let wanted = params.name.as_deref().map(str::to_lowercase);
+    let matches = |server: &Server| {
+        params.server.is_none_or(|id| server.id == id)
+            && params.zone.as_ref().is_none_or(|zone| server.zone == *zone)
+            && params.cluster.as_ref().is_none_or(|c| server.cluster == *c)
+            && wanted
+                .as_ref()
+                .is_none_or(|name| server.name.to_lowercase().contains(name))
+    };
+    let mut items: Vec<ServerHealth> = snapshot
+        .servers
+        .iter()
+        .filter(|server| matches(server))
+        .map(|server| control.server_health(server, snapshot.revision))
+        .filter(|health| params.state.is_none_or(|state| health.state == state))
+        .collect();
+    items.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Json(Page {
+        items,
+        next_cursor: None,
+    }))
+}
+
+/// Refuses the certificates of a server's node from now on
+///
+/// Its line ends at once. It goes on with the configuration it has. A machine can join as this server
+/// with a new token.
+#[utoipa::path(
+    post,
+    path = "/v1/servers/{id}/revoke",
+    tag = "servers",
+    params(("id" = String, Path, description = "The server.")),
+    responses((status = 204, description = "They are refused.")),
+)]
+async fn revoke(
+    State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id<ServerId>,
+) -> Result<StatusCode, Problem> {
+    let at = now();
+    control
+        .change(move |records| {
+            let mut stored = records.read::<Server>(id)?;
+            stored.record.revoked_us.get_or_insert(at.as_micros());
+            let stored = records.update(&caller.actor(), stored.record, stored.revision)?;
+            Ok((stored.revision, ()))
+        })
+        .await?;
+    let data = json!({ "id": id.to_string() });
+    control.ring().announce("servers", "server.revoked", data);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl Control {
+    /// How a server is, as far as it was heard of.
+    pub(crate) fn server_health(&self, server: &Server, wanted_revision: u64) -> ServerHealth {
+        let heard = self.fleet().heard(server.id);
+        let (state, cause) = judge(server, &heard, now().as_micros());
+        let (report, reported_us) = heard.report.unzip();
+        ServerHealth {
+            server: server.id,
+            name: server.name.clone(),
+            zone: server.zone.clone(),
+            cluster: server.cluster.clone(),
+            state,
+            cause,
+            address: heard.line.map(|address| address.ip().to_string()),
+            report,
+            reported_us,
+            wanted_revision,
+            certificate_expires_us: server.certificate.as_ref().map(|c| c.expires_us),
+        }
+    }
+}
+
+fn judge(server: &Server, heard: &Heard, now_us: u64) -> (ServerState, String) {
+    let ago_s = |at_us: u64| now_us.saturating_sub(at_us) / 1_000_000;
+    if server.revoked_us.is_some() {
+        let cause = "its certificate was revoked; a machine can join as it anew";
+        return (ServerState::Revoked, cause.into());
+    }
+    let refused = heard.refused.as_ref();
+    let refused = refused.map(|(why, at)| format!("; {} s ago it was refused: {why}", ago_s(*at)));
+    let refused = refused.unwrap_or_default();
+    let Some((report, at_us)) = &heard.report else {
+        if server.certificate.is_none() {
+            return (ServerState::Planned, "no machine has joined as it".into());
+        }
+        let cause = format!("it has not been heard of since control began{refused}");
+        return (ServerState::Unreachable, cause);
+    };
+    let silent_s = ago_s(*at_us);
+    if silent_s >= SILENT_MAX_S {
+        let cause = format!("nothing was heard of it for {silent_s} s{refused}");
+        return (ServerState::Unreachable, cause);
+    }
+    match (report.draining, report.channels) {
+        (true, 0) => {
+            return (
+                ServerState::Drained,
+                "it takes no calls, and has none".into(),
+            );
+        }
+        (true, 1) => return (ServerState::Draining, "one call goes on".into()),
+        (true, calls) => return (ServerState::Draining, format!("{calls} calls go on")),
+        (false, _) => {}
+    }
+    match report.channels_limit {
+        Some(limit) if report.channels >= limit => (
+            ServerState::Full,
+            format!("all {limit} channels are in use"),
+        ),
+        _ => (ServerState::Up, "it takes calls".into()),
+    }
+}
+
+impl Resource for Server {
+    const NOUN: &'static str = "servers";
+    const SUMMARY: &'static str = "a machine that takes calls";
+    const FILTERS: &'static [&'static str] = &["name", "zone", "cluster", "draining"];
+
+    fn new_id(time_ms: u64, random: u128) -> ServerId {
+        ServerId::from_parts(time_ms, random)
+    }
+
+    /// Who may join as a server is no matter of its fields.
+    fn seal(draft: &mut Draft<'_>, previous: Option<&Self>) -> Result<(), Problem> {
+        let certificate = json!(previous.and_then(|server| server.certificate.as_ref()));
+        let revoked = json!(previous.and_then(|server| server.revoked_us));
+        for (field, value) in [("certificate", certificate), ("revoked_us", revoked)] {
+            let said = draft.fields.insert(field.into(), value.clone());
+            if said.is_some_and(|said| previous.is_none() || said != value) {
+                let message = "the platform sets it; leave it out";
+                return Err(Problem::invalid_field(field, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A node reports once a second; one that is silent for so long is not reached.
+const SILENT_MAX_S: u64 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::JoinTokenId;
+
+    fn server() -> Server {
+        serde_json::from_value(json!({
+            "id": ServerId::from_parts(1, 1),
+            "name": "a",
+            "certificate": { "serial": "40", "enrolment": JoinTokenId::from_parts(1, 1), "issued_us": 1, "expires_us": 2 },
+        }))
+        .unwrap()
+    }
+
+    fn heard(report: Report) -> Heard {
+        Heard {
+            report: Some((report, 10_000_000)),
+            ..Heard::default()
+        }
+    }
+
+    #[test]
+    fn what_was_not_heard_of_is_unreachable_and_not_idle() {
+        let (state, cause) = judge(&server(), &Heard::default(), 1);
+        assert_eq!(state, ServerState::Unreachable);
+        assert!(cause.contains("since control began"), "{cause}");
+        let silent = judge(&server(), &heard(Report::default()), 16_000_000);
+        assert_eq!(silent.0, ServerState::Unreachable);
+        assert!(silent.1.contains("6 s"), "{}", silent.1);
+    }
+
+    #[test]
+    fn each_cause_has_its_state() {
+        let at = |report| judge(&server(), &heard(report), 10_000_001).0;
+        let report = Report {
+            channels: 2,
+            channels_limit: Some(2),
+            ..Report::default()
+        };
+        assert_eq!(at(report.clone()), ServerState::Full);
+        let draining = Report {
+            draining: true,
+            ..report
+        };
+        assert_eq!(at(draining), ServerState::Draining);
+        let drained = Report {
+            draining: true,
+            ..Report::default()
+        };
+        assert_eq!(at(drained), ServerState::Drained);
+        assert_eq!(at(Report::default()), ServerState::Up);
+        let revoked = Server {
+            revoked_us: Some(1),
+            ..server()
+        };
+        let (state, _) = judge(&revoked, &heard(Report::default()), 10_000_001);
+        assert_eq!(state, ServerState::Revoked);
+        let planned = Server {
+            certificate: None,
+            ..server()
+        };
+        assert_eq!(
+            judge(&planned, &Heard::default(), 1).0,
+            ServerState::Planned
+        );
+    }
+}

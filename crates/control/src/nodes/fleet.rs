@@ -1,0 +1,170 @@
+//! What was last heard of each node, and how orders reach it. Nothing of it is kept: after a restart
+//! of control each node is unknown until it is heard of.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use link::proto::Order;
+use model::ServerId;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use utoipa::ToSchema;
+
+/// How a node is, by its own word.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Report {
+    /// The process began; microseconds since the Unix epoch.
+    pub started_us: u64,
+    /// The program's version.
+    pub version: String,
+    /// The machine's own name.
+    pub host: String,
+    /// The revision of the configuration in force.
+    pub revision: u64,
+    /// It takes no new calls.
+    pub draining: bool,
+    /// Calls in progress, set-up included.
+    pub channels: u32,
+    /// The most of them in the last five minutes.
+    pub channels_peak: u32,
+    /// Calls in progress allowed; `None` without limit.
+    pub channels_limit: Option<u32>,
+    /// New calls in the last second.
+    pub cps: u32,
+    /// The most of them in the last five minutes.
+    pub cps_peak: u32,
+    /// New calls per second allowed; `None` without limit.
+    pub cps_limit: Option<u32>,
+    /// Registered contacts that it holds.
+    pub registrations: u32,
+    /// Processor time of the process, in per cent of one core; `None` if not known.
+    pub cpu_percent: Option<f64>,
+    /// Memory of the process.
+    pub memory_bytes: Option<u64>,
+    /// Memory of the machine.
+    pub machine_memory_bytes: Option<u64>,
+    /// Cores of the machine.
+    pub cores: Option<u32>,
+    /// Its sockets for SIP.
+    pub listeners: Vec<SocketReport>,
+    /// Round trip of a report to control.
+    pub rtt_us: Option<u32>,
+    /// The certificate that phones are shown expires; microseconds since the Unix epoch.
+    pub tls_expires_us: Option<u64>,
+}
+
+/// A socket for SIP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SocketReport {
+    /// What is spoken on it.
+    pub transport: String,
+    /// The local `address:port`.
+    pub address: String,
+    /// What peers are told, if another.
+    pub advertised: String,
+}
+
+/// What is known of a node.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Heard {
+    /// Its last report, and when that came.
+    pub(crate) report: Option<(Report, u64)>,
+    /// Where its line comes from, while it has one.
+    pub(crate) line: Option<SocketAddr>,
+    /// Since when it has, or had, a line.
+    pub(crate) line_since_us: u64,
+    /// Why it was refused last, and when.
+    pub(crate) refused: Option<(String, u64)>,
+}
+
+/// All nodes.
+#[derive(Default)]
+pub(crate) struct Fleet(Mutex<BTreeMap<ServerId, Member>>);
+
+#[derive(Default)]
+struct Member {
+    heard: Heard,
+    /// The orders of its newest line.
+    orders: Option<(u64, mpsc::Sender<Order>)>,
+}
+
+impl Fleet {
+    /// A node follows: orders go to the receiver, until another line of it comes.
+    pub(crate) fn join(
+        &self,
+        server: ServerId,
+        address: SocketAddr,
+        at_us: u64,
+    ) -> mpsc::Receiver<Order> {
+        let (sender, orders) = mpsc::channel(ORDERS_MAX);
+        let mut members = self.members();
+        let member = members.entry(server).or_default();
+        member.orders = Some((at_us, sender));
+        member.heard.line = Some(address);
+        member.heard.line_since_us = at_us;
+        member.heard.refused = None;
+        orders
+    }
+
+    /// The line that began then is over.
+    pub(crate) fn leave(&self, server: ServerId, began_us: u64) {
+        let mut members = self.members();
+        let Some(member) = members.get_mut(&server) else {
+            return;
+        };
+        if member
+            .orders
+            .as_ref()
+            .is_some_and(|(at, _)| *at == began_us)
+        {
+            member.orders = None;
+            member.heard.line = None;
+        }
+    }
+
+    /// A node says how it is.
+    pub(crate) fn hear(&self, server: ServerId, report: Report, at_us: u64) {
+        let mut members = self.members();
+        members.entry(server).or_default().heard.report = Some((report, at_us));
+    }
+
+    /// A node was refused.
+    pub(crate) fn refuse(&self, server: ServerId, why: &str, at_us: u64) {
+        let mut members = self.members();
+        let member = members.entry(server).or_default();
+        member.heard.refused = Some((why.to_owned(), at_us));
+        member.heard.line = None;
+    }
+
+    /// What is known of a node.
+    pub(crate) fn heard(&self, server: ServerId) -> Heard {
+        let members = self.members();
+        let member = members.get(&server);
+        member
+            .map(|member| member.heard.clone())
+            .unwrap_or_default()
+    }
+
+    /// Gives a node an order; false if it has no line, or has not taken those before.
+    pub(crate) fn order(&self, server: ServerId, order: Order) -> bool {
+        let sender = {
+            let members = self.members();
+            let orders = members.get(&server).and_then(|m| m.orders.as_ref());
+            orders.map(|(_, sender)| sender.clone())
+        };
+        sender.is_some_and(|sender| sender.try_send(order).is_ok())
+    }
+
+    /// Servers that are gone need not be known any more.
+    pub(crate) fn retain(&self, exists: impl Fn(ServerId) -> bool) {
+        self.members().retain(|server, _| exists(*server));
+    }
+
+    fn members(&self) -> MutexGuard<'_, BTreeMap<ServerId, Member>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Orders that wait for a node.
+const ORDERS_MAX: usize = 16;

@@ -1,0 +1,103 @@
+//! What a node is told while it has a line: each newer configuration, and orders.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use link::Shown;
+use link::proto::{Configuration, Down, Order, OrderKind, down::What};
+use model::{ServerId, Snapshot};
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+use tonic::Status;
+
+use crate::Control;
+use crate::control::now;
+
+/// Tells a node until its line, its certificate or control ends.
+pub(super) async fn feed(
+    control: Control,
+    (server, shown): (ServerId, Arc<Shown>),
+    from: SocketAddr,
+    has: u64,
+    told: mpsc::Sender<Result<Down, Status>>,
+) {
+    let began_us = now().as_micros();
+    let orders = control.fleet().join(server, from, began_us);
+    announce(&control, server, "server.connected");
+    tracing::info!(%server, %from, revision = has, "a node is connected");
+    let why = tell(&control, (server, &shown), has, orders, &told).await;
+    control.fleet().leave(server, began_us);
+    if let Err(status) = why {
+        let why = status.message().to_owned();
+        tracing::warn!(%server, why, "a node's line is over");
+        let _ = told.send(Err(status)).await;
+    }
+    announce(&control, server, "server.disconnected");
+}
+
+async fn tell(
+    control: &Control,
+    (server, shown): (ServerId, &Shown),
+    has: u64,
+    mut orders: mpsc::Receiver<Order>,
+    told: &mpsc::Sender<Result<Down, Status>>,
+) -> Result<(), Status> {
+    let mut newest = control.newest_snapshot().await?;
+    let mut stopping = control.stopping();
+    let mut sent = None;
+    loop {
+        let snapshot = newest.borrow_and_update().clone();
+        super::service::admit(control, &snapshot, server, shown)?;
+        // A node that was told by a control with a later store must not go back.
+        if sent != Some(snapshot.revision) && snapshot.revision != has {
+            sent = Some(snapshot.revision);
+            if !send(told, configuration(&snapshot, server)?).await {
+                return Ok(());
+            }
+        }
+        tokio::select! {
+            changed = newest.changed() => if changed.is_err() { return Ok(()) },
+            order = orders.recv() => {
+                // Another line of the same node has begun.
+                let Some(order) = order else { return Ok(()) };
+                let snapshot = newest.borrow().clone();
+                if order.kind() == OrderKind::Flush
+                    && !send(told, configuration(&snapshot, server)?).await {
+                    return Ok(());
+                }
+                if !send(told, What::Order(order)).await {
+                    return Ok(());
+                }
+            }
+            () = tokio::time::sleep(LOOK) => {}
+            () = stopped(&mut stopping) => return Ok(()),
+            () = told.closed() => return Ok(()),
+        }
+    }
+}
+
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // A sender that is gone has stopped, too.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+async fn send(told: &mpsc::Sender<Result<Down, Status>>, what: What) -> bool {
+    told.send(Ok(Down { what: Some(what) })).await.is_ok()
+}
+
+fn configuration(snapshot: &Snapshot, server: ServerId) -> Result<What, Status> {
+    let plan = snapshot.planned_for(server);
+    let json = serde_json::to_vec(&plan).map_err(|error| Status::internal(error.to_string()))?;
+    Ok(What::Configuration(Configuration {
+        revision: plan.revision,
+        snapshot: json,
+    }))
+}
+
+fn announce(control: &Control, server: ServerId, name: &str) {
+    let data = json!({ "id": server.to_string() });
+    control.ring().announce("servers", name, data);
+}
+
+/// Between two looks at whether a certificate has expired meanwhile.
+const LOOK: std::time::Duration = std::time::Duration::from_secs(1);

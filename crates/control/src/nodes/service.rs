@@ -1,0 +1,161 @@
+//! What control answers a node. Who shows no certificate can enrol and nothing else; who shows one is
+//! looked up each time, so that a revoked one is refused at once.
+
+use std::sync::Arc;
+
+use link::proto::link_server::Link;
+use link::proto::{
+    CdrBatch, CdrReceipt, Down, Enrolled, Enrolment, Following, Renewal, Renewed, Reported,
+    Telemetry,
+};
+use link::{Peer, Shown};
+use model::{Cdr, Server, ServerId, Snapshot};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::fleet::{Report, SocketReport};
+use super::{enrol, follow};
+use crate::Control;
+use crate::control::now;
+
+/// Control, as nodes see it.
+pub(super) struct Service(pub(super) Control);
+
+#[tonic::async_trait]
+impl Link for Service {
+    type FollowStream = ReceiverStream<Result<Down, Status>>;
+
+    async fn enrol(&self, request: Request<Enrolment>) -> Result<Response<Enrolled>, Status> {
+        let from = peer(&request)?.address;
+        let enrolled = enrol::enrol(&self.0, request.into_inner(), from).await?;
+        Ok(Response::new(enrolled))
+    }
+
+    async fn renew(&self, request: Request<Renewal>) -> Result<Response<Renewed>, Status> {
+        let (server, shown) = self.who(&request).await?;
+        let asked = request.into_inner().signing_request;
+        let renewed = enrol::renew(&self.0, (server, shown), asked).await?;
+        Ok(Response::new(renewed))
+    }
+
+    async fn follow(
+        &self,
+        request: Request<Following>,
+    ) -> Result<Response<Self::FollowStream>, Status> {
+        let who = self.who(&request).await?;
+        let from = peer(&request)?.address;
+        let has = request.into_inner().revision;
+        let (told, stream) = mpsc::channel(TOLD_MAX);
+        tokio::spawn(follow::feed(self.0.clone(), who, from, has, told));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn report(&self, request: Request<Telemetry>) -> Result<Response<Reported>, Status> {
+        let (server, _) = self.who(&request).await?;
+        let report = report(request.into_inner());
+        self.0.fleet().hear(server, report, now().as_micros());
+        Ok(Response::new(Reported {}))
+    }
+
+    async fn ship_cdrs(&self, request: Request<CdrBatch>) -> Result<Response<CdrReceipt>, Status> {
+        self.who(&request).await?;
+        let batch = request.into_inner().cdrs;
+        let cdrs: Result<Vec<Cdr>, _> = batch.iter().map(|c| serde_json::from_slice(c)).collect();
+        let cdrs = cdrs.map_err(|error| Status::invalid_argument(format!("a CDR: {error}")))?;
+        let stored = self.0.cdrs(move |store| store.insert_batch(&cdrs)).await;
+        let added = stored.map_err(|_| Status::unavailable("the CDRs cannot be stored now"))?;
+        Ok(Response::new(CdrReceipt {
+            added: u32::try_from(added).unwrap_or(u32::MAX),
+        }))
+    }
+}
+
+impl Service {
+    /// Which node asks. Errors: its certificate is none of ours any more.
+    async fn who<T>(&self, request: &Request<T>) -> Result<(ServerId, Arc<Shown>), Status> {
+        let peer = peer(request)?;
+        let shown = peer.shown.clone().ok_or_else(|| {
+            Status::unauthenticated("no certificate was shown: join with a token first")
+        })?;
+        let server: ServerId = shown
+            .server
+            .parse()
+            .map_err(|_| Status::unauthenticated("the certificate is of no server"))?;
+        let newest = self.0.newest_snapshot().await?;
+        let snapshot = newest.borrow().clone();
+        admit(&self.0, &snapshot, server, &shown)?;
+        Ok((server, shown))
+    }
+}
+
+/// Whether a node belongs to the platform. Errors: the reason why not, which is noted.
+pub(super) fn admit(
+    control: &Control,
+    snapshot: &Snapshot,
+    server: ServerId,
+    shown: &Shown,
+) -> Result<(), Status> {
+    let now_us = now().as_micros();
+    let known = snapshot.servers.iter().find(|known| known.id == server);
+    let why = match known {
+        None => Some("the server was deleted".to_owned()),
+        Some(known) if known.revoked_us.is_some() => Some("the certificate was revoked".into()),
+        Some(known) if !is_of_latest(known, shown) => {
+            Some("another machine has joined as this server since".into())
+        }
+        Some(_) if shown.expires_us <= now_us => Some("the certificate has expired".into()),
+        Some(_) => None,
+    };
+    let Some(why) = why else {
+        return Ok(());
+    };
+    if known.is_some() {
+        control.fleet().refuse(server, &why, now_us);
+    }
+    tracing::warn!(%server, serial = shown.serial, why, "a node was refused");
+    Err(Status::permission_denied(format!("{why}: join again")))
+}
+
+/// Whether a certificate goes back to the last enrolment.
+fn is_of_latest(server: &Server, shown: &Shown) -> bool {
+    let given = server.certificate.as_ref();
+    given.is_some_and(|given| given.enrolment.to_string() == shown.enrolment)
+}
+
+fn peer<T>(request: &Request<T>) -> Result<&Peer, Status> {
+    let peer = request.extensions().get::<Peer>();
+    peer.ok_or_else(|| Status::internal("a line without an end"))
+}
+
+fn report(said: Telemetry) -> Report {
+    let socket = |listener: link::proto::Listener| SocketReport {
+        transport: listener.transport,
+        address: listener.address,
+        advertised: listener.advertised,
+    };
+    Report {
+        started_us: said.started_us,
+        version: said.version,
+        host: said.host,
+        revision: said.revision,
+        draining: said.draining,
+        channels: said.channels,
+        channels_peak: said.channels_peak,
+        channels_limit: said.channels_limit,
+        cps: said.cps,
+        cps_peak: said.cps_peak,
+        cps_limit: said.cps_limit,
+        registrations: said.registrations,
+        cpu_percent: said.cpu_percent,
+        memory_bytes: said.memory_bytes,
+        machine_memory_bytes: said.machine_memory_bytes,
+        cores: said.cores,
+        listeners: said.listeners.into_iter().map(socket).collect(),
+        rtt_us: said.rtt_us,
+        tls_expires_us: said.tls_expires_us,
+    }
+}
+
+/// What waits for a node that takes it slowly.
+const TOLD_MAX: usize = 4;

@@ -1,0 +1,182 @@
+//! What was begun and takes a while: each with its steps, how far it is, and what happened. The last
+//! of them are remembered for as long as control runs.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use model::{ServerId, TaskId};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::Control;
+use crate::control::now;
+use crate::events::Ring;
+
+/// Something that takes a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Task {
+    /// Which it is.
+    pub(crate) id: TaskId,
+    /// What is done: `drain`, `resume`, `resize`, `flush`, `restart`.
+    pub(crate) kind: &'static str,
+    /// The same in words.
+    pub(crate) title: String,
+    /// The server that it is done to.
+    pub(crate) server: ServerId,
+    /// Who began it, as in the audit log.
+    pub(crate) actor: String,
+    /// Where it stands.
+    pub(crate) state: TaskState,
+    /// It began; microseconds since the Unix epoch.
+    pub(crate) created_us: u64,
+    /// It ended; microseconds since the Unix epoch.
+    pub(crate) ended_us: Option<u64>,
+    /// Its steps, in order.
+    pub(crate) steps: Vec<TaskStep>,
+    /// Calls that still go on, where it waits for them; `None`: not known, or of no matter.
+    pub(crate) calls_left: Option<u32>,
+    /// Calls that went on when it began, alike.
+    pub(crate) calls_at_first: Option<u32>,
+    /// What happened, the oldest first.
+    pub(crate) log: Vec<TaskLine>,
+}
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TaskState {
+    /// It is under way.
+    Running,
+    /// It has done what it was to do.
+    Done,
+    /// It could not.
+    Failed,
+    /// Something else was begun that undoes it.
+    Cancelled,
+}
+
+/// A part of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct TaskStep {
+    /// What is done.
+    pub(crate) name: &'static str,
+    /// Where it stands; `None`: not begun.
+    pub(crate) state: Option<TaskState>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct TaskLine {
+    /// When; microseconds since the Unix epoch.
+    pub(crate) at_us: u64,
+    /// What.
+    pub(crate) text: String,
+}
+
+/// The tasks, the oldest first.
+#[derive(Default)]
+pub(crate) struct Tasks(Mutex<VecDeque<Task>>);
+
+impl Tasks {
+    /// Adds one; of those that have ended the oldest is forgotten for it.
+    pub(crate) fn add(&self, task: Task) {
+        let mut tasks = self.tasks();
+        if tasks.len() >= TASKS_MAX {
+            let ended = tasks
+                .iter()
+                .position(|task| task.state != TaskState::Running);
+            tasks.remove(ended.unwrap_or(0));
+        }
+        tasks.push_back(task);
+    }
+
+    /// One task.
+    pub(crate) fn one(&self, id: TaskId) -> Option<Task> {
+        self.tasks().iter().find(|task| task.id == id).cloned()
+    }
+
+    /// Those of a server, or all; the latest first.
+    pub(crate) fn of(&self, server: Option<ServerId>) -> Vec<Task> {
+        let tasks = self.tasks();
+        let wanted = tasks.iter().rev();
+        wanted
+            .filter(|task| server.is_none_or(|server| task.server == server))
+            .cloned()
+            .collect()
+    }
+
+    /// Changes one, and lets watchers know; whether it still runs.
+    pub(crate) fn change(&self, ring: &Ring, id: TaskId, change: impl FnOnce(&mut Task)) -> bool {
+        let mut tasks = self.tasks();
+        let Some(task) = tasks.iter_mut().find(|task| task.id == id) else {
+            return false;
+        };
+        let before = task.clone();
+        if task.state == TaskState::Running {
+            change(task);
+        }
+        let running = task.state == TaskState::Running;
+        if !running && task.ended_us.is_none() {
+            task.ended_us = Some(now().as_micros());
+        }
+        let changed = *task != before;
+        drop(tasks);
+        if changed {
+            ring.announce("tasks", "task.changed", json!({ "id": id.to_string() }));
+        }
+        running
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, VecDeque<Task>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Task {
+    /// Notes what happened.
+    pub(crate) fn say(&mut self, text: impl Into<String>) {
+        if self.log.len() < LINES_MAX {
+            let at_us = now().as_micros();
+            let text = text.into();
+            self.log.push(TaskLine { at_us, text });
+        }
+    }
+
+    /// A step is over, and the next one begins; after the last the task is done.
+    pub(crate) fn step(&mut self) {
+        let mut open = self
+            .steps
+            .iter_mut()
+            .filter(|step| step.state != Some(TaskState::Done));
+        if let Some(step) = open.next() {
+            step.state = Some(TaskState::Done);
+        }
+        match open.next() {
+            Some(step) => step.state = Some(TaskState::Running),
+            None => self.state = TaskState::Done,
+        }
+    }
+
+    /// It cannot go on.
+    pub(crate) fn end(&mut self, state: TaskState, why: &str) {
+        let mut steps = self.steps.iter_mut();
+        if let Some(step) = steps.find(|step| step.state == Some(TaskState::Running)) {
+            step.state = Some(state);
+        }
+        self.state = state;
+        self.say(why);
+    }
+}
+
+impl Control {
+    /// Changes a task while it is under way; whether it still is.
+    pub(crate) fn change_task(&self, id: TaskId, change: impl FnOnce(&mut Task)) -> bool {
+        self.tasks().change(self.ring(), id, change)
+    }
+}
+
+/// Tasks that are remembered.
+const TASKS_MAX: usize = 200;
+/// Lines of one task's log; more are not noted.
+const LINES_MAX: usize = 200;

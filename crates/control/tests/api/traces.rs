@@ -1,0 +1,106 @@
+//! `/v1/traces`, over a node with three messages.
+
+use trace::{Direction, Seen, Transport};
+
+use crate::fixture::{Api, call};
+
+fn seen(number: u64, payload: &str) -> (store::TraceId, Seen) {
+    let seen = Seen {
+        at_us: 1_700_000_000_000_000 + number,
+        transport: Transport::Tls,
+        direction: Direction::Received,
+        from: "192.0.2.1:5061".parse().unwrap(),
+        to: "192.0.2.2:5061".parse().unwrap(),
+        node: "".into(),
+        correlation: [].into(),
+        left_out_bytes: 0,
+        payload: payload.as_bytes().to_vec(),
+    };
+    (format!("0-{number:x}").parse().unwrap(), seen)
+}
+
+fn api() -> Api {
+    let api = Api::new();
+    let head =
+        "From: <sip:alice@a>;tag=1\r\nTo: <sip:bob@b>\r\nCall-ID: id@a\r\nCSeq: 1 INVITE\r\n\r\n";
+    let mut state = api.node.state.lock().unwrap();
+    state
+        .traced
+        .push(seen(1, &format!("INVITE sip:bob@b SIP/2.0\r\n{head}")));
+    state
+        .traced
+        .push(seen(2, &format!("SIP/2.0 100 Trying\r\n{head}")));
+    state
+        .traced
+        .push(seen(3, &format!("SIP/2.0 486 Busy Here\r\n{head}")));
+    drop(state);
+    api
+}
+
+#[tokio::test]
+async fn messages_are_listed_the_latest_first_and_shown_with_their_text() {
+    let api = api();
+    let answer = api.get("/v1/traces?limit=2&party=alice&kind=calls").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(answer.body["items"][0]["title"], "486 Busy Here");
+    assert_eq!(answer.body["items"][0]["caller"], "alice");
+    assert_eq!(answer.body["items"][0]["transport"], "tls");
+    assert_eq!(answer.body["next_cursor"], "0-2");
+    let wanted = api.node.state.lock().unwrap().searches[0].clone();
+    assert_eq!(wanted.party.as_deref(), Some("alice"));
+    let one = api.get("/v1/traces/0-1").await;
+    assert!(
+        one.body["text"]
+            .as_str()
+            .unwrap()
+            .starts_with("INVITE sip:bob@b")
+    );
+    api.get("/v1/traces/0-9").await.is_problem(404, "not-found");
+    api.get("/v1/traces?address=nowhere")
+        .await
+        .is_problem(400, "malformed");
+}
+
+#[tokio::test]
+async fn a_call_is_a_ladder_from_a_little_before_it_began() {
+    let api = api();
+    let mut live = call(1);
+    live.start_us = 1_700_000_000_000_000;
+    live.legs.push(model::LegView {
+        sip_call_id: "id@a".into(),
+        remote: "udp:192.0.2.1:5060".into(),
+        uri: "sip:alice@a".into(),
+        held: false,
+    });
+    let id = live.id;
+    api.node.state.lock().unwrap().calls.push(live);
+    let answer = api.get(&format!("/v1/calls/{id}/ladder")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(answer.body["rungs"].as_array().unwrap().len(), 3);
+    assert_eq!(answer.body["legs"][0]["sip_call_id"], "id@a");
+    assert_eq!(answer.body["lanes"][1]["is_ours"], true);
+    let asked = api.node.state.lock().unwrap().traces[0].clone();
+    assert_eq!(asked.sip_call_ids, ["id@a"]);
+    assert_eq!(asked.from_us, 1_699_999_990_000_000);
+    let listed = api.get(&format!("/v1/traces?call={id}")).await;
+    assert_eq!(listed.body["items"].as_array().unwrap().len(), 3);
+    let unknown = "/v1/calls/call_00000000000000000000000000/ladder";
+    api.get(unknown).await.is_problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn exports_are_in_the_order_of_time() {
+    let api = api();
+    let text = api.get("/v1/traces/export.txt?sip_call_id=id%40a").await;
+    let starts: Vec<_> = ["INVITE", "100 Trying", "486 Busy"]
+        .iter()
+        .map(|start| text.text.find(start).unwrap())
+        .collect();
+    assert!(starts.is_sorted(), "{}", text.text);
+    assert!(text.header("content-disposition").contains("trace.txt"));
+    let status = api.get("/v1/traces/status").await;
+    assert_eq!(
+        (&status.body["kept"], &status.body["dropped"]),
+        (&3.into(), &2.into())
+    );
+}

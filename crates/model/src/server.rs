@@ -1,0 +1,107 @@
+//! Servers: machines that take calls for the platform, and the tokens by which they join it.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::validate::Checks;
+use crate::{FieldError, JoinTokenId, LimitSpec, ServerId, Validate};
+
+/// A machine that takes calls. It exists from when it joins, or before that if it is planned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Server {
+    /// Which it is.
+    pub id: ServerId,
+    /// What people call it; no two servers have the same name.
+    pub name: String,
+    /// The zone it stands in; empty if there is but one.
+    #[serde(default)]
+    pub zone: String,
+    /// The cluster it belongs to; empty if there is but one.
+    #[serde(default)]
+    pub cluster: String,
+    /// It takes no new calls; those it has go on to their end.
+    #[serde(default)]
+    pub draining: bool,
+    /// What it may carry; where it says nothing, the platform's settings do.
+    #[serde(default)]
+    pub limits: LimitSpec,
+    /// The certificate that its node was given last; `None`: nobody has joined as this server.
+    #[serde(default)]
+    #[schema(read_only)]
+    pub certificate: Option<ServerCertificate>,
+    /// Its certificates are refused since then; microseconds since the Unix epoch. A machine that
+    /// joins as this server anew ends that.
+    #[serde(default)]
+    #[schema(read_only)]
+    pub revoked_us: Option<u64>,
+}
+
+/// The certificate of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServerCertificate {
+    /// Its serial number, in hexadecimal digits.
+    pub serial: String,
+    /// The token that it goes back to. A machine that joins as the same server anew ends the
+    /// certificates that go back to another.
+    pub enrolment: JoinTokenId,
+    /// It was given; microseconds since the Unix epoch.
+    pub issued_us: u64,
+    /// It is refused from then on; microseconds since the Unix epoch.
+    pub expires_us: u64,
+}
+
+impl Validate for Server {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut checks = Checks::default();
+        checks.name("name", &self.name);
+        checks.optional_name("zone", &self.zone);
+        checks.optional_name("cluster", &self.cluster);
+        checks.nested("limits", &self.limits);
+        checks.done()
+    }
+}
+
+/// A one-time token by which a machine joins. What it keeps secret is shown once; only its hash is
+/// kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinToken {
+    /// Which it is.
+    pub id: JoinTokenId,
+    /// What the server will be called; empty: as the machine is called.
+    #[serde(default)]
+    pub name: String,
+    /// The zone it will stand in.
+    #[serde(default)]
+    pub zone: String,
+    /// The cluster it will belong to.
+    #[serde(default)]
+    pub cluster: String,
+    /// The server that the machine will be; `None`: a new one.
+    #[serde(default)]
+    pub server: Option<ServerId>,
+    /// The hash of what it keeps secret.
+    pub secret: String,
+    /// It was made; microseconds since the Unix epoch.
+    pub created_us: u64,
+    /// It is refused from then on; microseconds since the Unix epoch.
+    pub expires_us: u64,
+}
+
+impl Validate for JoinToken {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut checks = Checks::default();
+        checks.optional_name("name", &self.name);
+        checks.optional_name("zone", &self.zone);
+        checks.optional_name("cluster", &self.cluster);
+        let valid_us = self.expires_us.saturating_sub(self.created_us);
+        checks.require(
+            (1_000_000..=JOIN_VALID_MAX_S * 1_000_000).contains(&valid_us),
+            "valid_s",
+            "1 second to 7 days are accepted",
+        );
+        checks.done()
+    }
+}
+
+/// How long a token may be valid.
+const JOIN_VALID_MAX_S: u64 = 7 * 86_400;

@@ -1,0 +1,214 @@
+//! The line of a joined node to control: configurations come down, reports go up. When it breaks it is
+//! opened again; until then the node goes on with what it has.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use control::{Control, Report};
+use link::proto::down::What;
+use link::proto::link_client::LinkClient;
+use link::proto::{Down, Following, Listener, OrderKind, Renewal, Telemetry as Said};
+use link::{Caller, Identity, SigningRequest};
+use model::Snapshot;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tonic::transport::Channel;
+use tonic::{Status, Streaming};
+
+use super::enrol::said;
+use super::records::{Held, HeldRecords};
+use crate::signals::Restart;
+use crate::telemetry::Telemetry;
+
+/// Keeps the line.
+pub(super) struct Keeper {
+    pub(super) identity: Identity,
+    pub(super) path: PathBuf,
+    pub(super) held: Arc<HeldRecords>,
+    pub(super) control: Control,
+    pub(super) telemetry: Telemetry,
+    pub(super) restart: Restart,
+    pub(super) line: watch::Sender<Option<LinkClient<Channel>>>,
+    /// The round trip of the last report.
+    pub(super) rtt_us: Option<u32>,
+}
+
+/// Why a line was given up on purpose.
+enum End {
+    /// There is another certificate to show.
+    Renewed,
+    /// Control has ended it.
+    Closed,
+}
+
+impl Keeper {
+    /// Opens the line, and opens it again whenever it is over.
+    pub(super) async fn run(mut self) {
+        let mut told = String::new();
+        let mut pause = PAUSE_MIN;
+        loop {
+            let why = match link::dial(&self.identity.control, Caller::Node(&self.identity)).await {
+                Ok(line) => {
+                    let began = Instant::now();
+                    let end = self.serve(line).await;
+                    self.line.send_replace(None);
+                    if began.elapsed() > PAUSE_MAX {
+                        (told, pause) = (String::new(), PAUSE_MIN);
+                    }
+                    match end {
+                        Ok(End::Renewed) => continue,
+                        Ok(End::Closed) => "control has ended the line".to_owned(),
+                        Err(status) => said(&status),
+                    }
+                }
+                Err(error) => error.to_string(),
+            };
+            // Said once: control may be away for a day.
+            if why != told {
+                let control = &self.identity.control;
+                tracing::warn!(control, why, "no line to control; the configuration stays");
+                told = why;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    async fn serve(&mut self, mut line: LinkClient<Channel>) -> Result<End, Status> {
+        use store::Records as _;
+        let following = Following {
+            revision: self.held.revision().unwrap_or(0),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let mut told = line.follow(following).await?.into_inner();
+        let control = &self.identity.control;
+        tracing::info!(control, "the line to control is open");
+        self.line.send_replace(Some(line.clone()));
+        let mut reports = interval(REPORT_INTERVAL);
+        reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                down = next(&mut told) => match down? {
+                    Some(down) => self.take(down).await,
+                    None => return Ok(End::Closed),
+                },
+                _ = reports.tick() => {
+                    self.report(&mut line).await?;
+                    if self.is_time_to_renew() {
+                        self.renew(&mut line).await?;
+                        return Ok(End::Renewed);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn take(&self, down: Down) {
+        match down.what {
+            Some(What::Configuration(configuration)) => {
+                let snapshot: Snapshot = match serde_json::from_slice(&configuration.snapshot) {
+                    Ok(snapshot) => snapshot,
+                    Err(error) => {
+                        let revision = configuration.revision;
+                        tracing::error!(%error, revision, "a configuration cannot be read");
+                        return;
+                    }
+                };
+                let revision = snapshot.revision;
+                match self.held.hold(snapshot) {
+                    Held::Taken => self.control.apply_anew(revision).await,
+                    Held::Older { has } => {
+                        tracing::warn!(revision, has, "an older configuration was refused");
+                    }
+                }
+            }
+            Some(What::Order(order)) if order.kind() == OrderKind::Flush => {
+                tracing::info!(task = order.task, "the configuration was taken anew");
+            }
+            Some(What::Order(order)) if order.kind() == OrderKind::Restart => {
+                tracing::info!(task = order.task, "control has this node begin anew");
+                self.restart.order();
+            }
+            // Of a later version.
+            Some(What::Order(_)) | None => {}
+        }
+    }
+
+    async fn report(&mut self, line: &mut LinkClient<Channel>) -> Result<(), Status> {
+        let Ok(report) = self.telemetry.look().await else {
+            // The switch has no time: control hears nothing, and shows that.
+            return Ok(());
+        };
+        let at_us = self.now_us();
+        let said = telemetry(report, at_us, self.rtt_us);
+        let began = Instant::now();
+        let answered = timeout(REPORT_PATIENCE, line.report(said)).await;
+        answered.map_err(|_| Status::deadline_exceeded("control does not answer"))??;
+        self.rtt_us = u32::try_from(began.elapsed().as_micros()).ok();
+        Ok(())
+    }
+
+    fn is_time_to_renew(&self) -> bool {
+        self.now_us() >= self.identity.renew_at_us()
+    }
+
+    async fn renew(&mut self, line: &mut LinkClient<Channel>) -> Result<(), Status> {
+        let failed = |error: link::LinkError| Status::internal(error.to_string());
+        let request = SigningRequest::new().map_err(failed)?;
+        let signing_request = request.der.clone();
+        let renewed = line.renew(Renewal { signing_request }).await?.into_inner();
+        let span = (self.now_us(), renewed.certificate_expires_us);
+        let identity = self.identity.renewed(&request, &renewed.certificate, span);
+        identity.write(&self.path).map_err(failed)?;
+        self.identity = identity;
+        tracing::info!("this node has another certificate");
+        Ok(())
+    }
+
+    fn now_us(&self) -> u64 {
+        self.telemetry.now_us()
+    }
+}
+
+async fn next(told: &mut Streaming<Down>) -> Result<Option<Down>, Status> {
+    told.message().await
+}
+
+fn telemetry(report: Report, at_us: u64, rtt_us: Option<u32>) -> Said {
+    let listener = |socket: control::SocketReport| Listener {
+        transport: socket.transport,
+        address: socket.address,
+        advertised: socket.advertised,
+    };
+    Said {
+        at_us,
+        started_us: report.started_us,
+        version: report.version,
+        host: report.host,
+        revision: report.revision,
+        draining: report.draining,
+        channels: report.channels,
+        channels_peak: report.channels_peak,
+        channels_limit: report.channels_limit,
+        cps: report.cps,
+        cps_peak: report.cps_peak,
+        cps_limit: report.cps_limit,
+        registrations: report.registrations,
+        cpu_percent: report.cpu_percent,
+        memory_bytes: report.memory_bytes,
+        machine_memory_bytes: report.machine_memory_bytes,
+        cores: report.cores,
+        listeners: report.listeners.into_iter().map(listener).collect(),
+        rtt_us,
+        tls_expires_us: report.tls_expires_us,
+    }
+}
+
+/// Between two reports.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// How long one may take to be answered before the line counts as broken.
+const REPORT_PATIENCE: Duration = Duration::from_secs(10);
+/// Before the line is opened again: at first, and at most.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(4);

@@ -1,0 +1,160 @@
+//! How this node is, for control and for the list of servers.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use control::{PlatformError, Report, SocketReport};
+use limits::EntityId;
+use net::Net;
+
+use crate::data::Data;
+use crate::listeners;
+use crate::metrics::TRANSPORTS;
+use crate::visit::Visitor;
+
+/// Looks at this node, again and again.
+pub(crate) struct Telemetry {
+    visitor: Visitor,
+    net: Net,
+    data: Data,
+    started_us: u64,
+    host: String,
+    /// Processor time of the process at the last look, in ticks.
+    cpu: Option<(u64, Instant)>,
+    /// The certificate of SIP, as it was read last.
+    tls: Option<(Option<u64>, Instant)>,
+}
+
+impl Telemetry {
+    pub(crate) fn new(visitor: Visitor, net: Net, data: Data, host: String) -> Self {
+        let started_us = net.clock().now().as_micros();
+        Self {
+            visitor,
+            net,
+            data,
+            started_us,
+            host,
+            cpu: None,
+            tls: None,
+        }
+    }
+
+    /// The time of the machine; microseconds since the Unix epoch.
+    pub(crate) fn now_us(&self) -> u64 {
+        self.net.clock().now().as_micros()
+    }
+
+    /// A look. Errors: the switch has no time, or has ended.
+    pub(crate) async fn look(&mut self) -> Result<Report, PlatformError> {
+        let seen = self.visitor.ask(|now, machine, _| {
+            let switch = &machine.switch;
+            let usage = switch.usage(now, EntityId::SERVER);
+            let limit = switch.configured_limit(EntityId::SERVER);
+            let snapshot = switch.snapshot();
+            let registrations: usize = TRANSPORTS.iter().map(|t| switch.binding_count(*t)).sum();
+            let calls = u32::try_from(switch.call_count()).unwrap_or(u32::MAX);
+            Report {
+                revision: snapshot.revision,
+                draining: snapshot.draining,
+                channels: usage.map_or(calls, |usage| usage.channels),
+                channels_peak: usage.map_or(calls, |usage| usage.channels_peak),
+                channels_limit: limit.and_then(|limit| limit.channels),
+                cps: usage.map_or(0, |usage| usage.cps),
+                cps_peak: usage.map_or(0, |usage| usage.cps_peak),
+                cps_limit: limit.and_then(|limit| limit.cps),
+                registrations: u32::try_from(registrations).unwrap_or(u32::MAX),
+                ..Report::default()
+            }
+        });
+        let seen = seen.await?;
+        Ok(Report {
+            started_us: self.started_us,
+            version: env!("CARGO_PKG_VERSION").into(),
+            host: self.host.clone(),
+            cpu_percent: self.cpu_percent(),
+            memory_bytes: kilobytes("/proc/self/status", "VmRSS:"),
+            machine_memory_bytes: kilobytes("/proc/meminfo", "MemTotal:"),
+            cores: cores(),
+            listeners: self.listeners(),
+            tls_expires_us: self.tls_expires_us(),
+            ..seen
+        })
+    }
+
+    fn listeners(&self) -> Vec<SocketReport> {
+        let open = self.net.listeners();
+        let socket = |status: &net::ListenerStatus| SocketReport {
+            transport: status.spec.transport.param_name().to_owned(),
+            address: status.local.to_string(),
+            advertised: listeners::for_switch(status).advertised.to_string(),
+        };
+        open.iter().map(socket).collect()
+    }
+
+    /// Since the last look; `None` at the first.
+    fn cpu_percent(&mut self) -> Option<f64> {
+        let (ticks, at) = (cpu_ticks()?, Instant::now());
+        let (before, then) = self.cpu.replace((ticks, at))?;
+        let passed_s = at.duration_since(then).as_secs_f64();
+        let used_s = ticks.saturating_sub(before) as f64 / TICKS_PER_S;
+        (passed_s > 0.0).then(|| (used_s / passed_s * 1_000.0).round() / 10.0)
+    }
+
+    fn tls_expires_us(&mut self) -> Option<u64> {
+        if let Some((known, at)) = &self.tls
+            && at.elapsed() < TLS_LOOK
+        {
+            return *known;
+        }
+        let read = fs::read(self.data.path("tls/certificate.pem")).ok();
+        let expires = read.and_then(|pem| {
+            let (_, pem) = x509_parser::pem::parse_x509_pem(&pem).ok()?;
+            let end_s = pem.parse_x509().ok()?.validity().not_after.timestamp();
+            u64::try_from(end_s).ok()?.checked_mul(1_000_000)
+        });
+        self.tls = Some((expires, Instant::now()));
+        expires
+    }
+}
+
+/// A figure of `/proc` in kB.
+fn kilobytes(path: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let figure: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    figure.checked_mul(1_024)
+}
+
+/// Processor time of the process, user's and system's.
+fn cpu_ticks() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/stat").ok()?;
+    // The name of the program stands in parentheses, and may hold anything.
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some(user + system)
+}
+
+fn cores() -> Option<u32> {
+    let cores = std::thread::available_parallelism().ok()?;
+    u32::try_from(cores.get()).ok()
+}
+
+/// What the kernel counts processor time in (`USER_HZ`): the same on all machines with Linux.
+const TICKS_PER_S: f64 = 100.0;
+/// Between two looks at the certificate of SIP.
+const TLS_LOOK: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_says_how_it_is() {
+        assert!(cpu_ticks().is_some());
+        assert!(kilobytes("/proc/self/status", "VmRSS:").is_some_and(|bytes| bytes > 1 << 20));
+        assert!(kilobytes("/proc/meminfo", "MemTotal:").is_some_and(|bytes| bytes > 1 << 26));
+        assert_eq!(kilobytes("/proc/meminfo", "Nothing:"), None);
+        assert!(cores().is_some_and(|cores| cores > 0));
+    }
+}

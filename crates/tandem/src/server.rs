@@ -1,0 +1,211 @@
+//! `tandem server`: machines that take calls, how each is, and what can be done to it.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::flags::LimitFlags;
+use crate::global::Global;
+use crate::output;
+use crate::records::{self, Fields, Noun, RecordCommand};
+use crate::task;
+
+/// What can be done with servers.
+#[derive(Subcommand, Debug)]
+pub(crate) enum ServerCommand {
+    #[command(flatten)]
+    Record(Box<RecordCommand<ServerFields>>),
+    /// Shows how every server is
+    Health {
+        /// Only those of which a field is so: zone, cluster, state, name
+        #[arg(long, value_name = "FIELD=VALUE")]
+        filter: Vec<String>,
+    },
+    /// Has one take no new calls; those it has go on
+    Drain {
+        /// Its name or identifier
+        server: String,
+        /// Waits until no call is left
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Has a drained one take calls again
+    Resume {
+        /// Its name or identifier
+        server: String,
+    },
+    /// Changes what one may carry, at once; what is left out stays
+    Resize {
+        /// Its name or identifier
+        server: String,
+        /// Calls it may have in progress
+        #[arg(long)]
+        channels: Option<u32>,
+        /// New calls per second
+        #[arg(long)]
+        cps: Option<u32>,
+    },
+    /// Pushes the configuration to one once more; calls stay up
+    Flush {
+        /// Its name or identifier
+        server: String,
+    },
+    /// Has the node of one begin anew: the calls that it has end, so drain it first
+    Restart {
+        /// Its name or identifier
+        server: String,
+    },
+    /// Refuses the certificates of a server's node from now on
+    Revoke {
+        /// Its name or identifier
+        server: String,
+    },
+}
+
+/// Does it.
+pub(crate) fn run(global: &Global, command: ServerCommand) -> Result<(), Failure> {
+    match command {
+        ServerCommand::Record(command) => records::run(global, *command),
+        ServerCommand::Health { filter } => health(global, &filter),
+        ServerCommand::Drain { server, wait } => {
+            let client = Client::of(global)?;
+            let id = records::id_of(&client, &SERVER, &server)?;
+            let calls = calls_of(&client, &id)?;
+            output::say(&format!("{server} has {calls} calls; they go on"));
+            let task = act(&client, &id, "drain", None)?;
+            match wait {
+                true => task::wait(global, &client, &task),
+                false => output::object(global, &task),
+            }
+        }
+        ServerCommand::Resume { server } => at_once(global, &server, "resume", None),
+        ServerCommand::Resize {
+            server,
+            channels,
+            cps,
+        } => {
+            let client = Client::of(global)?;
+            let id = records::id_of(&client, &SERVER, &server)?;
+            let limits = client.read(&format!("/v1/servers/{id}"), &[])?.body["limits"].clone();
+            let size = json!({
+                "channels": channels.map_or(limits["channels"].clone(), Value::from),
+                "cps": cps.map_or(limits["cps"].clone(), Value::from),
+            });
+            at_once(global, &server, "resize", Some(&size))
+        }
+        ServerCommand::Flush { server } => at_once(global, &server, "flush", None),
+        ServerCommand::Restart { server } => {
+            let client = Client::of(global)?;
+            let id = records::id_of(&client, &SERVER, &server)?;
+            let calls = calls_of(&client, &id)?;
+            let question = format!("Restart {server}? It has {calls} calls, which end.");
+            output::confirm(global, &question)?;
+            let task = act(&client, &id, "restart", None)?;
+            task::wait(global, &client, &task)
+        }
+        ServerCommand::Revoke { server } => {
+            let client = Client::of(global)?;
+            let id = records::id_of(&client, &SERVER, &server)?;
+            output::confirm(global, &format!("Refuse the node of {server} from now on?"))?;
+            client.ask("POST", &format!("/v1/servers/{id}/revoke"), &[], None, None)?;
+            output::say(&format!("the certificates of {server} are refused"));
+            Ok(())
+        }
+    }
+}
+
+fn health(global: &Global, filter: &[String]) -> Result<(), Failure> {
+    let client = Client::of(global)?;
+    let query: Vec<(&str, &str)> = filter
+        .iter()
+        .map(|f| records::pair(f))
+        .collect::<Result<_, _>>()?;
+    let answer = client.read("/v1/server-health", &query)?.body;
+    let items = answer["items"].as_array().cloned().unwrap_or_default();
+    let columns = [
+        ("NAME", "name"),
+        ("ZONE", "zone"),
+        ("CLUSTER", "cluster"),
+        ("STATE", "state"),
+        ("CHANNELS", "report.channels"),
+        ("OF", "report.channels_limit"),
+        ("CPS", "report.cps"),
+        ("OF", "report.cps_limit"),
+        ("CPU %", "report.cpu_percent"),
+        ("RTT", "report.rtt_us"),
+        ("VERSION", "report.version"),
+        ("REVISION", "report.revision"),
+        ("CAUSE", "cause"),
+    ];
+    output::list(global, &items, &columns)
+}
+
+/// How many calls a server has, in words.
+fn calls_of(client: &Client, id: &str) -> Result<String, Failure> {
+    let path = format!("/v1/server-health?server={id}");
+    let calls = client.read(&path, &[])?.body["items"][0]["report"]["channels"].clone();
+    let calls = calls.as_u64();
+    Ok(calls.map_or("an unknown number of".into(), |n| n.to_string()))
+}
+
+/// Begins what is over in a moment, and waits for that.
+fn at_once(
+    global: &Global,
+    server: &str,
+    action: &str,
+    body: Option<&Value>,
+) -> Result<(), Failure> {
+    let client = Client::of(global)?;
+    let id = records::id_of(&client, &SERVER, server)?;
+    let begun = act(&client, &id, action, body)?;
+    task::wait(global, &client, &begun)
+}
+
+fn act(client: &Client, id: &str, action: &str, body: Option<&Value>) -> Result<Value, Failure> {
+    let path = format!("/v1/servers/{id}/{action}");
+    Ok(client.ask("POST", &path, &[], body, None)?.body)
+}
+
+/// Fields of a server.
+#[derive(Args, Serialize, Debug)]
+pub(crate) struct ServerFields {
+    /// What people call it
+    #[arg(long)]
+    name: Option<String>,
+    /// The zone it stands in
+    #[arg(long)]
+    zone: Option<String>,
+    /// The cluster it belongs to
+    #[arg(long)]
+    cluster: Option<String>,
+    /// Whether it takes no new calls
+    #[arg(long)]
+    draining: Option<bool>,
+    #[command(flatten)]
+    limits: LimitFlags,
+}
+
+impl Fields for ServerFields {
+    const NOUN: &'static Noun = &SERVER;
+}
+
+/// Servers.
+pub(crate) static SERVER: Noun = Noun {
+    singular: "server",
+    plural: "servers",
+    prefix: "srv_",
+    label: "name",
+    columns: &[
+        ("ID", "id"),
+        ("NAME", "name"),
+        ("ZONE", "zone"),
+        ("CLUSTER", "cluster"),
+        ("DRAINING", "draining"),
+        ("CPS", "limits.cps"),
+        ("CHANNELS", "limits.channels"),
+    ],
+    references: &[],
+    owner: None,
+};

@@ -1,0 +1,133 @@
+import { Button, Group, NumberInput, Text } from '@mantine/core';
+import { useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { api, body } from '../../api/client';
+import { words } from '../../api/problem';
+import { useMay } from '../../api/session';
+import type { Server, ServerHealth } from '../../api/types';
+import { Confirm } from '../../parts/Confirm';
+import { plural } from '../../parts/format';
+
+interface Props {
+  record: Server;
+  health: ServerHealth | undefined;
+}
+
+/** Drain, resize, flush, restart and revoke: each is a task, but for the last. */
+export function ServerActions({ record, health }: Props) {
+  const client = useQueryClient();
+  const mayAct = useMay('operator');
+  const mayRevoke = useMay('admin');
+  const [error, setError] = useState<unknown>(null);
+  if (!mayAct) return null;
+  const params = { params: { path: { id: record.id } } };
+  const begin = async (action: Promise<unknown>) => {
+    setError(null);
+    await action;
+    await client.invalidateQueries({ queryKey: ['servers'] });
+    await client.invalidateQueries({ queryKey: ['tasks'] });
+  };
+  const attempt = (action: Promise<unknown>) => void begin(action).catch(setError);
+  const calls = health?.report?.channels;
+  const affected = calls == null ? 'How many calls it has is not known.' : has(calls);
+  return (
+    <>
+      <Group mt="sm" gap="xs">
+        {record.draining ? (
+          <Button
+            variant="default"
+            onClick={() => attempt(body(api.POST('/v1/servers/{id}/resume', params)))}
+          >
+            Take calls again
+          </Button>
+        ) : (
+          <Confirm
+            action="Drain"
+            question={`Drain ${record.name}?`}
+            onConfirm={() => begin(body(api.POST('/v1/servers/{id}/drain', params)))}
+          >
+            It takes no new calls from then on. {affected}
+          </Confirm>
+        )}
+        <Button
+          variant="default"
+          onClick={() => attempt(body(api.POST('/v1/servers/{id}/flush', params)))}
+        >
+          Flush
+        </Button>
+        {health?.address != null && (
+          <Confirm
+            action="Restart"
+            question={`Restart ${record.name}?`}
+            onConfirm={() => begin(body(api.POST('/v1/servers/{id}/restart', params)))}
+          >
+            Its process begins anew, with the program on its disk. {ending(calls)} Drain it first to
+            spare them.
+          </Confirm>
+        )}
+        {mayRevoke && record.certificate && record.revoked_us == null && (
+          <Confirm
+            action="Revoke"
+            question={`Refuse the node of ${record.name} from now on?`}
+            onConfirm={() => begin(body(api.POST('/v1/servers/{id}/revoke', params)))}
+          >
+            Its line ends at once. It goes on with the configuration it has until it is stopped; a
+            machine can join as this server with a new token.
+          </Confirm>
+        )}
+      </Group>
+      <Resize record={record} onResize={(action) => attempt(action)} />
+      {error != null && (
+        <Text size="xs" c="red" role="alert">
+          {words(error)}
+        </Text>
+      )}
+    </>
+  );
+}
+
+const ending = (calls: number | undefined) =>
+  calls == null ? 'The calls that it has end.' : `The ${plural(calls, 'call')} that it has end.`;
+
+const has = (calls: number) =>
+  calls ? `The ${plural(calls, 'call')} that it has go on to their end.` : 'It has no calls.';
+
+function Resize({ record, onResize }: { record: Server; onResize: (a: Promise<unknown>) => void }) {
+  const [channels, setChannels] = useState<string | number>(record.limits?.channels ?? '');
+  const [cps, setCps] = useState<string | number>(record.limits?.cps ?? '');
+  const figure = (value: string | number) => (value === '' ? null : Number(value));
+  const resize = () => {
+    const params = { path: { id: record.id } };
+    const size = { channels: figure(channels), cps: figure(cps) };
+    onResize(body(api.POST('/v1/servers/{id}/resize', { params, body: size })));
+  };
+  return (
+    <Group mt="sm" gap="xs" align="flex-end">
+      <NumberInput
+        label="Allowed channels"
+        hideControls
+        description="empty: as set"
+        min={0}
+        max={100_000_000}
+        allowDecimal={false}
+        value={channels}
+        onChange={setChannels}
+        w={130}
+      />
+      <NumberInput
+        label="Allowed CPS"
+        hideControls
+        description="empty: as set"
+        min={0}
+        max={1_000_000}
+        allowDecimal={false}
+        value={cps}
+        onChange={setCps}
+        w={110}
+      />
+      <Button variant="default" onClick={resize}>
+        Resize
+      </Button>
+    </Group>
+  );
+}

@@ -1,0 +1,69 @@
+import { Text } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import type { Server, ServerHealth } from '../../api/types';
+import { bytes, count, milliseconds, relative, time, UNKNOWN } from '../../parts/format';
+import { Card, Facts } from '../../parts/Page';
+import { StateBadge } from '../../parts/StateBadge';
+import { Age, cpu, days, inUse } from './columns';
+import { daysUntil, lag, serverHealthQuery } from './health';
+import { ServerActions } from './ServerActions';
+import { Tasks } from './Tasks';
+
+/** How a server is, and what can be done to it. */
+export function ServerBeside({ record }: { record: Server }) {
+  const { data: health } = useQuery(serverHealthQuery(record.id));
+  return (
+    <>
+      <Card title="Now">
+        {health ? <Now of={health} /> : <Text size="sm">{UNKNOWN}</Text>}
+        <ServerActions record={record} health={health} />
+      </Card>
+      <Tasks server={record.id} />
+    </>
+  );
+}
+
+function Now({ of: health }: { of: ServerHealth }) {
+  const report = health.report;
+  const state = (
+    <>
+      <StateBadge state={health.state} />
+      <Age of={health} />
+    </>
+  );
+  return (
+    <Facts
+      facts={[
+        ['State', state],
+        ['Cause', health.cause],
+        ['Channels', inUse(report?.channels, report?.channels_limit, report?.channels_peak)],
+        ['CPS', inUse(report?.cps, report?.cps_limit, report?.cps_peak)],
+        ['Registrations', count(report?.registrations)],
+        ['CPU', cpu(health)],
+        ['Memory', `${bytes(report?.memory_bytes)} of ${bytes(report?.machine_memory_bytes)}`],
+        ['Line to control', milliseconds(report?.rtt_us)],
+        ['Address', health.address ?? UNKNOWN],
+        ['Machine', report?.host ?? UNKNOWN],
+        ['Version', report?.version ?? UNKNOWN],
+        ['Configuration', lag(health) ?? UNKNOWN],
+        ['Running since', report ? time(report.started_us) : UNKNOWN],
+        ['Last heard of', relative(health.reported_us)],
+        ['Node certificate', days(daysUntil(health.certificate_expires_us))],
+        ['SIP certificate', days(daysUntil(report?.tls_expires_us))],
+        ['Listens on', report ? <Listeners report={report} /> : UNKNOWN],
+      ]}
+    />
+  );
+}
+
+function Listeners({ report }: { report: NonNullable<ServerHealth['report']> }) {
+  return (
+    <span className="mono">
+      {report.listeners.map(({ transport, address }) => (
+        <span key={transport + address} style={{ display: 'block' }}>
+          {transport} {address}
+        </span>
+      ))}
+    </span>
+  );
+}

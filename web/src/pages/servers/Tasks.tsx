@@ -1,0 +1,71 @@
+import { Progress, Text } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { api, body } from '../../api/client';
+import { useEvents } from '../../api/events';
+import type { Task } from '../../api/types';
+import { plural, time } from '../../parts/format';
+import { Card } from '../../parts/Page';
+import { StateBadge } from '../../parts/StateBadge';
+
+/** Tasks that are shown of one server. */
+const SHOWN = 5;
+
+/** What was begun at a server, with steps, progress and log. */
+export function Tasks({ server }: { server: string }) {
+  useEvents('tasks');
+  const { data } = useQuery({
+    queryKey: ['tasks', server],
+    queryFn: () => body(api.GET('/v1/tasks', { params: { query: { server } } })),
+    refetchInterval: 1000,
+  });
+  const tasks = data?.items.slice(0, SHOWN) ?? [];
+  return (
+    <Card title="Tasks">
+      {tasks.length === 0 && (
+        <Text size="sm" c="dimmed">
+          Nothing was begun since control runs.
+        </Text>
+      )}
+      {tasks.map((task) => (
+        <One key={task.id} task={task} />
+      ))}
+    </Card>
+  );
+}
+
+function One({ task }: { task: Task }) {
+  const left = task.calls_left;
+  const first = task.calls_at_first;
+  const running = task.state === 'running';
+  const part = left != null && first ? (100 * (first - Math.min(first, left))) / first : null;
+  return (
+    <section aria-label={task.title} style={{ marginBottom: 12 }}>
+      <Text size="sm" fw={600}>
+        {task.title} <StateBadge state={task.state} />
+      </Text>
+      <Text size="xs" c="dimmed">
+        {time(task.created_us)} · {task.actor}
+      </Text>
+      {running && left != null && (
+        <Text size="sm" role="status">
+          {plural(left, 'call')} left
+        </Text>
+      )}
+      {running && part != null && <Progress value={part} aria-label="calls that have ended" />}
+      <ol style={{ margin: '4px 0', paddingLeft: 18, fontSize: 13 }}>
+        {task.steps.map(({ name, state }) => (
+          <li key={name}>
+            {name}
+            {state ? `: ${state}` : ''}
+          </li>
+        ))}
+      </ol>
+      <details>
+        <summary style={{ fontSize: 12 }}>Log</summary>
+        <pre className="mono" style={{ fontSize: 12, whiteSpace: 'pre-wrap', margin: 0 }}>
+          {task.log.map(({ at_us, text }) => `${time(at_us)} ${text}`).join('\n')}
+        </pre>
+      </details>
+    </section>
+  );
+}
