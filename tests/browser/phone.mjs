@@ -3,10 +3,11 @@
 //   node phone.mjs '{"url": ..., "uri": ..., "password": ..., "tone": WAV, "directory": ...}'
 //
 // Commands come on standard input, one object a line: {"do": "call", "to": URI},
-// {"do": "answer"}, {"do": "show"}, {"do": "hang up"}. Events go to standard output the same way, each with a
-// "kind"; "tone" says what frequency is heard, each time it changes; "media" that the first packet
-// has come, and "gap" for how long none came, when one comes again; "frames" how many of a picture
-// were decoded. With "trickle" no description has candidates: they follow by INFO (RFC 8840) once
+// {"do": "answer"}, {"do": "show"}, {"do": "forget gaps"}, {"do": "gap"}, {"do": "hang up"}. Events
+// go to standard output the same way, each with a "kind"; "tone" says what frequency is heard, each
+// time it changes; "media" that the first packet has come; "forgotten" that gaps count anew, and
+// "gap", when packets come after one asked for it, for how long none came at worst since then;
+// "frames" how many of a picture were decoded. With "trickle" no description has candidates: they follow by INFO (RFC 8840) once
 // the call is answered. With "video" sound and picture share one transport and have no other.
 // "registered" has the URIs that lead to this phone alone (RFC 5627), as the registrar gave them.
 import { createInterface } from 'node:readline';
@@ -76,6 +77,10 @@ function phone({ url, uri, password, trickle, video }) {
         session_timers: false,
     });
     let session = null;
+    // Packets that must come after the question before the answer: those on their way from where
+    // media came before are fewer.
+    const PACKETS_AGAIN = 10;
+    const gap = { longest: 0, asked: false, from: null };
 
     agent.on('registered', () => window.say({
         kind: 'registered',
@@ -100,7 +105,7 @@ function phone({ url, uri, password, trickle, video }) {
         }
     });
 
-    // Says for how long no packet came, if it was more than a stumble.
+    // Times what comes: packets of any medium, and frames of a picture.
     function time(connection) {
         let [packets, last, frames] = [0, 0, 0];
         setInterval(async () => {
@@ -121,10 +126,17 @@ function phone({ url, uri, password, trickle, video }) {
             const now = performance.now();
             if (packets === 0) {
                 window.say({ kind: 'media' });
-            } else if (now - last > 150) {
-                window.say({ kind: 'gap', ms: Math.round(now - last) });
+            } else {
+                gap.longest = Math.max(gap.longest, now - last);
             }
             [packets, last] = [received, now];
+            if (gap.asked) {
+                gap.from ??= received;
+                if (received >= gap.from + PACKETS_AGAIN) {
+                    window.say({ kind: 'gap', ms: Math.round(gap.longest) });
+                    Object.assign(gap, { asked: false, from: null });
+                }
+            }
         }, 20);
     }
 
@@ -213,6 +225,13 @@ function phone({ url, uri, password, trickle, video }) {
                     session.connection.addTrack(stream.getTracks()[0], stream);
                     session.renegotiate();
                 });
+                break;
+            case 'forget gaps':
+                gap.longest = 0;
+                window.say({ kind: 'forgotten' });
+                break;
+            case 'gap':
+                gap.asked = true;
                 break;
             case 'hang up':
                 session.terminate();

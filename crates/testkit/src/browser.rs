@@ -208,14 +208,34 @@ impl Browser {
         self.wait_for_any(&["media"]);
     }
 
-    /// Waits until media comes again after it did not for a while; how long it did not.
+    /// From now on gaps are measured anew.
+    ///
+    /// # Errors
+    /// When the browser is gone.
     ///
     /// # Panics
-    /// If it does not in time.
+    /// If it does not say in time that it does.
     #[track_caller]
-    pub fn wait_for_gap(&mut self) -> Duration {
+    pub fn forget_gaps(&mut self) -> Result<()> {
+        self.tell(&json!({ "do": "forget gaps" }))?;
+        self.wait_for_any(&["forgotten"]);
+        Ok(())
+    }
+
+    /// Waits until media comes; the longest time without any since gaps were measured anew.
+    ///
+    /// # Errors
+    /// When the browser is gone.
+    ///
+    /// # Panics
+    /// If none comes in time.
+    #[track_caller]
+    pub fn wait_for_gap(&mut self) -> Result<Duration> {
+        self.tell(&json!({ "do": "gap" }))?;
         let event = self.wait_for_any(&["gap"]);
-        Duration::from_millis(event["ms"].as_u64().unwrap_or(u64::MAX))
+        Ok(Duration::from_millis(
+            event["ms"].as_u64().unwrap_or(u64::MAX),
+        ))
     }
 
     /// Waits until it has shown so many frames of a picture that came.
