@@ -93,7 +93,12 @@ impl TraceLink {
     #[inline]
     fn wants(&self, message: &[u8]) -> bool {
         let shared = &*self.shared;
-        shared.is_on.load(Relaxed) && shared.unwanted.load(Relaxed) & bit(kind_of(message)) == 0
+        if !shared.is_on.load(Relaxed) {
+            return false;
+        }
+        // Where every kind is wanted, nobody looks for a message's kind.
+        let unwanted = shared.unwanted.load(Relaxed);
+        unwanted == 0 || unwanted & bit(kind_of(message)) == 0
     }
 
     /// What has become of messages so far.
