@@ -34,7 +34,8 @@ impl Dispatcher {
         wait: Option<Duration>,
     ) {
         if number > ATTEMPTS_MAX {
-            return self.refuse_after(now, &original, number, Refusal::NoneUp);
+            let refusal = refusal_after(wait);
+            return self.refuse_after(now, &original, number, refusal);
         }
         let hash = key::of(&original.message, &self.config, &self.seal);
         let work = work_of(original.message.method());
@@ -52,12 +53,9 @@ impl Dispatcher {
                 self.begin_attempt(now, original, next);
             }
             Err(refusal) => {
-                let refusal = match wait {
-                    // Somebody is up, and has said when to come back.
-                    Some(retry_after) if refusal == Refusal::NoneUp => {
-                        Refusal::Overloaded { retry_after }
-                    }
-                    _ => refusal,
+                let refusal = match refusal {
+                    Refusal::NoneUp => refusal_after(wait),
+                    overloaded @ Refusal::Overloaded { .. } => overloaded,
                 };
                 self.refuse_after(now, &original, number, refusal);
             }
@@ -294,6 +292,13 @@ impl Dispatcher {
         }
         Some(pending)
     }
+}
+
+/// Why nobody is left to ask: who said when to come back is up.
+fn refusal_after(wait: Option<Duration>) -> Refusal {
+    wait.map_or(Refusal::NoneUp, |retry_after| Refusal::Overloaded {
+        retry_after,
+    })
 }
 
 /// What a request asks of a target.

@@ -75,6 +75,30 @@ fn when_all_refuse_the_caller_learns_when_to_come_back() {
 }
 
 #[test]
+fn the_last_of_more_targets_than_are_asked_says_when_to_come_back() {
+    let mut world = World::new();
+    let places = (1..=10).map(|n| target(&format!("t{n}"), &format!("10.0.0.{n}:5060")));
+    let places: Vec<_> = places.collect();
+    world.dispatcher.set_targets(world.now, &places).unwrap();
+    let mut sent = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    let mut asked = 0;
+    while sent[sent.len() - 1].start().starts_with("INVITE ") {
+        asked += 1;
+        let last = sent.remove(sent.len() - 1);
+        let from = last.to.to_string();
+        sent = world.udp(
+            &from,
+            &last.answer("503 Service Unavailable", "Retry-After: 17\r\n"),
+        );
+    }
+    assert!(asked < places.len(), "somebody was not asked");
+    let answer = &sent[sent.len() - 1];
+    assert_eq!(answer.to.to_string(), PHONE);
+    assert_eq!(answer.all(HeaderName::RetryAfter), ["17"]);
+    assert_eq!(world.dispatcher.counters().refused_overloaded, 1);
+}
+
+#[test]
 fn silence_and_refusal_move_a_call_and_take_the_target_down() {
     let mut world = World::new();
     let first = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
