@@ -110,7 +110,7 @@ impl Dispatcher {
         if pending.state.is_settled() {
             return self.handle_repeated(now, message, opened);
         }
-        if status >= 300 && message.header_named(REFUSAL_HEADER).is_some() {
+        if is_refusal_of_another(message) {
             return self.handle_refusal_of_another(now, message, opened);
         }
         if let Some(id) = pending.target {
@@ -152,11 +152,7 @@ impl Dispatcher {
         if let Some(id) = target {
             self.balancer.handle_heard(now, id);
         }
-        // The mark is between us and the target.
-        let bytes = rewrite::without(message, REFUSAL_HEADER);
-        if let Ok(bare) = Message::parse(bytes, sip::Framing::Datagram) {
-            self.settle(now, &bare, opened);
-        }
+        self.settle(now, message, opened);
     }
 
     /// A final response passes.
@@ -284,6 +280,13 @@ impl Dispatcher {
         } else {
             Framing::Datagram
         };
+        // The mark is between us and the target.
+        let bare = is_refusal_of_another(message).then(|| {
+            let bytes = rewrite::without(message, REFUSAL_HEADER);
+            Message::parse(bytes, sip::Framing::Datagram)
+        });
+        let bare = bare.transpose().ok()?;
+        let message = bare.as_ref().unwrap_or(message);
         let bytes = rewrite::response(message, wish.as_bytes(), framing);
         Some((to, bytes))
     }
@@ -312,6 +315,11 @@ impl Pending {
             self.until = now + TRYING_LOOK;
         }
     }
+}
+
+/// Whether a target says that somebody else than itself refuses.
+fn is_refusal_of_another(message: &Message) -> bool {
+    message.status() >= 300 && message.header_named(REFUSAL_HEADER).is_some()
 }
 
 /// Whether a response came from where its request went. Over streams it may come by any

@@ -70,12 +70,30 @@ fn the_limit_of_a_caller_is_none_of_the_target() {
     assert_eq!(passed[0].all(HeaderName::RetryAfter), ["30"]);
     assert_eq!(passed[0].message.header_named("X-Tandem-Refusal"), None);
     assert!(is_open(&world, "a"));
+    // It comes again, because its ACK is not there yet.
+    let again = world.udp(A, &first[0].answer(CLOSE, lines));
+    assert_eq!(again[0].message.header_named("X-Tandem-Refusal"), None);
     // What it says of itself is another thing.
     world.udp(PHONE, &request("INVITE", "c2", "2", ""));
     let third = world.udp(PHONE, &request("INVITE", "c3", "3", ""));
     assert_eq!(third[0].to.to_string(), A);
     world.udp(A, &third[0].answer(CLOSE, "Retry-After: 30\r\n"));
     assert!(!is_open(&world, "a"));
+}
+
+/// What a switch says to us alone of a call that it does not have yet, its phone does not hear.
+#[test]
+fn the_mark_of_a_refusal_inside_a_call_ends_here() {
+    let mut world = World::new();
+    let first = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    let routes = first[0].all(HeaderName::RecordRoute);
+    world.udp(A, &first[0].answer("200 OK", ""));
+    let bye = world.udp(PHONE, &inside("BYE", "c1", &routes, Side::Caller));
+    let lines = "Retry-After: 1\r\nX-Tandem-Refusal: entity=call\r\n";
+    let passed = world.udp(A, &bye[0].answer(CLOSE, lines));
+    assert_eq!(passed[0].start(), "SIP/2.0 503 Service Unavailable");
+    assert_eq!(passed[0].all(HeaderName::RetryAfter), ["1"]);
+    assert_eq!(passed[0].message.header_named("X-Tandem-Refusal"), None);
 }
 
 /// A live call belongs to the switch that has it, whether that takes new ones or not.
