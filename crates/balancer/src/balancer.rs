@@ -174,7 +174,7 @@ impl Balancer {
                 candidates.clear();
                 priority = target.spec.priority;
             }
-            candidates.push(self.candidate(now, index));
+            candidates.push(self.candidate(index, self.share_permille(now, index)));
         }
         let algorithm = self.policy.algorithm;
         let chosen = choice::choose(algorithm, &candidates, &mut self.turns, key, draw);
@@ -211,10 +211,12 @@ impl Balancer {
     /// For a request inside a call whose target is gone: one that is there, always the same for
     /// the same key while the set stays.
     #[must_use]
-    pub fn stand_in(&self, now: Time, key: u64) -> Option<TargetId> {
+    pub fn stand_in(&self, key: u64) -> Option<TargetId> {
         let there = |index: &usize| self.targets[*index].health.is_there();
         let indices = (0..self.targets.len()).filter(there);
-        let candidates: Candidates = indices.map(|index| self.candidate(now, index)).collect();
+        // Shares grow and shrink from one request to the next, and keys would move with them.
+        let candidates = indices.map(|index| self.candidate(index, FULL_SHARE));
+        let candidates: Candidates = candidates.collect();
         let mut draw = Draw::new(key);
         let chosen = choice::choose(Algorithm::Hash, &candidates, &mut [], key, &mut draw);
         chosen.map(|index| self.targets[index].id)
@@ -306,28 +308,28 @@ impl Balancer {
         self.targets.iter().find(|t| t.id == id)
     }
 
-    fn candidate(&self, now: Time, index: usize) -> Candidate {
+    /// How much of its weight a target has at the moment.
+    fn share_permille(&self, now: Time, index: usize) -> u64 {
         let target = &self.targets[index];
-        let Policy {
-            algorithm,
-            passive,
-            slow_start,
-            ..
-        } = &self.policy;
-        let weight = match algorithm {
+        match self.policy.algorithm {
+            Algorithm::Hash => FULL_SHARE,
+            _ => {
+                let fresh = target.health.share_permille(now, self.policy.slow_start);
+                let latency_max = self.policy.passive.latency_max;
+                fresh.min(target.latency.share_permille(latency_max))
+            }
+        }
+    }
+
+    fn candidate(&self, index: usize, share_permille: u64) -> Candidate {
+        let target = &self.targets[index];
+        let weight = match self.policy.algorithm {
             Algorithm::RoundRobin => 1,
             _ => u64::from(target.spec.weight),
         };
-        let share = match algorithm {
-            Algorithm::Hash => 1_000,
-            _ => {
-                let fresh = target.health.share_permille(now, *slow_start);
-                fresh.min(target.latency.share_permille(passive.latency_max))
-            }
-        };
         Candidate {
             index,
-            weight: weight * share,
+            weight: weight * share_permille,
             load: u64::from(target.load()),
             name: target.name_hash,
         }
@@ -393,4 +395,6 @@ fn tell_if_empty(target: &mut Target, events: &mut VecDeque<Event>) {
 
 /// The most targets: each choice looks at all of them.
 pub const TARGETS_MAX: usize = 256;
+/// In thousandths.
+const FULL_SHARE: u64 = 1_000;
 const SECOND: Duration = Duration::from_secs(1);

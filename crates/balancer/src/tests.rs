@@ -531,9 +531,35 @@ fn an_empty_target_is_drained_at_once() {
 #[test]
 fn calls_of_a_dead_target_find_one_and_the_same_stand_in() {
     let balancer = equal(Algorithm::RoundRobin, 4);
-    let first = balancer.stand_in(NOW, 77);
+    let first = balancer.stand_in(77);
     assert!(first.is_some());
-    assert_eq!(balancer.stand_in(NOW, 77), first);
+    assert_eq!(balancer.stand_in(77), first);
+}
+
+/// A request and its ACK reach one target, whatever shares of new calls its fellows have meanwhile.
+#[test]
+fn stand_ins_do_not_change_with_what_targets_get_of_new_calls() {
+    let stand_ins = |balancer: &Balancer| -> Vec<_> {
+        let keys = 0..1_000;
+        keys.map(|key| balancer.stand_in(key)).collect()
+    };
+    let mut balancer = equal(Algorithm::Weighted, 3);
+    let mut policy = balancer.policy().clone();
+    policy.passive.latency_max = Duration::from_millis(100);
+    balancer.set_policy(policy);
+    let first = stand_ins(&balancer);
+    let slow = id(&balancer, "t1");
+    let latency = Some(Duration::from_millis(400));
+    balancer.handle_answer(NOW, slow, 100, latency, None);
+    assert!(stand_ins(&balancer) == first);
+    // It is set aside, and has a tenth of its share once it is back.
+    for _ in 0..20 {
+        balancer.handle_answer(NOW, slow, 500, None, None);
+    }
+    assert!(!balancer.is_up(slow) && balancer.is_there(slow));
+    balancer.handle_timeout(NOW + Duration::from_secs(30));
+    assert!(balancer.is_up(slow));
+    assert!(stand_ins(&balancer) == first);
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Dispatcher {
             let way = self.way_to_client(ingress, message, own_routes, dialog);
             return self.send_to_client(now, ingress, message, own_routes, (way, Mark::None));
         }
-        let id = self.holder(now, message, dialog, target);
+        let id = self.holder(message, dialog, target);
         self.note_in_dialog(now, message, id, dialog.origin);
         let place = id.and_then(|id| self.place(id));
         let destination = match place {
@@ -81,7 +81,6 @@ impl Dispatcher {
     /// The target that has the call of a request: that of its dialog, or one of its fellows.
     fn holder(
         &mut self,
-        now: Time,
         message: &Message,
         dialog: &Dialog,
         target: Option<TargetId>,
@@ -101,7 +100,7 @@ impl Dispatcher {
         // One that takes no new calls still has these. If it is gone, its fellows may have taken
         // over its calls; if not, they say so.
         let call = self.seal.call(message.call_id().unwrap_or_default());
-        let other = self.balancer.stand_in(now, call);
+        let other = self.balancer.stand_in(call);
         self.counters.stand_ins += u64::from(other.is_some());
         other.or(target)
     }
@@ -225,7 +224,7 @@ impl Dispatcher {
         };
         let call_id = original.message.call_id().unwrap_or_default();
         let call = self.seal.call(call_id);
-        if self.balancer.is_there(id) || self.balancer.stand_in(now, call).is_none() {
+        if self.balancer.is_there(id) || self.balancer.stand_in(call).is_none() {
             return false;
         }
         self.send_inside_again(now, key);

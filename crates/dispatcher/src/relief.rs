@@ -66,12 +66,7 @@ impl Dispatcher {
 
     /// Where a response to a target goes if that is gone: to who goes on with the transaction; before
     /// that is known, to one who can find out.
-    pub(crate) fn relief(
-        &self,
-        now: Time,
-        message: &Message,
-        branch: &Branch,
-    ) -> Option<Destination> {
+    pub(crate) fn relief(&self, message: &Message, branch: &Branch) -> Option<Destination> {
         if let Some(flow) = self.reliefs.by_key.get(&branch.key) {
             return Some(Destination::Flow(*flow));
         }
@@ -81,7 +76,7 @@ impl Dispatcher {
             return None;
         }
         let call = self.seal.call(message.call_id().unwrap_or_default());
-        let place = self.place(self.balancer.stand_in(now, call)?)?;
+        let place = self.place(self.balancer.stand_in(call)?)?;
         Some(Destination::Address {
             transport: place.transport,
             listener: end.listener,

@@ -267,7 +267,7 @@ impl Dispatcher {
         opened: &Opened,
     ) -> Option<(Destination, Bytes)> {
         let end = &opened.branch.end;
-        let relief = self.relief(now, message, &opened.branch);
+        let relief = self.relief(message, &opened.branch);
         let to = relief.or_else(|| self.live(end));
         let to = to.or_else(|| self.way_back_anew(message, end))?;
         let wish = if opened.is_heeded {
