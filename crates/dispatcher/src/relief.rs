@@ -87,8 +87,18 @@ impl Dispatcher {
 
     /// A target answers a request that another was sent, and that rings: it has it from now on.
     pub(crate) fn relieve(&mut self, flow: Flow, key: u64) {
-        let Some(successor) = self.target_at(flow.transport, flow.remote) else {
+        let Some(successor) = self.target_from(flow) else {
             return;
+        };
+        let Some(place) = self.place(successor) else {
+            return;
+        };
+        // What follows goes where the target is found, for over streams it calls from other ports.
+        let destination = Destination::Address {
+            transport: place.transport,
+            listener: flow.listener,
+            remote: place.remote,
+            name: place.name.clone(),
         };
         let pending = self.pending.find(key);
         let Some(pending) = pending.filter(|pending| pending.state == State::Proceeding) else {
@@ -96,12 +106,7 @@ impl Dispatcher {
         };
         let before = pending.attempt_at();
         pending.target = Some(successor);
-        pending.destination = Destination::Address {
-            transport: flow.transport,
-            listener: flow.listener,
-            remote: flow.remote,
-            name: "".into(),
-        };
+        pending.destination = destination;
         if let Some(before) = before {
             self.balancer.handle_attempt_end(before);
             self.balancer.handle_attempt(successor);

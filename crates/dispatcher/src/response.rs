@@ -206,7 +206,7 @@ impl Dispatcher {
     /// A response of a target that was given up already.
     fn handle_late(&mut self, now: Time, message: &Message, opened: &Opened) {
         let flow = opened.flow;
-        let is_target = self.target_at(flow.transport, flow.remote).is_some();
+        let is_target = self.target_from(flow).is_some();
         if !is_target && !self.retired.has(flow.transport, flow.remote) {
             self.counters.strays += 1;
             return;
@@ -234,7 +234,7 @@ impl Dispatcher {
             200..300 if has_refusal => self.hang_up(now, message, opened),
             // It was answered after all: the caller hangs up one of two (RFC 3261 §16.7 point 5).
             200..300 => {
-                if let Some(id) = self.target_at(flow.transport, flow.remote) {
+                if let Some(id) = self.target_from(flow) {
                     self.note_call(now, message, id);
                 }
                 self.pass(now, message, opened);

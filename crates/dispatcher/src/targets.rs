@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use balancer::{SetError, TargetId, TargetStatus};
 use clock::Time;
-use sip::Transport;
+use sip::{Flow, Transport};
 
 use crate::retired::LastSeen;
 use crate::{Dispatcher, Target};
@@ -72,6 +72,20 @@ impl Dispatcher {
         let at = |target: &Target| target.remote == remote && target.transport == transport;
         let found = self.places.iter().find(|(_, target)| at(target));
         found.map(|(id, _)| *id)
+    }
+
+    /// The target that speaks over a flow. Over streams one that calls us does so from any port: it
+    /// is told by its address, if no other target is found there.
+    pub(crate) fn target_from(&self, flow: Flow) -> Option<TargetId> {
+        let exact = self.target_at(flow.transport, flow.remote);
+        if exact.is_some() || !flow.transport.is_reliable() {
+            return exact;
+        }
+        let ip = flow.remote.ip();
+        let is_there = |t: &Target| t.transport == flow.transport && t.remote.ip() == ip;
+        let mut there = self.places.iter().filter(|(_, target)| is_there(target));
+        let (first, others) = (there.next()?, there.next());
+        others.is_none().then_some(first.0)
     }
 
     /// The targets whose places are none in another set, and how they were seen last.

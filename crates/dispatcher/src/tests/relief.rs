@@ -40,6 +40,50 @@ fn the_caller_hears_the_successor_and_cancels_there() {
     assert_eq!(ack[0].to.to_string(), heir);
 }
 
+/// Who goes on with a call over TLS has no connection of the dead one: it calls from any port.
+#[test]
+fn the_caller_hears_a_successor_that_calls_from_another_port() {
+    let mut w = World::with_secure_targets();
+    let sent = w.udp(PHONE, &request("INVITE", "c", "x", "")).remove(0);
+    let (dead, heir, port) = match sent.to.to_string() == A {
+        true => (A, B, "10.0.0.2:49152"),
+        false => (B, A, "10.0.0.1:49152"),
+    };
+    let rang = w.tls_from(1, dead, &sent.answer("180 Ringing", ""));
+    assert_eq!(rang[0].to.to_string(), PHONE);
+    let rings = w.tls_from(2, port, &sent.answer("180 Ringing", ""));
+    assert_eq!(rings[0].to.to_string(), PHONE);
+    let cancel = w.udp(PHONE, &request("CANCEL", "c", "x", ""));
+    assert_eq!(cancel[0].to.to_string(), heir);
+    assert_ne!(cancel[0].name, sent.name);
+    assert!(cancel[0].name.ends_with(".example.com"), "its certificate");
+    let answered = w.tls_from(2, port, &sent.answer("200 OK", ""));
+    assert_eq!(answered[0].start(), "SIP/2.0 200 OK");
+    assert_eq!(answered[0].to.to_string(), PHONE);
+    let name = if heir == A { "a" } else { "b" };
+    assert_eq!(w.calls(name), 1);
+    assert_eq!(w.dispatcher.counters().stand_ins, 1);
+}
+
+/// Of several targets behind one address nobody knows which one it is.
+#[test]
+fn an_address_of_several_targets_answers_for_no_other() {
+    let mut w = World::with_secure_targets();
+    let mut targets: Vec<_> = w.dispatcher.targets().cloned().collect();
+    let mut twin = targets[1].clone();
+    twin.spec.name = "c".into();
+    twin.remote.set_port(5070);
+    targets.push(twin);
+    w.dispatcher.set_targets(w.now, &targets).unwrap();
+    let sent = w.udp(PHONE, &request("INVITE", "c", "x", "")).remove(0);
+    assert_eq!(sent.to.to_string(), A, "the first turn");
+    w.tls_from(1, A, &sent.answer("180 Ringing", ""));
+    let stray = w.tls_from(2, "10.0.0.2:49152", &sent.answer("200 OK", ""));
+    assert!(stray.is_empty());
+    let known = w.tls_from(3, "10.0.0.2:5070", &sent.answer("200 OK", ""));
+    assert_eq!(known[0].start(), "SIP/2.0 200 OK");
+}
+
 #[test]
 fn strangers_answer_for_nobody() {
     let mut w = World::new();
