@@ -5,7 +5,8 @@
 //! us holds. A [`Branch`] stands in our Via and is bound to
 //! the transaction. The proof is SipHash-2-4 under keys made of the cluster's, one for each
 //! use, as what one use shows must prove nothing in another: whoever has the key opens what any of
-//! the same role sealed. Nothing in them is secret, for each side knows where the other is, or
+//! the same role sealed. Names of transactions, which each message needs and which live for half a
+//! minute, are SipHash-1-3. Nothing in them is secret, for each side knows where the other is, or
 //! could ask.
 
 use base64::Engine as _;
@@ -13,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use sip::Message;
-use siphasher::sip::SipHasher24;
+use siphasher::sip::{SipHasher13, SipHasher24};
 
 use crate::end::{Bytes, End, SEALED_MAX, take};
 
@@ -23,7 +24,7 @@ pub struct Seal {
     dialogs: SipHasher24,
     paths: SipHasher24,
     bindings: SipHasher24,
-    transactions: SipHasher24,
+    transactions: SipHasher13,
     choices: SipHasher24,
     answers: SipHasher24,
     calls: SipHasher24,
@@ -94,7 +95,8 @@ impl KeySeal {
     /// For all who have this key.
     #[must_use]
     pub fn new(cluster_key: &[u8; 32]) -> Self {
-        Self(keyed(cluster_key, "tandem keys of calls"))
+        let key = key_of(cluster_key, "tandem keys of calls");
+        Self(SipHasher24::new_with_key(&key))
     }
 
     /// The seal of a call's key.
@@ -108,12 +110,13 @@ impl Seal {
     /// For all of a `role` that have this key; other roles open nothing of theirs.
     #[must_use]
     pub fn new(cluster_key: &[u8; 32], role: &str) -> Self {
-        let keyed = |purpose: &str| keyed(cluster_key, &format!("{role}: {purpose}"));
+        let key = |purpose: &str| key_of(cluster_key, &format!("{role}: {purpose}"));
+        let keyed = |purpose: &str| SipHasher24::new_with_key(&key(purpose));
         Self {
             dialogs: keyed("dialogs"),
             paths: keyed("paths"),
             bindings: keyed("bindings"),
-            transactions: keyed("transactions"),
+            transactions: SipHasher13::new_with_key(&key("transactions")),
             choices: keyed("choices"),
             answers: keyed("answers"),
             calls: keyed("calls"),
@@ -248,7 +251,7 @@ impl Seal {
         let [branch, host, call_id, tag] = parts;
         let lengths = lengths.as_flattened();
         let all = [lengths, branch, host, call_id, tag, bytes.as_slice()];
-        hash_of(&self.transactions, &all) | 1
+        hash_of(|text| self.transactions.hash(text), &all) | 1
     }
 
     /// The To tag of an answer of ours. Its receiver must not learn the key of the transaction
@@ -298,15 +301,16 @@ fn write_text(out: &mut Vec<u8>, sealed: &[u8]) {
 }
 
 fn prove(hasher: &SipHasher24, sealed: &[u8], context: &[u8]) -> u64 {
-    hash_of(hasher, &[&[sealed.len() as u8], sealed, context])
+    let parts = [&[sealed.len() as u8], sealed, context];
+    hash_of(|text| hasher.hash(text), &parts)
 }
 
 /// The hash of all parts, one behind the other.
-fn hash_of(hasher: &SipHasher24, parts: &[&[u8]]) -> u64 {
+fn hash_of(hash: impl Fn(&[u8]) -> u64, parts: &[&[u8]]) -> u64 {
     let length = parts.iter().map(|part| part.len()).sum();
     let mut space = [0; HASHED_USUAL];
     let Some(text) = space.get_mut(..length) else {
-        return hasher.hash(&parts.concat());
+        return hash(&parts.concat());
     };
     let mut rest = &mut *text;
     for part in parts {
@@ -314,17 +318,17 @@ fn hash_of(hasher: &SipHasher24, parts: &[&[u8]]) -> u64 {
         here.copy_from_slice(part);
         rest = behind;
     }
-    hasher.hash(text)
+    hash(text)
 }
 
 /// Under a key of its own, which says nothing about the cluster's.
-fn keyed(cluster_key: &[u8; 32], label: &str) -> SipHasher24 {
+fn key_of(cluster_key: &[u8; 32], label: &str) -> [u8; 16] {
     let mac = Hmac::<Sha256>::new_from_slice(cluster_key);
     let mut mac = mac.expect("HMAC takes keys of any length");
     mac.update(label.as_bytes());
     let key: [u8; 32] = mac.finalize().into_bytes().into();
     let (key, _) = key.split_first_chunk().expect("32 bytes are more than 16");
-    SipHasher24::new_with_key(key)
+    *key
 }
 
 /// Bits of the first byte of a dialog.
