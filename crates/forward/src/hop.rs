@@ -1,6 +1,7 @@
 //! Our listeners: what we call ourselves, and which of them speaks to whom.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use sip::uri::Uri;
 use sip::{ListenerId, Transport};
@@ -196,8 +197,18 @@ impl Hops {
         user: impl Fn(&mut Vec<u8>),
     ) {
         let sides = [Some(onward), Some(back).filter(|back| *back != onward)];
+        // Sealing costs more than copying.
+        let mut sealed: Option<Range<usize>> = None;
         for hop in sides.into_iter().flatten().filter_map(|id| self.of(id)) {
-            write_line(out, "Record-Route", &user, [&hop.route, ""]);
+            let user = |out: &mut Vec<u8>| {
+                let start = out.len();
+                match sealed.clone() {
+                    Some(sealed) => out.extend_from_within(sealed),
+                    None => user(out),
+                }
+                sealed = Some(start..out.len());
+            };
+            write_line(out, "Record-Route", user, [&hop.route, ""]);
         }
     }
 
