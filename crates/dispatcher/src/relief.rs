@@ -52,15 +52,10 @@ impl Dispatcher {
     }
 
     /// Remembers who goes on with a transaction.
-    pub(crate) fn note_relief(&mut self, now: Time, ingress: &Ingress, message: &Message) {
-        let flow = ingress.flow;
-        let speaks_for = match message.via() {
-            Ok(via) if flow.transport == Transport::Udp => self.spoken_for(flow, &via),
-            _ => None,
-        };
-        if speaks_for.is_some() {
+    pub(crate) fn note_relief(&mut self, now: Time, ingress: &Ingress) {
+        if ingress.is_stand_in {
             self.counters.stand_ins += 1;
-            self.reliefs.insert(now, ingress.key, flow);
+            self.reliefs.insert(now, ingress.key, ingress.flow);
         }
     }
 

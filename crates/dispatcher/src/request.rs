@@ -28,6 +28,8 @@ pub(crate) struct Ingress {
     pub(crate) key: u64,
     /// A hash of the From tag.
     pub(crate) from_tag: u32,
+    /// Whether its sender is a target that speaks for another.
+    pub(crate) is_stand_in: bool,
 }
 
 /// Where a request of a choice goes.
@@ -76,7 +78,7 @@ impl Dispatcher {
         let Some(ingress) = self.ingress(flow, &message).filter(|_| !is_spent) else {
             return;
         };
-        self.note_relief(now, &ingress, &message);
+        self.note_relief(now, &ingress);
         if self.recall(ingress.key, message.method()) {
             return;
         }
@@ -305,8 +307,9 @@ impl Dispatcher {
     pub(crate) fn ingress(&self, flow: Flow, message: &Message) -> Option<Ingress> {
         let via = message.via().ok()?;
         let mut end = End::of(&flow, self.instance);
-        if flow.transport == Transport::Udp {
-            let said = self.spoken_for(flow, &via);
+        let is_udp = flow.transport == Transport::Udp;
+        let said = is_udp.then(|| self.spoken_for(flow, &via)).flatten();
+        if is_udp {
             end.remote = said.unwrap_or_else(|| sender_address(&flow, &via));
         }
         let tag = message.from().ok().and_then(|from| from.tag());
@@ -316,6 +319,7 @@ impl Dispatcher {
             end,
             key: self.seal.transaction(message, tag, &via, &end),
             from_tag: self.seal.tag(tag),
+            is_stand_in: said.is_some(),
         })
     }
 
