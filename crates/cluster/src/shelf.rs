@@ -56,6 +56,8 @@ impl Shelf {
         for (call, record) in changes {
             match told {
                 Told::Unknown if record.is_some() => self.unsure.insert(*call),
+                // An earlier word of it may be there, or not.
+                Told::Refused if record.is_some() => false,
                 Told::Unknown | Told::Written | Told::Refused => self.unsure.remove(call),
             };
             if record.is_some() {
@@ -196,6 +198,15 @@ mod tests {
         let lost = shelf.lose();
         assert_eq!((lost.calls, lost.unsure), (vec![1, 2], vec![3, 4]));
         assert_eq!(shelf.lose(), Lost::default());
+    }
+
+    #[test]
+    fn a_refusal_does_not_say_that_an_earlier_word_was_taken() {
+        let mut shelf = Shelf::default();
+        shelf.tell(&[kept(1)], Told::Unknown);
+        shelf.tell(&[kept(1)], Told::Refused);
+        let lost = shelf.lose();
+        assert_eq!((lost.calls, lost.unsure), (vec![], vec![1]));
     }
 
     fn kept(call: u64) -> Change {
