@@ -18,7 +18,11 @@ use sip::digest::Session as Digest;
 use sip::transaction::{
     ClientId, Event, Listener, ServerId, TransactionConfig, TransactionOutput, Transactions,
 };
-use sip::{ConnId, Destination, Flow, Framing, ListenerId, Message, Method, Transport, Writer};
+use sip::uri::Uri;
+use sip::{
+    ConnId, Destination, Flow, Framing, HeaderName, ListenerId, Message, Method, Transmit,
+    Transport, Writer,
+};
 
 use crate::dice::Dice;
 use crate::ledger::Ledger;
@@ -39,6 +43,9 @@ pub(crate) struct Agent {
     pub(crate) host: String,
     /// Its connection to the switch; `None` speaks UDP.
     pub(crate) conn: Option<ConnId>,
+    /// Where it sends what belongs to no dialog.
+    pub(crate) proxy: SocketAddr,
+    pub(crate) temper: Temper,
     pub(crate) sessions: Vec<Session>,
     /// Counts its lives: it may crash and come back.
     pub(crate) life: u32,
@@ -54,7 +61,16 @@ pub(crate) struct Agent {
     muted: Vec<Vec<u8>>,
     heard: Vec<Vec<u8>>,
     tags: u32,
-    out: Vec<Bytes>,
+    out: Vec<(SocketAddr, Bytes)>,
+}
+
+/// What an agent does with its calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Temper {
+    /// Whatever a user agent may.
+    Moody,
+    /// It calls, rings, answers, holds and hangs up.
+    Plain,
 }
 
 /// What an agent is.
@@ -147,6 +163,8 @@ impl Agent {
             transactions: transactions(&host, 0),
             host,
             conn: None,
+            proxy: switch_address(),
+            temper: Temper::Moody,
             sessions: Vec::new(),
             life: 0,
             is_alive: true,
@@ -161,8 +179,8 @@ impl Agent {
         }
     }
 
-    /// A datagram from the switch.
-    pub(crate) fn handle_datagram(&mut self, step: &mut Step<'_>, bytes: Bytes) {
+    /// A datagram from the switch, or whoever stands before it.
+    pub(crate) fn handle_datagram(&mut self, step: &mut Step<'_>, from: SocketAddr, bytes: Bytes) {
         if !self.is_alive || bytes.len() <= 4 {
             return;
         }
@@ -172,7 +190,7 @@ impl Agent {
         if self.ignores(step, &message) {
             return;
         }
-        let flow = self.switch_flow();
+        let flow = self.flow_to(from);
         self.transactions.handle_message(step.now, flow, message);
         self.pump(step);
     }
@@ -186,8 +204,8 @@ impl Agent {
         self.transactions.poll_timeout()
     }
 
-    /// The next datagram for the switch.
-    pub(crate) fn take_output(&mut self) -> Vec<Bytes> {
+    /// What it sends, and where to.
+    pub(crate) fn take_output(&mut self) -> Vec<(SocketAddr, Bytes)> {
         std::mem::take(&mut self.out)
     }
 
@@ -240,7 +258,7 @@ impl Agent {
     fn pump(&mut self, step: &mut Step<'_>) {
         while let Some(output) = self.transactions.poll_output() {
             match output {
-                TransactionOutput::Transmit(transmit) => self.out.push(transmit.bytes),
+                TransactionOutput::Transmit(transmit) => self.push(&transmit),
                 TransactionOutput::Event(event) => self.handle_event(step, event),
             }
         }
@@ -306,16 +324,44 @@ impl Agent {
     }
 
     fn send(&mut self, now: Time, request: &[u8], errand: Errand) -> ClientId {
-        let to = Destination::Flow(self.switch_flow());
+        let to = Destination::Flow(self.flow_to(self.hop_of(request)));
         let client = self.transactions.request(now, to, request);
         self.requests.push((client, errand));
         client
     }
 
     fn send_ack(&mut self, request: &[u8]) {
-        let to = Destination::Flow(self.switch_flow());
+        let to = Destination::Flow(self.flow_to(self.hop_of(request)));
         let transmit = self.transactions.stateless(to, request, 0);
-        self.out.push(transmit.bytes);
+        self.push(&transmit);
+    }
+
+    fn push(&mut self, transmit: &Transmit) {
+        let to = transmit.to.remote();
+        self.out.push((to, transmit.bytes.clone()));
+    }
+
+    /// Where a request goes (RFC 3261 §8.1.2): by its route, or its URI if it belongs to a dialog.
+    fn hop_of(&self, request: &[u8]) -> SocketAddr {
+        let bytes = Bytes::copy_from_slice(request);
+        let Ok(message) = Message::parse(bytes, Framing::Datagram) else {
+            return self.proxy;
+        };
+        if !message.to().is_ok_and(|to| to.tag().is_some()) {
+            return self.proxy;
+        }
+        let route = message.address(HeaderName::Route).ok();
+        let uri = route.map_or(message.uri(), |route| route.uri);
+        let hop = Uri::parse(uri).ok().and_then(|uri| {
+            let port = uri.port.unwrap_or(Transport::Udp.default_port());
+            Some(SocketAddr::new(uri.host_ip()?, port))
+        });
+        hop.unwrap_or(self.proxy)
+    }
+
+    /// Whether it does whatever a user agent may.
+    fn is_moody(&self) -> bool {
+        self.temper == Temper::Moody
     }
 
     /// A tag it has not used before.
@@ -334,12 +380,12 @@ impl Agent {
         format!("sip:{}@{}{transport}", self.name, self.host)
     }
 
-    fn switch_flow(&self) -> Flow {
+    fn flow_to(&self, remote: SocketAddr) -> Flow {
         Flow {
             transport: self.conn.map_or(Transport::Udp, |_| Transport::Tcp),
             listener: ListenerId(0),
             conn: self.conn,
-            remote: switch_address(),
+            remote,
         }
     }
 }

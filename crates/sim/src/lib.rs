@@ -9,10 +9,11 @@
 //!
 //! Left out: TLS and WebSocket, streams that are cut in the middle of a message, media packets, and
 //! a restart of the switch itself. What several nodes do together is simulated in scenes of its own:
-//! [`permits`].
+//! [`permits`], [`cluster`](mod@cluster).
 
 mod agent;
 mod check;
+pub mod cluster;
 mod dice;
 mod ledger;
 mod live;
@@ -68,6 +69,11 @@ pub const SCENES: &[Scene] = &[
         name: "permits",
         did: "admitted",
         run: permits::run,
+    },
+    Scene {
+        name: "cluster",
+        did: "answered",
+        run: cluster::run,
     },
 ];
 

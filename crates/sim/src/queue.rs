@@ -33,6 +33,11 @@ impl<T> Queue<T> {
         self.heap.push(Reverse(Entry { at, number, what }));
     }
 
+    /// When the next is due.
+    pub(crate) fn due(&self) -> Option<Time> {
+        self.heap.peek().map(|Reverse(entry)| entry.at)
+    }
+
     /// The next, if it is due by then.
     pub(crate) fn pop(&mut self, end: Time) -> Option<(Time, T)> {
         let is_due = self.heap.peek().is_some_and(|Reverse(e)| e.at <= end);

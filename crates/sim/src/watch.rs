@@ -52,7 +52,11 @@ impl Watch {
             .and_then(|via| via.branch())
             .unwrap_or_default();
         let tag = message.to().ok().and_then(|t| t.tag()).unwrap_or_default();
-        let fresh = (message.status(), tag.to_vec());
+        let fresh = match message.status() {
+            // Nothing is kept of challenges: another start of a switch writes another tag.
+            status @ (401 | 407) => (status, Vec::new()),
+            status => (status, tag.to_vec()),
+        };
         let key = (to, branch.to_vec());
         let known = self.finals.entry(key).or_insert_with(|| fresh.clone());
         if *known == fresh {

@@ -6,7 +6,7 @@ use sip::transaction::ServerId;
 use sip::{Dialog, Flow, HeaderName, Message, Method, Writer};
 
 use super::session::{Called, Role, Session, Stage};
-use super::{Act, Agent, Kind, Step, What};
+use super::{Act, Agent, Kind, Step, Temper, What};
 use crate::platform::{DOMAIN, USERS};
 
 impl Agent {
@@ -87,7 +87,7 @@ impl Agent {
         if step.dice.percent(75) {
             let status = step.dice.pick(&[180, 180, 183]);
             later(step, at_ms, Act::Ring { status, fork: 0 });
-            if self.kind == Kind::Trunk && step.dice.percent(25) {
+            if self.is_moody() && self.kind == Kind::Trunk && step.dice.percent(25) {
                 let status = step.dice.pick(&[180, 183]);
                 later(step, at_ms + 200, Act::Ring { status, fork: 1 });
             }
@@ -96,9 +96,12 @@ impl Agent {
         match step.dice.below(100) {
             0..62 => later(step, at_ms, Act::Answer),
             62..90 => {
-                let status = step
-                    .dice
-                    .pick(&[486, 486, 404, 480, 603, 500, 503, 302, 407]);
+                let status = match self.temper {
+                    Temper::Moody => step
+                        .dice
+                        .pick(&[486, 486, 404, 480, 603, 500, 503, 302, 407]),
+                    Temper::Plain => step.dice.pick(&[486, 603]),
+                };
                 later(step, at_ms, Act::Refuse(status));
             }
             // It rings until somebody gives up; at last nobody remembers.
@@ -161,7 +164,7 @@ impl Agent {
         session.go_up(step.now);
         step.ledger.note(session.call).answers += 1;
         self.transactions.respond(step.now, server, 200, bytes);
-        if self.kind == Kind::Trunk && step.dice.percent(10) {
+        if self.is_moody() && self.kind == Kind::Trunk && step.dice.percent(10) {
             self.answer_again(step, at);
         }
         self.plan_conversation(step, at);
@@ -180,6 +183,7 @@ impl Agent {
         dialog.local_tag = tag.clone().into();
         let mut w = Writer::response(&called.request, called.flow.remote, 200, "", &tag);
         w.header("Contact", contact.as_bytes());
+        let again_to = called.flow.remote;
         let again = Called {
             flow: called.flow,
             request: called.request.clone(),
@@ -191,7 +195,8 @@ impl Agent {
         let sdp = session.describe(&self.host);
         session.go_up(step.now);
         self.sessions.push(session);
-        self.out.push(w.finish_with(b"application/sdp", &sdp));
+        self.out
+            .push((again_to, w.finish_with(b"application/sdp", &sdp)));
         let (at, act) = (self.sessions.len() - 1, Act::Bye);
         let after = Duration::from_secs(100);
         step.later(after, self.life, What::Session { at, act });

@@ -20,7 +20,7 @@ impl Agent {
             remote.as_bytes(),
         );
         dialog.local_seq = 100;
-        let offer = if step.dice.percent(85) {
+        let offer = if !self.is_moody() || step.dice.percent(85) {
             Offer::InInvite
         } else {
             Offer::InAnswer
@@ -38,16 +38,21 @@ impl Agent {
         step.ledger.called(number);
         step.ledger.note(number).is_blurred = self.is_blurred;
         self.send_invite(step, at);
+        let act = Act::Cancel;
         if step.dice.percent(30) {
             let after = step.dice.millis(0, 12_000);
-            let act = Act::Cancel;
+            step.later(after, self.life, What::Session { at, act });
+        }
+        if !self.is_moody() {
+            // Nobody waits for ever.
+            let after = step.dice.millis(70_000, 90_000);
             step.later(after, self.life, What::Session { at, act });
         }
     }
 
     fn send_invite(&mut self, step: &mut Step<'_>, at: usize) {
         let contact = self.contact();
-        let replaces = self.replaced(step, at);
+        let (is_moody, replaces) = (self.is_moody(), self.replaced(step, at));
         let session = &mut self.sessions[at];
         let Role::Caller(calling) = &session.role else {
             return;
@@ -64,6 +69,7 @@ impl Agent {
             .header("Contact", contact.as_bytes());
         w.header("Allow", b"INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, INFO");
         match step.dice.below(4) {
+            _ if !is_moody => &mut w,
             0 => w.header("Supported", b"100rel"),
             1 => w.header("Supported", b"timer, 100rel"),
             _ => &mut w,
@@ -90,7 +96,8 @@ impl Agent {
     /// Sometimes a new call takes the place of one the agent is in (RFC 3891), as when a call
     /// moves to another device.
     fn replaced(&mut self, step: &mut Step<'_>, at: usize) -> Option<String> {
-        let other = self.other_session(at).filter(|_| step.dice.percent(15))?;
+        let other = self.other_session(at).filter(|_| self.is_moody())?;
+        let other = step.dice.percent(15).then_some(other)?;
         for session in [&self.sessions[at], &self.sessions[other]] {
             step.ledger.note(session.call).is_rerouted = true;
         }
@@ -174,6 +181,7 @@ impl Agent {
     }
 
     fn handle_answer(&mut self, step: &mut Step<'_>, at: usize, response: &Message) {
+        let is_moody = self.is_moody();
         let session = &mut self.sessions[at];
         let tag = response.to().ok().and_then(|to| to.tag());
         let call = session.call;
@@ -194,6 +202,8 @@ impl Agent {
             Stage::Up | Stage::Down if tag == Some(&*session.dialog.remote_tag) => {
                 self.send_ack_of(at, response);
             }
+            // In a cluster it is looked elsewhere whether that may be.
+            _ if !is_moody => {}
             _ => step
                 .ledger
                 .violation(format!("call {call}: the caller got two different answers")),

@@ -39,6 +39,7 @@ impl Agent {
         let grid = |n: u64| Duration::from_millis(n * 1_000);
         for _ in 0..step.dice.below(4) {
             let act = match step.dice.below(10) {
+                _ if !self.is_moody() => Act::Hold,
                 0..6 => Act::Hold,
                 6 => Act::Update,
                 7 => Act::Message,

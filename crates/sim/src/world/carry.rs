@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sip::{ConnId, Destination, Flow, Framing, ListenerId, Message, Transmit, Transport};
 
 use super::{Happening, World};
-use crate::agent::{Agent, Step, What, Wish};
+use crate::agent::{Agent, Step, What, Wish, switch_address};
 use crate::names;
 use crate::network::Path;
 use crate::trace::summary;
@@ -27,7 +27,7 @@ impl World {
         for (when, wish) in wishes {
             self.push(when, Happening::Wish { agent: at, wish });
         }
-        for bytes in sent {
+        for (_, bytes) in sent {
             for arrival in self.network.arrivals(self.now, way, &mut self.dice) {
                 let (agent, bytes) = (at, bytes.clone());
                 self.push(arrival, Happening::ToSwitch { agent, conn, bytes });
@@ -101,7 +101,7 @@ impl World {
         self.with_agent(at, |agent, step| {
             let text = || format!("switch -> {}  {}", agent.name, read(bytes));
             step.trace.line(step.now, text);
-            agent.handle_datagram(step, bytes.clone());
+            agent.handle_datagram(step, switch_address(), bytes.clone());
         });
     }
 

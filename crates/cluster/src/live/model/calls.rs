@@ -1,4 +1,4 @@
-//! The calls of nodes: `keep.lua`, `claim.lua`, `find.lua`, `hand.lua` and `stand.lua`.
+//! The calls of nodes: `keep.lua`, `claim.lua`, `find.lua`, `hand.lua`, `stand.lua` and `earlier.lua`.
 
 use std::time::Duration;
 
@@ -42,6 +42,29 @@ impl LiveModel {
     /// The calls of a node.
     pub fn calls_of(&self, node: &str) -> impl Iterator<Item = u64> {
         self.calls.get(node).into_iter().flatten().map(|(k, _)| *k)
+    }
+
+    /// The records of a node's calls; those it does not have are left out.
+    #[must_use]
+    pub fn read(&self, node: &str, calls: &[u64]) -> Vec<(u64, Vec<u8>)> {
+        let known = self.calls.get(node);
+        let record = |call: &u64| Some((*call, known?.get(call)?.clone()));
+        calls.iter().filter_map(record).collect()
+    }
+
+    /// Takes nodes out that were started before in the place of one that was started now, and were not
+    /// heard for `silence`; those that were.
+    pub fn bury_earlier(&mut self, now: Time, ids: &[String], silence: Duration) -> Vec<String> {
+        let mut alive = Vec::new();
+        for id in ids {
+            let heard = self.members.get(id).map(|entry| now.since(entry.beat));
+            if heard.is_some_and(|time| time < silence) {
+                alive.push(id.clone());
+            } else {
+                self.bury(id, None);
+            }
+        }
+        alive
     }
 
     /// Takes over at most `max` calls of a dead node whose records begin with `format`; `pick` says

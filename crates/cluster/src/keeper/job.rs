@@ -1,0 +1,291 @@
+//! What a keeper does, one after the other.
+
+use std::collections::BTreeSet;
+
+use clock::Time;
+
+use super::{
+    AGAIN_MAX, Answer, Ask, CLAIM_MAX, Keeper, Notice, Order, Question, REMEMBER_INTERVAL, Visit,
+    Whereabouts,
+};
+use crate::{Change, Found, Kept, Member, Roster, Told};
+
+/// A step of a round.
+#[derive(Debug)]
+pub(super) enum Job {
+    FollowIdentity,
+    /// A name was noted.
+    Noted,
+    /// Which of these calls others have, the last one first.
+    AskOfUnsure {
+        lost: Vec<u64>,
+        unsure: Vec<u64>,
+    },
+    Lose(Vec<u64>),
+    ClearUpPause,
+    /// The store has said that this node is a member.
+    GoOn,
+    TakeOrders(Vec<Order>),
+    Write(Vec<Change>),
+    /// Another node has a request for a call of this one. It asks again while something is under way.
+    HandOver(u64),
+    GiveAway(u64, Vec<u8>),
+    /// All calls are told again.
+    ForgetTold,
+    /// The store's calls of this node beside these.
+    Compare(BTreeSet<u64>),
+    Read {
+        ended: Vec<u64>,
+        given: Vec<u64>,
+    },
+    RemoveEnded {
+        ended: Vec<Change>,
+        given: Vec<(u64, Vec<u8>)>,
+    },
+    /// Calls that the store has given to this node.
+    TakeUp(Vec<(u64, Vec<u8>)>),
+    TellAgain,
+    TellPortion,
+    Told,
+    ClaimOrphans,
+    Claim {
+        dead: String,
+        count: usize,
+    },
+    /// Calls that may have been given away go on here if nobody has them.
+    ClearUpDoubts,
+    ClearUpDoubt(u64, Vec<u8>),
+    Settle,
+    BuryEarlier,
+    AskUnsettled,
+    AskTaken {
+        open: Vec<u128>,
+        close_rest: bool,
+    },
+    SettleUp {
+        left: Vec<u128>,
+        close_rest: bool,
+    },
+    EndSettling,
+    Remember,
+    SeekOn,
+    /// The switch is told of a call that was sought.
+    Answer(u64, Whereabouts),
+    Look {
+        call: u64,
+        since: Time,
+        /// Whether a dead node was taken out on the way.
+        has_buried: bool,
+    },
+    Knock {
+        call: u64,
+        since: Time,
+        member: Member,
+    },
+    Bury {
+        call: u64,
+        since: Time,
+        member: Member,
+    },
+}
+
+impl Keeper {
+    /// Begins a job; what is waited for then, if anything is.
+    pub(super) fn begin(&mut self, now: Time, roster: &mut Roster, job: Job) -> Option<Ask> {
+        match job {
+            Job::FollowIdentity => return self.follow_identity(roster),
+            Job::ClearUpPause => return self.clear_up_pause(),
+            Job::TellPortion => return self.tell_portion(),
+            Job::Remember => return self.remember(now, roster),
+            Job::Settle => return self.settle(now),
+            Job::SettleUp { left, close_rest } => return self.settle_up(left, close_rest),
+            Job::EndSettling => return self.end_settling(),
+            Job::Answer(call, whereabouts) => return self.answer_sought(call, whereabouts),
+            Job::TellAgain => {
+                self.first([Job::TellPortion]);
+                if std::mem::take(&mut self.tell_all) {
+                    self.first([Job::ForgetTold]);
+                }
+            }
+            Job::SeekOn => self.seek_on(),
+            Job::TakeOrders(orders) => self.take_orders(now, orders),
+            Job::ClaimOrphans => {
+                let dead = std::mem::take(&mut self.orphaned).into_iter();
+                let claims: Vec<Job> = dead.map(|dead| Job::Claim { dead, count: 0 }).collect();
+                self.first(claims);
+            }
+            Job::ClearUpDoubts => {
+                let doubtful = std::mem::take(&mut self.doubtful).into_iter();
+                let doubts: Vec<Job> = doubtful.map(|(c, r)| Job::ClearUpDoubt(c, r)).collect();
+                self.first(doubts);
+            }
+            Job::AskOfUnsure { lost, unsure } if unsure.is_empty() => {
+                self.first([Job::Lose(lost)]);
+            }
+            job => {
+                let ask = self.ask_for(&job)?;
+                return self.wait(job, ask);
+            }
+        }
+        None
+    }
+
+    /// What is asked for a job that waits.
+    fn ask_for(&mut self, job: &Job) -> Option<Ask> {
+        Some(match job {
+            Job::Write(changes) => Ask::Store(Question::Keep(changes.clone())),
+            Job::HandOver(call) => Ask::Switch(Visit::GiveUp(*call)),
+            Job::GiveAway(call, record) => Ask::Store(Question::HandOver(*call, record.clone())),
+            Job::ForgetTold => Ask::Switch(Visit::KeptCalls),
+            Job::Compare(_) => Ask::Store(Question::Own),
+            Job::Read { given, .. } => Ask::Store(Question::Read(given.clone())),
+            Job::RemoveEnded { ended, .. } => Ask::Store(Question::Keep(ended.clone())),
+            Job::TakeUp(calls) => {
+                self.shelf.take(calls.iter().map(|(call, _)| *call));
+                Ask::Switch(Visit::TakeUp(calls.clone()))
+            }
+            Job::Lose(calls) => {
+                self.notices.push_back(Notice::Lost(calls.len()));
+                Ask::Switch(Visit::Lose(calls.clone()))
+            }
+            Job::Claim { dead, .. } => Ask::Store(Question::Claim(dead.clone(), CLAIM_MAX)),
+            Job::ClearUpDoubt(call, _) | Job::Look { call, .. } => {
+                Ask::Store(Question::Find(*call))
+            }
+            Job::AskOfUnsure { unsure, .. } => Ask::Store(Question::Find(*unsure.last()?)),
+            Job::Knock { member, .. } => Ask::Knock(member.address),
+            Job::Bury { member, .. } => Ask::Store(Question::Bury(member.clone())),
+            Job::GoOn => Ask::Switch(Visit::GoOn),
+            Job::AskUnsettled => Ask::Switch(Visit::Unsettled),
+            Job::AskTaken { open, .. } => {
+                let from = self.settling.earlier().to_vec();
+                Ask::Store(Question::WereTaken(open.clone(), from))
+            }
+            _ => return None,
+        })
+    }
+
+    /// Ends a job.
+    pub(super) fn finish(&mut self, now: Time, roster: &mut Roster, job: Job, answer: Answer) {
+        match (job, answer) {
+            (
+                Job::AskOfUnsure {
+                    mut lost,
+                    mut unsure,
+                },
+                answer,
+            ) => {
+                let call = unsure.pop();
+                // The store may never have heard of it: then nobody else has it.
+                if matches!(answer, Answer::Found(Found::Held(_))) {
+                    lost.extend(call);
+                }
+                self.first([Job::AskOfUnsure { lost, unsure }]);
+            }
+            (Job::Lose(_), _) => self.first([Job::ForgetTold]),
+            (Job::ClearUpPause, Answer::Done(true)) => {
+                self.paused_at = None;
+                self.first([Job::GoOn]);
+            }
+            (Job::Write(changes), answer) => self.handle_written(roster, &changes, answer),
+            (Job::HandOver(call), Answer::Record(Some(record))) => {
+                self.shelf.give_up(call);
+                self.first([Job::GiveAway(call, record)]);
+            }
+            (Job::GiveAway(call, _), Answer::Done(_)) => {
+                self.notices.push_back(Notice::HandedOver(call));
+            }
+            (Job::GiveAway(call, record), _) => {
+                self.notices.push_back(Notice::HandedOverPerhaps(call));
+                self.doubtful.push((call, record));
+            }
+            (Job::ForgetTold, Answer::Calls(kept)) => self.handle_known(Some(kept)),
+            (Job::ForgetTold, _) => self.handle_known(None),
+            (Job::Compare(known), Answer::Calls(own)) => self.handle_own(&known, &own),
+            (Job::Read { ended, .. }, Answer::Records(given)) => {
+                let ended = ended.into_iter().map(|call| (call, None)).collect();
+                self.first([Job::RemoveEnded { ended, given }]);
+            }
+            (Job::RemoveEnded { ended, given }, Answer::Kept(kept)) => {
+                if matches!(kept, Kept::Done { .. }) {
+                    self.shelf.tell(&ended, Told::Written);
+                }
+                if !given.is_empty() {
+                    self.notices.push_back(Notice::Given(given.len()));
+                    self.first([Job::TakeUp(given)]);
+                }
+            }
+            (Job::Compare(_) | Job::Read { .. } | Job::RemoveEnded { .. }, _) => self.away = true,
+            (Job::TakeUp(_), Answer::Calls(unreadable)) if unreadable.is_empty() => {}
+            (Job::TakeUp(_), Answer::Calls(unreadable)) => {
+                self.notices.push_back(Notice::Unreadable(unreadable.len()));
+                let removed = unreadable.into_iter().map(|call| (call, None));
+                self.first([Job::Write(removed.collect())]);
+            }
+            (Job::TakeUp(calls), _) => self.doubtful.extend(calls),
+            (Job::Claim { dead, count }, Answer::Records(calls)) => {
+                self.handle_claimed(dead, count, calls);
+            }
+            (Job::Claim { dead, .. }, _) => self.notices.push_back(Notice::NotClaimed(dead)),
+            (Job::ClearUpDoubt(call, record), answer) => self.clear_up(call, record, &answer),
+            (Job::Remember, Answer::Done(_)) => self.remembered = now,
+            (job, answer) => self.finish_search(now, roster, job, answer),
+        }
+    }
+
+    /// Lets the switch go on after a pause, once the store has said that this node is what it was, and
+    /// where phones have registered meanwhile; what it has lost is forgotten first.
+    fn clear_up_pause(&mut self) -> Option<Ask> {
+        let paused_at = self.paused_at?;
+        // One round may have been under way: what it brings was so before the pause.
+        let knows_phones = self.locations.is_none_or(|rounds| rounds >= paused_at + 2);
+        match knows_phones {
+            true => self.wait(Job::ClearUpPause, Ask::Store(Question::StillStands)),
+            false => None,
+        }
+    }
+
+    fn tell_portion(&mut self) -> Option<Ask> {
+        if self.again.is_empty() || self.away {
+            return None;
+        }
+        let portion = self.again.len().min(AGAIN_MAX);
+        let portion: Vec<u64> = self.again.drain(..portion).collect();
+        // They come by orders, after all others.
+        self.wait(Job::Told, Ask::Switch(Visit::KeepAgain(portion)))
+    }
+
+    /// A store that was emptied would let a node go on that was taken out: it is told again and again.
+    fn remember(&mut self, now: Time, roster: &Roster) -> Option<Ask> {
+        if self.away || now.since(self.remembered) < REMEMBER_INTERVAL {
+            return None;
+        }
+        let buried = roster.buried();
+        if buried.is_empty() {
+            return None;
+        }
+        self.wait(Job::Remember, Ask::Store(Question::Remember(buried)))
+    }
+
+    fn handle_claimed(&mut self, dead: String, count: usize, calls: Vec<(u64, Vec<u8>)>) {
+        if calls.is_empty() {
+            if count > 0 {
+                let (node, calls) = (dead, count);
+                self.notices.push_back(Notice::Claimed { node, calls });
+            }
+            return;
+        }
+        let count = count + calls.len();
+        self.first([Job::TakeUp(calls), Job::Claim { dead, count }]);
+    }
+
+    fn clear_up(&mut self, call: u64, record: Vec<u8>, answer: &Answer) {
+        match answer {
+            Answer::Found(Found::Taken(_) | Found::Own | Found::Nowhere) => {
+                self.first([Job::TakeUp(vec![(call, record)])]);
+            }
+            Answer::Found(Found::Held(_) | Found::Unreadable) => {}
+            _ => self.doubtful.push((call, record)),
+        }
+    }
+}
