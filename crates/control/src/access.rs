@@ -166,7 +166,7 @@ const READ_ONLY: &str = ":read";
 /// What is in no area.
 const OTHER: Area = area("", Role::Admin, Role::Admin, Confined::Nothing);
 /// All areas.
-static AREAS: [Area; 41] = {
+static AREAS: [Area; 43] = {
     use Confined::{Change, Nothing, Read};
     use Role::{Admin, Operator, Viewer};
     [
@@ -179,6 +179,7 @@ static AREAS: [Area; 41] = {
         area("calls/{id}/ladder", Viewer, Operator, Nothing),
         area("carriers", Viewer, Operator, Nothing),
         area("cdrs", Viewer, Operator, Read),
+        area("certificates", Viewer, Admin, Nothing),
         area("customers", Viewer, Operator, Nothing),
         area("devices", Viewer, Operator, Change),
         area("events", Viewer, Operator, Nothing),
@@ -193,6 +194,7 @@ static AREAS: [Area; 41] = {
         area("numbers", Viewer, Operator, Read),
         area("people", Admin, Admin, Change),
         area("posture", Viewer, Operator, Nothing),
+        area("presented-certificates", Viewer, Admin, Nothing),
         area("recordings", Viewer, Operator, Nothing),
         area("registrations", Viewer, Operator, Read),
         area("registrations/{id}", Viewer, Operator, Nothing),

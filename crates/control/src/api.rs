@@ -9,6 +9,7 @@ pub(crate) mod calls;
 pub(crate) mod carriers;
 pub(crate) mod cdr_export;
 pub(crate) mod cdrs;
+pub(crate) mod certificates;
 pub(crate) mod customers;
 pub(crate) mod devices;
 pub(crate) mod events;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clock::Time;
 use model::{AccountId, ApiToken, Person, Role, ServerId, Snapshot};
 use store::{Actor, CdrStore, Records, StoreError};
-use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::sync::{Mutex, Notify, Semaphore, watch};
 
 use crate::events::Ring;
 use crate::idempotency::Replies;
@@ -16,7 +16,10 @@ use crate::lockout::Lockouts;
 use crate::nodes::{Fleet, Joining};
 use crate::tasks::Tasks;
 use crate::throttle::Throttle;
-use crate::{AlertPort, Alerts, Platform, Problem, Site, SiteKind, Vault, alerts, problem};
+use crate::{
+    AlertPort, Alerts, CertificatePort, Platform, Problem, Site, SiteKind, Vault, alerts,
+    certificates, problem,
+};
 
 /// The management API of one node: give it to [`serve`](crate::serve) or
 /// [`router`](crate::router). Clones share everything.
@@ -51,6 +54,10 @@ struct Inner {
     own_server: OnceLock<ServerId>,
     /// Where the control of the platform is that this node has joined.
     platform_of: OnceLock<String>,
+    /// What gets certificates, where something does.
+    certificates: OnceLock<Arc<dyn CertificatePort>>,
+    /// A certificate may be due.
+    certificates_due: Arc<Notify>,
     stopping: watch::Sender<bool>,
 }
 
@@ -105,6 +112,8 @@ impl Control {
             joining: OnceLock::new(),
             own_server: OnceLock::new(),
             platform_of: OnceLock::new(),
+            certificates: OnceLock::new(),
+            certificates_due: Arc::default(),
             stopping: watch::Sender::new(false),
         }))
     }
@@ -113,6 +122,22 @@ impl Control {
     pub async fn watch(self, port: Arc<dyn AlertPort>) {
         let alerts = self.0.alerts.get_or_init(|| Alerts::new(port)).clone();
         alerts::watch(self, alerts).await;
+    }
+
+    /// Gets and renews certificates by ACME, until the platform ends.
+    pub async fn keep_certificates(self, port: Arc<dyn CertificatePort>) {
+        let port = self.0.certificates.get_or_init(|| port).clone();
+        certificates::keep(self, port).await;
+    }
+
+    /// What gets certificates, where something does.
+    pub(crate) fn certificate_port(&self) -> Option<&dyn CertificatePort> {
+        self.0.certificates.get().map(|port| &**port)
+    }
+
+    /// Told when a certificate may be due.
+    pub(crate) fn certificates_due(&self) -> Arc<Notify> {
+        self.0.certificates_due.clone()
     }
 
     pub(crate) fn alerts(&self) -> Option<&Alerts> {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::extract::misfit;
 use crate::secret::{digest_secret, generate_password};
-use crate::{Problem, problem};
+use crate::{Problem, Vault, problem};
 
 /// A record as a client wants it, before secrets and identifier are in it.
 pub(crate) struct Draft<'a> {
@@ -16,6 +16,8 @@ pub(crate) struct Draft<'a> {
     /// A password that was made because none was given: shown once.
     pub(crate) generated: Option<String>,
     domain: &'a str,
+    /// What seals secrets that must be read again, and whose they are.
+    vault: Option<(&'a Vault, String)>,
 }
 
 impl<'a> Draft<'a> {
@@ -25,7 +27,31 @@ impl<'a> Draft<'a> {
             fields,
             generated: None,
             domain,
+            vault: None,
         }
+    }
+
+    /// Secrets of a record of this identifier can be sealed in `vault`.
+    pub(crate) fn with_vault(self, vault: &'a Vault, id: &impl ToString) -> Self {
+        Self {
+            vault: Some((vault, id.to_string())),
+            ..self
+        }
+    }
+
+    /// Seals a secret that must be read again.
+    pub(crate) fn seal(&self, secret: &[u8]) -> Result<String, Problem> {
+        let (vault, id) = self.vault.as_ref().ok_or_else(no_vault)?;
+        let sealed = vault.seal(id, secret);
+        sealed.map_err(|error| Problem::unavailable(error.to_string()))
+    }
+
+    /// Opens what was sealed before.
+    pub(crate) fn open(&self, sealed: &str) -> Result<String, Problem> {
+        let (vault, id) = self.vault.as_ref().ok_or_else(no_vault)?;
+        let opened = vault.open(id, sealed);
+        let opened = opened.map_err(|error| Problem::unavailable(error.to_string()))?;
+        String::from_utf8(opened).map_err(|error| Problem::unavailable(error.to_string()))
     }
 
     /// Replaces `password` by the digest `secret`, in the draft itself or in its part `within`.
@@ -89,6 +115,10 @@ impl<'a> Draft<'a> {
         fields.insert("secret".into(), json!(secret));
         Ok(())
     }
+}
+
+fn no_vault() -> Problem {
+    Problem::new(&problem::INTERNAL, "nothing can be sealed here")
 }
 
 fn check_password(field: &str, password: &str) -> Result<(), Problem> {

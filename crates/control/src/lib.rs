@@ -15,6 +15,7 @@ mod alerts;
 mod api;
 mod array;
 mod auth;
+mod certificates;
 mod control;
 mod draft;
 mod etag;
@@ -49,6 +50,10 @@ pub use alerts::{
     AlertPort, Alerts, CarrierFacts, CertificateEnd, Delivery, Facts, Incident, Moment,
 };
 pub use array::{ArrayPeerView, ArrayTraffic, ArrayView};
+pub use certificates::{
+    CertificatePort, DomainCheck, DomainStanding, Issued, PresentedCertificate, certificate_facts,
+    open_key,
+};
 pub use control::Control;
 pub use follow::follow;
 pub use nodes::{NodeSocket, Report, SocketReport, serve_nodes};

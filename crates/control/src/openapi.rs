@@ -10,7 +10,8 @@ mod fields;
 use std::sync::OnceLock;
 
 use model::{
-    Account, Carrier, Customer, Device, Gateway, MediaServer, Number, Person, Route, Server, User,
+    Account, Carrier, Certificate, Customer, Device, Gateway, MediaServer, Number, Person, Route,
+    Server, User,
 };
 use serde_json::{Map, Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -84,6 +85,7 @@ fn document() -> Value {
     add::<MediaServer>(&mut document);
     add::<Person>(&mut document);
     add::<Server>(&mut document);
+    add::<Certificate>(&mut document);
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
         schemas.remove("DigestSecret");
     }
@@ -100,7 +102,7 @@ fn add<R: Resource>(document: &mut Value) {
     let name = R::name();
     if let Some(secret) = R::SECRET {
         let schema = &mut document["components"]["schemas"][secret.schema];
-        hide(schema, secret.hidden);
+        hide(schema, (secret.hidden, secret.written));
     }
     let schema = &mut document["components"]["schemas"][&*name];
     schema["properties"]["id"]["readOnly"] = json!(true);
@@ -215,7 +217,7 @@ fn add_schema<T: ToSchema>(document: &mut Value) {
 }
 
 /// Takes a secret out of a schema, wherever in it, and puts a password in that is only written.
-fn hide(schema: &mut Value, secret: &str) {
+fn hide(schema: &mut Value, (secret, written): (&str, &str)) {
     match schema {
         Value::Object(fields) => {
             if let Some(required) = fields.get_mut("required").and_then(Value::as_array_mut) {
@@ -224,12 +226,26 @@ fn hide(schema: &mut Value, secret: &str) {
             let properties = fields.get_mut("properties").and_then(Value::as_object_mut);
             if let Some(properties) = properties.filter(|p| p.contains_key(secret)) {
                 properties.remove(secret);
-                properties.insert("password".into(), password());
+                properties.insert(written.into(), self::written(written));
             }
-            fields.values_mut().for_each(|value| hide(value, secret));
+            let hide = |value| hide(value, (secret, written));
+            fields.values_mut().for_each(hide);
         }
-        Value::Array(values) => values.iter_mut().for_each(|value| hide(value, secret)),
+        Value::Array(values) => {
+            let hide = |value| hide(value, (secret, written));
+            values.iter_mut().for_each(hide);
+        }
         _ => {}
+    }
+}
+
+fn written(field: &str) -> Value {
+    match field {
+        "key" => json!({
+            "type": "string", "writeOnly": true,
+            "description": "The private key of the chain, in PEM without a passphrase. It is never shown. Left out, it stays.",
+        }),
+        _ => password(),
     }
 }
 

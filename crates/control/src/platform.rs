@@ -18,7 +18,7 @@ use tokio::sync::broadcast;
 use trace::{Seen, Wanted};
 use utoipa::ToSchema;
 
-use crate::{ArrayView, Deployment, Recording, RecordingPlace};
+use crate::{ArrayView, Deployment, PresentedCertificate, Recording, RecordingPlace};
 
 /// An answer that is still to come.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, PlatformError>> + Send + 'a>>;
@@ -78,6 +78,9 @@ pub trait Platform: Send + Sync + 'static {
 
     /// Every socket that is open for SIP.
     fn listeners(&self) -> Reply<'_, Vec<ListenerStatus>>;
+
+    /// What each socket of TLS shows, found out by connecting to it.
+    fn presented_certificates(&self) -> Reply<'_, Vec<PresentedCertificate>>;
 
     /// Opens another socket, now and at every later start; [`PlatformError::Refused`] if the
     /// address cannot be had.

@@ -62,6 +62,11 @@ pub(crate) trait Resource:
         Ok(())
     }
 
+    /// Has done what follows from one that was made, changed or deleted.
+    fn follow_up(control: &Control) {
+        let _ = control;
+    }
+
     /// Takes secrets out of what is shown.
     fn redact(shown: &mut Value) {
         let _ = shown;
@@ -74,6 +79,8 @@ pub(crate) struct SecretField {
     pub(crate) schema: &'static str,
     /// Its field that is never shown.
     pub(crate) hidden: &'static str,
+    /// The field that it is made from, which is only written.
+    pub(crate) written: &'static str,
 }
 
 /// The routes of a kind, below `/v1`.
@@ -231,7 +238,7 @@ async fn create<R: Resource>(
         .domain;
     let random = id_bits().map_err(|e| Problem::unavailable(e.to_string()))?;
     let id = R::new_id(now().as_millis(), random);
-    let mut draft = Draft::new(body, &domain);
+    let mut draft = Draft::new(body, &domain).with_vault(control.vault(), &id);
     if let Some(account) = caller.account.filter(|_| R::OWNED) {
         let named = draft.fields.entry("account").or_insert(Value::Null);
         if named.is_null() {
@@ -340,7 +347,7 @@ async fn update<R: Resource>(
         .await?
         .record
         .domain;
-    let mut draft = Draft::new(body, &domain);
+    let mut draft = Draft::new(body, &domain).with_vault(control.vault(), &id);
     R::seal(&mut draft, Some(&previous))?;
     let generated = draft.generated.take();
     let record: R = draft::finish(draft.fields, &id.to_string())?;
@@ -396,6 +403,7 @@ fn answer<R: Resource>(stored: &Stored<R>, generated: Option<String>) -> Respons
 
 fn announce<R: Resource>(control: &Control, what: &str, id: R::Id) {
     let name = format!("{}.{what}", R::KIND);
+    R::follow_up(control);
     control
         .ring()
         .announce(R::NOUN, &name, json!({ "id": id.to_string() }));

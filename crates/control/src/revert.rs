@@ -29,6 +29,11 @@ pub(crate) fn revert(
             "nothing that the log shows was changed: a secret, which it does not keep",
         ));
     }
+    if is_another_chain(entry) {
+        return Err(Refused::Because(
+            "the log does not keep the key of the earlier chain: upload both",
+        ));
+    }
     if entry.kind == Kind::Settings.as_str() {
         return settings(records, actor, entry);
     }
@@ -62,6 +67,14 @@ pub(crate) fn revert(
         Some(current) => Ok(records.replace(actor, &record, current.revision)?),
         None => Ok(records.insert(actor, &record)?),
     }
+}
+
+/// Whether a certificate got another chain, which the key that is there now would not fit.
+fn is_another_chain(entry: &AuditEntry) -> bool {
+    let (Some(before), Some(after)) = (&entry.before, &entry.after) else {
+        return false;
+    };
+    entry.kind == Kind::Certificate.as_str() && before["chain"] != after["chain"]
 }
 
 fn settings(records: &dyn Records, actor: &Actor, entry: &AuditEntry) -> Result<u64, Refused> {

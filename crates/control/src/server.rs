@@ -12,7 +12,8 @@ use axum::middleware::{from_fn_with_state, map_request, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use model::{
-    Account, Carrier, Customer, Device, Gateway, MediaServer, Number, Person, Route, Server, User,
+    Account, Carrier, Certificate, Customer, Device, Gateway, MediaServer, Number, Person, Route,
+    Server, User,
 };
 use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
@@ -131,6 +132,7 @@ pub(crate) fn guarded() -> OpenApiRouter<Control> {
         .merge(api::routes::routes())
         .merge(api::media_servers::routes())
         .merge(api::servers::routes())
+        .merge(api::certificates::routes())
         .merge(api::server_actions::routes())
         .merge(api::tasks::routes())
         .merge(api::join_tokens::routes())
@@ -175,6 +177,7 @@ fn records() -> Router<Control> {
         .merge(resource::routes::<MediaServer>())
         .merge(resource::routes::<Person>())
         .merge(resource::routes::<Server>())
+        .merge(resource::routes::<Certificate>())
 }
 
 async fn document(State(_): State<Control>) -> Response {

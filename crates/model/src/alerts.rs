@@ -119,7 +119,7 @@ pub enum MailSecurity {
 }
 
 /// A bare address, of which no part can be taken for more than that.
-fn is_mailbox(text: &str) -> bool {
+pub(crate) fn is_mailbox(text: &str) -> bool {
     let is_plain = |part: &str| {
         !part.is_empty()
             && part

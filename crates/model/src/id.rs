@@ -114,3 +114,4 @@ id!(/** Somebody who signs in. */ PersonId, "per");
 id!(/** A machine that takes calls. */ ServerId, "srv");
 id!(/** Something that takes a while. */ TaskId, "task");
 id!(/** A token by which a machine joins. */ JoinTokenId, "jt");
+id!(/** A certificate that the platform keeps. */ CertificateId, "crt");

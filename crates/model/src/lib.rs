@@ -4,10 +4,12 @@
 //! plain data with validation; it knows no SIP, no SQL and no HTTP.
 
 mod account;
+mod acme;
 mod alerts;
 mod audit;
 mod carrier;
 mod cdr;
+mod certificate;
 mod customer;
 mod id;
 mod keys;
@@ -27,14 +29,18 @@ mod user;
 mod validate;
 
 pub use account::{Account, LimitSpec};
+pub use acme::AcmeSettings;
 pub use alerts::{AlertEmail, AlertSettings, MailSecurity};
 pub use audit::AuditEntry;
 pub use carrier::{Carrier, Gateway, GatewayRegistration, OutboundAuth, TransportSpec};
 pub use cdr::{Cdr, CdrLegMedia, CdrOutcome, EndedBy};
+pub use certificate::{
+    Certificate, CertificateFacts, CertificateKind, CertificateRenewal, CertificateSource,
+};
 pub use customer::{Customer, CustomerAuth};
 pub use id::{
-    AccountId, CallId, CarrierId, CdrId, CustomerId, DeviceId, GatewayId, IdError, JoinTokenId,
-    MediaServerId, NumberId, PersonId, RouteId, ServerId, TaskId, TokenId, UserId,
+    AccountId, CallId, CarrierId, CdrId, CertificateId, CustomerId, DeviceId, GatewayId, IdError,
+    JoinTokenId, MediaServerId, NumberId, PersonId, RouteId, ServerId, TaskId, TokenId, UserId,
 };
 pub use keys::DtmfMode;
 pub use live::{

@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 use crate::object::object;
 use crate::validate::Checks;
 use crate::{
-    AlertSettings, FieldError, LimitSpec, RecordingFormat, RecordingStore, TraceSettings, Validate,
+    AcmeSettings, AlertSettings, FieldError, LimitSpec, RecordingFormat, RecordingStore,
+    TraceSettings, Validate,
 };
 
 /// What applies where no record says otherwise.
@@ -82,6 +83,9 @@ pub struct Settings {
     /// When operators are called, and how.
     #[serde(deserialize_with = "object")]
     pub alerts: AlertSettings,
+    /// The authority that issues our certificates.
+    #[serde(deserialize_with = "object")]
+    pub acme: AcmeSettings,
 }
 
 impl Default for Settings {
@@ -120,6 +124,7 @@ impl Default for Settings {
             hep_sip: true,
             trace: TraceSettings::default(),
             alerts: AlertSettings::default(),
+            acme: AcmeSettings::default(),
         }
     }
 }
@@ -133,6 +138,7 @@ impl Validate for Settings {
         checks.nested("recording_store", &self.recording_store);
         checks.nested("trace", &self.trace);
         checks.nested("alerts", &self.alerts);
+        checks.nested("acme", &self.acme);
         checks.range(
             "call_duration_max_s",
             self.call_duration_max_s.into(),

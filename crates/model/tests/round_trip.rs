@@ -253,6 +253,12 @@ proptest! {
                 webhook: flag.then(|| "https://h/".to_owned()),
                 ..Default::default()
             },
+            acme: model::AcmeSettings {
+                directory: flag.then(|| "https://h/dir".to_owned()),
+                terms_agreed: flag,
+                contact: None,
+                http_port: short[1],
+            },
         })?;
     }
 

@@ -9,6 +9,7 @@ pub mod counters;
 pub mod drive;
 pub mod listener;
 pub mod net;
+mod presented;
 pub mod resolve;
 mod stream;
 mod stun;
@@ -25,6 +26,7 @@ pub use listener::{
     AddressOwner, Advertised, ListenError, ListenerSpec, ListenerStatus, UDP_BUFFER_BYTES,
 };
 pub use net::{Config, Net, OpenError};
+pub use presented::{PresentedError, presented};
 pub use resolve::{Located, ResolveError, ResolverConfig};
 pub use rustls::pki_types::CertificateDer;
 pub use stream::StreamLimits;

@@ -36,6 +36,9 @@ pub struct Certificates {
     pub identity: Option<Identity>,
     /// Each is shown to who asks for a name of its own (RFC 6066 §3), the first that fits.
     pub by_name: Vec<Identity>,
+    /// Shown to those we connect to that ask for one: the first that leads to an authority they
+    /// name. Where none does, the usual one is looked at.
+    pub clients: Vec<Identity>,
     /// The authorities of clients; empty: no client can be asked for a certificate.
     pub client_roots: Vec<CertificateDer<'static>>,
 }
@@ -267,6 +270,16 @@ fn client_config(trust: Trust, shown: &Arc<Shown>) -> Result<ClientConfig, TlsEr
     Ok(builder.with_client_cert_resolver(shown.clone()))
 }
 
+/// A set-up of a client that looks at what it is shown and judges nothing.
+pub(crate) fn unbelieving_client() -> Result<ClientConfig, rustls::Error> {
+    let builder =
+        ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider())));
+    Ok(builder.with_no_client_auth())
+}
+
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     Ok(CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>()?)
 }
@@ -283,19 +296,20 @@ struct Shown(RwLock<Identities>);
 struct Identities {
     usual: Option<Arc<CertifiedKey>>,
     by_name: Vec<Arc<CertifiedKey>>,
+    clients: Vec<Arc<CertifiedKey>>,
 }
 
 impl Shown {
     /// All of them, or none if one cannot be used.
     fn replace(&self, certificates: Certificates) -> Result<(), TlsError> {
         let certified = |identity: Identity| identity.certified().map(Arc::new);
+        let all = |identities: Vec<Identity>| -> Result<Vec<_>, TlsError> {
+            identities.into_iter().map(certified).collect()
+        };
         let identities = Identities {
             usual: certificates.identity.map(certified).transpose()?,
-            by_name: certificates
-                .by_name
-                .into_iter()
-                .map(certified)
-                .collect::<Result<_, _>>()?,
+            by_name: all(certificates.by_name)?,
+            clients: all(certificates.clients)?,
         };
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = identities;
         Ok(())
@@ -330,12 +344,17 @@ impl ResolvesClientCert for Shown {
         _schemes: &[SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
         let identities = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let usual = identities.usual.as_ref()?;
-        is_of(&usual.cert, authorities).then(|| usual.clone())
+        // One that is meant for it is shown to who names nobody, too.
+        let mut meant = identities.clients.iter();
+        let meant = meant.find(|one| authorities.is_empty() || is_of(&one.cert, authorities));
+        let mut usual = identities.usual.iter();
+        let usual = || usual.find(|usual| is_of(&usual.cert, authorities));
+        meant.or_else(usual).cloned()
     }
 
     fn has_certs(&self) -> bool {
-        self.can_serve()
+        let identities = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        identities.usual.is_some() || !identities.clients.is_empty()
     }
 }
 

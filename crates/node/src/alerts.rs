@@ -8,22 +8,21 @@ mod test_server;
 mod webhook;
 
 use std::fs;
-use std::path::Path;
+use std::sync::Arc;
 
 use control::{AlertPort, CertificateEnd, Incident, Moment};
 use model::AlertSettings;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
-use x509_parser::pem::Pem;
 
-use crate::certificate::SYSTEM_ROOTS;
+use crate::certificate::{CertificateDesk, SYSTEM_ROOTS};
 use crate::data::Data;
 
 /// This machine, for alerts.
-#[derive(Debug)]
 pub(crate) struct AlertDesk {
     data: Data,
+    certificates: Arc<CertificateDesk>,
     /// Who writes: the name of the node.
     node: String,
 }
@@ -38,8 +37,12 @@ struct Keys {
 }
 
 impl AlertDesk {
-    pub(crate) const fn new(data: Data, node: String) -> Self {
-        Self { data, node }
+    pub(crate) const fn new(data: Data, node: String, certificates: Arc<CertificateDesk>) -> Self {
+        Self {
+            data,
+            certificates,
+            node,
+        }
     }
 
     fn keys(&self) -> Result<Keys, String> {
@@ -94,15 +97,7 @@ impl AlertPort for AlertDesk {
     }
 
     fn certificates(&self) -> Vec<CertificateEnd> {
-        let tls = self.data.path("tls");
-        let mut found: Vec<_> = end_of(&tls, "").into_iter().collect();
-        for entry in fs::read_dir(&tls).into_iter().flatten().flatten() {
-            if entry.path().is_dir() {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                found.extend(end_of(&entry.path(), &name));
-            }
-        }
-        found
+        self.certificates.ends()
     }
 
     fn mail(
@@ -138,20 +133,6 @@ impl AlertPort for AlertDesk {
         };
         webhook::post(url, &call, &secret, &self.authorities()?)
     }
-}
-
-/// The end of the certificate of a directory.
-fn end_of(dir: &Path, name: &str) -> Option<CertificateEnd> {
-    let bytes = fs::read(dir.join("certificate.pem")).ok()?;
-    let pem = Pem::iter_from_buffer(&bytes).next()?.ok()?;
-    let until_s = pem.parse_x509().ok()?.validity().not_after.timestamp();
-    Some(CertificateEnd {
-        name: match name {
-            "" => "tls/certificate.pem".to_owned(),
-            name => format!("tls/{name}/certificate.pem"),
-        },
-        until_us: u64::try_from(until_s).unwrap_or(0) * 1_000_000,
-    })
 }
 
 const KEYS: &str = "alert-keys.json";

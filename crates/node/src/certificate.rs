@@ -7,23 +7,29 @@
 //! in `clients.pem` the authorities whose certificates clients may show, and in `servers.pem` those
 //! whose certificates the servers that we connect to may show, besides the machine's.
 
+mod desk;
+mod kept;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clock::Time;
-use net::{Certificates, Identity, Net, TlsConfig, Trust};
+use control::Vault;
+use model::Snapshot;
+use net::{Certificates, Identity, TlsConfig, Trust};
 use rcgen::{CertificateParams, DnType, KeyPair, SerialNumber};
 use serde::{Deserialize, Serialize};
-use store::Records;
 
 use crate::UpOptions;
 use crate::data::{Data, private_directory, write_secret};
 use crate::{addresses, listeners};
+
+pub(crate) use desk::CertificateDesk;
+use desk::Shown;
 
 /// Where Debian and its kin keep the certificates they trust.
 pub(crate) const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -57,6 +63,7 @@ pub(crate) fn tls(data: &Data, options: &UpOptions, domain: &str, now: Time) -> 
             identity: Some(identity(data, options, domain, now)?),
             by_name: by_name(&data.path("tls"))?,
             client_roots: authorities(data, "tls/clients.pem")?,
+            clients: Vec::new(),
         },
         trust: trust(data)?,
     })
@@ -64,23 +71,53 @@ pub(crate) fn tls(data: &Data, options: &UpOptions, domain: &str, now: Time) -> 
 
 /// Whose certificates we believe: the system's authorities, and the operator's own.
 fn trust(data: &Data) -> Result<Trust> {
+    trusted(data).map(Trust::Roots)
+}
+
+/// The authorities that we believe: the system's, and the operator's own.
+pub(crate) fn trusted(data: &Data) -> Result<Vec<net::CertificateDer<'static>>> {
     let system = fs::read(SYSTEM_ROOTS).ok();
     let system = system.and_then(|pem| net::certificates_from_pem(&pem).ok());
     let mut roots = system.unwrap_or_default();
     roots.extend(authorities(data, "tls/servers.pem")?);
-    Ok(Trust::Roots(roots))
+    Ok(roots)
 }
 
-/// Takes the certificates that are there now for new connections.
-pub(crate) fn read_again(
-    net: &Net,
+/// The same with the certificates that a configuration has.
+pub(crate) fn tls_of(
     data: &Data,
     options: &UpOptions,
-    records: &Arc<dyn Records>,
-) -> Result<()> {
-    let domain = records.settings()?.record.domain;
-    let tls = tls(data, options, &domain, net.clock().now())?;
-    net.replace_tls(tls).context("a certificate cannot be used")
+    snapshot: &Snapshot,
+    now: Time,
+) -> Result<TlsConfig> {
+    let vault = Vault::new(&data.cluster_key()?);
+    tls_with(data, options, (&Shown::of(snapshot), &vault), now)
+}
+
+fn tls_with(
+    data: &Data,
+    options: &UpOptions,
+    (shown, vault): (&Shown, &Vault),
+    now: Time,
+) -> Result<TlsConfig> {
+    let mut config = tls(data, options, &shown.domain, now)?;
+    let sealed = (vault, shown.domain.as_str());
+    let usual_is_ours = is_ours(data);
+    kept::add(
+        &mut config.server,
+        &shown.certificates,
+        sealed,
+        usual_is_ours,
+    );
+    Ok(config)
+}
+
+/// Whether the usual certificate of the files is one that we made.
+fn is_ours(data: &Data) -> bool {
+    let made = data.read::<SelfSigned>("tls/self-signed.json");
+    let there = fs::read_to_string(data.path("tls/certificate.pem"));
+    made.zip(there.ok())
+        .is_some_and(|(made, there)| made.certificate == there)
 }
 
 /// The operator's further certificates: a directory for each, read in the order of their names.

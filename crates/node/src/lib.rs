@@ -6,6 +6,7 @@
 //! sync and shipper. They share no lock on the call path; whoever wants something of the switch
 //! sends it a visit (`visit::Visitor`), which runs on the `sip` thread.
 
+mod acme;
 mod addresses;
 mod alerts;
 mod array;

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use control::{
     ArrayView, Ban, CallFilter, CallTrace, Deployment, LimitUsage, LimitedKind, ListenerSpec,
-    ListenerStatus, Platform, PlatformError, PlatformEvent, Readiness, Recording, RecordingPlace,
-    RegistrationFilter, Reply, RouteQuery, Simulation, TraceStatus,
+    ListenerStatus, Platform, PlatformError, PlatformEvent, PresentedCertificate, Readiness,
+    Recording, RecordingPlace, RegistrationFilter, Reply, RouteQuery, Simulation, TraceStatus,
 };
 use limits::{EntityId, EntityKind, LimitKind};
 use model::{CallId, CallView, GatewayHealth, MediaServerHealth, RegistrationView, Snapshot};
@@ -20,6 +20,7 @@ use tokio::sync::broadcast;
 use trace::{Seen, Wanted};
 
 use crate::UpOptions;
+use crate::certificate::CertificateDesk;
 use crate::data::Data;
 use crate::locations::LocationHealth;
 use crate::media_servers::MediaLink;
@@ -50,6 +51,8 @@ pub(crate) struct NodePlatform {
     pub(crate) adding: tokio::sync::Mutex<()>,
     /// Music on hold as it was last read.
     pub(crate) shelf: Arc<Mutex<Shelf>>,
+    /// What is shown in handshakes.
+    pub(crate) certificates: Arc<CertificateDesk>,
 }
 
 impl Platform for NodePlatform {
@@ -313,6 +316,14 @@ impl Platform for NodePlatform {
         })
     }
 
+    fn presented_certificates(&self) -> Reply<'_, Vec<PresentedCertificate>> {
+        let desk = Arc::clone(&self.certificates);
+        Box::pin(async move {
+            let looked = tokio::task::spawn_blocking(move || desk.presented()).await;
+            looked.map_err(|error| PlatformError::Unavailable(error.to_string()))
+        })
+    }
+
     fn bans(&self) -> Reply<'_, Vec<Ban>> {
         Box::pin(self.visitor.ask(|now, machine, _| {
             machine
@@ -407,7 +418,9 @@ impl Platform for NodePlatform {
         Box::pin(async move {
             let read = Arc::clone(&snapshot);
             let known = Arc::clone(&self.shelf);
+            let certificates = Arc::clone(&self.certificates);
             let shelf = tokio::task::spawn_blocking(move || {
+                certificates.apply(&read);
                 let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
                 *known = Shelf::read(&read, &known);
                 known.clone()

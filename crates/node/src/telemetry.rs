@@ -1,13 +1,14 @@
 //! How this node is, for control and for the list of servers.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use control::{PlatformError, Report, SocketReport};
 use limits::EntityId;
 use net::Net;
 
-use crate::data::Data;
+use crate::certificate::CertificateDesk;
 use crate::listeners;
 use crate::metrics::TRANSPORTS;
 use crate::visit::Visitor;
@@ -16,7 +17,7 @@ use crate::visit::Visitor;
 pub(crate) struct Telemetry {
     visitor: Visitor,
     net: Net,
-    data: Data,
+    certificates: Arc<CertificateDesk>,
     started_us: u64,
     host: String,
     /// Processor time of the process at the last look, in ticks.
@@ -26,12 +27,17 @@ pub(crate) struct Telemetry {
 }
 
 impl Telemetry {
-    pub(crate) fn new(visitor: Visitor, net: Net, data: Data, host: String) -> Self {
+    pub(crate) fn new(
+        visitor: Visitor,
+        net: Net,
+        certificates: Arc<CertificateDesk>,
+        host: String,
+    ) -> Self {
         let started_us = net.clock().now().as_micros();
         Self {
             visitor,
             net,
-            data,
+            certificates,
             started_us,
             host,
             cpu: None,
@@ -106,12 +112,7 @@ impl Telemetry {
         {
             return *known;
         }
-        let read = fs::read(self.data.path("tls/certificate.pem")).ok();
-        let expires = read.and_then(|pem| {
-            let (_, pem) = x509_parser::pem::parse_x509_pem(&pem).ok()?;
-            let end_s = pem.parse_x509().ok()?.validity().not_after.timestamp();
-            u64::try_from(end_s).ok()?.checked_mul(1_000_000)
-        });
+        let expires = self.certificates.usual_until_us();
         self.tls = Some((expires, Instant::now()));
         expires
     }

@@ -14,6 +14,7 @@ use net::Net;
 use store::journal::{Shipper, ShipperThread};
 use store::{ArrayWatch, CdrStore};
 
+use crate::acme::AcmeDesk;
 use crate::alerts::AlertDesk;
 use crate::data::Data;
 use crate::first_start::FirstUsers;
@@ -23,7 +24,7 @@ use crate::platform::NodePlatform;
 use crate::retention::Retention;
 use crate::signals::{Ended, Restart, Signals};
 use crate::stores::Stores;
-use crate::{UpOptions, certificate, files, first_start};
+use crate::{UpOptions, files, first_start};
 
 pub(crate) use node::{TRACES, inactivity, node_name, random, recording_format};
 
@@ -131,6 +132,9 @@ async fn serve(
     let secure = https
         .map(|https| secure_socket(https, &node.net))
         .transpose()?;
+    if let Some(address) = secure.as_ref().and_then(|s| s.listener.local_addr().ok()) {
+        node.certificates.serves_https(address);
+    }
     let url = |scheme: &str, socket: &tokio::net::TcpListener| {
         let port = socket.local_addr().map_or(0, |local| local.port());
         format!("{scheme}://{}", SocketAddr::new(host, port))
@@ -161,24 +165,31 @@ async fn serve(
         array,
         adding: tokio::sync::Mutex::default(),
         shelf: Arc::default(),
+        certificates: node.certificates.clone(),
     };
     let platform = Arc::new(platform);
     let vault = Vault::new(&data.cluster_key()?);
     let control = Control::with_site(records.clone(), stores.cdrs, platform, vault, site);
     let restart = Restart::default();
     let lines = (stores.joined.map(|joined| (joined, restart.clone())), nodes);
-    own_server::open_lines(lines, &control, (data, &records), node.telemetry(data))?;
+    own_server::open_lines(lines, &control, (data, &records), node.telemetry())?;
     if stores.shared {
         tokio::spawn(control::follow(control.clone(), FOLLOW_INTERVAL));
     }
-    let desk = Arc::new(AlertDesk::new(data.clone(), node_name()));
+    let desk = Arc::new(AlertDesk::new(
+        data.clone(),
+        node_name(),
+        node.certificates.clone(),
+    ));
     let alerts = tokio::spawn(control.clone().watch(desk));
+    let acme = Arc::new(AcmeDesk::new(data, options));
+    tokio::spawn(control.clone().keep_certificates(acme));
     // The first visit waits for the switch to have taken all listeners.
     node.visitor.ask(|_, _, _| ()).await?;
     print_ready(options, node, (&admin, &urls, &signs_in), &users);
     tracing::info!(api = urls.usual(), "ready");
-    let (net, data, options) = (node.net.clone(), data.clone(), options.clone());
-    let read_again = move || match certificate::read_again(&net, &data, &options, &records) {
+    let certificates = node.certificates.clone();
+    let read_again = move || match certificates.read_again() {
         Ok(()) => tracing::info!("the certificate was read again"),
         Err(error) => tracing::error!(error = format!("{error:#}"), "the certificate stays"),
     };

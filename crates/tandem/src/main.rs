@@ -21,6 +21,7 @@ mod ban;
 mod call;
 mod carrier;
 mod cdr;
+mod certificate;
 mod check;
 mod client;
 mod customer;
@@ -160,6 +161,9 @@ enum Command {
     /// Sockets that are open for SIP
     #[command(subcommand)]
     Listener(listener::ListenerCommand),
+    /// What is shown in TLS handshakes, and until when
+    #[command(subcommand)]
+    Certificate(certificate::CertificateCommand),
     /// Sources whose packets are dropped
     #[command(subcommand)]
     Ban(ban::BanCommand),
@@ -237,6 +241,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Person(command) => person::run(global, command),
         Command::Session(command) => session::run(global, command),
         Command::Listener(command) => listener::run(global, command),
+        Command::Certificate(command) => certificate::run(global, command),
         Command::Ban(command) => ban::run(global, command),
         Command::Recording(command) => recording::run(global, &command),
         Command::Trace(command) => trace::run(global, &command),

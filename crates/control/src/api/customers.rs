@@ -15,6 +15,7 @@ impl Resource for Customer {
     const SECRET: Option<SecretField> = Some(SecretField {
         schema: "CustomerAuth",
         hidden: "secret",
+        written: "password",
     });
 
     fn account(&self, _: &dyn Records) -> Result<Option<AccountId>, StoreError> {

@@ -15,6 +15,7 @@ impl Resource for Device {
     const SECRET: Option<SecretField> = Some(SecretField {
         schema: "Device",
         hidden: "secret",
+        written: "password",
     });
 
     /// That of its user; a user that is not there is complained about elsewhere.

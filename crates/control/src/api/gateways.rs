@@ -40,6 +40,7 @@ impl Resource for Gateway {
     const SECRET: Option<SecretField> = Some(SecretField {
         schema: "OutboundAuth",
         hidden: "password",
+        written: "password",
     });
 
     fn new_id(time_ms: u64, random: u128) -> GatewayId {

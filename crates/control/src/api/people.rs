@@ -48,6 +48,7 @@ impl Resource for Person {
     const SECRET: Option<SecretField> = Some(SecretField {
         schema: "Person",
         hidden: "password_hash",
+        written: "password",
     });
     const OWNED: bool = true;
 

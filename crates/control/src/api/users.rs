@@ -15,6 +15,7 @@ impl Resource for User {
     const SECRET: Option<SecretField> = Some(SecretField {
         schema: "User",
         hidden: "secret",
+        written: "password",
     });
 
     const OWNED: bool = true;

@@ -37,6 +37,9 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
         ("ApiToken", "name", name()),
         ("Carrier", "media_zone", name()),
         ("Carrier", "name", name()),
+        ("Certificate", "name", name()),
+        ("Certificate", "servers", json!({ "maxItems": 256 })),
+        ("CertificateSource", "domains", domains()),
         ("Customer", "host", host_port()),
         ("Customer", "media_zone", name()),
         ("Customer", "name", name()),
@@ -47,6 +50,7 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
         ("Device", "auth_name", user_name()),
         ("Device", "name", name()),
         ("Device", "password", password()),
+        ("Domains", "domains", domains()),
         ("Gateway", "host", host()),
         ("Gateway", "name", name()),
         ("Gateway", "no_answer_timeout_ms", zero_or(200, 60_000)),
@@ -106,6 +110,13 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
 
 fn settings() -> Vec<(&'static str, &'static str, Value)> {
     vec![
+        (
+            "AcmeSettings",
+            "directory",
+            json!({ "maxLength": 2_000, "pattern": "^https://[!-.0-~][!-~]*$" }),
+        ),
+        ("AcmeSettings", "contact", mailbox()),
+        ("AcmeSettings", "http_port", range(1, 65_535)),
         ("AlertEmail", "from", mailbox_or_nothing()),
         ("AlertEmail", "server", with_port("", ":PORT")),
         (
@@ -336,6 +347,13 @@ fn mailbox_or_nothing() -> Value {
     json!({ "maxLength": 254, "pattern": format!("^$|^{MAILBOX}$") })
 }
 
+/// Those of a certificate of an authority.
+fn domains() -> Value {
+    let mut names = certificate_names();
+    names["maxItems"] = json!(100);
+    names
+}
+
 fn certificate_names() -> Value {
     // Host names in small letters, without a dot at the end.
     let name = HOST_NAME.replace("A-Z", "");
@@ -348,13 +366,17 @@ fn certificate_names() -> Value {
 
 /// What is sent, and whose unknown fields are refused. A customer's are, too; but the answer that
 /// made one shows its password beside its fields.
-const CLOSED: [&str; 25] = [
+const CLOSED: [&str; 29] = [
     "Account",
+    "AcmeSettings",
     "AlertEmail",
     "AlertSettings",
     "Carrier",
+    "Certificate",
+    "CertificateSource",
     "CustomerAuth",
     "Device",
+    "Domains",
     "Gateway",
     "GatewayRegistration",
     "JoinTokenDraft",

@@ -9,9 +9,9 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use clock::Time;
 use control::{
     ArrayView, Ban, CallFilter, CallTrace, Control, Deployment, LimitUsage, LimitedKind,
-    ListenerSpec, ListenerStatus, Platform, PlatformError, PlatformEvent, Readiness, Recording,
-    RecordingPlace, RegistrationFilter, Reply, RouteQuery, Simulation, SimulationOutcome, Site,
-    TraceStatus, Vault,
+    ListenerSpec, ListenerStatus, Platform, PlatformError, PlatformEvent, PresentedCertificate,
+    Readiness, Recording, RecordingPlace, RegistrationFilter, Reply, RouteQuery, Simulation,
+    SimulationOutcome, Site, TraceStatus, Vault,
 };
 use model::{
     AccountId, ApiToken, CallId, CallState, CallView, GatewayHealth, MediaServerHealth,
@@ -416,6 +416,10 @@ impl Platform for Node {
 
     fn listeners(&self) -> Reply<'_, Vec<ListenerStatus>> {
         self.answer(|state| Ok(state.listeners.clone()))
+    }
+
+    fn presented_certificates(&self) -> Reply<'_, Vec<PresentedCertificate>> {
+        self.answer(|_| Ok(Vec::new()))
     }
 
     fn add_listener(&self, spec: ListenerSpec) -> Reply<'_, ListenerStatus> {

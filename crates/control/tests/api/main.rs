@@ -6,6 +6,7 @@
 mod audit;
 mod calls;
 mod cdrs;
+mod certificates;
 mod events;
 mod fixture;
 mod idempotency;

@@ -47,6 +47,9 @@ const PATHS: &[&str] = &[
     "/v1/calls/{id}",
     "/v1/calls/{id}/hangup",
     "/v1/cdrs",
+    "/v1/certificates/check",
+    "/v1/certificates/{id}/renew",
+    "/v1/presented-certificates",
     "/v1/cdrs/export.csv",
     "/v1/cdrs/{id}",
     "/v1/events",
@@ -95,7 +98,7 @@ const PATHS: &[&str] = &[
 ];
 
 /// Kinds of records.
-const NOUNS: [&str; 11] = [
+const NOUNS: [&str; 12] = [
     "accounts",
     "users",
     "devices",
@@ -107,6 +110,7 @@ const NOUNS: [&str; 11] = [
     "people",
     "routes",
     "servers",
+    "certificates",
 ];
 
 #[test]

@@ -145,6 +145,8 @@ async fn hostile_values_in_every_field_are_refused_and_never_a_fault_of_ours() {
         "routes",
         "tokens",
         "listeners",
+        "certificates",
+        "certificates/check",
         "routes/simulate",
     ] {
         for value in &hostile {
@@ -166,6 +168,10 @@ async fn hostile_values_in_every_field_are_refused_and_never_a_fault_of_ours() {
                 "source",
                 "address",
                 "role",
+                "kind",
+                "chain",
+                "key",
+                "domains",
             ] {
                 let answer = api
                     .post(&format!("/v1/{noun}"), &json!({ field: value }))

@@ -52,6 +52,7 @@ impl HeldRecords {
             Kind::Route => of(&held.routes),
             Kind::MediaServer => of(&held.media_servers),
             Kind::Server => of(&held.servers),
+            Kind::Certificate => of(&held.certificates),
             // Nobody signs in or joins here.
             Kind::Person | Kind::JoinToken | Kind::Settings | Kind::Token => Vec::new(),
         }

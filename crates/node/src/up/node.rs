@@ -16,6 +16,7 @@ use switch::{Switch, SwitchConfig};
 use tokio::sync::broadcast;
 
 use crate::calls::{CallsEnd, CallsLink};
+use crate::certificate::CertificateDesk;
 use crate::data::Data;
 use crate::hep::HepLink;
 use crate::host::{SwitchHost, Tellers};
@@ -48,6 +49,8 @@ pub(super) struct Node {
     pub(super) live_health: LiveHealth,
     /// How bindings are shared.
     pub(super) location_health: LocationHealth,
+    /// What is shown in handshakes.
+    pub(super) certificates: Arc<CertificateDesk>,
     /// Where the thread that shares calls takes its orders.
     pub(super) calls_end: CallsEnd,
     /// Hears other systems of their messages.
@@ -59,9 +62,9 @@ pub(super) struct Node {
 
 impl Node {
     /// How it is, again and again.
-    pub(super) fn telemetry(&self, data: &Data) -> Telemetry {
+    pub(super) fn telemetry(&self) -> Telemetry {
         let (visitor, net) = (self.visitor.clone(), self.net.clone());
-        Telemetry::new(visitor, net, data.clone(), node_name())
+        Telemetry::new(visitor, net, self.certificates.clone(), node_name())
     }
 }
 
@@ -86,12 +89,13 @@ pub(super) fn start_node(
     now: Time,
 ) -> Result<Node> {
     let domain: Arc<str> = snapshot.settings.domain.as_str().into();
-    let tls = certificate::tls(data, options, &snapshot.settings.domain, now)?;
+    let tls = certificate::tls_of(data, options, &snapshot, now)?;
     let config = net::Config {
         tls,
         ..net::Config::default()
     };
     let (net, shard) = Net::open(config).context("the network side did not start")?;
+    let certificates = CertificateDesk::new(net.clone(), data, options, &snapshot)?;
     let left_open = match options.live {
         Some(_) => LeftOpen::Unsettled,
         None => LeftOpen::Ended,
@@ -149,6 +153,7 @@ pub(super) fn start_node(
         events,
         live_health: LiveHealth::default(),
         location_health: LocationHealth::default(),
+        certificates: Arc::new(certificates),
         calls_end,
         _collector: collector,
         domain,

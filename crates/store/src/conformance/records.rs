@@ -444,6 +444,12 @@ fn a_snapshot_holds_everything(store: &dyn Records) {
             .iter()
             .map(|r| Record::from(model::Server::clone(r))),
     );
+    held.extend(
+        snapshot
+            .certificates
+            .iter()
+            .map(|r| Record::from(model::Certificate::clone(r))),
+    );
     // All but people and join tokens: who may sign in or join is no node's affair.
     let mut wanted = one_of_each();
     wanted.retain(|record| !matches!(record.kind(), Kind::Person | Kind::JoinToken));
@@ -471,6 +477,7 @@ fn one_of_each() -> Vec<Record> {
         samples::person(1, account.id).into(),
         samples::server(1).into(),
         samples::join_token(1, samples::server(1).id).into(),
+        samples::certificate(1, samples::server(1).id).into(),
     ];
     assert!(
         records.iter().map(Record::kind).eq(Kind::RECORDS),

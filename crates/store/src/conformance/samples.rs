@@ -2,11 +2,12 @@
 
 use clock::Time;
 use model::{
-    Account, AccountId, ApiToken, CallId, Carrier, CarrierId, Cdr, CdrOutcome, Customer,
-    CustomerAuth, CustomerId, Device, DeviceId, DigestSecret, EndedBy, Forking, Gateway, GatewayId,
-    JoinToken, JoinTokenId, LimitSpec, MediaServer, MediaServerId, Number, NumberId, NumberTarget,
-    Person, PersonId, Rewrite, Role, Route, RouteId, Server, ServerCertificate, ServerId, TokenId,
-    User, UserId,
+    Account, AccountId, ApiToken, CallId, Carrier, CarrierId, Cdr, CdrOutcome, Certificate,
+    CertificateFacts, CertificateId, CertificateKind, CertificateSource, Customer, CustomerAuth,
+    CustomerId, Device, DeviceId, DigestSecret, EndedBy, Forking, Gateway, GatewayId, JoinToken,
+    JoinTokenId, LimitSpec, MediaServer, MediaServerId, Number, NumberId, NumberTarget, Person,
+    PersonId, Rewrite, Role, Route, RouteId, Server, ServerCertificate, ServerId, TokenId, User,
+    UserId,
 };
 
 use crate::{Actor, BindingRecord};
@@ -204,6 +205,31 @@ pub fn server(n: u64) -> Server {
             expires_us: 2,
         }),
         revoked_us: None,
+    }
+}
+
+/// A certificate that a server shows.
+#[must_use]
+pub fn certificate(n: u64, server: ServerId) -> Certificate {
+    Certificate {
+        id: CertificateId::from_parts(n, 0),
+        name: format!("certificate {n}"),
+        kind: CertificateKind::Server,
+        source: CertificateSource::Upload,
+        applied: true,
+        servers: vec![server],
+        chain: "-----BEGIN CERTIFICATE-----".into(),
+        secret: "v1:sealed".into(),
+        facts: Some(CertificateFacts {
+            names: vec!["sip.example.com".into()],
+            subject: "CN=sip.example.com".into(),
+            issuer: "CN=an authority".into(),
+            serial: "40aa".into(),
+            fingerprint: "00ff".into(),
+            not_before_us: 1,
+            not_after_us: 2,
+        }),
+        renewal: None,
     }
 }
 

@@ -4,10 +4,10 @@
 use core::fmt;
 
 use model::{
-    Account, AccountId, Carrier, CarrierId, Customer, CustomerAuth, CustomerId, Device, DeviceId,
-    FieldError, Gateway, GatewayId, JoinToken, JoinTokenId, MediaServer, MediaServerId, Number,
-    NumberId, NumberTarget, Person, PersonId, Route, RouteId, Server, ServerId, User, UserId,
-    Validate,
+    Account, AccountId, Carrier, CarrierId, Certificate, CertificateId, Customer, CustomerAuth,
+    CustomerId, Device, DeviceId, FieldError, Gateway, GatewayId, JoinToken, JoinTokenId,
+    MediaServer, MediaServerId, Number, NumberId, NumberTarget, Person, PersonId, Route, RouteId,
+    Server, ServerId, User, UserId, Validate,
 };
 
 use crate::StoreError;
@@ -167,10 +167,11 @@ kinds! {
     Person PersonId "person",
     Server ServerId "server",
     JoinToken JoinTokenId "join-token",
+    Certificate CertificateId "certificate",
 }
 
 /// How many kinds [`Record`] has.
-const RECORD_KINDS: usize = 12;
+const RECORD_KINDS: usize = 13;
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -411,6 +412,28 @@ impl Resource for JoinToken {
     }
 }
 
+impl Resource for Certificate {
+    type Id = CertificateId;
+    const KIND: Kind = Kind::Certificate;
+
+    fn id(&self) -> CertificateId {
+        self.id
+    }
+
+    fn unique_values(&self) -> Vec<UniqueValue<'_>> {
+        vec![UniqueValue {
+            space: CERTIFICATES,
+            field: "name",
+            value: &self.name,
+        }]
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        let servers = self.servers.iter();
+        servers.map(|server| reference("servers", server)).collect()
+    }
+}
+
 fn reference(field: &'static str, id: impl fmt::Display) -> Reference {
     Reference {
         field,
@@ -422,6 +445,8 @@ fn reference(field: &'static str, id: impl fmt::Display) -> Reference {
 /// Names of certificates that customers are known by.
 const CERTIFICATE_NAMES: &str = "certificate-name";
 const AUTH_NAMES: &str = "auth-name";
+/// What kept certificates are called.
+const CERTIFICATES: &str = "certificate";
 /// What servers are called.
 const SERVER_NAMES: &str = "server-name";
 /// Where media servers are controlled.

@@ -36,6 +36,7 @@ pub(crate) fn gather(snapshot: &mut Snapshot, record: Record) {
         Record::Route(r) => snapshot.routes.push(Arc::new(r)),
         Record::MediaServer(r) => snapshot.media_servers.push(Arc::new(r)),
         Record::Server(r) => snapshot.servers.push(Arc::new(r)),
+        Record::Certificate(r) => snapshot.certificates.push(Arc::new(r)),
         // Who may sign in or join is no node's affair.
         Record::Person(_) | Record::JoinToken(_) => {}
     }
