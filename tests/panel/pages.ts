@@ -30,6 +30,8 @@ export const paths = [
   '/posture',
   '/media-servers',
   '/media-servers/new',
+  '/certificates',
+  '/certificates/new',
   '/alerts',
   '/bans',
   '/settings',

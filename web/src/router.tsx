@@ -9,6 +9,7 @@ import { CallPage } from './pages/calls/CallPage';
 import { CallsPage } from './pages/calls/CallsPage';
 import { carriers } from './pages/carriers/kind';
 import { CdrsPage } from './pages/cdrs/CdrsPage';
+import { certificates } from './pages/certificates/kind';
 import { customers } from './pages/customers/kind';
 import { devices } from './pages/devices/kind';
 import { gateways } from './pages/gateways/kind';
@@ -82,6 +83,7 @@ const tree = root.addChildren([
   ...pagesOf(routes),
   ...pagesOf(mediaServers),
   ...pagesOf(people),
+  ...pagesOf(certificates),
   page('/you', YouPage),
   page('/simulator', SimulatorPage),
   page('/limits', LimitsPage),

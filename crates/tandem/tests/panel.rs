@@ -6,7 +6,8 @@ use std::process::Command;
 use anyhow::Result;
 use serde_json::json;
 use testkit::{
-    Baresip, GatewaySpec, PanelTests, Platform, PlatformOptions, Rest, Sipp, ports, wait_for_within,
+    Authority, Baresip, GatewaySpec, PanelTests, Platform, PlatformOptions, Rest, Sipp, ports,
+    wait_for_within,
 };
 
 const ALICE_HZ: u32 = 440;
@@ -76,6 +77,26 @@ fn every_page_is_whole_on_a_phone() -> Result<()> {
 fn every_control_has_a_name() -> Result<()> {
     let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
     run(&platform, "names.spec.ts")
+}
+
+#[test]
+fn certificates_are_uploaded_and_shown() -> Result<()> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    // The port of the challenges is not to be one that only root may have.
+    let acme = json!({ "acme": { "http_port": ports::one() } });
+    platform.rest().change("/v1/settings", &acme)?;
+    let authority = Authority::new("operator")?;
+    let (one, other) = (
+        authority.issue(&["sip.operator.example"])?,
+        authority.issue(&["other.example"])?,
+    );
+    let file = "certificates.spec.ts";
+    let place = directory(file);
+    std::fs::create_dir_all(&place)?;
+    std::fs::write(place.join("chain.pem"), one.certificate)?;
+    std::fs::write(place.join("key.pem"), one.key)?;
+    std::fs::write(place.join("other-key.pem"), other.key)?;
+    run(&platform, file)
 }
 
 /// A machine joins with the token that the page has shown, and takes calls.

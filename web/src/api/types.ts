@@ -11,8 +11,10 @@ export type CallView = Schemas['CallView'];
 export type Carrier = Schemas['Carrier'];
 export type Cdr = Schemas['Cdr'];
 export type CdrLegMedia = Schemas['CdrLegMedia'];
+export type Certificate = Schemas['Certificate'];
 export type Customer = Schemas['Customer'];
 export type Device = Schemas['Device'];
+export type DomainCheck = Schemas['DomainCheck'];
 export type Gateway = Schemas['Gateway'];
 export type GatewayHealth = Schemas['GatewayHealth'];
 export type Incident = Schemas['Incident'];
@@ -26,6 +28,7 @@ export type OpenSession = Schemas['OpenSession'];
 export type Person = Schemas['Person'];
 export type PhoneNumber = Schemas['Number'];
 export type PosturePart = Schemas['PartView'];
+export type PresentedCertificate = Schemas['PresentedCertificate'];
 export type Problem = Schemas['Problem'];
 export type Readiness = Schemas['Readiness'];
 export type Recording = Schemas['Recording'];
@@ -58,6 +61,7 @@ export interface RecordOf {
   'media-servers': MediaServer;
   people: Person;
   servers: Server;
+  certificates: Certificate;
 }
 
 export type Noun = keyof RecordOf;

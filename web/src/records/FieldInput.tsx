@@ -76,6 +76,21 @@ export function FieldInput({ field, value, onChange, error, disabled }: Props) {
           onChange={(event) => onChange(lines(event.currentTarget.value))}
         />
       );
+    case 'pem':
+      return (
+        <Textarea
+          {...common}
+          autosize
+          minRows={3}
+          maxRows={12}
+          spellCheck={false}
+          autoComplete="off"
+          classNames={{ input: 'mono' }}
+          style={{ gridColumn: '1 / -1' }}
+          value={text}
+          onChange={(event) => orEmpty(event.currentTarget.value)}
+        />
+      );
     case 'text':
       return (
         <TextInput

@@ -12,7 +12,8 @@ export interface Field<P extends string = string> {
     | { kind: 'choice'; options: string[] }
     | { kind: 'record'; of: Noun }
     | { kind: 'password' }
-    | { kind: 'lines' };
+    | { kind: 'lines' }
+    | { kind: 'pem' };
   required?: boolean;
   /** What an empty field stands for: null, an empty text, none, or nothing at all. */
   empty?: null | '' | 0 | undefined;

@@ -46,6 +46,7 @@ export const places: { group: string; places: Place[] }[] = [
       { path: '/server', title: 'This server', area: 'listeners' },
       { path: '/posture', title: 'Posture', area: 'posture' },
       { path: '/media-servers', title: 'Media servers', area: 'media-servers' },
+      { path: '/certificates', title: 'Certificates', area: 'certificates' },
       { path: '/alerts', title: 'Alerts', area: 'alerts' },
       { path: '/bans', title: 'Bans', area: 'bans' },
       { path: '/settings', title: 'Settings', area: 'settings' },

@@ -8,6 +8,7 @@ import { StateBadge } from '../../parts/StateBadge';
 import { readinessQuery } from '../overview/readiness';
 import { ArrayServers } from './ArrayServers';
 import { Listeners } from './Listeners';
+import { Presented } from './Presented';
 
 /** The server that this panel came from. */
 export function ServerPage() {
@@ -45,6 +46,7 @@ export function ServerPage() {
         </div>
         <div style={{ height: 12 }} />
         <Listeners />
+        <Presented />
         <ArrayServers />
       </div>
     </Page>

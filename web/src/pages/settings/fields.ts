@@ -124,6 +124,13 @@ export const settingsFields: Field<Path>[] = [
     input: { kind: 'lines' },
   },
   {
+    ...text('acme.directory', 'Directory of the authority', 'https://…; empty: nobody is asked'),
+    section: 'Certificates by ACME',
+  },
+  turned('acme.terms_agreed', 'Its terms of service are agreed to'),
+  text('acme.contact', 'Where it writes to us', 'name@example.com; empty: nowhere'),
+  number('acme.http_port', 'Port of its challenges', 'open only while there is one'),
+  {
     path: 'dispatchers',
     label: 'Networks of dispatchers',
     help: 'one a line: 192.0.2.0/24',
