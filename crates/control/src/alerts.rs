@@ -66,6 +66,8 @@ struct Shared {
     watch: Mutex<Watch>,
     /// How many may be told at a time.
     telling: Semaphore,
+    /// Held by who writes: of two that write at once, the later knows more.
+    saving: tokio::sync::Mutex<()>,
 }
 
 impl Alerts {
@@ -78,6 +80,7 @@ impl Alerts {
             port,
             watch,
             telling,
+            saving: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -124,6 +127,7 @@ impl Alerts {
 
     /// Writes down what is known now, off the runtime's threads.
     async fn save(&self) {
+        let _one = self.0.saving.lock().await;
         let incidents = self.with(|watch| watch.incidents().to_vec());
         let port = Arc::clone(&self.0.port);
         let saved = tokio::task::spawn_blocking(move || port.save(&incidents));
@@ -170,6 +174,10 @@ impl Alerts {
         let (settings, incident) = (Arc::new(settings), Arc::new(incident));
         let mut pause = AGAIN_FIRST;
         for attempt in 1..=ATTEMPTS_MAX {
+            // Nobody is called at night for what is over.
+            if attempt > 1 && moment == Moment::Begun && self.with(|watch| watch.is_over(id)) {
+                return;
+            }
             let port = Arc::clone(&self.0.port);
             let (settings, incident) = (Arc::clone(&settings), Arc::clone(&incident));
             // Where much goes wrong at once, whoever is told has it one after the other. It is

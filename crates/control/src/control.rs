@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clock::Time;
 use model::{AccountId, ApiToken, Person, Role, ServerId, Snapshot};
 use store::{Actor, CdrStore, Records, StoreError};
-use tokio::sync::{Mutex, Notify, Semaphore, watch};
+use tokio::sync::{Mutex, Notify, Semaphore, SemaphorePermit, watch};
 
 use crate::events::Ring;
 use crate::idempotency::Replies;
@@ -38,6 +38,8 @@ struct Inner {
     lockouts: Lockouts,
     /// One for each password that may be hashed at a time.
     hashing: Semaphore,
+    /// One for each file of traces that may be made at a time.
+    exports: Semaphore,
     vault: Vault,
     site: Option<Arc<dyn Site>>,
     /// Once they are watched.
@@ -102,6 +104,7 @@ impl Control {
             known: Known::default(),
             lockouts: Lockouts::default(),
             hashing: Semaphore::new(HASHING_MAX),
+            exports: Semaphore::new(EXPORTS_MAX),
             vault,
             site,
             alerts: OnceLock::new(),
@@ -270,6 +273,11 @@ impl Control {
     /// Where the control is of the platform that this node has joined, if it has.
     pub(crate) fn platform_of(&self) -> Option<&str> {
         self.0.platform_of.get().map(String::as_str)
+    }
+
+    /// A turn to make a file of traces; `None`: others have them.
+    pub(crate) fn exports(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.exports.try_acquire().ok()
     }
 
     /// The server that this node is, if it is one of the list.
@@ -494,5 +502,7 @@ const FAILURES_BURST: u32 = 10;
 const FAILURES_PER_S: f64 = 0.2;
 /// Passwords hashed at a time: each takes 19 MiB and a core for some hundredths of a second.
 const HASHING_MAX: usize = 2;
+/// Files of traces made at a time: each takes some 250 MB at most.
+const EXPORTS_MAX: usize = 2;
 /// How long one waits for its turn.
 const HASHING_WAIT: Duration = Duration::from_secs(5);

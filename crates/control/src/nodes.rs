@@ -74,7 +74,7 @@ pub async fn serve_nodes(control: Control, socket: NodeSocket) -> std::io::Resul
         .map_err(std::io::Error::other)
 }
 
-/// Requests of one line at a time; a node has three.
-const REQUESTS_MAX: usize = 16;
+/// Requests of one line at a time; a node has four.
+const REQUESTS_MAX: usize = 6;
 /// A node that is silent for twice this time is not connected any more.
 const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(5);

@@ -118,6 +118,9 @@ pub trait Platform: Send + Sync + 'static {
     /// One SIP message, if it is still kept.
     fn traced_message(&self, id: TraceId) -> Reply<'_, Option<Seen>>;
 
+    /// What this node is called in CDRs.
+    fn node(&self) -> String;
+
     /// What is kept of SIP messages, and what was lost.
     fn trace_status(&self) -> Reply<'_, TraceStatus>;
 

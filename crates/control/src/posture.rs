@@ -86,7 +86,7 @@ impl Posture {
     /// Of a deployment with these records and media servers.
     #[must_use]
     pub fn of(there: &Deployment, records: &Snapshot, media: &[MediaServerHealth]) -> Self {
-        let mut parts = vec![servers(there), records_of(there), media_of(media)];
+        let mut parts = vec![servers(there), records_of(there), media_of(records, media)];
         parts.extend(machines(there));
         parts.extend(way_in(there));
         parts.extend(live_store(there));
@@ -189,7 +189,10 @@ fn live_store(there: &Deployment) -> Option<PartView> {
         ),
         few @ 1..3 => part(format!("Redis watched by {few} Sentinels"))
             .single("Name three Sentinels on three machines: fewer cannot agree when one is away."),
-        many => part(format!("Redis watched by {many} Sentinels")),
+        many => part(format!("Redis watched by {many} Sentinels")).unknown(
+            "See that it has a replica on another machine, and the Sentinels three machines: \
+             redis-cli -p 26379 sentinel replicas NAME. That cannot be seen from here.",
+        ),
     })
 }
 
@@ -218,7 +221,7 @@ fn records_of(there: &Deployment) -> PartView {
     }
 }
 
-fn media_of(servers: &[MediaServerHealth]) -> PartView {
+fn media_of(records: &Snapshot, servers: &[MediaServerHealth]) -> PartView {
     let remedy = "Add a media server on another machine: tandem media, or an rtpengine.";
     let up: Vec<_> = servers
         .iter()
@@ -246,11 +249,31 @@ fn media_of(servers: &[MediaServerHealth]) -> PartView {
             "the sound of all calls",
         )
         .single("See what is in the way of the others: tandem media-server list."),
+        (several, _) if let Some(host) = only_host(records, several) => PartView::new(
+            Part::Media,
+            format!("all {} media servers at {host}", several.len()),
+            "the sound of all calls",
+        )
+        .single(remedy),
         (several, all) => PartView::new(
             Part::Media,
             format!("{} of {all} media servers take calls", several.len()),
             lost,
         ),
+    }
+}
+
+/// Where all of several media servers are, if that is one place.
+fn only_host<'a>(records: &'a Snapshot, servers: &[&MediaServerHealth]) -> Option<&'a str> {
+    let hosts = servers.iter().map(|server| {
+        let mut known = records.media_servers.iter();
+        let known = known.find(|known| known.id == server.media_server)?;
+        Some(known.control_host_port()?.rsplit_once(':')?.0)
+    });
+    let hosts: BTreeSet<Option<&str>> = hosts.collect();
+    match hosts.len() {
+        1 => hosts.into_iter().next().flatten(),
+        _ => None,
     }
 }
 
@@ -272,7 +295,8 @@ fn routes(records: &Snapshot) -> Vec<PartView> {
             .gateways
             .iter()
             .filter(|g| g.enabled && carriers.contains(&g.carrier));
-        let hosts: BTreeSet<_> = gateways.map(|g| (g.host.as_str(), g.port)).collect();
+        // Two ports of one host go down together.
+        let hosts: BTreeSet<_> = gateways.map(|g| g.host.as_str()).collect();
         let owner = account.and_then(|id| records.accounts.iter().find(|a| a.id == id));
         let numbers = match prefix {
             "" => "all numbers".to_owned(),

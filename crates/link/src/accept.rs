@@ -2,7 +2,7 @@
 //! waiting, and each refusal in the log with its reason.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,16 +20,25 @@ use tonic::transport::server::Connected;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::authority::hex;
+use crate::tally::{Counted, Tally};
 use crate::{Authority, LinkError, reason, tls};
 
 /// One line, whose handshake is done.
 pub struct Line {
     stream: TlsStream<TcpStream>,
     peer: Peer,
-    /// When it has to be over: that of whom we do not know.
-    ends: Option<Pin<Box<Sleep>>>,
-    /// One of the lines that there may be.
-    _place: OwnedSemaphorePermit,
+    /// What bounds it where we do not know whose it is.
+    bounds: Option<Bounds>,
+    /// One of the lines that there may be, and one of those of the same server.
+    _place: (OwnedSemaphorePermit, Option<Counted<String>>),
+}
+
+/// What a stranger may take of us.
+struct Bounds {
+    /// When the line has to be over.
+    ends: Pin<Box<Sleep>>,
+    /// Bytes that are still listened to.
+    left: usize,
 }
 
 /// Who is at the other end.
@@ -71,23 +80,48 @@ pub fn accept(
 struct Places {
     nodes: Arc<Semaphore>,
     strangers: Arc<Semaphore>,
+    /// Lines of each server.
+    servers: Tally<String>,
+    /// Handshakes with each address.
+    handshakes: Tally<IpAddr>,
 }
 
 impl Places {
     /// A line of whom the handshake has shown. Errors: there are too many of its kind.
     fn seat(&self, stream: TlsStream<TcpStream>, peer: Peer) -> io::Result<Line> {
-        let (places, ends) = match peer.shown {
+        let (places, bounds) = match peer.shown {
             Some(_) => (&self.nodes, None),
-            None => (&self.strangers, Some(Box::pin(sleep(STRANGER_TIME)))),
+            None => (&self.strangers, Some(Bounds::new())),
         };
+        let full = || io::Error::other("there are too many lines of its kind");
         let place = Arc::clone(places).try_acquire_owned();
-        let place = place.map_err(|_| io::Error::other("there are too many lines of its kind"))?;
+        let place = place.map_err(|_| full())?;
+        // A revoked node shows a certificate that is good until it ends; its lines must not be
+        // everybody's.
+        let of_server = match &peer.shown {
+            Some(shown) => {
+                let counted = self
+                    .servers
+                    .count(shown.server.clone(), LINES_OF_SERVER_MAX);
+                Some(counted.ok_or_else(full)?)
+            }
+            None => None,
+        };
         Ok(Line {
             stream,
             peer,
-            ends,
-            _place: place,
+            bounds,
+            _place: (place, of_server),
         })
+    }
+}
+
+impl Bounds {
+    fn new() -> Self {
+        Self {
+            ends: Box::pin(sleep(STRANGER_TIME)),
+            left: STRANGER_BYTES,
+        }
     }
 }
 
@@ -96,6 +130,8 @@ async fn run(listener: TcpListener, tls: TlsAcceptor, done: mpsc::Sender<io::Res
     let lines = Places {
         nodes: Arc::new(Semaphore::new(LINES_MAX)),
         strangers: Arc::new(Semaphore::new(STRANGERS_MAX)),
+        servers: Tally::new(),
+        handshakes: Tally::new(),
     };
     while let Ok(place) = places.clone().acquire_owned().await {
         let accepted = tokio::select! {
@@ -110,9 +146,16 @@ async fn run(listener: TcpListener, tls: TlsAcceptor, done: mpsc::Sender<io::Res
                 continue;
             }
         };
+        let Some(counted) = lines
+            .handshakes
+            .count(address.ip(), HANDSHAKES_OF_ADDRESS_MAX)
+        else {
+            tracing::warn!(%address, "too many handshakes with this address: it may try again");
+            continue;
+        };
         let (tls, lines, done) = (tls.clone(), lines.clone(), done.clone());
         tokio::spawn(async move {
-            let _place = place;
+            let _places = (place, counted);
             match timeout(HANDSHAKE_TIME, handshake(tls, lines, stream, address)).await {
                 // Without a receiver control has ended.
                 Ok(Ok(line)) => drop(done.send(Ok(line)).await),
@@ -173,13 +216,24 @@ impl AsyncRead for Line {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Some(ends) = &mut self.ends
-            && ends.as_mut().poll(context).is_ready()
-        {
+        let Self { stream, bounds, .. } = &mut *self;
+        let Some(Bounds { ends, left }) = bounds else {
+            return Pin::new(stream).poll_read(context, buffer);
+        };
+        if ends.as_mut().poll(context).is_ready() {
             let why = "whoever shows no certificate has a short time";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
         }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(stream).poll_read(context, buffer);
+        match left.checked_sub(buffer.filled().len() - before) {
+            Some(rest) => *left = rest,
+            None => {
+                let why = "whoever shows no certificate has little to say";
+                return Poll::Ready(Err(io::Error::other(why)));
+            }
+        }
+        read
     }
 }
 
@@ -206,10 +260,16 @@ const HANDSHAKES_MAX: usize = 64;
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Lines at a time of those who show a certificate; more are refused.
 const LINES_MAX: usize = 4_096;
+/// Those of one server: a node has one, and the one before that has not ended yet.
+const LINES_OF_SERVER_MAX: usize = 8;
+/// Handshakes at a time with one address; more are refused.
+const HANDSHAKES_OF_ADDRESS_MAX: usize = 16;
 /// Lines at a time of those who show none, and want to join; more are refused.
 const STRANGERS_MAX: usize = 64;
 /// How long those may last.
 const STRANGER_TIME: Duration = Duration::from_secs(30);
+/// Bytes that are read of one of them: an enrolment has some 2,000.
+const STRANGER_BYTES: usize = 64 * 1_024;
 /// After an error of the socket, which is most often a want of files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Lines that wait to be served, after which handshakes wait.

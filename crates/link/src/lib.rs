@@ -15,6 +15,7 @@ mod dial;
 mod error;
 mod identity;
 mod request;
+mod tally;
 mod tls;
 mod token;
 

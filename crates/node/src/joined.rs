@@ -94,6 +94,7 @@ impl Joined {
             restart,
             line: self.line,
             rtt_us: None,
+            renew_again: None,
         };
         keeper.run().await;
     }

@@ -387,6 +387,10 @@ impl Platform for NodePlatform {
         self.look_at_traces(move |reader| reader.message(id))
     }
 
+    fn node(&self) -> String {
+        up::node_name()
+    }
+
     fn trace_status(&self) -> Reply<'_, TraceStatus> {
         Box::pin(self.visitor.ask(|_, machine, host| {
             let counts = host.trace.counts();

@@ -101,7 +101,7 @@ fn carriers(facts: &Facts, settings: &AlertSettings) -> Vec<(Key, String)> {
     let poor = all.filter(|one| one.calls >= CALLS_MIN && one.answered * 100 < one.calls * least);
     poor.map(|one| {
         let text = format!(
-            "{} of {} calls of carrier {} were answered within 15 minutes: less than {least} %",
+            "{} of the last {} calls of carrier {} were answered: less than {least} %",
             one.answered, one.calls, one.carrier
         );
         (("carrier-asr", one.carrier.clone()), text)

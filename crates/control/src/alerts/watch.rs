@@ -124,6 +124,12 @@ impl Watch {
         incident.deliveries.push(delivery);
     }
 
+    /// Whether an incident has ended.
+    pub(super) fn is_over(&self, id: u64) -> bool {
+        let of_it = self.incidents.iter().find(|one| one.id == id);
+        of_it.is_none_or(|one| one.ended_us.is_some())
+    }
+
     pub(super) fn incidents(&self) -> &[Incident] {
         &self.incidents
     }

@@ -111,6 +111,10 @@ async fn create(
         let detail = "no machine can join: start control with --node-port";
         Problem::new(&problem::ELSEWHERE, detail)
     })?;
+    if draft.server.is_some() && draft.server == control.own_server() {
+        let why = "this is control itself: no other machine can be it";
+        return Err(Problem::invalid_field("server", why));
+    }
     let no_randomness = |e: getrandom::Error| Problem::unavailable(e.to_string());
     let secret = generate_secret().map_err(no_randomness)?;
     let made = now();

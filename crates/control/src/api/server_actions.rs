@@ -352,6 +352,11 @@ impl Begun {
                 self.end(TaskState::Failed, "the server was deleted");
                 return;
             };
+            if health.state == ServerState::Revoked {
+                let why = "its certificate was revoked: nobody knows of its calls";
+                self.end(TaskState::Failed, why);
+                return;
+            }
             let unreachable = health.state == ServerState::Unreachable;
             let left = health.report.filter(|_| !unreachable).map(|r| r.channels);
             let cause = health.cause;

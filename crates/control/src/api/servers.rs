@@ -145,6 +145,10 @@ async fn revoke(
     Extension(caller): Extension<Caller>,
     Id(id): Id<ServerId>,
 ) -> Result<StatusCode, Problem> {
+    if control.own_server() == Some(id) {
+        let why = "this is control itself: it shows no certificate of a node";
+        return Err(Problem::new(&problem::IN_USE, why));
+    }
     let at = now();
     control
         .change(move |records| {

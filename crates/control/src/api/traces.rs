@@ -216,7 +216,24 @@ async fn ladder_of_call(
 ) -> Result<Json<Ladder>, Problem> {
     let wanted = trace_of(&control, call).await?;
     let first = wanted.sip_call_ids.first().cloned().unwrap_or_default();
-    draw(&control, wanted, &first).await
+    let ladder = draw(&control, wanted, &first).await?;
+    if ladder.rungs.is_empty() {
+        tell_where(&control, call, &first).await?;
+    }
+    Ok(ladder)
+}
+
+/// The messages of a call are with the node that had it. Errors: that is another.
+async fn tell_where(control: &Control, call: CallId, sip_call_id: &str) -> Result<(), Problem> {
+    let found = control.cdrs(move |cdrs| cdrs.get(call)).await?;
+    let Some(cdr) = found.filter(|cdr| cdr.node != control.platform().node()) else {
+        return Ok(());
+    };
+    let detail = format!(
+        "its messages are at {}: tandem trace ladder {sip_call_id} there",
+        cdr.node
+    );
+    Err(Problem::new(&problem::ELSEWHERE, detail))
 }
 
 async fn draw(control: &Control, wanted: CallTrace, first: &str) -> Result<Json<Ladder>, Problem> {
@@ -295,6 +312,10 @@ async fn export<T: Send + 'static>(
         Some(_) => paging::limit(params.limit)?,
         None => EXPORT_MAX,
     };
+    let crowded = "others are being served with files of traces, which are large";
+    let _turn = control
+        .exports()
+        .ok_or_else(|| Problem::too_many(crowded, EXPORT_PAUSE_S))?;
     let found = find(&control, params, limit).await?;
     let made = tokio::task::spawn_blocking(move || {
         let mut messages: Vec<Seen> = found.into_iter().map(|(_, seen)| seen).collect();
@@ -390,6 +411,8 @@ async fn trace_of(control: &Control, call: CallId) -> Result<CallTrace, Problem>
 const RUNGS_MAX: usize = 1_000;
 /// Messages of one export.
 const EXPORT_MAX: usize = 10_000;
+/// Seconds after which who found others exporting may try again.
+const EXPORT_PAUSE_S: u64 = 5;
 /// A proxy before us has seen the INVITE earlier, and its clock may differ.
 const BEFORE_US: u64 = 10_000_000;
 /// Repetitions of the last messages (RFC 3261 §17: 64 T1), and a BYE after a crash.

@@ -49,12 +49,8 @@ pub(super) async fn enrol(
                 let given = certificate(&issued, token.record.id, at.as_micros());
                 server.record.certificate = Some(given);
                 server.record.revoked_us = None;
-                let record = server.record.clone();
-                match server.revision {
-                    NEW => records.create(&actor, record)?,
-                    revision => records.update(&actor, record, revision)?,
-                };
-                Ok((server.record, issued))
+                let server = put(records, &actor, server)?;
+                Ok((server, issued))
             };
             let result = join();
             // The answer to the node is not an error of the store.
@@ -96,6 +92,15 @@ pub(super) async fn renew(
     let done = control
         .change(move |records| {
             let mut server = records.read::<Server>(id)?;
+            let given_us = server.record.certificate.as_ref().map(|c| c.issued_us);
+            if given_us.is_some_and(|given| at.as_micros().saturating_sub(given) < RENEWED_LEAST_US)
+            {
+                // By a clock that is a month ahead it would be time again at once, and each is a
+                // change of the records that all nodes are told of.
+                let why =
+                    "it has a certificate of this hour: is the node's clock right?".to_owned();
+                return Ok((records.revision()?, Err(why)));
+            }
             let issued = joining.authority.issue(
                 &signing_request,
                 (&id.to_string(), &shown.enrolment),
@@ -181,6 +186,44 @@ fn spend(records: &dyn Records, actor: &Actor, token: &Stored<JoinToken>) -> Res
     }
 }
 
+/// Writes the server down. The token is spent: what another has changed in between is no reason to
+/// send the machine away.
+fn put(
+    records: &dyn Records,
+    actor: &Actor,
+    mut server: Stored<Server>,
+) -> Result<Server, StoreError> {
+    let mut attempts = PUT_ATTEMPTS;
+    loop {
+        attempts -= 1;
+        let record = server.record.clone();
+        let put = match server.revision {
+            NEW => records.create(actor, record),
+            revision => records.update(actor, record, revision),
+        };
+        match put {
+            Ok(stored) => return Ok(stored.record),
+            Err(StoreError::Duplicate { .. }) if server.revision == NEW && attempts > 0 => {
+                // A machine of the same image has joined at the same moment.
+                server.record.name = with_id(&server.record.name, server.record.id);
+            }
+            Err(StoreError::Conflict { .. }) if attempts > 0 => {
+                let changed = records.read::<Server>(server.record.id)?;
+                let given = server.record.certificate.take();
+                server = changed;
+                server.record.certificate = given;
+                server.record.revoked_us = None;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A name that no other server has.
+fn with_id(name: &str, id: ServerId) -> String {
+    format!("{name} {}", id.to_string().get(26..).unwrap_or_default())
+}
+
 /// The server that a token is for, or a new one.
 fn wanted(records: &dyn Records, token: &JoinToken, host: &str) -> Result<Stored<Server>, Refused> {
     if let Some(id) = token.server {
@@ -204,7 +247,7 @@ fn wanted(records: &dyn Records, token: &JoinToken, host: &str) -> Result<Stored
             return Err(Refused::Why(format!("a server is called {name} already")));
         }
         // Machines of one image have one name.
-        name => format!("{name} {}", id.to_string().get(26..).unwrap_or_default()),
+        name => with_id(name, id),
     };
     Ok(Stored {
         revision: NEW,
@@ -237,7 +280,11 @@ fn certificate(issued: &Issued, enrolment: JoinTokenId, issued_us: u64) -> Serve
 
 /// How long a node's certificate is valid; it asks for another when a third of that is left.
 const NODE_VALID: Duration = Duration::from_secs(30 * 86_400);
+/// The least time between two certificates of a node.
+const RENEWED_LEAST_US: u64 = 3_600 * 1_000_000;
 /// The revision of a record that is not stored.
 const NEW: u64 = 0;
+/// How often a server is written before that is given up.
+const PUT_ATTEMPTS: u32 = 4;
 /// Characters of a machine's name that become a server's.
 const NAME_MAX: usize = 40;

@@ -51,7 +51,7 @@ async fn tell(
         // A node that was told by a control with a later store must not go back.
         if sent != Some(snapshot.revision) && snapshot.revision != has {
             sent = Some(snapshot.revision);
-            if !send(told, configuration(&snapshot, server)?).await {
+            if !send(told, configuration(&snapshot, server).await?).await {
                 return Ok(());
             }
         }
@@ -62,7 +62,7 @@ async fn tell(
                 let Some(order) = order else { return Ok(()) };
                 let snapshot = newest.borrow().clone();
                 if order.kind() == OrderKind::Flush
-                    && !send(told, configuration(&snapshot, server)?).await {
+                    && !send(told, configuration(&snapshot, server).await?).await {
                     return Ok(());
                 }
                 if !send(told, What::Order(order)).await {
@@ -85,13 +85,22 @@ async fn send(told: &mpsc::Sender<Result<Down, Status>>, what: What) -> bool {
     told.send(Ok(Down { what: Some(what) })).await.is_ok()
 }
 
-fn configuration(snapshot: &Snapshot, server: ServerId) -> Result<What, Status> {
-    let plan = snapshot.planned_for(server);
-    let json = serde_json::to_vec(&plan).map_err(|error| Status::internal(error.to_string()))?;
-    Ok(What::Configuration(Configuration {
-        revision: plan.revision,
-        snapshot: json,
-    }))
+/// What a node does, written off the runtime's threads: it is some 50 MB of a large platform.
+async fn configuration(snapshot: &Arc<Snapshot>, server: ServerId) -> Result<What, Status> {
+    let snapshot = Arc::clone(snapshot);
+    let written = tokio::task::spawn_blocking(move || {
+        let plan = snapshot.planned_for(server);
+        let json = serde_json::to_vec(&plan)?;
+        Ok::<_, serde_json::Error>(Configuration {
+            revision: plan.revision,
+            snapshot: json,
+        })
+    });
+    let failed = |error: &dyn std::fmt::Display| Status::internal(error.to_string());
+    let written = written.await.map_err(|error| failed(&error))?;
+    Ok(What::Configuration(
+        written.map_err(|error| failed(&error))?,
+    ))
 }
 
 fn announce(control: &Control, server: ServerId, name: &str) {

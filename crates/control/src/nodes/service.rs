@@ -110,7 +110,8 @@ pub(super) fn admit(
     let Some(why) = why else {
         return Ok(());
     };
-    if known.is_some() {
+    // What is refused to a machine that another has replaced says nothing of that other.
+    if known.is_some_and(|known| known.revoked_us.is_some() || is_of_latest(known, shown)) {
         control.fleet().refuse(server, &why, now_us);
     }
     tracing::warn!(%server, serial = shown.serial, why, "a node was refused");
@@ -157,5 +158,5 @@ fn report(said: Telemetry) -> Report {
     }
 }
 
-/// What waits for a node that takes it slowly.
-const TOLD_MAX: usize = 4;
+/// What waits for a node that takes it slowly: a configuration can be large.
+const TOLD_MAX: usize = 1;

@@ -91,11 +91,16 @@ fn a_whole_cluster_has_a_second_of_everything() {
     let routed = records(&["192.0.2.7", "192.0.2.8"]);
     let posture = Posture::of(&there, &routed, &two_media_servers());
     assert_eq!(posture.single, 0, "{posture:?}");
+    // Whether there is a replica is for the Sentinels to say.
+    let others = posture.parts.iter().filter(|p| p.part != Part::LiveStore);
     assert!(
-        posture
-            .parts
-            .iter()
+        others
+            .into_iter()
             .all(|p| p.standing == Standing::Redundant)
+    );
+    assert_eq!(
+        standing_of(&posture, Part::LiveStore),
+        Some(Standing::Unknown)
     );
 }
 
@@ -140,8 +145,31 @@ fn a_media_server_that_does_not_answer_is_no_second() {
 }
 
 #[test]
+fn media_servers_at_one_address_go_down_together() {
+    let servers = two_media_servers();
+    let at = |name: &str, number, control: &str| -> Arc<model::MediaServer> {
+        let id = MediaServerId::from_bits(number);
+        let fields = json!({ "id": id, "name": name, "control": control });
+        Arc::new(serde_json::from_value(fields).unwrap())
+    };
+    let standing = |second: &str| {
+        let mut servers = servers.clone();
+        servers[1].media_server = MediaServerId::from_bits(2);
+        let records = Snapshot {
+            media_servers: vec![at("one", 1, "udp:192.0.2.1:2223"), at("two", 2, second)],
+            ..Snapshot::default()
+        };
+        standing_of(&Posture::of(&alone(), &records, &servers), Part::Media)
+    };
+    assert_eq!(standing("udp:192.0.2.1:2224"), Some(Standing::Single));
+    assert_eq!(standing("udp:192.0.2.2:2223"), Some(Standing::Redundant));
+}
+
+#[test]
 fn gateways_at_one_address_and_those_switched_off_are_no_second() {
-    let same = records(&["192.0.2.1", "192.0.2.1"]);
+    let mut same = records(&["192.0.2.1", "192.0.2.1"]);
+    // Two ports of one host go down together.
+    Arc::make_mut(&mut same.gateways[1]).port = Some(5_062);
     let posture = Posture::of(&alone(), &same, &[]);
     assert_eq!(standing_of(&posture, Part::Route), Some(Standing::Single));
     let mut off = records(&["192.0.2.1", "192.0.2.2"]);

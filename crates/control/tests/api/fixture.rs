@@ -501,6 +501,10 @@ impl Platform for Node {
         })
     }
 
+    fn node(&self) -> String {
+        "n1".into()
+    }
+
     fn trace_of_call(&self, call: CallTrace, limit: usize) -> Reply<'_, Vec<(TraceId, Seen)>> {
         self.answer(move |state| {
             state.traces.push(call);

@@ -1,5 +1,6 @@
 //! `/v1/traces`, over a node with three messages.
 
+use store::CdrStore as _;
 use trace::{Direction, Seen, Transport};
 
 use crate::fixture::{Api, call};
@@ -86,6 +87,32 @@ async fn a_call_is_a_ladder_from_a_little_before_it_began() {
     assert_eq!(listed.body["items"].as_array().unwrap().len(), 3);
     let unknown = "/v1/calls/call_00000000000000000000000000/ladder";
     api.get(unknown).await.is_problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn an_ended_call_of_another_node_is_said_to_be_there() {
+    let api = api();
+    let mut there = crate::cdrs::cdr(1);
+    there.node = "n2".into();
+    let here = crate::cdrs::cdr(2);
+    api.store
+        .insert_batch(&[there.clone(), here.clone()])
+        .unwrap();
+    api.node.state.lock().unwrap().traced.clear();
+    let path = |call| format!("/v1/calls/{call}/ladder");
+    let answer = api.get(&path(there.call)).await;
+    answer.is_problem(409, "elsewhere");
+    assert!(
+        answer.text.contains("n2: tandem trace ladder a,1"),
+        "{}",
+        answer.text
+    );
+    let answer = api.get(&path(here.call)).await;
+    assert_eq!(
+        answer.body["rungs"],
+        serde_json::json!([]),
+        "nothing is kept of it"
+    );
 }
 
 #[tokio::test]

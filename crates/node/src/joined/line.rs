@@ -32,6 +32,8 @@ pub(super) struct Keeper {
     pub(super) line: watch::Sender<Option<LinkClient<Channel>>>,
     /// The round trip of the last report.
     pub(super) rtt_us: Option<u32>,
+    /// Before then nobody asks for another certificate: control has refused one.
+    pub(super) renew_again: Option<Instant>,
 }
 
 /// Why a line was given up on purpose.
@@ -96,8 +98,10 @@ impl Keeper {
                 _ = reports.tick() => {
                     self.report(&mut line).await?;
                     if self.is_time_to_renew() {
-                        self.renew(&mut line).await?;
-                        return Ok(End::Renewed);
+                        match self.renew(&mut line).await {
+                            Ok(()) => return Ok(End::Renewed),
+                            Err(status) => self.put_off_renewal(&status),
+                        }
                     }
                 }
             }
@@ -107,11 +111,11 @@ impl Keeper {
     async fn take(&self, down: Down) {
         match down.what {
             Some(What::Configuration(configuration)) => {
-                let snapshot: Snapshot = match serde_json::from_slice(&configuration.snapshot) {
+                let revision = configuration.revision;
+                let snapshot = match read(configuration.snapshot).await {
                     Ok(snapshot) => snapshot,
                     Err(error) => {
-                        let revision = configuration.revision;
-                        tracing::error!(%error, revision, "a configuration cannot be read");
+                        tracing::error!(error, revision, "a configuration cannot be read");
                         return;
                     }
                 };
@@ -150,7 +154,19 @@ impl Keeper {
     }
 
     fn is_time_to_renew(&self) -> bool {
-        self.now_us() >= self.identity.renew_at_us()
+        let is_put_off = self.renew_again.is_some_and(|at| Instant::now() < at);
+        !is_put_off && self.now_us() >= self.identity.renew_at_us()
+    }
+
+    /// A certificate that was not renewed is no reason to end the line: most of a third of its time
+    /// is left.
+    fn put_off_renewal(&mut self, status: &Status) {
+        let why = said(status);
+        tracing::error!(
+            why,
+            "the certificate of this node was not renewed; again in an hour"
+        );
+        self.renew_again = Some(Instant::now() + RENEW_PAUSE);
     }
 
     async fn renew(&mut self, line: &mut LinkClient<Channel>) -> Result<(), Status> {
@@ -169,6 +185,13 @@ impl Keeper {
     fn now_us(&self) -> u64 {
         self.telemetry.now_us()
     }
+}
+
+/// A configuration, read off the runtime's threads: it is some 50 MB of a large platform.
+async fn read(text: Vec<u8>) -> Result<Snapshot, String> {
+    let read = tokio::task::spawn_blocking(move || serde_json::from_slice(&text));
+    let read = read.await.map_err(|error| error.to_string())?;
+    read.map_err(|error| error.to_string())
 }
 
 async fn next(told: &mut Streaming<Down>) -> Result<Option<Down>, Status> {
@@ -209,6 +232,8 @@ fn telemetry(report: Report, at_us: u64, rtt_us: Option<u32>) -> Said {
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// How long one may take to be answered before the line counts as broken.
 const REPORT_PATIENCE: Duration = Duration::from_secs(10);
+/// After control has refused another certificate.
+const RENEW_PAUSE: Duration = Duration::from_secs(3_600);
 /// Before the line is opened again: at first, and at most.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(4);

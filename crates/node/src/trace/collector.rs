@@ -65,6 +65,7 @@ impl Collector {
             open: None,
             streams: HashMap::new(),
             next: STREAM_FIRST,
+            looks: 0,
             room: vec![0; DATAGRAM_MAX],
         };
         let thread = thread::Builder::new()
@@ -127,6 +128,8 @@ struct Ears {
     open: Option<(UdpSocket, TcpListener)>,
     streams: HashMap<Token, Stream>,
     next: usize,
+    /// Looks at streams in which something came.
+    looks: u64,
     room: Vec<u8>,
 }
 
@@ -136,6 +139,8 @@ struct Stream {
     peer: SocketAddr,
     /// What of a packet has come.
     begun: Vec<u8>,
+    /// Grows with each look in which something came, of any stream.
+    heard: u64,
 }
 
 /// Whether a socket has more to say at once; it is not told of again.
@@ -266,9 +271,16 @@ impl Ears {
     }
 
     fn welcome(&mut self, mut socket: mio::net::TcpStream, peer: SocketAddr) {
-        if !is_known(&self.sources, peer.ip()) || self.streams.len() >= STREAMS_MAX {
+        if !is_known(&self.sources, peer.ip()) {
             self.counts.refused.fetch_add(1, Relaxed);
             return;
+        }
+        if self.streams.len() >= STREAMS_MAX {
+            // Most likely its system went without a word.
+            let silent = self.streams.iter().min_by_key(|(_, stream)| stream.heard);
+            if let Some(token) = silent.map(|(token, _)| *token) {
+                self.streams.remove(&token);
+            }
         }
         let token = Token(self.next);
         self.next += 1;
@@ -280,6 +292,7 @@ impl Ears {
                 socket,
                 peer,
                 begun,
+                heard: self.looks,
             };
             self.streams.insert(token, stream);
         }
@@ -303,6 +316,8 @@ impl Ears {
             match stream.socket.read(&mut room) {
                 Ok(0) => return None,
                 Ok(size) => {
+                    self.looks += 1;
+                    stream.heard = self.looks;
                     stream.begun.extend_from_slice(&room[..size]);
                     if !self.hear_packets(stream) {
                         self.counts.unreadable.fetch_add(1, Relaxed);

@@ -99,6 +99,8 @@ impl Shipper {
         let thread = std::thread::Builder::new()
             .name("journal-ship".into())
             .spawn(move || {
+                // Said once: the store may be away for a day.
+                let mut is_failing = false;
                 loop {
                     let last = matches!(
                         stopped.recv_timeout(interval),
@@ -106,10 +108,18 @@ impl Shipper {
                     );
                     loop {
                         match self.ship(&*store) {
-                            Ok(shipped) if shipped.read >= SHIP_BATCH => {}
-                            Ok(_) => break,
+                            Ok(shipped) => {
+                                if std::mem::take(&mut is_failing) {
+                                    tracing::info!("CDRs leave the journal again");
+                                }
+                                if shipped.read < SHIP_BATCH {
+                                    break;
+                                }
+                            }
                             Err(error) => {
-                                tracing::warn!(%error, "CDRs stay in the journal");
+                                if !std::mem::replace(&mut is_failing, true) {
+                                    tracing::warn!(%error, "CDRs stay in the journal");
+                                }
                                 break;
                             }
                         }
