@@ -2,6 +2,7 @@
 
 use crate::message::Message;
 use crate::peer::Peer;
+use crate::stream_peer::StreamPeer;
 
 /// What the requests of one side have in common.
 #[derive(Clone, Debug)]
@@ -54,6 +55,28 @@ impl Dialog {
             remote_tag: invite.from_tag().to_owned(),
         }
     }
+
+    /// What a request inside has of it.
+    pub(crate) fn lines(&self, method: &str, sequence: u32) -> Vec<String> {
+        let mut lines = vec![
+            format!("From: {}", self.from),
+            format!("To: {}", self.to),
+            format!("Call-ID: {}", self.call_id),
+            format!("CSeq: {sequence} {method}"),
+        ];
+        lines.extend(self.routes.iter().map(|route| format!("Route: {route}")));
+        lines
+    }
+}
+
+impl StreamPeer {
+    /// A request inside a dialog, as [`Peer::within`] makes it.
+    #[must_use]
+    pub fn within(&self, dialog: &Dialog, method: &str, sequence: u32) -> String {
+        let lines = dialog.lines(method, sequence);
+        let all: Vec<&str> = lines.iter().map(String::as_str).collect();
+        self.request(method, &dialog.uri, &all, "")
+    }
 }
 
 impl Peer {
@@ -67,13 +90,7 @@ impl Peer {
         extra: &[&str],
         body: &str,
     ) -> String {
-        let mut lines = vec![
-            format!("From: {}", dialog.from),
-            format!("To: {}", dialog.to),
-            format!("Call-ID: {}", dialog.call_id),
-            format!("CSeq: {sequence} {method}"),
-        ];
-        lines.extend(dialog.routes.iter().map(|route| format!("Route: {route}")));
+        let lines = dialog.lines(method, sequence);
         let all: Vec<&str> = lines
             .iter()
             .map(String::as_str)

@@ -1,13 +1,13 @@
 //! A bad line to a server: slow, dead, cut off or refusing, as a test says.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use socket2::SockRef;
 
 /// What a line does with what is sent over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub enum Line {
 #[derive(Debug)]
 pub struct FaultProxy {
     address: SocketAddr,
+    listener: TcpListener,
     shared: Arc<Shared>,
 }
 
@@ -35,7 +36,6 @@ struct Shared {
     /// The next answer that says this does not arrive.
     lost: Mutex<Option<Vec<u8>>>,
     connections: Mutex<Vec<TcpStream>>,
-    ended: AtomicBool,
 }
 
 impl FaultProxy {
@@ -44,24 +44,33 @@ impl FaultProxy {
     /// # Errors
     /// If there is no port to be had.
     pub fn to(server: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").context("a port for the proxy")?;
+        Self::at(Ipv4Addr::LOCALHOST.into(), server)
+    }
+
+    /// The same at another address than that of loopback. Made on a [`crate::Host`], it stays there.
+    ///
+    /// # Errors
+    /// As [`FaultProxy::to`].
+    pub fn at(address: IpAddr, server: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind((address, 0)).context("a port for the proxy")?;
         let address = listener.local_addr()?;
+        let taking = listener.try_clone()?;
         let shared = Arc::new(Shared {
             line: Mutex::new(Line::Good),
             lost: Mutex::default(),
             connections: Mutex::default(),
-            ended: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                if accepting.ended.load(Ordering::Relaxed) {
-                    return;
-                }
+            for client in taking.incoming().map_while(Result::ok) {
                 accepting.connect(client, server);
             }
         });
-        Ok(Self { address, shared })
+        Ok(Self {
+            address,
+            listener,
+            shared,
+        })
     }
 
     /// Where it takes connections.
@@ -100,9 +109,9 @@ impl FaultProxy {
 
 impl Drop for FaultProxy {
     fn drop(&mut self) {
-        self.shared.ended.store(true, Ordering::Relaxed);
+        // Wakes whoever waits for connections, wherever that is (shutdown(2) on Linux).
+        let _ = SockRef::from(&self.listener).shutdown(Shutdown::Both);
         self.cut();
-        let _ = TcpStream::connect(self.address);
     }
 }
 

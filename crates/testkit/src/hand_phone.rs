@@ -1,11 +1,14 @@
 //! A phone played by hand: it proves who it is, registers, and lets itself be verified.
 
+use std::net::SocketAddr;
+
 use anyhow::Result;
 
 use crate::digest::{Credentials, authorization};
 use crate::message::Message;
 use crate::peer::{Peer, session};
 use crate::platform::{Platform, Ready};
+use crate::request;
 use crate::wait::wait_for;
 
 impl Ready {
@@ -66,36 +69,7 @@ impl Peer {
         extra: &[&str],
         body: &str,
     ) -> String {
-        let first = Message::parse(first).expect("we built this request");
-        let mut words = first.start.split(' ');
-        let (method, uri) = (
-            words.next().unwrap_or_default(),
-            words.next().unwrap_or_default(),
-        );
-        let (asked, name) = match refusal.status() {
-            Some(407) => ("Proxy-Authenticate", "Proxy-Authorization"),
-            _ => ("WWW-Authenticate", "Authorization"),
-        };
-        let mut challenges = refusal.all(asked);
-        let md5 = challenges.find(|c| c.contains("algorithm=MD5"));
-        let challenge = md5.expect("there is a challenge for MD5");
-        let sequence: u32 = first
-            .header("CSeq")
-            .and_then(|c| c.split(' ').next()?.parse().ok())
-            .unwrap_or(1);
-        let mut lines = vec![
-            format!("CSeq: {} {method}", sequence + 1),
-            format!("{name}: {}", authorization(who, challenge, method, uri)),
-        ];
-        for name in ["From", "Call-ID"] {
-            lines.push(format!(
-                "{name}: {}",
-                first.header(name).unwrap_or_default()
-            ));
-        }
-        let mut all: Vec<&str> = extra.to_vec();
-        all.extend(lines.iter().map(String::as_str));
-        self.request(method, uri, &all, body)
+        answer_challenge("UDP", self.address(), who, first, refusal, extra, body)
     }
 
     /// Registers as this user; `extra` may hold Contact, Expires and what else there is.
@@ -214,4 +188,46 @@ impl Peer {
         self.send(self.ack(invite, &answer))?;
         Ok(answer)
     }
+}
+
+/// A request once more, with credentials for the challenge of `refusal`.
+pub(crate) fn answer_challenge(
+    transport: &str,
+    local: SocketAddr,
+    who: &Credentials,
+    first: &str,
+    refusal: &Message,
+    extra: &[&str],
+    body: &str,
+) -> String {
+    let first = Message::parse(first).expect("we built this request");
+    let mut words = first.start.split(' ');
+    let (method, uri) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
+    );
+    let (asked, name) = match refusal.status() {
+        Some(407) => ("Proxy-Authenticate", "Proxy-Authorization"),
+        _ => ("WWW-Authenticate", "Authorization"),
+    };
+    let mut challenges = refusal.all(asked);
+    let md5 = challenges.find(|c| c.contains("algorithm=MD5"));
+    let challenge = md5.expect("there is a challenge for MD5");
+    let sequence: u32 = first
+        .header("CSeq")
+        .and_then(|c| c.split(' ').next()?.parse().ok())
+        .unwrap_or(1);
+    let mut lines = vec![
+        format!("CSeq: {} {method}", sequence + 1),
+        format!("{name}: {}", authorization(who, challenge, method, uri)),
+    ];
+    for name in ["From", "Call-ID"] {
+        lines.push(format!(
+            "{name}: {}",
+            first.header(name).unwrap_or_default()
+        ));
+    }
+    let mut all: Vec<&str> = extra.to_vec();
+    all.extend(lines.iter().map(String::as_str));
+    request::outside_dialog(transport, local, method, uri, &all, body)
 }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::dialog::route_set;
 use crate::message::Message;
 use crate::request;
 
@@ -38,6 +37,15 @@ impl Peer {
             address,
             remote,
         })
+    }
+
+    /// The same peer, which hears nobody but whom it sends to from here on.
+    ///
+    /// # Errors
+    /// If the socket refuses.
+    pub fn hearing_only_its_remote(self) -> Result<Self> {
+        self.socket.connect(self.remote).context("connecting")?;
+        Ok(self)
     }
 
     /// The same peer, sending to another address from here on.
@@ -154,63 +162,14 @@ impl Peer {
         extra: &[&str],
         body: &str,
     ) -> String {
-        let mut lines = vec![format!("SIP/2.0 {status}")];
-        lines.extend(request.all("Via").map(|via| format!("Via: {via}")));
-        for name in ["From", "To", "Call-ID", "CSeq"] {
-            let mut line = format!("{name}: {}", request.header(name).unwrap_or_default());
-            if name == "To" && request.to_tag().is_empty() && !to_tag.is_empty() {
-                line.push_str(";tag=");
-                line.push_str(to_tag);
-            }
-            lines.push(line);
-        }
-        lines.extend(
-            request
-                .all("Record-Route")
-                .map(|route| format!("Record-Route: {route}")),
-        );
-        lines.push(format!("Contact: <sip:peer@{}>", self.address));
-        request::finish(lines, extra, body)
+        let contact = request::contact("UDP", self.address);
+        request::response(request, status, to_tag, contact, extra, body)
     }
 
     /// The ACK of a response to an INVITE (RFC 3261 §13.2.2.4 for 2xx, §17.1.1.3 else).
     #[must_use]
     pub fn ack(&self, invite: &str, response: &Message) -> String {
-        let invite = Message::parse(invite).expect("we built this INVITE");
-        let success = response.status().is_some_and(|status| status < 300);
-        let request_uri = invite.start.split(' ').nth(1).unwrap_or_default();
-        let uri = if success {
-            response.contact_uri()
-        } else {
-            request_uri
-        };
-        let number = request::next_number();
-        let via = if success {
-            format!(
-                "SIP/2.0/UDP {};branch=z9hG4bK-peer-{number};rport",
-                self.address
-            )
-        } else {
-            invite.header("Via").unwrap_or_default().to_owned()
-        };
-        let cseq = invite
-            .header("CSeq")
-            .unwrap_or_default()
-            .replace("INVITE", "ACK");
-        let mut lines = vec![
-            format!("ACK {uri} SIP/2.0"),
-            format!("Via: {via}"),
-            "Max-Forwards: 70".to_owned(),
-            format!("From: {}", invite.header("From").unwrap_or_default()),
-            format!("To: {}", response.header("To").unwrap_or_default()),
-            format!("Call-ID: {}", invite.header("Call-ID").unwrap_or_default()),
-            format!("CSeq: {cseq}"),
-        ];
-        if success {
-            let routes = route_set(response).into_iter().rev();
-            lines.extend(routes.map(|route| format!("Route: {route}")));
-        }
-        request::finish(lines, &[], "")
+        request::ack("UDP", self.address, invite, response)
     }
 
     pub(crate) fn receive_until(&self, deadline: Instant) -> Option<Message> {

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-use crate::authority::Pair;
+use crate::authority::{Authority, Pair};
 use crate::ports;
 use crate::program::Program;
 use crate::wait::wait_for;
@@ -21,10 +22,49 @@ pub struct RedisServer {
     program: Option<Program>,
     port: u16,
     /// Where it speaks TLS besides.
-    tls_port: Option<u16>,
-    /// Whose replica it is.
+    tls: Option<Tls>,
+    /// Whose replica it is, and where it finds that one.
     master: Option<u16>,
+    /// Further options.
+    more: Vec<&'static str>,
     directory: TempDir,
+}
+
+/// How a server speaks TLS.
+#[derive(Clone, Debug)]
+struct Tls {
+    port: u16,
+    pair: Pair,
+    /// The authority that it believes, in PEM. With it, it speaks TLS wherever it is the one that
+    /// connects; without it, it does not.
+    authority: Option<String>,
+}
+
+impl Tls {
+    /// Writes what the options name into a directory.
+    fn write(&self, directory: &Path) -> Result<()> {
+        self.pair.write(directory)?;
+        if let Some(authority) = &self.authority {
+            std::fs::write(directory.join(AUTHORITY), authority)?;
+        }
+        Ok(())
+    }
+
+    /// Names and values, as in a configuration.
+    fn options(&self, directory: &Path) -> Vec<(&'static str, String)> {
+        let file = |name: &str| directory.join(name).display().to_string();
+        let mut options = vec![
+            ("tls-port", self.port.to_string()),
+            ("tls-auth-clients", "no".to_owned()),
+            ("tls-cert-file", file("certificate.pem")),
+            ("tls-key-file", file("key.pem")),
+        ];
+        if self.authority.is_some() {
+            options.push(("tls-ca-cert-file", file(AUTHORITY)));
+            options.push(("tls-replication", "yes".to_owned()));
+        }
+        options
+    }
 }
 
 impl RedisServer {
@@ -33,7 +73,7 @@ impl RedisServer {
     /// # Errors
     /// If it is not installed or does not start.
     pub fn start() -> Result<Self> {
-        Self::start_under(None)
+        Self::start_with(None, None, Vec::new())
     }
 
     /// One that copies all that another holds.
@@ -41,7 +81,35 @@ impl RedisServer {
     /// # Errors
     /// As [`RedisServer::start`].
     pub fn replica_of(master: &Self) -> Result<Self> {
-        Self::start_under(Some(master.port))
+        let tls = master.tls.clone().map(|tls| Tls {
+            port: ports::one(),
+            ..tls
+        });
+        let port = master.tls.as_ref().filter(|tls| tls.authority.is_some());
+        let port = port.map_or(master.port, |tls| tls.port);
+        Self::start_with(Some(port), tls, Vec::new())
+    }
+
+    /// One of a Redis Cluster, alone in it.
+    ///
+    /// # Errors
+    /// As [`RedisServer::start`].
+    pub fn start_of_cluster() -> Result<Self> {
+        Self::start_with(None, None, vec!["--cluster-enabled", "yes"])
+    }
+
+    /// One that speaks TLS besides, with a certificate of this authority, as do its replicas and
+    /// Sentinels with it.
+    ///
+    /// # Errors
+    /// As [`RedisServer::start`].
+    pub fn start_among(authority: &Authority) -> Result<Self> {
+        let tls = Tls {
+            port: ports::one(),
+            pair: authority.issue(&["127.0.0.1"])?,
+            authority: Some(authority.certificate()),
+        };
+        Self::start_with(None, Some(tls), Vec::new())
     }
 
     /// One that speaks TLS besides, with this certificate.
@@ -49,20 +117,21 @@ impl RedisServer {
     /// # Errors
     /// As [`RedisServer::start`].
     pub fn start_with_tls(pair: &Pair) -> Result<Self> {
-        let mut server = Self::start()?;
-        server.go();
-        pair.write(server.directory.path())?;
-        server.tls_port = Some(ports::one());
-        server.come()?;
-        Ok(server)
+        let tls = Tls {
+            port: ports::one(),
+            pair: pair.clone(),
+            authority: None,
+        };
+        Self::start_with(None, Some(tls), Vec::new())
     }
 
-    fn start_under(master: Option<u16>) -> Result<Self> {
+    fn start_with(master: Option<u16>, tls: Option<Tls>, more: Vec<&'static str>) -> Result<Self> {
         let mut server = Self {
             program: None,
             port: ports::one(),
-            tls_port: None,
+            tls,
             master,
+            more,
             directory: tempfile::tempdir().context("making a directory")?,
         };
         server.come()?;
@@ -79,12 +148,13 @@ impl RedisServer {
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--dir"])
             .arg(self.directory.path());
-        if let Some(port) = self.tls_port {
-            let file = |name| self.directory.path().join(name);
-            command.args(["--tls-port", &port.to_string(), "--tls-auth-clients", "no"]);
-            command.arg("--tls-cert-file").arg(file("certificate.pem"));
-            command.arg("--tls-key-file").arg(file("key.pem"));
+        if let Some(tls) = &self.tls {
+            tls.write(self.directory.path())?;
+            for (name, value) in tls.options(self.directory.path()) {
+                command.arg(format!("--{name}")).arg(value);
+            }
         }
+        command.args(&self.more);
         if let Some(master) = self.master {
             command.args(["--replicaof", "127.0.0.1", &master.to_string()]);
         }
@@ -122,7 +192,7 @@ impl RedisServer {
     /// It over TLS, as programs are told of it.
     #[must_use]
     pub fn tls_url(&self) -> String {
-        let port = self.tls_port.unwrap_or_default();
+        let port = self.tls.as_ref().map_or(0, |tls| tls.port);
         format!("rediss://127.0.0.1:{port}")
     }
 
@@ -206,6 +276,8 @@ impl Drop for RedisMonitor {
 #[derive(Debug)]
 pub struct RedisSentinel {
     port: u16,
+    /// Where it speaks TLS besides.
+    tls_port: Option<u16>,
     _program: Program,
     _directory: TempDir,
 }
@@ -216,14 +288,27 @@ impl RedisSentinel {
     /// # Errors
     /// If it does not start.
     pub fn of(master: &RedisServer) -> Result<Self> {
-        let (port, watched) = (ports::one(), master.port);
+        let port = ports::one();
         let directory = tempfile::tempdir().context("making a directory")?;
         let config = directory.path().join("sentinel.conf");
-        let text = format!(
-            "port {port}\nbind 127.0.0.1\nsentinel monitor {MASTER} 127.0.0.1 {watched} 1\n\
+        let tls = master.tls.clone().filter(|tls| tls.authority.is_some());
+        let watched = tls.as_ref().map_or(master.port, |tls| tls.port);
+        let mut text = format!("port {port}\nbind 127.0.0.1\n");
+        let tls = tls.map(|tls| Tls {
+            port: ports::one(),
+            ..tls
+        });
+        if let Some(tls) = &tls {
+            tls.write(directory.path())?;
+            for (name, value) in tls.options(directory.path()) {
+                text.push_str(&format!("{name} {value}\n"));
+            }
+        }
+        text.push_str(&format!(
+            "sentinel monitor {MASTER} 127.0.0.1 {watched} 1\n\
              sentinel down-after-milliseconds {MASTER} 500\n\
              sentinel failover-timeout {MASTER} 2000\n"
-        );
+        ));
         std::fs::write(&config, text).context("writing the configuration")?;
         let mut command = Command::new("redis-server");
         command.arg(&config).arg("--sentinel");
@@ -241,6 +326,7 @@ impl RedisSentinel {
         }
         Ok(Self {
             port,
+            tls_port: tls.map(|tls| tls.port),
             _program: program,
             _directory: directory,
         })
@@ -250,6 +336,13 @@ impl RedisSentinel {
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis+sentinel://127.0.0.1:{}/{MASTER}", self.port)
+    }
+
+    /// The same over TLS.
+    #[must_use]
+    pub fn tls_url(&self) -> String {
+        let port = self.tls_port.unwrap_or_default();
+        format!("rediss+sentinel://127.0.0.1:{port}/{MASTER}")
     }
 }
 
@@ -263,3 +356,5 @@ fn ask(address: SocketAddr, command: &str) -> Result<String> {
 
 /// What Sentinels call the master.
 const MASTER: &str = "tandem";
+/// The file of the authority that a server believes.
+const AUTHORITY: &str = "authority.pem";

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::digest::Credentials;
+use crate::hand_phone::answer_challenge;
 use crate::message::Message;
 use crate::request;
 
@@ -85,11 +87,50 @@ impl StreamPeer {
     /// A request outside of any dialog, as [`crate::Peer::request`] makes it.
     #[must_use]
     pub fn request(&self, method: &str, uri: &str, extra: &[&str], body: &str) -> String {
-        let transport = match self.framing {
+        request::outside_dialog(self.transport(), self.address, method, uri, extra, body)
+    }
+
+    /// The same request once more, with credentials for the challenge of `refusal`.
+    ///
+    /// # Panics
+    /// If `first` is none of our requests, or `refusal` holds no challenge.
+    #[must_use]
+    pub fn answer_challenge(
+        &self,
+        who: &Credentials,
+        first: &str,
+        refusal: &Message,
+        body: &str,
+    ) -> String {
+        answer_challenge(
+            self.transport(),
+            self.address,
+            who,
+            first,
+            refusal,
+            &[],
+            body,
+        )
+    }
+
+    /// A response to `request`, as [`crate::Peer::response`] makes it.
+    #[must_use]
+    pub fn response(&self, request: &Message, status: &str) -> String {
+        let contact = request::contact(self.transport(), self.address);
+        request::response(request, status, "", contact, &[], "")
+    }
+
+    /// The ACK of a response to an INVITE, as [`crate::Peer::ack`] makes it.
+    #[must_use]
+    pub fn ack(&self, invite: &str, response: &Message) -> String {
+        request::ack(self.transport(), self.address, invite, response)
+    }
+
+    fn transport(&self) -> &'static str {
+        match self.framing {
             Framing::ContentLength => "TCP",
             Framing::WebSocket => "WS",
-        };
-        request::outside_dialog(transport, self.address, method, uri, extra, body)
+        }
     }
 
     /// Sends these bytes: over WebSocket as one text frame.

@@ -36,6 +36,11 @@ impl Cluster {
 
     /// Of so many.
     pub(crate) fn of(count: usize) -> Result<Self> {
+        Self::reached_over("udp", count)
+    }
+
+    /// Of so many, whom the dispatcher reaches over this transport.
+    pub(crate) fn reached_over(transport: &str, count: usize) -> Result<Self> {
         let (postgres, redis) = (PostgresServer::start()?, RedisServer::start()?);
         let mut lines = Vec::new();
         let mut switch = |key: Option<&[u8]>| {
@@ -59,8 +64,8 @@ impl Cluster {
         let dispatchers = json!({ "dispatchers": ["127.0.0.1/32"] });
         switches[0].rest().change("/v1/settings", &dispatchers)?;
         let target = |(n, switch): (usize, &Platform)| {
-            let udp = switch.ready().sip.udp;
-            format!("--target=s{n}=udp:{udp},priority={n}")
+            let sip = switch.ready().sip.udp;
+            format!("--target=s{n}={transport}:{sip},priority={n}")
         };
         let mut arguments: Vec<String> = switches.iter().enumerate().map(target).collect();
         arguments.extend(["--name", DOMAIN].map(str::to_owned));

@@ -8,3 +8,5 @@ mod cluster;
 mod doubt;
 mod midway;
 mod ringing;
+mod slow_store;
+mod streams;
