@@ -51,6 +51,11 @@ impl Link {
         if !info.lines().any(|line| line == "role:master") {
             return Err(StoreError::Unavailable("it is a replica".into()));
         }
+        if info.lines().any(|line| line == "cluster_enabled:1") {
+            let text = "it is one of a Redis Cluster, which is not supported: name a single server, or \
+                        a master under Sentinels (redis+sentinel://)";
+            return Err(StoreError::Misconfigured(text.into()));
+        }
         let run = info.lines().find_map(|line| line.strip_prefix("run_id:"));
         let run = run.ok_or_else(|| StoreError::Corrupt("a server without a run id".into()))?;
         let run = run.trim().to_owned();

@@ -1,7 +1,9 @@
-//! Redis and PostgreSQL over TLS, with an authority of one's own.
+//! Redis and PostgreSQL over TLS, with an authority of one's own; and a Redis that will not do.
 
 use anyhow::Result;
-use testkit::{Authority, Platform, PlatformOptions, PostgresServer, RedisServer, wait_for};
+use testkit::{
+    Authority, Platform, PlatformOptions, PostgresServer, RedisSentinel, RedisServer, wait_for,
+};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tandem");
 
@@ -54,6 +56,60 @@ fn redis_over_tls_is_believed_if_its_authority_is() -> Result<()> {
     });
     assert_eq!(live_store_up(&other), Some(false));
     assert_eq!(redis.ask("HLEN tandem:members")?, members);
+    Ok(())
+}
+
+#[test]
+fn a_master_under_sentinels_over_tls_is_followed_when_it_moves() -> Result<()> {
+    let authorities = Authorities::new()?;
+    let mut master = RedisServer::start_among(&authorities.right)?;
+    let replica = RedisServer::replica_of(&master)?;
+    let sentinel = RedisSentinel::of(&master)?;
+    let node = |authority: &str| {
+        let options = PlatformOptions::new(BINARY).argument("--live");
+        let options = options.argument(&sentinel.tls_url());
+        let options = options.environment("SSL_CERT_FILE", &authorities.file(authority));
+        options.start()
+    };
+    let node_that_knows = node("right")?;
+    wait_for("Redis", || live_store_up(&node_that_knows)?.then_some(()));
+    assert_eq!(master.ask("HLEN tandem:members")?, ":1");
+    // Who does not believe the Sentinel does not even ask it.
+    let other = node("wrong")?;
+    wait_for("a word on it", || {
+        let log = other.program().log();
+        let word = "the live store is away";
+        let line = log.lines().find(|line| line.contains(word))?;
+        line.contains("certificate").then_some(())
+    });
+    assert_eq!(live_store_up(&other), Some(false));
+
+    master.go();
+    wait_for("the replica to be the master", || {
+        // What it had from the old one goes, so that only a node can have told it anew.
+        (replica.ask("FLUSHALL").ok()? == "+OK").then_some(())
+    });
+    wait_for("the node to have found it", || {
+        (replica.ask("HLEN tandem:members").ok()? == ":1").then_some(())
+    });
+    wait_for("Redis", || live_store_up(&node_that_knows)?.then_some(()));
+    Ok(())
+}
+
+#[test]
+fn a_redis_cluster_is_refused_in_words() -> Result<()> {
+    let redis = RedisServer::start_of_cluster()?;
+    let options = PlatformOptions::new(BINARY).argument("--live");
+    let node = options.argument(&redis.url()).start()?;
+    wait_for("a word on it", || {
+        let log = node.program().log();
+        let word = "Redis Cluster, which is not supported: name a single server";
+        log.contains(word).then_some(())
+    });
+    assert_eq!(live_store_up(&node), Some(false));
+    // Alone it works.
+    let (peer, _) = node.call("alice", "bob")?;
+    peer.expect_status(480, "INVITE");
     Ok(())
 }
 
