@@ -30,6 +30,9 @@ use crate::plan::{ATTEMPTS_MAX, Attempt, Plan};
 use crate::reason::Cause;
 
 /// The Reason for those who rang when somebody else answered (RFC 3326 §3.1).
+/// When a caller may come again whose media nobody could serve, in seconds.
+const MEDIA_RETRY_AFTER_S: u32 = 3;
+
 const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 
 /// An INVITE of ours in search of somebody who answers.
@@ -367,6 +370,10 @@ impl Call {
                 "Min-SE",
                 format_args!("{}", ctx.config.session_expires_min_s),
             );
+        }
+        if status == 503 && cause == Cause::MediaFailed {
+            // It is this server that lacks something, and not for ever.
+            w.header_number("Retry-After", MEDIA_RETRY_AFTER_S);
         }
         if let Some((source, trust)) = source {
             headers::carry(&mut w, source, trust, self.trust);
