@@ -22,6 +22,7 @@ mod codec;
 mod disk;
 mod entry;
 mod open_calls;
+mod recordings;
 mod recovery;
 mod segment;
 mod shipper;
@@ -90,7 +91,10 @@ impl Journal {
         let lock = lock(dir)?;
         let (mut state, segment, torn_bytes) = recover(dir)?;
         let last = state.last;
-        let ended = state.close_all(&config.node);
+        let mut ended = state.close_all(&config.node);
+        if let Some(dir) = &config.recordings {
+            recordings::name(dir, &mut ended);
+        }
         let (closed, unsettled) = match config.left_open {
             LeftOpen::Ended => (ended, Vec::new()),
             LeftOpen::Unsettled => (Vec::new(), ended),
@@ -244,6 +248,8 @@ pub struct JournalConfig {
     pub sync_interval: Duration,
     /// What is to be thought of calls that a crash left open.
     pub left_open: LeftOpen,
+    /// Where recordings lie: those of calls that a crash left open are named in their records.
+    pub recordings: Option<PathBuf>,
 }
 
 /// What became of calls that a crash left open.
@@ -267,6 +273,7 @@ impl JournalConfig {
             buffer_max: BUFFER_MAX,
             sync_interval: SYNC_INTERVAL,
             left_open: LeftOpen::Ended,
+            recordings: None,
         }
     }
 }

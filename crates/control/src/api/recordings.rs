@@ -28,8 +28,9 @@ pub(crate) fn routes() -> OpenApiRouter<Control> {
     responses((
         status = 200,
         description = "Those that this machine has or had, and those that media servers and other \
-                       nodes of the cluster have made. A page may have fewer than were asked for, \
-                       or none, and yet be followed by another.",
+                       nodes of the platform have made; a node that has joined a platform lists its \
+                       own alone. A page may have fewer than were asked for, or none, and yet be \
+                       followed by another.",
         body = Page<Recording>,
     )),
 )]
@@ -43,9 +44,12 @@ async fn list(
         .platform()
         .recordings(after.clone(), limit + 1)
         .await?;
-    let theirs = control
-        .cdrs(move |cdrs| Theirs::look(cdrs, after.as_ref(), limit + 1))
-        .await?;
+    let look = move |cdrs: &dyn CdrStore| match Theirs::look(cdrs, after.as_ref(), limit + 1) {
+        // The records of calls are at control, and so is the list of all.
+        Err(StoreError::Elsewhere) => Ok(Theirs::default()),
+        looked => looked,
+    };
+    let theirs = control.cdrs(look).await?;
     let mut items = control.platform().locate(theirs.found).await?;
     items.extend(here);
     Recording::sort(&mut items);
@@ -60,6 +64,7 @@ async fn list(
 }
 
 /// What other machines have recorded.
+#[derive(Default)]
 struct Theirs {
     /// The latest first.
     found: Vec<Recording>,

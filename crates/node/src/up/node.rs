@@ -1,7 +1,6 @@
 //! A node on its own: the switch on its thread, its network, its media, and who is told of what.
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -33,6 +32,8 @@ use crate::{UpOptions, addresses, certificate, listeners};
 
 /// The directory of traced messages.
 pub(crate) const TRACES: &str = "traces";
+/// The directory of recordings.
+const RECORDINGS: &str = "recordings";
 /// Events that a slow watcher may be behind before it misses some.
 const EVENTS_MAX: usize = 4_096;
 /// Between two looks for recordings to upload while none ends here: the operator may have put
@@ -100,7 +101,7 @@ pub(super) fn start_node(
         Some(_) => LeftOpen::Unsettled,
         None => LeftOpen::Ended,
     };
-    let (journal, recovery) = open_journal(&data.path("journal"), left_open, now)?;
+    let (journal, recovery) = open_journal(data, left_open, now)?;
     let mut live = LiveLog::open(&data.path("bindings.log")).context("bindings.log")?;
     let mut switch = Switch::new(SwitchConfig {
         node: node_name(),
@@ -189,14 +190,16 @@ fn spawn(
 }
 
 fn open_journal(
-    dir: &Path,
+    data: &Data,
     left_open: LeftOpen,
     now: Time,
 ) -> Result<(Journal, store::journal::Recovery)> {
     let config = JournalConfig {
         left_open,
+        recordings: Some(data.path(RECORDINGS)),
         ..JournalConfig::new(node_name())
     };
+    let dir = &data.path("journal");
     let (journal, recovery) = Journal::open(dir, config, now)
         .with_context(|| format!("the CDR journal in {}", dir.display()))?;
     if !recovery.closed.is_empty() {
@@ -211,7 +214,7 @@ fn open_journal(
 fn start_engine(options: &UpOptions, settings: &model::Settings, net: &Net) -> Result<Engine> {
     let (first, last) = options.rtp_ports;
     let mut config = EngineConfig::new(first..=last);
-    config.recordings = Some(options.data.join("recordings"));
+    config.recordings = Some(options.data.join(RECORDINGS));
     config.recording_format = recording_format(settings);
     let interface = |bind: IpAddr| Interface {
         bind,
@@ -252,7 +255,7 @@ fn start_uploads(data: &Data, settings: &model::Settings, visitor: &Visitor) -> 
         keys: data.path("s3-keys.json"),
         authorities: data.path("s3-ca.pem"),
     };
-    let uploads = Uploads::start(data.path("recordings"), access, UPLOADS_LOOK, told)?;
+    let uploads = Uploads::start(data.path(RECORDINGS), access, UPLOADS_LOOK, told)?;
     uploads.configure(&settings.recording_store);
     Ok(uploads)
 }

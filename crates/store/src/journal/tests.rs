@@ -77,6 +77,28 @@ fn open_calls_are_closed_at_the_last_sign_of_life() {
 }
 
 #[test]
+fn records_of_calls_that_a_crash_ended_name_what_was_recorded_of_them() {
+    let (dir, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (mut journal, _) = open(dir.path(), 1);
+    append(&mut journal, &[opened(10), answered(10, 13), opened(11)]);
+    drop(journal);
+    let of = |end: &str| format!("{}-{end}", call(10));
+    let others = ["notes.txt", "1.wav", "call_1-1.wav", "uploaded"].map(str::to_owned);
+    let left = ["10.wav.part", "9.opus", "1.wav", "1.json"].map(of);
+    for name in left.iter().chain(&others) {
+        std::fs::write(files.path().join(name), b"RIFF").unwrap();
+    }
+    let config = JournalConfig {
+        recordings: Some(files.path().to_owned()),
+        ..JournalConfig::new("node-1")
+    };
+    let (_, recovery) = Journal::open(dir.path(), config, Time::from_secs(100)).unwrap();
+    let named: Vec<_> = recovery.closed.iter().map(|cdr| &cdr.recordings).collect();
+    let expected = ["1.wav", "9.opus", "10.wav"].map(of).to_vec();
+    assert_eq!(named, [&expected, &Vec::new()]);
+}
+
+#[test]
 fn calls_that_others_may_have_stay_open_until_it_is_known() {
     let dir = tempfile::tempdir().unwrap();
     let reopen = |at_s| {
