@@ -10,7 +10,7 @@ mod service;
 
 use std::sync::Arc;
 
-use link::Authority;
+use link::{Authority, RefusedLines};
 use tokio::net::TcpListener;
 
 use crate::Control;
@@ -27,6 +27,8 @@ pub struct NodeSocket {
     pub authority: Arc<Authority>,
     /// The secret that all nodes of the platform share.
     pub cluster_key: [u8; 32],
+    /// Counts the lines that come to nothing.
+    pub refused: Arc<RefusedLines>,
 }
 
 /// What control joins nodes with.
@@ -46,11 +48,12 @@ pub async fn serve_nodes(control: Control, socket: NodeSocket) -> std::io::Resul
         listener,
         authority,
         cluster_key,
+        refused,
     } = socket;
     let port = listener.local_addr()?.port();
     let listener = TcpListener::from_std(listener)?;
-    let lines =
-        link::accept(listener, &authority, now().as_micros()).map_err(std::io::Error::other)?;
+    let lines = link::accept(listener, &authority, now().as_micros(), refused)
+        .map_err(std::io::Error::other)?;
     control.join_nodes_with(Joining {
         authority,
         cluster_key,

@@ -1,10 +1,10 @@
 //! Lines as control takes them: handshakes beside each other, so that a slow one keeps nobody
-//! waiting, and each refusal in the log with its reason.
+//! waiting, and refusals counted, and in the log with their reasons as long as there are not too many.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,25 +20,37 @@ use tonic::transport::server::Connected;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::authority::hex;
+use crate::crowd::{Crowd, Stay};
 use crate::tally::{Counted, Tally};
-use crate::{Authority, LinkError, reason, tls};
+use crate::{Authority, LinkError, RefusedFor, RefusedLines, reason, tls};
 
 /// One line, whose handshake is done.
 pub struct Line {
     stream: TlsStream<TcpStream>,
     peer: Peer,
-    /// What bounds it where we do not know whose it is.
-    bounds: Option<Bounds>,
-    /// One of the lines that there may be, and one of those of the same server.
-    _place: (OwnedSemaphorePermit, Option<Counted<String>>),
+    place: Place,
 }
 
-/// What a stranger may take of us.
-struct Bounds {
-    /// When the line has to be over.
+/// One of the lines that there may be.
+enum Place {
+    /// Of a node, for as long as it likes, and one of those of its server.
+    Node {
+        _place: OwnedSemaphorePermit,
+        _of_server: Counted<String>,
+    },
+    /// Of whom we do not know.
+    Stranger(Stranger),
+}
+
+/// What somebody may still do who has shown no certificate.
+struct Stranger {
+    /// When it has to be over.
     ends: Pin<Box<Sleep>>,
-    /// Bytes that are still listened to.
-    left: usize,
+    /// Done when others need the room.
+    stay: Stay,
+    /// What it may still say.
+    bytes_left: usize,
+    refused: Arc<RefusedLines>,
 }
 
 /// Who is at the other end.
@@ -63,124 +75,157 @@ pub struct Shown {
     pub expires_us: u64,
 }
 
-/// Takes lines at a socket until what it returns is dropped. Errors: `Misconfigured`.
+/// Takes lines at a socket until what it returns is dropped, and counts those that come to nothing.
+/// Errors: `Misconfigured`.
 pub fn accept(
     listener: TcpListener,
     authority: &Authority,
     now_us: u64,
+    refused: Arc<RefusedLines>,
 ) -> Result<ReceiverStream<io::Result<Line>>, LinkError> {
     let config = Arc::new(tls::server(authority, now_us)?);
     let (done, ready) = mpsc::channel(READY_MAX);
-    tokio::spawn(run(listener, TlsAcceptor::from(config), done));
+    let door = Door {
+        tls: TlsAcceptor::from(config),
+        nodes: Arc::new(Semaphore::new(LINES_MAX)),
+        servers: Tally::new(),
+        strangers: Arc::new(Mutex::new(Crowd::new(STRANGERS_MAX))),
+        refused,
+    };
+    tokio::spawn(door.watch(listener, done));
     Ok(ReceiverStream::new(ready))
 }
 
-/// How many lines there may be.
+/// Lets lines in.
 #[derive(Clone)]
-struct Places {
+struct Door {
+    tls: TlsAcceptor,
     nodes: Arc<Semaphore>,
-    strangers: Arc<Semaphore>,
     /// Lines of each server.
     servers: Tally<String>,
-    /// Handshakes with each address.
-    handshakes: Tally<IpAddr>,
+    strangers: Arc<Mutex<Crowd>>,
+    refused: Arc<RefusedLines>,
 }
 
-impl Places {
-    /// A line of whom the handshake has shown. Errors: there are too many of its kind.
-    fn seat(&self, stream: TlsStream<TcpStream>, peer: Peer) -> io::Result<Line> {
-        let (places, bounds) = match peer.shown {
-            Some(_) => (&self.nodes, None),
-            None => (&self.strangers, Some(Bounds::new())),
-        };
-        let full = || io::Error::other("there are too many lines of its kind");
-        let place = Arc::clone(places).try_acquire_owned();
-        let place = place.map_err(|_| full())?;
-        // A revoked node shows a certificate that is good until it ends; its lines must not be
-        // everybody's.
-        let of_server = match &peer.shown {
-            Some(shown) => {
-                let counted = self
-                    .servers
-                    .count(shown.server.clone(), LINES_OF_SERVER_MAX);
-                Some(counted.ok_or_else(full)?)
+impl Door {
+    async fn watch(self, listener: TcpListener, done: mpsc::Sender<io::Result<Line>>) {
+        let mut shaking = Crowd::new(HANDSHAKES_MAX);
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = done.closed() => return,
+            };
+            let (stream, address) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a node's connection was not taken");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let (stay, _) = shaking.admit(address.ip());
+            tokio::spawn(self.clone().pass(stream, address, stay, done.clone()));
+        }
+    }
+
+    /// Sees somebody through the handshake, unless others need the room.
+    async fn pass(
+        self,
+        stream: TcpStream,
+        address: SocketAddr,
+        stay: Stay,
+        done: mpsc::Sender<io::Result<Line>>,
+    ) {
+        let shaken = tokio::select! {
+            shaken = timeout(HANDSHAKE_TIME, self.handshake(stream, address)) => shaken,
+            _ = stay => {
+                self.refuse(RefusedFor::Crowded, address, "others needed the room");
+                return;
             }
-            None => None,
         };
+        match shaken {
+            // Without a receiver control has ended.
+            Ok(Ok(line)) => drop(done.send(Ok(line)).await),
+            Ok(Err((cause, error))) => self.refuse(cause, address, &reason(&error)),
+            Err(_) => self.refuse(RefusedFor::Slow, address, "the handshake took too long"),
+        }
+    }
+
+    async fn handshake(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+    ) -> Result<Line, (RefusedFor, io::Error)> {
+        let failed = |error| (RefusedFor::Handshake, error);
+        stream.set_nodelay(true).map_err(failed)?;
+        let stream = self.tls.accept(stream).await.map_err(failed)?;
+        let (_, connection) = stream.get_ref();
+        let certificate = connection.peer_certificates().and_then(<[_]>::first);
+        let shown = certificate.map(read).transpose().map_err(failed)?;
+        let place = match &shown {
+            Some(shown) => {
+                let full = |why| (RefusedFor::Full, io::Error::other(why));
+                let place = Arc::clone(&self.nodes).try_acquire_owned();
+                let place = place.map_err(|_| full("there are too many lines of nodes"))?;
+                // The certificate of a revoked node is good here until it ends: its lines must not
+                // be everybody's.
+                let of_server = self.servers.count(shown.server.clone(), LINES_OF_SERVER_MAX);
+                let of_server =
+                    of_server.ok_or_else(|| full("there are too many lines of this server"))?;
+                Place::Node {
+                    _place: place,
+                    _of_server: of_server,
+                }
+            }
+            None => Place::Stranger(self.admit_stranger(address)),
+        };
+        let shown = shown.map(Arc::new);
         Ok(Line {
             stream,
-            peer,
-            bounds,
-            _place: (place, of_server),
+            peer: Peer { address, shown },
+            place,
         })
     }
-}
 
-impl Bounds {
-    fn new() -> Self {
-        Self {
+    fn admit_stranger(&self, address: SocketAddr) -> Stranger {
+        let mut strangers = self
+            .strangers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (stay, _) = strangers.admit(address.ip());
+        Stranger {
             ends: Box::pin(sleep(STRANGER_TIME)),
-            left: STRANGER_BYTES,
+            stay,
+            bytes_left: STRANGER_BYTES_MAX,
+            refused: Arc::clone(&self.refused),
+        }
+    }
+
+    fn refuse(&self, cause: RefusedFor, address: SocketAddr, reason: &str) {
+        if self.refused.add(cause) {
+            tracing::warn!(%address, reason, "a node's line was refused");
         }
     }
 }
 
-async fn run(listener: TcpListener, tls: TlsAcceptor, done: mpsc::Sender<io::Result<Line>>) {
-    let places = Arc::new(Semaphore::new(HANDSHAKES_MAX));
-    let lines = Places {
-        nodes: Arc::new(Semaphore::new(LINES_MAX)),
-        strangers: Arc::new(Semaphore::new(STRANGERS_MAX)),
-        servers: Tally::new(),
-        handshakes: Tally::new(),
-    };
-    while let Ok(place) = places.clone().acquire_owned().await {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = done.closed() => return,
+impl Stranger {
+    /// Whether it has to go, and why.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Option<io::Error> {
+        let (cause, why) = if self.bytes_left == 0 {
+            let why = "whoever shows no certificate may say so much and no more";
+            (RefusedFor::Lingering, why)
+        } else if self.ends.as_mut().poll(context).is_ready() {
+            let why = "whoever shows no certificate has a short time";
+            (RefusedFor::Lingering, why)
+        } else if Pin::new(&mut self.stay).poll(context).is_ready() {
+            (RefusedFor::Crowded, "others needed the room")
+        } else {
+            return None;
         };
-        let (stream, address) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "a node's connection was not taken");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let Some(counted) = lines
-            .handshakes
-            .count(address.ip(), HANDSHAKES_OF_ADDRESS_MAX)
-        else {
-            tracing::warn!(%address, "too many handshakes with this address: it may try again");
-            continue;
-        };
-        let (tls, lines, done) = (tls.clone(), lines.clone(), done.clone());
-        tokio::spawn(async move {
-            let _places = (place, counted);
-            match timeout(HANDSHAKE_TIME, handshake(tls, lines, stream, address)).await {
-                // Without a receiver control has ended.
-                Ok(Ok(line)) => drop(done.send(Ok(line)).await),
-                Ok(Err(error)) => {
-                    let reason = reason(&error);
-                    tracing::warn!(%address, reason, "a node's line was refused");
-                }
-                Err(_) => tracing::warn!(%address, "a node's handshake took too long"),
-            }
-        });
+        self.refused.add(cause);
+        self.bytes_left = 0;
+        Some(io::Error::new(io::ErrorKind::TimedOut, why))
     }
-}
-
-async fn handshake(
-    tls: TlsAcceptor,
-    lines: Places,
-    stream: TcpStream,
-    address: SocketAddr,
-) -> io::Result<Line> {
-    stream.set_nodelay(true)?;
-    let stream = tls.accept(stream).await?;
-    let (_, connection) = stream.get_ref();
-    let certificate = connection.peer_certificates().and_then(<[_]>::first);
-    let shown = certificate.map(read).transpose()?.map(Arc::new);
-    lines.seat(stream, Peer { address, shown })
 }
 
 /// What a certificate says that was found to be good.
@@ -216,24 +261,18 @@ impl AsyncRead for Line {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, bounds, .. } = &mut *self;
-        let Some(Bounds { ends, left }) = bounds else {
+        let Self { stream, place, .. } = &mut *self;
+        let Place::Stranger(stranger) = place else {
             return Pin::new(stream).poll_read(context, buffer);
         };
-        if ends.as_mut().poll(context).is_ready() {
-            let why = "whoever shows no certificate has a short time";
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
+        if let Some(error) = stranger.poll_end(context) {
+            return Poll::Ready(Err(error));
         }
         let before = buffer.filled().len();
-        let read = Pin::new(stream).poll_read(context, buffer);
-        match left.checked_sub(buffer.filled().len() - before) {
-            Some(rest) => *left = rest,
-            None => {
-                let why = "whoever shows no certificate has little to say";
-                return Poll::Ready(Err(io::Error::other(why)));
-            }
-        }
-        read
+        let polled = Pin::new(stream).poll_read(context, buffer);
+        let said = buffer.filled().len() - before;
+        stranger.bytes_left = stranger.bytes_left.saturating_sub(said);
+        polled
     }
 }
 
@@ -255,22 +294,23 @@ impl AsyncWrite for Line {
     }
 }
 
-/// Handshakes at a time; further connections wait in the kernel.
+/// Handshakes at a time; one more, and one of them is given up.
 const HANDSHAKES_MAX: usize = 64;
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Lines at a time of those who show a certificate; more are refused.
 const LINES_MAX: usize = 4_096;
 /// Those of one server: a node has one, and the one before that has not ended yet.
 const LINES_OF_SERVER_MAX: usize = 8;
-/// Handshakes at a time with one address; more are refused.
-const HANDSHAKES_OF_ADDRESS_MAX: usize = 16;
-/// Lines at a time of those who show none, and want to join; more are refused.
+/// Lines at a time of those who show none, and want to join; one more, and one of them ends.
 const STRANGERS_MAX: usize = 64;
 /// How long those may last.
 const STRANGER_TIME: Duration = Duration::from_secs(30);
-/// Bytes that are read of one of them: an enrolment has some 2,000.
-const STRANGER_BYTES: usize = 64 * 1_024;
+/// What those may say: joining takes a fiftieth of it.
+const STRANGER_BYTES_MAX: usize = 64 << 10;
 /// After an error of the socket, which is most often a want of files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Lines that wait to be served, after which handshakes wait.
 const READY_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests;

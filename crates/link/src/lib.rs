@@ -11,9 +11,11 @@
 
 mod accept;
 mod authority;
+mod crowd;
 mod dial;
 mod error;
 mod identity;
+mod refused;
 mod request;
 mod tally;
 mod tls;
@@ -35,6 +37,7 @@ pub use authority::{Authority, Issued};
 pub use dial::{Caller, dial};
 pub use error::{LinkError, reason};
 pub use identity::{Identity, SigningRequest};
+pub use refused::{RefusedFor, RefusedLines};
 pub use token::{Fingerprint, Token, TokenError};
 
 /// The largest message to a node: the configuration of a platform with 200,000 users is a third of it.

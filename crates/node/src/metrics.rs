@@ -1,12 +1,14 @@
 //! `/metrics`: everything measured, in Prometheus text format 0.0.4.
 
 mod array;
+mod lines;
 mod page;
 
 use std::sync::atomic::Ordering::Relaxed;
 
 use clock::Time;
 use limits::{EntityId, EntityKind, LimitKind};
+use link::RefusedLines;
 use media::DropReason as MediaDrop;
 use model::{GatewayRegistrationState, MediaServerHealth, MediaServerState};
 use net::{DropReason, Net};
@@ -291,6 +293,11 @@ pub(crate) fn locations(switch: &Switch, health: Option<&LocationHealth>) -> Str
 /// What sharing bindings with servers that are no cluster costs, if that is done.
 pub(crate) fn array(watch: Option<&ArrayWatch>) -> String {
     watch.map_or_else(String::new, |watch| array::text(&watch.status()))
+}
+
+/// Lines of nodes that came to nothing, where machines can join.
+pub(crate) fn refused_lines(refused: Option<&RefusedLines>) -> String {
+    refused.map_or_else(String::new, lines::text)
 }
 
 /// Whose limits refused calls, and how far those of carriers and gateways are used. Customers,

@@ -46,6 +46,7 @@ pub(crate) fn node_socket(
         listener,
         authority: Arc::new(authority),
         cluster_key: data.cluster_key()?,
+        refused: Arc::default(),
     }))
 }
 

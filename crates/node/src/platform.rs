@@ -12,6 +12,7 @@ use control::{
     Recording, RecordingPlace, RegistrationFilter, Reply, RouteQuery, Simulation, TraceStatus,
 };
 use limits::{EntityId, EntityKind, LimitKind};
+use link::RefusedLines;
 use model::{CallId, CallView, GatewayHealth, MediaServerHealth, RegistrationView, Snapshot};
 use net::Net;
 use registrar::BindingId;
@@ -45,6 +46,8 @@ pub(crate) struct NodePlatform {
     pub(crate) locations: Option<LocationHealth>,
     /// Present where registrations are shared with servers that are no cluster.
     pub(crate) array: Option<ArrayWatch>,
+    /// Present where machines can join: lines of theirs that came to nothing.
+    pub(crate) refused_lines: Option<Arc<RefusedLines>>,
     /// Present where the store may be away when the node starts.
     pub(crate) snapshot_file: Option<SnapshotFile>,
     /// Held while a listener is added.
@@ -211,6 +214,7 @@ impl Platform for NodePlatform {
     fn metrics(&self) -> Reply<'_, String> {
         let (net, live) = (self.net.clone(), self.live.clone());
         let (locations, array) = (self.locations.clone(), self.array.clone());
+        let refused = self.refused_lines.clone();
         Box::pin(async move {
             let servers = self.media_link.health().await;
             self.visitor
@@ -220,7 +224,8 @@ impl Platform for NodePlatform {
                     let counters = machine.switch.counters();
                     let text = text + &metrics::live_store(live.as_ref(), counters);
                     let text = text + &metrics::locations(&machine.switch, locations.as_ref());
-                    text + &metrics::array(array.as_ref())
+                    let text = text + &metrics::array(array.as_ref());
+                    text + &metrics::refused_lines(refused.as_deref())
                 })
                 .await
         })

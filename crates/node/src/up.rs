@@ -163,6 +163,7 @@ async fn serve(
         locations: (options.shares_registrations() || array.is_some())
             .then(|| node.location_health.clone()),
         array,
+        refused_lines: nodes.as_ref().map(|socket| socket.refused.clone()),
         adding: tokio::sync::Mutex::default(),
         shelf: Arc::default(),
         certificates: node.certificates.clone(),
