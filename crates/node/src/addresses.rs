@@ -38,16 +38,26 @@ pub(crate) fn can_bind(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
 
-/// The source address of packets to the world outside. Connecting a UDP socket sends nothing;
-/// the addresses are those set aside for documentation (RFC 5737, RFC 3849).
+/// Whether an address is one of this machine's at the moment: what the routing table has to say, as
+/// binding may be allowed to addresses of others, too (`net.ipv4.ip_nonlocal_bind`).
+pub(crate) fn is_here(address: IpAddr) -> bool {
+    source_towards(SocketAddr::new(address, 9)) == Some(address)
+}
+
+/// The source address of packets to the world outside; the addresses are those set aside for documentation (RFC 5737, RFC 3849).
 pub(crate) fn outgoing(family: IpAddr) -> Option<IpAddr> {
     let far: SocketAddr = match family {
         IpAddr::V4(_) => "192.0.2.1:9".parse().ok()?,
         IpAddr::V6(_) => "[2001:db8::1]:9".parse().ok()?,
     };
-    let unspecified: IpAddr = match family {
-        IpAddr::V4(_) => IpAddr::from([0; 4]),
-        IpAddr::V6(_) => IpAddr::from([0; 16]),
+    source_towards(far)
+}
+
+/// The source address of packets to another. Connecting a UDP socket sends nothing.
+fn source_towards(far: SocketAddr) -> Option<IpAddr> {
+    let unspecified: IpAddr = match far {
+        SocketAddr::V4(_) => IpAddr::from([0; 4]),
+        SocketAddr::V6(_) => IpAddr::from([0; 16]),
     };
     let socket = UdpSocket::bind((unspecified, 0)).ok()?;
     socket.connect(far).ok()?;
@@ -56,4 +66,15 @@ pub(crate) fn outgoing(family: IpAddr) -> Option<IpAddr> {
         .ok()
         .map(|a| a.ip())
         .filter(|ip| !ip.is_unspecified())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_documentation_is_nobodys() {
+        assert!(is_here([127, 0, 0, 1].into()));
+        assert!(!is_here([192, 0, 2, 1].into()));
+    }
 }

@@ -46,6 +46,7 @@ mod telemetry;
 mod trace;
 mod up;
 mod uploads;
+mod virtual_address;
 mod visit;
 
 pub use ::media::{IceAgent, KernelPath, RecordingFormat};

@@ -16,6 +16,9 @@ use crate::data::Data;
 /// The first number of listeners that operators add.
 pub(crate) const ADDED_FIRST: u16 = 100;
 
+/// The numbers of those at the virtual address.
+pub(crate) const VIRTUAL: std::ops::RangeInclusive<u16> = 10..=14;
+
 /// A listener that an operator added.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Added {

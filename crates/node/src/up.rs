@@ -24,7 +24,7 @@ use crate::platform::NodePlatform;
 use crate::retention::Retention;
 use crate::signals::{Ended, Restart, Signals};
 use crate::stores::Stores;
-use crate::{UpOptions, files, first_start};
+use crate::{UpOptions, files, first_start, virtual_address};
 
 pub(crate) use node::{TRACES, inactivity, node_name, random, recording_format};
 
@@ -151,6 +151,9 @@ async fn serve(
         None => first_start::administrator(data, &records, now)?
             .map_or(SignsIn::AsBefore, SignsIn::First),
     };
+    if let Some(address) = options.virtual_address {
+        tokio::spawn(virtual_address::watch(address, node.visitor.clone()));
+    }
     let platform = NodePlatform {
         visitor: node.visitor.clone(),
         media_link: node.media_link.clone(),

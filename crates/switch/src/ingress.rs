@@ -55,6 +55,7 @@ impl Switch {
     }
 
     fn handle_bytes(&mut self, now: Time, flow: Flow, bytes: Bytes, framing: Framing) {
+        self.listeners.heard(flow.listener);
         let address = flow.remote.ip();
         if self.is_deaf_to(now, address) {
             self.counters.banned += 1;

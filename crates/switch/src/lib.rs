@@ -48,7 +48,7 @@ pub use defence::{
 };
 pub use duties::{Duty, Held};
 pub use keep::RECORD_FORMAT;
-pub use listeners::{Listener, Listeners};
+pub use listeners::{Listener, Listeners, Presence};
 pub use locations::{Among, Peer};
 pub use media_terms::{Carriage, Feedback, Ice, IceAgent, MediaTerms, Rtcp};
 pub use output::{CallChange, CallKey, Event, JournalEvent, MediaRequest, Opening, Output};

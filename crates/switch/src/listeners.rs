@@ -9,6 +9,17 @@ use sip::{Flow, ListenerId, Transport};
 #[derive(Clone, Debug, Default)]
 pub struct Listeners {
     all: Vec<Listener>,
+    /// Those at an address that moves between nodes, and whether it is at this one.
+    moving: Vec<(ListenerId, Presence)>,
+}
+
+/// Whether an address that moves between nodes is at this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is here.
+    Here,
+    /// Another node may have it.
+    Elsewhere,
 }
 
 impl Listeners {
@@ -27,6 +38,50 @@ impl Listeners {
     #[must_use]
     pub fn all(&self) -> &[Listener] {
         &self.all
+    }
+
+    /// Whether the address of a listener is here: it is one that moves between nodes.
+    pub fn set_presence(&mut self, id: ListenerId, presence: Presence) {
+        match self.moving.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, known)) => *known = presence,
+            None => self.moving.push((id, presence)),
+        }
+    }
+
+    /// Something came to a listener: its address is here.
+    pub(crate) fn heard(&mut self, id: ListenerId) {
+        if !self.moving.iter().any(|(known, _)| *known == id) {
+            return;
+        }
+        // All listeners that move are at one address.
+        for (_, presence) in &mut self.moving {
+            *presence = Presence::Here;
+        }
+    }
+
+    /// A path as it can be spoken on now: from another listener where its own is at an address that is
+    /// not here, for what is answered to that finds another node.
+    pub(crate) fn speaking(&self, flow: Flow) -> Flow {
+        let away = (flow.listener, Presence::Elsewhere);
+        if flow.transport.is_reliable() || !self.moving.contains(&away) {
+            return flow;
+        }
+        let listener = self.toward(flow.transport, flow.remote.ip());
+        Flow {
+            listener: listener.unwrap_or(flow.listener),
+            ..flow
+        }
+    }
+
+    /// Who speaks to a phone that registered at another node: the listener at the address where it did so,
+    /// if that has moved here; else as [`Listeners::toward`].
+    pub(crate) fn in_place_of(&self, flow: &Flow) -> ListenerId {
+        let moves = self.moving.iter().any(|(known, _)| *known == flow.listener);
+        if moves && self.here(*flow).listener == flow.listener {
+            return flow.listener;
+        }
+        let own = self.toward(flow.transport, flow.remote.ip());
+        own.unwrap_or_else(|| self.first())
     }
 
     /// The first; the one that speaks when nothing is known of the peer.
@@ -114,6 +169,33 @@ mod tests {
         assert_eq!(all.toward(Transport::Tcp, v6), Some(ListenerId(2)));
         assert_eq!(all.toward(Transport::Wss, v6), None);
         assert_eq!(&*all.contacts()[2], "sip:192.0.2.1:5060;transport=tcp");
+    }
+
+    #[test]
+    fn a_phone_is_spoken_to_from_a_virtual_address_where_that_is() {
+        let mut listeners = Listeners::default();
+        for (id, address) in [(0, "10.0.0.2:5060"), (10, "10.0.0.100:5060")] {
+            listeners.set(Listener {
+                id: ListenerId(id),
+                transport: Transport::Udp,
+                advertised: address.parse().unwrap(),
+            });
+        }
+        let of_phone = Flow {
+            transport: Transport::Udp,
+            listener: ListenerId(10),
+            conn: None,
+            remote: "192.0.2.7:5060".parse().unwrap(),
+        };
+        listeners.set_presence(ListenerId(10), Presence::Elsewhere);
+        assert_eq!(listeners.in_place_of(&of_phone), ListenerId(10));
+        assert_eq!(listeners.speaking(of_phone).listener, ListenerId(0));
+        listeners.heard(ListenerId(0));
+        assert_eq!(listeners.speaking(of_phone).listener, ListenerId(0));
+        listeners.heard(ListenerId(10));
+        assert_eq!(listeners.speaking(of_phone), of_phone);
+        listeners.set_presence(ListenerId(10), Presence::Elsewhere);
+        assert_eq!(listeners.speaking(of_phone).listener, ListenerId(0));
     }
 
     #[test]

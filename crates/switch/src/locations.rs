@@ -195,10 +195,9 @@ impl Switch {
         heir: impl Fn(PeerId, BindingId) -> Heir,
     ) -> Option<u32> {
         let listeners = &self.listeners;
-        let next = self.registrar.inherit(now, from, heir, |flow| {
-            let own = listeners.toward(flow.transport, flow.remote.ip());
-            own.unwrap_or_else(|| listeners.first())
-        });
+        let next = self
+            .registrar
+            .inherit(now, from, heir, |flow| listeners.in_place_of(flow));
         self.pump(now);
         next
     }

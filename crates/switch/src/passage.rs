@@ -60,7 +60,7 @@ impl Switch {
     pub(crate) fn way_to(&self, contact: &Contact) -> Option<Way> {
         match contact.reach {
             Reach::Flow(flow) => Some(Way {
-                destination: Some(Destination::Flow(flow)),
+                destination: Some(Destination::Flow(self.listeners.speaking(flow))),
                 routes: Box::default(),
                 beyond: None,
             }),
@@ -70,8 +70,15 @@ impl Switch {
                 beyond: None,
             }),
             Reach::Peer(peer, flow) if self.is_reached_directly(contact, peer, &flow) => {
+                let listener = self.listeners.in_place_of(&flow);
+                let ours = self.listeners.speaking(Flow { listener, ..flow });
                 Some(Way {
-                    destination: Some(self.address(Transport::Udp, flow.remote)),
+                    destination: Some(Destination::Address {
+                        transport: Transport::Udp,
+                        listener: ours.listener,
+                        remote: ours.remote,
+                        name: "".into(),
+                    }),
                     routes: Box::default(),
                     beyond: None,
                 })

@@ -13,11 +13,11 @@ impl Switch {
     /// An OPTIONS to a binding (MISSION G).
     pub(crate) fn ping_binding(&mut self, now: Time, ping: &Ping) {
         let contact = &ping.contact;
-        let flow = *contact.reach.flow();
+        let flow = self.listeners.speaking(*contact.reach.flow());
         let Contact { uri, path, .. } = contact;
         let bytes = self.write_options(uri, path, flow.listener);
         match contact.reach {
-            Reach::Flow(flow) => {
+            Reach::Flow(_) => {
                 let owner = Owner::BindingPing {
                     ping: ping.id,
                     sent: now,
@@ -26,7 +26,7 @@ impl Switch {
             }
             // Its holder does.
             Reach::Peer(..) => {}
-            Reach::Path(flow) => {
+            Reach::Path(_) => {
                 let hop = first_hop(path).to_vec();
                 let question = Question::BindingPing {
                     ping: ping.id,

@@ -24,7 +24,7 @@ use crate::counters::Counters;
 use crate::defence::Defence;
 use crate::dial::Question;
 use crate::duties::Duties;
-use crate::listeners::{Listener, Listeners};
+use crate::listeners::{Listener, Listeners, Presence};
 use crate::locations::Peers;
 use crate::media_servers::KeysThere;
 use crate::output::{CallKey, Output};
@@ -216,6 +216,11 @@ impl Switch {
         for aor in gone {
             self.registrar.remove_all(now, &aor);
         }
+    }
+
+    /// Whether the address of a listener that moves between nodes is at this one.
+    pub fn set_presence(&mut self, id: sip::ListenerId, presence: Presence) {
+        self.listeners.set_presence(id, presence);
     }
 
     /// What peers are told that a listener's address is.
