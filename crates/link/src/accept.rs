@@ -169,7 +169,9 @@ impl Door {
                 let place = place.map_err(|_| full("there are too many lines of nodes"))?;
                 // The certificate of a revoked node is good here until it ends: its lines must not
                 // be everybody's.
-                let of_server = self.servers.count(shown.server.clone(), LINES_OF_SERVER_MAX);
+                let of_server = self
+                    .servers
+                    .count(shown.server.clone(), LINES_OF_SERVER_MAX);
                 let of_server =
                     of_server.ok_or_else(|| full("there are too many lines of this server"))?;
                 Place::Node {
