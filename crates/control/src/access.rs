@@ -166,7 +166,7 @@ const READ_ONLY: &str = ":read";
 /// What is in no area.
 const OTHER: Area = area("", Role::Admin, Role::Admin, Confined::Nothing);
 /// All areas.
-static AREAS: [Area; 43] = {
+static AREAS: [Area; 44] = {
     use Confined::{Change, Nothing, Read};
     use Role::{Admin, Operator, Viewer};
     [
@@ -185,6 +185,7 @@ static AREAS: [Area; 43] = {
         area("events", Viewer, Operator, Nothing),
         area("gateway-health", Viewer, Operator, Nothing),
         area("gateways", Viewer, Operator, Nothing),
+        area("history", Viewer, Operator, Nothing),
         area("join-tokens", Admin, Admin, Nothing),
         area("limits", Viewer, Operator, Nothing),
         area("listeners", Viewer, Admin, Nothing),

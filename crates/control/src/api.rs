@@ -14,6 +14,7 @@ pub(crate) mod customers;
 pub(crate) mod devices;
 pub(crate) mod events;
 pub(crate) mod gateways;
+pub(crate) mod history;
 pub(crate) mod join_tokens;
 pub(crate) mod limits;
 pub(crate) mod listeners;

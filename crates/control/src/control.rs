@@ -6,10 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clock::Time;
 use model::{AccountId, ApiToken, Person, Role, ServerId, Snapshot};
-use store::{Actor, CdrStore, Records, StoreError};
+use store::{Actor, CdrStore, HistoryStore, Records, StoreError};
 use tokio::sync::{Mutex, Notify, Semaphore, SemaphorePermit, watch};
 
 use crate::events::Ring;
+use crate::history::History;
 use crate::idempotency::Replies;
 use crate::known::Known;
 use crate::lockout::Lockouts;
@@ -54,6 +55,8 @@ struct Inner {
     joining: OnceLock<Joining>,
     /// The server that this node is, where it is one of the list.
     own_server: OnceLock<ServerId>,
+    /// What this server and those that report to it have done.
+    history: OnceLock<History>,
     /// Where the control of the platform is that this node has joined.
     platform_of: OnceLock<String>,
     /// What gets certificates, where something does.
@@ -114,6 +117,7 @@ impl Control {
             tasks: Tasks::default(),
             joining: OnceLock::new(),
             own_server: OnceLock::new(),
+            history: OnceLock::new(),
             platform_of: OnceLock::new(),
             certificates: OnceLock::new(),
             certificates_due: Arc::default(),
@@ -163,6 +167,14 @@ impl Control {
     ) -> Result<T, Problem> {
         let cdrs = Arc::clone(&self.0.cdrs);
         off_runtime(move || ask(&*cdrs)).await
+    }
+
+    /// Asks something that blocks, off the runtime's threads.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        off_runtime(ask).await
     }
 
     /// Changes records, and returns when the node works with them. `change` returns the new
@@ -283,6 +295,16 @@ impl Control {
     /// The server that this node is, if it is one of the list.
     pub(crate) fn own_server(&self) -> Option<ServerId> {
         self.0.own_server.get().copied()
+    }
+
+    /// History is in this store from now on, and this node is that server in it.
+    pub fn has_history(&self, store: Arc<dyn HistoryStore>, own: ServerId) {
+        let _ = self.0.history.set(History::new(store, own));
+    }
+
+    /// History, once it is known where it is.
+    pub(crate) fn history(&self) -> Option<History> {
+        self.0.history.get().cloned()
     }
 
     /// What was begun.

@@ -22,6 +22,7 @@ mod etag;
 mod events;
 mod extract;
 mod follow;
+mod history;
 mod idempotency;
 mod known;
 mod lockout;

@@ -138,6 +138,7 @@ pub(crate) fn guarded() -> OpenApiRouter<Control> {
         .merge(api::join_tokens::routes())
         .merge(api::settings::routes())
         .merge(api::user_batch::routes())
+        .merge(api::history::routes())
         .merge(api::array::routes())
         .merge(api::posture::routes())
         .merge(api::limits::routes())

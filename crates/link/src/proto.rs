@@ -134,6 +134,9 @@ pub struct Telemetry {
     /// The certificate that phones are shown expires.
     #[prost(uint64, optional, tag = "20")]
     pub tls_expires_us: ::core::option::Option<u64>,
+    /// Minutes of its history, each in JSON: those from the newest on that control has said it has.
+    #[prost(bytes = "vec", repeated, tag = "21")]
+    pub samples: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Listener {
@@ -145,7 +148,11 @@ pub struct Listener {
     pub advertised: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Reported {}
+pub struct Reported {
+    /// The newest minute of the node's history that is kept; absent if there is none.
+    #[prost(uint64, optional, tag = "1")]
+    pub newest_sample_us: ::core::option::Option<u64>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CdrBatch {
     /// Each a CDR in JSON.

@@ -20,6 +20,7 @@ mod object;
 mod person;
 mod recording;
 mod route;
+mod sample;
 mod server;
 mod settings;
 mod snapshot;
@@ -52,6 +53,7 @@ pub use number::{Number, NumberTarget};
 pub use person::{Person, SecondFactor};
 pub use recording::{AfterUpload, BucketAddressing, RecordingFormat, RecordingStore};
 pub use route::{Rewrite, Route};
+pub use sample::{DELAY_BUCKETS_MS, HISTORY_US, SAMPLE_US, Sample};
 pub use server::{JoinToken, Server, ServerCertificate};
 pub use settings::{
     DigestOffer, HepTransport, KeepAlive, MediaMode, MusicOver, OVERFLOW_PEERS_MAX, Overflow,

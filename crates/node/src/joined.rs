@@ -8,6 +8,7 @@
 mod cdrs;
 mod enrol;
 mod line;
+mod past;
 mod records;
 
 use std::path::Path;
@@ -17,12 +18,14 @@ use anyhow::{Context as _, Result};
 use control::Control;
 use link::Identity;
 use link::proto::link_client::LinkClient;
-use store::{CdrStore, Records};
+use model::ServerId;
+use store::{CdrStore, HistoryStore, Records};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tonic::transport::Channel;
 
 use self::cdrs::ShippedCdrs;
+use self::past::Past;
 use self::records::HeldRecords;
 use crate::data::Data;
 use crate::signals::Restart;
@@ -74,6 +77,17 @@ impl Joined {
         self.held.clone()
     }
 
+    /// Where its own history is.
+    pub(crate) fn history(&self) -> Arc<dyn HistoryStore> {
+        self.held.own()
+    }
+
+    /// The server that it is.
+    pub(crate) fn server(&self) -> Result<ServerId> {
+        let server = self.identity.server.parse();
+        server.map_err(|_| anyhow::anyhow!("{IDENTITY} names no server; join again"))
+    }
+
     pub(crate) fn cdrs(&self) -> Arc<dyn CdrStore> {
         self.cdrs.clone()
     }
@@ -85,7 +99,9 @@ impl Joined {
         control: Control,
         telemetry: Telemetry,
     ) {
+        let (history, server) = (self.history(), self.server());
         let keeper = line::Keeper {
+            past: server.ok().map(|server| Past::new(history, server)),
             identity: self.identity,
             path: data.path(IDENTITY),
             held: self.held,

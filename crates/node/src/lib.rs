@@ -18,6 +18,7 @@ mod duties;
 mod files;
 mod first_start;
 mod hep;
+mod history;
 mod host;
 mod joined;
 mod listeners;

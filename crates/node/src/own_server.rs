@@ -80,6 +80,17 @@ pub(crate) fn open_lines(
     Ok(())
 }
 
+/// The identifier of this node as a server; made at the first start, be there a list of servers or
+/// not.
+pub(crate) fn identity(data: &Data, now: Time) -> Result<ServerId> {
+    if let Some(Note { server }) = data.read(FILE) {
+        return Ok(server);
+    }
+    let server = ServerId::from_parts(now.as_millis(), crate::first_start::random()?);
+    data.write(FILE, &Note { server })?;
+    Ok(server)
+}
+
 /// Which server this node is; it is put into the list if it is not there.
 fn of(data: &Data, records: &Arc<dyn Records>, now: Time) -> Result<ServerId> {
     let noted: Option<Note> = data.read(FILE);
@@ -91,7 +102,7 @@ fn of(data: &Data, records: &Arc<dyn Records>, now: Time) -> Result<ServerId> {
             found => return Ok(found?.record.id),
         }
     }
-    let id = ServerId::from_parts(now.as_millis(), crate::first_start::random()?);
+    let id = identity(data, now)?;
     let server = Server {
         id,
         name: node_name(),

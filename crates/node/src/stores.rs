@@ -9,7 +9,7 @@ use model::Snapshot;
 use serde::{Deserialize, Serialize};
 pub use store::Moved;
 use store::journal::{Journal, JournalConfig};
-use store::{CdrStore, Postgres, Records, Sqlite, StoreError};
+use store::{CdrStore, HistoryStore, Postgres, Records, Sqlite, StoreError};
 
 use crate::data::Data;
 use crate::first_start::{self, FirstUsers};
@@ -20,6 +20,8 @@ use crate::snapshot_file::SnapshotFile;
 pub(crate) struct Stores {
     pub(crate) records: Arc<dyn Records>,
     pub(crate) cdrs: Arc<dyn CdrStore>,
+    /// What this node has done, and those that report to it.
+    pub(crate) history: Arc<dyn HistoryStore>,
     /// Whether others may change the records.
     pub(crate) shared: bool,
     /// Present where the records may be away at a start.
@@ -44,7 +46,8 @@ impl Stores {
         tracing::info!(database = postgres.place(), "records are in PostgreSQL");
         Ok(Self {
             records: postgres.clone(),
-            cdrs: postgres,
+            cdrs: postgres.clone(),
+            history: postgres,
             shared: true,
             snapshot_file: Some(SnapshotFile::start(data)?),
             joined: None,
@@ -59,6 +62,7 @@ impl Stores {
         Ok(Self {
             records: joined.records(),
             cdrs: joined.cdrs(),
+            history: joined.history(),
             shared: false,
             snapshot_file: Some(SnapshotFile::start(data)?),
             joined: Some(joined),
@@ -77,7 +81,8 @@ impl Stores {
         let sqlite = Arc::new(Sqlite::open(&data.path(FILE)).context(FILE)?);
         Ok(Self {
             records: sqlite.clone(),
-            cdrs: sqlite,
+            cdrs: sqlite.clone(),
+            history: sqlite,
             shared: false,
             snapshot_file: None,
             joined: None,

@@ -78,7 +78,7 @@ impl Telemetry {
             version: env!("CARGO_PKG_VERSION").into(),
             host: self.host.clone(),
             cpu_percent: self.cpu_percent(),
-            memory_bytes: kilobytes("/proc/self/status", "VmRSS:"),
+            memory_bytes: memory_bytes(),
             machine_memory_bytes: kilobytes("/proc/meminfo", "MemTotal:"),
             cores: cores(),
             listeners: self.listeners(),
@@ -118,6 +118,16 @@ impl Telemetry {
     }
 }
 
+/// Memory of the process.
+pub(crate) fn memory_bytes() -> Option<u64> {
+    kilobytes("/proc/self/status", "VmRSS:")
+}
+
+/// Processor time of the process, user's and system's.
+pub(crate) fn cpu_ms() -> Option<u64> {
+    Some((cpu_ticks()? as f64 / TICKS_PER_S * 1_000.0) as u64)
+}
+
 /// A figure of `/proc` in kB.
 fn kilobytes(path: &str, name: &str) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
@@ -126,7 +136,7 @@ fn kilobytes(path: &str, name: &str) -> Option<u64> {
     figure.checked_mul(1_024)
 }
 
-/// Processor time of the process, user's and system's.
+/// The same in ticks.
 fn cpu_ticks() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/stat").ok()?;
     // The name of the program stands in parentheses, and may hold anything.

@@ -12,12 +12,13 @@ use anyhow::{Context as _, Result};
 use control::{Control, NodeSocket, Site, Vault};
 use net::Net;
 use store::journal::{Shipper, ShipperThread};
-use store::{ArrayWatch, CdrStore};
+use store::{ArrayWatch, CdrStore, HistoryStore};
 
 use crate::acme::AcmeDesk;
 use crate::alerts::AlertDesk;
 use crate::data::Data;
 use crate::first_start::FirstUsers;
+use crate::history::History;
 use crate::joined::Joined;
 use crate::own_server::{self, node_socket};
 use crate::platform::NodePlatform;
@@ -174,6 +175,7 @@ async fn serve(
     let platform = Arc::new(platform);
     let vault = Vault::new(&data.cluster_key()?);
     let control = Control::with_site(records.clone(), stores.cdrs, platform, vault, site);
+    let history = keep_history((&stores.history, &stores.joined), data, &control, node)?;
     let restart = Restart::default();
     let lines = (stores.joined.map(|joined| (joined, restart.clone())), nodes);
     own_server::open_lines(lines, &control, (data, &records), node.telemetry())?;
@@ -203,7 +205,26 @@ async fn serve(
         .await
         .context("the API")?;
     alerts.abort();
+    history.end().await;
     Ok(restart.ended())
+}
+
+/// Begins to keep what this node does.
+fn keep_history(
+    (store, joined): (&Arc<dyn HistoryStore>, &Option<Joined>),
+    data: &Data,
+    control: &Control,
+    node: &Node,
+) -> Result<History> {
+    let clock = node.net.clone();
+    let now_us = move || clock.clock().now().as_micros();
+    let own = match joined {
+        Some(joined) => joined.server()?,
+        None => own_server::identity(data, node.net.clock().now())?,
+    };
+    control.has_history(store.clone(), own);
+    let kept = (store.clone(), own);
+    Ok(History::start(node.visitor.clone(), kept, now_us))
 }
 
 /// A socket of the API that shows the certificates of SIP over TLS.

@@ -8,6 +8,7 @@
 
 pub mod cdrs;
 mod faulty;
+pub mod history;
 pub mod live;
 pub mod locations;
 pub mod permits;

@@ -1,7 +1,7 @@
 //! What outlives a process: records, CDRs, live state and the CDR journal.
 //!
-//! Each but the last is a port (a trait): [`Records`] and [`CdrStore`] are filled by [`Sqlite`] on
-//! one machine and by [`Postgres`] for several, [`LiveStore`] by [`LiveLog`], [`PermitStore`] and
+//! Each but the last is a port (a trait): [`Records`], [`CdrStore`] and [`HistoryStore`] are filled by
+//! [`Sqlite`] on one machine and by [`Postgres`] for several, [`LiveStore`] by [`LiveLog`], [`PermitStore`] and
 //! [`LocationStore`], which nodes share, by Redis. The [`journal`] is no
 //! port: it is a node's own directory, and what makes a call path safe that waits for no
 //! database. Traced messages ([`TraceLog`]) are in a directory of the node's own, too.
@@ -17,6 +17,7 @@ pub mod conformance;
 mod duties;
 mod error;
 mod frame;
+mod history;
 pub mod journal;
 mod live;
 mod locations;
@@ -33,6 +34,7 @@ pub use calls::{Change, Found, Kept, RedisCalls};
 pub use cdrs::{CdrCursor, CdrFilter, CdrStore, EXPORT_BATCH};
 pub use duties::{Owned, RedisDuties};
 pub use error::StoreError;
+pub use history::{HistoryStore, Span};
 pub use live::{BindingRecord, BindingState, LiveLog, LiveStore};
 pub use locations::{
     ARRAY_NAME, ArrayHeard, ArrayLink, ArrayLocations, ArrayOptions, ArrayPeer, ArrayStatus,

@@ -1,10 +1,13 @@
 //! An installation moves from SQLite to PostgreSQL.
 //!
 //! Records, settings, tokens and the audit log go in one transaction: all of them are there
-//! afterwards, with their revisions, or none. CDRs follow in batches, each of which may come twice.
+//! afterwards, with their revisions, or none. CDRs and history follow in batches, each of which may
+//! come twice.
 //! So a move that was cut off is simply begun again.
 
-use crate::{CdrCursor, CdrFilter, CdrStore, EXPORT_BATCH, Postgres, Sqlite, StoreError};
+use crate::{
+    CdrCursor, CdrFilter, CdrStore, EXPORT_BATCH, HistoryStore, Postgres, Span, Sqlite, StoreError,
+};
 
 /// What is in the new store, counted there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +42,7 @@ pub fn migrate(
     arrived("audit entries", expected[2] as u64, counts[2])?;
     let cdrs = copy_cdrs(from, to, told)?;
     arrived("CDRs", from.count_cdrs()?, cdrs)?;
+    copy_history(from, to)?;
     Ok(Moved {
         records: counts[0],
         tokens: counts[1],
@@ -59,6 +63,25 @@ fn copy_cdrs(from: &Sqlite, to: &Postgres, told: &mut dyn FnMut(u64)) -> Result<
         to.insert_batch(&batch)?;
         there += to.count_of(&batch)?;
         told(there);
+    }
+}
+
+/// What servers have done so far.
+fn copy_history(from: &Sqlite, to: &Postgres) -> Result<(), StoreError> {
+    let whole = Span {
+        to_us: u64::MAX,
+        ..Span::default()
+    };
+    let mut after = None;
+    loop {
+        let page = from.samples(&whole, after, EXPORT_BATCH)?;
+        let Some((server, last)) = page.last() else {
+            return Ok(());
+        };
+        after = Some((last.at_us, *server));
+        for (server, sample) in &page {
+            to.keep_samples(*server, std::slice::from_ref(sample))?;
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod audit;
 mod cdrs;
+mod history;
 mod load;
 mod migrate;
 mod records;

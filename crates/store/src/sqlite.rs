@@ -7,6 +7,7 @@
 mod audit;
 mod cdrs;
 mod dump;
+mod history;
 mod migrate;
 mod records;
 mod tickets;

@@ -94,9 +94,7 @@ impl Counters {
 }
 
 /// Upper bounds of the buckets, in milliseconds; one more bucket holds the rest.
-pub const BUCKETS_MS: [u64; 12] = [
-    5, 20, 100, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 600_000, 3_600_000,
-];
+pub const BUCKETS_MS: [u64; 12] = model::DELAY_BUCKETS_MS;
 
 /// A histogram over [`BUCKETS_MS`].
 #[derive(Clone, Debug, Default)]

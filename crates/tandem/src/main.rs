@@ -33,6 +33,7 @@ mod failure;
 mod flags;
 mod gateway;
 mod global;
+mod history;
 mod keepalived;
 mod ladder;
 mod limit;
@@ -143,6 +144,9 @@ enum Command {
     /// Registrations shared with servers outside a cluster
     #[command(subcommand)]
     Array(array::ArrayCommand),
+    /// What was measured, over time
+    #[command(subcommand)]
+    History(history::HistoryCommand),
     /// Parts of the deployment that have no second
     #[command(subcommand)]
     Posture(posture::PostureCommand),
@@ -235,6 +239,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Store(command) => store::run(global, command),
         Command::Settings(command) => settings::run(global, command),
         Command::Array(command) => array::run(global, command),
+        Command::History(command) => history::run(global, command),
         Command::Posture(command) => posture::run(global, command),
         Command::Limit(command) => limit::run(global, command),
         Command::Token(command) => token::run(global, command),

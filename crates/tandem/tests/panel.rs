@@ -56,6 +56,26 @@ fn calls_come_and_go_on_the_page() -> Result<()> {
 }
 
 #[test]
+fn graphs_begin_before_the_page_was_opened() -> Result<()> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    let callee = Sipp::new("uas")?.calls(1_000, 100, 1_000).start()?;
+    let rest = platform.rest();
+    rest.change("/v1/settings", &json!({ "media": "bypass" }))?;
+    rest.add_customer("127.0.0.1/32", &json!({}))?;
+    rest.add_carrier("", &[GatewaySpec::at(callee.address())], &json!({}))?;
+    let sipp = Sipp::new("uac")?.service("493012345").set("TALK_MS", "50");
+    sipp.calls(7, 50, 7).run(platform.ready().sip.udp)?;
+    platform.wait_until_idle();
+    wait_for_within(PATIENCE, "the calls in the history", || {
+        let (_, history) = rest.send("GET", "/v1/history", None).ok()?;
+        let attempts = history["figures"]["attempts"].as_array()?;
+        let sum: f64 = attempts.iter().filter_map(serde_json::Value::as_f64).sum();
+        (sum == 7.0).then_some(())
+    });
+    run(&platform, "history.spec.ts")
+}
+
+#[test]
 fn records_are_made_changed_and_deleted() -> Result<()> {
     let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
     run(&platform, "records.spec.ts")

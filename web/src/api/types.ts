@@ -17,6 +17,7 @@ export type Device = Schemas['Device'];
 export type DomainCheck = Schemas['DomainCheck'];
 export type Gateway = Schemas['Gateway'];
 export type GatewayHealth = Schemas['GatewayHealth'];
+export type HistoryView = Schemas['HistoryView'];
 export type Incident = Schemas['Incident'];
 export type Ladder = Schemas['Ladder'];
 export type LimitSpec = Schemas['LimitSpec'];

@@ -9,6 +9,12 @@ interface Series {
   values: (number | null)[];
 }
 
+/** A moment worth a line. */
+export interface Mark {
+  atS: number;
+  label: string;
+}
+
 interface Props {
   /** What is drawn, for those who cannot see it. */
   label: string;
@@ -18,10 +24,19 @@ interface Props {
   axis: 'clock' | 'seconds';
   range?: [number, number];
   height?: number;
+  /** What the axis of time begins and ends with; without it, what is known. */
+  span?: [number, number];
+  /** Lines from top to bottom. */
+  marks?: Mark[];
+  /** Charts with the same word here show the same moment under the pointer. */
+  together?: string;
 }
 
 /** Lines over time. What it shows last is said in its label, too. */
-export function TimeChart({ label, times, series, axis, range, height = 140 }: Props) {
+export function TimeChart(props: Props) {
+  const { label, times, series, axis, range, height = 140, span, marks = [], together } = props;
+  const drawn = useRef({ span, marks });
+  drawn.current = { span, marks };
   const box = useRef<HTMLDivElement>(null);
   const chart = useRef<uPlot | null>(null);
   const scheme = useComputedColorScheme('light');
@@ -36,9 +51,13 @@ export function TimeChart({ label, times, series, axis, range, height = 140 }: P
         width: element.clientWidth,
         height,
         legend: { show: names.includes('|') },
-        cursor: { y: false },
+        cursor: { y: false, ...(together ? { sync: { key: together } } : {}) },
+        hooks: { drawClear: [(self) => drawMarks(self, drawn.current.marks, MARK)] },
         scales: {
-          x: axis === 'clock' ? { time: true, range: lately } : { time: false },
+          x:
+            axis === 'clock'
+              ? { time: true, range: (self, min, max) => drawn.current.span ?? lately(self, min, max) }
+              : { time: false },
           y: range ? { range } : { range: fromZero },
         },
         axes: [
@@ -72,15 +91,44 @@ export function TimeChart({ label, times, series, axis, range, height = 140 }: P
       plot.destroy();
       chart.current = null;
     };
-  }, [axis, height, names, range?.[0], range?.[1], scheme]);
+  }, [axis, height, names, range?.[0], range?.[1], scheme, together]);
   useEffect(() => {
     const values = series.map((one) => one.values);
     chart.current?.setData(wide(times, values) as uPlot.AlignedData);
   });
   const last = series.map((one) => `${one.label} ${one.values.at(-1) ?? 'unknown'}`).join(', ');
+  const highest = series.map((one) => `${one.label} ${most(one.values) ?? 'unknown'}`).join(', ');
+  const seen = marks.length ? `; changes: ${marks.map((mark) => mark.label).join(', ')}` : '';
   return (
-    <div ref={box} role="img" aria-label={`${label}; last: ${last}`} style={{ minWidth: 0 }} />
+    <div
+      ref={box}
+      role="img"
+      aria-label={`${label}; last: ${last}; highest: ${highest}${seen}`}
+      style={{ minWidth: 0 }}
+    />
   );
+}
+
+/** The highest that is known. */
+function most(values: (number | null)[]): number | null {
+  return values.reduce((high, v) => (v != null && (high == null || v > high) ? v : high), null);
+}
+
+function drawMarks(plot: uPlot, marks: Mark[], colour: string) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.strokeStyle = colour;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+  for (const { atS } of marks) {
+    const x = Math.round(plot.valToPos(atS, 'x', true));
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
 }
 
 /** Of a single moment the library would draw years: an unknown one two minutes before is added. */
@@ -100,4 +148,5 @@ const fromZero = (_: uPlot, __: number, max: number): [number, number] => [
   Math.max(1, max * 1.15),
 ];
 const inSeconds = (_: uPlot, splits: number[]) => splits.map((s) => `${s} s`);
+const MARK = '#be4bdb';
 const COLOURS = ['#1098ad', '#868e96', '#f08c00'];

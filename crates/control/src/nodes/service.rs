@@ -9,7 +9,7 @@ use link::proto::{
     Telemetry,
 };
 use link::{Peer, Shown};
-use model::{Cdr, Server, ServerId, Snapshot};
+use model::{Cdr, Sample, Server, ServerId, Snapshot};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -53,9 +53,12 @@ impl Link for Service {
 
     async fn report(&self, request: Request<Telemetry>) -> Result<Response<Reported>, Status> {
         let (server, _) = self.who(&request).await?;
-        let report = report(request.into_inner());
-        self.0.fleet().hear(server, report, now().as_micros());
-        Ok(Response::new(Reported {}))
+        let mut said = request.into_inner();
+        let samples = std::mem::take(&mut said.samples);
+        let at_us = now().as_micros();
+        self.0.fleet().hear(server, report(said), at_us);
+        let newest_sample_us = self.keep(server, samples, at_us).await?;
+        Ok(Response::new(Reported { newest_sample_us }))
     }
 
     async fn ship_cdrs(&self, request: Request<CdrBatch>) -> Result<Response<CdrReceipt>, Status> {
@@ -72,6 +75,27 @@ impl Link for Service {
 }
 
 impl Service {
+    /// Keeps minutes of a node's history; the newest one that is kept then, if it can be told.
+    async fn keep(
+        &self,
+        server: ServerId,
+        samples: Vec<Vec<u8>>,
+        at_us: u64,
+    ) -> Result<Option<u64>, Status> {
+        let Some(history) = self.0.history() else {
+            return Ok(None);
+        };
+        let samples = samples.iter().take(SAMPLES_MAX);
+        let samples: Result<_, _> = samples.map(|s| serde_json::from_slice(s)).collect();
+        let samples: Vec<Sample> =
+            samples.map_err(|error| Status::invalid_argument(format!("a sample: {error}")))?;
+        let kept = self
+            .0
+            .blocking(move || history.keep(server, samples, at_us));
+        // What cannot be kept now the node tells again.
+        Ok(kept.await.unwrap_or(None))
+    }
+
     /// Which node asks. Errors: its certificate is none of ours any more.
     async fn who<T>(&self, request: &Request<T>) -> Result<(ServerId, Arc<Shown>), Status> {
         let peer = peer(request)?;
@@ -158,5 +182,7 @@ fn report(said: Telemetry) -> Report {
     }
 }
 
+/// Minutes of history in one report; what is beyond comes again.
+const SAMPLES_MAX: usize = 120;
 /// What waits for a node that takes it slowly: a configuration can be large.
 const TOLD_MAX: usize = 1;

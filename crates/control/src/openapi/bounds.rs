@@ -67,10 +67,11 @@ fn describe(path: &str, parameter: &mut Value) {
 /// It is no page: it brings as many as are wanted.
 const EXPORT: &str = "/v1/cdrs/export.csv";
 /// Lists whose parameters are identifiers where they are called so.
-const TYPED: [&str; 9] = [
+const TYPED: [&str; 10] = [
     "/v1/calls",
     "/v1/cdrs",
     EXPORT,
+    "/v1/history",
     "/v1/registrations",
     "/v1/server-health",
     "/v1/tasks",

@@ -15,7 +15,7 @@ use control::{
 };
 use model::{
     AccountId, ApiToken, CallId, CallState, CallView, GatewayHealth, MediaServerHealth,
-    RegistrationView, Role, Snapshot, TokenId, TraceMode,
+    RegistrationView, Role, ServerId, Snapshot, TokenId, TraceMode,
 };
 use serde_json::Value;
 use store::{Actor, CdrStore, Records, Sqlite, TraceId, TraceOrder};
@@ -61,6 +61,7 @@ impl Api {
             Some(site) => Control::with_site(records, cdrs, node.clone(), vault, site),
             None => Control::new(records, cdrs, node.clone(), vault),
         };
+        control.has_history(store.clone(), ServerId::from_parts(1, 0));
         let router = control::router(control.clone());
         let mut api = Self {
             control,

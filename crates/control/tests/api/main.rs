@@ -9,6 +9,7 @@ mod cdrs;
 mod certificates;
 mod events;
 mod fixture;
+mod history;
 mod idempotency;
 mod openapi;
 mod people;

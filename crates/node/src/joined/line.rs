@@ -17,6 +17,7 @@ use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use super::enrol::said;
+use super::past::Past;
 use super::records::{Held, HeldRecords};
 use crate::signals::Restart;
 use crate::telemetry::Telemetry;
@@ -29,6 +30,8 @@ pub(super) struct Keeper {
     pub(super) control: Control,
     pub(super) telemetry: Telemetry,
     pub(super) restart: Restart,
+    /// What this node has done, as far as control is to know it.
+    pub(super) past: Option<Past>,
     pub(super) line: watch::Sender<Option<LinkClient<Channel>>>,
     /// The round trip of the last report.
     pub(super) rtt_us: Option<u32>,
@@ -145,10 +148,17 @@ impl Keeper {
             return Ok(());
         };
         let at_us = self.now_us();
-        let said = telemetry(report, at_us, self.rtt_us);
+        let mut said = telemetry(report, at_us, self.rtt_us);
+        if let Some(past) = &mut self.past {
+            said.samples = past.due().await;
+        }
         let began = Instant::now();
         let answered = timeout(REPORT_PATIENCE, line.report(said)).await;
-        answered.map_err(|_| Status::deadline_exceeded("control does not answer"))??;
+        let answered =
+            answered.map_err(|_| Status::deadline_exceeded("control does not answer"))??;
+        if let Some(past) = &mut self.past {
+            past.heard(answered.into_inner().newest_sample_us);
+        }
         self.rtt_us = u32::try_from(began.elapsed().as_micros()).ok();
         Ok(())
     }
@@ -225,6 +235,7 @@ fn telemetry(report: Report, at_us: u64, rtt_us: Option<u32>) -> Said {
         listeners: report.listeners.into_iter().map(listener).collect(),
         rtt_us,
         tls_expires_us: report.tls_expires_us,
+        samples: Vec::new(),
     }
 }
 

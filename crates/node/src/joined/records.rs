@@ -14,16 +14,21 @@ use store::{
 
 /// The configuration a node holds, in place of the records.
 pub(crate) struct HeldRecords {
-    own: Sqlite,
+    own: Arc<Sqlite>,
     snapshot: ArcSwap<Snapshot>,
 }
 
 impl HeldRecords {
     pub(crate) fn open(own: &Path, snapshot: Snapshot) -> Result<Self> {
         Ok(Self {
-            own: Sqlite::open(own).context("node.db")?,
+            own: Arc::new(Sqlite::open(own).context("node.db")?),
             snapshot: ArcSwap::from_pointee(snapshot),
         })
+    }
+
+    /// What is kept of this machine alone.
+    pub(crate) fn own(&self) -> Arc<Sqlite> {
+        Arc::clone(&self.own)
     }
 
     /// Holds another configuration, unless it is older.

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use clock::Time;
 use limits::Claim;
-use model::{ApiToken, AuditEntry, CallId, Cdr, Settings, Snapshot, TokenId};
+use model::{ApiToken, AuditEntry, CallId, Cdr, Sample, ServerId, Settings, Snapshot, TokenId};
 
 use crate::{
-    Actor, Bad, BindingRecord, BindingState, CdrCursor, CdrFilter, CdrStore, Exchanged, Inserted,
-    Kind, LiveStore, LocationChange, LocationNode, LocationStore, Member, Page, PermitStore,
-    Record, Records, Renewed, StoreError, Stored, Ticket,
+    Actor, Bad, BindingRecord, BindingState, CdrCursor, CdrFilter, CdrStore, Exchanged,
+    HistoryStore, Inserted, Kind, LiveStore, LocationChange, LocationNode, LocationStore, Member,
+    Page, PermitStore, Record, Records, Renewed, Span, StoreError, Stored, Ticket,
 };
 
 /// Wraps a store: a third of all calls fail before they reach it. Of those that can be repeated
@@ -55,6 +55,34 @@ impl<S> Faulty<S> {
 
 fn fault() -> StoreError {
     StoreError::Unavailable("injected".into())
+}
+
+impl<S: HistoryStore> HistoryStore for Faulty<S> {
+    fn keep_samples(&self, server: ServerId, samples: &[Sample]) -> Result<(), StoreError> {
+        self.before()?;
+        self.inner.keep_samples(server, samples)?;
+        self.after()
+    }
+
+    fn samples(
+        &self,
+        span: &Span,
+        after: Option<(u64, ServerId)>,
+        limit: usize,
+    ) -> Result<Vec<(ServerId, Sample)>, StoreError> {
+        self.before()?;
+        self.inner.samples(span, after, limit)
+    }
+
+    fn newest_sample(&self, server: ServerId) -> Result<Option<u64>, StoreError> {
+        self.before()?;
+        self.inner.newest_sample(server)
+    }
+
+    fn forget_samples(&self, before_us: u64) -> Result<usize, StoreError> {
+        self.before()?;
+        self.inner.forget_samples(before_us)
+    }
 }
 
 impl<S: Records> Records for Faulty<S> {

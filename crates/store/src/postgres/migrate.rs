@@ -46,4 +46,5 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001-records.sql"),
     include_str!("../../migrations/postgres/0002-cdrs.sql"),
     include_str!("../../migrations/postgres/0003-people.sql"),
+    include_str!("../../migrations/postgres/0004-history.sql"),
 ];

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
 
 use super::Sqlite;
-use crate::conformance::{Faulty, cdrs, records, samples};
+use crate::conformance::{Faulty, cdrs, history, records, samples};
 use crate::{Kind, Records, StoreError};
 
 #[test]
@@ -32,6 +32,15 @@ fn cdrs_conform_with_faults() {
     let files = Files::new();
     for seed in 1..=5 {
         cdrs::run(|| Faulty::new(files.fresh(), seed));
+    }
+}
+
+#[test]
+fn history_conforms() {
+    let files = Files::new();
+    history::run(|| files.fresh());
+    for seed in 1..=5 {
+        history::run(|| Faulty::new(files.fresh(), seed));
     }
 }
 

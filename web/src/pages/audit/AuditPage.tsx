@@ -9,6 +9,7 @@ import type { Column } from '../../parts/DataTable';
 import { time } from '../../parts/format';
 import { ListPage } from '../../parts/ListPage';
 import { Difference, differences } from './Difference';
+import { named, verb } from './words';
 
 const columns: Column<AuditEntry>[] = [
   { key: 'at', title: 'When', cell: (entry) => time(entry.at_us) },
@@ -85,15 +86,4 @@ function Revert({ entry, onDone }: { entry: AuditEntry; onDone: () => void }) {
       </Confirm>
     </Group>
   );
-}
-
-function verb({ before, after }: AuditEntry): string {
-  if (before == null) return 'made';
-  return after == null ? 'deleted' : 'changed';
-}
-
-function named({ record, before, after }: AuditEntry): string {
-  const known = (after ?? before) as Record<string, unknown> | null;
-  const name = known?.name ?? known?.number ?? known?.prefix;
-  return typeof name === 'string' && name ? name : record;
 }

@@ -8,12 +8,12 @@ import { DataTable } from '../../parts/DataTable';
 import { count } from '../../parts/format';
 import { Card, Figure, Page } from '../../parts/Page';
 import { Shown } from '../../parts/Shown';
-import { TimeChart } from '../../parts/TimeChart';
 import { CallsPage } from '../calls/CallsPage';
 import { cdrColumns } from '../cdrs/columns';
 import { gatewayHealthQuery } from '../gateways/health';
 import { mediaServerHealthQuery } from '../media-servers/health';
-import { history } from './history';
+import { HistoryGraphs } from './HistoryGraphs';
+import { cpsOf } from './rate';
 import { readinessQuery } from './readiness';
 import { failuresQuery, figuresOf, recentQuery } from './recent';
 import { verdict, type Verdict } from './verdict';
@@ -36,8 +36,6 @@ function Overview() {
     gateways: gateways.data?.items,
     mediaServers: mediaServers.data?.items,
   });
-  const samples = history(fresh);
-  const times = samples.map(({ atS }) => atS);
   return (
     <Page title="Overview">
       <div className="page-scroll">
@@ -48,7 +46,7 @@ function Overview() {
           {(measured) => (
             <div className="figures">
               <Figure label="channels in use">{count(measured.sum('tandem_calls'))}</Figure>
-              <Figure label="new calls a second (CPS)">{rate(samples.at(-1)?.cps)}</Figure>
+              <Figure label="new calls a second (CPS)">{rate(cpsOf(measured))}</Figure>
               <Figure label="most CPS in 5 min">{count(measured.sum('tandem_cps_peak_5m'))}</Figure>
               <Figure label="attempts since the start">
                 {count(measured.sum('tandem_call_attempts_total'))}
@@ -58,24 +56,7 @@ function Overview() {
             </div>
           )}
         </Shown>
-        <div className="cards" style={{ marginTop: 12 }}>
-          <Card title="Channels, since this page was opened">
-            <TimeChart
-              label="Channels"
-              axis="clock"
-              times={times}
-              series={[{ label: 'channels', values: samples.map(({ channels }) => channels) }]}
-            />
-          </Card>
-          <Card title="CPS, since this page was opened">
-            <TimeChart
-              label="CPS"
-              axis="clock"
-              times={times}
-              series={[{ label: 'CPS', values: samples.map(({ cps }) => cps) }]}
-            />
-          </Card>
-        </div>
+        <HistoryGraphs />
         <Failures />
       </div>
     </Page>

@@ -1,37 +1,27 @@
-import type { Metrics } from '../../api/metrics';
+import { queryOptions } from '@tanstack/react-query';
+import { api, body } from '../../api/client';
+import type { HistoryView } from '../../api/types';
 
-/** A measurement of a moment; null where nothing is known. */
-interface Sample {
-  atS: number;
-  channels: number | null;
-  cps: number | null;
+/** How far back a graph goes. */
+export const SPANS = [
+  { value: '3600', label: '1 h' },
+  { value: '21600', label: '6 h' },
+  { value: '86400', label: '24 h' },
+  { value: '604800', label: '7 d' },
+];
+
+/** What was measured within the last so many seconds, of one server or of all. */
+export const historyQuery = (lastS: number, server?: string) =>
+  queryOptions({
+    queryKey: ['history', lastS, server],
+    queryFn: () => {
+      const from_us = (Math.floor(Date.now() / 1000) - lastS) * 1_000_000;
+      return body(api.GET('/v1/history', { params: { query: { from_us, server } } }));
+    },
+    refetchInterval: 10_000,
+  });
+
+/** The points of a figure; null where nobody has measured it. */
+export function pointsOf(history: HistoryView, figure: string): (number | null)[] {
+  return (history.figures as Record<string, (number | null)[]>)[figure] ?? [];
 }
-
-let samples: Sample[] = [];
-let before: Metrics | undefined;
-
-/** What was measured since this page was opened, at most an hour. */
-export function history(metrics: Metrics | undefined): Sample[] {
-  if (!metrics || metrics.atMs === before?.atMs) return samples;
-  const sample = {
-    atS: metrics.atMs / 1000,
-    channels: metrics.sum('tandem_calls') ?? null,
-    cps: rate(metrics, before),
-  };
-  before = metrics;
-  samples = [...samples.slice(-SAMPLES_MAX), sample];
-  return samples;
-}
-
-/** New calls a second between two measurements; a counter that fell began anew. */
-function rate(now: Metrics, then: Metrics | undefined): number | null {
-  const [after, earlier] = [now.sum(ATTEMPTS), then?.sum(ATTEMPTS)];
-  if (after === undefined || earlier === undefined || after < earlier || !then) return null;
-  const seconds = (now.atMs - then.atMs) / 1000;
-  return seconds > MAX_GAP_S ? null : (after - earlier) / seconds;
-}
-
-const ATTEMPTS = 'tandem_call_attempts_total';
-const SAMPLES_MAX = 1800;
-/** A rate over a longer time would hide what happened in it. */
-const MAX_GAP_S = 15;

@@ -6,6 +6,7 @@ import { Card, Facts } from '../../parts/Page';
 import { StateBadge } from '../../parts/StateBadge';
 import { Age, cpu, days, inUse } from './columns';
 import { daysUntil, lag, serverHealthQuery } from './health';
+import { HistoryGraphs } from '../overview/HistoryGraphs';
 import { ServerActions } from './ServerActions';
 import { Tasks } from './Tasks';
 
@@ -19,6 +20,7 @@ export function ServerBeside({ record }: { record: Server }) {
         <ServerActions record={record} health={health} />
       </Card>
       <Tasks server={record.id} />
+      <HistoryGraphs server={record.id} />
     </>
   );
 }
