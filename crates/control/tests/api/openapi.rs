@@ -54,6 +54,7 @@ const PATHS: &[&str] = &[
     "/v1/cdrs/{id}",
     "/v1/events",
     "/v1/gateway-health",
+    "/v1/history",
     "/v1/users:batch",
     "/v1/people/{id}/unlock",
     "/v1/session/password",
