@@ -54,15 +54,12 @@ pub(crate) fn snapshot(dice: &mut Dice) -> Snapshot {
             limits: limits(dice, 4),
         })],
         users: users(dice, account),
-        devices: Vec::new(),
         numbers: numbers(dice, account),
         customers: vec![customer(dice, account)],
         carriers: (1..=2).map(|id| carrier(dice, id)).collect(),
         gateways: gateways(dice),
         routes: (1..=2).map(route).collect(),
-        media_servers: Vec::new(),
-        servers: Vec::new(),
-        draining: false,
+        ..Snapshot::default()
     }
 }
 
