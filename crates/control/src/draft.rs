@@ -191,8 +191,8 @@ fn collect_unknown(path: &str, sent: &Value, known: &Value, errors: &mut Vec<Fie
         };
         match known.get(key) {
             Some(known) => collect_unknown(&field, value, known, errors),
-            // Null is what a field that is not there is.
-            None if value.is_null() => {}
+            // Null is what a field of another kind of the same part is, which a patch takes away.
+            None if value.is_null() && !path.is_empty() => {}
             None => errors.push(FieldError {
                 field,
                 message: "there is no such field".into(),

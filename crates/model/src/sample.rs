@@ -21,7 +21,7 @@ pub struct Sample {
     pub failed: u64,
     /// The sum of the times of its channels.
     pub channel_ms: u64,
-    /// The most channels at once.
+    /// The most channels at once, as looked at once a second.
     pub channels_peak: u32,
     /// The most new calls within a second.
     pub cps_peak: u32,

@@ -137,11 +137,11 @@ fn run(mut writer: Writer, batches: &Receiver<Batch>, orders: &Receiver<TraceSet
             },
             recv(batches) -> batch => match batch {
                 Ok(batch) => {
-                    while let Ok(settings) = orders.try_recv() {
-                        writer.configure(&settings);
-                    }
+                    obey(&mut writer, orders);
                     writer.write(batch);
                     thread::sleep(writer::GATHER);
+                    // What is told after a change is kept as it says.
+                    obey(&mut writer, orders);
                     batches
                         .try_iter()
                         .take(tap::BATCHES_MAX)
@@ -154,6 +154,12 @@ fn run(mut writer: Writer, batches: &Receiver<Batch>, orders: &Receiver<TraceSet
     }
     // The last words of those who are gone.
     batches.try_iter().for_each(|batch| writer.write(batch));
+}
+
+fn obey(writer: &mut Writer, orders: &Receiver<TraceSettings>) {
+    while let Ok(settings) = orders.try_recv() {
+        writer.configure(&settings);
+    }
 }
 
 /// The kind of a message by its first line; answers and all else count as calls': what they answer is

@@ -21,7 +21,10 @@ fn route_to(platform: &Platform, callee: &Sipp) -> Result<()> {
 }
 
 fn call(platform: &Platform, calls: u32) -> Result<()> {
-    let sipp = Sipp::new("uac")?.service("493012345").set("TALK_MS", "50");
+    // Channels are looked at once a second.
+    let sipp = Sipp::new("uac")?
+        .service("493012345")
+        .set("TALK_MS", "2500");
     sipp.calls(calls, 50, calls).run(platform.ready().sip.udp)?;
     platform.wait_until_idle();
     Ok(())

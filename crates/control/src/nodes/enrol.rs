@@ -85,6 +85,10 @@ pub(super) async fn renew(
         return Err(Status::unavailable("control is starting"));
     };
     let at = now();
+    if !control.fleet().may_renew(id, at.as_micros()) {
+        let why = "it has a certificate of this hour: is the node's clock right?";
+        return Err(Status::failed_precondition(why));
+    }
     let actor = Actor {
         name: format!("node {id} (certificate {})", shown.serial),
         at,
@@ -92,15 +96,6 @@ pub(super) async fn renew(
     let done = control
         .change(move |records| {
             let mut server = records.read::<Server>(id)?;
-            let given_us = server.record.certificate.as_ref().map(|c| c.issued_us);
-            if given_us.is_some_and(|given| at.as_micros().saturating_sub(given) < RENEWED_LEAST_US)
-            {
-                // By a clock that is a month ahead it would be time again at once, and each is a
-                // change of the records that all nodes are told of.
-                let why =
-                    "it has a certificate of this hour: is the node's clock right?".to_owned();
-                return Ok((records.revision()?, Err(why)));
-            }
             let issued = joining.authority.issue(
                 &signing_request,
                 (&id.to_string(), &shown.enrolment),
@@ -122,6 +117,7 @@ pub(super) async fn renew(
         })
         .await;
     let issued = done?.map_err(Status::invalid_argument)?;
+    control.fleet().renewed(id, at.as_micros());
     tracing::info!(server = %id, serial = issued.serial, "a node has another certificate");
     Ok(Renewed {
         certificate: issued.certificate.to_vec(),
@@ -280,8 +276,6 @@ fn certificate(issued: &Issued, enrolment: JoinTokenId, issued_us: u64) -> Serve
 
 /// How long a node's certificate is valid; it asks for another when a third of that is left.
 const NODE_VALID: Duration = Duration::from_secs(30 * 86_400);
-/// The least time between two certificates of a node.
-const RENEWED_LEAST_US: u64 = 3_600 * 1_000_000;
 /// The revision of a record that is not stored.
 const NEW: u64 = 0;
 /// How often a server is written before that is given up.

@@ -87,6 +87,8 @@ struct Member {
     heard: Heard,
     /// The orders of its newest line.
     orders: Option<(u64, mpsc::Sender<Order>)>,
+    /// When it was last given another certificate, since control has begun.
+    renewed_us: Option<u64>,
 }
 
 impl Fleet {
@@ -137,6 +139,18 @@ impl Fleet {
         member.heard.line = None;
     }
 
+    /// Whether a node may have another certificate. By a clock that is a month ahead it would be time
+    /// again at once, and each is a change of the records that all nodes are told of.
+    pub(crate) fn may_renew(&self, server: ServerId, at_us: u64) -> bool {
+        let renewed_us = self.members().get(&server).and_then(|m| m.renewed_us);
+        renewed_us.is_none_or(|renewed| at_us.saturating_sub(renewed) >= RENEWED_LEAST_US)
+    }
+
+    /// A node has another certificate.
+    pub(crate) fn renewed(&self, server: ServerId, at_us: u64) {
+        self.members().entry(server).or_default().renewed_us = Some(at_us);
+    }
+
     /// What is known of a node.
     pub(crate) fn heard(&self, server: ServerId) -> Heard {
         let members = self.members();
@@ -166,5 +180,22 @@ impl Fleet {
     }
 }
 
+/// The least time between two certificates of a node.
+const RENEWED_LEAST_US: u64 = 3_600 * 1_000_000;
 /// Orders that wait for a node.
 const ORDERS_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_gets_one_certificate_an_hour() {
+        let (fleet, server) = (Fleet::default(), ServerId::from_bits(1));
+        assert!(fleet.may_renew(server, 5), "the first");
+        fleet.renewed(server, 5);
+        assert!(!fleet.may_renew(server, 4 + RENEWED_LEAST_US));
+        assert!(fleet.may_renew(server, 5 + RENEWED_LEAST_US));
+        assert!(fleet.may_renew(ServerId::from_bits(2), 6), "another's");
+    }
+}

@@ -2,12 +2,14 @@
 //! counts its failures.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
 use control::{DomainCheck, DomainStanding};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::responder::{PATH, Responder};
@@ -18,8 +20,14 @@ use crate::{UpOptions, addresses};
 pub(super) async fn all(options: &UpOptions, domains: &[String], port: u16) -> Vec<DomainCheck> {
     let responder = Responder::open(options, port).await;
     let mut found = Vec::new();
-    for domain in domains {
-        let addresses = match resolve(domain, port).await {
+    // Beside each other: name servers that do not answer take their time for each.
+    let asked: Vec<JoinHandle<_>> = domains
+        .iter()
+        .map(|domain| tokio::spawn(resolve(domain.clone(), port)))
+        .collect();
+    for (domain, asked) in domains.iter().zip(asked) {
+        let resolved = asked.await.unwrap_or_else(|error| Err(error.to_string()));
+        let addresses = match resolved {
             Ok(addresses) => addresses,
             Err(error) => {
                 let advice = format!(
@@ -87,9 +95,21 @@ async fn look(
     (DomainStanding::Good, reason)
 }
 
-async fn resolve(domain: &str, port: u16) -> Result<Vec<IpAddr>, String> {
-    let asked = timeout(RESOLVE_PATIENCE, tokio::net::lookup_host((domain, port))).await;
-    let asked = asked.map_err(|_| "the name servers do not answer".to_owned())?;
+async fn resolve(domain: String, port: u16) -> Result<Vec<IpAddr>, String> {
+    let ask = async {
+        // It is never closed.
+        let turn = RESOLVING.acquire().await;
+        let ask = move || {
+            let found = (domain.as_str(), port).to_socket_addrs();
+            // Held until the system has answered, whoever waits for that.
+            drop(turn);
+            found
+        };
+        tokio::task::spawn_blocking(ask).await
+    };
+    let asked = timeout(RESOLVE_PATIENCE, ask).await;
+    let asked = asked.map_err(|_| "the name servers do not answer in time".to_owned())?;
+    let asked = asked.map_err(|error| error.to_string())?;
     let found = asked.map_err(|error| error.to_string())?;
     let found: BTreeSet<IpAddr> = found.map(|address| address.ip()).collect();
     match found.is_empty() {
@@ -162,8 +182,12 @@ fn said(
 const TRIAL: &str = "is-it-us";
 /// Where an authority of the public comes to.
 const PUBLIC_PORT: u16 = 80;
-const RESOLVE_PATIENCE: Duration = Duration::from_secs(10);
-const ASK_PATIENCE: Duration = Duration::from_secs(5);
+/// For each name, all at once.
+const RESOLVE_PATIENCE: Duration = Duration::from_secs(5);
+/// Names that the system is asked for at a time: each takes one of the threads that also read the
+/// store.
+static RESOLVING: Semaphore = Semaphore::const_new(16);
+const ASK_PATIENCE: Duration = Duration::from_secs(3);
 /// Addresses of one name that are looked at.
 const ADDRESSES_MAX: usize = 8;
 /// Bytes of an answer to the trial.
