@@ -1,7 +1,9 @@
 //! The suite for [`Records`].
 
+use std::sync::Arc;
+
 use clock::Time;
-use model::{NumberTarget, Role, Settings, User};
+use model::{NumberTarget, Role, Settings, Snapshot, User};
 
 use super::{persist, samples};
 use crate::{Kind, Page, Record, Records, Resource, StoreError, Ticket};
@@ -388,72 +390,30 @@ fn a_snapshot_holds_everything(store: &dyn Records) {
     let snapshot = persist(|| store.snapshot()).unwrap();
     assert_eq!(snapshot.revision, persist(|| store.revision()).unwrap());
     assert_eq!(snapshot.settings, Settings::default());
-    let mut held: Vec<Record> = Vec::new();
-    held.extend(
-        snapshot
-            .accounts
-            .iter()
-            .map(|r| Record::from(model::Account::clone(r))),
-    );
-    held.extend(snapshot.users.iter().map(|r| Record::from(User::clone(r))));
-    held.extend(
-        snapshot
-            .devices
-            .iter()
-            .map(|r| Record::from(model::Device::clone(r))),
-    );
-    held.extend(
-        snapshot
-            .customers
-            .iter()
-            .map(|r| Record::from(model::Customer::clone(r))),
-    );
-    held.extend(
-        snapshot
-            .numbers
-            .iter()
-            .map(|r| Record::from(model::Number::clone(r))),
-    );
-    held.extend(
-        snapshot
-            .carriers
-            .iter()
-            .map(|r| Record::from(model::Carrier::clone(r))),
-    );
-    held.extend(
-        snapshot
-            .gateways
-            .iter()
-            .map(|r| Record::from(model::Gateway::clone(r))),
-    );
-    held.extend(
-        snapshot
-            .routes
-            .iter()
-            .map(|r| Record::from(model::Route::clone(r))),
-    );
-    held.extend(
-        snapshot
-            .media_servers
-            .iter()
-            .map(|r| Record::from(model::MediaServer::clone(r))),
-    );
-    held.extend(
-        snapshot
-            .servers
-            .iter()
-            .map(|r| Record::from(model::Server::clone(r))),
-    );
-    held.extend(
-        snapshot
-            .certificates
-            .iter()
-            .map(|r| Record::from(model::Certificate::clone(r))),
-    );
+    let held = held_by(&snapshot);
     // All but people and join tokens: who may sign in or join is no node's affair.
     let mut wanted = one_of_each();
     wanted.retain(|record| !matches!(record.kind(), Kind::Person | Kind::JoinToken));
     assert_eq!(held, wanted);
+}
+
+/// The records of a snapshot, in the order of [`one_of_each`].
+fn held_by(snapshot: &Snapshot) -> Vec<Record> {
+    fn all<T: Clone + Into<Record>>(records: &[Arc<T>]) -> impl Iterator<Item = Record> {
+        records.iter().map(|record| T::clone(record).into())
+    }
+    all(&snapshot.accounts)
+        .chain(all(&snapshot.users))
+        .chain(all(&snapshot.devices))
+        .chain(all(&snapshot.customers))
+        .chain(all(&snapshot.numbers))
+        .chain(all(&snapshot.carriers))
+        .chain(all(&snapshot.gateways))
+        .chain(all(&snapshot.routes))
+        .chain(all(&snapshot.media_servers))
+        .chain(all(&snapshot.servers))
+        .chain(all(&snapshot.certificates))
+        .collect()
 }
 
 /// A record of each kind, in an order in which they can be made.
