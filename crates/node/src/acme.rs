@@ -89,7 +89,7 @@ impl AcmeDesk {
     async fn account(&self, directory: &str, acme: &AcmeSettings) -> Result<Account, String> {
         let said = |error: Error| format!("{directory}: {}", words(&error));
         let data = self.data.clone();
-        let client = tokio::task::spawn_blocking(move || HttpsClient::new(trusted(&data)?)).await;
+        let client = tokio::task::spawn_blocking(move || HttpsClient::new(&trusted(&data)?)).await;
         let client = client.map_err(|error| error.to_string())?;
         let client = client.map_err(|error| format!("{error:#}"))?;
         let builder = Account::builder_with_http(Box::new(client));

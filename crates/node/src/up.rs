@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use control::{Control, NodeSocket, Site, Vault};
+use link::RefusedLines;
 use net::Net;
 use store::journal::{Shipper, ShipperThread};
 use store::{ArrayWatch, CdrStore, HistoryStore};
@@ -24,6 +25,7 @@ use crate::own_server::{self, node_socket};
 use crate::platform::NodePlatform;
 use crate::retention::Retention;
 use crate::signals::{Ended, Restart, Signals};
+use crate::snapshot_file::SnapshotFile;
 use crate::stores::Stores;
 use crate::{UpOptions, files, first_start, virtual_address};
 
@@ -125,25 +127,13 @@ async fn serve(
     let signals = Signals::listen()?;
     let plain = http.map(tokio::net::TcpListener::from_std);
     let plain = plain.transpose().context("the API's socket")?;
-    let host = if options.bind.is_unspecified() {
-        IpAddr::from([127, 0, 0, 1])
-    } else {
-        options.bind
-    };
     let secure = https
         .map(|https| secure_socket(https, &node.net))
         .transpose()?;
     if let Some(address) = secure.as_ref().and_then(|s| s.listener.local_addr().ok()) {
         node.certificates.serves_https(address);
     }
-    let url = |scheme: &str, socket: &tokio::net::TcpListener| {
-        let port = socket.local_addr().map_or(0, |local| local.port());
-        format!("{scheme}://{}", SocketAddr::new(host, port))
-    };
-    let urls = Urls {
-        http: plain.as_ref().map(|socket| url("http", socket)),
-        https: secure.as_ref().map(|secure| url("https", &secure.listener)),
-    };
+    let urls = urls_of(options, plain.as_ref(), secure.as_ref());
     let now = node.net.clock().now();
     let records = stores.records.clone();
     let admin = first_start::admin(data, &records, urls.usual(), now)?;
@@ -155,24 +145,9 @@ async fn serve(
     if let Some(address) = options.virtual_address {
         tokio::spawn(virtual_address::watch(address, node.visitor.clone()));
     }
-    let platform = NodePlatform {
-        visitor: node.visitor.clone(),
-        media_link: node.media_link.clone(),
-        net: node.net.clone(),
-        events: node.events.clone(),
-        options: options.clone(),
-        data: data.clone(),
-        snapshot_file: stores.snapshot_file,
-        live: options.live.is_some().then(|| node.live_health.clone()),
-        locations: (options.shares_registrations() || array.is_some())
-            .then(|| node.location_health.clone()),
-        array,
-        refused_lines: nodes.as_ref().map(|socket| socket.refused.clone()),
-        adding: tokio::sync::Mutex::default(),
-        shelf: Arc::default(),
-        certificates: node.certificates.clone(),
-    };
-    let platform = Arc::new(platform);
+    let refused_lines = nodes.as_ref().map(|socket| socket.refused.clone());
+    let kept = (stores.snapshot_file, array, refused_lines);
+    let platform = Arc::new(platform_of(options, data, node, kept));
     let vault = Vault::new(&data.cluster_key()?);
     let control = Control::with_site(records.clone(), stores.cdrs, platform, vault, site);
     let history = keep_history((&stores.history, &stores.joined), data, &control, node)?;
@@ -207,6 +182,57 @@ async fn serve(
     alerts.abort();
     history.end().await;
     Ok(restart.ended())
+}
+
+/// The node as the API sees it.
+fn platform_of(
+    options: &UpOptions,
+    data: &Data,
+    node: &Node,
+    (snapshot_file, array, refused_lines): (
+        Option<SnapshotFile>,
+        Option<ArrayWatch>,
+        Option<Arc<RefusedLines>>,
+    ),
+) -> NodePlatform {
+    NodePlatform {
+        visitor: node.visitor.clone(),
+        media_link: node.media_link.clone(),
+        net: node.net.clone(),
+        events: node.events.clone(),
+        options: options.clone(),
+        data: data.clone(),
+        snapshot_file,
+        live: options.live.is_some().then(|| node.live_health.clone()),
+        locations: (options.shares_registrations() || array.is_some())
+            .then(|| node.location_health.clone()),
+        array,
+        refused_lines,
+        adding: tokio::sync::Mutex::default(),
+        shelf: Arc::default(),
+        certificates: node.certificates.clone(),
+    }
+}
+
+/// Where the API is asked.
+fn urls_of(
+    options: &UpOptions,
+    plain: Option<&tokio::net::TcpListener>,
+    secure: Option<&control::SecureSocket>,
+) -> Urls {
+    let host = if options.bind.is_unspecified() {
+        IpAddr::from([127, 0, 0, 1])
+    } else {
+        options.bind
+    };
+    let url = |scheme: &str, socket: &tokio::net::TcpListener| {
+        let port = socket.local_addr().map_or(0, |local| local.port());
+        format!("{scheme}://{}", SocketAddr::new(host, port))
+    };
+    Urls {
+        http: plain.map(|socket| url("http", socket)),
+        https: secure.map(|secure| url("https", &secure.listener)),
+    }
 }
 
 /// Begins to keep what this node does.

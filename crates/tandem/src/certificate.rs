@@ -76,6 +76,7 @@ pub(crate) enum CertificateCommand {
 }
 
 /// Does it.
+#[expect(clippy::too_many_lines, reason = "one arm for each command")]
 pub(crate) fn run(global: &Global, command: CertificateCommand) -> Result<(), Failure> {
     match command {
         CertificateCommand::Record(command) => records::run(global, *command),

@@ -81,6 +81,33 @@ fn long_ago(platform: &Platform, minutes: u64) -> Result<()> {
     Ok(())
 }
 
+/// What is kept of twenty calls, all answered.
+fn assert_has_twenty_calls(before: &Value) {
+    assert_eq!(sum(before, "answered"), 20.0);
+    assert_eq!(sum(before, "failed"), 0.0);
+    let ratios: Vec<f64> = values(before, "asr").into_iter().flatten().collect();
+    assert!(ratios.iter().all(|asr| *asr == 100.0), "{ratios:?}");
+    assert!(
+        values(before, "pdd_p50_ms")
+            .iter()
+            .flatten()
+            .next()
+            .is_some()
+    );
+    assert!(
+        values(before, "channels_peak")
+            .iter()
+            .flatten()
+            .any(|most| *most >= 1.0)
+    );
+    assert!(
+        values(before, "memory_bytes")
+            .iter()
+            .flatten()
+            .all(|bytes| *bytes > 1e6)
+    );
+}
+
 #[test]
 fn what_was_measured_outlives_a_crash_and_the_time_between_is_a_gap() -> Result<()> {
     let mut platform = Platform::start(BINARY)?;
@@ -88,29 +115,7 @@ fn what_was_measured_outlives_a_crash_and_the_time_between_is_a_gap() -> Result<
     route_to(&platform, &callee)?;
     call(&platform, 20)?;
     let before = wait_for_attempts(&platform, "", 20);
-    assert_eq!(sum(&before, "answered"), 20.0);
-    assert_eq!(sum(&before, "failed"), 0.0);
-    let ratios: Vec<f64> = values(&before, "asr").into_iter().flatten().collect();
-    assert!(ratios.iter().all(|asr| *asr == 100.0), "{ratios:?}");
-    assert!(
-        values(&before, "pdd_p50_ms")
-            .iter()
-            .flatten()
-            .next()
-            .is_some()
-    );
-    assert!(
-        values(&before, "channels_peak")
-            .iter()
-            .flatten()
-            .any(|most| *most >= 1.0)
-    );
-    assert!(
-        values(&before, "memory_bytes")
-            .iter()
-            .flatten()
-            .all(|bytes| *bytes > 1e6)
-    );
+    assert_has_twenty_calls(&before);
 
     platform.kill_9();
     long_ago(&platform, 30)?;

@@ -16,7 +16,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 pub(super) struct HttpsClient(ureq::Agent);
 
 impl HttpsClient {
-    pub(super) fn new(roots: Vec<CertificateDer<'static>>) -> Result<Self> {
+    pub(super) fn new(roots: &[CertificateDer<'static>]) -> Result<Self> {
         let roots = roots
             .iter()
             .map(|one| Certificate::from_der(one).to_owned());

@@ -103,13 +103,7 @@ pub(super) fn start_node(
     };
     let (journal, recovery) = open_journal(data, left_open, now)?;
     let mut live = LiveLog::open(&data.path("bindings.log")).context("bindings.log")?;
-    let mut switch = Switch::new(SwitchConfig {
-        node: node_name(),
-        product: concat!("Tandem/", env!("CARGO_PKG_VERSION")).into(),
-        seed: random()?,
-        cluster_key: data.cluster_key()?,
-        sequence: recovery.next_sequence.saturating_sub(1),
-    });
+    let mut switch = new_switch(data, recovery.next_sequence)?;
     let (visitor, visits) = Visitor::new(net.waker());
     let engine = start_engine(options, &snapshot.settings, &net)?;
     if options.live.is_some() {
@@ -160,6 +154,17 @@ pub(super) fn start_node(
         domain,
         sip,
     })
+}
+
+/// A switch whose next record has this number.
+fn new_switch(data: &Data, next_sequence: u64) -> Result<Switch> {
+    Ok(Switch::new(SwitchConfig {
+        node: node_name(),
+        product: concat!("Tandem/", env!("CARGO_PKG_VERSION")).into(),
+        seed: random()?,
+        cluster_key: data.cluster_key()?,
+        sequence: next_sequence.saturating_sub(1),
+    }))
 }
 
 /// Who is told of messages and of what happens, and who tells us of theirs.

@@ -49,7 +49,7 @@ impl Call {
 
     /// Bob takes this INVITE; alice has heard of nothing but that, talks and hangs up; there is one
     /// record of an answered call.
-    fn is_taken(mut self, invited: &Message) -> Result<()> {
+    fn take(mut self, invited: &Message) -> Result<()> {
         let answer = session(self.bob.address());
         let answer = self.bob.response(invited, "200 OK", "b", &[], &answer);
         self.bob.send(answer)?;
@@ -83,7 +83,7 @@ fn dies_before_it_says_anything(transport: &str) -> Result<()> {
     let ringing = call.bob.response(&invited, "180 Ringing", "b", &[], "");
     call.bob.send(ringing)?;
     call.alice.expect_status(180, "INVITE");
-    call.is_taken(&invited)
+    call.take(&invited)
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_caller_on_tcp_who_has_heard_100_is_called_for_by_another_switch() -> Result
             && m.header("Call-ID") != lost.header("Call-ID")
     };
     let invited = call.bob.expect("the other's INVITE", is_new);
-    call.is_taken(&invited)
+    call.take(&invited)
 }
 
 /// Alice hears that it rings, the switch dies, and bob's phone rings on or again.
@@ -129,7 +129,7 @@ fn dies_while_it_rings(transport: &str) -> Result<()> {
     call.bob
         .send(call.bob.response(&again, "180 Ringing", "b", &[], ""))?;
     call.cluster.wait_until_avoided();
-    call.is_taken(&again)
+    call.take(&again)
 }
 
 #[test]
