@@ -250,7 +250,42 @@ fn undone_values(asked: &Options) -> Vec<String> {
     }
     // One port for all is what is offered instead of media without any.
     check(asked.bundle.contains(Bundle::Strict), "bundle-strict");
+    undone.extend(undone_codecs(asked));
     undone
+}
+
+/// What is asked of codecs that only pass through here.
+fn undone_codecs(asked: &Options) -> impl Iterator<Item = String> {
+    let rules = [
+        CodecRule::Transcode,
+        CodecRule::Mask,
+        CodecRule::Consume,
+        CodecRule::Set,
+    ];
+    rules.into_iter().flat_map(|rule| {
+        let list = asked.codecs.list(rule).iter();
+        let foreign = list.filter(move |codec| match rule {
+            CodecRule::Set => !is_opus(codec),
+            _ => !media::is_coded(codec) && !is_no_speech(codec),
+        });
+        foreign.map(move |codec| format!("codec-{}-{codec}", rule.name()))
+    })
+}
+
+/// Opus is the only codec that anything can be set of.
+fn is_opus(codec: &str) -> bool {
+    codec
+        .split('/')
+        .next()
+        .is_some_and(|name| name.eq_ignore_ascii_case("opus"))
+}
+
+/// Whether it is a word for many codecs, or goes with speech.
+fn is_no_speech(codec: &str) -> bool {
+    let name = codec.split('/').next().unwrap_or_default();
+    NO_SPEECH
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Flags that are honoured, or ask for what is always so.
@@ -301,6 +336,8 @@ const SDES_DONE: &[SdesFlag] = &[
     SdesFlag::AuthenticatedSrtp,
     SdesFlag::Pad,
 ];
+/// Names in lists of codecs that stand for no codec of speech.
+const NO_SPEECH: &[&str] = &["all", "full", "telephone-event", "CN"];
 /// Of our certificate.
 const OUR_HASH: &str = "SHA-256";
 

@@ -42,6 +42,7 @@ use crate::ports::Ports;
 use crate::recording::Recorder;
 use crate::report::{MediumReport, SessionReport};
 use crate::worker::{Command, Handle, MediumId, Ways};
+pub use codecs::is_coded;
 pub use event::{MediaEvent, SeenReport, Telling};
 use negotiate::{Spot, parse};
 use session::{Offer, Session, Way};

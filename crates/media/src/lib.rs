@@ -36,6 +36,7 @@ pub use config::{AddressFamily, EngineConfig, Interface, KernelPath, NamedInterf
 pub use counters::{Counters, DropReason};
 pub use engine::{
     Engine, MediaEvent, Negotiation, Participant, PortUsage, SeenReport, Side, Telling, family_of,
+    is_coded,
 };
 pub use error::{MediaError, StartError};
 pub use options::{

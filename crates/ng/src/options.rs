@@ -238,9 +238,9 @@ words! {
     /// On or off.
     Switch {
         /// On.
-        On = "on" | "yes" | "true" | "1",
+        On = "on" | "yes" | "true" | "1" | "enable" | "enabled",
         /// Off.
-        Off = "off" | "no" | "false" | "0",
+        Off = "off" | "no" | "false" | "0" | "disable" | "disabled",
     }
 }
 

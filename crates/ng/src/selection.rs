@@ -80,7 +80,7 @@ impl Selection {
         } else if is("to-label") {
             self.to_label = text();
         } else if is("from-tags") {
-            self.from_tags = value.words().map(str::to_owned).collect();
+            self.from_tags = value.items().map(str::to_owned).collect();
         } else if is("address") {
             self.address = value.address();
             if self.address.is_none() {

@@ -77,6 +77,15 @@ impl<'a> Value<'a> {
             .chain(list.iter().filter_map(Self::as_text))
     }
 
+    /// The strings of a list; a string stands for the list of what is between its commas, as
+    /// rtpengine reads it and drachtio's applications write it.
+    pub fn items(&self) -> impl Iterator<Item = &str> {
+        let is_list = matches!(self, Self::List(_));
+        let separator = move |character: char| character == ',' && !is_list;
+        let items = self.words().flat_map(move |word| word.split(separator));
+        items.map(str::trim).filter(|item| !item.is_empty())
+    }
+
     /// The dictionary, if it is one.
     #[must_use]
     pub fn dictionary(&self) -> Option<&Dictionary<'a>> {

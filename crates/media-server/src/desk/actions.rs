@@ -8,8 +8,8 @@ use media::{
     Audio, Barrier, MediaError, Over, Passage, PlayOptions, Prompt, RecordingOptions, Side, Times,
 };
 use ng::{
-    Command, Flag, Gate, GateVerb, MediaFile, Playback, RecordVerb, Recording, Reply, Selection,
-    Success,
+    All, Command, Flag, Gate, GateVerb, MediaFile, Playback, RecordVerb, Recording, Reply,
+    Selection, Success,
 };
 
 use super::Desk;
@@ -108,6 +108,21 @@ impl Desk {
             // Proxies always send tags; they count only if they say so.
             (selection.from_tag, selection.to_tag) = (None, None);
         }
+        let mut undone = undone(&asked.options);
+        match selection.all {
+            // What is sent to subscribers is copied before any barrier. The call itself is not
+            // meant, so that it must not fall silent.
+            Some(All::ExceptOfferAnswer) if self.calls.call(&selection.call_id).is_some() => {
+                undone.push("all=except-offer-answer".to_owned());
+                return self.warned(Success::default(), &undone);
+            }
+            Some(All::Flows) => undone.push("all=flows of subscribers".to_owned()),
+            _ => {}
+        }
+        if selection.from_tag.is_some() || selection.label.is_some() {
+            // Then it tells which flows of that participant are meant, not who is.
+            selection.all = None;
+        }
         let to_tag = selection.to_tag.take();
         let barrier = match verb {
             GateVerb::BlockDtmf | GateVerb::UnblockDtmf => Barrier::Dtmf,
@@ -128,7 +143,7 @@ impl Desk {
             desk.engine.set_barrier(session, side, barrier, passage)
         });
         match done {
-            Ok(()) => self.warned(Success::default(), &undone(&asked.options)),
+            Ok(()) => self.warned(Success::default(), &undone),
             Err(reply) => reply,
         }
     }

@@ -68,7 +68,12 @@ impl Desk {
 
     /// Offers copies of what participants send.
     pub(super) fn subscribe(&mut self, asked: &Negotiation) -> Reply {
-        let selection = &asked.selection;
+        let mut selection = asked.selection.clone();
+        if selection.all.is_some() {
+            // All are meant, though one be named, too.
+            selection.label = None;
+        }
+        let selection = &selection;
         let Some(call) = self.calls.call(&selection.call_id) else {
             return Reply::error(UNKNOWN_CALL);
         };

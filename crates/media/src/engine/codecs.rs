@@ -177,14 +177,16 @@ fn offerers_codec<'d>(
 /// The formats of an offered medium for the other side; `None` if they are those it has.
 fn show(media: &Media<'_>, options: &Options) -> Option<Recode> {
     let changes = &with_keys(options);
+    // From what is only passed through nothing can be made: it is neither hidden nor added to.
+    let coded = media.codecs().any(|codec| known(&codec).is_some());
+    let hides = |codec: &sdp::Codec<'_>| masks(changes, codec) && (coded || is_supplement(codec));
     let mut kept: Vec<u8> = Vec::new();
     let mut before = 0;
     for payload_type in payload_types(media) {
         before += 1;
         let codec = media.codec(payload_type);
-        let gone = codec.is_some_and(|codec| {
-            strips(&changes.strip, &changes.except, &codec) || masks(changes, &codec)
-        });
+        let gone = codec
+            .is_some_and(|codec| strips(&changes.strip, &changes.except, &codec) || hides(&codec));
         if !gone {
             kept.push(payload_type);
         }
@@ -201,8 +203,6 @@ fn show(media: &Media<'_>, options: &Options) -> Option<Recode> {
     let mut formats: Vec<Format> = kept.iter().copied().map(Format::Kept).collect();
     let speech = |pt: &u8| media.codec(*pt).is_none_or(|codec| !is_supplement(&codec));
     let supplements = kept.iter().rev().take_while(|pt| !speech(pt)).count();
-    // From what is only passed through nothing can be made.
-    let coded = media.codecs().any(|codec| known(&codec).is_some());
     for name in changes.transcode.iter().filter(|_| coded) {
         if kept
             .iter()
@@ -446,6 +446,13 @@ fn strips(list: &[String], except: &[String], codec: &sdp::Codec<'_>) -> bool {
 /// Whether a name in rtpengine's notation (`opus/48000/2`) means this codec.
 fn is_named(name: &str, codec: &[u8]) -> bool {
     plain_name(name).as_bytes().eq_ignore_ascii_case(codec)
+}
+
+/// Whether a codec in rtpengine's notation (`opus/48000/2`) is one that is coded here, and not only
+/// passed through.
+#[must_use]
+pub fn is_coded(name: &str) -> bool {
+    Codec::from_name(plain_name(name).as_bytes()).is_some()
 }
 
 fn plain_name(name: &str) -> &str {

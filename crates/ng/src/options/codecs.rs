@@ -87,7 +87,7 @@ impl Codecs {
     }
 
     pub(super) fn read_list(&mut self, rule: CodecRule, value: &Value<'_>) {
-        for codec in value.words() {
+        for codec in value.items() {
             self.add(rule, codec);
         }
     }

@@ -59,9 +59,9 @@ impl Options {
         } else if is("received-from") {
             self.received_from = words.last(|word| word.parse().ok());
         } else if is("supports") {
-            self.supports = value.words().map(str::to_owned).collect();
+            self.supports = value.items().map(str::to_owned).collect();
         } else if is("sdp-media-remove") {
-            self.remove_media = value.words().map(str::to_owned).collect();
+            self.remove_media = value.items().map(str::to_owned).collect();
         } else {
             return self.read_single(key, value, unknown);
         }
@@ -226,7 +226,7 @@ struct Words<'w> {
 
 impl Words<'_> {
     fn each(&mut self, mut take: impl FnMut(&str) -> bool) {
-        for word in self.value.words() {
+        for word in self.value.items() {
             if !take(word) {
                 let flag = word::same(self.key.as_bytes(), b"flags");
                 self.unknown.push(match flag {

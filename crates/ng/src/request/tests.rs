@@ -158,6 +158,29 @@ fn the_string_syntax_says_the_same() {
     }
 }
 
+/// drachtio's applications write lists as one string; rtpengine parts it at its commas.
+#[test]
+fn a_string_in_place_of_a_list_has_commas() {
+    let (options, unknown) = offer(
+        r#""codec":{"mask":"g729","transcode":"pcmu,pcma"},"codec-strip":"GSM,opus","rtcp-mux":"offer, odd",
+        "metadata":"who:me,what:this","SDES":"off,order:A;B""#,
+    );
+    assert_eq!(options.codecs.list(CodecRule::Mask), ["g729"]);
+    assert_eq!(options.codecs.list(CodecRule::Transcode), ["pcmu", "pcma"]);
+    assert_eq!(options.codecs.list(CodecRule::Strip), ["GSM", "opus"]);
+    assert!(options.rtcp_mux.contains(RtcpMux::Offer));
+    assert!(options.sdes.flags.contains(SdesFlag::Off));
+    assert_eq!(options.sdes.order, ["A", "B"]);
+    assert_eq!(options.metadata.as_deref(), Some("who:me,what:this"));
+    assert_eq!(unknown, ["rtcp-mux=odd"]);
+    // In a list each string is one item, whatever is in it.
+    let (options, _) = offer(r#""codec":{"set":["x/8000/1//mode-set=0,2"]}"#);
+    assert_eq!(
+        options.codecs.list(CodecRule::Set),
+        ["x/8000/1//mode-set=0,2"]
+    );
+}
+
 #[test]
 fn what_is_not_understood_is_said() {
     let (_, unknown) = offer(

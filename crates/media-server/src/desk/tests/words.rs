@@ -77,6 +77,8 @@ const FLAGS_DONE: &[&str] = &[
     "codec-consume-PCMU",
     "codec-ignore-PCMU",
     "codec-transcode-opus",
+    "codec-mask-telephone-event",
+    "codec-transcode-telephone-event",
     "codec-set-opus/48000/2/32000",
     "RTP/AVP",
     "RTP/AVPF",
@@ -130,6 +132,11 @@ const FLAGS_NAMED: &[&str] = &[
     "SDES-unencrypted_srtp",
     "SDES-unencrypted_srtcp",
     "SDES-unauthenticated_srtp",
+    // Codecs that pass through here: from them and to them nothing can be made.
+    "codec-transcode-AMR",
+    "codec-mask-G729",
+    "codec-consume-G729",
+    "codec-set-AMR/8000/1/12200",
     // Of OpenSIPS's module, which rtpengine does not do either.
     "auto-bridge",
     "force",
@@ -168,6 +175,22 @@ const KEYS_DONE: &[&str] = &[
     r#""codec":{"strip":["PCMU"],"mask":["PCMA"],"transcode":["opus"],"set":["opus/48000/2/32000"]}"#,
     r#""sdp-attr":{"audio":{"add":["x"],"remove":["y"],"substitute":[["sendrecv","sendonly"]]}}"#,
     r#""ptime":40"#,
+    // As drachtio's applications write lists: a string, with commas.
+    r#""codec":{"mask":"pcma","transcode":"opus,pcmu"}"#,
+    r#""codec":{"consume":"all","transcode":["G722"]}"#,
+    r#""rtcp-mux":"offer,accept","replace":"origin,session-connection","supports":"load limit""#,
+    r#""from-tags":"a,b""#,
+    // As jambonz writes its offers.
+    r#""replace":["origin","session-connection"],"record call":"no","transport protocol":"RTP/AVP","DTLS":"off",
+        "SDES":"off","ICE":"remove","rtcp-mux":["accept"],"direction":["here","there"],
+        "flags":["port latching","inject DTMF","strict source"]"#,
+    r#""transport-protocol":"UDP/TLS/RTP/SAVPF","ICE":"default","SDES":"off","rtcp-mux":["require"],
+        "flags":["generate mid","SDES-no","port latching","pad crypto"]"#,
+    // As OpenSIPS's module sends brackets of its scripts.
+    r#""codec":{"transcode":["PCMA","PCMU"],"accept":["AMR-WB","AMR"],"strip":["EVS"]}"#,
+    r#""sdp-attr":{"audio":{"add":["fmtp:96 useinbandfec=1"]}}"#,
+    r#""delete-delay":5"#,
+    r#""record-call":"enabled""#,
     // As OpenSIPS's module sends what it does not know: a number in text.
     r#""ptime":"40""#,
     r#""ptime-reverse":40"#,
@@ -191,6 +214,24 @@ const KEYS_NAMED: &[(&str, &str)] = &[
     (r#""audio player":"always""#, "audio player"),
     (r#""bundle":["strict"]"#, "bundle-strict"),
     (r#""codec":{"boil":["x"]}"#, "codec-boil"),
+    (
+        r#""codec":{"mask":"g729","transcode":"pcmu,pcma"}"#,
+        "codec-mask-g729",
+    ),
+    (
+        r#""codec":{"transcode":"pcmu,iLBC"}"#,
+        "codec-transcode-iLBC",
+    ),
+    // As recording servers of drachtio's author write it.
+    (
+        r#""flags":["media handover","port latching"]"#,
+        "media-handover",
+    ),
+    (r#""replace":"origin,username""#, "replace=username"),
+    (
+        r#""sdp-media-remove":"video,message,image""#,
+        "sdp-media-remove",
+    ),
     (r#""delay-buffer":60"#, "delay-buffer"),
     (r#""DTLS":"active""#, "DTLS=active"),
     (r#""DTLS-fingerprint":"SHA-512""#, "DTLS-fingerprint"),
@@ -398,6 +439,18 @@ fn what_other_commands_do_not_do_is_named_too() {
         (
             r#""command":"block media","from-tag":"a","flags":["mix"]"#,
             "mix",
+        ),
+        (
+            r#""command":"block media","from-tag":"a","all":"except-offer-answer""#,
+            "all=except-offer-answer",
+        ),
+        (
+            r#""command":"block media","from-tag":"a","all":"flows""#,
+            "all=flows",
+        ),
+        (
+            r#""command":"subscribe request","flags":["all","siprec","inactive"]"#,
+            "SIPREC",
         ),
         (
             r#""command":"block DTMF","DTMF-security":"tone""#,

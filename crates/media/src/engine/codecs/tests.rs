@@ -5,6 +5,8 @@ const OPUS: &str = "m=audio 4000 RTP/AVP 111 101\r\na=rtpmap:111 opus/48000/2\r\
     a=fmtp:111 useinbandfec=1\r\na=rtpmap:101 telephone-event/48000\r\na=fmtp:101 0-16\r\n";
 const G711: &str = "m=audio 4002 RTP/AVP 8 0 101 13\r\na=rtpmap:101 telephone-event/8000\r\n\
     a=ptime:20\r\n";
+const G729: &str = "m=audio 4004 RTP/AVP 18 101\r\na=rtpmap:18 G729/8000\r\n\
+    a=rtpmap:101 telephone-event/8000\r\n";
 
 fn options(change: impl FnOnce(&mut CodecChanges)) -> Options {
     let mut options = Options::default();
@@ -49,7 +51,7 @@ fn answered(
 #[test]
 fn offers_are_changed_as_asked() {
     type Change = fn(&mut CodecChanges);
-    let cases: [(&str, Change, &str); 9] = [
+    let cases: [(&str, Change, &str); 10] = [
         (G711, |_| {}, "8 0 101 13"),
         (G711, |c| c.strip = names(&["PCMA"]), "0 101 13"),
         (G711, |c| c.strip = names(&["all"]), "101 13"),
@@ -81,6 +83,15 @@ fn offers_are_changed_as_asked() {
             "111 9 8 101",
         ),
         (OPUS, |c| c.strip = names(&["full"]), "111 101"),
+        // Nothing can be made of it: hidden, there would be no speech at all.
+        (
+            G729,
+            |c| {
+                c.mask = names(&["g729"]);
+                c.transcode = names(&["pcmu", "pcma"]);
+            },
+            "18 101",
+        ),
     ];
     for (media, change, wanted) in cases {
         let options = options(change);
