@@ -5,6 +5,7 @@
 
 mod actions;
 mod call;
+mod drachtio;
 mod files;
 mod flags;
 mod kernel;
