@@ -15,8 +15,16 @@ const RTCP_PATIENCE: Duration = Duration::from_secs(40);
 
 /// Who tells this collector, as node 2001.
 fn platform(collector: &str) -> Result<Platform> {
+    platform_over("udp", collector)
+}
+
+fn platform_over(transport: &str, collector: &str) -> Result<Platform> {
     let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
-    let settings = json!({ "hep_collector": collector, "hep_node_id": 2_001 });
+    let settings = json!({
+        "hep_collector": collector,
+        "hep_transport": transport,
+        "hep_node_id": 2_001,
+    });
     platform.rest().change("/v1/settings", &settings)?;
     Ok(platform)
 }
@@ -158,6 +166,16 @@ fn sipcapture_of_kamailio_has_reports_and_quality_written_as_it_is_told() -> Res
     let collector = Kamailio::collector_of_reports()?;
     let platform = platform(&collector.address().to_string())?;
     let call_id = call(&platform, &collector)?;
+    check_rtcp(&collector, &call_id)?;
+    check_quality(&collector, &call_id)
+}
+
+#[test]
+fn sipcapture_of_kamailio_writes_all_of_a_call_that_it_is_told_over_tcp() -> Result<()> {
+    let collector = Kamailio::collector_of_reports()?;
+    let platform = platform_over("tcp", &collector.address().to_string())?;
+    let call_id = call(&platform, &collector)?;
+    check_messages(&collector, &call_id)?;
     check_rtcp(&collector, &call_id)?;
     check_quality(&collector, &call_id)
 }

@@ -7,7 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use testkit::{Baresip, Kamailio, Peer, PhoneOptions, PhoneTransport, Platform, ports, wait_for};
+use testkit::{
+    Baresip, FaultProxy, Kamailio, Peer, PhoneOptions, PhoneTransport, Platform, ports, wait_for,
+};
 
 const ALICE_HZ: u32 = 440;
 const BOB_HZ: u32 = 1_000;
@@ -241,6 +243,63 @@ fn metric(platform: &Platform, line: &str) -> Option<u64> {
     let metrics = platform.rest().read("/metrics").ok()?;
     let mut lines = metrics.as_str()?.lines();
     lines.find_map(|found| found.strip_prefix(line)?.trim().parse().ok())
+}
+
+/// A phone that has no other server than this proxy calls the echo and hangs up; what the ladder of
+/// its call has from agent 77, once it has its end.
+fn call_through(platform: &Platform, kamailio: &Kamailio) -> Result<Vec<String>> {
+    let ready = platform.ready();
+    let alice = PhoneOptions::new("alice", &ready.domain)
+        .password(&ready.user("alice").password)
+        .server(kamailio.address(), PhoneTransport::Udp)
+        .tone_hz(ALICE_HZ);
+    let mut alice = Baresip::register(alice)?;
+    alice.dial(&format!("sip:600@{}", ready.domain))?;
+    alice.wait_for_established();
+    alice.hang_up()?;
+    let cdr = wait_for("the record", || {
+        platform.rest().list("/v1/cdrs").ok()?.into_iter().next()
+    });
+    let id = cdr["sip_call_id"].as_str().context("a Call-ID")?;
+    let ladder = format!("/v1/traces/ladder?sip_call_id={id}");
+    Ok(wait_for("Kamailio's word of the end of the call", || {
+        let ladder = platform.rest().read(&ladder).ok()?;
+        let by_kamailio = rungs(&ladder).iter().filter(|rung| {
+            let by = rung["seen_by"].as_str().unwrap_or_default();
+            by.contains("77")
+        });
+        let titles = by_kamailio.filter_map(|rung| rung["title"].as_str());
+        let titles: Vec<String> = titles.map(str::to_owned).collect();
+        let bye = titles.iter().position(|title| title.starts_with("BYE"))?;
+        let ends = titles[bye..].iter().any(|title| title.starts_with("200"));
+        ends.then_some(titles)
+    }))
+}
+
+fn check_told(told: &[String]) {
+    for title in ["INVITE", "407", "200", "ACK", "BYE"] {
+        // As it came and as it went on.
+        let count = told.iter().filter(|told| told.starts_with(title)).count();
+        assert!(count >= 2, "{title}: {told:?}");
+    }
+}
+
+#[test]
+fn siptrace_of_kamailio_tells_of_a_whole_call() -> Result<()> {
+    let (platform, hep) = collector()?;
+    let kamailio = Kamailio::traced(platform.ready().sip.udp, hep)?;
+    check_told(&call_through(&platform, &kamailio)?);
+    Ok(())
+}
+
+#[test]
+fn siptrace_of_kamailio_tells_of_a_whole_call_over_tcp() -> Result<()> {
+    let (platform, hep) = collector()?;
+    // A datagram would not come through.
+    let line = FaultProxy::to(hep)?;
+    let kamailio = Kamailio::traced_over_tcp(platform.ready().sip.udp, line.address())?;
+    check_told(&call_through(&platform, &kamailio)?);
+    Ok(())
 }
 
 #[test]

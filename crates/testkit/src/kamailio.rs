@@ -56,11 +56,23 @@ impl Kamailio {
     /// # Errors
     /// If it is not installed or does not start.
     pub fn traced(next: SocketAddr, collector: SocketAddr) -> Result<Self> {
+        Self::tracing(next, &collector.to_string())
+    }
+
+    /// The same over TCP.
+    ///
+    /// # Errors
+    /// As [`Self::traced`].
+    pub fn traced_over_tcp(next: SocketAddr, collector: SocketAddr) -> Result<Self> {
+        Self::tracing(next, &format!("{collector};transport=tcp"))
+    }
+
+    fn tracing(next: SocketAddr, collector: &str) -> Result<Self> {
         let template = include_str!("kamailio/traced.cfg");
         Self::start(
             &template
                 .replace("@NEXT@", &next.to_string())
-                .replace("@COLLECTOR@", &collector.to_string()),
+                .replace("@COLLECTOR@", collector),
         )
     }
 
@@ -93,7 +105,7 @@ impl Kamailio {
     }
 
     /// The same for RTCP and reports of quality, which its configuration has written: with that
-    /// hook, version 5.6 takes no SIP.
+    /// hook, version 5.6 takes no SIP over UDP. Over TCP it takes all, and nothing without it.
     ///
     /// # Errors
     /// As [`Self::collector`].
