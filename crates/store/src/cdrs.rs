@@ -8,7 +8,7 @@ use core::str::FromStr;
 
 use model::{AccountId, CallId, CarrierId, Cdr, CdrOutcome, CustomerId, IdError, UserId};
 
-pub(crate) use self::select::{Bound, Select, signed, text, word};
+pub(crate) use self::select::{Bound, Place, Select, Span, signed, text, word};
 use crate::StoreError;
 
 /// A store of CDRs.

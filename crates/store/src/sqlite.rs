@@ -1,21 +1,25 @@
 //! The SQL adapter for one machine: SQLite in write-ahead mode, in one file.
 //!
-//! One connection writes and one reads, each behind a mutex: readers never wait for a writer,
-//! and a transaction never finds the database busy. Commits are synced
+//! One connection writes, one reads and one reads CDRs, each behind a mutex: readers never wait for a
+//! writer, nor records for somebody who looks through millions of CDRs, and a transaction never finds
+//! the database busy. Commits are synced
 //! (`synchronous=FULL`): a journal is deleted on the strength of them.
 
 mod audit;
+mod blocks;
 mod cdrs;
 mod dump;
 mod history;
 mod migrate;
 mod records;
+mod summary;
 mod tickets;
 mod tokens;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,12 +32,22 @@ use crate::StoreError;
 pub struct Sqlite {
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
+    cdr_reader: Mutex<Connection>,
+    /// New CDRs until blocks are made of them.
+    seal_after: AtomicUsize,
+    /// CDRs of a block.
+    block_rows: usize,
 }
 
 impl Sqlite {
     /// Opens a file, which is made if need be, and brings its schema up to date. Errors:
     /// `NewerSchema`, `Corrupt`, `Unavailable`.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, blocks::BLOCK_ROWS)
+    }
+
+    /// The same with blocks of so many CDRs.
+    fn open_with(path: &Path, block_rows: usize) -> Result<Self, StoreError> {
         // Digest secrets are in it: nobody else's to read. SQLite gives its other files the same
         // mode.
         OpenOptions::new()
@@ -43,11 +57,17 @@ impl Sqlite {
             .open(path)?;
         let mut writer = connect(path)?;
         migrate::run(&mut writer)?;
-        let reader = connect(path)?;
-        reader.pragma_update(None, "query_only", true)?;
+        let reader = || -> Result<Connection, StoreError> {
+            let reader = connect(path)?;
+            reader.pragma_update(None, "query_only", true)?;
+            Ok(reader)
+        };
         Ok(Self {
             writer: Mutex::new(writer),
-            reader: Mutex::new(reader),
+            reader: Mutex::new(reader()?),
+            cdr_reader: Mutex::new(reader()?),
+            seal_after: AtomicUsize::new(0),
+            block_rows,
         })
     }
 
@@ -68,10 +88,25 @@ impl Sqlite {
         &self,
         query: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut reader = lock(&self.reader);
-        let transaction = reader.transaction_with_behavior(TransactionBehavior::Deferred)?;
-        query(&transaction)
+        read(&self.reader, query)
     }
+
+    /// Runs queries that may take their time.
+    fn query_cdrs<T>(
+        &self,
+        query: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        read(&self.cdr_reader, query)
+    }
+}
+
+fn read<T>(
+    reader: &Mutex<Connection>,
+    query: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let mut reader = lock(reader);
+    let transaction = reader.transaction_with_behavior(TransactionBehavior::Deferred)?;
+    query(&transaction)
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {

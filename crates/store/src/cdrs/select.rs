@@ -5,6 +5,16 @@ use serde::Serialize;
 use super::{CdrCursor, CdrFilter};
 use crate::StoreError;
 
+/// A place in the order of the table: when a call ended, and the call.
+pub(crate) type Place = (i64, String);
+
+/// The part of the table behind one place, up to and with another; open where there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) behind: Option<Place>,
+    pub(crate) up_to: Option<Place>,
+}
+
 /// A query with the values of its parameters `$1`, `$2` and so on.
 #[derive(Debug)]
 pub(crate) struct Select {
@@ -26,6 +36,16 @@ impl Select {
         after: Option<CdrCursor>,
         limit: usize,
     ) -> Result<Self, StoreError> {
+        Self::within(filter, Span::default(), after, limit)
+    }
+
+    /// The same in a part of the table.
+    pub(crate) fn within(
+        filter: &CdrFilter,
+        span: Span,
+        after: Option<CdrCursor>,
+        limit: usize,
+    ) -> Result<Self, StoreError> {
         let mut select = Self {
             sql: String::from("SELECT body FROM cdr WHERE true"),
             values: Vec::new(),
@@ -33,12 +53,13 @@ impl Select {
         select.equal("account", text(filter.account));
         select.equal("customer", text(filter.customer));
         select.equal("carrier", text(filter.carrier));
-        select.equal("caller", filter.caller.clone());
-        select.equal("called", filter.called.clone());
+        select.equal_name("caller", filter.caller.clone());
+        select.equal_name("called", filter.called.clone());
         select.equal("outcome", filter.outcome.as_ref().map(word).transpose()?);
         if let Some(user) = filter.user {
             let user = select.bind(Bound::Text(user.to_string()));
-            select.and(&format!("{user} IN (from_user, to_user)"));
+            // Each side by itself, so that each can have its index.
+            select.and(&format!("(from_user = {user} OR to_user = {user})"));
         }
         if let Some(from_us) = filter.from_us {
             let from = select.bind(Bound::Integer(signed(from_us)));
@@ -49,9 +70,13 @@ impl Select {
             select.and(&format!("end_us < {to}"));
         }
         if let Some(after) = after {
-            let end = select.bind(Bound::Integer(signed(after.end_us)));
-            let call = select.bind(Bound::Text(after.call.to_string()));
-            select.and(&format!("(end_us, call) < ({end}, {call})"));
+            select.compare("<", (signed(after.end_us), after.call.to_string()));
+        }
+        if let Some(place) = span.up_to {
+            select.compare("<=", place);
+        }
+        if let Some(place) = span.behind {
+            select.compare(">", place);
         }
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let limit = select.bind(Bound::Integer(limit));
@@ -65,6 +90,22 @@ impl Select {
             let value = self.bind(Bound::Text(value));
             self.and(&format!("{column} = {value}"));
         }
+    }
+
+    /// For columns of which only the front is in an index, as peers choose their length.
+    fn equal_name(&mut self, column: &str, value: Option<String>) {
+        if let Some(value) = value {
+            let value = self.bind(Bound::Text(value));
+            self.and(&format!(
+                "{column} = {value} AND substr({column}, 1, {FRONT}) = substr(CAST({value} AS TEXT), 1, {FRONT})"
+            ));
+        }
+    }
+
+    fn compare(&mut self, operator: &str, (end_us, call): Place) {
+        let end = self.bind(Bound::Integer(end_us));
+        let call = self.bind(Bound::Text(call));
+        self.and(&format!("(end_us, call) {operator} ({end}, {call})"));
     }
 
     fn and(&mut self, condition: &str) {
@@ -96,3 +137,6 @@ pub(crate) fn word(value: &impl Serialize) -> Result<String, StoreError> {
 pub(crate) fn signed(us: u64) -> i64 {
     i64::try_from(us).unwrap_or(i64::MAX)
 }
+
+/// Characters of a name that are in an index, as the migration of PostgreSQL says.
+const FRONT: usize = 64;

@@ -18,6 +18,28 @@ pub fn run<S: CdrStore>(fresh: impl Fn() -> S) {
     an_export_brings_everything_in_batches(&fresh());
     an_export_ends_when_it_is_told_to(&fresh());
     the_oldest_go_first_and_no_more_than_asked(&fresh());
+    a_name_of_any_length_is_kept_and_found(&fresh());
+}
+
+/// Peers choose it; a record that is refused for it would keep all later ones back.
+fn a_name_of_any_length_is_kept_and_found(store: &dyn CdrStore) {
+    // No two parts are alike, so that nothing makes it shorter.
+    let long: String = (0..4_000_u64)
+        .map(|n| format!("{:x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+        .collect();
+    let cdr = |n, last: &str| Cdr {
+        caller: format!("{long}{last}"),
+        called: format!("{long}{last}"),
+        ..samples::cdr(n)
+    };
+    let cdrs = [cdr(1, "a"), cdr(2, "b"), samples::cdr(3)];
+    persist(|| store.insert_batch(&cdrs)).unwrap();
+    let filter = CdrFilter {
+        caller: Some(cdrs[1].caller.clone()),
+        called: Some(cdrs[1].called.clone()),
+        ..CdrFilter::default()
+    };
+    assert_eq!(page(store, &filter, None, 10), [cdrs[1].clone()]);
 }
 
 fn the_oldest_go_first_and_no_more_than_asked(store: &dyn CdrStore) {

@@ -47,4 +47,5 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0002-cdrs.sql"),
     include_str!("../../migrations/postgres/0003-people.sql"),
     include_str!("../../migrations/postgres/0004-history.sql"),
+    include_str!("../../migrations/postgres/0005-cdr-indexes.sql"),
 ];

@@ -1,20 +1,24 @@
 //! CDRs in SQLite.
 
+use std::sync::atomic::Ordering;
+
 use model::{CallId, Cdr};
 use rusqlite::types::ToSqlOutput;
-use rusqlite::{OptionalExtension, ToSql, params, params_from_iter};
+use rusqlite::{OptionalExtension, ToSql, Transaction, params, params_from_iter};
 
-use super::Sqlite;
-use crate::cdrs::{Bound, GUESSED, Select, signed, text, word};
+use super::{Sqlite, blocks};
+use crate::cdrs::{Bound, GUESSED, Select, Span, signed, text, word};
 use crate::{CdrCursor, CdrFilter, CdrStore, StoreError};
 
 impl CdrStore for Sqlite {
     fn insert_batch(&self, cdrs: &[Cdr]) -> Result<usize, StoreError> {
-        self.change(|tx| {
+        let due = self.seal_after.load(Ordering::Relaxed);
+        let (added, due) = self.change(|tx| {
+            let boundary = blocks::boundary(tx)?;
             let mut insert = tx.prepare_cached(INSERT)?;
-            let mut added = 0;
+            let (mut added, mut late) = (0, 0);
             for cdr in cdrs {
-                added += insert.execute(params![
+                let changed = insert.execute(params![
                     signed(cdr.end_us),
                     cdr.call.to_string(),
                     text(cdr.account),
@@ -28,9 +32,26 @@ impl CdrStore for Sqlite {
                     serde_json::to_string(cdr)?,
                     GUESSED,
                 ])?;
+                added += changed;
+                if changed > 0 && blocks::note_late(tx, boundary.as_ref(), cdr)? {
+                    late += 1;
+                }
             }
-            Ok(added)
-        })
+            let due = if late > 0 {
+                0
+            } else {
+                due.saturating_sub(added)
+            };
+            // While records come late, more of them will.
+            let due = if due == 0 && late == 0 {
+                blocks::seal(tx, self.block_rows)?
+            } else {
+                due
+            };
+            Ok((added, due))
+        })?;
+        self.seal_after.store(due, Ordering::Relaxed);
+        Ok(added)
     }
 
     fn list(
@@ -39,17 +60,23 @@ impl CdrStore for Sqlite {
         after: Option<CdrCursor>,
         limit: usize,
     ) -> Result<Vec<Cdr>, StoreError> {
-        let Select { sql, values } = Select::of(filter, after, limit)?;
-        self.query(|tx| {
-            let mut list = tx.prepare_cached(&sql)?;
-            let mut rows = list.query(params_from_iter(&values))?;
-            let mut cdrs = Vec::new();
-            while let Some(row) = rows.next()? {
-                cdrs.push(serde_json::from_str(
-                    row.get_ref(0)?.as_str().map_err(|e| corrupt(&e))?,
-                )?);
+        let marks = blocks::marks_of(filter)?;
+        self.query_cdrs(|tx| {
+            let mut found = Vec::new();
+            if marks.is_empty() {
+                read(tx, Select::of(filter, after, limit)?, &mut found)?;
+                return Ok(found);
             }
-            Ok(cdrs)
+            let from_us = filter.from_us.map_or(i64::MIN, signed);
+            let after_place = after.map(|after| (signed(after.end_us), after.call.to_string()));
+            let to_place = filter.to_us.map(|to_us| (signed(to_us), String::new()));
+            let until = after_place.into_iter().chain(to_place).min();
+            blocks::walk(tx, &marks, from_us, until, |span: Span| {
+                let left = limit - found.len();
+                read(tx, Select::within(filter, span, after, left)?, &mut found)?;
+                Ok(found.len() < limit)
+            })?;
+            Ok(found)
         })
     }
 
@@ -62,12 +89,13 @@ impl CdrStore for Sqlite {
                      (SELECT end_us, call FROM cdr WHERE end_us < ? ORDER BY end_us, call LIMIT ?)",
                 )?
                 .execute(params![signed(end_us), limit])?;
+            blocks::forget(tx)?;
             Ok(deleted)
         })
     }
 
     fn get(&self, call: CallId) -> Result<Option<Cdr>, StoreError> {
-        self.query(|tx| {
+        self.query_cdrs(|tx| {
             let body: Option<String> = tx
                 .prepare_cached("SELECT body FROM cdr WHERE call = ?")?
                 .query_row([call.to_string()], |row| row.get(0))
@@ -75,6 +103,17 @@ impl CdrStore for Sqlite {
             Ok(body.as_deref().map(serde_json::from_str).transpose()?)
         })
     }
+}
+
+/// Appends what is asked for.
+fn read(tx: &Transaction<'_>, select: Select, found: &mut Vec<Cdr>) -> Result<(), StoreError> {
+    let mut list = tx.prepare_cached(&select.sql)?;
+    let mut rows = list.query(params_from_iter(&select.values))?;
+    while let Some(row) = rows.next()? {
+        let body = row.get_ref(0)?.as_str().map_err(|e| corrupt(&e))?;
+        found.push(serde_json::from_str(body)?);
+    }
+    Ok(())
 }
 
 impl ToSql for Bound {

@@ -28,4 +28,5 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002-cdrs.sql"),
     include_str!("../../migrations/0003-people.sql"),
     include_str!("../../migrations/0004-history.sql"),
+    include_str!("../../migrations/0005-cdr-blocks.sql"),
 ];

@@ -36,6 +36,12 @@ fn cdrs_conform_with_faults() {
 }
 
 #[test]
+fn cdrs_conform_in_the_smallest_blocks() {
+    let files = Files::new();
+    cdrs::run(|| Sqlite::open_with(&files.next(), 1).unwrap());
+}
+
+#[test]
 fn history_conforms() {
     let files = Files::new();
     history::run(|| files.fresh());
