@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/target/node/bin:$(PATH)
 BUILD_NEEDS := build-essential clang cmake libssl-dev pkg-config
 TEST_PEERS := baresip-core chromium ethtool iproute2 keepalived sip-tester kamailio kamailio-sqlite-modules opus-tools pebble postgresql procps openssl socat python3-venv redis-server rtpengine-daemon sngrep sqlite3 tshark
 CLUSTER_PEERS := baresip-core iproute2 postgresql procps python3 redis-server util-linux
-BENCH_PEERS := ethtool iproute2 kamailio rtpengine-daemon util-linux
+BENCH_PEERS := chromium ethtool iproute2 kamailio rtpengine-daemon util-linux
 
 .DEFAULT_GOAL := help
 .PHONY: help run cluster install test bench fuzz
@@ -45,6 +45,7 @@ test: ## Install the test peers, then run every check and test
 
 bench: ## Measure beside Kamailio and rtpengine; BENCH_ARGS="call --quick" chooses
 	@tests/install-peers $(BUILD_NEEDS) $(BENCH_PEERS)
+	@tests/install-node
 	$(CARGO) build --release --package tandem --package bench
 	target/release/bench $(BENCH_ARGS)
 

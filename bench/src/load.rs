@@ -5,6 +5,7 @@ pub(crate) mod batch;
 pub(crate) mod calls;
 pub(crate) mod latency;
 pub(crate) mod message;
+pub(crate) mod nodes;
 pub(crate) mod register;
 pub(crate) mod rtp;
 pub(crate) mod speech;

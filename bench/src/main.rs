@@ -23,7 +23,7 @@ use table::Table;
 /// Measures Tandem beside Kamailio and rtpengine.
 #[derive(Parser)]
 struct Arguments {
-    /// What to measure; everything but cluster-call, kernel, locations, rate, soak and takeover if nothing is said.
+    /// What to measure; everything but cluster-call, control, kernel, locations, rate, soak and takeover if nothing is said.
     scenarios: Vec<Scenario>,
     /// Runs of each side.
     #[arg(long, default_value_t = 5)]
@@ -59,6 +59,12 @@ struct Arguments {
     /// How often the takeover kills a switch; each takes some seconds.
     #[arg(long, default_value_t = 100)]
     kills: usize,
+    /// CDRs of the control scenario; ten millions take some minutes to make, and 10 GB.
+    #[arg(long, default_value_t = 10_000_000)]
+    cdrs: u64,
+    /// Servers of the control scenario.
+    #[arg(long, default_value_t = 200)]
+    servers: usize,
     /// Write the tables into bench/RESULTS.md too.
     #[arg(long)]
     write: bool,
@@ -68,6 +74,7 @@ struct Arguments {
 enum Scenario {
     Call,
     ClusterCall,
+    Control,
     Dispatcher,
     Rate,
     Register,
@@ -127,6 +134,7 @@ fn run(scenario: Scenario, effort: &Effort) -> Result<Table> {
     match scenario {
         Scenario::Call => scenario::call::run(effort),
         Scenario::ClusterCall => scenario::cluster_call::run(effort),
+        Scenario::Control => scenario::control::run(effort),
         Scenario::Dispatcher => scenario::call::run_dispatcher(effort),
         Scenario::Rate => scenario::rate::run(effort),
         Scenario::Register => scenario::register::run(effort),
@@ -165,6 +173,8 @@ fn effort(arguments: &Arguments) -> Effort {
             rate_time: Duration::from_secs(2),
             trace: arguments.trace,
             kills: 3,
+            cdrs: 50_000,
+            servers: 5,
             settle: Duration::from_secs(1),
         };
     }
@@ -184,6 +194,8 @@ fn effort(arguments: &Arguments) -> Effort {
         rate_time: Duration::from_secs(arguments.rate_s),
         trace: arguments.trace,
         kills: arguments.kills,
+        cdrs: arguments.cdrs,
+        servers: arguments.servers,
         settle: Duration::from_secs(40),
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod call;
 pub(crate) mod cluster_call;
+pub(crate) mod control;
 pub(crate) mod kernel;
 pub(crate) mod locations;
 pub(crate) mod media;
@@ -84,6 +85,9 @@ pub(crate) struct Effort {
     pub(crate) trace: Trace,
     /// How often a switch is killed in the takeover scenario.
     pub(crate) kills: usize,
+    /// CDRs and servers of the control scenario.
+    pub(crate) cdrs: u64,
+    pub(crate) servers: usize,
     /// Until nothing is left of ended transactions (32 s, RFC 3261 §17.1.1.2, and a margin).
     pub(crate) settle: Duration,
 }

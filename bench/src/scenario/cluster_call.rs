@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde_json::json;
 use testkit::{FaultProxy, Line, RedisServer, ports, wait_for};
 
-use crate::load::calls::{CallPlan, Pace};
+use crate::load::calls::{CallLoad, CallPlan, Pace};
 use crate::peers::dispatcher::Dispatcher;
 use crate::peers::kamailio::{self, Kamailio};
 use crate::peers::tandem::{Media, Tandem};
@@ -132,6 +132,12 @@ fn measure_ours(pace: Pace, away: Duration, effort: &Effort, result: &mut Measur
         let granted = redis.ask("KEYS tandem:permits:*").ok()?;
         (granted != "*0").then_some(())
     });
+    // A live store that is empty grants nothing before all nodes have had time to say what they hold,
+    // and shares grow with what is asked for: until then calls are refused.
+    let mut first = CallLoad::new(plan)?;
+    first.run_for(Pace::Open { per_second: 100 }, FIRST_CALLS);
+    first.drain();
+    drop(first);
     let (idle, idle_since) = (commands(&redis)?, Instant::now());
     std::thread::sleep(IDLE);
     let idle_per_s = (commands(&redis)? - idle) as f64 / idle_since.elapsed().as_secs_f64();
@@ -154,5 +160,7 @@ fn commands(redis: &RedisServer) -> Result<u64> {
 
 /// A question to Redis and its answer together.
 const SLOWED_BY: Duration = Duration::from_millis(50);
+/// How long there are some calls before any are counted.
+const FIRST_CALLS: Duration = Duration::from_secs(6);
 /// How long a node without calls is watched.
 const IDLE: Duration = Duration::from_secs(1);

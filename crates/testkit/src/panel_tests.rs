@@ -1,9 +1,10 @@
 //! The tests of the control panel, which Playwright runs in Chromium (`tests/panel`).
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::npm;
 use crate::platform::Platform;
@@ -39,6 +40,36 @@ impl PanelTests {
             program: Program::start(file, &mut command, directory)?,
             directory: directory.to_owned(),
         })
+    }
+
+    /// Runs a script that drives Chromium by Playwright, which finds the platform in its environment;
+    /// returns what it prints.
+    ///
+    /// # Errors
+    /// If it or what it needs cannot be started, or it fails.
+    pub fn run_script(platform: &Platform, script: &str) -> Result<String> {
+        let home = npm::prepare("panel")?;
+        let ready = platform.ready();
+        let mut child = Command::new("node")
+            .args(["--input-type=module", "-"])
+            .current_dir(home)
+            .env("PANEL_URL", &ready.http)
+            .env("PANEL_TOKEN", &ready.token)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("starting node")?;
+        let mut stdin = child.stdin.take().context("the script's way in")?;
+        stdin
+            .write_all(script.as_bytes())
+            .context("handing over the script")?;
+        drop(stdin);
+        let output = child.wait_with_output().context("waiting for the script")?;
+        if !output.status.success() {
+            bail!("{}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Whether the tests have asked the phone for this since they were asked last.
