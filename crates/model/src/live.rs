@@ -87,7 +87,7 @@ pub struct GatewayHealth {
     pub gateway: GatewayId,
     /// What people call it.
     pub name: String,
-    /// `None` if it is not checked and nothing was sent yet.
+    /// `None` if nothing proves it: it has answered neither OPTIONS nor calls, ever or since it was down.
     pub up: Option<bool>,
     /// Round trip of the last OPTIONS in microseconds.
     pub rtt_us: Option<u32>,

@@ -69,6 +69,7 @@ impl Health {
         match probe {
             Probe::Answered { rtt_us } => {
                 state.rtt_us = Some(rtt_us);
+                state.is_proven = true;
                 state.probes_failed = 0;
                 state.probes_answered = state.probes_answered.saturating_add(1);
                 let back = state.probes_answered >= PROBES_UP;
@@ -96,7 +97,7 @@ impl Health {
     pub fn handle_success(&mut self, gateway: GatewayId) {
         if let Some(state) = self.gateways.get_mut(&gateway) {
             state.calls_failed = 0;
-            state.calls_answered = true;
+            state.is_proven = true;
         }
     }
 
@@ -162,9 +163,11 @@ impl Health {
     #[must_use]
     pub fn status(&self, gateway: GatewayId) -> Option<HealthStatus> {
         let state = self.gateways.get(&gateway)?;
-        let heard = state.rtt_us.is_some() || state.calls_answered || state.last_failure.is_some();
         Some(HealthStatus {
-            up: heard.then(|| state.is_up()),
+            up: match state.down {
+                Some(_) => Some(false),
+                None => state.is_proven.then_some(true),
+            },
             down: state.down,
             rtt_us: state.rtt_us,
             last_failure: state.last_failure,
@@ -187,6 +190,7 @@ impl Health {
         let before = state.until();
         state.down = Some((cause, until));
         state.probes_answered = 0;
+        state.is_proven = false;
         self.cancel(gateway, before, Timer::Rest);
         if let Some(at) = until {
             self.timers.insert((at, gateway, Timer::Rest));
@@ -306,7 +310,7 @@ impl core::fmt::Display for DownCause {
 /// What is known of a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HealthStatus {
-    /// `None` if nothing was heard of it yet.
+    /// `None` while it may be used and has answered nothing, ever or since it was down.
     pub up: Option<bool>,
     /// Why it is down, and until when if that is known.
     pub down: Option<(DownCause, Option<Time>)>,
@@ -344,8 +348,9 @@ struct State {
     probes_answered: u32,
     /// In a row.
     calls_failed: u32,
-    /// Whether a call got an answer, ever.
-    calls_answered: bool,
+    /// Whether anything was answered since it was down last, or ever: a rest that has ended proves
+    /// nothing.
+    is_proven: bool,
     rtt_us: Option<u32>,
     last_failure: Option<Failure>,
 }

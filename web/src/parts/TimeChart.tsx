@@ -66,7 +66,7 @@ export function TimeChart(props: Props) {
             grid,
             ticks: grid,
             size: 28,
-            ...(axis === 'clock' ? {} : { values: inSeconds }),
+            values: axis === 'clock' ? onTheClock : inSeconds,
           },
           { stroke: ink, grid, ticks: grid, size: 40 },
         ],
@@ -107,6 +107,18 @@ export function TimeChart(props: Props) {
       style={{ minWidth: 0 }}
     />
   );
+}
+
+/** Times of day; the day itself at its beginning. */
+function onTheClock(_: uPlot, moments: number[], __: number, ___: number, step: number): string[] {
+  const two = (n: number) => String(n).padStart(2, '0');
+  return moments.map((at) => {
+    const moment = new Date(at * 1000);
+    const [hour, minute, second] = [moment.getHours(), moment.getMinutes(), moment.getSeconds()];
+    if (hour + minute + second === 0) return `${two(moment.getMonth() + 1)}-${two(moment.getDate())}`;
+    const time = `${two(hour)}:${two(minute)}`;
+    return step < 60 ? `${time}:${two(second)}` : time;
+  });
 }
 
 /** The highest that is known. */

@@ -37,7 +37,13 @@ function Person() {
   return (
     <Menu position="bottom-end">
       <Menu.Target>
-        <Button variant="subtle" color="gray" aria-label="Your session" maw={120}>
+        <Button
+          variant="subtle"
+          color="gray"
+          aria-label="Your session"
+          maw="min(180px, 30vw)"
+          styles={{ label: { display: 'block', textOverflow: 'ellipsis' } }}
+        >
           {data.name}
         </Button>
       </Menu.Target>

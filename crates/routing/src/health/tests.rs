@@ -121,6 +121,27 @@ fn failed_calls_take_down_for_a_rest() {
     assert!(is_up(&health, until));
 }
 
+/// People are not told that it is up because nothing was tried for a while.
+#[test]
+fn a_gateway_is_said_to_be_up_by_evidence_only() {
+    let mut health = health(0);
+    let said = |health: &Health| health.status(GATEWAY).unwrap().up;
+    assert_eq!(said(&health), None, "nothing was heard of it");
+    for _ in 0..CALLS_DOWN {
+        assert_eq!(said(&health), None);
+        health.handle_failure(at(0), GATEWAY, Failure::Silent);
+    }
+    assert_eq!(said(&health), Some(false));
+    let until = at(u64::from(REST_S));
+    events(&mut health, until);
+    assert!(is_up(&health, until), "the next call tries it");
+    assert_eq!(said(&health), None, "a rest that has ended proves nothing");
+    health.handle_success(GATEWAY);
+    assert_eq!(said(&health), Some(true));
+    health.handle_failure(until, GATEWAY, Failure::Silent);
+    assert_eq!(said(&health), Some(true), "one call in a thousand may fail");
+}
+
 #[test]
 fn retry_after_is_obeyed_and_cut() {
     let mut health = health(10);
