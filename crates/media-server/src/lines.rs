@@ -50,6 +50,21 @@ pub(crate) fn rewrite(sdp: Vec<u8>, asked: &Options, of: Of, mids: Mids) -> Vec<
     text.write()
 }
 
+/// A description whose media have their numbers as labels (RFC 4574), as [`label_of`] says them.
+pub(crate) fn labelled(sdp: &[u8]) -> Vec<u8> {
+    let mut text = Text::read(sdp);
+    for (index, part) in text.media.iter_mut().enumerate() {
+        part.change(&AttributeChange::Remove("label:".into()));
+        part.lines.push(format!("a=label:{}", label_of(index)));
+    }
+    text.write()
+}
+
+/// The label of a medium, from 0.
+pub(crate) fn label_of(index: usize) -> String {
+    (index + 1).to_string()
+}
+
 /// Whether an offer has names for its media.
 pub(crate) fn has_mids(sdp: &[u8]) -> bool {
     Description::parse(sdp)

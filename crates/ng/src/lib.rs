@@ -46,8 +46,8 @@ pub use keys::{KeyForm, KeyPress};
 pub use news::{Happening, News};
 pub use options::Options;
 pub use reply::{
-    CallReport, Counts, Endpoint, MediumReport, MosSample, Quality, Reply, Ssrc, StreamReport,
-    Success, TagReport,
+    CallReport, Counts, Endpoint, LabelledMedium, MediumReport, MosSample, Quality, Reply, Ssrc,
+    StreamReport, Success, TagReport,
 };
 pub use request::{
     Command, Deletion, Gate, GateVerb, MediaFile, Negotiation, Playback, RecordVerb, Recording,

@@ -1,5 +1,6 @@
 //! Replies: what came of a request.
 
+mod labelled;
 mod report;
 
 use crate::error::BadMessage;
@@ -8,6 +9,7 @@ use crate::keys::KeyPress;
 use crate::news::News;
 use crate::status::Status;
 use crate::value::{Dictionary, Value};
+pub use labelled::LabelledMedium;
 pub use report::{
     CallReport, Counts, Endpoint, MediumReport, MosSample, Quality, Ssrc, StreamReport, TagReport,
 };
@@ -49,6 +51,8 @@ pub struct Success {
     pub from_tags: Vec<String>,
     /// The subscription.
     pub to_tag: Option<String>,
+    /// Whose media a recorder hears in the subscription, in the order of its offer.
+    pub labelled: Vec<LabelledMedium>,
     /// How long what is played lasts, in milliseconds.
     pub duration_ms: Option<u64>,
     /// Up to which frame it was played.
@@ -134,6 +138,7 @@ impl Reply {
                 from_tag: text("from-tag"),
                 from_tags: words(from, "from-tags").unwrap_or_default(),
                 to_tag: text("to-tag"),
+                labelled: LabelledMedium::read_all(from),
                 duration_ms: from.number("duration"),
                 last_frame: from.number("last-frame-pos"),
                 calls: words(from, "calls"),
@@ -196,6 +201,7 @@ impl Success {
         if !self.from_tags.is_empty() {
             to.push("from-tags", Value::texts(self.from_tags.iter().cloned()));
         }
+        LabelledMedium::write_all(&self.labelled, to);
         if let Some(calls) = &self.calls {
             to.push("calls", Value::texts(calls.iter().cloned()));
         }

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use media::{Participant, Side, Way};
-use ng::{Negotiation, Reply, Selection, Success};
+use media::{MediumLeg, Participant, Side, Way};
+use ng::{Flag, LabelledMedium, Negotiation, Reply, Selection, Success};
 
 use super::negotiate::signalling;
 use super::{Desk, since_epoch, unix_s};
-use crate::lines::{Mids, rewrite};
+use crate::lines::{self, Mids, rewrite};
 use crate::wishes::{Of, Wishes};
 
 impl Desk {
@@ -122,8 +122,15 @@ impl Desk {
             Ok(sdp) => {
                 self.calls
                     .change_subscription(&selection.call_id, &to_tag, &participants);
-                let sdp = rewrite(sdp, &asked.options, Of::Offer, Mids::Theirs);
+                let mut sdp = rewrite(sdp, &asked.options, Of::Offer, Mids::Theirs);
+                let mut labelled = Vec::new();
+                if records(asked) {
+                    sdp = lines::labelled(&sdp);
+                    labelled = self.labelled(&selection.call_id, session);
+                    wishes.undone.retain(|name| name != Flag::Siprec.name());
+                }
                 let success = Success {
+                    labelled,
                     from_tag: tags.first().filter(|_| tags.len() == 1).cloned(),
                     from_tags: tags,
                     to_tag: Some(to_tag),
@@ -146,7 +153,11 @@ impl Desk {
             Ok(session) => session,
             Err(reply) => return reply,
         };
-        let wishes = Wishes::new(&asked.options, Of::Answer);
+        let mut wishes = Wishes::new(&asked.options, Of::Answer);
+        if records(asked) {
+            // What there is to do for it was done with the offer.
+            wishes.undone.retain(|name| name != Flag::Siprec.name());
+        }
         let negotiation = media::Negotiation {
             from: Side::B,
             sdp: &asked.sdp,
@@ -176,6 +187,30 @@ impl Desk {
     }
 
     /// The session of the subscription that a to-tag names.
+    /// Whose media these are that a subscription offers, in the order of its offer.
+    fn labelled(&self, call_id: &str, subscription: u64) -> Vec<LabelledMedium> {
+        let Some(call) = self.calls.call(call_id) else {
+            return Vec::new();
+        };
+        let copied = self.engine.copied_media(subscription).into_iter();
+        let labelled = copied.enumerate().filter_map(|(place, (whose, stream))| {
+            let mut branches = call.branches.iter();
+            let branch = branches.find(|branch| branch.session == whose.session)?;
+            let party = branch.party(whose.side);
+            let media = self.engine.media(whose.session)?;
+            let leg = &media.get(stream)?.legs[whose.side as usize];
+            Some(LabelledMedium {
+                label: lines::label_of(place),
+                tag: party.tag.as_deref()?.to_owned(),
+                participant: party.label.as_deref().map(str::to_owned),
+                index: stream as u64 + 1,
+                kind: leg.kind.clone(),
+                mode: mode(leg).to_owned(),
+            })
+        });
+        labelled.collect()
+    }
+
     fn subscription(&self, selection: &Selection) -> Result<u64, Reply> {
         let call = self.calls.call(&selection.call_id);
         let call = call.ok_or_else(|| Reply::error(UNKNOWN_CALL))?;
@@ -183,6 +218,21 @@ impl Desk {
         call.subscription(tag)
             .map(|subscription| subscription.session)
             .ok_or_else(|| Reply::error(NO_TAG))
+    }
+}
+
+/// Whether the subscriber is a recorder (RFC 7866), which is to know whose media it hears.
+fn records(asked: &Negotiation) -> bool {
+    asked.options.flags.contains(Flag::Siprec)
+}
+
+/// Which way media flows that is sent to a participant, and comes from it, if it is.
+fn mode(leg: &MediumLeg) -> &'static str {
+    match (leg.receives, leg.sends) {
+        (true, true) => "sendrecv",
+        (true, false) => "sendonly",
+        (false, true) => "recvonly",
+        (false, false) => "inactive",
     }
 }
 

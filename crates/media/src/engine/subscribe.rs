@@ -81,6 +81,18 @@ impl Engine {
         }
     }
 
+    /// Which medium of whom, from 0, each medium of a subscription's offer copies, in its order.
+    #[must_use]
+    pub fn copied_media(&self, subscription: u64) -> Vec<(Participant, usize)> {
+        let known = self.sessions.get(&subscription);
+        let sources = known.into_iter().flat_map(|known| &known.sources);
+        let whose = sources.map(|source| {
+            let Source { session, side, .. } = *source;
+            (Participant { session, side }, source.stream)
+        });
+        whose.collect()
+    }
+
     /// The worker of all these participants.
     fn worker_of(&self, subscription: u64, to: &[Participant]) -> Result<usize, MediaError> {
         let known = self.sessions.get(&subscription);

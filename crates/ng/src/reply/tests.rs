@@ -22,6 +22,14 @@ fn what_a_server_writes_a_client_reads() {
     };
     let mut success = Success::sdp(b"v=0\r\n".to_vec());
     success.recordings = vec!["/srv/a recording-1.wav".into()];
+    success.labelled = vec![LabelledMedium {
+        label: "2".into(),
+        tag: "a".into(),
+        participant: Some("caller".into()),
+        index: 1,
+        kind: "audio".into(),
+        mode: "sendrecv".into(),
+    }];
     success.warn("one");
     success.warn("two");
     assert_eq!(success.warning.as_deref(), Some("one; two"));

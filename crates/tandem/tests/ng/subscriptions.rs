@@ -193,6 +193,52 @@ fn what_is_published_is_heard_by_subscribers_alone() -> Result<()> {
     Ok(())
 }
 
+/// As OpenSIPS asks for its recorder, which places streams by tag and label.
+#[test]
+fn a_recorder_is_told_whose_media_it_hears() -> Result<()> {
+    let mut call = Call::offered(&json!({"label": "caller"}))?.talking()?;
+    let flags = json!({"flags": ["all", "siprec"]});
+    let offer = call.done("subscribe request", &flags);
+    let sdp = offer["sdp"].as_str().context("an offer")?;
+    let labels: Vec<&str> = sdp
+        .lines()
+        .filter(|line| line.starts_with("a=label:"))
+        .collect();
+    assert_eq!(labels, ["a=label:1", "a=label:2"], "{sdp}");
+    let told = offer["tag-medias"].as_array().context("whose they are")?;
+    let caller = told
+        .iter()
+        .find(|told| told["tag"] == "a")
+        .context("the caller")?;
+    assert_eq!(caller["label"], "caller", "{offer}");
+    let medium = &caller["medias"][0];
+    assert_eq!(
+        (&medium["index"], &medium["type"]),
+        (&json!(1), &json!("audio"))
+    );
+    assert_eq!(medium["mode"], "sendrecv");
+    let label = medium["label"].as_str().context("a label")?;
+    assert_eq!(offer["media-labels"][label]["tag"], "a", "{offer}");
+    assert!(told.iter().any(|told| told["tag"] == "b"), "{offer}");
+
+    // What is heard in the medium of that label is the caller.
+    let phones = [Phone::new()?, Phone::new()?];
+    let media = phones
+        .each_ref()
+        .map(|phone| phone.sdp_with("recvonly", ""));
+    let second = media[1].split_once("m=").context("a medium")?.1;
+    let answer = json!({"to-tag": offer["to-tag"], "flags": ["all", "siprec"],
+        "sdp": format!("{}m={second}", media[0])});
+    call.done("subscribe answer", &answer);
+    call.assert_heard("recorded")?;
+    let place: usize = label.parse()?;
+    assert_eq!(phones[place - 1].receive()?.ssrc, call.a.ssrc());
+    // Who is no recorder is told nothing of it.
+    let plain = call.done("subscribe request", &json!({"flags": ["all"]}));
+    assert!(plain.get("tag-medias").is_none(), "{plain}");
+    Ok(())
+}
+
 #[test]
 fn who_is_not_there_cannot_be_subscribed_to() -> Result<()> {
     let call = Call::new(&[])?;

@@ -449,8 +449,8 @@ fn what_other_commands_do_not_do_is_named_too() {
             "all=flows",
         ),
         (
-            r#""command":"subscribe request","flags":["all","siprec","inactive"]"#,
-            "SIPREC",
+            r#""command":"subscribe request","flags":["all","siprec","mix"]"#,
+            "mix",
         ),
         (
             r#""command":"block DTMF","DTMF-security":"tone""#,
