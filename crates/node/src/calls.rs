@@ -1,42 +1,29 @@
 //! The thread that lets other nodes know of this node's calls, and takes up those of dead ones.
 //!
-//! Nothing on the call path waits for it. What has changed of calls comes by a channel, in order, and
-//! goes to the live store in portions. While the store does not answer, what comes is forgotten, and
-//! all calls are told again when it is back; the same when it comes back empty.
+//! Nothing on the call path waits for it. What has changed of calls comes by a channel, in order. What
+//! is done then is decided by [`cluster::Keeper`]; the thread carries it to the live store, the switch
+//! and the doors of other nodes, and brings the answers back.
 
-mod seeking;
-mod settling;
-
-use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clock::Time;
-use cluster::{Lost, Shelf, Strange, Told};
+use cluster::{Answer, Ask, Keeper, Notice, Order, Question, Visit, Whereabouts};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select};
-use store::{Change, Found, Kept, RedisCalls, StoreError};
+use model::CallId;
+use store::{RedisCalls, StoreError};
 use switch::{CallKey, NotTaken};
 
-use self::seeking::Seeking;
-use self::settling::Settling;
 use crate::host::SwitchHost;
 use crate::locations::LocationHealth;
 use crate::machine::SwitchMachine;
+use crate::permits::knock;
 use crate::roster::Roster;
 use crate::starts::Starts;
 use crate::visit::Visitor;
-
-/// What the thread is told.
-#[derive(Debug)]
-enum Order {
-    Keep(u64, Vec<u8>),
-    Unkeep(u64),
-    Seek(u64),
-    ClearUp,
-}
 
 /// The way to the thread, for the switch's host.
 #[derive(Clone, Debug)]
@@ -115,29 +102,20 @@ impl Calls {
             .begin(&id)
             .context("noting what this node is called")?;
         let store = RedisCalls::new(url, &id, switch::RECORD_FORMAT).context("--live")?;
+        let keeper = Keeper::new(roster.now(), &id, starts.earlier().to_vec());
         let (stop, stopped) = bounded(0);
-        let keeper = Keeper {
+        let carrier = Carrier {
+            keeper,
             store,
-            id,
             end,
             roster,
+            starts,
             visitor,
-            shelf: Shelf::default(),
-            again: VecDeque::new(),
-            orphaned: Vec::new(),
-            doubtful: Vec::new(),
-            seeking: Seeking::default(),
-            settling: Settling::of(starts),
-            paused_at: None,
             locations,
-            away: false,
-            begun: Instant::now(),
-            remembered: Instant::now(),
-            next_round: Instant::now(),
         };
         let thread = thread::Builder::new()
             .name("calls".into())
-            .spawn(move || keeper.run(&stopped))
+            .spawn(move || carrier.run(&stopped))
             .context("no thread for calls")?;
         Ok(Self {
             stop: Some(stop),
@@ -157,346 +135,208 @@ impl Drop for Calls {
     }
 }
 
-struct Keeper {
+/// What the keeper has around it.
+struct Carrier {
+    keeper: Keeper,
     store: RedisCalls,
-    id: String,
     end: CallsEnd,
     roster: Roster,
+    starts: Starts,
     visitor: Visitor,
-    /// What the store has of this node.
-    shelf: Shelf,
-    /// Those that are to be told again.
-    again: VecDeque<CallKey>,
-    /// Dead nodes that have left calls.
-    orphaned: Vec<String>,
-    /// Calls that were given up here, and of which it is not known whether they were given away.
-    doubtful: Vec<(u64, Vec<u8>)>,
-    seeking: Seeking,
-    settling: Settling,
-    /// While the switch waits for word on what happened while this process was stopped: how often
-    /// registrations had been heard of at that time.
-    paused_at: Option<u64>,
     /// How sharing of registrations goes, if they are shared.
     locations: Option<LocationHealth>,
-    /// Whether the store did not answer last time.
-    away: bool,
-    begun: Instant,
-    /// When the store was told last who was taken out.
-    remembered: Instant,
-    next_round: Instant,
 }
 
-impl Keeper {
+impl Carrier {
     fn run(mut self, stopped: &Receiver<()>) {
         let orders = self.end.orders.clone();
         loop {
             let mut first = None;
+            let now = self.roster.now();
+            let patience = self.keeper.next_round(now).since(now);
             select! {
                 recv(orders) -> order => first = order.ok(),
                 recv(stopped) -> _ => break,
-                default(self.patience()) => {}
+                default(patience) => {}
             }
-            self.follow_identity();
-            self.clear_up_pause();
-            let taken: Vec<Order> = first.into_iter().chain(orders.try_iter()).collect();
-            self.carry_out(taken);
-            self.tell_again();
-            if Instant::now() >= self.next_round {
-                self.next_round = Instant::now() + ROUND;
-                self.write(&[]);
-                self.claim_orphans();
-                self.clear_up_doubts();
-                self.settle();
-                self.remember_buried();
+            let mut taken: Vec<Order> = first.into_iter().chain(orders.try_iter()).collect();
+            if self.end.overflowed.swap(false, Ordering::Relaxed) {
+                taken.push(Order::TellAll);
             }
-            self.seek_on();
+            let locations = self.locations.as_ref().map(LocationHealth::rounds);
+            self.keeper.begin_round(self.roster.now(), locations, taken);
+            self.carry();
         }
-        // What has ended until now is not to be taken for alive.
-        self.carry_out(orders.try_iter().collect());
+        self.keeper.end(orders.try_iter().collect());
+        self.carry();
     }
 
-    fn patience(&self) -> Duration {
-        let is_busy =
-            self.paused_at.is_some() || !self.again.is_empty() || !self.seeking.is_empty();
-        let soon = self.next_round.saturating_duration_since(Instant::now());
-        if is_busy { soon.min(BUSY_ROUND) } else { soon }
-    }
-
-    fn carry_out(&mut self, orders: Vec<Order>) {
-        let mut changes: Vec<Change> = Vec::new();
-        for order in orders {
-            match order {
-                Order::Keep(call, record) => changes.push((call, Some(record))),
-                Order::Unkeep(call) => {
-                    // One that has come and gone in between need not be told of at all.
-                    changes.retain(|(other, _)| *other != call);
-                    if self.shelf.contains(call) {
-                        changes.push((call, None));
-                    }
+    /// Does what the keeper wants until it wants no more.
+    fn carry(&mut self) {
+        while let Some(ask) = self.poll() {
+            let answer = match ask {
+                Ask::Store(question) => self.ask(question).unwrap_or_else(|error| {
+                    tracing::debug!(%error, "the live store does not answer");
+                    Answer::Nothing
+                }),
+                Ask::Switch(visit) => self.visit(visit).unwrap_or(Answer::Nothing),
+                Ask::Knock(address) => Answer::Door(knock(address)),
+                Ask::NoteName(id) => {
+                    self.store.rename(&id);
+                    note(self.starts.begin(&id));
+                    Answer::Nothing
                 }
-                Order::Seek(call) => self.seeking.begin(call),
-                Order::ClearUp => self.paused_at = Some(self.rounds_of_locations()),
-            }
-        }
-        while !changes.is_empty() {
-            let later = changes.split_off(changes.len().min(PORTION_MAX));
-            self.write(&changes);
-            changes = later;
-        }
-    }
-
-    fn write(&mut self, changes: &[Change]) {
-        let kept = self.store.keep(changes);
-        let told = match &kept {
-            Ok(Kept::Done { .. }) => Told::Written,
-            Ok(Kept::Buried) => Told::Refused,
-            Err(_) => Told::Unknown,
-        };
-        self.shelf.tell(changes, told);
-        match kept {
-            Ok(Kept::Done {
-                count,
-                orphaned,
-                wanted,
-            }) => {
-                if std::mem::take(&mut self.away) {
-                    tracing::info!("the live store has the calls of this node again");
-                    self.forget_what_was_told();
-                } else if count != self.shelf.len() {
-                    tracing::warn!(
-                        count,
-                        "the live store has other calls than it was told; all are told again"
-                    );
-                    self.forget_what_was_told();
+                Ask::ForgetNames => {
+                    note(self.starts.settle());
+                    Answer::Nothing
                 }
-                self.roster.note_buried(&orphaned);
-                self.orphaned = orphaned;
-                for call in wanted {
-                    self.hand_over(call);
-                }
-            }
-            // The thread of the permits joins anew, under another name.
-            Ok(Kept::Buried) => {}
-            Err(error) => {
-                if !std::mem::replace(&mut self.away, true) {
-                    tracing::warn!(%error, "the live store is away; nobody else knows of changes to calls");
-                }
+            };
+            let now = self.roster.now();
+            self.keeper
+                .handle_answer(now, &mut self.roster.lock(), answer);
+            while let Some(notice) = self.keeper.poll_notice() {
+                tell(&notice);
             }
         }
     }
 
-    /// Another node has a request for a call of this one. It asks again while something is under way.
-    fn hand_over(&mut self, call: u64) {
-        let record =
-            self.visit(move |now, machine, _| machine.switch.hand_over(now, CallKey(call)));
-        let Some(record) = record.flatten() else {
-            return;
-        };
-        self.shelf.give_up(call);
-        match self.store.hand_over(call, &record) {
-            Ok(_) => tracing::info!(call, "another node goes on with a call"),
-            Err(error) => {
-                tracing::warn!(%error, call, "it is not known whether a call was handed over");
-                self.doubtful.push((call, record));
+    fn poll(&mut self) -> Option<Ask> {
+        self.keeper.poll(self.roster.now(), &mut self.roster.lock())
+    }
+
+    fn ask(&mut self, question: Question) -> Result<Answer, StoreError> {
+        let store = &mut self.store;
+        Ok(match question {
+            Question::Keep(changes) => Answer::Kept(store.keep(&changes)?),
+            Question::Own => Answer::Calls(store.own()?),
+            Question::Read(calls) => Answer::Records(store.read(&calls)?),
+            Question::Claim(dead, max) => Answer::Records(store.claim(&dead, max)?),
+            Question::Find(call) => Answer::Found(store.find(call)?),
+            Question::HandOver(call, record) => Answer::Done(store.hand_over(call, &record)?),
+            Question::Bury(member) => Answer::Done(store.bury(&member)?),
+            Question::BuryEarlier(ids) => Answer::Names(store.bury_earlier(&ids)?),
+            Question::Remember(ids) => {
+                store.remember(&ids)?;
+                Answer::Done(true)
             }
-        }
+            Question::StillStands => Answer::Done(store.still_stands()?),
+            Question::WereTaken(calls, from) => Answer::Flags(store.were_taken(&calls, &from)?),
+        })
     }
 
-    /// Calls that may have been given away go on here if nobody has them.
-    fn clear_up_doubts(&mut self) {
-        for (call, record) in std::mem::take(&mut self.doubtful) {
-            match self.store.find(call) {
-                Ok(Found::Taken(_) | Found::Own | Found::Nowhere) => {
-                    self.take_up(vec![(call, record)]);
-                }
-                Ok(Found::Held(_) | Found::Unreadable) => {}
-                Ok(Found::Unknown) | Err(_) => self.doubtful.push((call, record)),
-            }
-        }
-    }
-
-    /// The store is told of each call again; what has ended is removed, and what was given to this node
-    /// without its knowledge is taken up.
-    fn forget_what_was_told(&mut self) {
-        let kept = self.visit(|_, machine, _| machine.switch.kept_calls());
-        let Some(kept) = kept else {
-            self.end.overflowed.store(true, Ordering::Relaxed);
-            return;
-        };
-        let known: BTreeSet<u64> = kept.iter().map(|call| call.0).collect();
-        self.again = kept.into();
-        match self.compare(&known) {
-            Ok(given) if given.is_empty() => {}
-            Ok(given) => {
-                let calls = given.len();
-                tracing::warn!(
-                    calls,
-                    "calls of a dead node go on here; the word of it was lost"
-                );
-                self.take_up(given);
-            }
-            Err(_) => self.away = true,
-        }
-    }
-
-    /// Removes what has ended from the store; the calls that it has given to this node.
-    fn compare(&mut self, known: &BTreeSet<u64>) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
-        let own = self.store.own()?;
-        let Strange { ended, mut given } = self.shelf.compare(&own, known);
-        given.retain(|call| !self.doubtful.iter().any(|(doubtful, _)| doubtful == call));
-        let given = self.store.read(&given)?;
-        let ended: Vec<Change> = ended.into_iter().map(|call| (call, None)).collect();
-        if let Kept::Done { .. } = self.store.keep(&ended)? {
-            self.shelf.tell(&ended, Told::Written);
-        }
-        Ok(given)
-    }
-
-    fn tell_again(&mut self) {
-        if self.end.overflowed.swap(false, Ordering::Relaxed) {
-            self.forget_what_was_told();
-        }
-        if self.again.is_empty() || self.away {
-            return;
-        }
-        let portion: Vec<CallKey> = self
-            .again
-            .drain(..self.again.len().min(AGAIN_MAX))
-            .collect();
-        // They come by the channel, in order with all others.
-        self.visit(move |_, machine, _| {
-            for call in portion {
-                machine.switch.keep_again(call);
-            }
-        });
-    }
-
-    /// This node was taken for dead, and has joined under another name: others have the calls that the
-    /// store knew of.
-    fn follow_identity(&mut self) {
-        let id = self.roster.own();
-        if id == self.id {
-            return;
-        }
-        self.store.rename(&id);
-        self.settling.begin(&id);
-        self.id = id;
-        let Lost { mut calls, unsure } = self.shelf.lose();
-        for call in unsure {
-            // The store may never have heard of it: then nobody else has it.
-            if matches!(self.store.find(call), Ok(Found::Held(_))) {
-                calls.push(call);
-            }
-        }
-        let lost: Vec<CallKey> = calls.into_iter().map(CallKey).collect();
-        tracing::error!(
-            calls = lost.len(),
-            "taken for dead; other nodes have its calls"
-        );
-        self.visit(move |now, machine, _| machine.switch.lose_calls(now, &lost));
-        self.forget_what_was_told();
-    }
-
-    /// Lets the switch go on after a pause, once the store has said that this node is what it was, and
-    /// where phones have registered meanwhile; what it has lost is forgotten first.
-    fn clear_up_pause(&mut self) {
-        let Some(paused_at) = self.paused_at else {
-            return;
-        };
-        // One round may have been under way: what it brings was so before the pause.
-        let knows_phones = self.locations.is_none() || self.rounds_of_locations() >= paused_at + 2;
-        if knows_phones && let Ok(true) = self.store.still_stands() {
-            self.paused_at = None;
-            self.visit(|now, machine, _| machine.go_on(now));
-        }
-    }
-
-    /// A store that was emptied would let a node go on that was taken out: it is told again and again.
-    fn remember_buried(&mut self) {
-        if self.away || self.remembered.elapsed() < REMEMBER_INTERVAL {
-            return;
-        }
-        if self.store.remember(&self.roster.buried()).is_ok() {
-            self.remembered = Instant::now();
-        }
-    }
-
-    fn rounds_of_locations(&self) -> u64 {
-        self.locations.as_ref().map_or(0, LocationHealth::rounds)
-    }
-
-    fn claim_orphans(&mut self) {
-        for dead in std::mem::take(&mut self.orphaned) {
-            let mut count = 0;
-            loop {
-                match self.store.claim(&dead, CLAIM_MAX) {
-                    Ok(calls) if calls.is_empty() => break,
-                    Ok(calls) => {
-                        count += calls.len();
-                        self.take_up(calls);
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, node = dead, "its calls are not taken over yet");
-                        break;
-                    }
-                }
-            }
-            if count > 0 {
-                tracing::warn!(calls = count, node = dead, "is dead; its calls go on here");
-            }
-        }
-    }
-
-    /// Calls that the store has given to this node.
-    fn take_up(&mut self, calls: Vec<(u64, Vec<u8>)>) {
-        self.shelf.take(calls.iter().map(|(call, _)| *call));
-        let given = calls.clone();
-        let taken = self.visit(move |now, machine, _| {
-            let mut refused = Vec::new();
-            for (call, record) in calls {
-                match machine.switch.take_call(now, &record) {
-                    Ok(_) | Err(NotTaken::Present) => {}
-                    Err(NotTaken::Unreadable) => refused.push((call, None)),
-                }
-            }
-            refused
-        });
-        let Some(refused) = taken else {
-            self.doubtful.extend(given);
-            return;
-        };
-        if !refused.is_empty() {
-            tracing::error!(
-                calls = refused.len(),
-                "calls of a dead node could not be read"
-            );
-            self.write(&refused);
-        }
-    }
-
-    /// Runs something on the `sip` thread; `None` if it has no time, or has ended.
-    fn visit<T: Send + 'static>(
-        &self,
-        visit: impl FnOnce(Time, &mut SwitchMachine, &mut SwitchHost) -> T + Send + 'static,
-    ) -> Option<T> {
-        self.visitor.wait(VISIT_PATIENCE, visit)
+    /// `None` if the `sip` thread has no time, or has ended.
+    fn visit(&self, visit: Visit) -> Option<Answer> {
+        self.visitor
+            .wait(VISIT_PATIENCE, move |now, machine, host| {
+                carry_out(now, machine, host, visit)
+            })
     }
 }
 
-/// Between two looks for dead nodes' calls.
-const ROUND: Duration = Duration::from_millis(200);
-/// The same while there is something to do.
-const BUSY_ROUND: Duration = Duration::from_millis(20);
-/// How often the store is told who was taken out: several times in [`cluster::GRACE`], within which it
-/// lets nobody go on after it was emptied.
-const REMEMBER_INTERVAL: Duration = Duration::from_secs(1);
+/// Does what the keeper wants of the switch, on its thread.
+fn carry_out(
+    now: Time,
+    machine: &mut SwitchMachine,
+    host: &mut SwitchHost,
+    visit: Visit,
+) -> Answer {
+    let switch = &mut machine.switch;
+    match visit {
+        Visit::GiveUp(call) => return Answer::Record(switch.hand_over(now, CallKey(call))),
+        Visit::KeptCalls => {
+            let kept = switch.kept_calls();
+            return Answer::Calls(kept.into_iter().map(|call| call.0).collect());
+        }
+        Visit::KeepAgain(calls) => {
+            for call in calls {
+                switch.keep_again(CallKey(call));
+            }
+        }
+        Visit::TakeUp(calls) => {
+            let is_unreadable = |(_, record): &(u64, Vec<u8>)| {
+                switch.take_call(now, record) == Err(NotTaken::Unreadable)
+            };
+            let mut unreadable = calls;
+            unreadable.retain(is_unreadable);
+            return Answer::Calls(unreadable.into_iter().map(|(call, _)| call).collect());
+        }
+        Visit::Lose(calls) => {
+            let lost: Vec<CallKey> = calls.into_iter().map(CallKey).collect();
+            switch.lose_calls(now, &lost);
+        }
+        Visit::GoOn => machine.go_on(now),
+        Visit::Sought(call, whereabouts) => {
+            let whereabouts = match whereabouts {
+                Whereabouts::Nowhere => switch::Whereabouts::Nowhere,
+                Whereabouts::Elsewhere => switch::Whereabouts::Elsewhere,
+            };
+            switch.handle_sought(now, CallKey(call), whereabouts);
+        }
+        Visit::Unsettled => {
+            let open = host.unsettled();
+            return Answer::Identities(open.into_iter().map(CallId::bits).collect());
+        }
+        Visit::Settle { left, close_rest } => {
+            let left: Vec<CallId> = left.into_iter().map(CallId::from_bits).collect();
+            host.leave(machine, &left);
+            if close_rest {
+                host.close_unsettled(machine);
+            }
+        }
+    }
+    Answer::Nothing
+}
+
+fn note(noted: Result<()>) {
+    if let Err(error) = noted {
+        tracing::error!(%error, "what this node is called could not be noted");
+    }
+}
+
+/// Tells the operator.
+fn tell(notice: &Notice) {
+    match notice {
+        Notice::Away => {
+            tracing::warn!("the live store is away; nobody else knows of changes to calls");
+        }
+        Notice::Back => tracing::info!("the live store has the calls of this node again"),
+        Notice::OtherCalls { count } => tracing::warn!(
+            count,
+            "the live store has other calls than it was told; all are told again"
+        ),
+        Notice::HandedOver(call) => tracing::info!(call, "another node goes on with a call"),
+        Notice::HandedOverPerhaps(call) => {
+            tracing::warn!(call, "it is not known whether a call was handed over");
+        }
+        Notice::Given(calls) => tracing::warn!(
+            calls,
+            "calls of a dead node go on here; the word of it was lost"
+        ),
+        Notice::Lost(calls) => {
+            tracing::error!(calls, "taken for dead; other nodes have its calls");
+        }
+        Notice::Unreadable(calls) => {
+            tracing::error!(calls, "calls of a dead node could not be read");
+        }
+        Notice::Claimed { node, calls } => {
+            tracing::warn!(calls, node, "is dead; its calls go on here");
+        }
+        Notice::NotClaimed(node) => tracing::warn!(node, "its calls are not taken over yet"),
+        Notice::Found(call) => tracing::info!(call, "a call of a dead node goes on here"),
+        Notice::NotFound(call) => {
+            tracing::warn!(call, "a call is looked for, and the live store is away");
+        }
+        Notice::Dead(node) => {
+            tracing::warn!(node, "is dead, and a request for a call of it is here");
+        }
+        Notice::Copies(nodes) => {
+            tracing::error!(?nodes, "live, and work with a copy of this data directory");
+        }
+        Notice::Settled => tracing::info!("what became of the calls of before is known"),
+    }
+}
+
 /// Orders that wait; beyond, all calls are told again.
 const ORDERS_MAX: usize = 16_384;
-/// Changes in one run of the script, which takes about a millisecond then.
-const PORTION_MAX: usize = 256;
-/// Calls that are told again at a time: a few milliseconds of the `sip` thread.
-const AGAIN_MAX: usize = 500;
-/// Calls that are taken up at a time: a few milliseconds of the `sip` thread.
-const CLAIM_MAX: usize = 100;
 /// How long the switch may take to do what it is asked.
 const VISIT_PATIENCE: Duration = Duration::from_secs(2);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clock::Time;
+use cluster::PauseWatch;
 use net::{Input, Machine, Output, ResolveQuery, Security};
 use sip::{Flow, ListenerId, Transmit};
 use switch::media_servers::Adopted;
@@ -12,7 +13,7 @@ use switch::{CallKey, Event, JournalEvent, MediaRequest, Switch};
 use trace::{Direction, Passage};
 
 use crate::hep::HepLink;
-use crate::pause::{Held, PauseWatch};
+use crate::pause::Held;
 use crate::trace::TraceTap;
 
 /// Between two signs of life in the journal; also how often bindings go to disk.
@@ -39,7 +40,7 @@ pub(crate) struct SwitchMachine {
     /// When it passes on what it has; `None`: it has nothing.
     trace_due: Option<Time>,
     /// Where other nodes take over the calls of this one when it is silent.
-    pause: Option<PauseWatch>,
+    pause: Option<PauseWatch<Held>>,
     /// A pause is still to be told.
     has_paused: bool,
     now: Time,
@@ -245,7 +246,7 @@ impl Machine for SwitchMachine {
     fn handle_input(&mut self, now: Time, input: Input<'_>) {
         let is_held = self.is_held_at(now);
         match &mut self.pause {
-            Some(pause) if is_held => pause.hold(input),
+            Some(pause) if is_held => pause.hold(input.into()),
             _ => self.serve(now, input),
         }
     }

@@ -7,7 +7,7 @@
 //!
 //! Keys, all with the prefix `tandem:`: `calls:NODE` (call to record), `call-owners` (nodes that
 //! may have such a hash), `taken` (identities of calls that were taken over, each with the node it was
-//! taken from, by the time), and `buried`, `members` and `epoch` of the permits.
+//! taken from, by the time), `told:NODE` (the number of its last word), and `buried`, `members` and `epoch` of the permits.
 //!
 //! A record is opaque but for its beginning: one byte that names its format, and the sixteen of the
 //! call's identity. Records of another format are left to whoever can read them.
@@ -33,6 +33,9 @@ pub struct RedisCalls {
     stand: Script,
     earlier: Script,
     prefix: String,
+    /// Of the last word about this node's calls: a server that was stopped, and a network that was cut,
+    /// bring older ones behind it.
+    pub(crate) number: u64,
     /// How long a server that may have lost something does not know all.
     pub(crate) grace: Duration,
     /// How long a node is silent that was stopped before this one was started.
@@ -54,6 +57,7 @@ impl RedisCalls {
             stand: Script::new(include_str!("calls/stand.lua")),
             earlier: Script::new(include_str!("calls/earlier.lua")),
             prefix: PREFIX.to_owned(),
+            number: 0,
             grace: GRACE,
             drain: DRAIN,
         })
@@ -65,15 +69,18 @@ impl RedisCalls {
     }
 
     /// Writes what has changed; of a call that is named twice the last counts. Errors:
-    /// `Unavailable`, and it may be written or not.
+    /// `Unavailable`, and it may be written or not, but not after anything that is written later.
     pub fn keep(&mut self, changes: &[Change]) -> Result<Kept, StoreError> {
+        self.number += 1;
         let mut call = self.keep.prepare_invoke();
         for key in ["buried", "call-owners"] {
             call.key(format!("{}{key}", self.prefix));
         }
         call.key(self.calls_of(&self.node));
         call.key(format!("{}wanted:{}", self.prefix, self.node));
+        call.key(format!("{}told:{}", self.prefix, self.node));
         call.arg(&self.node).arg(self.calls_of("")).arg(KEPT_S);
+        call.arg(self.number);
         for (key, record) in changes {
             call.arg(format!("{key:x}"));
             call.arg(record.as_deref().unwrap_or_default());
@@ -168,16 +175,20 @@ impl RedisCalls {
     }
 
     /// Gives a call of this node away, to whoever asks first. False if the node was taken out, and
-    /// others have it anyway. Errors: `Unavailable`, and it may be given away or not.
+    /// others have it anyway. Errors: `Unavailable`, and it may be given away or not, but not after
+    /// anything that is written later.
     pub fn hand_over(&mut self, key: u64, record: &[u8]) -> Result<bool, StoreError> {
+        self.number += 1;
         let mut call = self.hand.prepare_invoke();
         for key in ["buried", "call-owners"] {
             call.key(format!("{}{key}", self.prefix));
         }
         call.key(self.calls_of(&self.node))
             .key(self.calls_of(NOBODY));
+        call.key(format!("{}told:{}", self.prefix, self.node));
         call.arg(&self.node).arg(NOBODY);
         call.arg(format!("{key:x}")).arg(record).arg(KEPT_S);
+        call.arg(self.number);
         let given: u8 = self.link.with(|connection, _| call.invoke(connection))?;
         Ok(given == 1)
     }

@@ -106,6 +106,8 @@ struct World {
     now: Time,
     model: LiveModel,
     is_away: bool,
+    /// About calls, by all nodes.
+    words: u64,
     door: Door,
     nodes: BTreeMap<&'static str, Node>,
 }
@@ -143,6 +145,7 @@ impl World {
             now,
             model: LiveModel::new(1),
             is_away: false,
+            words: 0,
             door: Door::Open,
             nodes: ["a", "b"].map(node).into(),
         }
@@ -208,14 +211,22 @@ impl World {
     fn answer(&mut self, id: &str, question: Question) -> Answer {
         let (now, model) = (self.now, &mut self.model);
         match question {
-            Question::Keep(changes) => Answer::Kept(model.keep(now, id, &changes)),
+            Question::Keep(changes) => {
+                self.words += 1;
+                let kept = model.keep(now, (id, self.words), &changes);
+                Answer::Kept(kept.unwrap())
+            }
             Question::Own => Answer::Calls(model.calls_of(id).collect()),
             Question::Read(calls) => Answer::Records(model.read(id, &calls)),
             Question::Claim(dead, max) => {
                 Answer::Records(model.claim(id, &dead, (FORMAT, max), |_| 0))
             }
             Question::Find(call) => Answer::Found(model.find(now, id, (call, FORMAT), GRACE)),
-            Question::HandOver(call, record) => Answer::Done(model.hand_over(id, call, &record)),
+            Question::HandOver(call, record) => {
+                self.words += 1;
+                let given = model.hand_over((id, self.words), call, &record);
+                Answer::Done(given.unwrap())
+            }
             Question::Bury(dead) => Answer::Done(model.bury(&dead.id, Some(dead.beat))),
             Question::BuryEarlier(ids) => Answer::Names(model.bury_earlier(now, &ids, DRAIN)),
             Question::Remember(ids) => {

@@ -30,6 +30,8 @@ pub struct LiveModel {
     pools: BTreeMap<Pool, BTreeMap<String, NodeShare>>,
     calls: BTreeMap<String, BTreeMap<u64, Vec<u8>>>,
     call_owners: BTreeSet<String>,
+    /// The numbers of nodes' last words about their calls.
+    told: BTreeMap<String, u64>,
     /// Identities of calls that were taken over, and from whom.
     taken: BTreeSet<([u8; 16], String)>,
     /// Calls that others ask a node for, and until when.

@@ -56,8 +56,13 @@ impl World {
             match ask {
                 None => return self.end_round(at),
                 Some(Ask::Store(question)) => {
-                    let id = self.nodes[at].calls.id.clone();
-                    let asked = Asked::Calls { turn, id, question };
+                    // Turns do as numbers: each question has a greater one.
+                    let from = (self.nodes[at].calls.id.clone(), turn + 1);
+                    let asked = Asked::Calls {
+                        turn,
+                        from,
+                        question,
+                    };
                     self.send_question(at, asked);
                     let answer = Answer::Nothing;
                     return self.later(at, STORE_PATIENCE, Step::Answer { turn, answer });
@@ -115,11 +120,15 @@ impl World {
     }
 
     /// What the store says to a question of the thread.
-    pub(super) fn answer_of(&mut self, id: &str, question: Question) -> Answer {
+    pub(super) fn answer_of(&mut self, (id, number): (&str, u64), question: Question) -> Answer {
+        let nothing = |_| Answer::Nothing;
         let (now, model) = (self.now, &mut self.live.model);
         let format = switch::RECORD_FORMAT;
         match question {
-            Question::Keep(changes) => Answer::Kept(model.keep(now, id, &changes)),
+            Question::Keep(changes) => {
+                let kept = model.keep(now, (id, number), &changes);
+                kept.map_or_else(nothing, Answer::Kept)
+            }
             Question::Own => Answer::Calls(model.calls_of(id).collect()),
             Question::Read(calls) => Answer::Records(model.read(id, &calls)),
             Question::Claim(dead, max) => {
@@ -128,7 +137,10 @@ impl World {
                 Answer::Records(model.claim(id, &dead, (format, max), pick))
             }
             Question::Find(call) => Answer::Found(model.find(now, id, (call, format), GRACE)),
-            Question::HandOver(call, record) => Answer::Done(model.hand_over(id, call, &record)),
+            Question::HandOver(call, record) => {
+                let given = model.hand_over((id, number), call, &record);
+                given.map_or_else(nothing, Answer::Done)
+            }
             Question::Bury(member) => {
                 let done = model.bury(&member.id, Some(member.beat));
                 if done {

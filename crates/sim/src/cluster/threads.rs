@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clock::{Ahead, Time};
-use cluster::{Answer, DRAIN, Door, GRACE, Member, Question, Renewal, Renewed};
+use cluster::{Answer, DRAIN, Door, GRACE, Member, Renewal, Renewed};
 
 use super::node::{Errand, State};
 use super::world::{Asked, Happening, Knocker, Step, World};
@@ -97,20 +97,15 @@ impl World {
                 }
                 Step::Buried { asked }
             }
-            Asked::Calls { turn, id, question } => {
-                if matches!(question, Question::Keep(_) | Question::HandOver(..)) {
-                    // Left out: what a node has said before comes to the store after what it says now.
-                    // The scripts take it, and a call that is over stands there again (seed 59).
-                    let last = self.heard.entry(id.clone()).or_default();
-                    if *last > turn {
-                        return;
-                    }
-                    *last = turn;
-                }
+            Asked::Calls {
+                turn,
+                from: (id, number),
+                question,
+            } => {
                 let text = self.trace.is_on().then(|| short(&question));
                 let answer = match is_refused {
                     true => Answer::Nothing,
-                    false => self.answer_of(&id, question),
+                    false => self.answer_of((&id, number), question),
                 };
                 if let Some(text) = text.filter(|text| text != "Keep([])") {
                     self.tell(|_| format!("store: {id} {text}: {}", short(&answer)));

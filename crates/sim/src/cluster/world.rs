@@ -1,6 +1,6 @@
 //! Everything of a run, and the order in which it happens.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,8 +46,6 @@ pub(super) struct World {
     pub(super) cuts: Vec<Time>,
     /// Until when the store was not well.
     pub(super) away_until: Time,
-    /// The turn in which each switch, by its name, was heard last at the store.
-    pub(super) heard: BTreeMap<String, u64>,
     /// Names that were taken out for good, whatever the store remembers.
     pub(super) graves: BTreeSet<String>,
     /// What was lost with processes, as far as it may be.
@@ -148,8 +146,8 @@ pub(super) enum Asked {
     },
     Calls {
         turn: u64,
-        /// Who asks.
-        id: String,
+        /// Who asks, and the number of the question.
+        from: (String, u64),
         question: Question,
     },
 }
@@ -186,7 +184,6 @@ impl World {
             watch: Watch::default(),
             cuts: vec![start; switches],
             away_until: start,
-            heard: BTreeMap::new(),
             graves: BTreeSet::new(),
             losses: Losses::default(),
             is_calm: false,

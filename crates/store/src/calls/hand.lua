@@ -1,11 +1,17 @@
 -- A node gives a call away: whoever asks first has it. Keys: buried, owners, the node's calls, those
--- of nobody. Arguments: node, nobody, call, record, seconds to keep it.
-local buried, owners, own, free = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+-- of nobody, the number of its last word. Arguments: node, nobody, call, record, seconds to keep it,
+-- number of this word.
+local buried, owners, own, free, last = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local node, nobody, call, record = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 if redis.call('SISMEMBER', buried, node) == 1 then
   return 0
 end
+-- The node may have gone on with it since.
+if tonumber(redis.call('GET', last) or 0) >= tonumber(ARGV[6]) then
+  return redis.error_reply('LATE a newer word was heard')
+end
+redis.call('SET', last, ARGV[6], 'EX', ARGV[5])
 redis.call('HDEL', own, call)
 redis.call('HSET', free, call, record)
 redis.call('EXPIRE', free, ARGV[5])

@@ -46,6 +46,8 @@ struct Pair<'a> {
     known: Vec<String>,
     granted: usize,
     moved: usize,
+    /// About calls, by all nodes.
+    words: u64,
     /// Of the server.
     runs: u64,
 }
@@ -65,6 +67,7 @@ impl<'a> Pair<'a> {
             known: NODES.map(|name| format!("{name}-0")).to_vec(),
             granted: 0,
             moved: 0,
+            words: 0,
             runs: 1,
         }
     }
@@ -187,8 +190,10 @@ impl<'a> Pair<'a> {
                 (call, is_kept.then(|| record(call, self.below(8))))
             })
             .collect();
-        let expected = self.model.keep(now(), &self.ids[node], &changes);
-        let kept = sorted(self.calls.keep(&changes).unwrap());
+        let number = self.draw_number();
+        let speaker = (self.ids[node].as_str(), number);
+        let expected = self.model.keep(now(), speaker, &changes).ok();
+        let kept = self.calls.keep(&changes).ok().map(sorted);
         assert_eq!(kept, expected, "{at}: {changes:?}");
     }
 
@@ -236,9 +241,23 @@ impl<'a> Pair<'a> {
     fn hand_over(&mut self, at: &str, node: usize) {
         let call = self.below(20) as u64;
         let record = record(call, 0);
-        let expected = self.model.hand_over(&self.ids[node], call, &record);
-        let given = self.calls.hand_over(call, &record).unwrap();
+        let number = self.draw_number();
+        let speaker = (self.ids[node].as_str(), number);
+        let expected = self.model.hand_over(speaker, call, &record).ok();
+        let given = self.calls.hand_over(call, &record).ok();
         assert_eq!(given, expected, "{at}");
+    }
+
+    /// The number of the next word about calls; some come late.
+    fn draw_number(&mut self) -> u64 {
+        self.words += 1;
+        let late = match self.below(10) {
+            0 => 1 + self.below(20) as u64,
+            _ => 0,
+        };
+        let number = self.words.saturating_sub(late).max(1);
+        self.calls.number = number - 1;
+        number
     }
 
     fn stand(&mut self, at: &str, node: usize) {

@@ -4,15 +4,24 @@ use std::time::Duration;
 
 use clock::Time;
 
-use super::LiveModel;
+use super::{Late, LiveModel};
 use crate::live::{Change, Found, Kept, NOBODY};
 
 impl LiveModel {
-    /// Writes what has changed of a node's calls.
-    pub fn keep(&mut self, now: Time, node: &str, changes: &[Change]) -> Kept {
+    /// Writes what has changed of a node's calls; `number` counts its words.
+    ///
+    /// # Errors
+    /// If it comes late; then nothing has changed.
+    pub fn keep(
+        &mut self,
+        now: Time,
+        (node, number): (&str, u64),
+        changes: &[Change],
+    ) -> Result<Kept, Late> {
         if self.buried.contains(node) {
-            return Kept::Buried;
+            return Ok(Kept::Buried);
         }
+        self.hear(node, number)?;
         for (call, record) in changes {
             match record {
                 Some(record) => self.put(node, *call, record.clone()),
@@ -32,11 +41,21 @@ impl LiveModel {
         let orphaned = orphaned.cloned().collect();
         let wanted = self.wanted.remove(node);
         let wanted = wanted.filter(|(_, until)| now < *until);
-        Kept::Done {
+        Ok(Kept::Done {
             count,
             orphaned,
             wanted: wanted.map_or_else(Vec::new, |(calls, _)| calls.into_iter().collect()),
+        })
+    }
+
+    /// A node speaks of its calls, after all that it has said before.
+    fn hear(&mut self, node: &str, number: u64) -> Result<(), Late> {
+        let last = self.told.entry(node.to_owned()).or_default();
+        if *last >= number {
+            return Err(Late);
         }
+        *last = number;
+        Ok(())
     }
 
     /// The calls of a node.
@@ -141,16 +160,26 @@ impl LiveModel {
         Found::Taken(record)
     }
 
-    /// Gives a call of a node away, to whoever asks first; false if the node was taken out.
-    pub fn hand_over(&mut self, node: &str, call: u64, record: &[u8]) -> bool {
+    /// Gives a call of a node away, to whoever asks first; false if the node was taken out. `number`
+    /// counts its words.
+    ///
+    /// # Errors
+    /// If it comes late; then nothing has changed.
+    pub fn hand_over(
+        &mut self,
+        (node, number): (&str, u64),
+        call: u64,
+        record: &[u8],
+    ) -> Result<bool, Late> {
         if self.buried.contains(node) {
-            return false;
+            return Ok(false);
         }
+        self.hear(node, number)?;
         self.take_out(node, call);
         self.put(NOBODY, call, record.to_vec());
         self.call_owners.insert(NOBODY.to_owned());
         self.buried.insert(NOBODY.to_owned());
-        true
+        Ok(true)
     }
 
     /// Says again who was taken out.
