@@ -1,5 +1,6 @@
 //! What a node does for its calls to go on elsewhere, and takes up those of dead nodes, as a value: the
-//! steps of the thread of the calls in `node::calls`, for a simulated cluster (decision 0045).
+//! thread of the calls in `node::calls` does as it is told by it, and so does a simulated cluster
+//! (decision 0058).
 //!
 //! What has changed of calls goes to the live store in portions. While the store does not answer, what
 //! comes is forgotten, and all calls are told again when it is back; the same when it comes back empty.
@@ -8,6 +9,7 @@
 //! other as it is asked ([`Keeper::poll`], [`Keeper::handle_answer`]) until nothing is left of the round.
 
 mod ask;
+mod doubts;
 mod job;
 mod seeking;
 mod settling;
@@ -18,10 +20,11 @@ use std::time::Duration;
 use clock::Time;
 
 pub use self::ask::{Answer, Ask, Notice, Order, Question, Visit, Whereabouts};
+use self::doubts::{Doubt, Unsure};
 use self::job::Job;
 use self::seeking::Seeking;
 use self::settling::Settling;
-use crate::{Change, Kept, Lost, Roster, Shelf, Strange, Told};
+use crate::{Change, Kept, Roster, Shelf, Strange, Told};
 
 /// Keeps the calls of a node in the live store.
 #[derive(Debug)]
@@ -33,8 +36,10 @@ pub struct Keeper {
     again: VecDeque<u64>,
     /// Dead nodes that have left calls.
     orphaned: Vec<String>,
-    /// Calls that were given up here, and of which it is not known whether they were given away.
-    doubtful: Vec<(u64, Vec<u8>)>,
+    /// Calls that are this node's or others', and that its switch does not have.
+    doubtful: Vec<Doubt>,
+    /// What is to be cleared up since this node was taken for dead.
+    unsure: Unsure,
     seeking: Seeking,
     settling: Settling,
     /// While the switch waits for word on what happened while this process was stopped: how often
@@ -67,6 +72,7 @@ impl Keeper {
             again: VecDeque::new(),
             orphaned: Vec::new(),
             doubtful: Vec::new(),
+            unsure: Unsure::default(),
             seeking: Seeking::default(),
             settling: Settling::of(earlier),
             paused_at: None,
@@ -88,6 +94,7 @@ impl Keeper {
     pub fn begin_round(&mut self, now: Time, locations: Option<u64>, orders: Vec<Order>) {
         self.locations = locations;
         self.jobs.push_back(Job::FollowIdentity);
+        self.jobs.push_back(Job::LoseAgain);
         self.jobs.push_back(Job::ClearUpPause);
         self.jobs.push_back(Job::TakeOrders(orders));
         self.jobs.push_back(Job::TellAgain);
@@ -95,6 +102,7 @@ impl Keeper {
             self.next_round = now + ROUND;
             self.jobs.push_back(Job::Write(Vec::new()));
             self.jobs.push_back(Job::ClaimOrphans);
+            self.jobs.push_back(Job::ClearUpUnsure);
             self.jobs.push_back(Job::ClearUpDoubts);
             self.jobs.push_back(Job::Settle);
             self.jobs.push_back(Job::Remember);
@@ -145,8 +153,11 @@ impl Keeper {
         let mut changes: Vec<Change> = Vec::new();
         for order in orders {
             match order {
+                // Another may have it. If not, it is told when that is known.
+                Order::Keep(call, _) if self.unsure.contains(call) => {}
                 Order::Keep(call, record) => changes.push((call, Some(record))),
                 Order::Unkeep(call) => {
+                    self.unsure.end(call);
                     // One that has come and gone in between need not be told of at all.
                     changes.retain(|(other, _)| *other != call);
                     if self.shelf.contains(call) {
@@ -196,6 +207,7 @@ impl Keeper {
         else {
             return;
         };
+        self.ripen_doubts();
         let mut next = Vec::new();
         if std::mem::take(&mut self.away) {
             self.notices.push_back(Notice::Back);
@@ -219,31 +231,18 @@ impl Keeper {
         };
         let known: BTreeSet<u64> = kept.iter().copied().collect();
         self.again = kept.into();
+        self.again.retain(|call| !self.unsure.contains(*call));
         self.first([Job::Compare(known)]);
     }
 
     fn handle_own(&mut self, known: &BTreeSet<u64>, own: &[u64]) {
-        let Strange { ended, mut given } = self.shelf.compare(own, known);
-        given.retain(|call| !self.doubtful.iter().any(|(doubtful, _)| doubtful == call));
+        let Strange {
+            mut ended,
+            mut given,
+        } = self.shelf.compare(own, known);
+        ended.retain(|call| !self.is_doubtful(*call));
+        given.retain(|call| !self.is_doubtful(*call));
         self.first([Job::Read { ended, given }]);
-    }
-
-    /// This node was taken for dead, and has joined under another name: others have the calls that the
-    /// store knew of.
-    fn follow_identity(&mut self, roster: &Roster) -> Option<Ask> {
-        let id = roster.own();
-        if id == self.id {
-            return None;
-        }
-        self.id = id.to_owned();
-        let Lost { calls, unsure } = self.shelf.lose();
-        let lost = Job::AskOfUnsure {
-            lost: calls,
-            unsure,
-        };
-        self.first([lost]);
-        let name = Ask::NoteName(self.id.clone());
-        self.wait(Job::Noted, name)
     }
 }
 

@@ -80,5 +80,8 @@ pub const GRACE: Duration = Duration::from_secs(3);
 pub const DRAIN: Duration = Duration::from_millis(1_200);
 /// Pools that are named as lacked at most.
 pub const LACKED_MAX: usize = 1_000;
+/// How long a call that was given away is left to the node that has asked for it: as long as that one
+/// looks for it.
+pub const SPARED: Duration = Duration::from_secs(6);
 /// The name under which calls stand that were given away.
 pub const NOBODY: &str = "nobody";

@@ -10,6 +10,7 @@ use sip::{ConnId, Destination, Flow, Framing, Message, Transmit};
 
 use crate::counters::METHODS;
 use crate::flows::Flows;
+use crate::moved::Moved;
 use crate::pending::{Due, Table};
 use crate::relief::Reliefs;
 use crate::retired::Retired;
@@ -31,6 +32,8 @@ pub struct Dispatcher {
     pub(crate) flows: Flows,
     /// Who goes on with transactions of dead targets.
     pub(crate) reliefs: Reliefs,
+    /// INVITEs inside calls that went to others than their dialogs say.
+    pub(crate) moved: Moved,
     /// Connections that are open.
     open: BTreeSet<ConnId>,
     pub(crate) draw: Draw,
@@ -72,6 +75,7 @@ impl Dispatcher {
             pending: Table::new(),
             flows: Flows::new(),
             reliefs: Reliefs::default(),
+            moved: Moved::default(),
             open: BTreeSet::new(),
             draw,
             counters: Counters::default(),

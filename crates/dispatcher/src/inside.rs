@@ -34,7 +34,7 @@ impl Dispatcher {
             let way = self.way_to_client(ingress, message, own_routes, dialog);
             return self.send_to_client(now, ingress, message, own_routes, (way, Mark::None));
         }
-        let id = self.holder(message, dialog, target);
+        let id = self.holder(now, message, dialog, target);
         self.note_in_dialog(now, message, id, dialog.origin);
         let place = id.and_then(|id| self.place(id));
         let destination = match place {
@@ -81,10 +81,14 @@ impl Dispatcher {
     /// The target that has the call of a request: that of its dialog, or one of its fellows.
     fn holder(
         &mut self,
+        now: Time,
         message: &Message,
         dialog: &Dialog,
         target: Option<TargetId>,
     ) -> Option<TargetId> {
+        if let Some(id) = self.moved(message) {
+            return Some(id);
+        }
         let is_there = match target {
             Some(id) => self.balancer.is_there(id),
             None => {
@@ -102,6 +106,9 @@ impl Dispatcher {
         let call = self.seal.call(message.call_id().unwrap_or_default());
         let other = self.balancer.stand_in(call);
         self.counters.stand_ins += u64::from(other.is_some());
+        if let Some(other) = other {
+            self.note_moved(now, message, other);
+        }
         other.or(target)
     }
 

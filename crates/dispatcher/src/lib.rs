@@ -19,6 +19,7 @@ mod failover;
 mod flows;
 mod inside;
 mod key;
+mod moved;
 mod onward;
 mod overload;
 mod own;

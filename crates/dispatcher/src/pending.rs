@@ -92,6 +92,13 @@ impl Pending {
             && !self.cancelled
     }
 
+    /// Its caller gives up: nobody waits for it longer than the caller does (RFC 3261 §9.1).
+    pub(crate) fn call_off(&mut self, now: Time) {
+        if !std::mem::replace(&mut self.cancelled, true) && self.state == State::Proceeding {
+            self.until = self.until.min(now + PATIENCE);
+        }
+    }
+
     /// Whether it goes to whoever has its call, which may be somebody else soon. What is repeated
     /// over UDP is looked at each time.
     pub(crate) fn is_kept_for_its_call(&self) -> bool {

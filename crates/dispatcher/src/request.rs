@@ -115,7 +115,8 @@ impl Dispatcher {
                 let is_there =
                     |p: &&mut Pending| p.method == Method::Invite && p.state != State::Refused;
                 if let Some(pending) = pending.filter(is_there) {
-                    pending.cancelled = true;
+                    pending.call_off(now);
+                    self.pending.hasten(ingress.key);
                     self.send_after(now, ingress, &message, own_routes);
                 } else {
                     self.answer(now, flow, &message, 481, "", |_| {});

@@ -298,7 +298,10 @@ impl Pending {
         let is_call = self.method == Method::Invite;
         if is_call {
             self.again = None;
-            self.until = now + PROCEEDING_MAX;
+            self.until = match self.cancelled && self.state == State::Proceeding {
+                true => self.until,
+                false => now + PROCEEDING_MAX,
+            };
         } else if let Some(again) = &mut self.again {
             // Its final response may still be lost (RFC 3261 §17.1.2.2).
             again.slow_down();

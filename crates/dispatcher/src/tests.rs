@@ -5,6 +5,7 @@ mod flows;
 mod forwarding;
 mod judging;
 mod late;
+mod moved;
 mod moving;
 mod relief;
 mod repeating;

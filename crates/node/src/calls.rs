@@ -212,6 +212,7 @@ impl Carrier {
             Question::Read(calls) => Answer::Records(store.read(&calls)?),
             Question::Claim(dead, max) => Answer::Records(store.claim(&dead, max)?),
             Question::Find(call) => Answer::Found(store.find(call)?),
+            Question::LookFor(call) => Answer::Found(store.look_for(call)?),
             Question::HandOver(call, record) => Answer::Done(store.hand_over(call, &record)?),
             Question::Bury(member) => Answer::Done(store.bury(&member)?),
             Question::BuryEarlier(ids) => Answer::Names(store.bury_earlier(&ids)?),
@@ -263,6 +264,7 @@ fn carry_out(
         Visit::Lose(calls) => {
             let lost: Vec<CallKey> = calls.into_iter().map(CallKey).collect();
             switch.lose_calls(now, &lost);
+            return Answer::Done(true);
         }
         Visit::GoOn => machine.go_on(now),
         Visit::Sought(call, whereabouts) => {
@@ -282,6 +284,7 @@ fn carry_out(
             if close_rest {
                 host.close_unsettled(machine);
             }
+            return Answer::Done(true);
         }
     }
     Answer::Nothing
@@ -331,6 +334,9 @@ fn tell(notice: &Notice) {
         }
         Notice::Copies(nodes) => {
             tracing::error!(?nodes, "live, and work with a copy of this data directory");
+        }
+        Notice::EndedElsewhere(call) => {
+            tracing::info!(call, "a call that was handed over has ended");
         }
         Notice::Settled => tracing::info!("what became of the calls of before is known"),
     }

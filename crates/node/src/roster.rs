@@ -1,7 +1,7 @@
 //! Who this node and the others are at present, among its threads.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use clock::Time;
@@ -51,11 +51,6 @@ impl Roster {
     /// What the store has just said.
     pub(crate) fn update(&self, members: &[Member]) {
         self.lock().update(self.now(), members);
-    }
-
-    /// A node, and how long it has not been heard; `None` if it is no member.
-    pub(crate) fn find(&self, id: &str) -> Option<(Member, Duration)> {
-        self.lock().find(self.now(), id)
     }
 
     /// See [`cluster::Roster::is_member`].

@@ -9,7 +9,7 @@
 //!
 //! Switches and dispatchers are the machines that run in production, as is what a switch decides about
 //! its neighbours ([`cluster::Watch`]). What its thread does for calls that change their node is
-//! [`cluster::Keeper`], the same steps as a value; the store is [`cluster::LiveModel`].
+//! [`cluster::Keeper`], as in a node; the store is [`cluster::LiveModel`].
 //!
 //! Left out: streams, media (switches hand descriptions on as they come), phones that are called
 //! and limits.

@@ -7,7 +7,9 @@
 //!
 //! Keys, all with the prefix `tandem:`: `calls:NODE` (call to record), `call-owners` (nodes that
 //! may have such a hash), `taken` (identities of calls that were taken over, each with the node it was
-//! taken from, by the time), `told:NODE` (the number of its last word), and `buried`, `members` and `epoch` of the permits.
+//! taken from, by the time), `given` (calls of nobody that were given away, by the time), `told:NODE` (the
+//! number of its last word), `wanted:NODE` (its calls that others ask for), and `buried`, `dying`,
+//! `members` and `epoch` of the permits.
 //!
 //! A record is opaque but for its beginning: one byte that names its format, and the sixteen of the
 //! call's identity. Records of another format are left to whoever can read them.
@@ -15,10 +17,10 @@
 use std::time::Duration;
 
 pub use cluster::{Change, Found, Kept};
-use cluster::{DRAIN, GRACE, NOBODY};
+use cluster::{DRAIN, GRACE, NOBODY, SPARED};
 use redis::Script;
 
-use crate::redis::{BURIED_S, Link, PREFIX, bury};
+use crate::redis::{BURIED_S, Gone, Link, PREFIX, bury, first_number};
 use crate::{Member, StoreError};
 
 /// One node's way to the calls of all.
@@ -40,6 +42,8 @@ pub struct RedisCalls {
     pub(crate) grace: Duration,
     /// How long a node is silent that was stopped before this one was started.
     pub(crate) drain: Duration,
+    /// How long what was given away is left to who has asked for it.
+    pub(crate) spared: Duration,
 }
 
 impl RedisCalls {
@@ -57,9 +61,10 @@ impl RedisCalls {
             stand: Script::new(include_str!("calls/stand.lua")),
             earlier: Script::new(include_str!("calls/earlier.lua")),
             prefix: PREFIX.to_owned(),
-            number: 0,
+            number: first_number(),
             grace: GRACE,
             drain: DRAIN,
+            spared: SPARED,
         })
     }
 
@@ -79,8 +84,9 @@ impl RedisCalls {
         call.key(self.calls_of(&self.node));
         call.key(format!("{}wanted:{}", self.prefix, self.node));
         call.key(format!("{}told:{}", self.prefix, self.node));
+        call.key(format!("{}given", self.prefix));
         call.arg(&self.node).arg(self.calls_of("")).arg(KEPT_S);
-        call.arg(self.number);
+        call.arg(self.number).arg(NOBODY).arg(self.spared_us());
         for (key, record) in changes {
             call.arg(format!("{key:x}"));
             call.arg(record.as_deref().unwrap_or_default());
@@ -126,15 +132,18 @@ impl RedisCalls {
     }
 
     /// Takes over at most `max` calls of a node that is dead: each by its key, with its record.
-    /// Empty if there are none left that this node can read. Errors: `Unavailable`.
+    /// Empty if there are none left that this node can read. Of what was given away ([`NOBODY`]) only
+    /// that which whoever asked for it has left there. Errors: `Unavailable`.
     pub fn claim(&mut self, dead: &str, max: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         let mut call = self.claim.prepare_invoke();
         for key in ["buried", "call-owners", "taken"] {
             call.key(format!("{}{key}", self.prefix));
         }
         call.key(self.calls_of(dead)).key(self.calls_of(&self.node));
+        call.key(format!("{}given", self.prefix));
         call.arg(&self.node).arg(dead).arg(self.format);
         call.arg(max).arg(KEPT_S).arg(LEFT_S).arg(TAKEN_S);
+        call.arg(NOBODY).arg(self.spared_us());
         let flat: Vec<Vec<u8>> = self.link.with(|connection, _| call.invoke(connection))?;
         let mut taken = Vec::with_capacity(flat.len() / 2);
         for pair in flat.chunks_exact(2) {
@@ -147,20 +156,31 @@ impl RedisCalls {
     /// Where a call is; if its owner is dead, this node takes it over, and if it lives it is asked to
     /// hand it over. Errors: `Unavailable`.
     pub fn find(&mut self, key: u64) -> Result<Found, StoreError> {
+        let wanted = format!("{}wanted:", self.prefix);
+        self.look(key, &wanted)
+    }
+
+    /// The same; who lives is not asked for it. Errors: `Unavailable`.
+    pub fn look_for(&mut self, key: u64) -> Result<Found, StoreError> {
+        self.look(key, "")
+    }
+
+    fn look(&mut self, key: u64, wanted: &str) -> Result<Found, StoreError> {
         let mut call = self.find.prepare_invoke();
         for key in ["buried", "call-owners", "taken"] {
             call.key(format!("{}{key}", self.prefix));
         }
         call.key(self.calls_of(&self.node));
         call.key(format!("{}epoch", self.prefix));
+        call.key(format!("{}given", self.prefix));
         call.arg(&self.node).arg(self.calls_of(""));
         call.arg(format!("{key:x}")).arg(self.format);
         call.arg(KEPT_S).arg(TAKEN_S);
-        call.arg(format!("{}wanted:", self.prefix)).arg(WANTED_S);
+        call.arg(wanted).arg(WANTED_S);
         let grace_us = self.grace.as_micros().to_string();
         let answer: Vec<Vec<u8>> = self
             .link
-            .with(|connection, run| call.arg(run).arg(grace_us).invoke(connection))?;
+            .with(|connection, run| call.arg(run).arg(grace_us).arg(NOBODY).invoke(connection))?;
         let mut answer = answer.into_iter();
         let what = answer.next().unwrap_or_default();
         let more = answer.next().unwrap_or_default();
@@ -174,7 +194,7 @@ impl RedisCalls {
         })
     }
 
-    /// Gives a call of this node away, to whoever asks first. False if the node was taken out, and
+    /// Gives a call of this node away, to whoever has asked for it, and after a while to anybody. False if the node was taken out, and
     /// others have it anyway. Errors: `Unavailable`, and it may be given away or not, but not after
     /// anything that is written later.
     pub fn hand_over(&mut self, key: u64, record: &[u8]) -> Result<bool, StoreError> {
@@ -186,6 +206,7 @@ impl RedisCalls {
         call.key(self.calls_of(&self.node))
             .key(self.calls_of(NOBODY));
         call.key(format!("{}told:{}", self.prefix, self.node));
+        call.key(format!("{}given", self.prefix));
         call.arg(&self.node).arg(NOBODY);
         call.arg(format!("{key:x}")).arg(record).arg(KEPT_S);
         call.arg(self.number);
@@ -193,13 +214,14 @@ impl RedisCalls {
         Ok(given == 1)
     }
 
-    /// Takes a node out that is dead; false if somebody has done so already, or it has been heard
-    /// since. Whoever calls this knows that it does nothing any more. Errors: `Unavailable`.
+    /// Takes a node out that is dead, though it may have died just now; false if somebody has done so
+    /// already, or it has been heard since. Whoever calls this knows that it does nothing any more.
+    /// Errors: `Unavailable`.
     pub fn bury(&mut self, dead: &Member) -> Result<bool, StoreError> {
         let prefix = self.prefix.clone();
         let who = (dead.id.as_str(), Some(dead.beat));
         self.link
-            .with(|connection, _| bury(connection, &prefix, who))
+            .with(|connection, _| bury(connection, &prefix, who, Gone::JustNow))
     }
 
     /// Takes nodes out that were started before in the place of this one, whose end its start
@@ -266,6 +288,10 @@ impl RedisCalls {
         Ok(of_each
             .map(|scores| scores.iter().any(Option::is_some))
             .collect())
+    }
+
+    fn spared_us(&self) -> String {
+        self.spared.as_micros().to_string()
     }
 
     fn calls_of(&self, node: &str) -> String {

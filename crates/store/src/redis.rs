@@ -5,7 +5,7 @@ mod place;
 
 pub use place::sentinels;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ::redis::{Connection, ErrorKind, RedisError, Script};
 
@@ -63,22 +63,33 @@ impl Link {
     }
 }
 
+/// Since when a node that is taken out has done nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// What it permitted last does not count any more.
+    ForLong,
+    /// It may have permitted something a moment ago: what it held is held a while longer.
+    JustNow,
+}
+
 /// Takes a node out of the cluster, for good, if its last beat is still this one; whatever it is for
 /// `None`. False if it is not, or the node has gone already.
 pub(crate) fn bury(
     connection: &mut Connection,
     prefix: &str,
     (node, beat): (&str, Option<u64>),
+    gone: Gone,
 ) -> Result<bool, RedisError> {
     let script = Script::new(include_str!("bury.lua"));
     let mut call = script.prepare_invoke();
     call.key(format!("{prefix}members"));
     call.key(format!("{prefix}buried"));
+    call.key(format!("{prefix}dying"));
     call.arg(node);
     call.arg(beat.map(|beat| beat.to_string()).unwrap_or_default());
-    call.arg(BURIED_S);
-    let gone: u64 = call.invoke(connection)?;
-    Ok(gone > 0)
+    call.arg(BURIED_S).arg(u8::from(gone == Gone::JustNow));
+    let removed: u64 = call.invoke(connection)?;
+    Ok(removed > 0)
 }
 
 impl From<RedisError> for StoreError {
@@ -88,6 +99,13 @@ impl From<RedisError> for StoreError {
             _ => Self::Unavailable(error.to_string()),
         }
     }
+}
+
+/// The number of the first word of a process under a name: a name that was used before goes on above its
+/// last one.
+pub(crate) fn first_number() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_micros() as u64)
 }
 
 /// Before all keys, if not told otherwise.

@@ -45,8 +45,11 @@ pub enum Question {
     Read(Vec<u64>),
     /// To give calls of a dead node to this one, so many at most. [`Answer::Records`].
     Claim(String, usize),
-    /// Where a call is. [`Answer::Found`].
+    /// Where a call is that this node has a request for: who has it is asked to hand it over.
+    /// [`Answer::Found`].
     Find(u64),
+    /// Where a call is, and nothing else. [`Answer::Found`].
+    LookFor(u64),
     /// To give a call of this node to whoever asks. [`Answer::Done`].
     HandOver(u64, Vec<u8>),
     /// To take a node out. [`Answer::Done`].
@@ -73,7 +76,7 @@ pub enum Visit {
     KeepAgain(Vec<u64>),
     /// To go on with these. [`Answer::Calls`], those that it cannot read.
     TakeUp(Vec<(u64, Vec<u8>)>),
-    /// To forget these, which others have.
+    /// To forget these, which others have. [`Answer::Done`].
     Lose(Vec<u64>),
     /// To go on after a pause.
     GoOn,
@@ -81,7 +84,7 @@ pub enum Visit {
     Sought(u64, Whereabouts),
     /// The identities of calls that a crash left open. [`Answer::Identities`].
     Unsettled,
-    /// Others go on with these of them; and whether the rest is to be closed.
+    /// Others go on with these of them; and whether the rest is to be closed. [`Answer::Done`].
     Settle {
         /// By their identities.
         left: Vec<u128>,
@@ -95,7 +98,7 @@ pub enum Visit {
 pub enum Whereabouts {
     /// Nobody has it; or it is here, which is seen then.
     Nowhere,
-    /// Another node has it, and lives; or nobody can say.
+    /// Another node has it, and lives; or nobody can say, or can read it.
     Elsewhere,
 }
 
@@ -165,6 +168,8 @@ pub enum Notice {
     Dead(String),
     /// These live, and work with a copy of this node's data.
     Copies(Vec<String>),
+    /// A call that was perhaps handed over has ended elsewhere.
+    EndedElsewhere(u64),
     /// What became of the calls of before is known.
     Settled,
 }

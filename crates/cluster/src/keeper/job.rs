@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use clock::Time;
 
+use super::doubts::Doubt;
+use super::seeking::Search;
 use super::{
     AGAIN_MAX, Answer, Ask, CLAIM_MAX, Keeper, Notice, Order, Question, REMEMBER_INTERVAL, Visit,
     Whereabouts,
 };
-use crate::{Change, Found, Kept, Member, Roster, Told};
+use crate::{Change, Kept, Member, Roster, Told};
 
 /// A step of a round.
 #[derive(Debug)]
@@ -16,11 +18,10 @@ pub(super) enum Job {
     FollowIdentity,
     /// A name was noted.
     Noted,
-    /// Which of these calls others have, the last one first.
-    AskOfUnsure {
-        lost: Vec<u64>,
-        unsure: Vec<u64>,
-    },
+    /// Calls of a node that was taken for dead, and that others may have.
+    ClearUpUnsure,
+    AskOfUnsure(u64),
+    LoseAgain,
     Lose(Vec<u64>),
     ClearUpPause,
     /// The store has said that this node is a member.
@@ -54,7 +55,9 @@ pub(super) enum Job {
     },
     /// Calls that may have been given away go on here if nobody has them.
     ClearUpDoubts,
-    ClearUpDoubt(u64, Vec<u8>),
+    ClearUpDoubt(Doubt),
+    /// Nobody has it: because another has ended it?
+    AskWhetherTaken(Doubt),
     Settle,
     BuryEarlier,
     AskUnsettled,
@@ -70,21 +73,14 @@ pub(super) enum Job {
     Remember,
     SeekOn,
     /// The switch is told of a call that was sought.
-    Answer(u64, Whereabouts),
-    Look {
-        call: u64,
-        since: Time,
-        /// Whether a dead node was taken out on the way.
-        has_buried: bool,
-    },
+    Answer(Search, Whereabouts),
+    Look(Search),
     Knock {
-        call: u64,
-        since: Time,
+        search: Search,
         member: Member,
     },
     Bury {
-        call: u64,
-        since: Time,
+        search: Search,
         member: Member,
     },
 }
@@ -100,7 +96,11 @@ impl Keeper {
             Job::Settle => return self.settle(now),
             Job::SettleUp { left, close_rest } => return self.settle_up(left, close_rest),
             Job::EndSettling => return self.end_settling(),
-            Job::Answer(call, whereabouts) => return self.answer_sought(call, whereabouts),
+            Job::Answer(search, whereabouts) => {
+                return self.answer_sought(now, search, whereabouts);
+            }
+            Job::LoseAgain => return self.lose_again(),
+            Job::ClearUpUnsure => self.clear_up_unsure(),
             Job::TellAgain => {
                 self.first([Job::TellPortion]);
                 if std::mem::take(&mut self.tell_all) {
@@ -110,18 +110,12 @@ impl Keeper {
             Job::SeekOn => self.seek_on(),
             Job::TakeOrders(orders) => self.take_orders(now, orders),
             Job::ClaimOrphans => {
-                let dead = std::mem::take(&mut self.orphaned).into_iter();
+                // Each is an orphan until the store has said that nothing is left of it.
+                let dead = self.orphaned.clone().into_iter();
                 let claims: Vec<Job> = dead.map(|dead| Job::Claim { dead, count: 0 }).collect();
                 self.first(claims);
             }
-            Job::ClearUpDoubts => {
-                let doubtful = std::mem::take(&mut self.doubtful).into_iter();
-                let doubts: Vec<Job> = doubtful.map(|(c, r)| Job::ClearUpDoubt(c, r)).collect();
-                self.first(doubts);
-            }
-            Job::AskOfUnsure { lost, unsure } if unsure.is_empty() => {
-                self.first([Job::Lose(lost)]);
-            }
+            Job::ClearUpDoubts => self.clear_up_doubts(),
             job => {
                 let ask = self.ask_for(&job)?;
                 return self.wait(job, ask);
@@ -140,19 +134,9 @@ impl Keeper {
             Job::Compare(_) => Ask::Store(Question::Own),
             Job::Read { given, .. } => Ask::Store(Question::Read(given.clone())),
             Job::RemoveEnded { ended, .. } => Ask::Store(Question::Keep(ended.clone())),
-            Job::TakeUp(calls) => {
-                self.shelf.take(calls.iter().map(|(call, _)| *call));
-                Ask::Switch(Visit::TakeUp(calls.clone()))
-            }
-            Job::Lose(calls) => {
-                self.notices.push_back(Notice::Lost(calls.len()));
-                Ask::Switch(Visit::Lose(calls.clone()))
-            }
+            Job::TakeUp(calls) => Ask::Switch(Visit::TakeUp(calls.clone())),
             Job::Claim { dead, .. } => Ask::Store(Question::Claim(dead.clone(), CLAIM_MAX)),
-            Job::ClearUpDoubt(call, _) | Job::Look { call, .. } => {
-                Ask::Store(Question::Find(*call))
-            }
-            Job::AskOfUnsure { unsure, .. } => Ask::Store(Question::Find(*unsure.last()?)),
+            Job::Look(search) => Ask::Store(Question::Find(search.call)),
             Job::Knock { member, .. } => Ask::Knock(member.address),
             Job::Bury { member, .. } => Ask::Store(Question::Bury(member.clone())),
             Job::GoOn => Ask::Switch(Visit::GoOn),
@@ -161,28 +145,13 @@ impl Keeper {
                 let from = self.settling.earlier().to_vec();
                 Ask::Store(Question::WereTaken(open.clone(), from))
             }
-            _ => return None,
+            job => return Self::ask_of_doubt(job),
         })
     }
 
     /// Ends a job.
     pub(super) fn finish(&mut self, now: Time, roster: &mut Roster, job: Job, answer: Answer) {
         match (job, answer) {
-            (
-                Job::AskOfUnsure {
-                    mut lost,
-                    mut unsure,
-                },
-                answer,
-            ) => {
-                let call = unsure.pop();
-                // The store may never have heard of it: then nobody else has it.
-                if matches!(answer, Answer::Found(Found::Held(_))) {
-                    lost.extend(call);
-                }
-                self.first([Job::AskOfUnsure { lost, unsure }]);
-            }
-            (Job::Lose(_), _) => self.first([Job::ForgetTold]),
             (Job::ClearUpPause, Answer::Done(true)) => {
                 self.paused_at = None;
                 self.first([Job::GoOn]);
@@ -197,7 +166,7 @@ impl Keeper {
             }
             (Job::GiveAway(call, record), _) => {
                 self.notices.push_back(Notice::HandedOverPerhaps(call));
-                self.doubtful.push((call, record));
+                self.doubt_given(call, record);
             }
             (Job::ForgetTold, Answer::Calls(kept)) => self.handle_known(Some(kept)),
             (Job::ForgetTold, _) => self.handle_known(None),
@@ -216,18 +185,27 @@ impl Keeper {
                 }
             }
             (Job::Compare(_) | Job::Read { .. } | Job::RemoveEnded { .. }, _) => self.away = true,
-            (Job::TakeUp(_), Answer::Calls(unreadable)) if unreadable.is_empty() => {}
-            (Job::TakeUp(_), Answer::Calls(unreadable)) => {
-                self.notices.push_back(Notice::Unreadable(unreadable.len()));
-                let removed = unreadable.into_iter().map(|call| (call, None));
-                self.first([Job::Write(removed.collect())]);
+            (Job::TakeUp(calls), Answer::Calls(unreadable)) => {
+                self.shelf.take(calls.iter().map(|(call, _)| *call));
+                if !unreadable.is_empty() {
+                    self.notices.push_back(Notice::Unreadable(unreadable.len()));
+                    let removed = unreadable.into_iter().map(|call| (call, None));
+                    self.first([Job::Write(removed.collect())]);
+                }
             }
-            (Job::TakeUp(calls), _) => self.doubtful.extend(calls),
+            // It is not here, and nobody else's: it may not be taken for one that has ended here.
+            (Job::TakeUp(calls), _) => self.doubt_taken(calls),
             (Job::Claim { dead, count }, Answer::Records(calls)) => {
                 self.handle_claimed(dead, count, calls);
             }
             (Job::Claim { dead, .. }, _) => self.notices.push_back(Notice::NotClaimed(dead)),
-            (Job::ClearUpDoubt(call, record), answer) => self.clear_up(call, record, &answer),
+            (
+                job @ (Job::AskOfUnsure(_)
+                | Job::Lose(_)
+                | Job::ClearUpDoubt(_)
+                | Job::AskWhetherTaken(_)),
+                answer,
+            ) => self.finish_doubt(job, answer),
             (Job::Remember, Answer::Done(_)) => self.remembered = now,
             (job, answer) => self.finish_search(now, roster, job, answer),
         }
@@ -239,7 +217,7 @@ impl Keeper {
         let paused_at = self.paused_at?;
         // One round may have been under way: what it brings was so before the pause.
         let knows_phones = self.locations.is_none_or(|rounds| rounds >= paused_at + 2);
-        match knows_phones {
+        match knows_phones && self.unsure.is_empty() {
             true => self.wait(Job::ClearUpPause, Ask::Store(Question::StillStands)),
             false => None,
         }
@@ -269,6 +247,7 @@ impl Keeper {
 
     fn handle_claimed(&mut self, dead: String, count: usize, calls: Vec<(u64, Vec<u8>)>) {
         if calls.is_empty() {
+            self.orphaned.retain(|orphan| *orphan != dead);
             if count > 0 {
                 let (node, calls) = (dead, count);
                 self.notices.push_back(Notice::Claimed { node, calls });
@@ -277,15 +256,5 @@ impl Keeper {
         }
         let count = count + calls.len();
         self.first([Job::TakeUp(calls), Job::Claim { dead, count }]);
-    }
-
-    fn clear_up(&mut self, call: u64, record: Vec<u8>, answer: &Answer) {
-        match answer {
-            Answer::Found(Found::Taken(_) | Found::Own | Found::Nowhere) => {
-                self.first([Job::TakeUp(vec![(call, record)])]);
-            }
-            Answer::Found(Found::Held(_) | Found::Unreadable) => {}
-            _ => self.doubtful.push((call, record)),
-        }
     }
 }

@@ -82,7 +82,7 @@ impl Keeper {
                 Job::SettleUp {
                     close_rest: true, ..
                 },
-                _,
+                Answer::Done(_),
             ) => self.first([Job::EndSettling]),
             _ => {}
         }

@@ -1,8 +1,8 @@
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+mod world;
 
+use self::world::{FORMAT, World, keep};
 use super::*;
-use crate::{DRAIN, Door, GRACE, LiveModel, Renewal};
+use crate::{Door, GRACE, SPARED};
 
 #[test]
 fn calls_of_a_dead_node_go_on_here() {
@@ -71,6 +71,7 @@ fn what_a_store_did_not_hear_it_is_told_when_it_is_back() {
 #[test]
 fn who_was_taken_for_dead_forgets_what_others_have() {
     let mut world = World::new();
+    world.grow_old();
     world.orders("a", vec![keep(1)]);
     world.is_away = true;
     world.orders("a", vec![keep(2)]);
@@ -101,178 +102,193 @@ fn a_switch_goes_on_after_a_pause_only_by_the_word_of_the_store() {
     assert_eq!(world.nodes["a"].went_on, 1);
 }
 
-/// Nodes on one store, each with a switch that knows its calls.
-struct World {
-    now: Time,
-    model: LiveModel,
-    is_away: bool,
-    /// About calls, by all nodes.
-    words: u64,
-    door: Door,
-    nodes: BTreeMap<&'static str, Node>,
+#[test]
+fn a_call_is_handed_to_the_node_that_has_asked_for_it() {
+    let mut world = World::new();
+    world.orders("a", vec![keep(1)]);
+    world.orders("b", vec![Order::Seek(1)]);
+    world.wait(ROUND);
+    world.orders("a", Vec::new());
+    world.orders("c", Vec::new());
+    world.wait(ROUND);
+    world.orders("c", Vec::new());
+    assert_eq!(world.calls("c"), [0; 0], "it has not asked");
+    world.orders("b", Vec::new());
+    assert_eq!(world.calls("b"), [1]);
 }
 
-struct Node {
-    keeper: Keeper,
-    roster: Roster,
-    id: String,
-    calls: BTreeMap<u64, Vec<u8>>,
-    orders: Vec<Order>,
-    sought: Vec<(u64, Whereabouts)>,
-    noted: Vec<String>,
-    went_on: u32,
+#[test]
+fn a_call_that_nobody_fetches_goes_on_with_anybody() {
+    let mut world = World::new();
+    world.orders("a", vec![keep(1)]);
+    world.orders("b", vec![Order::Seek(1)]);
+    world.wait(ROUND);
+    world.orders("a", Vec::new());
+    // Whoever asked is gone.
+    world.wait(SPARED);
+    world.rounds("c", 2);
+    assert_eq!(world.calls("c"), [1]);
 }
 
-impl World {
-    fn new() -> Self {
-        let now = Time::from_secs(1_000);
-        let node = |id: &'static str| {
-            let mut roster = Roster::default();
-            roster.rename(id);
-            let node = Node {
-                keeper: Keeper::new(now, id, Vec::new()),
-                roster,
-                id: id.into(),
-                calls: BTreeMap::new(),
-                orders: Vec::new(),
-                sought: Vec::new(),
-                noted: Vec::new(),
-                went_on: 0,
-            };
-            (id, node)
-        };
-        Self {
-            now,
-            model: LiveModel::new(1),
-            is_away: false,
-            words: 0,
-            door: Door::Open,
-            nodes: ["a", "b"].map(node).into(),
-        }
-    }
-
-    fn wait(&mut self, time: Duration) {
-        self.now += time;
-    }
-
-    fn calls(&self, node: &str) -> Vec<u64> {
-        self.nodes[node].calls.keys().copied().collect()
-    }
-
-    /// Both are members, and a node hears of it.
-    fn see_members(&mut self, node: &str) {
-        for id in ["a", "b"] {
-            let renewal = Renewal {
-                node: id,
-                address: place(),
-                number: 1,
-                grace: GRACE,
-                drain: DRAIN,
-            };
-            let renewed = self.model.renew(self.now, &renewal, &[]);
-            if let Ok(crate::Renewed::Granted { members, .. }) = renewed {
-                let roster = &mut self.nodes.get_mut(node).unwrap().roster;
-                roster.update(self.now, &members);
-            }
-        }
-    }
-
-    /// A node's switch says something, and the keeper goes a round.
-    fn orders(&mut self, name: &str, orders: Vec<Order>) {
-        let mut node = self.nodes.remove_entry(name).unwrap();
-        for order in &orders {
-            if let Order::Keep(call, record) = order {
-                node.1.calls.insert(*call, record.clone());
-            }
-        }
-        let mut all = std::mem::take(&mut node.1.orders);
-        all.extend(orders);
-        node.1.keeper.begin_round(self.now, None, all);
-        while let Some(ask) = node.1.keeper.poll(self.now, &mut node.1.roster) {
-            let answer = match ask {
-                Ask::Store(_) if self.is_away => Answer::Nothing,
-                Ask::Store(question) => self.answer(&node.1.id, question),
-                Ask::Switch(visit) => node.1.visit(visit),
-                Ask::Knock(_) => Answer::Door(self.door),
-                Ask::NoteName(id) => {
-                    node.1.noted.push(id.clone());
-                    node.1.id = id;
-                    Answer::Nothing
-                }
-                Ask::ForgetNames => Answer::Nothing,
-            };
-            node.1
-                .keeper
-                .handle_answer(self.now, &mut node.1.roster, answer);
-        }
-        self.nodes.insert(node.0, node.1);
-    }
-
-    fn answer(&mut self, id: &str, question: Question) -> Answer {
-        let (now, model) = (self.now, &mut self.model);
-        match question {
-            Question::Keep(changes) => {
-                self.words += 1;
-                let kept = model.keep(now, (id, self.words), &changes);
-                Answer::Kept(kept.unwrap())
-            }
-            Question::Own => Answer::Calls(model.calls_of(id).collect()),
-            Question::Read(calls) => Answer::Records(model.read(id, &calls)),
-            Question::Claim(dead, max) => {
-                Answer::Records(model.claim(id, &dead, (FORMAT, max), |_| 0))
-            }
-            Question::Find(call) => Answer::Found(model.find(now, id, (call, FORMAT), GRACE)),
-            Question::HandOver(call, record) => {
-                self.words += 1;
-                let given = model.hand_over((id, self.words), call, &record);
-                Answer::Done(given.unwrap())
-            }
-            Question::Bury(dead) => Answer::Done(model.bury(&dead.id, Some(dead.beat))),
-            Question::BuryEarlier(ids) => Answer::Names(model.bury_earlier(now, &ids, DRAIN)),
-            Question::Remember(ids) => {
-                model.remember(&ids);
-                Answer::Done(true)
-            }
-            Question::StillStands => Answer::Done(model.still_stands(now, id, GRACE)),
-            Question::WereTaken(calls, from) => Answer::Flags(model.were_taken(&calls, &from)),
-        }
-    }
+#[test]
+fn a_call_that_ended_where_it_was_handed_to_stays_over() {
+    let mut world = World::new();
+    world.orders("a", vec![keep(1)]);
+    world.orders("b", vec![Order::Seek(1)]);
+    world.wait(ROUND);
+    world.is_answer_lost = |question| matches!(question, Question::HandOver(..));
+    world.orders("a", Vec::new());
+    world.orders("b", Vec::new());
+    assert_eq!(world.calls("b"), [1]);
+    world.nodes.get_mut("b").unwrap().calls.clear();
+    world.orders("b", vec![Order::Unkeep(1)]);
+    world.grow_old();
+    world.rounds("a", 3);
+    assert_eq!(world.calls("a"), [0; 0]);
 }
 
-impl Node {
-    fn visit(&mut self, visit: Visit) -> Answer {
-        match visit {
-            Visit::GiveUp(call) => return Answer::Record(self.calls.remove(&call)),
-            Visit::KeptCalls => return Answer::Calls(self.calls.keys().copied().collect()),
-            Visit::KeepAgain(calls) => {
-                let again = calls
-                    .iter()
-                    .filter_map(|call| self.calls.get_key_value(call));
-                let again = again.map(|(call, record)| Order::Keep(*call, record.clone()));
-                self.orders.extend(again);
-            }
-            Visit::TakeUp(calls) => {
-                self.calls.extend(calls);
-                return Answer::Calls(Vec::new());
-            }
-            Visit::Lose(calls) => self.calls.retain(|call, _| !calls.contains(call)),
-            Visit::GoOn => self.went_on += 1,
-            Visit::Sought(call, whereabouts) => self.sought.push((call, whereabouts)),
-            Visit::Unsettled => return Answer::Identities(Vec::new()),
-            Visit::Settle { .. } => {}
-        }
-        Answer::Nothing
+#[test]
+fn a_call_that_was_not_handed_over_goes_on_where_it_was() {
+    let mut world = World::new();
+    world.orders("a", vec![keep(1)]);
+    world.orders("b", vec![Order::Seek(1)]);
+    world.wait(ROUND);
+    world.is_question_lost = |question| matches!(question, Question::HandOver(..));
+    world.orders("a", Vec::new());
+    assert_eq!(world.calls("a"), [0; 0]);
+    world.rounds("a", 1);
+    assert_eq!(world.calls("a"), [1]);
+}
+
+#[test]
+fn calls_that_a_busy_switch_did_not_take_up_are_taken_up_later() {
+    let mut world = World::new();
+    world.orders("a", vec![keep(1), keep(2)]);
+    world.model.bury("a", None);
+    world.wait(ROUND);
+    world.nodes.get_mut("b").unwrap().is_too_busy_for = |visit| matches!(visit, Visit::TakeUp(_));
+    world.rounds("b", 2);
+    // It is told all anew, and looks what else is there.
+    world.is_away = true;
+    world.rounds("b", 1);
+    world.is_away = false;
+    world.rounds("b", 2);
+    assert_eq!(world.model.calls_of("b").count(), 2, "nobody else has them");
+    world.nodes.get_mut("b").unwrap().is_too_busy_for = |_| false;
+    world.rounds("b", 2);
+    assert_eq!(world.calls("b"), [1, 2]);
+    assert_eq!(world.model.calls_of("b").count(), 2);
+}
+
+#[test]
+fn nobody_is_told_that_there_is_no_call_while_there_is_one() {
+    // The switch has no time to take it up.
+    let mut world = World::new();
+    world.orders("a", vec![keep(1)]);
+    world.model.bury("a", None);
+    world.is_question_lost = |question| matches!(question, Question::Claim(..));
+    world.nodes.get_mut("b").unwrap().is_too_busy_for = |visit| matches!(visit, Visit::TakeUp(_));
+    world.orders("b", vec![Order::Seek(1)]);
+    world.orders("b", Vec::new());
+    world.nodes.get_mut("b").unwrap().is_too_busy_for = |_| false;
+    assert_eq!(world.nodes["b"].sought, []);
+    world.rounds("b", 1);
+    assert_eq!(world.calls("b"), [1]);
+    // The word that it was given was lost, and then the store is silent.
+    let mut world = World::new();
+    world.orders("a", vec![keep(1)]);
+    world.model.bury("a", None);
+    world.is_question_lost = |question| matches!(question, Question::Claim(..));
+    world.is_answer_lost = |question| matches!(question, Question::Find(_));
+    world.orders("b", vec![Order::Seek(1)]);
+    world.is_answer_lost = |question| matches!(question, Question::Own | Question::Read(_));
+    world.orders("b", vec![Order::Seek(1)]);
+    assert_eq!(world.nodes["b"].sought.len(), 1, "nobody can say");
+    world.is_answer_lost = |_| false;
+    world.rounds("b", 3);
+    assert_eq!(world.calls("b"), [1]);
+    let told = world.nodes["b"].sought.iter();
+    let told: Vec<_> = told.map(|(_, whereabouts)| *whereabouts).collect();
+    assert_eq!(told, [Whereabouts::Elsewhere, Whereabouts::Nowhere]);
+    // Another version can read it.
+    let mut world = World::new();
+    world.orders("a", vec![Order::Keep(1, vec![FORMAT + 1; 20])]);
+    world.model.bury("a", None);
+    world.orders("b", vec![Order::Seek(1)]);
+    assert_eq!(world.nodes["b"].sought, [(1, Whereabouts::Elsewhere)]);
+}
+
+#[test]
+fn a_silent_store_is_waited_for_once_and_not_for_each_call() {
+    let mut world = World::new();
+    world.grow_old();
+    world.is_away = true;
+    world.rounds("a", 1);
+    let before = world.questions;
+    world.orders("a", (1..=100).map(Order::Seek).collect());
+    assert_eq!(world.questions, before + 1);
+    assert_eq!(world.nodes["a"].sought.len(), 100);
+}
+
+#[test]
+fn calls_that_others_have_are_forgotten_though_the_switch_was_busy() {
+    let mut world = World::new();
+    world.grow_old();
+    world.orders("a", vec![keep(1)]);
+    world.model.bury("a", None);
+    world.rounds("b", 2);
+    assert_eq!(world.calls("b"), [1]);
+    let went_on = world.nodes["a"].went_on;
+    let a = world.nodes.get_mut("a").unwrap();
+    a.is_too_busy_for = |visit| matches!(visit, Visit::Lose(_));
+    a.id_now = "a-2";
+    world.orders("a", vec![Order::ClearUp]);
+    world.rounds("a", 1);
+    world.nodes.get_mut("a").unwrap().is_too_busy_for = |_| false;
+    assert_eq!(
+        (world.calls("a").len(), world.nodes["a"].went_on),
+        (1, went_on)
+    );
+    world.rounds("a", 2);
+    assert_eq!(world.calls("a"), [0; 0]);
+    assert!(world.nodes["a"].went_on > went_on);
+}
+
+#[test]
+fn a_call_that_another_may_have_is_told_of_only_when_it_is_known() {
+    let mut world = World::new();
+    world.orders("a", vec![keep(1)]);
+    // A change of it, of which nobody knows whether it arrived.
+    world.is_away = true;
+    world.orders("a", vec![keep(1)]);
+    world.is_away = false;
+    world.model.bury("a", None);
+    world.rounds("b", 2);
+    assert_eq!(world.calls("b"), [1]);
+    world.nodes.get_mut("a").unwrap().id_now = "a-2";
+    world.is_question_lost = |question| matches!(question, Question::LookFor(_));
+    world.rounds("a", 3);
+    assert_eq!(world.model.calls_of("a-2").count(), 0);
+    world.is_question_lost = |_| false;
+    world.rounds("a", 3);
+    assert_eq!(world.calls("a"), [0; 0]);
+    assert_eq!(world.calls("b"), [1]);
+}
+
+#[test]
+fn records_of_before_are_not_closed_while_calls_wait_to_be_taken_over() {
+    let mut world = World::new();
+    world.orders("c", vec![keep(1)]);
+    world.grow_old();
+    world.nodes.get_mut("a").unwrap().open = vec![1];
+    world.model.bury("c", None);
+    world.is_question_lost = |question| matches!(question, Question::Claim(..));
+    for _ in 0..20 {
+        world.wait(Duration::from_secs(1));
+        world.orders("a", Vec::new());
     }
+    assert_eq!(world.nodes["a"].closed, 0);
+    world.is_question_lost = |_| false;
+    world.rounds("a", 1);
+    assert_eq!(world.nodes["a"].closed, 1);
 }
-
-fn keep(call: u64) -> Order {
-    let mut record = vec![FORMAT];
-    record.extend(u128::from(call).to_be_bytes());
-    Order::Keep(call, record)
-}
-
-fn place() -> SocketAddr {
-    ([127, 0, 0, 1], 80).into()
-}
-
-const FORMAT: u8 = 1;

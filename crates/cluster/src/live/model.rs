@@ -32,6 +32,10 @@ pub struct LiveModel {
     call_owners: BTreeSet<String>,
     /// The numbers of nodes' last words about their calls.
     told: BTreeMap<String, u64>,
+    /// Calls of nobody that were given away, and when.
+    given: BTreeMap<u64, Time>,
+    /// Nodes that were taken out just after they may have permitted something, and when.
+    dying: BTreeMap<String, Time>,
     /// Identities of calls that were taken over, and from whom.
     taken: BTreeSet<([u8; 16], String)>,
     /// Calls that others ask a node for, and until when.
@@ -77,6 +81,16 @@ impl LiveModel {
         }
         self.buried.insert(node.to_owned());
         self.members.remove(node).is_some()
+    }
+
+    /// The same for one that may have permitted something a moment ago: what it held is held a while
+    /// longer.
+    pub fn bury_at_once(&mut self, now: Time, node: &str, beat: u64) -> bool {
+        let is_new = self.bury(node, Some(beat));
+        if is_new {
+            self.dying.insert(node.to_owned(), now);
+        }
+        is_new
     }
 
     /// Whether the store has not lost anything lately, as far as it knows.

@@ -122,13 +122,14 @@ impl World {
                 let status = notes.and_then(|notes| notes.final_status);
                 let was_answered = records.is_some_and(|r| r.iter().any(|r| is_answered(r)));
                 let is_unheard = notes.is_some_and(|notes| notes.unheard);
-                let may_be_lost = self.losses.front || self.losses.unheard.contains(&*sip_call_id);
+                let is_stale = self.losses.unheard.contains(&*sip_call_id);
+                let may_be_lost = self.losses.front || is_stale;
                 match status {
                     Some(_) if is_unheard && !may_be_lost => {
                         found.push(format!("{sip_call_id} heard nothing of how it ended"));
                     }
                     None => found.push(format!("{sip_call_id} never heard how it ended")),
-                    Some(200) if !was_answered => {
+                    Some(200) if !was_answered && !is_stale => {
                         found.push(format!("{sip_call_id} was answered, and no record says so"));
                     }
                     _ => {}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cluster::{Answer, Ask, DRAIN, GRACE, Order, Question};
+use cluster::{Answer, Ask, DRAIN, GRACE, Order, Question, SPARED};
 
 use super::node::State;
 use super::world::{Asked, Happening, Knocker, Step, World};
@@ -126,7 +126,7 @@ impl World {
         let format = switch::RECORD_FORMAT;
         match question {
             Question::Keep(changes) => {
-                let kept = model.keep(now, (id, number), &changes);
+                let kept = model.keep((now, SPARED), (id, number), &changes);
                 kept.map_or_else(nothing, Answer::Kept)
             }
             Question::Own => Answer::Calls(model.calls_of(id).collect()),
@@ -134,15 +134,19 @@ impl World {
             Question::Claim(dead, max) => {
                 let dice = &mut self.dice;
                 let pick = |bound: usize| dice.below(bound as u64) as usize;
-                Answer::Records(model.claim(id, &dead, (format, max), pick))
+                let claimed = model.claim((now, SPARED), (id, &dead), (format, max), pick);
+                Answer::Records(claimed)
             }
             Question::Find(call) => Answer::Found(model.find(now, id, (call, format), GRACE)),
+            Question::LookFor(call) => {
+                Answer::Found(model.look_for(now, id, (call, format), GRACE))
+            }
             Question::HandOver(call, record) => {
-                let given = model.hand_over((id, number), call, &record);
+                let given = model.hand_over(now, (id, number), (call, &record));
                 given.map_or_else(nothing, Answer::Done)
             }
             Question::Bury(member) => {
-                let done = model.bury(&member.id, Some(member.beat));
+                let done = model.bury_at_once(now, &member.id, member.beat);
                 if done {
                     self.graves.insert(member.id);
                 }

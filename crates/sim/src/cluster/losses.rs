@@ -3,8 +3,8 @@
 //! A call that a switch could not tell the store of, because that was away, is lost with the switch: its
 //! caller is told nothing more and gives up some day. Of a call that has changed, and the store was not
 //! told, another goes on with what was before: it says again that it rings, or how it ends, to a caller
-//! who has heard so. One that has ended it finds to be over from its parties, and writes a second record;
-//! control keeps one for each call. And a 200 that its caller has not heard is not said again by whoever
+//! who has heard so; and one that was answered it takes for one that rings, and closes it as that. One that has ended it finds to be over from its parties, and writes a second record;
+//! control keeps one for each call. And a 200 or a refusal that its caller has not heard is not said again by whoever
 //! takes the call over: this is a gap, for a caller that has heard a 18x waits and repeats nothing.
 //! A dispatcher that is killed forgets which switch had an INVITE, so the CANCEL may miss it.
 
@@ -58,6 +58,8 @@ impl World {
             } else if open.contains(call) && (!told.contains(call) || !self.has_heard(sip_call_id))
             {
                 unheard.push((*call, sip_call_id.clone()));
+            } else if line.node == at && !open.contains(call) && !self.has_heard(sip_call_id) {
+                self.losses.unheard.insert(sip_call_id.clone());
             }
         }
         let answered = self.journal.answered();

@@ -37,7 +37,7 @@ impl World {
             Visit::Lose(calls) => {
                 let lost: Vec<CallKey> = calls.into_iter().map(CallKey).collect();
                 switch.lose_calls(now, &lost);
-                Answer::Nothing
+                Answer::Done(true)
             }
             Visit::GoOn => {
                 self.go_on(at);
@@ -66,7 +66,7 @@ impl World {
                         self.note(at, What::Guessed { call });
                     }
                 }
-                Answer::Nothing
+                Answer::Done(true)
             }
         };
         self.drain_switch(at);

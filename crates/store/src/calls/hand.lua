@@ -1,7 +1,9 @@
--- A node gives a call away: whoever asks first has it. Keys: buried, owners, the node's calls, those
--- of nobody, the number of its last word. Arguments: node, nobody, call, record, seconds to keep it,
+-- A node gives a call away, to whoever has asked for it, or later to anybody. Keys: buried, owners, the
+-- node's calls, those of nobody, the number of its last word, calls that were given away by the time.
+-- Arguments: node, nobody, call, record, seconds to keep it,
 -- number of this word.
-local buried, owners, own, free, last = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local buried, owners, own, free, last, given =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local node, nobody, call, record = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 if redis.call('SISMEMBER', buried, node) == 1 then
@@ -15,6 +17,9 @@ redis.call('SET', last, ARGV[6], 'EX', ARGV[5])
 redis.call('HDEL', own, call)
 redis.call('HSET', free, call, record)
 redis.call('EXPIRE', free, ARGV[5])
+local clock = redis.call('TIME')
+redis.call('ZADD', given, string.format('%.0f', clock[1] * 1000000 + clock[2]), call)
+redis.call('EXPIRE', given, ARGV[5])
 redis.call('SADD', owners, nobody)
 redis.call('SADD', buried, nobody)
 return 1

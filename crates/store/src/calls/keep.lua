@@ -1,8 +1,10 @@
 -- Writes what has changed of a node's calls, and says who has left some and which of its own others
--- ask for. Keys: buried, owners, the node's calls, what is wanted of it, the number of its last word.
--- Arguments: node, prefix of calls, seconds to keep them, number of this word, then for each change:
--- call, record (empty: it is removed).
-local buried, owners, own, wanted, last = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+-- ask for. Keys: buried, owners, the node's calls, what is wanted of it, the number of its last word,
+-- calls that were given away by the time. Arguments: node, prefix of calls, seconds to keep them, number
+-- of this word, nobody, how long in microseconds what was given away is left to who has asked for it,
+-- then for each change: call, record (empty: it is removed).
+local buried, owners, own, wanted, last, given =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local node, prefix, kept_s, number = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 if redis.call('SISMEMBER', buried, node) == 1 then
@@ -13,7 +15,7 @@ if tonumber(redis.call('GET', last) or 0) >= tonumber(number) then
   return redis.error_reply('LATE a newer word was heard')
 end
 redis.call('SET', last, number, 'EX', kept_s)
-for at = 5, #ARGV, 2 do
+for at = 7, #ARGV, 2 do
   if ARGV[at + 1] == '' then
     redis.call('HDEL', own, ARGV[at])
   else
@@ -27,13 +29,15 @@ if count > 0 then
 else
   redis.call('SREM', owners, node)
 end
+local clock = redis.call('TIME')
+local oldest = string.format('%.0f', clock[1] * 1000000 + clock[2] - ARGV[6])
 local orphaned = {}
 for _, owner in ipairs(redis.call('SMEMBERS', owners)) do
   if redis.call('SISMEMBER', buried, owner) == 1 then
-    if redis.call('EXISTS', prefix .. owner) == 1 then
-      orphaned[#orphaned + 1] = owner
-    else
+    if redis.call('EXISTS', prefix .. owner) == 0 then
       redis.call('SREM', owners, owner)
+    elseif owner ~= ARGV[5] or redis.call('ZCOUNT', given, '-inf', oldest) > 0 then
+      orphaned[#orphaned + 1] = owner
     end
   end
 end

@@ -1,9 +1,11 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use limits::{Claim, EntityId, EntityKind, LimitKind, Pool};
 use testkit::RedisServer;
 
 use super::{Change, Found, Kept, RedisCalls};
-use crate::{PermitStore as _, RedisPermits};
+use crate::{PermitStore as _, RedisPermits, Renewed};
 
 const FORMAT: u8 = 1;
 
@@ -131,11 +133,19 @@ fn who_lives_is_asked_for_a_call_and_hands_it_over() {
     assert_eq!((count, wanted), (2, vec![1]));
     assert_eq!(owner.keep(&[]).unwrap(), done(2, &[]), "it was asked once");
     assert!(owner.hand_over(1, &record(7)).unwrap());
-    assert_eq!(owner.keep(&[]).unwrap(), done(1, &["nobody"]));
+    assert_eq!(
+        owner.keep(&[]).unwrap(),
+        done(1, &[]),
+        "it is not anybody's"
+    );
+    assert_eq!(other.claim("nobody", 10).unwrap(), []);
     assert_eq!(one.find(1).unwrap(), Found::Taken(record(7)));
     assert_eq!(other.find(1).unwrap(), Found::Held("one".into()));
     // If the one who has asked for it is gone, anybody goes on with it.
     assert!(owner.hand_over(2, &record(2)).unwrap());
+    owner.spared = Duration::ZERO;
+    assert_eq!(owner.keep(&[]).unwrap(), done(0, &["nobody"]));
+    other.spared = Duration::ZERO;
     assert_eq!(other.claim("nobody", 10).unwrap(), [(2, record(2))]);
     bury(&server, "dead");
     assert!(!owner.hand_over(2, &record(2)).unwrap());
@@ -196,6 +206,67 @@ fn who_was_taken_out_stays_out_though_the_store_forgets() {
     one.drain = Duration::ZERO;
     assert_eq!(one.bury_earlier(&earlier).unwrap(), [""; 0]);
     assert_eq!(one.keep(&[]).unwrap(), Kept::Buried);
+}
+
+#[test]
+fn who_is_only_looked_for_is_not_asked() {
+    let server = RedisServer::start().unwrap();
+    let [mut owner, mut one, _] = nodes(&server);
+    owner.keep(&[(1, Some(record(1)))]).unwrap();
+    assert_eq!(one.look_for(1).unwrap(), Found::Held("dead".into()));
+    assert_eq!(owner.keep(&[]).unwrap(), done(1, &[]));
+}
+
+/// A network that was cut brings what was given up behind what was said since.
+#[test]
+fn a_word_that_comes_late_brings_no_call_back() {
+    let server = RedisServer::start().unwrap();
+    let [mut node, mut other, _] = nodes(&server);
+    let early = node.number;
+    node.keep(&[(1, Some(record(1)))]).unwrap();
+    node.keep(&[(1, None)]).unwrap();
+    let last = std::mem::replace(&mut node.number, early);
+    assert!(node.keep(&[(1, Some(record(1)))]).is_err());
+    node.number = early;
+    assert!(node.hand_over(1, &record(1)).is_err());
+    assert_eq!(other.find(1).unwrap(), Found::Nowhere);
+    node.number = last;
+    assert_eq!(node.keep(&[(2, Some(record(2)))]).unwrap(), done(1, &[]));
+}
+
+/// What a process permitted in its last second counts, though its calls went elsewhere at once.
+#[test]
+fn a_node_that_has_just_died_holds_its_shares_a_while_longer() {
+    let server = RedisServer::start().unwrap();
+    let [_, mut one, _] = nodes(&server);
+    let place = |at: u8| SocketAddr::from(([192, 0, 2, at], 80));
+    let mut dead = RedisPermits::new(&server.url(), "dead", place(8)).unwrap();
+    let mut other = RedisPermits::new(&server.url(), "other", place(9)).unwrap();
+    (dead.grace, other.grace) = (Duration::ZERO, Duration::ZERO);
+    other.drain = Duration::from_secs(3_600);
+    let claim = Claim {
+        pool: Pool {
+            entity: EntityId::new(EntityKind::Carrier, 1),
+            kind: LimitKind::Cps,
+        },
+        limit: 10,
+        held: 0,
+        ask: 10,
+        want: 10,
+    };
+    let share = |node: &mut RedisPermits| match node.renew(&[claim]).unwrap() {
+        Renewed::Granted {
+            grants, members, ..
+        } => (grants[0].share, members),
+        Renewed::Buried => panic!("it lives"),
+    };
+    let (granted, members) = share(&mut dead);
+    assert_eq!((granted, share(&mut other).0), (10, 0));
+    let member = members.iter().find(|member| member.id == "dead").unwrap();
+    assert!(one.bury(member).unwrap());
+    assert_eq!(share(&mut other).0, 0, "they may have been used just now");
+    other.drain = Duration::ZERO;
+    assert_eq!(share(&mut other).0, 10);
 }
 
 fn nodes(server: &RedisServer) -> [RedisCalls; 3] {

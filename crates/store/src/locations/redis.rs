@@ -3,8 +3,8 @@
 //! Keys, all with the prefix `tandem:`: `locations:of:NODE` (the shelf of a node: key of a binding to
 //! its state), `locations:nodes` (node to addresses and the era in which its shelf was filled),
 //! `locations:told` (a stream of portions of changes, numbered without gaps by `locations:last`),
-//! `locations:era`, and `buried`, which is kept with permits. A shelf nobody writes to is gone after a
-//! day.
+//! `locations:era`, `locations:word:NODE` (the number of a node's last word), and `buried`, which is kept
+//! with permits. A shelf nobody writes to is gone after a day.
 
 use redis::Script;
 
@@ -13,18 +13,21 @@ use super::{
     LocationNode, LocationStore, Rest, codec,
 };
 use crate::StoreError;
-use crate::redis::{Link, PREFIX};
+use crate::redis::{Link, PREFIX, first_number};
 
 /// One node's way to the bindings in a Redis that it shares.
 pub struct RedisLocations {
     link: Link,
     script: Script,
+    clear: Script,
     /// Before all keys.
     prefix: String,
     /// Names the next era, if the store has none; differs between nodes and starts.
     seed: u64,
     /// The era of the last exchange, and the number of the last portion that was heard in it.
     heard: Option<(String, u64)>,
+    /// Of the last word about this node's shelf: a network that was cut brings older ones behind it.
+    number: u64,
 }
 
 impl RedisLocations {
@@ -34,10 +37,16 @@ impl RedisLocations {
         Ok(Self {
             link: Link::new(url)?,
             script: Script::new(include_str!("exchange.lua")),
+            clear: Script::new(include_str!("clear.lua")),
             prefix: PREFIX.to_owned(),
             seed,
             heard: None,
+            number: first_number(),
         })
+    }
+
+    fn word(&self, node: &str) -> String {
+        format!("{}locations:word:{node}", self.prefix)
     }
 
     fn shelf(&self, node: &str) -> String {
@@ -93,6 +102,7 @@ impl LocationStore for RedisLocations {
         us: &LocationNode,
         told: &[LocationChange],
     ) -> Result<Exchanged, StoreError> {
+        self.number += 1;
         let mut call = self.script.prepare_invoke();
         for key in [
             "buried",
@@ -103,7 +113,7 @@ impl LocationStore for RedisLocations {
         ] {
             call.key(format!("{}{key}", self.prefix));
         }
-        call.key(self.shelf(&us.id));
+        call.key(self.shelf(&us.id)).key(self.word(&us.id));
         let heard = self.heard.as_ref().map_or(-1, |(_, heard)| *heard as i64);
         call.arg(&us.id)
             .arg(codec::describe(us))
@@ -111,7 +121,8 @@ impl LocationStore for RedisLocations {
             .arg(heard)
             .arg(HEARD_MAX)
             .arg(KEPT_MAX)
-            .arg(SHELF_LIFETIME_S);
+            .arg(SHELF_LIFETIME_S)
+            .arg(self.number);
         for change in told {
             let what = match change {
                 LocationChange::Saved(_) => "save",
@@ -156,9 +167,11 @@ impl LocationStore for RedisLocations {
     }
 
     fn clear(&mut self, us: &LocationNode) -> Result<(), StoreError> {
-        let shelf = self.shelf(&us.id);
-        self.link
-            .with(|connection, _| redis::cmd("UNLINK").arg(shelf).query(connection))
+        self.number += 1;
+        let mut call = self.clear.prepare_invoke();
+        call.key(self.shelf(&us.id)).key(self.word(&us.id));
+        call.arg(self.number).arg(SHELF_LIFETIME_S);
+        self.link.with(|connection, _| call.invoke(connection))
     }
 
     fn look(&mut self, node: &str, from: u64) -> Result<(Vec<LocationChange>, u64), StoreError> {

@@ -3,7 +3,8 @@
 //! One script a round does all the store promises; what it needs is below. Keys, all with the
 //! prefix `tandem:`: `members` (node to address and beat), `buried` (nodes that may not come back),
 //! `epoch` (which run of the server this is, and since when), `lacked` (pools by the time somebody
-//! last went short) and `permits:POOL` (node to share and want).
+//! last went short), `dying` (nodes that were taken out, by the time, while what they permitted last may
+//! count) and `permits:POOL` (node to share and want).
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use redis::Script;
 
 use super::{GRACE, Member, PermitStore, Renewed};
 use crate::StoreError;
-use crate::redis::{Link, PREFIX, bury};
+use crate::redis::{Gone, Link, PREFIX, bury};
 
 /// One node's permits in a Redis that it shares.
 pub struct RedisPermits {
@@ -64,7 +65,7 @@ impl PermitStore for RedisPermits {
             let script = self.script.clone();
             let mut call = script.prepare_invoke();
             let prefix = &self.prefix;
-            for key in ["members", "buried", "epoch", "lacked", "calls:"] {
+            for key in ["members", "buried", "epoch", "lacked", "calls:", "dying"] {
                 call.key(format!("{prefix}{key}"));
             }
             call.arg(&self.id).arg(self.address.to_string());
@@ -95,14 +96,14 @@ impl PermitStore for RedisPermits {
         let prefix = self.prefix.clone();
         let who = (dead.id.as_str(), Some(dead.beat));
         self.link
-            .with(|connection, _| bury(connection, &prefix, who))
+            .with(|connection, _| bury(connection, &prefix, who, Gone::ForLong))
     }
 
     fn leave(&mut self) -> Result<(), StoreError> {
         let (id, prefix) = (self.id.clone(), self.prefix.clone());
         let gone = self
             .link
-            .with(|connection, _| bury(connection, &prefix, (&id, None)));
+            .with(|connection, _| bury(connection, &prefix, (&id, None), Gone::ForLong));
         gone.map(|_| ())
     }
 }

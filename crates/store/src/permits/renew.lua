@@ -1,8 +1,9 @@
 -- Renews a node's claims; see the port. One script, so that nothing comes between looking and
--- granting. Keys: members, buried, epoch, lacked, prefix of calls. Arguments: node, address, run id of the server,
+-- granting. Keys: members, buried, epoch, lacked, prefix of calls, those that have just died. Arguments: node, address, run id of the server,
 -- grace in microseconds, prefix of pools, number of this question, how long in microseconds what a node
 -- permitted last counts, then for each claim: pool, limit, held, ask, want.
-local members, buried, epoch, lacked, calls = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local members, buried, epoch, lacked, calls, dying =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local node, address, run, grace, prefix = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local number, drain = tonumber(ARGV[6]), tonumber(ARGV[7])
 
@@ -33,7 +34,11 @@ local may_grant = now - since >= grace
 local function name_of(id)
   return string.match(id, '^(.*)%-%w+$') or id
 end
+redis.call('ZREMRANGEBYSCORE', dying, '-inf', string.format('%.0f', now - drain))
 local present = {}
+for _, id in ipairs(redis.call('ZRANGE', dying, 0, -1)) do
+  present[id] = true
+end
 local known = redis.call('HGETALL', members)
 for i = 1, #known, 2 do
   local id, place, beat = known[i], string.match(known[i + 1], '^(%S+) (%S+)')

@@ -83,7 +83,8 @@ impl<'a> Pair<'a> {
         self.permits.rename(&self.ids[node]);
         match self.below(100) {
             0..40 => self.renew(at, node),
-            40..44 => self.bury(at, node),
+            40..42 => self.bury(at, node),
+            42..44 => self.bury_at_once(at, node),
             44..46 => self.leave(node),
             46..70 => self.keep(at, node),
             70..77 => self.claim(at, node),
@@ -177,6 +178,16 @@ impl<'a> Pair<'a> {
         assert_eq!(self.permits.bury(&seen).unwrap(), expected, "{at}");
     }
 
+    fn bury_at_once(&mut self, at: &str, node: usize) {
+        let known = |members: &[Member]| members.iter().find(|m| m.id == self.ids[node]).cloned();
+        let [Some(expected), Some(seen)] = [0, 1].map(|side| known(&self.members[side])) else {
+            return;
+        };
+        let (id, beat) = (&expected.id, expected.beat);
+        let expected = self.model.bury_at_once(now(), id, beat);
+        assert_eq!(self.calls.bury(&seen).unwrap(), expected, "{at}");
+    }
+
     fn leave(&mut self, node: usize) {
         self.model.bury(&self.ids[node], None);
         self.permits.leave().unwrap();
@@ -191,8 +202,11 @@ impl<'a> Pair<'a> {
             })
             .collect();
         let number = self.draw_number();
+        let spared = self.some_or_no_time();
+        self.calls.spared = spared;
+        let when = (now(), spared);
         let speaker = (self.ids[node].as_str(), number);
-        let expected = self.model.keep(now(), speaker, &changes).ok();
+        let expected = self.model.keep(when, speaker, &changes).ok();
         let kept = self.calls.keep(&changes).ok().map(sorted);
         assert_eq!(kept, expected, "{at}: {changes:?}");
     }
@@ -201,9 +215,10 @@ impl<'a> Pair<'a> {
         let dead = self.draw_known();
         // Who is taken by chance is not the same in both: so all of them.
         let all = self.model.calls_of(&dead).count() + 1;
-        let mut expected = self
-            .model
-            .claim(&self.ids[node], &dead, (FORMAT, all), |left| left - 1);
+        self.calls.spared = self.some_or_no_time();
+        let when = (now(), self.calls.spared);
+        let who = (self.ids[node].as_str(), dead.as_str());
+        let mut expected = self.model.claim(when, who, (FORMAT, all), |left| left - 1);
         let mut claimed = self.calls.claim(&dead, all).unwrap();
         expected.sort();
         claimed.sort();
@@ -230,10 +245,21 @@ impl<'a> Pair<'a> {
         if owners.count() > 1 {
             return;
         }
+        let is_wanted = self.below(2) == 0;
         self.calls.grace = self.some_or_no_time();
         let (id, grace) = (&self.ids[node], self.calls.grace);
-        let expected = self.model.find(now(), id, (call, FORMAT), grace);
-        let found = self.calls.find(call).unwrap();
+        let what = (call, FORMAT);
+        let (expected, found) = match is_wanted {
+            true => (
+                self.model.find(now(), id, what, grace),
+                self.calls.find(call),
+            ),
+            false => (
+                self.model.look_for(now(), id, what, grace),
+                self.calls.look_for(call),
+            ),
+        };
+        let found = found.unwrap();
         self.moved += usize::from(matches!(found, Found::Taken(_)));
         assert_eq!(found, expected, "{at}: {call}");
     }
@@ -243,7 +269,7 @@ impl<'a> Pair<'a> {
         let record = record(call, 0);
         let number = self.draw_number();
         let speaker = (self.ids[node].as_str(), number);
-        let expected = self.model.hand_over(speaker, call, &record).ok();
+        let expected = self.model.hand_over(now(), speaker, (call, &record)).ok();
         let given = self.calls.hand_over(call, &record).ok();
         assert_eq!(given, expected, "{at}");
     }

@@ -8,13 +8,14 @@ use super::{Late, LiveModel};
 use crate::live::{Change, Found, Kept, NOBODY};
 
 impl LiveModel {
-    /// Writes what has changed of a node's calls; `number` counts its words.
+    /// Writes what has changed of a node's calls; `number` counts its words. `spared` is how long a call
+    /// that was given away is left to who has asked for it.
     ///
     /// # Errors
     /// If it comes late; then nothing has changed.
     pub fn keep(
         &mut self,
-        now: Time,
+        (now, spared): (Time, Duration),
         (node, number): (&str, u64),
         changes: &[Change],
     ) -> Result<Kept, Late> {
@@ -36,8 +37,10 @@ impl LiveModel {
         let (buried, calls) = (&self.buried, &self.calls);
         self.call_owners
             .retain(|owner| !buried.contains(owner) || calls.contains_key(owner));
+        let is_left = self.given.values().any(|at| now.since(*at) >= spared);
         let orphaned = self.call_owners.iter();
-        let orphaned = orphaned.filter(|owner| buried.contains(*owner));
+        let orphaned =
+            orphaned.filter(|owner| buried.contains(*owner) && (*owner != NOBODY || is_left));
         let orphaned = orphaned.cloned().collect();
         let wanted = self.wanted.remove(node);
         let wanted = wanted.filter(|(_, until)| now < *until);
@@ -87,11 +90,11 @@ impl LiveModel {
     }
 
     /// Takes over at most `max` calls of a dead node whose records begin with `format`; `pick` says
-    /// which of so many is the next to look at.
+    /// which of so many is the next to look at. For `spared` see [`LiveModel::keep`].
     pub fn claim(
         &mut self,
-        node: &str,
-        dead: &str,
+        (now, spared): (Time, Duration),
+        (node, dead): (&str, &str),
         (format, max): (u8, usize),
         mut pick: impl FnMut(usize) -> usize,
     ) -> Vec<(u64, Vec<u8>)> {
@@ -99,6 +102,10 @@ impl LiveModel {
             return Vec::new();
         }
         let mut left: Vec<u64> = self.calls_of(dead).collect();
+        if dead == NOBODY {
+            let is_left = |at: &Time| now.since(*at) >= spared;
+            left.retain(|call| self.given.get(call).is_some_and(is_left));
+        }
         let mut moved = Vec::new();
         for _ in 0..max.min(left.len()) {
             let call = left.swap_remove(pick(left.len()));
@@ -116,9 +123,29 @@ impl LiveModel {
         moved
     }
 
-    /// Where a call is; from a dead node it moves to the one that asks. `grace` is how long a store
-    /// that may have lost something does not know all.
+    /// Where a call is; from a dead node it moves to the one that asks, and one that lives is asked for
+    /// it. `grace` is how long a store that may have lost something does not know all.
     pub fn find(
+        &mut self,
+        now: Time,
+        node: &str,
+        (call, format): (u64, u8),
+        grace: Duration,
+    ) -> Found {
+        let found = self.look_for(now, node, (call, format), grace);
+        if let Found::Held(owner) = &found {
+            let (calls, until) = self.wanted.entry(owner.clone()).or_default();
+            if *until <= now {
+                calls.clear();
+            }
+            calls.insert(call);
+            *until = now + WANTED;
+        }
+        found
+    }
+
+    /// The same; who lives is not asked for it.
+    pub fn look_for(
         &mut self,
         now: Time,
         node: &str,
@@ -143,12 +170,6 @@ impl LiveModel {
             return Found::Own;
         }
         if !self.buried.contains(&owner) {
-            let (calls, until) = self.wanted.entry(owner.clone()).or_default();
-            if *until <= now {
-                calls.clear();
-            }
-            calls.insert(call);
-            *until = now + WANTED;
             return Found::Held(owner);
         }
         let record = self.calls[&owner][&call].clone();
@@ -160,16 +181,16 @@ impl LiveModel {
         Found::Taken(record)
     }
 
-    /// Gives a call of a node away, to whoever asks first; false if the node was taken out. `number`
-    /// counts its words.
+    /// Gives a call of a node away, to whoever has asked for it, and after a while to anybody; false if
+    /// the node was taken out. `number` counts its words.
     ///
     /// # Errors
     /// If it comes late; then nothing has changed.
     pub fn hand_over(
         &mut self,
+        now: Time,
         (node, number): (&str, u64),
-        call: u64,
-        record: &[u8],
+        (call, record): (u64, &[u8]),
     ) -> Result<bool, Late> {
         if self.buried.contains(node) {
             return Ok(false);
@@ -177,6 +198,7 @@ impl LiveModel {
         self.hear(node, number)?;
         self.take_out(node, call);
         self.put(NOBODY, call, record.to_vec());
+        self.given.insert(call, now);
         self.call_owners.insert(NOBODY.to_owned());
         self.buried.insert(NOBODY.to_owned());
         Ok(true)
@@ -224,6 +246,9 @@ impl LiveModel {
 
     /// A hash without fields is none.
     fn take_out(&mut self, node: &str, call: u64) {
+        if node == NOBODY {
+            self.given.remove(&call);
+        }
         if let Some(calls) = self.calls.get_mut(node) {
             calls.remove(&call);
             if calls.is_empty() {

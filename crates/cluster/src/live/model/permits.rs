@@ -55,6 +55,7 @@ impl LiveModel {
         self.epoch = Some((self.run, since));
         let may_grant = now.since(since) >= renewal.grace;
         self.replace_earlier_start(now, renewal);
+        self.dying.retain(|_, at| now.since(*at) < renewal.drain);
         let entry = Entry {
             address: renewal.address,
             beat: now,
@@ -89,10 +90,12 @@ impl LiveModel {
     }
 
     fn grant(&mut self, now: Time, node: &str, claim: &Claim, may_grant: bool) -> Grant {
-        let (members, calls) = (&self.members, &self.calls);
+        let (members, dying, calls) = (&self.members, &self.dying, &self.calls);
         let shares = self.pools.entry(claim.pool).or_default();
         // Until somebody has taken over all calls of a dead node, these use what it held.
-        shares.retain(|id, _| members.contains_key(id) || calls.contains_key(id));
+        shares.retain(|id, _| {
+            members.contains_key(id) || dying.contains_key(id) || calls.contains_key(id)
+        });
         let others = shares.iter().filter(|(id, _)| *id != node);
         let taken: u32 = others.map(|(_, share)| share.share).sum();
         let share = match may_grant {

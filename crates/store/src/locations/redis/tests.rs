@@ -135,6 +135,22 @@ fn who_is_buried_can_put_nothing_anywhere() {
     );
 }
 
+/// A network that was cut brings what was given up behind what was said since.
+#[test]
+fn a_word_that_comes_late_changes_no_shelf() {
+    let server = RedisServer::start().unwrap();
+    let (mut one, mut other) = (store(&server.url(), "x"), store(&server.url(), "x"));
+    let early = one.number;
+    hear(&mut one, 1, &[saved(1, 1)]);
+    one.clear(&node(1)).unwrap();
+    hear(&mut one, 1, &[saved(2, 1)]);
+    one.number = early;
+    assert!(one.exchange(&node(1), &[saved(1, 1)]).is_err());
+    one.number = early;
+    assert!(one.clear(&node(1)).is_err());
+    assert_eq!(other.look("node-1", 0).unwrap().0, [saved(2, 1)]);
+}
+
 /// A node of the cluster of this name, which has keys of its own.
 fn store(url: &str, cluster: &str) -> RedisLocations {
     let mut store = RedisLocations::new(url, 1).unwrap();

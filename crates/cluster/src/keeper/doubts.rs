@@ -1,0 +1,204 @@
+//! Calls of which a node does not know whether they are its own.
+//!
+//! A call that was given away, and of which the word was lost, stands where it was, or with another, or
+//! has ended there. A node that was taken for dead does not know who has the calls that it had told the
+//! store of last. Whoever guesses has a call twice, or brings one back that is over: so the store is asked
+//! until it says so.
+
+use std::collections::BTreeSet;
+
+use super::job::Job;
+use super::{Answer, Ask, Keeper, Notice, Question, Visit};
+use crate::{Found, Lost, NOBODY, Roster};
+
+/// A call that the switch does not have, and perhaps nobody.
+#[derive(Clone, Debug)]
+pub(super) struct Doubt {
+    pub(super) call: u64,
+    pub(super) record: Vec<u8>,
+    /// Whose it was, as the store knows them: if it was taken over from one of these, another has it, or
+    /// has ended it.
+    from: Vec<String>,
+    /// Whether the store has heard a word of this node since: then what was given up before does not
+    /// come any more.
+    is_ripe: bool,
+}
+
+impl Doubt {
+    /// Which call it is, by its record.
+    fn identity(&self) -> Option<u128> {
+        let bytes = self.record.get(1..17)?;
+        Some(u128::from_be_bytes(bytes.try_into().ok()?))
+    }
+}
+
+/// Calls of a node that was taken for dead.
+#[derive(Debug, Default)]
+pub(super) struct Unsure {
+    /// The switch has them, and perhaps another node does.
+    perhaps: BTreeSet<u64>,
+    /// Others have them, and the switch had no time to forget them.
+    lost: BTreeSet<u64>,
+}
+
+impl Unsure {
+    pub(super) fn contains(&self, call: u64) -> bool {
+        self.perhaps.contains(&call) || self.lost.contains(&call)
+    }
+
+    /// Whether the switch has nothing that is not its own.
+    pub(super) fn is_empty(&self) -> bool {
+        self.perhaps.is_empty() && self.lost.is_empty()
+    }
+
+    /// A call has ended here.
+    pub(super) fn end(&mut self, call: u64) {
+        self.perhaps.remove(&call);
+        self.lost.remove(&call);
+    }
+}
+
+impl Keeper {
+    pub(super) fn is_doubtful(&self, call: u64) -> bool {
+        self.doubtful.iter().any(|doubt| doubt.call == call)
+    }
+
+    /// It is not known whether a call was given away.
+    pub(super) fn doubt_given(&mut self, call: u64, record: Vec<u8>) {
+        let from = vec![NOBODY.to_owned(), self.id.clone()];
+        self.doubtful.push(Doubt {
+            call,
+            record,
+            from,
+            is_ripe: false,
+        });
+    }
+
+    /// The store has heard this node.
+    pub(super) fn ripen_doubts(&mut self) {
+        for doubt in &mut self.doubtful {
+            doubt.is_ripe = true;
+        }
+    }
+
+    /// Looks where the calls are that may have been given away.
+    pub(super) fn clear_up_doubts(&mut self) {
+        let (ripe, rest): (Vec<Doubt>, _) = std::mem::take(&mut self.doubtful)
+            .into_iter()
+            .partition(|doubt| doubt.is_ripe);
+        self.doubtful = rest;
+        let doubts: Vec<Job> = ripe.into_iter().map(Job::ClearUpDoubt).collect();
+        self.first(doubts);
+    }
+
+    /// Calls are this node's, and the switch had no time to take them up.
+    pub(super) fn doubt_taken(&mut self, calls: Vec<(u64, Vec<u8>)>) {
+        for (call, record) in calls {
+            let from = vec![self.id.clone()];
+            self.doubtful.push(Doubt {
+                call,
+                record,
+                from,
+                is_ripe: true,
+            });
+        }
+    }
+
+    /// This node was taken for dead, and has joined under another name: others have the calls that the
+    /// store knew of.
+    pub(super) fn follow_identity(&mut self, roster: &Roster) -> Option<Ask> {
+        let id = roster.own();
+        if id == self.id {
+            return None;
+        }
+        self.id = id.to_owned();
+        let Lost { calls, unsure } = self.shelf.lose();
+        self.unsure.lost.extend(calls);
+        self.unsure.perhaps.extend(unsure);
+        // What the store would not take under the old name, too.
+        self.tell_all = true;
+        self.first([Job::ClearUpUnsure]);
+        let name = Ask::NoteName(self.id.clone());
+        self.wait(Job::Noted, name)
+    }
+
+    /// Asks of each who has it, and then has the switch forget those that others have.
+    pub(super) fn clear_up_unsure(&mut self) {
+        if self.unsure.is_empty() {
+            return;
+        }
+        let perhaps = self.unsure.perhaps.iter();
+        let mut jobs: Vec<Job> = perhaps.map(|call| Job::AskOfUnsure(*call)).collect();
+        jobs.push(Job::LoseAgain);
+        self.first(jobs);
+    }
+
+    /// The switch forgets what others have.
+    pub(super) fn lose_again(&mut self) -> Option<Ask> {
+        if self.unsure.lost.is_empty() {
+            return None;
+        }
+        let lost: Vec<u64> = self.unsure.lost.iter().copied().collect();
+        let visit = Ask::Switch(Visit::Lose(lost.clone()));
+        self.wait(Job::Lose(lost), visit)
+    }
+
+    /// Ends a step of clearing up.
+    pub(super) fn finish_doubt(&mut self, job: Job, answer: Answer) {
+        match (job, answer) {
+            (Job::AskOfUnsure(call), Answer::Found(Found::Held(_))) => {
+                self.unsure.perhaps.remove(&call);
+                self.unsure.lost.insert(call);
+            }
+            // The store may lack what it is told again soon, or not listen.
+            (Job::AskOfUnsure(_), Answer::Found(Found::Unknown)) => {}
+            // It stood there under the old name, or the store has never heard of it.
+            (Job::AskOfUnsure(call), Answer::Found(_)) => {
+                self.unsure.perhaps.remove(&call);
+                self.tell_all = true;
+            }
+            (Job::AskOfUnsure(_), _) => {
+                // Who is silent is not asked of the others, each of which would wait as long.
+                self.jobs.retain(|job| !matches!(job, Job::AskOfUnsure(_)));
+            }
+            (Job::Lose(lost), Answer::Done(_)) => {
+                self.notices.push_back(Notice::Lost(lost.len()));
+                for call in lost {
+                    self.unsure.lost.remove(&call);
+                }
+            }
+            (Job::ClearUpDoubt(doubt), answer) => self.handle_doubt(doubt, &answer),
+            (Job::AskWhetherTaken(doubt), Answer::Flags(taken)) => match taken.first() {
+                Some(true) => self.notices.push_back(Notice::EndedElsewhere(doubt.call)),
+                _ => self.first([Job::TakeUp(vec![(doubt.call, doubt.record)])]),
+            },
+            (Job::AskWhetherTaken(doubt), _) => self.doubtful.push(doubt),
+            _ => {}
+        }
+    }
+
+    fn handle_doubt(&mut self, doubt: Doubt, answer: &Answer) {
+        match answer {
+            Answer::Found(Found::Taken(_) | Found::Own) => {
+                self.first([Job::TakeUp(vec![(doubt.call, doubt.record)])]);
+            }
+            // Another has taken it and ended it, or the store was emptied.
+            Answer::Found(Found::Nowhere) => self.first([Job::AskWhetherTaken(doubt)]),
+            Answer::Found(Found::Held(_) | Found::Unreadable) => {}
+            _ => self.doubtful.push(doubt),
+        }
+    }
+
+    /// What a step of clearing up asks.
+    pub(super) fn ask_of_doubt(job: &Job) -> Option<Ask> {
+        let question = match job {
+            Job::AskOfUnsure(call) => Question::LookFor(*call),
+            Job::ClearUpDoubt(doubt) => Question::LookFor(doubt.call),
+            Job::AskWhetherTaken(doubt) => {
+                Question::WereTaken(vec![doubt.identity()?], doubt.from.clone())
+            }
+            _ => return None,
+        };
+        Some(Ask::Store(question))
+    }
+}

@@ -1,0 +1,63 @@
+//! What follows an INVITE inside a call that went elsewhere than its dialog says.
+
+use std::time::Duration;
+
+use sip::HeaderName;
+
+use super::world::{A, B, PHONE, Side, World, config, inside, request};
+
+/// Who has answered waits for the ACK, though the one that the dialog names is there again.
+#[test]
+fn what_belongs_to_an_invite_that_moved_goes_where_that_went() {
+    let mut config = config();
+    config.policy.probing.interval = Duration::from_secs(1);
+    let mut world = World::with(config);
+    let first = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    assert_eq!(first[0].to.to_string(), A);
+    let routes = first[0].all(HeaderName::RecordRoute);
+    world.udp(A, &first[0].answer("200 OK", ""));
+    // It is gone.
+    let info = world.udp(PHONE, &inside("INFO", "c1", &routes, Side::Caller));
+    let key = info[0].key;
+    world.dispatcher.handle_transmit_failed(world.now, key);
+    let invite = inside("INVITE", "c1", &routes, Side::Caller);
+    let moved = world.udp(PHONE, &invite);
+    assert_eq!(moved[0].to.to_string(), B);
+    world.udp(B, &moved[0].answer("200 OK", ""));
+    // It is there again.
+    for _ in 0..5 {
+        for probe in world.wait(Duration::from_secs(1)) {
+            world.udp(&probe.to.to_string(), &probe.answer("200 OK", ""));
+        }
+    }
+    let bye = world.udp(PHONE, &inside("BYE", "c1", &routes, Side::Caller));
+    assert_eq!(bye[0].to.to_string(), A, "it is there again");
+    let again = world.udp(PHONE, &invite);
+    assert_eq!(again[0].to.to_string(), B);
+    let ack = world.udp(PHONE, &inside("ACK", "c1", &routes, Side::Caller));
+    assert_eq!(ack[0].to.to_string(), B);
+    world.wait(Duration::from_secs(40));
+    // Of another exchange.
+    let later = invite.replace("CSeq: 1", "CSeq: 9");
+    assert_eq!(world.udp(PHONE, &later)[0].to.to_string(), A);
+}
+
+/// RFC 3261 §9.1: the caller waits no longer for the end of what it has cancelled.
+#[test]
+fn a_call_that_was_cancelled_and_never_ends_is_forgotten_with_its_caller() {
+    let mut world = World::new();
+    let first = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    world.udp(A, &first[0].answer("180 Ringing", ""));
+    let cancel = request("INVITE", "c1", "1", "").replace("INVITE", "CANCEL");
+    let sent = world.udp(PHONE, &cancel);
+    // It was started again, and knows nothing.
+    world.udp(
+        A,
+        &sent[0].answer("481 Call/Transaction Does Not Exist", ""),
+    );
+    world.wait(Duration::from_secs(31));
+    assert_eq!(world.dispatcher.pending_count(), 1);
+    world.udp(A, &first[0].answer("180 Ringing", ""));
+    world.wait(Duration::from_secs(2));
+    assert_eq!(world.dispatcher.pending_count(), 0);
+}
