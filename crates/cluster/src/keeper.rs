@@ -1,6 +1,6 @@
 //! What a node does for its calls to go on elsewhere, and takes up those of dead nodes, as a value: the
 //! thread of the calls in `node::calls` does as it is told by it, and so does a simulated cluster
-//! (decision 0058).
+//! (decision 0060).
 //!
 //! What has changed of calls goes to the live store in portions. While the store does not answer, what
 //! comes is forgotten, and all calls are told again when it is back; the same when it comes back empty.
