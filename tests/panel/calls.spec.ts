@@ -57,7 +57,7 @@ test('ten thousand calls are listed, and only those in sight are drawn', async (
     asked = query.get('caller') ?? '';
     const page = Number(query.get('cursor') ?? 0);
     const next_cursor = page + 1 < pages ? String(page + 1) : null;
-    await route.fulfill({ json: { items: callsOf(page), next_cursor } });
+    await route.fulfill({ json: { items: callsOf(page), next_cursor, total: 10_000, unheard: [] } });
   });
   await panel.goto('/calls');
   const table = panel.getByRole('region', { name: 'Live calls' });
@@ -84,5 +84,7 @@ function callsOf(page: number) {
     answer_us: 1_795_000_001_000_000,
     explanation: [],
     legs: [],
+    server: null,
+    server_name: 'one',
   }));
 }

@@ -46,6 +46,26 @@ test('a machine joins, is resized under load, and drained with a count-down', as
   const drain = panel.getByRole('region', { name: 'drain berlin' });
   await expect(drain.getByRole('status')).toContainText(/\d+ calls? left/);
   await panel.screenshot({ path: join(directory, 'draining.png'), fullPage: true });
+
+  // Its calls are listed here and among all; one of them is opened and ended at control.
+  const serverPage = panel.url();
+  await panel.getByRole('link', { name: 'All 20 calls of this server' }).click();
+  await expect(panel.getByTestId('total')).toContainText('20 calls');
+  await expect(panel).toHaveURL(/calls\?server=srv_/);
+  await panel.getByRole('row').filter({ hasText: 'berlin' }).first().click();
+  await expect(panel.getByLabel('Call', { exact: true })).toContainText('berlin');
+  const ladder = panel.getByRole('region', { name: 'Ladder of messages' });
+  await ladder.getByRole('button', { name: /^INVITE/ }).first().click();
+  await expect(panel.getByTestId('message')).toContainText('INVITE sip:493012345@');
+  await panel.screenshot({ path: join(directory, 'call-elsewhere.png') });
+  await panel.getByRole('button', { name: /^Hang up/ }).click();
+  await panel.getByRole('dialog').getByRole('button', { name: 'Hang up' }).click();
+  await expect(panel.getByTestId('why')).toContainText('by the platform', { timeout: 20_000 });
+  await panel.goto(serverPage);
+  await expect(panel.getByRole('link', { name: 'All 19 calls of this server' })).toBeVisible();
+  const events = panel.getByRole('region', { name: 'Events of this server' });
+  await expect(events).toContainText('call.ended', { timeout: 20_000 });
+  await panel.screenshot({ path: join(directory, 'server-calls.png'), fullPage: true });
   tellPhone('hang up');
   await expect(drain).toContainText('no call is left', { timeout: 30_000 });
   await expect(now).toContainText('drained');

@@ -14,7 +14,7 @@ use crate::history::History;
 use crate::idempotency::Replies;
 use crate::known::Known;
 use crate::lockout::Lockouts;
-use crate::nodes::{Fleet, Joining};
+use crate::nodes::{Asking, EventsTaken, Fleet, Joining};
 use crate::tasks::Tasks;
 use crate::throttle::Throttle;
 use crate::{
@@ -50,6 +50,8 @@ struct Inner {
     /// The newest configuration there is; of revision 0 before it was read.
     newest: watch::Sender<Arc<Snapshot>>,
     fleet: Fleet,
+    asking: Asking,
+    events_taken: EventsTaken,
     tasks: Tasks,
     /// Set where machines can join.
     joining: OnceLock<Joining>,
@@ -114,6 +116,8 @@ impl Control {
             applied: Mutex::new(0),
             newest: watch::Sender::new(Arc::default()),
             fleet: Fleet::default(),
+            asking: Asking::default(),
+            events_taken: EventsTaken::default(),
             tasks: Tasks::default(),
             joining: OnceLock::new(),
             own_server: OnceLock::new(),
@@ -233,8 +237,9 @@ impl Control {
     /// Lets all who follow have a configuration, unless they have a newer one.
     fn publish(&self, snapshot: Snapshot) -> Arc<Snapshot> {
         let snapshot = Arc::new(snapshot);
-        self.fleet()
-            .retain(|server| snapshot.servers.iter().any(|s| s.id == server));
+        let exists = |server| snapshot.servers.iter().any(|s| s.id == server);
+        self.fleet().retain(exists);
+        self.events_taken().retain(exists);
         self.0.newest.send_if_modified(|newest| {
             let newer = snapshot.revision > newest.revision;
             if newer {
@@ -259,6 +264,16 @@ impl Control {
     /// What was heard of the nodes.
     pub(crate) fn fleet(&self) -> &Fleet {
         &self.0.fleet
+    }
+
+    /// Questions to the nodes.
+    pub(crate) fn asking(&self) -> &Asking {
+        &self.0.asking
+    }
+
+    /// How far the events of the nodes have come.
+    pub(crate) fn events_taken(&self) -> &EventsTaken {
+        &self.0.events_taken
     }
 
     /// What machines join with, where they can.

@@ -5,6 +5,7 @@
 //! node is not asked for events at all, which spares it their making at each call.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(crate) struct Ring {
     newest: watch::Sender<u64>,
     /// Somebody began to watch.
     wanted: Notify,
+    /// The node's events are carried here.
+    is_carried: AtomicBool,
 }
 
 /// The place of an event in the stream: `<epoch>-<number>`, the `id` of the stream's messages.
@@ -34,6 +37,23 @@ pub(crate) struct Ring {
 pub(crate) struct EventId {
     epoch: u64,
     number: u64,
+}
+
+impl EventId {
+    /// Tells this run's events from another's.
+    pub(crate) const fn epoch(self) -> u64 {
+        self.epoch
+    }
+
+    /// Its number in this run.
+    pub(crate) const fn number(self) -> u64 {
+        self.number
+    }
+
+    /// Another place in the same run.
+    pub(crate) const fn at(self, number: u64) -> Self {
+        Self { number, ..self }
+    }
 }
 
 /// What follows an event.
@@ -52,6 +72,7 @@ impl Ring {
             events: Mutex::default(),
             newest: watch::Sender::new(0),
             wanted: Notify::new(),
+            is_carried: AtomicBool::new(false),
         }
     }
 
@@ -76,6 +97,8 @@ impl Ring {
             topic,
             name,
             data,
+            server: None,
+            server_name: String::new(),
         });
     }
 
@@ -97,6 +120,24 @@ impl Ring {
     /// Whether a stream is open.
     fn is_watched(&self) -> bool {
         self.newest.receiver_count() > 0
+    }
+
+    /// Whether events of other nodes are to come here: while those of this node do; and for a while
+    /// after the start, because who watched before comes back, and wants what was missed.
+    pub(crate) fn is_wanted(&self, at: Time) -> bool {
+        let age_ms = at.as_millis().saturating_sub(self.epoch);
+        self.is_carried.load(Ordering::Relaxed) || u128::from(age_ms) < LINGER.as_millis()
+    }
+
+    /// The latest events that are wanted, the newest first.
+    pub(crate) fn latest(
+        &self,
+        limit: usize,
+        wanted: impl Fn(&PlatformEvent) -> bool,
+    ) -> Vec<PlatformEvent> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = events.iter().rev().map(|(_, event)| event);
+        found.filter(|e| wanted(e)).take(limit).cloned().collect()
     }
 
     /// From here on events are missing: whoever resumes from before is told so.
@@ -138,7 +179,10 @@ pub(crate) async fn pump(control: crate::Control) {
             ring.wanted.notified().await;
         }
         let events = control.platform().subscribe();
-        if carry(ring, events).await.is_err() {
+        ring.is_carried.store(true, Ordering::Relaxed);
+        let carried = carry(ring, events).await;
+        ring.is_carried.store(false, Ordering::Relaxed);
+        if carried.is_err() {
             return;
         }
         ring.interrupt();

@@ -19,12 +19,14 @@ mod certificates;
 mod control;
 mod draft;
 mod etag;
+mod event_feed;
 mod events;
 mod extract;
 mod follow;
 mod history;
 mod idempotency;
 mod known;
+mod live_calls;
 mod lockout;
 mod nodes;
 pub mod openapi;
@@ -33,6 +35,7 @@ mod password;
 mod platform;
 mod posture;
 mod problem;
+mod questions;
 mod recording;
 mod resource;
 mod revert;
@@ -56,17 +59,19 @@ pub use certificates::{
     open_key,
 };
 pub use control::Control;
+pub use event_feed::{EventFeed, EventPortion};
 pub use follow::follow;
 pub use nodes::{NodeSocket, Report, SocketReport, serve_nodes};
 pub use password::{password_hash, password_matches};
 pub use platform::{
-    Ban, CallFilter, CallSource, CallTrace, ClientCertificates, LimitUsage, LimitedKind,
-    ListenerSpec, ListenerStatus, Platform, PlatformError, PlatformEvent, Readiness,
+    Ban, CallFilter, CallSource, CallTrace, CallsFound, ClientCertificates, LimitUsage,
+    LimitedKind, ListenerSpec, ListenerStatus, Platform, PlatformError, PlatformEvent, Readiness,
     RegistrationFilter, Reply, RouteQuery, SimulatedTarget, Simulation, SimulationOutcome,
     TraceStatus,
 };
 pub use posture::{Deployment, Part, PartView, Posture, Standing};
 pub use problem::Problem;
+pub use questions::{Answer, Question};
 pub use recording::{NoPlace, Recording, RecordingPlace};
 pub use secret::{digest_secret, generate_password, generate_token, token_hash};
 pub use secure::SecureSocket;

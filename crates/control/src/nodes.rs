@@ -3,9 +3,11 @@
 //! Control is the server of the line (crate `link`): `service` answers, `enrol` gives certificates,
 //! `fleet` remembers what was last heard of each.
 
+mod asking;
 mod enrol;
 mod fleet;
 mod follow;
+mod happened;
 mod service;
 
 use std::sync::Arc;
@@ -16,8 +18,10 @@ use tokio::net::TcpListener;
 use crate::Control;
 use crate::control::now;
 
+pub(crate) use self::asking::{Asking, Silence};
 pub(crate) use self::fleet::{Fleet, Heard};
 pub use self::fleet::{Report, SocketReport};
+pub(crate) use self::happened::EventsTaken;
 
 /// Where nodes find control, and by whose word.
 pub struct NodeSocket {
@@ -77,7 +81,7 @@ pub async fn serve_nodes(control: Control, socket: NodeSocket) -> std::io::Resul
         .map_err(std::io::Error::other)
 }
 
-/// Requests of one line at a time; a node has four.
-const REQUESTS_MAX: usize = 6;
+/// Requests of one line at a time; a node has five, and its answers to eight questions.
+const REQUESTS_MAX: usize = 16;
 /// A node that is silent for twice this time is not connected any more.
 const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(5);

@@ -10,7 +10,7 @@ use std::pin::Pin;
 
 use model::{
     AccountId, CallId, CallState, CallView, CarrierId, CustomerId, GatewayHealth, GatewayId,
-    MediaServerHealth, RegistrationView, Snapshot, TraceMode, TransportSpec, UserId,
+    MediaServerHealth, RegistrationView, ServerId, Snapshot, TraceMode, TransportSpec, UserId,
 };
 use serde::{Deserialize, Serialize};
 use store::{TraceId, TraceOrder};
@@ -26,13 +26,13 @@ pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, PlatformError>> + 
 /// The running node, as the API sees it.
 pub trait Platform: Send + Sync + 'static {
     /// Calls in progress that match, in ascending order of their ids, at most `limit`, those
-    /// after `after` only.
+    /// after `after` only; and how many match.
     fn calls(
         &self,
         filter: CallFilter,
         limit: usize,
         after: Option<CallId>,
-    ) -> Reply<'_, Vec<CallView>>;
+    ) -> Reply<'_, CallsFound>;
 
     /// One call, if it is in progress.
     fn call(&self, id: CallId) -> Reply<'_, Option<CallView>>;
@@ -152,7 +152,7 @@ pub enum PlatformError {
 }
 
 /// By what the SIP messages of a call are known.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallTrace {
     /// Call-IDs of its legs, as far as they are known; the caller's first.
     pub sip_call_ids: Vec<String>,
@@ -181,8 +181,17 @@ pub struct TraceStatus {
     pub oldest_us: Option<u64>,
 }
 
+/// Calls in progress that were found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CallsFound {
+    /// A page of them, in ascending order of their ids.
+    pub items: Vec<CallView>,
+    /// How many there are on all pages.
+    pub total: usize,
+}
+
 /// Which calls are wanted; an empty filter matches all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallFilter {
     /// Calls of this tenant.
     pub account: Option<AccountId>,
@@ -446,4 +455,10 @@ pub struct PlatformEvent {
     pub name: String,
     /// The object concerned, as the API shows it.
     pub data: serde_json::Value,
+    /// The joined server that it happened at; `None`: at the node that is asked.
+    #[serde(default)]
+    pub server: Option<ServerId>,
+    /// What people call that server; empty with `None`.
+    #[serde(default)]
+    pub server_name: String,
 }

@@ -57,7 +57,7 @@ pub struct Following {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Down {
-    #[prost(oneof = "down::What", tags = "1, 2")]
+    #[prost(oneof = "down::What", tags = "1, 2, 3")]
     pub what: ::core::option::Option<down::What>,
 }
 /// Nested message and enum types in `Down`.
@@ -68,8 +68,31 @@ pub mod down {
         Configuration(super::Configuration),
         #[prost(message, tag = "2")]
         Order(super::Order),
+        #[prost(message, tag = "3")]
+        Question(super::Question),
     }
 }
+/// Something that control wants to know of the calls of a node, or to be done to one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Question {
+    /// Goes back with the answer.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// JSON.
+    #[prost(bytes = "vec", tag = "2")]
+    pub question: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Answered {
+    /// That of the question.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// JSON.
+    #[prost(bytes = "vec", tag = "2")]
+    pub answer: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AnswerReceipt {}
 /// Everything a node needs to take calls.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Configuration {
@@ -152,7 +175,33 @@ pub struct Reported {
     /// The newest minute of the node's history that is kept; absent if there is none.
     #[prost(uint64, optional, tag = "1")]
     pub newest_sample_us: ::core::option::Option<u64>,
+    /// Somebody watches what happens: the node is to tell.
+    #[prost(bool, tag = "3")]
+    pub events_wanted: bool,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EventBatch {
+    /// Tells the numbers of one run of the node from those of another.
+    #[prost(uint64, tag = "1")]
+    pub epoch: u64,
+    /// The oldest first.
+    #[prost(message, repeated, tag = "2")]
+    pub events: ::prost::alloc::vec::Vec<Happened>,
+    /// Before the first of them others are missing.
+    #[prost(bool, tag = "3")]
+    pub gap: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Happened {
+    /// Grows with each event.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    /// JSON.
+    #[prost(bytes = "vec", tag = "2")]
+    pub event: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EventReceipt {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CdrBatch {
     /// Each a CDR in JSON.
@@ -387,6 +436,50 @@ pub mod link_client {
                 .insert(GrpcMethod::new("tandem.link.v1.Link", "ShipCdrs"));
             self.inner.unary(req, path, codec).await
         }
+        /// The answer to a question that came down.
+        pub async fn answer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::Answered>,
+        ) -> std::result::Result<tonic::Response<super::AnswerReceipt>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.link.v1.Link/Answer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tandem.link.v1.Link", "Answer"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What has happened at the node, in order. What is not answered is sent again.
+        pub async fn ship_events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EventBatch>,
+        ) -> std::result::Result<tonic::Response<super::EventReceipt>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.link.v1.Link/ShipEvents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tandem.link.v1.Link", "ShipEvents"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -433,6 +526,16 @@ pub mod link_server {
             &self,
             request: tonic::Request<super::CdrBatch>,
         ) -> std::result::Result<tonic::Response<super::CdrReceipt>, tonic::Status>;
+        /// The answer to a question that came down.
+        async fn answer(
+            &self,
+            request: tonic::Request<super::Answered>,
+        ) -> std::result::Result<tonic::Response<super::AnswerReceipt>, tonic::Status>;
+        /// What has happened at the node, in order. What is not answered is sent again.
+        async fn ship_events(
+            &self,
+            request: tonic::Request<super::EventBatch>,
+        ) -> std::result::Result<tonic::Response<super::EventReceipt>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct LinkServer<T> {
@@ -711,6 +814,92 @@ pub mod link_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ShipCdrsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.link.v1.Link/Answer" => {
+                    #[allow(non_camel_case_types)]
+                    struct AnswerSvc<T: Link>(pub Arc<T>);
+                    impl<T: Link> tonic::server::UnaryService<super::Answered>
+                    for AnswerSvc<T> {
+                        type Response = super::AnswerReceipt;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::Answered>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Link>::answer(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AnswerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.link.v1.Link/ShipEvents" => {
+                    #[allow(non_camel_case_types)]
+                    struct ShipEventsSvc<T: Link>(pub Arc<T>);
+                    impl<T: Link> tonic::server::UnaryService<super::EventBatch>
+                    for ShipEventsSvc<T> {
+                        type Response = super::EventReceipt;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EventBatch>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Link>::ship_events(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ShipEventsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

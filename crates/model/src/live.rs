@@ -3,13 +3,19 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AccountId, CallId, GatewayId, MediaServerId, UserId};
+use crate::{AccountId, CallId, GatewayId, MediaServerId, ServerId, UserId};
 
 /// A call in progress.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CallView {
     /// The call.
     pub id: CallId,
+    /// The server that has it; `None` where there is no list of servers.
+    #[serde(default)]
+    pub server: Option<ServerId>,
+    /// What people call that server.
+    #[serde(default)]
+    pub server_name: String,
     /// Who pays.
     pub account: Option<AccountId>,
     /// Where it stands.

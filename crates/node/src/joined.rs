@@ -7,8 +7,10 @@
 
 mod cdrs;
 mod enrol;
+mod happenings;
 mod line;
 mod past;
+mod questions;
 mod records;
 
 use std::path::Path;
@@ -26,6 +28,7 @@ use tonic::transport::Channel;
 
 use self::cdrs::ShippedCdrs;
 use self::past::Past;
+use self::questions::Questions;
 use self::records::HeldRecords;
 use crate::data::Data;
 use crate::signals::Restart;
@@ -100,11 +103,16 @@ impl Joined {
         telemetry: Telemetry,
     ) {
         let (history, server) = (self.history(), self.server());
+        let events_wanted = watch::Sender::new(false);
+        let (line, wanted) = (self.line.subscribe(), events_wanted.subscribe());
+        tokio::spawn(happenings::tell(control.clone(), line, wanted));
         let keeper = line::Keeper {
             past: server.ok().map(|server| Past::new(history, server)),
             identity: self.identity,
             path: data.path(IDENTITY),
             held: self.held,
+            questions: Questions::new(control.clone()),
+            events_wanted,
             control,
             telemetry,
             restart,

@@ -7,9 +7,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use control::{
-    ArrayView, Ban, CallFilter, CallTrace, Deployment, LimitUsage, LimitedKind, ListenerSpec,
-    ListenerStatus, Platform, PlatformError, PlatformEvent, PresentedCertificate, Readiness,
-    Recording, RecordingPlace, RegistrationFilter, Reply, RouteQuery, Simulation, TraceStatus,
+    ArrayView, Ban, CallFilter, CallTrace, CallsFound, Deployment, LimitUsage, LimitedKind,
+    ListenerSpec, ListenerStatus, Platform, PlatformError, PlatformEvent, PresentedCertificate,
+    Readiness, Recording, RecordingPlace, RegistrationFilter, Reply, RouteQuery, Simulation,
+    TraceStatus,
 };
 use limits::{EntityId, EntityKind, LimitKind};
 use link::RefusedLines;
@@ -17,6 +18,7 @@ use model::{CallId, CallView, GatewayHealth, MediaServerHealth, RegistrationView
 use net::Net;
 use registrar::BindingId;
 use store::{ArrayWatch, TraceId, TraceOrder, TraceReader};
+use switch::CallGlance;
 use tokio::sync::broadcast;
 use trace::{Seen, Wanted};
 
@@ -64,18 +66,16 @@ impl Platform for NodePlatform {
         filter: CallFilter,
         limit: usize,
         after: Option<CallId>,
-    ) -> Reply<'_, Vec<CallView>> {
+    ) -> Reply<'_, CallsFound> {
         Box::pin(self.visitor.ask(move |_, machine, _| {
-            let mut all = machine.switch.calls();
-            all.retain(|c| {
-                after.is_none_or(|after| c.id > after)
-                    && filter.account.is_none_or(|a| c.account == Some(a))
-                    && filter.state.is_none_or(|s| c.state == s)
-                    && filter.caller.as_ref().is_none_or(|t| c.caller == *t)
-                    && filter.called.as_ref().is_none_or(|t| c.called == *t)
-            });
-            all.truncate(limit);
-            all
+            let wanted = |call: &CallGlance<'_>| {
+                filter.account.is_none_or(|a| call.account == Some(a))
+                    && filter.state.is_none_or(|s| call.state == s)
+                    && filter.caller.as_ref().is_none_or(|t| call.caller == t)
+                    && filter.called.as_ref().is_none_or(|t| call.called == t)
+            };
+            let (items, total) = machine.switch.calls_where(wanted, after, limit);
+            CallsFound { items, total }
         }))
     }
 

@@ -8,6 +8,7 @@
 //! Requests inside a dialog find their call by our own tag, which carries the call's key; so
 //! there is no table of dialogs.
 
+mod call_list;
 mod calls;
 mod certificates;
 mod counters;
@@ -41,6 +42,7 @@ mod upstream;
 mod views;
 
 pub use call::MediaAsk;
+pub use call_list::CallGlance;
 pub use counters::{BUCKETS_MS, Counters, Histogram, METHODS};
 pub use defence::{
     BAN, BANS_MAX, Ban, Defence, FAILURES_MAX, FAILURES_WINDOW, REQUESTS_BURST_MAX,

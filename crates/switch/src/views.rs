@@ -281,13 +281,19 @@ impl Switch {
     }
 }
 
-fn view(entry: &Entry) -> Option<CallView> {
-    let state = match (entry.call.phase(), entry.facts.ring) {
-        (Phase::Setup, None) => CallState::Trying,
-        (Phase::Setup, Some(_)) => CallState::Ringing,
-        (Phase::Answered, _) => CallState::Answered,
-        (Phase::Over, _) => return None,
-    };
+/// Where a call stands; `None`: it is over.
+pub(crate) fn state(entry: &Entry) -> Option<CallState> {
+    match (entry.call.phase(), entry.facts.ring) {
+        (Phase::Setup, None) => Some(CallState::Trying),
+        (Phase::Setup, Some(_)) => Some(CallState::Ringing),
+        (Phase::Answered, _) => Some(CallState::Answered),
+        (Phase::Over, _) => None,
+    }
+}
+
+/// A call as people see it, unless it is over.
+pub(crate) fn view(entry: &Entry) -> Option<CallView> {
+    let state = state(entry)?;
     let legs = entry
         .call
         .pairs()
@@ -307,6 +313,8 @@ fn view(entry: &Entry) -> Option<CallView> {
         .collect();
     Some(CallView {
         id: entry.facts.id,
+        server: None,
+        server_name: String::new(),
         account: entry.facts.account,
         state,
         caller: entry.facts.caller_text().to_owned(),

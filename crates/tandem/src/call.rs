@@ -1,13 +1,15 @@
 //! `tandem call`: calls in progress.
 
 use clap::{Args, Subcommand};
+use serde_json::Value;
 
 use crate::account::ACCOUNT;
 use crate::client::{Client, encode};
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::{self, Column};
-use crate::records::{LIST_LIMIT, id_of, pages};
+use crate::records::{LIST_LIMIT, id_of, pages_with};
+use crate::server::SERVER;
 use crate::trace::{Drawing, draw};
 
 /// What can be done with calls.
@@ -32,9 +34,12 @@ pub(crate) enum CallCommand {
         /// Their identifiers
         #[arg(required_unless_present = "all")]
         calls: Vec<String>,
-        /// Ends every call in progress
+        /// Ends every call in progress, at all servers
         #[arg(long, conflicts_with = "calls")]
         all: bool,
+        /// With --all: only those of this server
+        #[arg(long, requires = "all")]
+        server: Option<String>,
     },
 }
 
@@ -53,6 +58,9 @@ pub(crate) struct CallFlags {
     /// Calls whose called party is exactly this
     #[arg(long)]
     called: Option<String>,
+    /// Calls of this server
+    #[arg(long)]
+    server: Option<String>,
     /// How many at most
     #[arg(long, default_value_t = LIST_LIMIT)]
     limit: usize,
@@ -71,8 +79,12 @@ pub(crate) fn run(global: &Global, command: CallCommand) -> Result<(), Failure> 
             let path = format!("/v1/calls/{}/ladder", encode(&call));
             draw(global, &client.read(&path, &[])?.body, drawing)
         }
-        CallCommand::Hangup { calls, all } => {
-            let calls = if all { every(&client)? } else { calls };
+        CallCommand::Hangup { calls, all, server } => {
+            let calls = if all {
+                every(&client, server.as_deref())?
+            } else {
+                calls
+            };
             if all || calls.len() > 1 {
                 output::confirm(global, &format!("End {} calls?", calls.len()))?;
             }
@@ -91,8 +103,10 @@ fn list(global: &Global, client: &Client, flags: &CallFlags) -> Result<(), Failu
         .as_ref()
         .map(|a| id_of(client, &ACCOUNT, a))
         .transpose()?;
+    let server = server_id(client, flags.server.as_deref())?;
     let given = [
         ("account", &account),
+        ("server", &server),
         ("state", &flags.state),
         ("caller", &flags.caller),
         ("called", &flags.called),
@@ -101,15 +115,34 @@ fn list(global: &Global, client: &Client, flags: &CallFlags) -> Result<(), Failu
         .iter()
         .filter_map(|(name, value)| Some((*name, value.as_deref()?)))
         .collect();
-    output::list(
-        global,
-        &pages(client, "/v1/calls", &query, flags.limit)?,
-        COLUMNS,
-    )
+    output::list(global, &heard(client, &query, flags.limit)?, COLUMNS)
 }
 
-fn every(client: &Client) -> Result<Vec<String>, Failure> {
-    let calls = pages(client, "/v1/calls", &[], usize::MAX)?;
+fn server_id(client: &Client, server: Option<&str>) -> Result<Option<String>, Failure> {
+    server.map(|text| id_of(client, &SERVER, text)).transpose()
+}
+
+/// The calls of the servers that answer; of the others it is said that they do not.
+fn heard(client: &Client, query: &[(&str, &str)], limit: usize) -> Result<Vec<Value>, Failure> {
+    let mut unheard = Vec::new();
+    let calls = pages_with(client, "/v1/calls", query, limit, |page| {
+        for server in page["unheard"].as_array().into_iter().flatten() {
+            let (name, why) = (server["name"].as_str(), server["why"].as_str());
+            let (name, why) = (name.unwrap_or_default(), why.unwrap_or_default());
+            let said = format!("The calls of {name} are missing: {why}.");
+            if !unheard.contains(&said) {
+                output::say(&said);
+                unheard.push(said);
+            }
+        }
+    })?;
+    Ok(calls)
+}
+
+fn every(client: &Client, server: Option<&str>) -> Result<Vec<String>, Failure> {
+    let server = server_id(client, server)?;
+    let query: Vec<(&str, &str)> = server.iter().map(|id| ("server", &**id)).collect();
+    let calls = heard(client, &query, usize::MAX)?;
     Ok(calls
         .iter()
         .filter_map(|call| call["id"].as_str().map(str::to_owned))
@@ -118,6 +151,7 @@ fn every(client: &Client) -> Result<Vec<String>, Failure> {
 
 const COLUMNS: &[Column] = &[
     ("ID", "id"),
+    ("SERVER", "server_name"),
     ("STATE", "state"),
     ("CALLER", "caller"),
     ("CALLED", "called"),

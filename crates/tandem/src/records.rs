@@ -198,6 +198,17 @@ pub(crate) fn pages(
     query: &[(&str, &str)],
     limit: usize,
 ) -> Result<Vec<Value>, Failure> {
+    pages_with(client, path, query, limit, |_| {})
+}
+
+/// The same; each page is shown to somebody first, because there is more to it than its items.
+pub(crate) fn pages_with(
+    client: &Client,
+    path: &str,
+    query: &[(&str, &str)],
+    limit: usize,
+    mut look: impl FnMut(&Value),
+) -> Result<Vec<Value>, Failure> {
     let mut items = Vec::new();
     let mut cursor = String::new();
     loop {
@@ -208,6 +219,7 @@ pub(crate) fn pages(
             query.push(("cursor", &cursor));
         }
         let mut page = client.read(path, &query)?.body;
+        look(&page);
         if let Some(more) = page["items"].as_array_mut() {
             items.append(more);
         }

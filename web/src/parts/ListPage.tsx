@@ -8,11 +8,11 @@ import { useFilters } from './filters';
 import { Page } from './Page';
 import { Shown } from './Shown';
 
-interface Props<T> {
+interface Props<T, P extends ListedPage<T>> {
   title: string;
   queryKey: QueryKey;
   /** One page of what is listed. */
-  load: (filters: Filters, cursor: string | undefined) => Promise<ListedPage<T>>;
+  load: (filters: Filters, cursor: string | undefined) => Promise<P>;
   columns: Column<T>[];
   filters: Filter[];
   rowKey: (row: T) => string;
@@ -25,12 +25,14 @@ interface Props<T> {
   beside?: ReactNode;
   /** What stands above the table. */
   children?: ReactNode;
+  /** What the last page says beside its items: above the table, too. */
+  about?: (page: P) => ReactNode;
 }
 
 /** A page that is a list: its filters in the URL, paged by the platform. */
-export function ListPage<T>(props: Props<T>) {
+export function ListPage<T, P extends ListedPage<T> = ListedPage<T>>(props: Props<T, P>) {
   const { title, queryKey, load, columns, filters, rowKey, onOpen, empty, actions } = props;
-  const { beside, children, intervalMs = 30_000 } = props;
+  const { beside, children, about, intervalMs = 30_000 } = props;
   const [values] = useFilters();
   const asked = useInfiniteQuery({
     queryKey: [...queryKey, values],
@@ -40,6 +42,7 @@ export function ListPage<T>(props: Props<T>) {
     refetchInterval: (query) => intervalMs * Math.max(1, query.state.data?.pages.length ?? 1),
   });
   const rows = useMemo(() => asked.data?.pages.flatMap((page) => page.items) ?? [], [asked.data]);
+  const last = asked.data?.pages.at(-1);
   const { hasNextPage, isFetching, fetchNextPage } = asked;
   const more = useCallback(() => {
     if (hasNextPage && !isFetching) void fetchNextPage();
@@ -54,6 +57,7 @@ export function ListPage<T>(props: Props<T>) {
         {beside}
       </FilterBar>
       {children}
+      {last && about?.(last)}
       <Shown asked={asked}>
         {() => (
           <DataTable

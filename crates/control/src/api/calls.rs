@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
-use model::{AccountId, CallId, CallState, CallView};
+use model::{AccountId, CallId, CallState, CallView, ServerId};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 
 use crate::control::Caller;
 use crate::extract::{Id, Params};
-use crate::paging::{self, Page};
-use crate::{CallFilter, Control, Problem};
+use crate::live_calls::{CallPage, UnheardServer};
+use crate::{CallFilter, Control, Problem, paging};
 
 pub(crate) fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new()
@@ -39,21 +39,26 @@ struct CallParams {
     caller: Option<String>,
     /// Calls whose called party is exactly this.
     called: Option<String>,
+    /// Calls of this server.
+    #[param(value_type = Option<String>)]
+    server: Option<ServerId>,
 }
 
-/// Calls in progress
+/// Calls in progress, of all servers
+///
+/// Control asks each server that has joined. Who does not answer is named in `unheard`.
 #[utoipa::path(
     get,
     path = "/v1/calls",
     tag = "calls",
     params(CallParams),
-    responses((status = 200, description = "In the order in which they began.", body = Page<CallView>)),
+    responses((status = 200, description = "In the order in which they began.", body = CallPage)),
 )]
 async fn list(
     State(control): State<Control>,
     Extension(caller): Extension<Caller>,
     Params(params): Params<CallParams>,
-) -> Result<Json<Page<CallView>>, Problem> {
+) -> Result<Json<CallPage>, Problem> {
     let limit = paging::limit(params.limit)?;
     let after: Option<CallId> = paging::cursor(params.cursor.as_deref())?;
     let CallParams {
@@ -61,6 +66,7 @@ async fn list(
         state,
         caller: from,
         called,
+        server,
         ..
     } = params;
     let filter = CallFilter {
@@ -69,8 +75,8 @@ async fn list(
         caller: from,
         called,
     };
-    let found = control.platform().calls(filter, limit + 1, after).await?;
-    Ok(Json(Page::cut(found, limit, |call| call.id.to_string())))
+    let page = control.live_calls(filter, server, limit, after).await?;
+    Ok(Json(page))
 }
 
 /// One call
@@ -86,9 +92,10 @@ async fn show(
     Extension(caller): Extension<Caller>,
     Id(id): Id<CallId>,
 ) -> Result<Json<CallView>, Problem> {
-    let found = control.platform().call(id).await?;
-    let found = found.filter(|call| caller.sees(call.account));
-    found.map(Json).ok_or_else(|| unknown(id))
+    let all = control.live_call(id).await?;
+    let call = all.found.map(|(_, call)| call);
+    let call = call.filter(|call| caller.sees(call.account));
+    call.map(Json).ok_or_else(|| unknown(id, &all.unheard))
 }
 
 /// Ends a call on both sides
@@ -120,20 +127,28 @@ async fn end(
     Extension(caller): Extension<Caller>,
     Id(id): Id<CallId>,
 ) -> Result<StatusCode, Problem> {
-    if caller.account.is_some() {
-        let found = control.platform().call(id).await?;
-        let found = found.filter(|call| caller.sees(call.account));
-        found.ok_or_else(|| unknown(id))?;
+    let all = control.hang_up_anywhere(id, caller.account).await?;
+    if all.found.is_some() {
+        return Ok(StatusCode::NO_CONTENT);
     }
-    if control.platform().hang_up(id).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(unknown(id))
+    if all.unheard.is_empty() {
+        return Err(unknown(id, &[]));
     }
+    let names = names(&all.unheard);
+    let detail = format!("no server that answers has the call {id}; unheard: {names}");
+    Err(Problem::unavailable(detail))
 }
 
-fn unknown(id: CallId) -> Problem {
-    Problem::not_found(format!(
-        "there is no call {id} in progress; if it was one, its CDR is at /v1/cdrs/{id}"
-    ))
+fn unknown(id: CallId, unheard: &[UnheardServer]) -> Problem {
+    let detail =
+        format!("there is no call {id} in progress; if it was one, its CDR is at /v1/cdrs/{id}");
+    Problem::not_found(match unheard {
+        [] => detail,
+        unheard => format!("{detail}. Not heard: {}", names(unheard)),
+    })
+}
+
+fn names(servers: &[UnheardServer]) -> String {
+    let names: Vec<&str> = servers.iter().map(|server| &*server.name).collect();
+    names.join(", ")
 }

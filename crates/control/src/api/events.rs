@@ -3,10 +3,12 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive};
 use axum::response::{IntoResponse, Response, Sse};
+use model::ServerId;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -16,10 +18,13 @@ use utoipa_axum::routes;
 
 use crate::events::EventId;
 use crate::extract::Params;
+use crate::paging::{self, Page};
 use crate::{Control, PlatformEvent, Problem};
 
 pub(crate) fn routes() -> OpenApiRouter<Control> {
-    OpenApiRouter::new().routes(routes!(stream))
+    OpenApiRouter::new()
+        .routes(routes!(stream))
+        .routes(routes!(recent))
 }
 
 /// Which events are wanted.
@@ -66,14 +71,60 @@ async fn stream(
             )
         })?,
     };
-    let topics = params
-        .topics
-        .map(|topics| topics.split(',').map(|t| t.trim().to_owned()).collect());
+    let topics = params.topics.as_deref().map(topics_of);
     let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
     tokio::spawn(feed(control, place, topics, sender));
     let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("still here");
     let events = Sse::new(ReceiverStream::new(receiver)).keep_alive(keep_alive);
     Ok(events.into_response())
+}
+
+/// Which of the latest events are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct RecentParams {
+    /// How many items at most: 1 to 500, 50 if left out.
+    limit: Option<usize>,
+    /// Topics, separated by commas; all if left out.
+    topics: Option<String>,
+    /// Events of this server.
+    #[param(value_type = Option<String>)]
+    server: Option<ServerId>,
+}
+
+/// What has happened last, the latest first
+///
+/// Events are kept in memory: as many as 4,096, those from when somebody watched, and two minutes
+/// longer.
+#[utoipa::path(
+    get,
+    path = "/v1/events/recent",
+    tag = "events",
+    params(RecentParams),
+    responses((status = 200, description = "Those that match every parameter.", body = Page<PlatformEvent>)),
+)]
+async fn recent(
+    State(control): State<Control>,
+    Params(params): Params<RecentParams>,
+) -> Result<Json<Page<PlatformEvent>>, Problem> {
+    let limit = paging::limit(params.limit)?;
+    let topics = params.topics.as_deref().map(topics_of);
+    let own = control.own_server();
+    let items = control.ring().latest(limit, |event| {
+        let is_of = |wanted| event.server.or(own) == Some(wanted);
+        params.server.is_none_or(is_of) && topics.as_ref().is_none_or(|t| t.contains(&event.topic))
+    });
+    Ok(Json(Page {
+        items,
+        next_cursor: None,
+    }))
+}
+
+fn topics_of(text: &str) -> Vec<String> {
+    text.split(',')
+        .map(|topic| topic.trim().to_owned())
+        .collect()
 }
 
 /// Sends what follows `place` until the client goes away or the API stops.

@@ -1,22 +1,26 @@
 //! `/v1/traces`: SIP messages as this node has seen them, or was told of by others.
 
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use model::CallId;
+use model::{CallId, CallView, ServerId};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use store::{TraceId, TraceOrder};
+use tokio::time::Instant;
 use trace::{Direction, Head, Kind, Ladder, PCAP_MEDIA_TYPE, Seen, Start, Wanted};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::extract::{Id, Params};
+use crate::live_calls::{ANSWER_TIME, Seat};
 use crate::paging::{self, Page};
-use crate::{CallTrace, Control, Problem, TraceStatus, problem};
+use crate::{Answer, CallTrace, Control, PlatformError, Problem, Question, TraceStatus, problem};
 
 pub(crate) fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new()
@@ -193,13 +197,12 @@ async fn ladder(
     State(control): State<Control>,
     Params(params): Params<LadderParams>,
 ) -> Result<Json<Ladder>, Problem> {
-    let first = params.sip_call_id.clone();
     let wanted = CallTrace {
         sip_call_ids: vec![params.sip_call_id],
         from_us: 0,
         to_us: u64::MAX,
     };
-    draw(&control, wanted, &first).await
+    Ok(Json(draw(&control, wanted).await?))
 }
 
 /// The messages of all legs of a call, on one axis of time
@@ -214,13 +217,16 @@ async fn ladder_of_call(
     State(control): State<Control>,
     Id(call): Id<CallId>,
 ) -> Result<Json<Ladder>, Problem> {
-    let wanted = trace_of(&control, call).await?;
+    let (wanted, seat) = whereabouts(&control, call).await?;
+    if let Some(seat) = seat.filter(|seat| !seat.is_own()) {
+        return ladder_at(&control, &seat, wanted).await.map(Json);
+    }
     let first = wanted.sip_call_ids.first().cloned().unwrap_or_default();
-    let ladder = draw(&control, wanted, &first).await?;
+    let ladder = draw(&control, wanted).await?;
     if ladder.rungs.is_empty() {
         tell_where(&control, call, &first).await?;
     }
-    Ok(ladder)
+    Ok(Json(ladder))
 }
 
 /// The messages of a call are with the node that had it. Errors: that is another.
@@ -236,7 +242,30 @@ async fn tell_where(control: &Control, call: CallId, sip_call_id: &str) -> Resul
     Err(Problem::new(&problem::ELSEWHERE, detail))
 }
 
-async fn draw(control: &Control, wanted: CallTrace, first: &str) -> Result<Json<Ladder>, Problem> {
+/// The ladder as a joined server draws it. Its messages are named so that they can be asked for here.
+async fn ladder_at(control: &Control, seat: &Seat, wanted: CallTrace) -> Result<Ladder, Problem> {
+    let first = wanted.sip_call_ids.first().cloned().unwrap_or_default();
+    let until = Instant::now() + ANSWER_TIME;
+    let question = Question::Ladder { wanted };
+    let why = match control.ask_seat(seat, &question, until).await {
+        Ok(Answer::Ladder(mut ladder)) => {
+            let suffix = seat.server().map(|server| format!("@{server}"));
+            let suffix = suffix.unwrap_or_default();
+            ladder.rungs.iter_mut().for_each(|r| r.id += &suffix);
+            return Ok(*ladder);
+        }
+        Ok(_) => "it does not say them".to_owned(),
+        Err(why) => why,
+    };
+    let name = seat.name();
+    let detail =
+        format!("its messages are at {name}: {why}; tandem trace ladder {first} there shows them");
+    Err(Problem::new(&problem::ELSEWHERE, detail))
+}
+
+/// The ladder of messages of this node.
+pub(crate) async fn draw(control: &Control, wanted: CallTrace) -> Result<Ladder, PlatformError> {
+    let first = wanted.sip_call_ids.first().cloned();
     let mut found = control
         .platform()
         .trace_of_call(wanted, RUNGS_MAX + 1)
@@ -249,8 +278,9 @@ async fn draw(control: &Control, wanted: CallTrace, first: &str) -> Result<Json<
         .into_iter()
         .map(|(id, seen)| (id.to_string(), seen))
         .collect();
-    let ladder = Ladder::of(&found, Some(first).filter(|_| !found.is_empty()));
-    Ok(Json(Ladder { is_cut, ..ladder }))
+    let first = first.as_deref().filter(|_| !found.is_empty());
+    let ladder = Ladder::of(&found, first);
+    Ok(Ladder { is_cut, ..ladder })
 }
 
 /// SIP messages as a capture file, in the order in which they were seen
@@ -337,19 +367,77 @@ async fn export<T: Send + 'static>(
 )]
 async fn show(
     State(control): State<Control>,
-    Id(id): Id<TraceId>,
-) -> Result<Json<TraceMessage>, Problem> {
-    let found = control.platform().traced_message(id).await?;
-    let seen = found.ok_or_else(|| {
+    Id(MessageName { id, server }): Id<MessageName>,
+) -> Result<Json<Value>, Problem> {
+    let found = match server {
+        None => message(&control, &id).await?,
+        Some(server) => message_at(&control, server, id.clone()).await?,
+    };
+    found.map(Json).ok_or_else(|| {
         Problem::not_found(format!(
             "there is no message {id}; it may have been too old"
         ))
-    })?;
-    let text = String::from_utf8_lossy(&seen.payload).into_owned();
-    Ok(Json(TraceMessage {
-        text: Some(text),
+    })
+}
+
+/// What names a message: as its node names it, and with `@` the joined server that has it.
+struct MessageName {
+    id: String,
+    server: Option<ServerId>,
+}
+
+impl FromStr for MessageName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (id, server) = match text.split_once('@') {
+            Some((id, server)) => (id, Some(server)),
+            None => (text, None),
+        };
+        let read: Result<TraceId, _> = id.parse();
+        read.map_err(|error| error.to_string())?;
+        let server = server.map(str::parse).transpose();
+        Ok(Self {
+            id: id.to_owned(),
+            server: server.map_err(|error: model::IdError| error.to_string())?,
+        })
+    }
+}
+
+/// A message of this node with its text, as the API shows it.
+pub(crate) async fn message(control: &Control, id: &str) -> Result<Option<Value>, PlatformError> {
+    let Ok(id) = id.parse::<TraceId>() else {
+        return Ok(None);
+    };
+    let found = control.platform().traced_message(id).await?;
+    let shown = found.map(|seen| TraceMessage {
+        text: Some(String::from_utf8_lossy(&seen.payload).into_owned()),
         ..TraceMessage::of(id.to_string(), &seen)
-    }))
+    });
+    Ok(shown.map(|message| json!(message)))
+}
+
+/// The same of a joined server.
+async fn message_at(
+    control: &Control,
+    server: ServerId,
+    id: String,
+) -> Result<Option<Value>, Problem> {
+    let Some(seat) = control.seat_of(server).await else {
+        return Ok(None);
+    };
+    let until = Instant::now() + ANSWER_TIME;
+    let question = Question::Message { id };
+    match control.ask_seat(&seat, &question, until).await {
+        Ok(Answer::Message(Some(mut message))) => {
+            if let Some(id) = message["id"].as_str().map(|id| format!("{id}@{server}")) {
+                message["id"] = json!(id);
+            }
+            Ok(Some(message))
+        }
+        Ok(_) => Ok(None),
+        Err(why) => Err(Problem::unavailable(format!("{}: {why}", seat.name()))),
+    }
 }
 
 /// The latest messages first.
@@ -389,22 +477,44 @@ async fn find(
 
 /// By what the messages of a call are known, the caller's Call-ID first.
 async fn trace_of(control: &Control, call: CallId) -> Result<CallTrace, Problem> {
+    Ok(whereabouts(control, call).await?.0)
+}
+
+/// The same, and the server that has them, as far as it is known.
+async fn whereabouts(
+    control: &Control,
+    call: CallId,
+) -> Result<(CallTrace, Option<Seat>), Problem> {
     if let Some(live) = control.platform().call(call).await? {
-        let ids = live.legs.into_iter().map(|leg| leg.sip_call_id);
-        return Ok(CallTrace {
-            sip_call_ids: ids.collect(),
-            from_us: live.start_us.saturating_sub(BEFORE_US),
-            to_us: u64::MAX,
-        });
+        return Ok((trace_of_live(live), None));
     }
-    let found = control.cdrs(move |cdrs| cdrs.get(call)).await?;
-    let cdr = found.ok_or_else(|| Problem::not_found(format!("there is no call {call}")))?;
-    let ids = [cdr.sip_call_id, cdr.sip_call_id_b];
-    Ok(CallTrace {
-        sip_call_ids: ids.into_iter().filter(|id| !id.is_empty()).collect(),
-        from_us: cdr.start_us.saturating_sub(BEFORE_US),
-        to_us: cdr.end_us.saturating_add(AFTER_US),
-    })
+    if let Some(cdr) = control.cdrs(move |cdrs| cdrs.get(call)).await? {
+        let ids = [cdr.sip_call_id, cdr.sip_call_id_b];
+        let wanted = CallTrace {
+            sip_call_ids: ids.into_iter().filter(|id| !id.is_empty()).collect(),
+            from_us: cdr.start_us.saturating_sub(BEFORE_US),
+            to_us: cdr.end_us.saturating_add(AFTER_US),
+        };
+        let seat = if cdr.node == control.platform().node() {
+            None
+        } else {
+            control.seat_of_machine(&cdr.node).await
+        };
+        return Ok((wanted, seat));
+    }
+    let found = control.live_call(call).await?.found;
+    let (seat, live) =
+        found.ok_or_else(|| Problem::not_found(format!("there is no call {call}")))?;
+    Ok((trace_of_live(live), Some(seat)))
+}
+
+fn trace_of_live(live: CallView) -> CallTrace {
+    let ids = live.legs.into_iter().map(|leg| leg.sip_call_id);
+    CallTrace {
+        sip_call_ids: ids.collect(),
+        from_us: live.start_us.saturating_sub(BEFORE_US),
+        to_us: u64::MAX,
+    }
 }
 
 /// Messages of one ladder.

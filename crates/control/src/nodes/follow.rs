@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use link::Shown;
-use link::proto::{Configuration, Down, Order, OrderKind, down::What};
+use link::proto::{Configuration, Down, Order, OrderKind, Question, down::What};
 use model::{ServerId, Snapshot};
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
@@ -23,9 +23,11 @@ pub(super) async fn feed(
 ) {
     let began_us = now().as_micros();
     let orders = control.fleet().join(server, from, began_us);
+    let questions = control.asking().open(server, began_us);
     announce(&control, server, "server.connected");
     tracing::info!(%server, %from, revision = has, "a node is connected");
-    let why = tell(&control, (server, &shown), has, orders, &told).await;
+    let why = tell(&control, (server, &shown), has, (orders, questions), &told).await;
+    control.asking().close(server, began_us);
     control.fleet().leave(server, began_us);
     if let Err(status) = why {
         let why = status.message().to_owned();
@@ -39,7 +41,7 @@ async fn tell(
     control: &Control,
     (server, shown): (ServerId, &Shown),
     has: u64,
-    mut orders: mpsc::Receiver<Order>,
+    (mut orders, mut questions): (mpsc::Receiver<Order>, mpsc::Receiver<Question>),
     told: &mpsc::Sender<Result<Down, Status>>,
 ) -> Result<(), Status> {
     let mut newest = control.newest_snapshot().await?;
@@ -66,6 +68,12 @@ async fn tell(
                     return Ok(());
                 }
                 if !send(told, What::Order(order)).await {
+                    return Ok(());
+                }
+            }
+            question = questions.recv() => {
+                let Some(question) = question else { return Ok(()) };
+                if !send(told, What::Question(question)).await {
                     return Ok(());
                 }
             }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use link::proto::link_server::Link;
 use link::proto::{
-    CdrBatch, CdrReceipt, Down, Enrolled, Enrolment, Following, Renewal, Renewed, Reported,
-    Telemetry,
+    AnswerReceipt, Answered, CdrBatch, CdrReceipt, Down, Enrolled, Enrolment, EventBatch,
+    EventReceipt, Following, Renewal, Renewed, Reported, Telemetry,
 };
 use link::{Peer, Shown};
 use model::{Cdr, Sample, Server, ServerId, Snapshot};
@@ -58,7 +58,11 @@ impl Link for Service {
         let at_us = now().as_micros();
         self.0.fleet().hear(server, report(said), at_us);
         let newest_sample_us = self.keep(server, samples, at_us).await?;
-        Ok(Response::new(Reported { newest_sample_us }))
+        let events_wanted = self.0.ring().is_wanted(now());
+        Ok(Response::new(Reported {
+            newest_sample_us,
+            events_wanted,
+        }))
     }
 
     async fn ship_cdrs(&self, request: Request<CdrBatch>) -> Result<Response<CdrReceipt>, Status> {
@@ -71,6 +75,27 @@ impl Link for Service {
         Ok(Response::new(CdrReceipt {
             added: u32::try_from(added).unwrap_or(u32::MAX),
         }))
+    }
+
+    async fn answer(&self, request: Request<Answered>) -> Result<Response<AnswerReceipt>, Status> {
+        let (server, _) = self.who(&request).await?;
+        let Answered { id, answer } = request.into_inner();
+        self.0.asking().hear(server, id, answer);
+        Ok(Response::new(AnswerReceipt {}))
+    }
+
+    async fn ship_events(
+        &self,
+        request: Request<EventBatch>,
+    ) -> Result<Response<EventReceipt>, Status> {
+        let (server, _) = self.who(&request).await?;
+        let newest = self.0.newest_snapshot().await?;
+        let snapshot = newest.borrow().clone();
+        let known = snapshot.servers.iter().find(|known| known.id == server);
+        let name = known.map_or("", |known| &known.name);
+        let (ring, batch) = (self.0.ring(), request.get_ref());
+        self.0.events_taken().take(ring, (server, name), batch)?;
+        Ok(Response::new(EventReceipt {}))
     }
 }
 

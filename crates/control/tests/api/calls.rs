@@ -22,8 +22,13 @@ async fn calls_are_listed_in_pages_shown_and_ended() {
         ),
         (1, &json!(null))
     );
+    assert_eq!((&page["total"], &rest["total"]), (&json!(3), &json!(3)));
+    assert_eq!(page["unheard"], json!([]));
     let filtered = api.get("/v1/calls?caller=caller-2").await.body;
     assert_eq!(filtered["items"][0]["start_us"], 2);
+    assert_eq!(filtered["total"], 1);
+    let elsewhere = "/v1/calls?server=srv_01M7Y27XAH1N5K52CP36TC7MCB";
+    assert_eq!(api.get(elsewhere).await.body["items"], json!([]));
 
     let path = format!("/v1/calls/{}", call(1).id);
     assert_eq!(api.get(&path).await.body["caller"], "caller-1");
@@ -42,6 +47,17 @@ async fn calls_are_listed_in_pages_shown_and_ended() {
     api.get("/v1/calls?state=dead")
         .await
         .is_problem(400, "malformed");
+}
+
+/// One machine alone: there is nothing to show in place of its calls.
+#[tokio::test]
+async fn a_silent_node_is_no_empty_list() {
+    let api = Api::new();
+    api.node.state.lock().unwrap().silent = true;
+    api.get("/v1/calls").await.is_problem(503, "unavailable");
+    let path = format!("/v1/calls/{}", call(1).id);
+    api.get(&path).await.is_problem(503, "unavailable");
+    api.delete(&path).await.is_problem(503, "unavailable");
 }
 
 #[tokio::test]

@@ -84,6 +84,8 @@ fn event(sequence: u64, topic: &str) -> PlatformEvent {
         topic: topic.into(),
         name,
         data: json!({}),
+        server: None,
+        server_name: String::new(),
     }
 }
 
@@ -129,6 +131,35 @@ async fn events_of_the_node_are_filtered_by_topic() {
     }
     assert_eq!(next(&mut stream).await.2["sequence"], 2);
     assert_eq!(next(&mut stream).await.2["sequence"], 4);
+}
+
+#[tokio::test]
+async fn the_latest_events_are_listed_first() {
+    let served = serve().await;
+    for name in ["a", "b", "c"] {
+        served
+            .api
+            .made("/v1/accounts", json!({ "name": name }))
+            .await;
+    }
+    let page = served
+        .api
+        .get("/v1/events/recent?topics=accounts&limit=2")
+        .await;
+    let names: Vec<&Value> = page.body["items"].as_array().unwrap().iter().collect();
+    assert_eq!(names.len(), 2, "{}", page.text);
+    let all = served.api.get("/v1/events/recent").await.body;
+    assert_eq!(all["items"][0], *names[0]);
+    let at = |event: &Value| event["at_us"].as_u64();
+    assert!(at(names[0]) >= at(names[1]));
+    let none = served.api.get("/v1/events/recent?topics=bans").await.body;
+    assert_eq!(none["items"], json!([]));
+    served
+        .api
+        .get("/v1/events/recent?limit=501")
+        .await
+        .is_problem(400, "malformed")
+        .at_field("limit");
 }
 
 #[tokio::test]

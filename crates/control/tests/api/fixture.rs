@@ -8,10 +8,10 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use clock::Time;
 use control::{
-    ArrayView, Ban, CallFilter, CallTrace, Control, Deployment, LimitUsage, LimitedKind,
-    ListenerSpec, ListenerStatus, Platform, PlatformError, PlatformEvent, PresentedCertificate,
-    Readiness, Recording, RecordingPlace, RegistrationFilter, Reply, RouteQuery, Simulation,
-    SimulationOutcome, Site, TraceStatus, Vault,
+    ArrayView, Ban, CallFilter, CallTrace, CallsFound, Control, Deployment, LimitUsage,
+    LimitedKind, ListenerSpec, ListenerStatus, Platform, PlatformError, PlatformEvent,
+    PresentedCertificate, Readiness, Recording, RecordingPlace, RegistrationFilter, Reply,
+    RouteQuery, Simulation, SimulationOutcome, Site, TraceStatus, Vault,
 };
 use model::{
     AccountId, ApiToken, CallId, CallState, CallView, GatewayHealth, MediaServerHealth,
@@ -299,6 +299,8 @@ impl Node {
 pub(crate) fn call(number: u64) -> CallView {
     CallView {
         id: CallId::from_parts(number, 1),
+        server: None,
+        server_name: String::new(),
         account: None,
         state: CallState::Answered,
         caller: format!("caller-{number}"),
@@ -316,19 +318,18 @@ impl Platform for Node {
         filter: CallFilter,
         limit: usize,
         after: Option<CallId>,
-    ) -> Reply<'_, Vec<CallView>> {
+    ) -> Reply<'_, CallsFound> {
         self.answer(|state| {
-            let later = state
-                .calls
-                .iter()
-                .filter(|c| after.is_none_or(|after| c.id > after));
-            let matching = later.filter(|c| {
-                filter
-                    .caller
-                    .as_ref()
-                    .is_none_or(|caller| c.caller == *caller)
-            });
-            Ok(matching.take(limit).cloned().collect())
+            let matching = |call: &&CallView| {
+                filter.account.is_none_or(|a| call.account == Some(a))
+                    && filter.caller.as_ref().is_none_or(|c| call.caller == *c)
+            };
+            let all = state.calls.iter().filter(matching);
+            let later = all.clone().filter(|c| after.is_none_or(|a| c.id > a));
+            Ok(CallsFound {
+                items: later.take(limit).cloned().collect(),
+                total: all.count(),
+            })
         })
     }
 

@@ -53,6 +53,7 @@ const PATHS: &[&str] = &[
     "/v1/cdrs/export.csv",
     "/v1/cdrs/{id}",
     "/v1/events",
+    "/v1/events/recent",
     "/v1/gateway-health",
     "/v1/history",
     "/v1/users:batch",

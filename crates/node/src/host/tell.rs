@@ -92,6 +92,8 @@ impl SwitchHost {
             topic: topic.into(),
             name: name.into(),
             data,
+            server: None,
+            server_name: String::new(),
         });
     }
 }

@@ -18,6 +18,7 @@ use tonic::{Status, Streaming};
 
 use super::enrol::said;
 use super::past::Past;
+use super::questions::Questions;
 use super::records::{Held, HeldRecords};
 use crate::signals::Restart;
 use crate::telemetry::Telemetry;
@@ -33,6 +34,9 @@ pub(super) struct Keeper {
     /// What this node has done, as far as control is to know it.
     pub(super) past: Option<Past>,
     pub(super) line: watch::Sender<Option<LinkClient<Channel>>>,
+    pub(super) questions: Questions,
+    /// Whether somebody watches at control what happens here.
+    pub(super) events_wanted: watch::Sender<bool>,
     /// The round trip of the last report.
     pub(super) rtt_us: Option<u32>,
     /// Before then nobody asks for another certificate: control has refused one.
@@ -95,7 +99,7 @@ impl Keeper {
         loop {
             tokio::select! {
                 down = next(&mut told) => match down? {
-                    Some(down) => self.take(down).await,
+                    Some(down) => self.take(down, &line).await,
                     None => return Ok(End::Closed),
                 },
                 _ = reports.tick() => {
@@ -111,7 +115,7 @@ impl Keeper {
         }
     }
 
-    async fn take(&self, down: Down) {
+    async fn take(&self, down: Down, line: &LinkClient<Channel>) {
         match down.what {
             Some(What::Configuration(configuration)) => {
                 let revision = configuration.revision;
@@ -137,6 +141,7 @@ impl Keeper {
                 tracing::info!(task = order.task, "control has this node begin anew");
                 self.restart.order();
             }
+            Some(What::Question(question)) => self.questions.take(question, line.clone()),
             // Of a later version.
             Some(What::Order(_)) | None => {}
         }
@@ -156,8 +161,12 @@ impl Keeper {
         let answered = timeout(REPORT_PATIENCE, line.report(said)).await;
         let answered =
             answered.map_err(|_| Status::deadline_exceeded("control does not answer"))??;
+        let answered = answered.into_inner();
+        self.events_wanted.send_if_modified(|wanted| {
+            std::mem::replace(wanted, answered.events_wanted) != answered.events_wanted
+        });
         if let Some(past) = &mut self.past {
-            past.heard(answered.into_inner().newest_sample_us);
+            past.heard(answered.newest_sample_us);
         }
         self.rtt_us = u32::try_from(began.elapsed().as_micros()).ok();
         Ok(())

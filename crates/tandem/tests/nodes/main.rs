@@ -1,5 +1,6 @@
 //! A platform of several machines: one is control, the others have joined it.
 
+mod calls;
 mod control;
 mod joining;
 mod recordings;

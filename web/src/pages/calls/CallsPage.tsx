@@ -3,18 +3,20 @@ import { useNavigate } from '@tanstack/react-router';
 import { api, body } from '../../api/client';
 import { useEvents } from '../../api/events';
 import { metricsQuery } from '../../api/metrics';
-import { useMay } from '../../api/session';
-import type { CallView } from '../../api/types';
+import { useMay, useOpen } from '../../api/session';
+import type { CallPage, CallView } from '../../api/types';
 import { count } from '../../parts/format';
 import { ListPage } from '../../parts/ListPage';
 import { callColumns } from './columns';
 import { HangUp } from './HangUp';
+import { Unheard } from './Unheard';
 
 /** Calls in progress, as they come and go. */
 export function CallsPage() {
   useEvents('calls');
   const navigate = useNavigate();
   const mayEnd = useMay('operator');
+  const knowsServers = useOpen('servers');
   const metrics = useQuery(metricsQuery);
   const hangUp = {
     key: 'hangup',
@@ -22,7 +24,7 @@ export function CallsPage() {
     cell: (call: CallView) => <HangUp call={call} compact />,
   };
   return (
-    <ListPage
+    <ListPage<CallView, CallPage>
       title="Live calls"
       queryKey={['calls', 'list']}
       load={(filters, cursor) =>
@@ -43,11 +45,20 @@ export function CallsPage() {
           })),
         },
         { name: 'account', label: 'Account', of: 'accounts' },
+        ...(knowsServers ? [{ name: 'server', label: 'Server', of: 'servers' as const }] : []),
       ]}
       rowKey={(call) => call.id}
       onOpen={(call) => void navigate({ to: '/calls/$id', params: { id: call.id } })}
       empty="No call is in progress."
       intervalMs={3000}
+      about={(page) => (
+        <>
+          <div className="dim" data-testid="total">
+            {count(page.total)} calls at all servers that answer
+          </div>
+          <Unheard servers={page.unheard} />
+        </>
+      )}
       actions={
         <span className="dim" data-testid="channels">
           {count(metrics.data?.sum('tandem_calls'))} channels on this node

@@ -22,6 +22,7 @@ export function LiveCall({ call }: { call: CallView }) {
                 ['Lasts', <Lasts call={call} />],
                 ['Started', time(call.start_us)],
                 ['Answered', call.answer_us ? time(call.answer_us) : 'not yet'],
+                ['Server', call.server_name || '—'],
                 ['Account', <RecordLink noun="accounts" id={call.account} />],
                 ['Call', <span className="mono">{call.id}</span>],
               ]}

@@ -8,6 +8,7 @@ export const callColumns: Column<CallView>[] = [
   { key: 'state', title: 'State', cell: (call) => <StateBadge state={call.state} /> },
   { key: 'caller', title: 'Caller', cell: (call) => call.caller, kind: 'mono' },
   { key: 'called', title: 'Called', cell: (call) => call.called, kind: 'mono' },
+  { key: 'server', title: 'Server', cell: (call) => call.server_name },
   { key: 'lasts', title: 'Lasts', cell: (call) => <Lasts call={call} />, kind: 'figure' },
   { key: 'started', title: 'Started', cell: (call) => time(call.start_us), wide: true },
   {

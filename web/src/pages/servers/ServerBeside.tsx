@@ -8,6 +8,8 @@ import { Age, cpu, days, inUse } from './columns';
 import { daysUntil, lag, serverHealthQuery } from './health';
 import { HistoryGraphs } from '../overview/HistoryGraphs';
 import { ServerActions } from './ServerActions';
+import { ServerCalls } from './ServerCalls';
+import { ServerEvents } from './ServerEvents';
 import { Tasks } from './Tasks';
 
 /** How a server is, and what can be done to it. */
@@ -20,6 +22,8 @@ export function ServerBeside({ record }: { record: Server }) {
         <ServerActions record={record} health={health} />
       </Card>
       <Tasks server={record.id} />
+      <ServerCalls server={record.id} />
+      <ServerEvents server={record.id} />
       <HistoryGraphs server={record.id} />
     </>
   );

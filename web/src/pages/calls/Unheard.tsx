@@ -1,0 +1,17 @@
+import { Alert } from '@mantine/core';
+import type { UnheardServer } from '../../api/types';
+import { relative } from '../../parts/format';
+
+/** Servers that have not answered: what is shown lacks their calls. */
+export function Unheard({ servers }: { servers: UnheardServer[] }) {
+  if (!servers.length) return null;
+  return (
+    <Alert color="yellow" role="status" title="Calls of some servers are missing" mb={8}>
+      {servers.map(({ server, name, heard_us, why }) => (
+        <div key={server ?? name}>
+          {name}: {why}; last heard of {relative(heard_us)}
+        </div>
+      ))}
+    </Alert>
+  );
+}
