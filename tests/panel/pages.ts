@@ -26,6 +26,10 @@ export const paths = [
   '/limits',
   '/servers',
   '/servers/new',
+  '/zones',
+  '/zones/new',
+  '/clusters',
+  '/clusters/new',
   '/server',
   '/posture',
   '/media-servers',
@@ -57,6 +61,8 @@ export async function fill(request: APIRequestContext): Promise<string> {
   await make(request, '/v1/gateways', { ...gateway, name: 'acme-1', port: 9 });
   await make(request, '/v1/gateways', { ...gateway, name: 'acme-2', port: 10 });
   await make(request, '/v1/routes', { prefix: '49', carrier, cost_per_minute_micros: 12000 });
+  await make(request, '/v1/zones', { name: 'berlin', latitude: 52.52, longitude: 13.4 });
+  await make(request, '/v1/clusters', { name: 'north', limits });
   const media = { name: 'media-1', control: 'udp:127.0.0.1:9', zone: 'berlin', enabled: false };
   await make(request, '/v1/media-servers', media);
   return `/carriers/${carrier}`;

@@ -1,14 +1,16 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { directory, expect, tellPhone, test } from './platform';
+import { directory, expect, make, tellPhone, test } from './platform';
 
 test('a machine joins, is resized under load, and drained with a count-down', async ({ panel }) => {
   test.setTimeout(165_000);
   await panel.setViewportSize({ width: 1440, height: 900 });
+  await make(panel.request, '/v1/zones', { name: 'Germany' });
   await panel.goto('/servers');
   await panel.getByRole('button', { name: 'Join a machine' }).click();
   await panel.getByLabel('Name', { exact: true }).fill('berlin');
-  await panel.getByLabel('Zone', { exact: true }).fill('Germany');
+  await panel.getByRole('combobox', { name: 'Zone' }).click();
+  await panel.getByRole('option', { name: 'Germany' }).click();
   await panel.getByRole('button', { name: 'Create token' }).click();
   const command = await panel.getByLabel('command', { exact: true }).innerText();
   expect(command).toMatch(/^tandem node join 127\.0\.0\.1:\d+ tdj\./);

@@ -10,6 +10,7 @@ import { CallsPage } from './pages/calls/CallsPage';
 import { carriers } from './pages/carriers/kind';
 import { CdrsPage } from './pages/cdrs/CdrsPage';
 import { certificates } from './pages/certificates/kind';
+import { clusters } from './pages/clusters/kind';
 import { customers } from './pages/customers/kind';
 import { devices } from './pages/devices/kind';
 import { gateways } from './pages/gateways/kind';
@@ -33,6 +34,8 @@ import { LadderPage } from './pages/traces/LadderPage';
 import { TracesPage } from './pages/traces/TracesPage';
 import { users } from './pages/users/kind';
 import { YouPage } from './pages/you/YouPage';
+import { zones } from './pages/zones/kind';
+import { ZonesPage } from './pages/zones/ZonesPage';
 import { parseSearch, stringifySearch } from './parts/filters';
 import { Page } from './parts/Page';
 import type { Kind } from './records/kind';
@@ -52,9 +55,14 @@ const page = (path: string, component: FunctionComponent) =>
 /** The list of a kind, a new one, and each one. */
 function pagesOf<N extends Noun>(kind: Kind<N, string>) {
   const List = () => <RecordsPage kind={kind} />;
-  const New = () => <NewRecordPage kind={kind} />;
   const path = `/${kind.noun}`;
-  return [page(path, List), page(`${path}/new`, New), page(`${path}/$id`, oneOf(kind))];
+  return [page(path, List), page(`${path}/new`, newOf(kind)), page(`${path}/$id`, oneOf(kind))];
+}
+
+function newOf<N extends Noun>(kind: Kind<N, string>) {
+  return function New() {
+    return <NewRecordPage kind={kind} />;
+  };
 }
 
 function oneOf<N extends Noun>(kind: Kind<N, string>) {
@@ -84,6 +92,10 @@ const tree = root.addChildren([
   ...pagesOf(mediaServers),
   ...pagesOf(people),
   ...pagesOf(certificates),
+  page('/zones', ZonesPage),
+  page('/zones/new', newOf(zones)),
+  page('/zones/$id', oneOf(zones)),
+  ...pagesOf(clusters),
   page('/you', YouPage),
   page('/simulator', SimulatorPage),
   page('/limits', LimitsPage),

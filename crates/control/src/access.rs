@@ -166,7 +166,7 @@ const READ_ONLY: &str = ":read";
 /// What is in no area.
 const OTHER: Area = area("", Role::Admin, Role::Admin, Confined::Nothing);
 /// All areas.
-static AREAS: [Area; 44] = {
+static AREAS: [Area; 48] = {
     use Confined::{Change, Nothing, Read};
     use Role::{Admin, Operator, Viewer};
     [
@@ -180,6 +180,8 @@ static AREAS: [Area; 44] = {
         area("carriers", Viewer, Operator, Nothing),
         area("cdrs", Viewer, Operator, Read),
         area("certificates", Viewer, Admin, Nothing),
+        area("cluster-health", Viewer, Operator, Nothing),
+        area("clusters", Viewer, Admin, Nothing),
         area("customers", Viewer, Operator, Nothing),
         area("devices", Viewer, Operator, Change),
         area("events", Viewer, Operator, Nothing),
@@ -214,5 +216,7 @@ static AREAS: [Area; 44] = {
         area("traces", Viewer, Operator, Nothing),
         area("users", Viewer, Operator, Change),
         area("users:batch", Viewer, Operator, Nothing),
+        area("zone-health", Viewer, Operator, Nothing),
+        area("zones", Viewer, Admin, Nothing),
     ]
 };

@@ -15,6 +15,7 @@ mod alerts;
 mod api;
 mod array;
 mod auth;
+mod capacity;
 mod certificates;
 mod control;
 mod draft;

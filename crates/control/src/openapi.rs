@@ -10,8 +10,8 @@ mod fields;
 use std::sync::OnceLock;
 
 use model::{
-    Account, Carrier, Certificate, Customer, Device, Gateway, MediaServer, Number, Person, Route,
-    Server, User,
+    Account, Carrier, Certificate, Cluster, Customer, Device, Gateway, MediaServer, Number, Person,
+    Route, Server, User, Zone,
 };
 use serde_json::{Map, Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -86,6 +86,8 @@ fn document() -> Value {
     add::<Person>(&mut document);
     add::<Server>(&mut document);
     add::<Certificate>(&mut document);
+    add::<Zone>(&mut document);
+    add::<Cluster>(&mut document);
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
         schemas.remove("DigestSecret");
     }

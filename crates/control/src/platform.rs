@@ -349,6 +349,8 @@ pub struct LimitUsage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LimitedKind {
+    /// The cluster of this server.
+    Cluster,
     /// This server.
     Server,
     /// A tenant.

@@ -12,8 +12,8 @@ use axum::middleware::{from_fn_with_state, map_request, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use model::{
-    Account, Carrier, Certificate, Customer, Device, Gateway, MediaServer, Number, Person, Route,
-    Server, User,
+    Account, Carrier, Certificate, Cluster, Customer, Device, Gateway, MediaServer, Number, Person,
+    Route, Server, User, Zone,
 };
 use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
@@ -133,6 +133,8 @@ pub(crate) fn guarded() -> OpenApiRouter<Control> {
         .merge(api::media_servers::routes())
         .merge(api::servers::routes())
         .merge(api::certificates::routes())
+        .merge(api::zones::routes())
+        .merge(api::clusters::routes())
         .merge(api::server_actions::routes())
         .merge(api::tasks::routes())
         .merge(api::join_tokens::routes())
@@ -179,6 +181,8 @@ fn records() -> Router<Control> {
         .merge(resource::routes::<Person>())
         .merge(resource::routes::<Server>())
         .merge(resource::routes::<Certificate>())
+        .merge(resource::routes::<Zone>())
+        .merge(resource::routes::<Cluster>())
 }
 
 async fn document(State(_): State<Control>) -> Response {

@@ -28,6 +28,8 @@ impl EntityId {
 /// The kinds of entities, from the widest to the narrowest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EntityKind {
+    /// The servers that the node belongs together with.
+    Cluster,
     /// The server the node runs on.
     Server,
     /// A tenant.
@@ -49,6 +51,7 @@ impl EntityKind {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Cluster => "cluster",
             Self::Server => "server",
             Self::Account => "account",
             Self::Customer => "customer",

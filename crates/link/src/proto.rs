@@ -160,6 +160,11 @@ pub struct Telemetry {
     /// Minutes of its history, each in JSON: those from the newest on that control has said it has.
     #[prost(bytes = "vec", repeated, tag = "21")]
     pub samples: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// What it may use now of what its cluster allows.
+    #[prost(uint32, optional, tag = "22")]
+    pub cluster_channels_share: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "23")]
+    pub cluster_cps_share: ::core::option::Option<u32>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Listener {

@@ -112,6 +112,8 @@ id!(/** The record of one call. */ CdrId, "cdr");
 id!(/** A token of the API. */ TokenId, "tok");
 id!(/** Somebody who signs in. */ PersonId, "per");
 id!(/** A machine that takes calls. */ ServerId, "srv");
+id!(/** A region of data centres. */ ZoneId, "zone");
+id!(/** Servers that belong together. */ ClusterId, "clu");
 id!(/** Something that takes a while. */ TaskId, "task");
 id!(/** A token by which a machine joins. */ JoinTokenId, "jt");
 id!(/** A certificate that the platform keeps. */ CertificateId, "crt");

@@ -28,6 +28,7 @@ mod token;
 mod trace;
 mod user;
 mod validate;
+mod zone;
 
 pub use account::{Account, LimitSpec};
 pub use acme::AcmeSettings;
@@ -40,8 +41,9 @@ pub use certificate::{
 };
 pub use customer::{Customer, CustomerAuth};
 pub use id::{
-    AccountId, CallId, CarrierId, CdrId, CertificateId, CustomerId, DeviceId, GatewayId, IdError,
-    JoinTokenId, MediaServerId, NumberId, PersonId, RouteId, ServerId, TaskId, TokenId, UserId,
+    AccountId, CallId, CarrierId, CdrId, CertificateId, ClusterId, CustomerId, DeviceId, GatewayId,
+    IdError, JoinTokenId, MediaServerId, NumberId, PersonId, RouteId, ServerId, TaskId, TokenId,
+    UserId, ZoneId,
 };
 pub use keys::DtmfMode;
 pub use live::{
@@ -59,8 +61,9 @@ pub use settings::{
     DigestOffer, HepTransport, KeepAlive, MediaMode, MusicOver, OVERFLOW_PEERS_MAX, Overflow,
     Settings,
 };
-pub use snapshot::Snapshot;
+pub use snapshot::{ClusterPlan, Snapshot};
 pub use token::{ApiToken, Role};
 pub use trace::{TraceMode, TraceSettings, TraceTexts};
 pub use user::{Device, DigestSecret, Forking, User};
 pub use validate::{FieldError, Validate};
+pub use zone::{Cluster, Degrees, Zone};

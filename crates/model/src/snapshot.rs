@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Account, Carrier, Certificate, Customer, Device, Gateway, MediaServer, Number, Route, Server,
-    ServerId, Settings, User,
+    Account, Carrier, Certificate, Cluster, ClusterId, Customer, Device, Gateway, LimitSpec,
+    MediaServer, Number, Route, Server, ServerId, Settings, User, Zone,
 };
 
 /// Everything a node needs to take calls. A node refuses one with a lower revision than it has.
@@ -44,9 +44,49 @@ pub struct Snapshot {
     /// The server that this is for; `None`: it is for whoever has the records themselves.
     #[serde(default)]
     pub server: Option<ServerId>,
+    /// Where servers stand.
+    #[serde(default)]
+    pub zones: Vec<Arc<Zone>>,
+    /// Which servers belong together.
+    #[serde(default)]
+    pub clusters: Vec<Arc<Cluster>>,
+    /// The cluster of the node that this is for; `None` where it belongs to none.
+    #[serde(default)]
+    pub cluster: Option<ClusterPlan>,
     /// The node that this is for takes no new calls.
     #[serde(default)]
     pub draining: bool,
+}
+
+/// What a member of a cluster has to know of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterPlan {
+    /// Which it is.
+    pub id: ClusterId,
+    /// What people call it.
+    pub name: String,
+    /// What all members together may carry.
+    pub limits: LimitSpec,
+    /// How many members there are.
+    pub members: u32,
+    /// Which of them this is, from 0 on.
+    pub place: u32,
+}
+
+impl ClusterPlan {
+    /// What this member may carry where members cannot ask each other: equal parts, which together are
+    /// the whole and no more.
+    #[must_use]
+    pub fn part(&self) -> LimitSpec {
+        let part = |whole: u32| {
+            let members = self.members.max(1);
+            whole / members + u32::from(self.place < whole % members)
+        };
+        LimitSpec {
+            cps: self.limits.cps.map(part),
+            channels: self.limits.channels.map(part),
+        }
+    }
 }
 
 impl Snapshot {
@@ -63,7 +103,70 @@ impl Snapshot {
             limits.cps = server.limits.cps.or(limits.cps);
             limits.channels = server.limits.channels.or(limits.channels);
             plan.draining = server.draining;
+            plan.cluster = self.cluster_of(server);
         }
         plan
+    }
+
+    fn cluster_of(&self, server: &Server) -> Option<ClusterPlan> {
+        let mut all = self.clusters.iter();
+        let cluster = all.find(|cluster| cluster.name == server.cluster)?;
+        // One that nobody has joined as yet has its part, too: it may come at any moment.
+        let members = self.servers.iter();
+        let members = members.filter(|member| member.cluster == cluster.name);
+        let place = members
+            .clone()
+            .filter(|member| member.id < server.id)
+            .count();
+        Some(ClusterPlan {
+            id: cluster.id,
+            name: cluster.name.clone(),
+            limits: cluster.limits,
+            members: members.count() as u32,
+            place: place as u32,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(n: u64, cluster: &str) -> Arc<Server> {
+        let id = ServerId::from_parts(n, 0);
+        let json = format!(r#"{{"id":"{id}","name":"{n}","cluster":"{cluster}"}}"#);
+        Arc::new(serde_json::from_str(&json).unwrap())
+    }
+
+    #[test]
+    fn equal_parts_are_the_whole_of_a_clusters_limits_and_no_more() {
+        let limits = LimitSpec {
+            cps: Some(10),
+            channels: Some(2),
+        };
+        let cluster = Cluster {
+            id: ClusterId::from_parts(1, 0),
+            name: "north".into(),
+            limits,
+        };
+        let snapshot = Snapshot {
+            servers: vec![
+                server(3, "north"),
+                server(1, "north"),
+                server(2, ""),
+                server(4, "north"),
+            ],
+            clusters: vec![Arc::new(cluster)],
+            ..Snapshot::default()
+        };
+        let part = |n| {
+            let plan = snapshot.planned_for(ServerId::from_parts(n, 0));
+            plan.cluster.map(|cluster| cluster.part())
+        };
+        assert_eq!(part(2), None);
+        let parts = [1, 3, 4].map(|n| part(n).unwrap());
+        let sum = |of: fn(&LimitSpec) -> Option<u32>| -> u32 { parts.iter().filter_map(of).sum() };
+        assert_eq!((sum(|p| p.cps), sum(|p| p.channels)), (10, 2));
+        assert_eq!(parts.map(|part| part.cps.unwrap()), [4, 3, 3]);
     }
 }

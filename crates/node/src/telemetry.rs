@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use control::{PlatformError, Report, SocketReport};
-use limits::EntityId;
+use limits::{EntityId, LimitKind};
 use net::Net;
 
 use crate::certificate::CertificateDesk;
@@ -59,7 +59,19 @@ impl Telemetry {
             let snapshot = switch.snapshot();
             let registrations: usize = TRANSPORTS.iter().map(|t| switch.binding_count(*t)).sum();
             let calls = u32::try_from(switch.call_count()).unwrap_or(u32::MAX);
+            let share = |kind| {
+                let cluster = routing::cluster_of(snapshot.cluster.as_ref()?.id);
+                let limit = switch.configured_limit(cluster)?;
+                let whole = match kind {
+                    LimitKind::Cps => limit.cps?,
+                    LimitKind::Channels => limit.channels?,
+                };
+                // Where nothing is shared, its part is its own.
+                Some(switch.share_of(cluster, kind).map_or(whole, |(own, _)| own))
+            };
             Report {
+                cluster_channels_share: share(LimitKind::Channels),
+                cluster_cps_share: share(LimitKind::Cps),
                 revision: snapshot.revision,
                 draining: snapshot.draining,
                 channels: usage.map_or(calls, |usage| usage.channels),

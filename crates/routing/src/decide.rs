@@ -91,7 +91,7 @@ impl<T: Trace> Decider<'_, T> {
         };
         decision.target = self.target(&mut decision);
         if !matches!(decision.target, Target::Challenge | Target::Refuse(_)) {
-            decision.entities = entities_of(&decision);
+            decision.entities = entities_of(self.table.cluster, &decision);
         }
         decision
     }
@@ -298,7 +298,7 @@ fn to_customer(customer: &Arc<Customer>, number: &Number) -> Option<Target> {
     })
 }
 
-fn entities_of(decision: &Decision) -> Vec<EntityId> {
+fn entities_of(cluster: Option<EntityId>, decision: &Decision) -> Vec<EntityId> {
     let caller = match &decision.caller {
         Caller::User(user) => Some(entities::user(user.id)),
         Caller::Customer(customer) => Some(entities::customer(customer.id)),
@@ -306,6 +306,7 @@ fn entities_of(decision: &Decision) -> Vec<EntityId> {
     };
     let number = decision.number.as_ref().map(|n| entities::number(n.id));
     [
+        cluster,
         Some(EntityId::SERVER),
         decision.account.map(entities::account),
         caller,

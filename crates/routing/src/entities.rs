@@ -1,7 +1,9 @@
 //! The entities of a snapshot, and what each may use.
 
 use limits::{EntityId, EntityKind, Limit};
-use model::{AccountId, CarrierId, CustomerId, GatewayId, LimitSpec, NumberId, Snapshot, UserId};
+use model::{
+    AccountId, CarrierId, ClusterId, CustomerId, GatewayId, LimitSpec, NumberId, Snapshot, UserId,
+};
 
 /// The limits of all entities of a snapshot, for [`limits::Limits::configure_all`].
 pub fn limits_of(snapshot: &Snapshot) -> impl Iterator<Item = (EntityId, Limit)> {
@@ -12,13 +14,21 @@ pub fn limits_of(snapshot: &Snapshot) -> impl Iterator<Item = (EntityId, Limit)>
     let customers = snapshot.customers.iter();
     let carriers = snapshot.carriers.iter();
     let gateways = snapshot.gateways.iter();
+    let cluster = snapshot.cluster.iter();
     core::iter::once(server)
+        .chain(cluster.map(|r| (cluster_of(r.id), limit(r.limits))))
         .chain(accounts.map(|r| (account(r.id), limit(r.limits))))
         .chain(users.map(|r| (user(r.id), limit(r.limits))))
         .chain(numbers.map(|r| (number(r.id), limit(r.limits))))
         .chain(customers.map(|r| (customer(r.id), limit(r.limits))))
         .chain(carriers.map(|r| (carrier(r.id), limit(r.limits))))
         .chain(gateways.map(|r| (gateway(r.id), limit(r.limits))))
+}
+
+/// The cluster that a node belongs to.
+#[must_use]
+pub const fn cluster_of(id: ClusterId) -> EntityId {
+    EntityId::new(EntityKind::Cluster, id.bits())
 }
 
 pub(crate) const fn account(id: AccountId) -> EntityId {
@@ -45,7 +55,9 @@ pub(crate) const fn gateway(id: GatewayId) -> EntityId {
     EntityId::new(EntityKind::Gateway, id.bits())
 }
 
-fn limit(spec: LimitSpec) -> Limit {
+/// What may be used, as limits count it.
+#[must_use]
+pub const fn limit(spec: LimitSpec) -> Limit {
     Limit {
         cps: spec.cps,
         channels: spec.channels,

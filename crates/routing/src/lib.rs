@@ -30,7 +30,7 @@ pub use caller::{Caller, Certified, Credentials, Identity, Source};
 pub use decide::{Domain, Request};
 pub use decision::{Attempt, Decision, Refusal, Service, Target};
 pub use dialled::Dialled;
-pub use entities::limits_of;
+pub use entities::{cluster_of, limit, limits_of};
 pub use health::{
     Availability, CALLS_DOWN, DownCause, Failure, Health, HealthEvent, HealthStatus, PROBES_DOWN,
     PROBES_UP, Probe, REST_S, RETRY_AFTER_MAX_S,

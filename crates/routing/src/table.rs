@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ahash::RandomState;
 use hashbrown::HashMap;
 use ipnet::IpNet;
+use limits::EntityId;
 use model::{
     Account, AccountId, Carrier, CarrierId, Customer, CustomerAuth, CustomerId, Device, Gateway,
     GatewayId, Number, Route, Snapshot, User, UserId,
@@ -14,6 +15,7 @@ use model::{
 
 use crate::{
     Certified, Credentials, Dialled, GatewayMatch, Identity, Networks, Service, Source, Trie,
+    entities,
 };
 
 /// All that decisions need of a snapshot, behind indexes. Immutable: a new snapshot makes a new
@@ -21,6 +23,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Table {
     revision: u64,
+    /// The cluster that the node belongs to.
+    pub(crate) cluster: Option<EntityId>,
     domain: Box<str>,
     accounts: Map<AccountId, Arc<Account>>,
     users: Map<UserId, Arc<User>>,
@@ -61,6 +65,10 @@ impl Table {
         let (shared_routes, account_routes) = compile_routes(&snapshot.routes);
         Self {
             revision: snapshot.revision,
+            cluster: snapshot
+                .cluster
+                .as_ref()
+                .map(|c| entities::cluster_of(c.id)),
             domain: snapshot.settings.domain.as_str().into(),
             accounts: by_key(snapshot.accounts.iter(), |account| account.id),
             user_names: snapshot.users.iter().fold(map(), |mut names, user| {

@@ -14,6 +14,7 @@ pub mod locations;
 pub mod permits;
 pub mod records;
 pub mod samples;
+pub mod zones;
 
 pub use self::faulty::Faulty;
 use crate::StoreError;

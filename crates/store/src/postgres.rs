@@ -14,6 +14,7 @@ mod cdrs;
 mod history;
 mod load;
 mod migrate;
+mod names;
 mod records;
 mod tickets;
 mod tls;

@@ -15,7 +15,8 @@ use model::{ApiToken, AuditEntry, Settings, Snapshot, TokenId};
 pub(crate) use self::redact::redacted;
 pub use self::resource::{Kind, Record, Reference, Resource, UniqueValue};
 pub(crate) use self::rules::{
-    account_of, check, expect, gather, role_of, role_word, scopes_of, scopes_text,
+    account_of, check, expect, gather, new_names, renamed, role_of, role_word, scopes_of,
+    scopes_text,
 };
 use crate::StoreError;
 

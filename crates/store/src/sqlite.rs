@@ -11,6 +11,7 @@ mod cdrs;
 mod dump;
 mod history;
 mod migrate;
+mod names;
 mod records;
 mod summary;
 mod tickets;

@@ -184,6 +184,10 @@ impl Switch {
             && snapshot.settings.digest == self.snapshot.settings.digest;
         self.routes = Table::compile(&snapshot);
         self.limits.configure_all(routing::limits_of(&snapshot));
+        if let Some(cluster) = snapshot.cluster.as_ref().filter(|_| self.shares.is_none()) {
+            let part = routing::limit(cluster.part());
+            self.limits.configure(routing::cluster_of(cluster.id), part);
+        }
         self.health
             .configure(now, snapshot.gateways.iter().map(|g| &**g));
         self.registrar.set_policy(Policy::from(&snapshot.settings));

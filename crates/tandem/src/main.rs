@@ -24,6 +24,7 @@ mod cdr;
 mod certificate;
 mod check;
 mod client;
+mod cluster;
 mod customer;
 mod device;
 mod dispatcher;
@@ -65,6 +66,7 @@ mod trust;
 mod up;
 mod user;
 mod user_import;
+mod zone;
 
 /// The system's allocator keeps the memory of a burst of calls; this one gives it back.
 #[global_allocator]
@@ -94,6 +96,12 @@ enum Command {
     /// Machines that take calls
     #[command(subcommand)]
     Server(server::ServerCommand),
+    /// Regions in which servers stand
+    #[command(subcommand)]
+    Zone(zone::ZoneCommand),
+    /// Servers that belong together
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
     /// What was begun and takes a while
     #[command(subcommand)]
     Task(task::TaskCommand),
@@ -223,6 +231,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Ng(flags) => ng::run(&flags),
         Command::Node(command) => node::run(global, command),
         Command::Server(command) => server::run(global, command),
+        Command::Zone(command) => zone::run(global, command),
+        Command::Cluster(command) => cluster::run(global, command),
         Command::Task(command) => task::run(global, command),
         Command::Call(command) => call::run(global, command),
         Command::Registration(command) => registration::run(global, command),

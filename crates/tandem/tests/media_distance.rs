@@ -61,6 +61,7 @@ impl World {
         office.enter(|| -> Result<()> {
             let rest = platform.rest();
             for (zone, server) in &servers {
+                rest.create("/v1/zones", &json!({ "name": zone }))?;
                 rest.add_media_server(zone, &server.control(), &json!({ "zone": zone }))?;
             }
             rest.add_customer(&format!("{SITE}/32"), &json!({ "media_zone": "office" }))?;

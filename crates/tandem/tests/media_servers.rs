@@ -216,6 +216,9 @@ fn our_own_media_servers_are_placed_as_others_are() -> Result<()> {
 fn place_calls<S: RelayServer>(london: &S, tokyo: &S, spare: &S) -> Result<()> {
     let platform = platform()?;
     let rest = platform.rest();
+    for zone in ["London", "Tokyo"] {
+        rest.create("/v1/zones", &json!({ "name": zone }))?;
+    }
     platform
         .rest()
         .add_media_server("l1", &london.control(), &json!({ "zone": "London" }))?;

@@ -13,6 +13,10 @@ export type Carrier = Schemas['Carrier'];
 export type Cdr = Schemas['Cdr'];
 export type CdrLegMedia = Schemas['CdrLegMedia'];
 export type Certificate = Schemas['Certificate'];
+export type Capacity = Schemas['Capacity'];
+export type CapacityMember = Schemas['Member'];
+export type Cluster = Schemas['Cluster'];
+export type ClusterHealth = Schemas['ClusterHealth'];
 export type Customer = Schemas['Customer'];
 export type Device = Schemas['Device'];
 export type DomainCheck = Schemas['DomainCheck'];
@@ -51,6 +55,8 @@ export type TraceMessage = Schemas['TraceMessage'];
 export type UnheardServer = Schemas['UnheardServer'];
 export type User = Schemas['User'];
 export type Version = Schemas['Version'];
+export type Zone = Schemas['Zone'];
+export type ZoneHealth = Schemas['ZoneHealth'];
 
 /** Records that are all listed, made, changed and deleted alike, by the noun of their path. */
 export interface RecordOf {
@@ -66,6 +72,8 @@ export interface RecordOf {
   people: Person;
   servers: Server;
   certificates: Certificate;
+  zones: Zone;
+  clusters: Cluster;
 }
 
 export type Noun = keyof RecordOf;

@@ -5,6 +5,8 @@ import type { Noun } from '../api/types';
 interface Props {
   label: string;
   noun: Noun;
+  /** What a record is named by: its identifier, or its name. */
+  by?: 'id' | 'name';
   value: string;
   onChange: (id: string) => void;
   error?: string;
@@ -14,10 +16,10 @@ interface Props {
 }
 
 /** Chooses a record by its name. */
-export function RecordSelect({ noun, value, onChange, ...props }: Props) {
+export function RecordSelect({ noun, by = 'id', value, onChange, ...props }: Props) {
   const names = useNames(noun);
-  const data = [...names].map(([id, name]) => ({ value: id, label: name }));
-  if (value && !names.has(value)) data.push({ value, label: value });
+  const data = [...names].map(([id, name]) => ({ value: by === 'id' ? id : name, label: name }));
+  if (value && !data.some((known) => known.value === value)) data.push({ value, label: value });
   return (
     <Select
       {...props}

@@ -39,7 +39,7 @@ export function FieldInput({ field, value, onChange, error, disabled }: Props) {
           min={input.min ?? 0}
           max={input.max}
           clampBehavior="none"
-          allowDecimal={false}
+          allowDecimal={input.decimal ?? false}
           hideControls
         />
       );
@@ -55,7 +55,15 @@ export function FieldInput({ field, value, onChange, error, disabled }: Props) {
         />
       );
     case 'record':
-      return <RecordSelect {...common} noun={input.of} value={text} onChange={orEmpty} />;
+      return (
+        <RecordSelect
+          {...common}
+          noun={input.of}
+          by={input.by}
+          value={text}
+          onChange={orEmpty}
+        />
+      );
     case 'password':
       return (
         <PasswordInput

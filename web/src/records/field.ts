@@ -7,10 +7,10 @@ export interface Field<P extends string = string> {
   help?: string;
   input:
     | { kind: 'text'; mono?: boolean }
-    | { kind: 'number'; min?: number; max?: number }
+    | { kind: 'number'; min?: number; max?: number; decimal?: boolean }
     | { kind: 'switch' }
     | { kind: 'choice'; options: string[] }
-    | { kind: 'record'; of: Noun }
+    | { kind: 'record'; of: Noun; by?: 'id' | 'name' }
     | { kind: 'password' }
     | { kind: 'lines' }
     | { kind: 'pem' };

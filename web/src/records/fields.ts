@@ -66,11 +66,27 @@ export const dtmf = fieldOf({
   input: { kind: 'choice', options: ['rfc4733', 'info', 'inband'] },
 });
 
+export const zone = fieldOf({
+  path: 'zone',
+  label: 'Zone',
+  help: 'empty if there is but one',
+  input: { kind: 'record', of: 'zones', by: 'name' },
+  empty: '',
+});
+
+export const cluster = fieldOf({
+  path: 'cluster',
+  label: 'Cluster',
+  help: 'empty: it is on its own',
+  input: { kind: 'record', of: 'clusters', by: 'name' },
+  empty: '',
+});
+
 export const mediaZone = fieldOf({
   path: 'media_zone',
   label: 'Media zone',
   help: 'empty: by measured delay',
-  input: { kind: 'text' },
+  input: { kind: 'record', of: 'zones', by: 'name' },
   empty: null,
 });
 

@@ -1,9 +1,11 @@
 //! `/v1/servers`: machines that take calls, how each is, and what can be done to it.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
-use model::{Server, ServerId};
+use model::{Server, ServerId, Snapshot};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -30,11 +32,11 @@ pub(crate) struct ServerHealth {
     /// Which.
     pub(crate) server: ServerId,
     /// What people call it.
-    name: String,
+    pub(crate) name: String,
     /// The zone it stands in.
-    zone: String,
+    pub(crate) zone: String,
     /// The cluster it belongs to.
-    cluster: String,
+    pub(crate) cluster: String,
     /// Whether it takes calls, and if not why.
     pub(crate) state: ServerState,
     /// The same in a sentence.
@@ -100,29 +102,17 @@ async fn health(
     State(control): State<Control>,
     Params(params): Params<HealthParams>,
 ) -> Result<Json<Page<ServerHealth>>, Problem> {
-    let newest = control.newest_snapshot().await?;
-    let snapshot = newest.borrow().clone();
-    if let Some(platform) = control.platform_of() {
-        let detail = format!("nodes report to the platform's control, {platform}: ask there");
-        return Err(Problem::new(&problem::ELSEWHERE, detail));
-    }
+    let (_, mut items) = control.servers_health().await?;
     let wanted = params.name.as_deref().map(str::to_lowercase);
-    let matches = |server: &Server| {
-        params.server.is_none_or(|id| server.id == id)
-            && params.zone.as_ref().is_none_or(|zone| server.zone == *zone)
-            && params.cluster.as_ref().is_none_or(|c| server.cluster == *c)
+    items.retain(|health| {
+        params.server.is_none_or(|id| health.server == id)
+            && params.zone.as_ref().is_none_or(|zone| health.zone == *zone)
+            && params.cluster.as_ref().is_none_or(|c| health.cluster == *c)
+            && params.state.is_none_or(|state| health.state == state)
             && wanted
                 .as_ref()
-                .is_none_or(|name| server.name.to_lowercase().contains(name))
-    };
-    let mut items: Vec<ServerHealth> = snapshot
-        .servers
-        .iter()
-        .filter(|server| matches(server))
-        .map(|server| control.server_health(server, snapshot.revision))
-        .filter(|health| params.state.is_none_or(|state| health.state == state))
-        .collect();
-    items.sort_by(|a, b| a.name.cmp(&b.name));
+                .is_none_or(|name| health.name.to_lowercase().contains(name))
+    });
     Ok(Json(Page {
         items,
         next_cursor: None,
@@ -163,7 +153,46 @@ async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
+#[cfg(test)]
+impl ServerHealth {
+    /// Of a server in no zone and no cluster.
+    pub(crate) fn sample(server: ServerId, state: ServerState, report: Option<Report>) -> Self {
+        Self {
+            server,
+            name: server.to_string(),
+            zone: String::new(),
+            cluster: String::new(),
+            state,
+            cause: String::new(),
+            address: None,
+            report,
+            reported_us: None,
+            wanted_revision: 0,
+            certificate_expires_us: None,
+        }
+    }
+}
+
 impl Control {
+    /// How all servers are, by name, and the configuration that says which there are. Errors: this
+    /// node is none that others report to.
+    pub(crate) async fn servers_health(
+        &self,
+    ) -> Result<(Arc<Snapshot>, Vec<ServerHealth>), Problem> {
+        let newest = self.newest_snapshot().await?;
+        let snapshot = newest.borrow().clone();
+        if let Some(platform) = self.platform_of() {
+            let detail = format!("nodes report to the platform's control, {platform}: ask there");
+            return Err(Problem::new(&problem::ELSEWHERE, detail));
+        }
+        let servers = snapshot.servers.iter();
+        let mut all: Vec<_> = servers
+            .map(|server| self.server_health(server, snapshot.revision))
+            .collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok((snapshot, all))
+    }
+
     /// How a server is, as far as it was heard of.
     pub(crate) fn server_health(&self, server: &Server, wanted_revision: u64) -> ServerHealth {
         let heard = self.fleet().heard(server.id);

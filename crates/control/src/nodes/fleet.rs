@@ -52,6 +52,11 @@ pub struct Report {
     pub rtt_us: Option<u32>,
     /// The certificate that phones are shown expires; microseconds since the Unix epoch.
     pub tls_expires_us: Option<u64>,
+    /// What it may use now of the calls in progress that its cluster allows; `None`: it has no
+    /// cluster, or that no limit.
+    pub cluster_channels_share: Option<u32>,
+    /// What it may use now of the new calls per second that its cluster allows.
+    pub cluster_cps_share: Option<u32>,
 }
 
 /// A socket for SIP.

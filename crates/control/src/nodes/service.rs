@@ -204,6 +204,8 @@ fn report(said: Telemetry) -> Report {
         listeners: said.listeners.into_iter().map(socket).collect(),
         rtt_us: said.rtt_us,
         tls_expires_us: said.tls_expires_us,
+        cluster_channels_share: said.cluster_channels_share,
+        cluster_cps_share: said.cluster_cps_share,
     }
 }
 

@@ -1,8 +1,8 @@
 //! What values may look like beyond their type, where clients would otherwise have to try.
 
 use model::{
-    AccountId, CallId, CarrierId, CustomerId, DeviceId, GatewayId, JoinTokenId, MediaServerId,
-    NumberId, PersonId, RouteId, ServerId, TaskId, TokenId, UserId,
+    AccountId, CallId, CarrierId, ClusterId, CustomerId, DeviceId, GatewayId, JoinTokenId,
+    MediaServerId, NumberId, PersonId, RouteId, ServerId, TaskId, TokenId, UserId, ZoneId,
 };
 use serde_json::{Value, json};
 
@@ -80,10 +80,11 @@ const TYPED: [&str; 10] = [
     "/v1/traces/export.txt",
 ];
 
-const IDENTIFIERS: [(&str, &str); 15] = [
+const IDENTIFIERS: [(&str, &str); 17] = [
     ("AccountId", AccountId::PREFIX),
     ("CallId", CallId::PREFIX),
     ("CarrierId", CarrierId::PREFIX),
+    ("ClusterId", ClusterId::PREFIX),
     ("CustomerId", CustomerId::PREFIX),
     ("DeviceId", DeviceId::PREFIX),
     ("GatewayId", GatewayId::PREFIX),
@@ -96,4 +97,5 @@ const IDENTIFIERS: [(&str, &str); 15] = [
     ("TaskId", TaskId::PREFIX),
     ("TokenId", TokenId::PREFIX),
     ("UserId", UserId::PREFIX),
+    ("ZoneId", ZoneId::PREFIX),
 ];

@@ -41,6 +41,7 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
         ("Certificate", "name", name()),
         ("Certificate", "servers", json!({ "maxItems": 256 })),
         ("CertificateSource", "domains", domains()),
+        ("Cluster", "name", name()),
         ("Customer", "host", host_port()),
         ("Customer", "media_zone", name()),
         ("Customer", "name", name()),
@@ -106,6 +107,7 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
         ("User", "name", user_name()),
         ("User", "password", password()),
         ("User", "ring_timeout_s", zero_or(5, 600)),
+        ("Zone", "name", name()),
     ]
 }
 

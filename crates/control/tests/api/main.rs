@@ -25,3 +25,4 @@ mod tab;
 mod tokens;
 mod traces;
 mod user_batch;
+mod zones;

@@ -97,10 +97,12 @@ const PATHS: &[&str] = &[
     "/v1/traces/status",
     "/v1/traces/{id}",
     "/v1/version",
+    "/v1/cluster-health",
+    "/v1/zone-health",
 ];
 
 /// Kinds of records.
-const NOUNS: [&str; 12] = [
+const NOUNS: [&str; 14] = [
     "accounts",
     "users",
     "devices",
@@ -113,6 +115,8 @@ const NOUNS: [&str; 12] = [
     "routes",
     "servers",
     "certificates",
+    "zones",
+    "clusters",
 ];
 
 #[test]

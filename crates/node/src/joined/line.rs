@@ -244,6 +244,8 @@ fn telemetry(report: Report, at_us: u64, rtt_us: Option<u32>) -> Said {
         listeners: report.listeners.into_iter().map(listener).collect(),
         rtt_us,
         tls_expires_us: report.tls_expires_us,
+        cluster_channels_share: report.cluster_channels_share,
+        cluster_cps_share: report.cluster_cps_share,
         samples: Vec::new(),
     }
 }

@@ -58,6 +58,8 @@ impl HeldRecords {
             Kind::MediaServer => of(&held.media_servers),
             Kind::Server => of(&held.servers),
             Kind::Certificate => of(&held.certificates),
+            Kind::Zone => of(&held.zones),
+            Kind::Cluster => of(&held.clusters),
             // Nobody signs in or joins here.
             Kind::Person | Kind::JoinToken | Kind::Settings | Kind::Token => Vec::new(),
         }

@@ -23,6 +23,7 @@ pub fn run<S: Records>(fresh: impl Fn() -> S) {
     tickets_end_in_time(&fresh());
     every_change_is_audited_without_secrets(&fresh());
     a_snapshot_holds_everything(&fresh());
+    super::zones::run(fresh);
 }
 
 fn every_kind_is_made_read_and_deleted(store: &dyn Records) {
@@ -413,6 +414,8 @@ fn held_by(snapshot: &Snapshot) -> Vec<Record> {
         .chain(all(&snapshot.media_servers))
         .chain(all(&snapshot.servers))
         .chain(all(&snapshot.certificates))
+        .chain(all(&snapshot.zones))
+        .chain(all(&snapshot.clusters))
         .collect()
 }
 
@@ -425,6 +428,8 @@ fn one_of_each() -> Vec<Record> {
         customer: customer.id,
     };
     let records: Vec<Record> = vec![
+        samples::zone().into(),
+        samples::cluster(1).into(),
         account.clone().into(),
         user.clone().into(),
         samples::device(1, user.id, "desk").into(),

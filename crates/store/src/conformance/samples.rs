@@ -3,11 +3,11 @@
 use clock::Time;
 use model::{
     Account, AccountId, ApiToken, CallId, Carrier, CarrierId, Cdr, CdrOutcome, Certificate,
-    CertificateFacts, CertificateId, CertificateKind, CertificateSource, Customer, CustomerAuth,
-    CustomerId, Device, DeviceId, DigestSecret, EndedBy, Forking, Gateway, GatewayId, JoinToken,
-    JoinTokenId, LimitSpec, MediaServer, MediaServerId, Number, NumberId, NumberTarget, Person,
-    PersonId, Rewrite, Role, Route, RouteId, Server, ServerCertificate, ServerId, TokenId, User,
-    UserId,
+    CertificateFacts, CertificateId, CertificateKind, CertificateSource, Cluster, ClusterId,
+    Customer, CustomerAuth, CustomerId, Degrees, Device, DeviceId, DigestSecret, EndedBy, Forking,
+    Gateway, GatewayId, JoinToken, JoinTokenId, LimitSpec, MediaServer, MediaServerId, Number,
+    NumberId, NumberTarget, Person, PersonId, Rewrite, Role, Route, RouteId, Server,
+    ServerCertificate, ServerId, TokenId, User, UserId, Zone, ZoneId,
 };
 
 use crate::{Actor, BindingRecord};
@@ -185,6 +185,30 @@ pub fn person(n: u64, account: AccountId) -> Person {
         enabled: true,
         password_hash: Some("$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA".into()),
         second_factor: None,
+    }
+}
+
+/// The zone `London`, in which servers and media servers of this suite stand.
+#[must_use]
+pub fn zone() -> Zone {
+    Zone {
+        id: ZoneId::from_parts(1, 0),
+        name: "London".into(),
+        latitude: Some(Degrees(51_507_000)),
+        longitude: Some(Degrees(-128_000)),
+    }
+}
+
+/// A cluster.
+#[must_use]
+pub fn cluster(n: u64) -> Cluster {
+    Cluster {
+        id: ClusterId::from_parts(n, 0),
+        name: format!("cluster {n}"),
+        limits: LimitSpec {
+            cps: Some(10),
+            channels: Some(100),
+        },
     }
 }
 

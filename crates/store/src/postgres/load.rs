@@ -87,6 +87,7 @@ async fn records(tx: &Transaction<'_>, batch: &[RecordRow]) -> Result<(), StoreE
     execute(tx, insert, &[&id, &kind, &revision, &body]).await?;
     let (mut space, mut value, mut holder) = (Vec::new(), Vec::new(), Vec::new());
     let (mut record, mut target) = (Vec::new(), Vec::new());
+    let (mut namer, mut named_space, mut named_value) = (Vec::new(), Vec::new(), Vec::new());
     for row in batch {
         let parsed = Record::from_json(row.kind, &row.body)?;
         for unique in parsed.unique_values() {
@@ -98,6 +99,11 @@ async fn records(tx: &Transaction<'_>, batch: &[RecordRow]) -> Result<(), StoreE
             record.push(&*row.id);
             target.push(reference.id);
         }
+        for named in parsed.named() {
+            namer.push(&*row.id);
+            named_space.push(named.space);
+            named_value.push(named.value.to_owned());
+        }
     }
     let values = "INSERT INTO record_value (space, value, record) \
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[])";
@@ -105,6 +111,11 @@ async fn records(tx: &Transaction<'_>, batch: &[RecordRow]) -> Result<(), StoreE
     let references = "INSERT INTO record_reference (record, target) \
         SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING";
     execute(tx, references, &[&record, &target]).await?;
+    let names = "INSERT INTO record_reference (record, target) \
+        SELECT n.record, v.record FROM unnest($1::text[], $2::text[], $3::text[]) \
+        AS n (record, space, value) JOIN record_value v USING (space, value) \
+        ON CONFLICT DO NOTHING";
+    execute(tx, names, &[&namer, &named_space, &named_value]).await?;
     Ok(())
 }
 

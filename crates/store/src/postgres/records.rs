@@ -5,8 +5,8 @@ use deadpool_postgres::Transaction;
 use model::{ApiToken, AuditEntry, Settings, Snapshot, TokenId, Validate};
 
 use super::audit::{self, note};
-use super::{PATIENCE, Postgres, execute, row, rows, tickets, tokens};
-use crate::records::{check, expect, gather};
+use super::{PATIENCE, Postgres, execute, names, row, rows, tickets, tokens};
+use crate::records::{check, expect, gather, new_names};
 use crate::{
     Actor, Bad, Inserted, Kind, Page, Record, Records, Reference, StoreError, Stored, Ticket,
     UniqueValue,
@@ -69,9 +69,12 @@ impl Records for Postgres {
             execute(tx, references, &[&id]).await?;
             take_values(tx, &id, &record.unique_values()).await?;
             name_others(tx, &id, &record.references()).await?;
+            names::refer(tx, &id, &record.named()).await?;
+            let was = Record::from_json(kind, &before.1)?;
             let before = serde_json::from_str(&before.1)?;
             let (before, after) = (Some(before), Some(body));
             note(tx, actor, revision, (kind, &id), before, after).await?;
+            names::follow(tx, actor, &id, &new_names(&was, record)).await?;
             Ok(revision)
         })
     }
@@ -233,6 +236,7 @@ async fn put(tx: &Transaction<'_>, actor: &Actor, record: &Record) -> Result<u64
     execute(tx, insert, &[&id, &kind_word, &number, &body.to_string()]).await?;
     take_values(tx, &id, &record.unique_values()).await?;
     name_others(tx, &id, &record.references()).await?;
+    names::refer(tx, &id, &record.named()).await?;
     note(tx, actor, revision, (kind, &id), None, Some(body)).await?;
     Ok(revision)
 }
@@ -287,7 +291,7 @@ async fn revision(tx: &Transaction<'_>) -> Result<u64, StoreError> {
     counted(row(tx, "SELECT revision FROM platform", &[]).await?)
 }
 
-async fn next_revision(tx: &Transaction<'_>) -> Result<u64, StoreError> {
+pub(super) async fn next_revision(tx: &Transaction<'_>) -> Result<u64, StoreError> {
     let next = "UPDATE platform SET revision = revision + 1 RETURNING revision";
     counted(row(tx, next, &[]).await?)
 }

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use testkit::PostgresServer;
 
 use super::{CONNECTIONS_MAX, Postgres};
-use crate::conformance::{Faulty, cdrs, history, records, samples};
+use crate::conformance::{Faulty, cdrs, history, records, samples, zones};
 use crate::{CdrFilter, CdrStore, EXPORT_BATCH, Kind, Records, Sqlite, StoreError, migrate};
 
 #[test]
@@ -226,6 +226,21 @@ fn a_newer_schema_is_refused_and_left_alone() {
     );
     let version = server.sql(&format!("SELECT version FROM {schema}.schema_version"));
     assert_eq!(version, "99");
+}
+
+#[test]
+fn words_for_zones_become_records() {
+    let server = server();
+    let url = server.fresh_url();
+    drop(Postgres::open(&url).unwrap());
+    let schema = url.rsplit("%3D").next().unwrap();
+    for (id, kind, body) in zones::words() {
+        let values = format!("('{id}', '{kind}', 1, '{body}')");
+        server.sql(&format!("INSERT INTO {schema}.record VALUES {values}"));
+    }
+    // As before there were zones.
+    server.sql(&format!("UPDATE {schema}.schema_version SET version = 5"));
+    zones::words_became_records(&Postgres::open(&url).unwrap());
 }
 
 #[test]

@@ -4,10 +4,10 @@
 use core::fmt;
 
 use model::{
-    Account, AccountId, Carrier, CarrierId, Certificate, CertificateId, Customer, CustomerAuth,
-    CustomerId, Device, DeviceId, FieldError, Gateway, GatewayId, JoinToken, JoinTokenId,
-    MediaServer, MediaServerId, Number, NumberId, NumberTarget, Person, PersonId, Route, RouteId,
-    Server, ServerId, User, UserId, Validate,
+    Account, AccountId, Carrier, CarrierId, Certificate, CertificateId, Cluster, ClusterId,
+    Customer, CustomerAuth, CustomerId, Device, DeviceId, FieldError, Gateway, GatewayId,
+    JoinToken, JoinTokenId, MediaServer, MediaServerId, Number, NumberId, NumberTarget, Person,
+    PersonId, Route, RouteId, Server, ServerId, User, UserId, Validate, Zone, ZoneId,
 };
 
 use crate::StoreError;
@@ -29,6 +29,11 @@ pub trait Resource: Validate + Clone + Into<Record> + TryFrom<Record> {
 
     /// The records it names.
     fn references(&self) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    /// The records it names by a unique value of theirs, which is changed here when it is changed there.
+    fn named(&self) -> Vec<UniqueValue<'_>> {
         Vec::new()
     }
 }
@@ -117,6 +122,12 @@ macro_rules! kinds {
                 match self { $(Self::$kind(r) => r.references(),)* }
             }
 
+            /// See [`Resource::named`].
+            #[must_use]
+            pub fn named(&self) -> Vec<UniqueValue<'_>> {
+                match self { $(Self::$kind(r) => r.named(),)* }
+            }
+
             /// Its body as JSON.
             pub fn to_json(&self) -> Result<serde_json::Value, StoreError> {
                 Ok(match self { $(Self::$kind(r) => serde_json::to_value(r)?,)* })
@@ -155,6 +166,8 @@ macro_rules! kinds {
 }
 
 kinds! {
+    Zone ZoneId "zone",
+    Cluster ClusterId "cluster",
     Account AccountId "account",
     User UserId "user",
     Device DeviceId "device",
@@ -171,7 +184,7 @@ kinds! {
 }
 
 /// How many kinds [`Record`] has.
-const RECORD_KINDS: usize = 13;
+const RECORD_KINDS: usize = 15;
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -292,6 +305,14 @@ impl Resource for Customer {
     fn references(&self) -> Vec<Reference> {
         vec![reference("account", self.account)]
     }
+
+    fn named(&self) -> Vec<UniqueValue<'_>> {
+        let named = self.media_zone.as_deref();
+        named
+            .and_then(|name| zone("media_zone", name))
+            .into_iter()
+            .collect()
+    }
 }
 
 impl Resource for Carrier {
@@ -305,6 +326,14 @@ impl Resource for Carrier {
     fn references(&self) -> Vec<Reference> {
         self.account
             .map(|account| reference("account", account))
+            .into_iter()
+            .collect()
+    }
+
+    fn named(&self) -> Vec<UniqueValue<'_>> {
+        let named = self.media_zone.as_deref();
+        named
+            .and_then(|name| zone("media_zone", name))
             .into_iter()
             .collect()
     }
@@ -336,6 +365,14 @@ impl Resource for Route {
         named.extend(self.account.map(|account| reference("account", account)));
         named
     }
+
+    fn named(&self) -> Vec<UniqueValue<'_>> {
+        let named = self.media_zone.as_deref();
+        named
+            .and_then(|name| zone("media_zone", name))
+            .into_iter()
+            .collect()
+    }
 }
 
 impl Resource for MediaServer {
@@ -352,6 +389,10 @@ impl Resource for MediaServer {
             field: "control",
             value: &self.control,
         }]
+    }
+
+    fn named(&self) -> Vec<UniqueValue<'_>> {
+        zone("zone", &self.zone).into_iter().collect()
     }
 }
 
@@ -394,6 +435,13 @@ impl Resource for Server {
             value: &self.name,
         }]
     }
+
+    fn named(&self) -> Vec<UniqueValue<'_>> {
+        [zone("zone", &self.zone), cluster(&self.cluster)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
 }
 
 impl Resource for JoinToken {
@@ -410,6 +458,61 @@ impl Resource for JoinToken {
             .into_iter()
             .collect()
     }
+
+    fn named(&self) -> Vec<UniqueValue<'_>> {
+        [zone("zone", &self.zone), cluster(&self.cluster)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+}
+
+impl Resource for Zone {
+    type Id = ZoneId;
+    const KIND: Kind = Kind::Zone;
+
+    fn id(&self) -> ZoneId {
+        self.id
+    }
+
+    fn unique_values(&self) -> Vec<UniqueValue<'_>> {
+        zone("name", &self.name).into_iter().collect()
+    }
+}
+
+impl Resource for Cluster {
+    type Id = ClusterId;
+    const KIND: Kind = Kind::Cluster;
+
+    fn id(&self) -> ClusterId {
+        self.id
+    }
+
+    fn unique_values(&self) -> Vec<UniqueValue<'_>> {
+        vec![UniqueValue {
+            space: CLUSTER_NAMES,
+            field: "name",
+            value: &self.name,
+        }]
+    }
+}
+
+/// The name of a zone; an empty one names none.
+fn zone<'a>(field: &'static str, name: &'a str) -> Option<UniqueValue<'a>> {
+    (!name.is_empty()).then_some(UniqueValue {
+        space: ZONE_NAMES,
+        field,
+        value: name,
+    })
+}
+
+/// The name of a cluster; an empty one names none.
+fn cluster(name: &str) -> Option<UniqueValue<'_>> {
+    (!name.is_empty()).then_some(UniqueValue {
+        space: CLUSTER_NAMES,
+        field: "cluster",
+        value: name,
+    })
 }
 
 impl Resource for Certificate {
@@ -447,6 +550,10 @@ const CERTIFICATE_NAMES: &str = "certificate-name";
 const AUTH_NAMES: &str = "auth-name";
 /// What kept certificates are called.
 const CERTIFICATES: &str = "certificate";
+/// What zones are called.
+const ZONE_NAMES: &str = "zone-name";
+/// What clusters are called.
+const CLUSTER_NAMES: &str = "cluster-name";
 /// What servers are called.
 const SERVER_NAMES: &str = "server-name";
 /// Where media servers are controlled.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use model::{AccountId, FieldError, Role, Snapshot};
+use serde_json::Value;
 
-use crate::{Record, StoreError};
+use crate::{Kind, Record, StoreError, UniqueValue};
 
 /// Refuses what is not valid in itself.
 pub(crate) fn check(errors: Vec<FieldError>) -> Result<(), StoreError> {
@@ -23,6 +24,36 @@ pub(crate) fn expect(current: u64, expected: Option<u64>) -> Result<(), StoreErr
     }
 }
 
+/// A record that names others by unique values, after one of those has got another value. `None`: it
+/// does not name it so.
+pub(crate) fn renamed(
+    kind: Kind,
+    body: &str,
+    (space, old, new): (&str, &str, &str),
+) -> Result<Option<Value>, StoreError> {
+    let record = Record::from_json(kind, body)?;
+    let mut changed: Value = serde_json::from_str(body)?;
+    let mut is_named = false;
+    for named in record.named() {
+        if named.space == space && named.value == old {
+            changed[named.field] = Value::from(new);
+            is_named = true;
+        }
+    }
+    Ok(is_named.then_some(changed))
+}
+
+/// Values that a record had and has no more, each with the one that stands in its field now.
+pub(crate) fn new_names(before: &Record, after: &Record) -> Vec<(&'static str, String, String)> {
+    let (before, after) = (before.unique_values(), after.unique_values());
+    let pairs = before.iter().filter_map(|old| {
+        let same = |new: &&UniqueValue<'_>| new.space == old.space && new.field == old.field;
+        let new = after.iter().find(same)?;
+        (new.value != old.value).then(|| (old.space, old.value.to_owned(), new.value.to_owned()))
+    });
+    pairs.collect()
+}
+
 /// Puts a record where a node looks for it.
 pub(crate) fn gather(snapshot: &mut Snapshot, record: Record) {
     match record {
@@ -37,6 +68,8 @@ pub(crate) fn gather(snapshot: &mut Snapshot, record: Record) {
         Record::MediaServer(r) => snapshot.media_servers.push(Arc::new(r)),
         Record::Server(r) => snapshot.servers.push(Arc::new(r)),
         Record::Certificate(r) => snapshot.certificates.push(Arc::new(r)),
+        Record::Zone(r) => snapshot.zones.push(Arc::new(r)),
+        Record::Cluster(r) => snapshot.clusters.push(Arc::new(r)),
         // Who may sign in or join is no node's affair.
         Record::Person(_) | Record::JoinToken(_) => {}
     }

@@ -5,8 +5,8 @@ use model::{ApiToken, AuditEntry, Settings, Snapshot, TokenId, Validate};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audit::{self, note};
-use super::{Sqlite, tickets, tokens};
-use crate::records::{check, expect, gather};
+use super::{Sqlite, names, tickets, tokens};
+use crate::records::{check, expect, gather, new_names};
 use crate::{
     Actor, Bad, Inserted, Kind, Page, Record, Records, Reference, StoreError, Stored, Ticket,
     UniqueValue,
@@ -71,6 +71,8 @@ impl Records for Sqlite {
                 .execute([&id])?;
             take_values(tx, &id, &record.unique_values())?;
             name_others(tx, &id, &record.references())?;
+            names::refer(tx, &id, &record.named())?;
+            let was = Record::from_json(kind, &before.1)?;
             let before = serde_json::from_str(&before.1)?;
             note(
                 tx,
@@ -80,6 +82,7 @@ impl Records for Sqlite {
                 Some(before),
                 Some(body.clone()),
             )?;
+            names::follow(tx, actor, &id, &new_names(&was, record))?;
             Ok(revision)
         })
     }
@@ -258,6 +261,7 @@ fn put(tx: &Transaction<'_>, actor: &Actor, record: &Record) -> Result<u64, Stor
         ])?;
     take_values(tx, &id, &record.unique_values())?;
     name_others(tx, &id, &record.references())?;
+    names::refer(tx, &id, &record.named())?;
     note(tx, actor, revision, (kind, &id), None, Some(body))?;
     Ok(revision)
 }
@@ -321,7 +325,7 @@ fn revision(tx: &Transaction<'_>) -> Result<u64, StoreError> {
     Ok(revision as u64)
 }
 
-fn next_revision(tx: &Transaction<'_>) -> Result<u64, StoreError> {
+pub(super) fn next_revision(tx: &Transaction<'_>) -> Result<u64, StoreError> {
     tx.prepare_cached("UPDATE platform SET revision = revision + 1")?
         .execute([])?;
     revision(tx)

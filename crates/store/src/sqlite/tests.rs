@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
 
 use super::Sqlite;
-use crate::conformance::{Faulty, cdrs, history, records, samples};
+use crate::conformance::{Faulty, cdrs, history, records, samples, zones};
 use crate::{Kind, Records, StoreError};
 
 #[test]
@@ -127,6 +127,22 @@ fn a_newer_schema_is_refused_and_left_alone() {
         .pragma_query_value(None, "user_version", |r| r.get(0))
         .unwrap();
     assert_eq!(version, 99);
+}
+
+#[test]
+fn words_for_zones_become_records() {
+    let files = Files::new();
+    let path = files.next();
+    drop(Sqlite::open(&path).unwrap());
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    for (id, kind, body) in zones::words() {
+        let insert = "INSERT INTO record (id, kind, revision, body) VALUES (?, ?, 1, ?)";
+        connection.execute(insert, [&id, kind, &body]).unwrap();
+    }
+    // As before there were zones.
+    connection.pragma_update(None, "user_version", 5).unwrap();
+    drop(connection);
+    zones::words_became_records(&Sqlite::open(&path).unwrap());
 }
 
 #[test]

@@ -270,6 +270,7 @@ const fn code_of(kind: EntityKind) -> u8 {
         EntityKind::Gateway => 4,
         EntityKind::Number => 5,
         EntityKind::User => 6,
+        EntityKind::Cluster => 7,
     }
 }
 
@@ -282,6 +283,7 @@ const fn kind_of(code: u8) -> Option<EntityKind> {
         4 => EntityKind::Gateway,
         5 => EntityKind::Number,
         6 => EntityKind::User,
+        7 => EntityKind::Cluster,
         _ => return None,
     })
 }

@@ -45,6 +45,8 @@ fn a_machine_joins_by_a_token_and_takes_calls_without_the_database() -> Result<(
     let control = Control::start()?;
     let callee = Sipp::new("uas")?.calls(1_000, 100, 1_000).start()?;
     control.route_to(&callee)?;
+    let words = ["zone", "create", "--name", "Germany"];
+    assert_eq!(control.platform.command_line(&words)?.code, 0);
     let token = control.token(&["--name", "berlin", "--zone", "Germany"])?;
     let directory = tempfile::tempdir()?;
     join(directory.path(), &control.address(), &token)?;

@@ -3,7 +3,7 @@ import type { MediaServer } from '../../api/types';
 import { count, milliseconds, UNKNOWN } from '../../parts/format';
 import { StateBadge } from '../../parts/StateBadge';
 import { orUnknown } from '../../records/cells';
-import { enabled, enabledFilter, name } from '../../records/fields';
+import { enabled, enabledFilter, name, zone } from '../../records/fields';
 import type { Kind } from '../../records/kind';
 import { mediaServerHealthQuery } from './health';
 import { MediaServerBeside } from './MediaServerBeside';
@@ -67,13 +67,7 @@ export const mediaServers: Kind<'media-servers'> = {
       input: { kind: 'text', mono: true },
       required: true,
     },
-    {
-      path: 'zone',
-      label: 'Zone',
-      help: 'empty if there is but one',
-      input: { kind: 'text' },
-      empty: '',
-    },
+    zone,
     {
       path: 'public_address',
       label: 'Public address',

@@ -12,6 +12,8 @@ import { CallsPage } from '../calls/CallsPage';
 import { cdrColumns } from '../cdrs/columns';
 import { gatewayHealthQuery } from '../gateways/health';
 import { mediaServerHealthQuery } from '../media-servers/health';
+import { zoneHealthQuery } from '../zones/health';
+import { ZoneMap } from '../zones/ZoneMap';
 import { HistoryGraphs } from './HistoryGraphs';
 import { cpsOf } from './rate';
 import { readinessQuery } from './readiness';
@@ -56,10 +58,25 @@ function Overview() {
             </div>
           )}
         </Shown>
+        <Zones />
         <HistoryGraphs />
         <Failures />
       </div>
     </Page>
+  );
+}
+
+/** Zones on a map, where there are some that have a place. */
+function Zones() {
+  const { data } = useQuery(zoneHealthQuery);
+  const zones = data?.items ?? [];
+  if (!zones.some(({ latitude }) => latitude != null)) return null;
+  return (
+    <div style={{ marginTop: 12 }}>
+      <Card title="Zones">
+        <ZoneMap zones={zones} />
+      </Card>
+    </div>
   );
 }
 

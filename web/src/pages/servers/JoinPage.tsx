@@ -6,14 +6,14 @@ import { api, body } from '../../api/client';
 import type { NewJoinToken } from '../../api/types';
 import { relative } from '../../parts/format';
 import { Card, Page } from '../../parts/Page';
-import { name } from '../../records/fields';
+import { cluster as clusterField, name, zone as zoneField } from '../../records/fields';
 import type { Draft, Field } from '../../records/field';
 import { RecordForm } from '../../records/RecordForm';
 
 const fields: Field[] = [
   { ...name, required: false, help: 'empty: as the machine is called' },
-  { path: 'zone', label: 'Zone', input: { kind: 'text' }, empty: '' },
-  { path: 'cluster', label: 'Cluster', input: { kind: 'text' }, empty: '' },
+  zoneField,
+  clusterField,
   {
     path: 'minutes',
     label: 'The token is good for (min)',

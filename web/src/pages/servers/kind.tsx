@@ -1,4 +1,4 @@
-import { name } from '../../records/fields';
+import { cluster, name, zone } from '../../records/fields';
 import type { Kind } from '../../records/kind';
 import { ServerBeside } from './ServerBeside';
 
@@ -12,14 +12,8 @@ export const servers: Kind<'servers'> = {
   filters: [],
   fields: [
     name,
-    { path: 'zone', label: 'Zone', help: 'empty: there is but one', input: { kind: 'text' }, empty: '' },
-    {
-      path: 'cluster',
-      label: 'Cluster',
-      help: 'empty: there is but one',
-      input: { kind: 'text' },
-      empty: '',
-    },
+    zone,
+    cluster,
   ],
   fresh: {},
   Beside: ServerBeside,

@@ -1,0 +1,75 @@
+//! `/v1/zones`: regions in which servers stand, and what those carry.
+
+use axum::Json;
+use axum::extract::State;
+use model::{Zone, ZoneId};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::capacity::Capacity;
+use crate::paging::Page;
+use crate::resource::Resource;
+use crate::{Control, Problem};
+
+pub(crate) fn routes() -> OpenApiRouter<Control> {
+    OpenApiRouter::new().routes(routes!(health))
+}
+
+/// How a zone is.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct ZoneHealth {
+    /// Which.
+    zone: ZoneId,
+    /// What people call it.
+    name: String,
+    /// Degrees north.
+    latitude: Option<f64>,
+    /// Degrees east.
+    longitude: Option<f64>,
+    /// Media servers in it.
+    media_servers: u32,
+    /// What its servers carry.
+    capacity: Capacity,
+}
+
+/// How every zone is
+#[utoipa::path(
+    get,
+    path = "/v1/zone-health",
+    tag = "zones",
+    responses((status = 200, description = "One entry for each zone, by name.", body = Page<ZoneHealth>)),
+)]
+async fn health(State(control): State<Control>) -> Result<Json<Page<ZoneHealth>>, Problem> {
+    let (snapshot, servers) = control.servers_health().await?;
+    let health = |zone: &Zone| {
+        let inside = servers.iter().filter(|server| server.zone == zone.name);
+        let inside: Vec<_> = inside.cloned().collect();
+        let media = snapshot.media_servers.iter();
+        ZoneHealth {
+            zone: zone.id,
+            name: zone.name.clone(),
+            latitude: zone.latitude.map(Into::into),
+            longitude: zone.longitude.map(Into::into),
+            media_servers: media.filter(|server| server.zone == zone.name).count() as u32,
+            capacity: Capacity::of(&inside),
+        }
+    };
+    let mut items: Vec<_> = snapshot.zones.iter().map(|zone| health(zone)).collect();
+    items.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Json(Page {
+        items,
+        next_cursor: None,
+    }))
+}
+
+impl Resource for Zone {
+    const NOUN: &'static str = "zones";
+    const SUMMARY: &'static str = "a region in which servers stand";
+    const FILTERS: &'static [&'static str] = &["name"];
+
+    fn new_id(time_ms: u64, random: u128) -> ZoneId {
+        ZoneId::from_parts(time_ms, random)
+    }
+}

@@ -1,0 +1,16 @@
+import { queryOptions } from '@tanstack/react-query';
+import { api, body } from '../../api/client';
+
+/** How all zones are. */
+export const zoneHealthQuery = queryOptions({
+  queryKey: ['zones', 'health'],
+  queryFn: () => body(api.GET('/v1/zone-health')),
+  refetchInterval: 2000,
+});
+
+/** How all clusters are. */
+export const clusterHealthQuery = queryOptions({
+  queryKey: ['clusters', 'health'],
+  queryFn: () => body(api.GET('/v1/cluster-health')),
+  refetchInterval: 2000,
+});
