@@ -327,11 +327,22 @@ impl Control {
         &self.0.tasks
     }
 
-    /// How this node is, where it is a server of the list.
-    pub fn report_own(&self, report: crate::Report) {
-        if let Some(own) = self.0.own_server.get() {
-            self.fleet().hear(*own, report, now().as_micros());
-        }
+    /// How this node is, where it is a server of the list; whom it is to measure its distance to.
+    pub async fn report_own(&self, report: crate::Report) -> Vec<crate::Neighbour> {
+        let Some(own) = self.0.own_server.get() else {
+            return Vec::new();
+        };
+        self.fleet().hear(*own, report, now().as_micros());
+        self.neighbours(*own).await
+    }
+
+    /// Whom a node is to measure its distance to; nobody, where it is not known who there is.
+    pub(crate) async fn neighbours(&self, asker: ServerId) -> Vec<crate::Neighbour> {
+        let Ok(newest) = self.newest_snapshot().await else {
+            return Vec::new();
+        };
+        let snapshot = newest.borrow().clone();
+        self.fleet().neighbours(asker, &snapshot)
     }
 
     pub(crate) fn platform(&self) -> &dyn Platform {

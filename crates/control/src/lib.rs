@@ -27,6 +27,7 @@ mod follow;
 mod history;
 mod idempotency;
 mod known;
+mod latency;
 mod live_calls;
 mod lockout;
 mod nodes;
@@ -62,7 +63,7 @@ pub use certificates::{
 pub use control::Control;
 pub use event_feed::{EventFeed, EventPortion};
 pub use follow::follow;
-pub use nodes::{NodeSocket, Report, SocketReport, serve_nodes};
+pub use nodes::{Distance, Neighbour, NodeSocket, Report, RoundTrips, SocketReport, serve_nodes};
 pub use password::{password_hash, password_matches};
 pub use platform::{
     Ban, CallFilter, CallSource, CallTrace, CallsFound, ClientCertificates, LimitUsage,

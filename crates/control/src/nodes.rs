@@ -4,6 +4,7 @@
 //! `fleet` remembers what was last heard of each.
 
 mod asking;
+mod distance;
 mod enrol;
 mod fleet;
 mod follow;
@@ -19,7 +20,8 @@ use crate::Control;
 use crate::control::now;
 
 pub(crate) use self::asking::{Asking, Silence};
-pub(crate) use self::fleet::{Fleet, Heard};
+pub use self::distance::{Distance, Neighbour, RoundTrips};
+pub(crate) use self::fleet::{Fleet, Heard, Measured};
 pub use self::fleet::{Report, SocketReport};
 pub(crate) use self::happened::EventsTaken;
 

@@ -165,6 +165,12 @@ pub struct Telemetry {
     pub cluster_channels_share: ::core::option::Option<u32>,
     #[prost(uint32, optional, tag = "23")]
     pub cluster_cps_share: ::core::option::Option<u32>,
+    /// How far the nodes are that control has named, each in JSON.
+    #[prost(bytes = "vec", repeated, tag = "24")]
+    pub distances: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Why it cannot send ICMP; absent if it can, or was not to.
+    #[prost(string, optional, tag = "25")]
+    pub icmp_refused: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Listener {
@@ -175,7 +181,7 @@ pub struct Listener {
     #[prost(string, tag = "3")]
     pub advertised: ::prost::alloc::string::String,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Reported {
     /// The newest minute of the node's history that is kept; absent if there is none.
     #[prost(uint64, optional, tag = "1")]
@@ -183,6 +189,17 @@ pub struct Reported {
     /// Somebody watches what happens: the node is to tell.
     #[prost(bool, tag = "3")]
     pub events_wanted: bool,
+    /// Nodes to measure the distance to: all of them, each time.
+    #[prost(message, repeated, tag = "2")]
+    pub neighbours: ::prost::alloc::vec::Vec<Neighbour>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Neighbour {
+    #[prost(string, tag = "1")]
+    pub server: ::prost::alloc::string::String,
+    /// Its SIP over UDP, `address:port`.
+    #[prost(string, tag = "2")]
+    pub address: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EventBatch {

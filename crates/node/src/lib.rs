@@ -14,6 +14,7 @@ mod calls;
 mod certificate;
 mod data;
 mod dispatcher;
+mod distance;
 mod duties;
 mod files;
 mod first_start;

@@ -135,7 +135,7 @@ async fn report(control: Control, mut telemetry: Telemetry) {
     loop {
         looks.tick().await;
         if let Ok(report) = telemetry.look().await {
-            control.report_own(report);
+            telemetry.turn_to(control.report_own(report).await);
         }
     }
 }

@@ -4,11 +4,12 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use control::{PlatformError, Report, SocketReport};
+use control::{Neighbour, PlatformError, Report, SocketReport};
 use limits::{EntityId, LimitKind};
 use net::Net;
 
 use crate::certificate::CertificateDesk;
+use crate::distance::Distances;
 use crate::listeners;
 use crate::metrics::TRANSPORTS;
 use crate::visit::Visitor;
@@ -20,6 +21,8 @@ pub(crate) struct Telemetry {
     certificates: Arc<CertificateDesk>,
     started_us: u64,
     host: String,
+    /// How far the nodes are that control names.
+    distances: Distances,
     /// Processor time of the process at the last look, in ticks.
     cpu: Option<(u64, Instant)>,
     /// The certificate of SIP, as it was read last.
@@ -40,6 +43,7 @@ impl Telemetry {
             certificates,
             started_us,
             host,
+            distances: Distances::default(),
             cpu: None,
             tls: None,
         }
@@ -48,6 +52,11 @@ impl Telemetry {
     /// The time of the machine; microseconds since the Unix epoch.
     pub(crate) fn now_us(&self) -> u64 {
         self.net.clock().now().as_micros()
+    }
+
+    /// Measures how far these are from now on; to be called within a runtime.
+    pub(crate) fn turn_to(&self, neighbours: Vec<Neighbour>) {
+        self.distances.turn_to(neighbours);
     }
 
     /// A look. Errors: the switch has no time, or has ended.
@@ -85,7 +94,10 @@ impl Telemetry {
             }
         });
         let seen = seen.await?;
+        let (distances, icmp_refused) = self.distances.look();
         Ok(Report {
+            distances,
+            icmp_refused,
             started_us: self.started_us,
             version: env!("CARGO_PKG_VERSION").into(),
             host: self.host.clone(),

@@ -135,6 +135,8 @@ fn health(global: &Global, filter: &[String]) -> Result<(), Failure> {
         ("OF", "report.cps_limit"),
         ("CPU %", "report.cpu_percent"),
         ("RTT", "report.rtt_us"),
+        ("SIP", "sip.median_us"),
+        ("ICMP", "icmp.median_us"),
         ("VERSION", "report.version"),
         ("REVISION", "report.revision"),
         ("CAUSE", "cause"),

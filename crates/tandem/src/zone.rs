@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::cluster::CAPACITY;
 use crate::failure::Failure;
 use crate::global::Global;
-use crate::output;
+use crate::output::{self, Column};
 use crate::records::{self, Fields, Noun, RecordCommand};
 
 /// What can be done with zones.
@@ -17,6 +17,8 @@ pub(crate) enum ZoneCommand {
     Record(Box<RecordCommand<ZoneFields>>),
     /// Shows what the servers of each carry, and what remains when one dies
     Health,
+    /// Shows how far zones are from each other, as their servers measure it
+    Latency,
 }
 
 /// Does it.
@@ -27,6 +29,11 @@ pub(crate) fn run(global: &Global, command: ZoneCommand) -> Result<(), Failure> 
             let answer = Client::of(global)?.read("/v1/zone-health", &[])?.body;
             let items = answer["items"].as_array().cloned().unwrap_or_default();
             output::list(global, &items, &CAPACITY)
+        }
+        ZoneCommand::Latency => {
+            let answer = Client::of(global)?.read("/v1/zones/latency", &[])?.body;
+            let items = answer["items"].as_array().cloned().unwrap_or_default();
+            output::list(global, &items, &LATENCY)
         }
     }
 }
@@ -64,3 +71,18 @@ pub(crate) static ZONE: Noun = Noun {
     references: &[],
     owner: None,
 };
+
+const LATENCY: [Column; 12] = [
+    ("FROM", "from"),
+    ("TO", "to"),
+    ("SIP", "sip.median_us"),
+    ("WORST", "sip.worst_us"),
+    ("STATE", "sip.state"),
+    ("AGE S", "sip.age_s"),
+    ("CAUSE", "sip.cause"),
+    ("ICMP", "icmp.median_us"),
+    ("WORST", "icmp.worst_us"),
+    ("STATE", "icmp.state"),
+    ("AGE S", "icmp.age_s"),
+    ("CAUSE", "icmp.cause"),
+];

@@ -1,12 +1,23 @@
-//! Zones and clusters of machines that have joined: what they may carry together, and what remains.
+//! Zones and clusters of machines that have joined: what they may carry together, what remains, and
+//! how far they are from each other.
 
+use std::net::Ipv4Addr;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use testkit::{GatewaySpec, Platform, PlatformOptions, Sipp, ports, wait_for};
+use testkit::{
+    GatewaySpec, Host, Network, Platform, PlatformOptions, Sipp, ports, wait_for, wait_for_within,
+};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tandem");
+const NEAR: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 1);
+const FAR: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 2);
+/// What everything takes that goes to the far host or comes from there.
+const DELAY: Duration = Duration::from_millis(40);
+/// Nodes ask every five seconds, and what is older than twenty is stale.
+const MEASURED: Duration = Duration::from_secs(120);
 
 struct Control {
     platform: Platform,
@@ -15,8 +26,12 @@ struct Control {
 
 impl Control {
     fn start() -> Result<Self> {
+        Self::start_with(PlatformOptions::new(BINARY))
+    }
+
+    fn start_with(options: PlatformOptions) -> Result<Self> {
         let port = ports::one();
-        let platform = PlatformOptions::new(BINARY)
+        let platform = options
             .argument("--node-port")
             .argument(&port.to_string())
             .start()?;
@@ -37,19 +52,29 @@ impl Control {
         Ok(done.stderr)
     }
 
-    /// A machine joins, and takes calls.
-    fn node(&self, name: &str, more: &[&str]) -> Result<Platform> {
+    /// A token by which a machine joins.
+    fn token(&self, name: &str, more: &[&str]) -> Result<String> {
         let words = [&["-o", "json", "node", "token", "--name", name], more].concat();
         let made: Value = serde_json::from_str(&self.run(&words)?)?;
+        Ok(made["token"].as_str().context("no token")?.to_owned())
+    }
+
+    /// A machine joins, and takes calls.
+    fn node(&self, name: &str, more: &[&str]) -> Result<Platform> {
+        let token = self.token(name, more)?;
+        self.joined(Ipv4Addr::LOCALHOST, &token, PlatformOptions::new(BINARY))
+    }
+
+    /// The same with a token, where control is at an address.
+    fn joined(&self, at: Ipv4Addr, token: &str, mut options: PlatformOptions) -> Result<Platform> {
         let directory = tempfile::tempdir()?;
         let joined = Command::new(BINARY)
             .arg("--data")
             .arg(directory.path())
-            .args(["node", "join", &format!("127.0.0.1:{}", self.port)])
-            .arg(made["token"].as_str().context("no token")?)
+            .args(["node", "join", &format!("{at}:{}", self.port)])
+            .arg(token)
             .output()?;
         anyhow::ensure!(joined.status.success(), "{joined:?}");
-        let mut options = PlatformOptions::new(BINARY);
         for name in ["node.json", "snapshot.json", "cluster.key"] {
             let file = std::fs::read(directory.path().join(name))?;
             options = options.data_file(name, &file);
@@ -177,5 +202,79 @@ fn servers_of_a_cluster_carry_its_limit_together_and_what_remains_is_shown() -> 
     control.platform.kill_9();
     control.platform.restart()?;
     control.wait_for_shares("north", &[("berlin", 5)]);
+    Ok(())
+}
+
+/// From one zone to another, as control has it.
+fn latency(near: &Host, control: &Control, from: &str, to: &str) -> Option<Value> {
+    let all = near.enter(|| control.platform.rest().list("/v1/zones/latency"));
+    let mut all = all.ok()?.into_iter();
+    all.find(|pair| pair["from"] == from && pair["to"] == to)
+}
+
+#[test]
+fn zones_know_how_far_they_are_from_each_other_by_sip_and_by_icmp() -> Result<()> {
+    let mut network = Network::new()?;
+    let near = network.host(NEAR)?;
+    let far = network.far_host(FAR, DELAY)?;
+    let control =
+        near.enter(|| Control::start_with(PlatformOptions::new(BINARY).bind(&NEAR.to_string())))?;
+    let token = near.enter(|| -> Result<String> {
+        for zone in ["Near", "Far", "Nowhere"] {
+            control.run(&["zone", "create", zone])?;
+        }
+        let servers = control.platform.rest().list("/v1/servers")?;
+        let own = servers[0]["id"].as_str().context("no server")?;
+        control.run(&["server", "update", own, "--zone", "Near"])?;
+        control.token("far", &["--zone", "Far"])
+    })?;
+    let node = far.enter(|| {
+        let options = PlatformOptions::new(BINARY).bind(&FAR.to_string());
+        control.joined(NEAR, &token, options)
+    })?;
+
+    let way_there_and_back_us = 2 * DELAY.as_micros() as u64;
+    let mut seen = Vec::new();
+    for (from, to) in [("Near", "Far"), ("Far", "Near")] {
+        let pair = wait_for_within(MEASURED, &format!("{from} to {to} by SIP and ICMP"), || {
+            latency(&near, &control, from, to).filter(|pair| {
+                pair["sip"]["state"] == "measured" && pair["icmp"]["state"] == "measured"
+            })
+        });
+        for way in ["sip", "icmp"] {
+            let median_us = pair[way]["median_us"].as_u64().context("no median")?;
+            assert!(median_us >= way_there_and_back_us, "{way}: {pair}");
+            assert!(pair[way]["worst_us"].as_u64() >= Some(median_us), "{pair}");
+        }
+        seen.push(pair);
+    }
+    // A zone without servers is nobody's neighbour, and one server has nobody to ask in its own.
+    let all = near.enter(|| control.platform.rest().list("/v1/zones/latency"))?;
+    assert_eq!(all.len(), seen.len(), "{all:?}");
+    let health = near.enter(|| control.platform.rest().list("/v1/server-health"))?;
+    let of_far = health.iter().find(|server| server["name"] == "far");
+    let of_far = of_far.context("no far")?;
+    assert!(of_far["sip"]["median_us"].as_u64() >= Some(way_there_and_back_us));
+    assert!(of_far["icmp"]["median_us"].as_u64() >= Some(way_there_and_back_us));
+    let table = near.enter(|| control.run(&["zone", "latency"]))?;
+    assert!(
+        table.contains("Near") && table.contains("measured"),
+        "{table}"
+    );
+
+    // A firewall that holds SIP up and nothing else parts the two; what was measured says how old it is.
+    let port = node.ready().sip.udp.port();
+    far.run(&format!("iptables -I INPUT -p udp --dport {port} -j DROP"))?;
+    let pair = wait_for_within(MEASURED, "SIP to grow stale", || {
+        latency(&near, &control, "Near", "Far").filter(|pair| pair["sip"]["state"] == "stale")
+    });
+    assert_eq!(pair["icmp"]["state"], "measured", "{pair}");
+    assert!(pair["sip"]["age_s"].as_u64() >= Some(20), "{pair}");
+    assert!(pair["sip"]["lost"].as_u64() >= Some(1), "{pair}");
+    assert!(pair["sip"]["median_us"].as_u64() >= Some(way_there_and_back_us));
+    far.run(&format!("iptables -D INPUT -p udp --dport {port} -j DROP"))?;
+    wait_for_within(MEASURED, "SIP to be measured again", || {
+        latency(&near, &control, "Near", "Far").filter(|pair| pair["sip"]["state"] == "measured")
+    });
     Ok(())
 }

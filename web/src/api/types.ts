@@ -25,6 +25,7 @@ export type GatewayHealth = Schemas['GatewayHealth'];
 export type HistoryView = Schemas['HistoryView'];
 export type Incident = Schemas['Incident'];
 export type Ladder = Schemas['Ladder'];
+export type Latency = Schemas['Latency'];
 export type LimitSpec = Schemas['LimitSpec'];
 export type LimitUsage = Schemas['LimitUsage'];
 export type ListenerStatus = Schemas['ListenerStatus'];
@@ -57,6 +58,7 @@ export type User = Schemas['User'];
 export type Version = Schemas['Version'];
 export type Zone = Schemas['Zone'];
 export type ZoneHealth = Schemas['ZoneHealth'];
+export type ZoneLatency = Schemas['ZoneLatency'];
 
 /** Records that are all listed, made, changed and deleted alike, by the noun of their path. */
 export interface RecordOf {

@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 use crate::control::{Caller, now};
 use crate::draft::Draft;
 use crate::extract::{Id, Params};
+use crate::latency::{Latency, towards_servers};
 use crate::nodes::{Heard, Report};
 use crate::paging::Page;
 use crate::resource::Resource;
@@ -51,6 +52,10 @@ pub(crate) struct ServerHealth {
     wanted_revision: u64,
     /// Its certificate expires; microseconds since the Unix epoch.
     certificate_expires_us: Option<u64>,
+    /// How far it is from other servers by SIP: OPTIONS and its answer.
+    sip: Latency,
+    /// The same by ICMP.
+    icmp: Latency,
 }
 
 /// Whether a server takes calls.
@@ -169,6 +174,8 @@ impl ServerHealth {
             reported_us: None,
             wanted_revision: 0,
             certificate_expires_us: None,
+            sip: Latency::default(),
+            icmp: Latency::default(),
         }
     }
 }
@@ -179,18 +186,33 @@ impl Control {
     pub(crate) async fn servers_health(
         &self,
     ) -> Result<(Arc<Snapshot>, Vec<ServerHealth>), Problem> {
+        let snapshot = self.platform_snapshot().await?;
+        let measured = self.fleet().distances();
+        let mut latencies = towards_servers(&measured, now().as_micros());
+        let servers = snapshot.servers.iter();
+        let mut all: Vec<_> = servers
+            .map(|server| {
+                let (sip, icmp) = latencies.remove(&server.id).unwrap_or_default();
+                ServerHealth {
+                    sip,
+                    icmp,
+                    ..self.server_health(server, snapshot.revision)
+                }
+            })
+            .collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok((snapshot, all))
+    }
+
+    /// Which servers there are. Errors: this node is none that others report to.
+    pub(crate) async fn platform_snapshot(&self) -> Result<Arc<Snapshot>, Problem> {
         let newest = self.newest_snapshot().await?;
         let snapshot = newest.borrow().clone();
         if let Some(platform) = self.platform_of() {
             let detail = format!("nodes report to the platform's control, {platform}: ask there");
             return Err(Problem::new(&problem::ELSEWHERE, detail));
         }
-        let servers = snapshot.servers.iter();
-        let mut all: Vec<_> = servers
-            .map(|server| self.server_health(server, snapshot.revision))
-            .collect();
-        all.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok((snapshot, all))
+        Ok(snapshot)
     }
 
     /// How a server is, as far as it was heard of.
@@ -210,6 +232,8 @@ impl Control {
             reported_us,
             wanted_revision,
             certificate_expires_us: server.certificate.as_ref().map(|c| c.expires_us),
+            sip: Latency::default(),
+            icmp: Latency::default(),
         }
     }
 }

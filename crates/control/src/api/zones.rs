@@ -9,12 +9,16 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::capacity::Capacity;
+use crate::control::now;
+use crate::latency::{ZoneLatency, between_zones};
 use crate::paging::Page;
 use crate::resource::Resource;
 use crate::{Control, Problem};
 
 pub(crate) fn routes() -> OpenApiRouter<Control> {
-    OpenApiRouter::new().routes(routes!(health))
+    OpenApiRouter::new()
+        .routes(routes!(health))
+        .routes(routes!(latency))
 }
 
 /// How a zone is.
@@ -60,6 +64,27 @@ async fn health(State(control): State<Control>) -> Result<Json<Page<ZoneHealth>>
     items.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Json(Page {
         items,
+        next_cursor: None,
+    }))
+}
+
+/// How far zones are from each other
+///
+/// Nodes measure it among themselves, each a few of each zone, every five seconds. What is older than 20
+/// seconds says so, and goes after an hour. Of the first 64 zones by name in which servers stand.
+#[utoipa::path(
+    get,
+    path = "/v1/zones/latency",
+    tag = "zones",
+    responses((status = 200, description = "One entry for each pair of zones and direction, by name.", body = Page<ZoneLatency>)),
+)]
+async fn latency(State(control): State<Control>) -> Result<Json<Page<ZoneLatency>>, Problem> {
+    let snapshot = control.platform_snapshot().await?;
+    let servers = snapshot.servers.iter().map(|server| &**server);
+    let servers: Vec<_> = servers.filter(|s| s.revoked_us.is_none()).collect();
+    let measured = control.fleet().distances();
+    Ok(Json(Page {
+        items: between_zones(&servers, &measured, now().as_micros()),
         next_cursor: None,
     }))
 }

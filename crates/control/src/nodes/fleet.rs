@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use link::proto::Order;
-use model::ServerId;
+use model::{ServerId, Snapshot};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
+
+use super::distance::{self, Distance, Neighbour, Place};
 
 /// How a node is, by its own word.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -57,6 +59,12 @@ pub struct Report {
     pub cluster_channels_share: Option<u32>,
     /// What it may use now of the new calls per second that its cluster allows.
     pub cluster_cps_share: Option<u32>,
+    /// How far the nodes are that it was told to ask.
+    #[serde(skip)]
+    pub distances: Vec<Distance>,
+    /// Why it cannot send ICMP.
+    #[serde(skip)]
+    pub icmp_refused: Option<String>,
 }
 
 /// A socket for SIP.
@@ -83,6 +91,19 @@ pub(crate) struct Heard {
     pub(crate) refused: Option<(String, u64)>,
 }
 
+/// A distance that a node has measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Measured {
+    /// The node that has asked.
+    pub(crate) from: ServerId,
+    /// When it said so; microseconds since the Unix epoch.
+    pub(crate) at_us: u64,
+    /// To which, and how far.
+    pub(crate) distance: Distance,
+    /// Why it cannot send ICMP.
+    pub(crate) icmp_refused: Option<String>,
+}
+
 /// All nodes.
 #[derive(Default)]
 pub(crate) struct Fleet(Mutex<BTreeMap<ServerId, Member>>);
@@ -90,6 +111,8 @@ pub(crate) struct Fleet(Mutex<BTreeMap<ServerId, Member>>);
 #[derive(Default)]
 struct Member {
     heard: Heard,
+    /// Where others can ask it.
+    place: Option<Place>,
     /// The orders of its newest line.
     orders: Option<(u64, mpsc::Sender<Order>)>,
     /// When it was last given another certificate, since control has begun.
@@ -133,7 +156,42 @@ impl Fleet {
     /// A node says how it is.
     pub(crate) fn hear(&self, server: ServerId, report: Report, at_us: u64) {
         let mut members = self.members();
-        members.entry(server).or_default().heard.report = Some((report, at_us));
+        let member = members.entry(server).or_default();
+        member.place = Place::of(&report, member.heard.line.map(|line| line.ip()));
+        member.heard.report = Some((report, at_us));
+    }
+
+    /// Whom a node is to measure its distance to.
+    pub(crate) fn neighbours(&self, asker: ServerId, snapshot: &Snapshot) -> Vec<Neighbour> {
+        let members = self.members();
+        let servers = snapshot.servers.iter();
+        let places: Vec<_> = servers
+            .filter(|server| server.revoked_us.is_none())
+            .filter_map(|server| {
+                let place = members.get(&server.id)?.place.clone()?;
+                Some((server.id, &*server.zone, place))
+            })
+            .collect();
+        drop(members);
+        distance::neighbours(asker, &places)
+    }
+
+    /// All distances that nodes have measured.
+    pub(crate) fn distances(&self) -> Vec<Measured> {
+        let members = self.members();
+        let mut all = Vec::new();
+        for (from, member) in members.iter() {
+            let Some((report, at_us)) = &member.heard.report else {
+                continue;
+            };
+            all.extend(report.distances.iter().map(|distance| Measured {
+                from: *from,
+                at_us: *at_us,
+                distance: distance.clone(),
+                icmp_refused: report.icmp_refused.clone(),
+            }));
+        }
+        all
     }
 
     /// A node was refused.

@@ -53,14 +53,20 @@ impl Link for Service {
 
     async fn report(&self, request: Request<Telemetry>) -> Result<Response<Reported>, Status> {
         let (server, _) = self.who(&request).await?;
+        let neighbours = self.0.neighbours(server).await;
         let mut said = request.into_inner();
         let samples = std::mem::take(&mut said.samples);
         let at_us = now().as_micros();
         self.0.fleet().hear(server, report(said), at_us);
         let newest_sample_us = self.keep(server, samples, at_us).await?;
+        let neighbour = |one: super::Neighbour| link::proto::Neighbour {
+            server: one.server.to_string(),
+            address: one.address.to_string(),
+        };
         let events_wanted = self.0.ring().is_wanted(now());
         Ok(Response::new(Reported {
             newest_sample_us,
+            neighbours: neighbours.into_iter().map(neighbour).collect(),
             events_wanted,
         }))
     }
@@ -206,9 +212,23 @@ fn report(said: Telemetry) -> Report {
         tls_expires_us: said.tls_expires_us,
         cluster_channels_share: said.cluster_channels_share,
         cluster_cps_share: said.cluster_cps_share,
+        distances: said
+            .distances
+            .iter()
+            .take(DISTANCES_MAX)
+            .filter_map(|distance| serde_json::from_slice(distance).ok())
+            .collect(),
+        icmp_refused: said.icmp_refused.map(|mut why| {
+            why.truncate(why.floor_char_boundary(WHY_MAX_BYTES));
+            why
+        }),
     }
 }
 
+/// Distances in one report; a node is told of fewer.
+const DISTANCES_MAX: usize = 64;
+/// Of why a node cannot send ICMP.
+const WHY_MAX_BYTES: usize = 256;
 /// Minutes of history in one report; what is beyond comes again.
 const SAMPLES_MAX: usize = 120;
 /// What waits for a node that takes it slowly: a configuration can be large.

@@ -99,6 +99,7 @@ const PATHS: &[&str] = &[
     "/v1/version",
     "/v1/cluster-health",
     "/v1/zone-health",
+    "/v1/zones/latency",
 ];
 
 /// Kinds of records.

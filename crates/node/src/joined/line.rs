@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use control::{Control, Report};
 use link::proto::down::What;
 use link::proto::link_client::LinkClient;
-use link::proto::{Down, Following, Listener, OrderKind, Renewal, Telemetry as Said};
+use link::proto::{
+    Down, Following, Listener, Neighbour, OrderKind, Renewal, Reported, Telemetry as Said,
+};
 use link::{Caller, Identity, SigningRequest};
 use model::Snapshot;
 use tokio::sync::watch;
@@ -161,14 +163,20 @@ impl Keeper {
         let answered = timeout(REPORT_PATIENCE, line.report(said)).await;
         let answered =
             answered.map_err(|_| Status::deadline_exceeded("control does not answer"))??;
-        let answered = answered.into_inner();
+        self.rtt_us = u32::try_from(began.elapsed().as_micros()).ok();
+        let Reported {
+            newest_sample_us,
+            neighbours,
+            events_wanted,
+        } = answered.into_inner();
         self.events_wanted.send_if_modified(|wanted| {
-            std::mem::replace(wanted, answered.events_wanted) != answered.events_wanted
+            std::mem::replace(wanted, events_wanted) != events_wanted
         });
         if let Some(past) = &mut self.past {
-            past.heard(answered.newest_sample_us);
+            past.heard(newest_sample_us);
         }
-        self.rtt_us = u32::try_from(began.elapsed().as_micros()).ok();
+        let neighbours = neighbours.iter().filter_map(neighbour);
+        self.telemetry.turn_to(neighbours.collect());
         Ok(())
     }
 
@@ -217,12 +225,22 @@ async fn next(told: &mut Streaming<Down>) -> Result<Option<Down>, Status> {
     told.message().await
 }
 
+/// One that control names; `None` where it cannot be asked.
+fn neighbour(named: &Neighbour) -> Option<control::Neighbour> {
+    Some(control::Neighbour {
+        server: named.server.parse().ok()?,
+        address: named.address.parse().ok()?,
+    })
+}
+
 fn telemetry(report: Report, at_us: u64, rtt_us: Option<u32>) -> Said {
     let listener = |socket: control::SocketReport| Listener {
         transport: socket.transport,
         address: socket.address,
         advertised: socket.advertised,
     };
+    let distances = report.distances.iter();
+    let distances = distances.filter_map(|distance| serde_json::to_vec(distance).ok());
     Said {
         at_us,
         started_us: report.started_us,
@@ -246,6 +264,8 @@ fn telemetry(report: Report, at_us: u64, rtt_us: Option<u32>) -> Said {
         tls_expires_us: report.tls_expires_us,
         cluster_channels_share: report.cluster_channels_share,
         cluster_cps_share: report.cluster_cps_share,
+        distances: distances.collect(),
+        icmp_refused: report.icmp_refused,
         samples: Vec::new(),
     }
 }

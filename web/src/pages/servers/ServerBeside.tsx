@@ -4,6 +4,7 @@ import type { Server, ServerHealth } from '../../api/types';
 import { bytes, count, milliseconds, relative, time, UNKNOWN } from '../../parts/format';
 import { Card, Facts } from '../../parts/Page';
 import { StateBadge } from '../../parts/StateBadge';
+import { latencyText, latencyWords } from '../zones/LatencyMatrix';
 import { Age, cpu, days, inUse } from './columns';
 import { daysUntil, lag, serverHealthQuery } from './health';
 import { HistoryGraphs } from '../overview/HistoryGraphs';
@@ -48,6 +49,11 @@ function Now({ of: health }: { of: ServerHealth }) {
         ['CPU', cpu(health)],
         ['Memory', `${bytes(report?.memory_bytes)} of ${bytes(report?.machine_memory_bytes)}`],
         ['Line to control', milliseconds(report?.rtt_us)],
+        ['From others by SIP', <span title={latencyWords(health.sip)}>{latencyText(health.sip)}</span>],
+        [
+          'From others by ICMP',
+          <span title={latencyWords(health.icmp)}>{latencyText(health.icmp)}</span>,
+        ],
         ['Address', health.address ?? UNKNOWN],
         ['Machine', report?.host ?? UNKNOWN],
         ['Version', report?.version ?? UNKNOWN],

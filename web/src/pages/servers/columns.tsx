@@ -4,6 +4,7 @@ import type { Column } from '../../parts/DataTable';
 import { bytes, count, milliseconds, span, UNKNOWN } from '../../parts/format';
 import { StateBadge } from '../../parts/StateBadge';
 import { orUnknown } from '../../records/cells';
+import { latencyText, latencyWords } from '../zones/LatencyMatrix';
 import { daysUntil, lag, staleFor } from './health';
 
 /** "12 of 1,000", with the highest of the last minutes. */
@@ -63,6 +64,13 @@ export const serverColumns: Column<ServerHealth>[] = [
     kind: 'figure',
     wide: true,
   },
+  {
+    key: 'sip',
+    title: 'SIP',
+    cell: (row) => <span title={latencies(row)}>{latencyText(row.sip)}</span>,
+    kind: 'figure',
+    wide: true,
+  },
   { key: 'cpu', title: 'CPU', cell: (row) => cpu(row), kind: 'figure', wide: true },
   {
     key: 'memory',
@@ -81,6 +89,11 @@ export const serverColumns: Column<ServerHealth>[] = [
     wide: true,
   },
 ];
+
+/** From other servers, one line for each way of asking. */
+export function latencies({ sip, icmp }: ServerHealth): string {
+  return `SIP: ${latencyWords(sip)}\nICMP: ${latencyWords(icmp)}`;
+}
 
 /** Of all cores together. */
 export function cpu(row: ServerHealth): string {

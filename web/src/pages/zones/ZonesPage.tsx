@@ -9,7 +9,8 @@ import { count } from '../../parts/format';
 import { Card, Page } from '../../parts/Page';
 import { Shown } from '../../parts/Shown';
 import { capacityColumns } from './columns';
-import { clusterHealthQuery, zoneHealthQuery } from './health';
+import { clusterHealthQuery, zoneHealthQuery, zoneLatencyQuery } from './health';
+import { LatencyMatrix } from './LatencyMatrix';
 import { ZoneMap } from './ZoneMap';
 
 const zoneColumns: Column<ZoneHealth>[] = [
@@ -41,6 +42,7 @@ export function ZonesPage() {
   const mayChange = useOpen('zones', 'change');
   const zones = useQuery(zoneHealthQuery);
   const clusters = useQuery(clusterHealthQuery);
+  const latency = useQuery(zoneLatencyQuery);
   const open = (path: string) => void navigate({ to: path });
   const actions = mayChange && (
     <>
@@ -75,6 +77,13 @@ export function ZonesPage() {
             </>
           )}
         </Shown>
+        {latency.data && latency.data.items.length > 0 && (
+          <div style={{ marginTop: 12 }}>
+            <Card title="Latency between zones">
+              <LatencyMatrix pairs={latency.data.items} />
+            </Card>
+          </div>
+        )}
         <div style={{ marginTop: 12 }}>
           <Card title="Clusters">
             <Shown asked={clusters}>

@@ -14,3 +14,10 @@ export const clusterHealthQuery = queryOptions({
   queryFn: () => body(api.GET('/v1/cluster-health')),
   refetchInterval: 2000,
 });
+
+/** How far zones are from each other. */
+export const zoneLatencyQuery = queryOptions({
+  queryKey: ['zones', 'latency'],
+  queryFn: () => body(api.GET('/v1/zones/latency')),
+  refetchInterval: 5000,
+});
