@@ -540,7 +540,7 @@ fn named_entities(snapshot: &Snapshot) -> Vec<(EntityId, LimitedKind, String, St
     let mut add = |kind, limited, bits, id: String, name: &str| {
         all.push((EntityId::new(kind, bits), limited, id, name.to_owned()));
     };
-    for r in &snapshot.cluster {
+    if let Some(r) = &snapshot.cluster {
         let (bits, id) = (r.id.bits(), r.id.to_string());
         add(EntityKind::Cluster, LimitedKind::Cluster, bits, id, &r.name);
     }

@@ -16,7 +16,6 @@ const COLOURS: Record<string, string> = {
   good: 'green',
   done: 'green',
   running: 'blue',
-  good: 'green',
   tight: 'yellow',
   short: 'red',
   full: 'yellow',

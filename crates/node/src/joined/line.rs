@@ -169,9 +169,8 @@ impl Keeper {
             neighbours,
             events_wanted,
         } = answered.into_inner();
-        self.events_wanted.send_if_modified(|wanted| {
-            std::mem::replace(wanted, events_wanted) != events_wanted
-        });
+        self.events_wanted
+            .send_if_modified(|wanted| std::mem::replace(wanted, events_wanted) != events_wanted);
         if let Some(past) = &mut self.past {
             past.heard(newest_sample_us);
         }
