@@ -4,7 +4,7 @@ use std::future::pending;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::ask::{self, Echo};
@@ -33,14 +33,14 @@ pub(super) enum Answer {
 }
 
 impl Sockets {
-    /// Sends OPTIONS. What cannot be sent is not answered, and seen by that.
+    /// Sends OPTIONS.
     pub(super) fn ask_sip(&mut self, address: SocketAddr, token: u64) {
         let socket = &mut self.sip[family(address)];
         if socket.is_none() {
             *socket = sip_socket(address).ok();
         }
         if let Some(socket) = socket {
-            let _ = socket.try_send_to(&ask::options(address, token), address);
+            send(socket, &ask::options(address, token), address);
         }
     }
 
@@ -65,7 +65,7 @@ impl Sockets {
         }
         if let Some(Pinger { socket, kind }) = &self.icmp[family] {
             let to = SocketAddr::new(address.ip(), 0);
-            let _ = socket.try_send_to(&ask::echo(*kind, token), to);
+            send(socket, &ask::echo(*kind, token), to);
         }
         Ok(())
     }
@@ -131,6 +131,12 @@ fn sip_socket(towards: SocketAddr) -> io::Result<UdpSocket> {
     let socket = std::net::UdpSocket::bind((any, 0))?;
     socket.set_nonblocking(true)?;
     UdpSocket::from_std(socket)
+}
+
+/// Sends at once: the runtime does not know yet that a socket can be written which was just opened.
+fn send(socket: &UdpSocket, bytes: &[u8], to: SocketAddr) {
+    // What cannot be sent is not answered, and seen by that.
+    let _ = SockRef::from(socket).send_to(bytes, &to.into());
 }
 
 async fn readable(socket: Option<&UdpSocket>) {

@@ -403,7 +403,9 @@ fn held_by(snapshot: &Snapshot) -> Vec<Record> {
     fn all<T: Clone + Into<Record>>(records: &[Arc<T>]) -> impl Iterator<Item = Record> {
         records.iter().map(|record| T::clone(record).into())
     }
-    all(&snapshot.accounts)
+    all(&snapshot.zones)
+        .chain(all(&snapshot.clusters))
+        .chain(all(&snapshot.accounts))
         .chain(all(&snapshot.users))
         .chain(all(&snapshot.devices))
         .chain(all(&snapshot.customers))
@@ -414,8 +416,6 @@ fn held_by(snapshot: &Snapshot) -> Vec<Record> {
         .chain(all(&snapshot.media_servers))
         .chain(all(&snapshot.servers))
         .chain(all(&snapshot.certificates))
-        .chain(all(&snapshot.zones))
-        .chain(all(&snapshot.clusters))
         .collect()
 }
 

@@ -64,7 +64,7 @@ impl CdrStore for Sqlite {
         self.query_cdrs(|tx| {
             let mut found = Vec::new();
             if marks.is_empty() {
-                read(tx, Select::of(filter, after, limit)?, &mut found)?;
+                read(tx, &Select::of(filter, after, limit)?, &mut found)?;
                 return Ok(found);
             }
             let from_us = filter.from_us.map_or(i64::MIN, signed);
@@ -73,7 +73,7 @@ impl CdrStore for Sqlite {
             let until = after_place.into_iter().chain(to_place).min();
             blocks::walk(tx, &marks, from_us, until, |span: Span| {
                 let left = limit - found.len();
-                read(tx, Select::within(filter, span, after, left)?, &mut found)?;
+                read(tx, &Select::within(filter, span, after, left)?, &mut found)?;
                 Ok(found.len() < limit)
             })?;
             Ok(found)
@@ -106,7 +106,7 @@ impl CdrStore for Sqlite {
 }
 
 /// Appends what is asked for.
-fn read(tx: &Transaction<'_>, select: Select, found: &mut Vec<Cdr>) -> Result<(), StoreError> {
+fn read(tx: &Transaction<'_>, select: &Select, found: &mut Vec<Cdr>) -> Result<(), StoreError> {
     let mut list = tx.prepare_cached(&select.sql)?;
     let mut rows = list.query(params_from_iter(&select.values))?;
     while let Some(row) = rows.next()? {
