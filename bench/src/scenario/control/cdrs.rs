@@ -112,7 +112,7 @@ impl Kinds {
             node: format!("node-{:03}", dice % 200),
             sequence: number,
             account: Some(AccountId::from_bits(account)),
-            from_user: (is_rare || dice % 3 == 0).then(|| UserId::from_bits(user)),
+            from_user: (is_rare || dice.is_multiple_of(3)).then(|| UserId::from_bits(user)),
             to_user: None,
             customer: Some(CustomerId::from_bits(of(CUSTOMERS, 7))),
             number: None,

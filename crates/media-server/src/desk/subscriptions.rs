@@ -103,22 +103,12 @@ impl Desk {
         let Some(session) = session else {
             return Reply::error(UNKNOWN_CALL);
         };
-        let sources = participants.iter();
-        let sources: Vec<Participant> = sources
-            .map(|(session, side)| Participant {
-                session: *session,
-                side: *side,
-            })
-            .collect();
-        let mut wishes = Wishes::new(&asked.options, Of::Offer);
-        // There is but one side to face, whatever it is called.
-        let facing = wishes.options.own_interface.take();
-        wishes.options.interface = wishes.options.interface.or(facing);
+        let source = |&(session, side)| Participant { session, side };
+        let sources: Vec<Participant> = participants.iter().map(source).collect();
+        let mut wishes = wishes_of_subscriber(asked);
         let family = self.family_towards(asked, signalling(asked));
-        match self
-            .engine
-            .subscribe(session, &sources, &wishes.options, family)
-        {
+        let engine = &mut self.engine;
+        match engine.subscribe(session, &sources, &wishes.options, family) {
             Ok(sdp) => {
                 self.calls
                     .change_subscription(&selection.call_id, &to_tag, &participants);
@@ -219,6 +209,15 @@ impl Desk {
             .map(|subscription| subscription.session)
             .ok_or_else(|| Reply::error(NO_TAG))
     }
+}
+
+/// What is wished of the copies.
+fn wishes_of_subscriber(asked: &Negotiation) -> Wishes {
+    let mut wishes = Wishes::new(&asked.options, Of::Offer);
+    // There is but one side to face, whatever it is called.
+    let facing = wishes.options.own_interface.take();
+    wishes.options.interface = wishes.options.interface.or(facing);
+    wishes
 }
 
 /// Whether the subscriber is a recorder (RFC 7866), which is to know whose media it hears.
