@@ -252,6 +252,7 @@ fn carry_out(
             for call in calls {
                 switch.keep_again(CallKey(call));
             }
+            return Answer::Done(true);
         }
         Visit::TakeUp(calls) => {
             let is_unreadable = |(_, record): &(u64, Vec<u8>)| {

@@ -47,6 +47,8 @@ pub(super) enum Job {
     TakeUp(Vec<(u64, Vec<u8>)>),
     TellAgain,
     TellPortion,
+    /// The switch has been asked for these again.
+    ToldAgain(Vec<u64>),
     Told,
     ClaimOrphans,
     Claim {
@@ -187,6 +189,10 @@ impl Keeper {
             (Job::Compare(_) | Job::Read { .. } | Job::RemoveEnded { .. }, _) => self.away = true,
             (Job::TakeUp(calls), Answer::Calls(unreadable)) => {
                 self.shelf.take(calls.iter().map(|(call, _)| *call));
+                for (call, _) in &calls {
+                    // Whatever others had of it before: it is here now.
+                    self.unsure.end(*call);
+                }
                 if !unreadable.is_empty() {
                     self.notices.push_back(Notice::Unreadable(unreadable.len()));
                     let removed = unreadable.into_iter().map(|call| (call, None));
@@ -206,6 +212,13 @@ impl Keeper {
                 | Job::AskWhetherTaken(_)),
                 answer,
             ) => self.finish_doubt(job, answer),
+            (Job::ToldAgain(_), Answer::Done(_)) => {}
+            // The switch had no time: nothing else would say that the store lacks them.
+            (Job::ToldAgain(portion), _) => {
+                for call in portion.into_iter().rev() {
+                    self.again.push_front(call);
+                }
+            }
             (Job::Remember, Answer::Done(_)) => self.remembered = now,
             (job, answer) => self.finish_search(now, roster, job, answer),
         }
@@ -230,7 +243,8 @@ impl Keeper {
         let portion = self.again.len().min(AGAIN_MAX);
         let portion: Vec<u64> = self.again.drain(..portion).collect();
         // They come by orders, after all others.
-        self.wait(Job::Told, Ask::Switch(Visit::KeepAgain(portion)))
+        let visit = Visit::KeepAgain(portion.clone());
+        self.wait(Job::ToldAgain(portion), Ask::Switch(visit))
     }
 
     /// A store that was emptied would let a node go on that was taken out: it is told again and again.

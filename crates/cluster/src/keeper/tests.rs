@@ -54,6 +54,38 @@ fn what_an_emptied_store_has_forgotten_is_told_again() {
 }
 
 #[test]
+fn what_a_busy_switch_had_no_time_to_tell_again_it_tells_later() {
+    let mut world = World::new();
+    world.orders("a", vec![keep(1), keep(2)]);
+    world.model.flush();
+    let busy = |visit: &Visit| matches!(visit, Visit::KeepAgain(_));
+    world.nodes.get_mut("a").unwrap().is_too_busy_for = busy;
+    world.rounds("a", 3);
+    assert_eq!(world.model.calls_of("a").count(), 0);
+    world.nodes.get_mut("a").unwrap().is_too_busy_for = |_| false;
+    world.rounds("a", 3);
+    assert_eq!(world.model.calls_of("a").count(), 2);
+}
+
+/// It was taken for dead and nobody else had claimed its calls when it came again.
+#[test]
+fn calls_that_a_node_claims_back_itself_are_not_forgotten_for_others() {
+    let mut world = World::new();
+    world.grow_old();
+    world.orders("a", vec![keep(1)]);
+    world.model.bury("a", None);
+    let a = world.nodes.get_mut("a").unwrap();
+    a.is_too_busy_for = |visit| matches!(visit, Visit::Lose(_));
+    a.id_now = "a-2";
+    world.orders("a", vec![Order::ClearUp]);
+    world.rounds("a", 2);
+    world.nodes.get_mut("a").unwrap().is_too_busy_for = |_| false;
+    world.rounds("a", 4);
+    assert_eq!(world.calls("a"), [1]);
+    assert_eq!(world.model.calls_of("a-2").collect::<Vec<_>>(), [1]);
+}
+
+#[test]
 fn what_a_store_did_not_hear_it_is_told_when_it_is_back() {
     let mut world = World::new();
     world.orders("a", vec![keep(1)]);

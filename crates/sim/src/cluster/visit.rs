@@ -23,7 +23,7 @@ impl World {
                 for call in calls {
                     switch.keep_again(CallKey(call));
                 }
-                Answer::Nothing
+                Answer::Done(true)
             }
             Visit::TakeUp(calls) => {
                 let mut unreadable = Vec::new();

@@ -212,6 +212,7 @@ impl Node {
                     .filter_map(|call| self.calls.get_key_value(call));
                 let again = again.map(|(call, record)| Order::Keep(*call, record.clone()));
                 self.orders.extend(again);
+                return Answer::Done(true);
             }
             Visit::TakeUp(calls) => {
                 self.calls.extend(calls);
