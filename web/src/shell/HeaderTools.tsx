@@ -42,7 +42,7 @@ function Person() {
           color="gray"
           aria-label="Your session"
           maw="min(180px, 30vw)"
-          styles={{ label: { display: 'block', textOverflow: 'ellipsis' } }}
+          styles={{ label: { display: 'block', height: 'auto', textOverflow: 'ellipsis' } }}
         >
           {data.name}
         </Button>

@@ -70,9 +70,10 @@ impl Kinds {
                 format!("&account={}&outcome=failed", AccountId::from_bits(2)),
             ),
         ];
+        let path = |more: String| format!("/v1/cdrs?limit=50{}", more.replace('+', "%2B"));
         let of_cdrs = of_cdrs
             .into_iter()
-            .map(|(work, more)| (work.to_owned(), format!("/v1/cdrs?limit=50{more}")));
+            .map(|(work, more)| (work.to_owned(), path(more)));
         let others = [
             ("server health, all", "/v1/server-health"),
             ("calls in progress, first page", "/v1/calls?limit=50"),
