@@ -93,8 +93,16 @@ pub(crate) struct CallCounts {
     /// What the callers had to send again.
     pub(crate) repeated_by_caller: u64,
     pub(crate) callee: CalleeCounts,
-    /// The status of the last refusal, 0 without any.
-    pub(crate) last_refusal: u16,
+    /// Status and reason of the last refusal; empty without any.
+    pub(crate) last_refusal: String,
+}
+
+impl CallCounts {
+    /// Messages sent again, by anybody.
+    pub(crate) fn repeated(&self) -> u64 {
+        let callee = &self.callee;
+        self.repeated_by_caller + callee.repeated_requests + callee.repeated_answers
+    }
 }
 
 /// A running load.
@@ -176,7 +184,7 @@ impl CallLoad {
                 lost: 0,
                 repeated_by_caller: 0,
                 callee: CalleeCounts::default(),
-                last_refusal: 0,
+                last_refusal: String::new(),
             },
             set_up: Latencies::new(),
             audio_ports: Vec::new(),
@@ -348,7 +356,7 @@ impl CallLoad {
             }
             (CallerState::Inviting, b"INVITE", 300..) => {
                 self.counts.lost += 1;
-                self.counts.last_refusal = status;
+                self.counts.last_refusal = message.refusal();
                 self.release(place);
             }
             // The answer came again: our ACK was lost.

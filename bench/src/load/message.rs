@@ -19,6 +19,8 @@ pub(crate) struct Message<'a> {
     pub(crate) contact: &'a [u8],
     pub(crate) challenge: &'a [u8],
     pub(crate) body: &'a [u8],
+    /// Why a request was refused: Reason or Warning.
+    pub(crate) why: &'a [u8],
 }
 
 impl<'a> Message<'a> {
@@ -46,6 +48,16 @@ impl<'a> Message<'a> {
             .strip_prefix(b"SIP/2.0 ")
             .and_then(|rest| number(rest.get(..3)?))
             .unwrap_or(0)
+    }
+
+    /// What a refusal says, its status first.
+    pub(crate) fn refusal(&self) -> String {
+        let status = self.start.strip_prefix(b"SIP/2.0 ").unwrap_or(self.start);
+        let status = String::from_utf8_lossy(status).into_owned();
+        match self.why {
+            b"" => status,
+            why => format!("{status} ({})", String::from_utf8_lossy(why)),
+        }
     }
 
     /// The method, from CSeq.
@@ -85,6 +97,7 @@ impl<'a> Message<'a> {
             b"Call-ID" | b"i" => self.call_id = value,
             b"CSeq" => self.cseq = value,
             b"Contact" | b"m" => self.contact = value,
+            b"Reason" | b"Warning" => self.why = value,
             // Of several challenges the MD5 one: it is what every peer here can check.
             b"WWW-Authenticate"
                 if self.challenge.is_empty() || memmem::find(value, b"=MD5").is_some() =>

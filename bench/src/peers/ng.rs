@@ -40,6 +40,11 @@ impl NgClient {
         Ok(client)
     }
 
+    /// Another client of the same server.
+    pub(crate) fn another(&self) -> Result<Self> {
+        Self::connect(self.socket.peer_addr().context("no address")?)
+    }
+
     /// Sets up a call between two media ports; gives the relay's ports for caller and callee.
     pub(crate) fn call(&mut self, number: usize, media_ports: (u16, u16)) -> Result<(u16, u16)> {
         let local = |port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);

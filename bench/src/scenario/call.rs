@@ -7,6 +7,7 @@ use anyhow::Result;
 use testkit::ports;
 
 use crate::load::calls::{CallLoad, CallPlan, Pace};
+use crate::load::latency::Latencies;
 use crate::peers::dispatcher::Dispatcher;
 use crate::peers::kamailio::{self, Kamailio};
 use crate::peers::tandem::{Media, Tandem};
@@ -96,7 +97,7 @@ pub(super) struct Measured {
     pub(super) p99_ms: Series,
     lost: u64,
     repeated: u64,
-    last_refusal: u16,
+    last_refusal: String,
 }
 
 impl Measured {
@@ -108,7 +109,7 @@ impl Measured {
             self.lost,
             self.repeated
         );
-        if self.last_refusal != 0 {
+        if !self.last_refusal.is_empty() {
             text.push_str(&format!(", last refusal {}", self.last_refusal));
         }
         text
@@ -156,7 +157,19 @@ pub(super) fn load(
     effort: &Effort,
     result: &mut Measured,
 ) -> Result<u64> {
-    let mut load = CallLoad::new(plan)?;
+    load_more(CallLoad::new(plan)?, pids, pace, effort, result)
+}
+
+/// The same with a load that has had calls before, which count for nothing; how many came after.
+pub(super) fn load_more(
+    mut load: CallLoad,
+    pids: &[u32],
+    pace: Pace,
+    effort: &Effort,
+    result: &mut Measured,
+) -> Result<u64> {
+    let earlier = load.counts();
+    load.set_up = Latencies::new();
     let used = || pids.iter().map(|pid| usage::cpu(*pid)).sum::<Duration>();
     load.run_for(pace, effort.warm_up);
     let before = (used(), load.counts().completed, std::time::Instant::now());
@@ -171,12 +184,12 @@ pub(super) fn load(
     result
         .p99_ms
         .push(load.set_up.quantile(0.99).as_secs_f64() * 1e3);
-    result.lost += counts.lost;
-    result.repeated += counts.repeated_by_caller
-        + counts.callee.repeated_requests
-        + counts.callee.repeated_answers;
-    result.last_refusal = counts.last_refusal;
-    Ok(counts.completed)
+    result.lost += counts.lost - earlier.lost;
+    result.repeated += counts.repeated() - earlier.repeated();
+    if counts.lost > earlier.lost {
+        result.last_refusal = counts.last_refusal;
+    }
+    Ok(counts.completed - earlier.completed)
 }
 
 /// Calls in progress that keep a server busy all the time: at 20 ms of ringing and 10,000

@@ -12,7 +12,7 @@ use crate::load::calls::{CallLoad, CallPlan, Pace};
 use crate::peers::dispatcher::Dispatcher;
 use crate::peers::kamailio::{self, Kamailio};
 use crate::peers::tandem::{Media, Tandem};
-use crate::scenario::call::{Measured, SATURATING, load};
+use crate::scenario::call::{Measured, SATURATING, load, load_more};
 use crate::scenario::{Effort, Side};
 use crate::table::{Row, Series, Table};
 
@@ -134,19 +134,18 @@ fn measure_ours(pace: Pace, away: Duration, effort: &Effort, result: &mut Measur
     });
     // A live store that is empty grants nothing before all nodes have had time to say what they hold,
     // and shares grow with what is asked for: until then calls are refused.
-    let mut first = CallLoad::new(plan)?;
-    first.run_for(Pace::Open { per_second: 100 }, FIRST_CALLS);
-    first.drain();
-    drop(first);
+    let mut calls = CallLoad::new(plan)?;
+    calls.run_for(Pace::Open { per_second: 100 }, FIRST_CALLS);
+    calls.drain();
     let (idle, idle_since) = (commands(&redis)?, Instant::now());
-    std::thread::sleep(IDLE);
+    calls.run_for(Pace::Stopped, IDLE);
     let idle_per_s = (commands(&redis)? - idle) as f64 / idle_since.elapsed().as_secs_f64();
     if !away.is_zero() {
         line.set(Line::Slow(away / 2));
     }
     let (before, since) = (commands(&redis)?, Instant::now());
     let pids = [dispatcher.pid(), switch.pid()];
-    let calls = load(plan, &pids, pace, effort, result)?;
+    let calls = load_more(calls, &pids, pace, effort, result)?;
     let beside = idle_per_s * since.elapsed().as_secs_f64();
     let used = (commands(&redis)? - before) as f64 - beside;
     Ok(used.max(0.0) / calls.max(1) as f64)

@@ -92,8 +92,7 @@ fn through(
     let shares = load.shares();
     let due = shares.iter().sum::<u64>() as f64 / shares.len() as f64;
     let off = |share: &u64| (*share as f64 - due).abs() / due * 100.0;
-    let callee = counts.callee;
-    let repeated = counts.repeated_by_caller + callee.repeated_requests + callee.repeated_answers;
+    let repeated = counts.repeated();
     Ok(Seen {
         completed: counts.completed as f64,
         lost: counts.lost as f64,

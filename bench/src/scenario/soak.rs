@@ -103,12 +103,10 @@ fn soak(plan: CallPlan, pid: u32, effort: &Effort) -> Result<Soaked> {
     let after_ms = floor_ms(plan.callee, effort)?;
     // By a minute every timer of the first calls has run out.
     let early = samples.iter().rev().find(|(time, _)| *time <= FIRST_MINUTE);
-    let callee = counts.callee;
     Ok(Soaked {
         completed: counts.completed as f64,
         lost: counts.lost as f64,
-        repeated: (counts.repeated_by_caller + callee.repeated_requests + callee.repeated_answers)
-            as f64,
+        repeated: counts.repeated() as f64,
         median_ms: median.as_secs_f64() * 1e3,
         p99_ms: p99.as_secs_f64() * 1e3,
         floor_ms: f64::midpoint(before_ms, after_ms),
