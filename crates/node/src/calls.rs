@@ -150,6 +150,7 @@ struct Carrier {
 impl Carrier {
     fn run(mut self, stopped: &Receiver<()>) {
         let orders = self.end.orders.clone();
+        let mut carried = Time::ZERO;
         loop {
             let mut first = None;
             let now = self.roster.now();
@@ -159,6 +160,9 @@ impl Carrier {
                 recv(stopped) -> _ => break,
                 default(patience) => {}
             }
+            if first.is_some() && self.roster.now().since(carried) < BRISK {
+                thread::sleep(GATHER);
+            }
             let mut taken: Vec<Order> = first.into_iter().chain(orders.try_iter()).collect();
             if self.end.overflowed.swap(false, Ordering::Relaxed) {
                 taken.push(Order::TellAll);
@@ -166,6 +170,7 @@ impl Carrier {
             let locations = self.locations.as_ref().map(LocationHealth::rounds);
             self.keeper.begin_round(self.roster.now(), locations, taken);
             self.carry();
+            carried = self.roster.now();
         }
         self.keeper.end(orders.try_iter().collect());
         self.carry();
@@ -345,5 +350,10 @@ fn tell(notice: &Notice) {
 
 /// Orders that wait; beyond, all calls are told again.
 const ORDERS_MAX: usize = 16_384;
+/// An order so soon after the last were carried out is one of many.
+const BRISK: Duration = Duration::from_millis(20);
+/// How long one of many waits for others: each way to the live store and back costs more than the
+/// changes that it carries. What changed in this time is lost with the node, as it is on its way.
+const GATHER: Duration = Duration::from_millis(5);
 /// How long the switch may take to do what it is asked.
 const VISIT_PATIENCE: Duration = Duration::from_secs(2);
