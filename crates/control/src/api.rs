@@ -33,6 +33,7 @@ pub(crate) mod session;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod system;
+pub(crate) mod targets;
 pub(crate) mod tasks;
 pub(crate) mod tokens;
 pub(crate) mod traces;

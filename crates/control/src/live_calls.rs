@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use model::{CallId, CallView, ServerId};
+use model::{CallId, CallView, ServerId, ServerRole};
 use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -202,6 +202,8 @@ impl Control {
         for server in &snapshot.servers {
             if own == Some(server.id) {
                 seats[0].name.clone_from(&server.name);
+            } else if server.role != ServerRole::Switch {
+                // It has no calls of its own.
             } else if is_control && server.certificate.is_some() && server.revoked_us.is_none() {
                 seats.push(Seat {
                     server: Some(server.id),

@@ -2,6 +2,7 @@
 
 mod calls;
 mod control;
+mod edges;
 mod joining;
 mod recordings;
 mod strangers;
