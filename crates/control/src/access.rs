@@ -166,7 +166,7 @@ const READ_ONLY: &str = ":read";
 /// What is in no area.
 const OTHER: Area = area("", Role::Admin, Role::Admin, Confined::Nothing);
 /// All areas.
-static AREAS: [Area; 51] = {
+static AREAS: [Area; 53] = {
     use Confined::{Change, Nothing, Read};
     use Role::{Admin, Operator, Viewer};
     [
@@ -206,6 +206,8 @@ static AREAS: [Area; 51] = {
         area("servers", Viewer, Admin, Nothing),
         area("servers/{id}/drain", Viewer, Operator, Nothing),
         area("servers/{id}/flush", Viewer, Operator, Nothing),
+        area("servers/{id}/log", Operator, Operator, Nothing),
+        area("servers/{id}/registrations", Viewer, Operator, Nothing),
         area("servers/{id}/resize", Viewer, Operator, Nothing),
         area("servers/{id}/restart", Viewer, Operator, Nothing),
         area("servers/{id}/resume", Viewer, Operator, Nothing),

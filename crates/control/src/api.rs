@@ -28,6 +28,7 @@ pub(crate) mod recordings;
 pub(crate) mod registrations;
 pub(crate) mod routes;
 pub(crate) mod server_actions;
+pub(crate) mod server_view;
 pub(crate) mod servers;
 pub(crate) mod session;
 pub(crate) mod sessions;

@@ -155,7 +155,7 @@ impl Control {
     }
 
     /// A node that reports no more does not answer either: nobody waits for it. Errors: it is one.
-    fn expect_answer(&self, server: ServerId) -> Result<(), String> {
+    pub(crate) fn expect_answer(&self, server: ServerId) -> Result<(), String> {
         let report = self.fleet().heard(server).report;
         let silent_us = report.map_or(0, |(_, at_us)| now().as_micros().saturating_sub(at_us));
         if silent_us < SILENT_MAX_US {

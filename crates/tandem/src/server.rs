@@ -39,6 +39,20 @@ pub(crate) enum ServerCommand {
         /// Its name or identifier
         server: String,
     },
+    /// Shows the last lines of the log of one, the newest last
+    Log {
+        /// Its name or identifier
+        server: String,
+        /// As grave as this, or graver
+        #[arg(long, default_value = "info", value_parser = ["error", "warn", "info", "debug", "trace"])]
+        level: String,
+        /// With this in the line
+        #[arg(long)]
+        text: Option<String>,
+        /// How many at most
+        #[arg(long, default_value_t = records::LIST_LIMIT)]
+        limit: usize,
+    },
     /// Where a dispatcher sends calls
     #[command(subcommand)]
     Target(target::TargetCommand),
@@ -85,6 +99,27 @@ pub(crate) fn run(global: &Global, command: ServerCommand) -> Result<(), Failure
                 true => task::wait(global, &client, &task),
                 false => output::object(global, &task),
             }
+        }
+        ServerCommand::Log {
+            server,
+            level,
+            text,
+            limit,
+        } => {
+            let client = Client::of(global)?;
+            let id = records::id_of(&client, &SERVER, &server)?;
+            let mut query = vec![("level", level.as_str())];
+            query.extend(text.as_deref().map(|text| ("text", text)));
+            let path = format!("/v1/servers/{id}/log");
+            let mut lines = records::pages(&client, &path, &query, limit)?;
+            lines.reverse();
+            let columns = [
+                ("AT", "at_us"),
+                ("LEVEL", "level"),
+                ("PART", "part"),
+                ("LINE", "text"),
+            ];
+            output::list(global, &lines, &columns)
         }
         ServerCommand::Target(command) => target::run(global, command),
         ServerCommand::Resume { server } => at_once(global, &server, "resume", None),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use control::{Answer, Report};
+use control::{Answer, LogRing, Question as Asked, Report};
 use link::Identity;
 use link::proto::link_client::LinkClient;
 use link::proto::{Answered, Question, Reported, Telemetry as Said};
@@ -137,8 +137,12 @@ impl<W: Work> Role for EdgeRole<W> {
 
     fn ask(&mut self, question: Question, line: &LinkClient<Channel>) {
         let mut line = line.clone();
-        let why = "a node that takes no calls has nothing to say to that".to_owned();
-        let answer = serde_json::to_vec(&Answer::Failed(why)).unwrap_or_default();
+        let answer = match serde_json::from_slice(&question.question) {
+            Ok(Asked::Log(query)) => Answer::Log(LogRing::of_process().latest(&query)),
+            // All else is of calls, or of a later version.
+            Ok(_) | Err(_) => Answer::Failed("it is no server that takes calls".into()),
+        };
+        let answer = serde_json::to_vec(&answer).unwrap_or_default();
         tokio::spawn(async move {
             let id = question.id;
             // Whoever asked gives up in a few seconds.

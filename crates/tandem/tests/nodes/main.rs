@@ -4,5 +4,6 @@ mod calls;
 mod control;
 mod edges;
 mod joining;
+mod looks;
 mod recordings;
 mod strangers;

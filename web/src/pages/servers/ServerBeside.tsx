@@ -14,6 +14,8 @@ import { HistoryGraphs } from '../overview/HistoryGraphs';
 import { ServerActions } from './ServerActions';
 import { ServerCalls } from './ServerCalls';
 import { ServerEvents } from './ServerEvents';
+import { ServerLog } from './ServerLog';
+import { ServerRegistrations } from './ServerRegistrations';
 import { Tasks } from './Tasks';
 
 /** How a server is, and what can be done to it. */
@@ -30,7 +32,9 @@ export function ServerBeside({ record }: { record: Server }) {
       {health?.report?.media && <MediaFacts of={health.report.media} />}
       <Tasks server={record.id} />
       {takesCalls && <ServerCalls server={record.id} />}
+      {takesCalls && <ServerRegistrations server={record.id} />}
       {takesCalls && <ServerEvents server={record.id} />}
+      {health?.report && <ServerLog server={record.id} />}
       {takesCalls && <HistoryGraphs server={record.id} />}
     </>
   );
