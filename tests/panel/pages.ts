@@ -26,6 +26,7 @@ export const paths = [
   '/limits',
   '/servers',
   '/servers/new',
+  '/dispatchers',
   '/zones',
   '/zones/new',
   '/clusters',

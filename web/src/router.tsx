@@ -13,6 +13,7 @@ import { certificates } from './pages/certificates/kind';
 import { clusters } from './pages/clusters/kind';
 import { customers } from './pages/customers/kind';
 import { devices } from './pages/devices/kind';
+import { DispatchersPage } from './pages/dispatchers/DispatchersPage';
 import { gateways } from './pages/gateways/kind';
 import { LimitsPage } from './pages/limits/LimitsPage';
 import { people } from './pages/people/kind';
@@ -102,6 +103,7 @@ const tree = root.addChildren([
   page('/servers', ServersPage),
   page('/servers/new', JoinPage),
   page('/servers/$id', oneOf(servers)),
+  page('/dispatchers', DispatchersPage),
   page('/server', ServerPage),
   page('/alerts', AlertsPage),
   page('/posture', PosturePage),

@@ -49,6 +49,8 @@ struct Target {
     /// New calls in the second that began then.
     second: (Time, u32),
     chosen: u64,
+    /// Those times that it was for a call.
+    chosen_calls: u64,
     /// Whether it has been said that a draining target is empty.
     told_empty: bool,
 }
@@ -368,6 +370,7 @@ impl Target {
         if work == Work::Other {
             return;
         }
+        self.chosen_calls += 1;
         let (start, count) = self.second;
         self.second = if now.since(start) < SECOND {
             (start, count + 1)

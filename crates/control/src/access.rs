@@ -166,7 +166,7 @@ const READ_ONLY: &str = ":read";
 /// What is in no area.
 const OTHER: Area = area("", Role::Admin, Role::Admin, Confined::Nothing);
 /// All areas.
-static AREAS: [Area; 48] = {
+static AREAS: [Area; 53] = {
     use Confined::{Change, Nothing, Read};
     use Role::{Admin, Operator, Viewer};
     [
@@ -206,9 +206,24 @@ static AREAS: [Area; 48] = {
         area("servers", Viewer, Admin, Nothing),
         area("servers/{id}/drain", Viewer, Operator, Nothing),
         area("servers/{id}/flush", Viewer, Operator, Nothing),
+        area("servers/{id}/log", Operator, Operator, Nothing),
+        area("servers/{id}/registrations", Viewer, Operator, Nothing),
         area("servers/{id}/resize", Viewer, Operator, Nothing),
         area("servers/{id}/restart", Viewer, Operator, Nothing),
         area("servers/{id}/resume", Viewer, Operator, Nothing),
+        area("servers/{id}/targets/{target}", Viewer, Operator, Nothing),
+        area(
+            "servers/{id}/targets/{target}/drain",
+            Viewer,
+            Operator,
+            Nothing,
+        ),
+        area(
+            "servers/{id}/targets/{target}/resume",
+            Viewer,
+            Operator,
+            Nothing,
+        ),
         area("sessions", Viewer, Viewer, Change),
         area("settings", Viewer, Admin, Nothing),
         area("tasks", Viewer, Operator, Nothing),

@@ -3,7 +3,7 @@
 //! Servers are planned at half of what they can carry. What was not heard of a server is not known, and
 //! is no 0: it carries nothing as far as anybody can rely on it.
 
-use model::ServerId;
+use model::{ServerId, ServerRole};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -85,9 +85,10 @@ pub(crate) enum Headroom {
 }
 
 impl Capacity {
-    /// Of these servers.
+    /// Of these servers, as far as they take calls.
     pub(crate) fn of(servers: &[ServerHealth]) -> Self {
-        let members: Vec<Member> = servers.iter().map(Member::of).collect();
+        let switches = servers.iter().filter(|s| s.role == ServerRole::Switch);
+        let members: Vec<Member> = switches.map(Member::of).collect();
         let taking: Vec<&Member> = members.iter().filter(|member| member.takes()).collect();
         let channels = used(&members, |member| member.channels);
         let cps = used(&members, |member| member.cps);

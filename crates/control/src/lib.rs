@@ -30,6 +30,7 @@ mod known;
 mod latency;
 mod live_calls;
 mod lockout;
+mod log_lines;
 mod nodes;
 pub mod openapi;
 mod paging;
@@ -63,7 +64,11 @@ pub use certificates::{
 pub use control::Control;
 pub use event_feed::{EventFeed, EventPortion};
 pub use follow::follow;
-pub use nodes::{Distance, Neighbour, NodeSocket, Report, RoundTrips, SocketReport, serve_nodes};
+pub use log_lines::{LogLevel, LogLine, LogQuery, LogRing};
+pub use nodes::{
+    DispatcherReport, Distance, MediaReport, Neighbour, NodeSocket, Report, RoundTrips,
+    SocketReport, TargetReport, TargetState, serve_nodes,
+};
 pub use password::{password_hash, password_matches};
 pub use platform::{
     Ban, CallFilter, CallSource, CallTrace, CallsFound, ClientCertificates, LimitUsage,

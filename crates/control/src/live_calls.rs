@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use model::{CallId, CallView, ServerId};
+use model::{CallId, CallView, ServerId, ServerRole};
 use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -155,7 +155,7 @@ impl Control {
     }
 
     /// A node that reports no more does not answer either: nobody waits for it. Errors: it is one.
-    fn expect_answer(&self, server: ServerId) -> Result<(), String> {
+    pub(crate) fn expect_answer(&self, server: ServerId) -> Result<(), String> {
         let report = self.fleet().heard(server).report;
         let silent_us = report.map_or(0, |(_, at_us)| now().as_micros().saturating_sub(at_us));
         if silent_us < SILENT_MAX_US {
@@ -202,6 +202,8 @@ impl Control {
         for server in &snapshot.servers {
             if own == Some(server.id) {
                 seats[0].name.clone_from(&server.name);
+            } else if server.role != ServerRole::Switch {
+                // It has no calls of its own.
             } else if is_control && server.certificate.is_some() && server.revoked_us.is_none() {
                 seats.push(Seat {
                     server: Some(server.id),

@@ -9,6 +9,7 @@ mod enrol;
 mod fleet;
 mod follow;
 mod happened;
+mod roles;
 mod service;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use self::distance::{Distance, Neighbour, RoundTrips};
 pub(crate) use self::fleet::{Fleet, Heard, Measured};
 pub use self::fleet::{Report, SocketReport};
 pub(crate) use self::happened::EventsTaken;
+pub use self::roles::{DispatcherReport, MediaReport, TargetReport, TargetState};
 
 /// Where nodes find control, and by whose word.
 pub struct NodeSocket {

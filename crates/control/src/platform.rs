@@ -204,12 +204,14 @@ pub struct CallFilter {
 }
 
 /// Which registrations are wanted; an empty filter matches all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistrationFilter {
     /// Contacts of this user.
     pub user: Option<UserId>,
     /// Contacts of this address of record, `name` or `name@domain`.
     pub aor: Option<String>,
+    /// Contacts with this in address of record, URI or User-Agent, whatever its case.
+    pub text: Option<String>,
 }
 
 /// A call that is only thought of.

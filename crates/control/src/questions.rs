@@ -2,13 +2,16 @@
 //!
 //! Both ways the same code answers, so that a call shows alike wherever it is.
 
-use model::{AccountId, CallId, CallView};
+use model::{AccountId, CallId, CallView, RegistrationView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use trace::Ladder;
 
 use crate::api::traces;
-use crate::{CallFilter, CallTrace, CallsFound, Control, PlatformError, paging};
+use crate::{
+    CallFilter, CallTrace, CallsFound, Control, LogLine, LogQuery, LogRing, PlatformError,
+    RegistrationFilter, paging,
+};
 
 /// Something that is asked of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +48,17 @@ pub enum Question {
         /// Which, as the node names it.
         id: String,
     },
+    /// Who is registered there.
+    Registrations {
+        /// Which of them are wanted.
+        filter: RegistrationFilter,
+        /// How many at most.
+        limit: usize,
+        /// Those after this one only.
+        after: Option<String>,
+    },
+    /// The last lines of its log.
+    Log(LogQuery),
 }
 
 /// What the node says to it.
@@ -61,6 +75,10 @@ pub enum Answer {
     Ladder(Box<Ladder>),
     /// The message as the API shows it, if it is still kept.
     Message(Option<Value>),
+    /// Those that were found, in the order of their identifiers.
+    Registrations(Vec<RegistrationView>),
+    /// Lines, the newest first.
+    Log(Vec<LogLine>),
     /// It cannot answer; why not, in words.
     Failed(String),
 }
@@ -88,6 +106,16 @@ impl Control {
             Question::Ladder { wanted } => traces::draw(self, wanted)
                 .await
                 .map(|ladder| Answer::Ladder(Box::new(ladder))),
+            Question::Registrations {
+                filter,
+                limit,
+                after,
+            } => {
+                let limit = limit.min(paging::LIMIT_MAX + 1);
+                let found = self.platform().registrations(filter, limit, after).await;
+                found.map(Answer::Registrations)
+            }
+            Question::Log(query) => Ok(Answer::Log(LogRing::of_process().latest(&query))),
             Question::Message { id } => traces::message(self, &id).await.map(Answer::Message),
         };
         answered.unwrap_or_else(|error| Answer::Failed(error.to_string()))

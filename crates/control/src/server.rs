@@ -136,6 +136,8 @@ pub(crate) fn guarded() -> OpenApiRouter<Control> {
         .merge(api::zones::routes())
         .merge(api::clusters::routes())
         .merge(api::server_actions::routes())
+        .merge(api::targets::routes())
+        .merge(api::server_view::routes())
         .merge(api::tasks::routes())
         .merge(api::join_tokens::routes())
         .merge(api::settings::routes())

@@ -18,7 +18,8 @@ use crate::events::Ring;
 pub(crate) struct Task {
     /// Which it is.
     pub(crate) id: TaskId,
-    /// What is done: `drain`, `resume`, `resize`, `flush`, `restart`.
+    /// What is done: `drain`, `resume`, `resize`, `flush`, `restart`; to a target of a dispatcher
+    /// `drain-target`, `resume-target`, `weight`.
     pub(crate) kind: &'static str,
     /// The same in words.
     pub(crate) title: String,

@@ -21,6 +21,9 @@ pub struct Identity {
     pub server: String,
     /// What people called it when it joined.
     pub name: String,
+    /// What it does there, as the record of the server says it; empty: it takes calls.
+    #[serde(default)]
+    pub role: String,
     /// The certificate expires; microseconds since the Unix epoch.
     pub expires_us: u64,
     /// It was given; microseconds since the Unix epoch.
@@ -47,11 +50,21 @@ impl Identity {
             control: control.to_owned(),
             server: server.to_owned(),
             name: name.to_owned(),
+            role: String::new(),
             expires_us,
             issued_us,
             key: request.key.clone(),
             certificate: crate::authority::hex(certificate),
             authority: crate::authority::hex(authority),
+        }
+    }
+
+    /// The same node in this role.
+    #[must_use]
+    pub fn in_role(self, role: &str) -> Self {
+        Self {
+            role: role.to_owned(),
+            ..self
         }
     }
 

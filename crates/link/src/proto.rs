@@ -30,9 +30,12 @@ pub struct Enrolled {
     pub authority: ::prost::alloc::vec::Vec<u8>,
     #[prost(uint64, tag = "5")]
     pub certificate_expires_us: u64,
-    /// The secret that all nodes of the platform share.
+    /// The secret that all nodes of the platform share; empty for those that need none.
     #[prost(bytes = "vec", tag = "6")]
     pub cluster_key: ::prost::alloc::vec::Vec<u8>,
+    /// What the node does: `switch`, `dispatcher`, `media`; empty: `switch`.
+    #[prost(string, tag = "7")]
+    pub role: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Renewal {
@@ -171,6 +174,12 @@ pub struct Telemetry {
     /// Why it cannot send ICMP; absent if it can, or was not to.
     #[prost(string, optional, tag = "25")]
     pub icmp_refused: ::core::option::Option<::prost::alloc::string::String>,
+    /// Of a dispatcher: its targets and how each is, in JSON.
+    #[prost(bytes = "vec", optional, tag = "26")]
+    pub dispatcher: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    /// Of a media server: what it relays and where, in JSON.
+    #[prost(bytes = "vec", optional, tag = "27")]
+    pub media: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Listener {

@@ -21,7 +21,7 @@ mod wishes;
 
 pub use config::{Config, MoreMetrics, SeenRtcp, loopback};
 pub use error::StartError;
-pub use server::{Addresses, MediaServer};
+pub use server::{Addresses, Handle, Look, MediaServer};
 
 /// Uploads that are told of at most before anybody has asked: more are forgotten.
 pub const UPLOADS_TOLD_MAX: usize = news::KEPT_MAX;

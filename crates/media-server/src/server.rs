@@ -1,6 +1,7 @@
 //! The running server: one thread with the desk and the datagrams, a small runtime for streams.
 
 mod datagrams;
+mod handle;
 mod machine;
 mod waiting;
 
@@ -22,6 +23,7 @@ use crate::error::StartError;
 use crate::gate::Gate;
 use crate::listen;
 use datagrams::Datagrams;
+pub use handle::{Handle, Look};
 use machine::Processor;
 use waiting::{Return, Waiter, Waiting};
 
@@ -123,6 +125,12 @@ impl MediaServer {
         &self.addresses
     }
 
+    /// The way to it for other threads. It ends nothing when it goes.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.orders.clone())
+    }
+
     /// Takes no new sessions from now on.
     pub fn drain(&self) {
         self.orders.send(Order::Drain);
@@ -185,6 +193,8 @@ pub(crate) enum Order {
     /// Whether new sessions are taken.
     State(oneshot::Sender<State>),
     Status(Sender<Status>),
+    /// How it is, with what it has counted.
+    Look(oneshot::Sender<Look>),
     Drain,
     Resume,
     Stop,
@@ -282,6 +292,7 @@ impl Shift {
                 Order::Metrics(to) => drop(to.send(self.desk.metrics(self.gate.refused()))),
                 Order::State(to) => drop(to.send(self.desk.state())),
                 Order::Status(to) => drop(to.send(self.desk.status())),
+                Order::Look(to) => drop(to.send(self.desk.look())),
                 Order::Drain => self.desk.drain(),
                 Order::Resume => self.desk.resume(),
                 Order::Stop => return Ended::Yes,

@@ -36,7 +36,7 @@ use crate::counters::Counters;
 use crate::error::{MediaError, StartError};
 use crate::full::security::Identity;
 use crate::full::{Place, Stage};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Unavailable};
 use crate::options::Options;
 use crate::ports::Ports;
 use crate::recording::Recorder;
@@ -65,7 +65,7 @@ pub struct Engine {
     /// Who we are in DTLS handshakes.
     identity: Arc<Identity>,
     /// Detaches its program when it goes, after the workers.
-    _kernel: Option<Kernel>,
+    kernel: Result<Kernel, Unavailable>,
     /// `None` without a directory for recordings.
     recorder: Option<Recorder>,
     /// Shared with the workers.
@@ -96,6 +96,7 @@ impl Engine {
             .map(|index| {
                 let flows = kernel
                     .as_ref()
+                    .ok()
                     .and_then(|kernel| kernel.flows(index, config.workers));
                 Handle::start(index, &config, &ways, &wake, (flows, &tells_rtcp))
             })
@@ -114,7 +115,7 @@ impl Engine {
             identity: Arc::new(Identity::new().ok_or(StartError::Certificate)?),
             config,
             tells_rtcp,
-            _kernel: kernel,
+            kernel,
         })
     }
 
@@ -349,6 +350,17 @@ impl Engine {
             worker.counters().add_to(&mut total);
         }
         total
+    }
+
+    /// Where plain RTP is relayed in the kernel, as `tc on eth0`.
+    ///
+    /// # Errors
+    /// It is not; why, in words.
+    pub fn kernel_path(&self) -> Result<String, String> {
+        match &self.kernel {
+            Ok(kernel) => Ok(kernel.place()),
+            Err(unavailable) => Err(unavailable.to_string()),
+        }
     }
 
     /// What descriptions say that our address of a family is.

@@ -34,24 +34,22 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// Starts the program as configured; `None` if it is off or cannot run, which is logged.
-    pub(crate) fn start(config: &EngineConfig) -> Option<Self> {
+    /// Starts the program as configured. Errors: it is off, or cannot run, which is logged.
+    pub(crate) fn start(config: &EngineConfig) -> Result<Self, Unavailable> {
         if config.kernel == KernelPath::Off {
-            return None;
+            return Err(Unavailable::new("it is switched off"));
         }
-        match Self::try_start(config) {
-            Ok(kernel) => {
-                let Kernel {
-                    hook, interface, ..
-                } = &kernel;
-                tracing::info!("plain RTP is relayed in the kernel: {hook} on {interface}");
-                Some(kernel)
-            }
-            Err(Unavailable(reason)) => {
-                tracing::info!("RTP is relayed in user space: {reason}");
-                None
-            }
+        let started = Self::try_start(config);
+        match &started {
+            Ok(kernel) => tracing::info!("plain RTP is relayed in the kernel: {}", kernel.place()),
+            Err(Unavailable(reason)) => tracing::info!("RTP is relayed in user space: {reason}"),
         }
+        started
+    }
+
+    /// Where it runs, as `tc on eth0`.
+    pub(crate) fn place(&self) -> String {
+        format!("{} on {}", self.hook, self.interface)
     }
 
     fn try_start(config: &EngineConfig) -> Result<Self, Unavailable> {

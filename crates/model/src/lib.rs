@@ -11,6 +11,7 @@ mod carrier;
 mod cdr;
 mod certificate;
 mod customer;
+mod dispatching;
 mod id;
 mod keys;
 mod live;
@@ -40,6 +41,7 @@ pub use certificate::{
     Certificate, CertificateFacts, CertificateKind, CertificateRenewal, CertificateSource,
 };
 pub use customer::{Customer, CustomerAuth};
+pub use dispatching::{DispatchAlgorithm, DispatchTarget, Dispatching};
 pub use id::{
     AccountId, CallId, CarrierId, CdrId, CertificateId, ClusterId, CustomerId, DeviceId, GatewayId,
     IdError, JoinTokenId, MediaServerId, NumberId, PersonId, RouteId, ServerId, TaskId, TokenId,
@@ -56,7 +58,7 @@ pub use person::{Person, SecondFactor};
 pub use recording::{AfterUpload, BucketAddressing, RecordingFormat, RecordingStore};
 pub use route::{Rewrite, Route};
 pub use sample::{DELAY_BUCKETS_MS, HISTORY_US, SAMPLE_US, Sample};
-pub use server::{JoinToken, Server, ServerCertificate};
+pub use server::{JoinToken, Server, ServerCertificate, ServerRole};
 pub use settings::{
     DigestOffer, HepTransport, KeepAlive, MediaMode, MusicOver, OVERFLOW_PEERS_MAX, Overflow,
     Settings,

@@ -1,18 +1,21 @@
-//! Servers: machines that take calls for the platform, and the tokens by which they join it.
+//! Servers: machines that work for the platform, and the tokens by which they join it.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::validate::Checks;
-use crate::{FieldError, JoinTokenId, LimitSpec, ServerId, Validate};
+use crate::{Dispatching, FieldError, JoinTokenId, LimitSpec, ServerId, Validate};
 
-/// A machine that takes calls. It exists from when it joins, or before that if it is planned.
+/// A machine that takes calls, spreads them, or relays their media. It exists from when it joins, or before that if it is planned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Server {
     /// Which it is.
     pub id: ServerId,
     /// What people call it; no two servers have the same name.
     pub name: String,
+    /// What it does. It stays what it is once a machine has joined as it.
+    #[serde(default)]
+    pub role: ServerRole,
     /// The zone it stands in; empty if there is but one.
     #[serde(default)]
     pub zone: String,
@@ -25,6 +28,9 @@ pub struct Server {
     /// What it may carry; where it says nothing, the platform's settings do.
     #[serde(default)]
     pub limits: LimitSpec,
+    /// Where a dispatcher sends calls; `None`: as its own file says.
+    #[serde(default)]
+    pub dispatching: Option<Dispatching>,
     /// The certificate that its node was given last; `None`: nobody has joined as this server.
     #[serde(default)]
     #[schema(read_only)]
@@ -34,6 +40,41 @@ pub struct Server {
     #[serde(default)]
     #[schema(read_only)]
     pub revoked_us: Option<u64>,
+}
+
+/// What a server does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServerRole {
+    /// It takes calls.
+    #[default]
+    Switch,
+    /// It spreads calls over switches.
+    Dispatcher,
+    /// It relays media.
+    Media,
+}
+
+impl ServerRole {
+    /// The role of that name; an empty one is a switch.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let all = [Self::Switch, Self::Dispatcher, Self::Media];
+        if name.is_empty() {
+            return Some(Self::Switch);
+        }
+        all.into_iter().find(|role| role.name() == name)
+    }
+
+    /// What it is called in records, requests and flags.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Switch => "switch",
+            Self::Dispatcher => "dispatcher",
+            Self::Media => "media",
+        }
+    }
 }
 
 /// The certificate of a node.
@@ -57,6 +98,14 @@ impl Validate for Server {
         checks.optional_name("zone", &self.zone);
         checks.optional_name("cluster", &self.cluster);
         checks.nested("limits", &self.limits);
+        if let Some(dispatching) = &self.dispatching {
+            checks.require(
+                self.role == ServerRole::Dispatcher,
+                "dispatching",
+                "only a dispatcher has targets",
+            );
+            checks.nested("dispatching", dispatching);
+        }
         checks.done()
     }
 }
@@ -79,6 +128,9 @@ pub struct JoinToken {
     /// The server that the machine will be; `None`: a new one.
     #[serde(default)]
     pub server: Option<ServerId>,
+    /// What a new server will do.
+    #[serde(default)]
+    pub role: ServerRole,
     /// The hash of what it keeps secret.
     pub secret: String,
     /// It was made; microseconds since the Unix epoch.

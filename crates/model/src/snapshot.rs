@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Account, Carrier, Certificate, Cluster, ClusterId, Customer, Device, Gateway, LimitSpec,
-    MediaServer, Number, Route, Server, ServerId, Settings, User, Zone,
+    MediaServer, Number, Route, Server, ServerId, ServerRole, Settings, User, Zone,
 };
 
 /// Everything a node needs to take calls. A node refuses one with a lower revision than it has.
@@ -91,14 +91,25 @@ impl ClusterPlan {
 
 impl Snapshot {
     /// What the node of one server works with: its own limits where it has some, the certificates
-    /// that it shows, and whether it is to take calls.
+    /// that it shows, and whether it is to take calls. One that takes none gets its own record and
+    /// nothing else: such machines often stand where strangers reach them, and need nobody's secrets.
     #[must_use]
     pub fn planned_for(&self, server: ServerId) -> Self {
+        let own = self.servers.iter().find(|one| one.id == server);
+        if let Some(own) = own.filter(|own| own.role != ServerRole::Switch) {
+            return Self {
+                revision: self.revision,
+                server: Some(server),
+                draining: own.draining,
+                servers: vec![Arc::clone(own)],
+                ..Self::default()
+            };
+        }
         let mut plan = self.clone();
         plan.server = Some(server);
         plan.certificates
             .retain(|one| one.is_shown_by(Some(server)));
-        if let Some(server) = self.servers.iter().find(|s| s.id == server) {
+        if let Some(server) = own {
             let limits = &mut plan.settings.limits;
             limits.cps = server.limits.cps.or(limits.cps);
             limits.channels = server.limits.channels.or(limits.channels);
@@ -113,7 +124,8 @@ impl Snapshot {
         let cluster = all.find(|cluster| cluster.name == server.cluster)?;
         // One that nobody has joined as yet has its part, too: it may come at any moment.
         let members = self.servers.iter();
-        let members = members.filter(|member| member.cluster == cluster.name);
+        let members = members
+            .filter(|member| member.cluster == cluster.name && member.role == ServerRole::Switch);
         let place = members
             .clone()
             .filter(|member| member.id < server.id)
@@ -136,6 +148,47 @@ mod tests {
         let id = ServerId::from_parts(n, 0);
         let json = format!(r#"{{"id":"{id}","name":"{n}","cluster":"{cluster}"}}"#);
         Arc::new(serde_json::from_str(&json).unwrap())
+    }
+
+    #[test]
+    fn a_machine_that_takes_no_calls_is_given_nobodys_secrets_and_no_part_of_a_limit() {
+        let edge = |n: u64, role: &str| {
+            let id = ServerId::from_parts(n, 0);
+            let json = format!(
+                r#"{{"id":"{id}","name":"{n}","cluster":"north","role":"{role}","draining":true}}"#
+            );
+            Arc::new(serde_json::from_str::<Server>(&json).unwrap())
+        };
+        let cluster = Cluster {
+            id: ClusterId::from_parts(1, 0),
+            name: "north".into(),
+            limits: LimitSpec {
+                cps: Some(10),
+                channels: None,
+            },
+        };
+        let snapshot = Snapshot {
+            revision: 7,
+            servers: vec![server(1, "north"), edge(2, "dispatcher"), edge(3, "media")],
+            clusters: vec![Arc::new(cluster)],
+            ..Snapshot::default()
+        };
+        for n in [2, 3] {
+            let id = ServerId::from_parts(n, 0);
+            let plan = snapshot.planned_for(id);
+            let own = vec![Arc::clone(&snapshot.servers[n as usize - 1])];
+            let wanted = Snapshot {
+                revision: 7,
+                server: Some(id),
+                draining: true,
+                servers: own,
+                ..Snapshot::default()
+            };
+            assert_eq!(plan, wanted);
+        }
+        let plan = snapshot.planned_for(ServerId::from_parts(1, 0));
+        let part = plan.cluster.map(|cluster| cluster.part().cps);
+        assert_eq!(part, Some(Some(10)), "the others take no calls");
     }
 
     #[test]

@@ -4,18 +4,21 @@ mod api;
 mod drain;
 mod listeners;
 mod machine;
+mod member;
 mod metrics;
 mod names;
 mod options;
 mod settings;
 mod state;
+mod turns;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use model::{DispatchAlgorithm, ServerRole};
 use net::Net;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,26 +27,32 @@ pub use self::options::{DispatcherOptions, Listen};
 pub use self::settings::TargetRecord;
 
 use self::machine::{Desk, DispatcherHost, DispatcherMachine};
+use self::member::Member;
 use self::names::Desired;
-use self::state::State;
+use self::state::{State, Wish};
+use self::turns::Turns;
 use crate::data::{Admin, Data, write_secret};
+use crate::joined::Edge;
+use crate::signals::{Ended, Restart};
 use crate::{Ready, UpOptions, certificate, files};
 
-/// Runs a dispatcher until SIGINT or SIGTERM. SIGHUP has it read its certificate and its
-/// configuration again.
+/// Runs a dispatcher until SIGINT or SIGTERM, or until control has it begin anew. SIGHUP has it read
+/// its certificate and its configuration again. In a data directory that has joined a platform it
+/// has a line to control.
 ///
 /// # Errors
 /// A port, a file or a thread could not be had, or the configuration is none.
-pub fn dispatcher(options: DispatcherOptions) -> Result<()> {
+pub fn dispatcher(options: DispatcherOptions) -> Result<Ended> {
     files::raise_limit();
     let data = Data::open(&options.data)?;
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, data = %options.data.display(), "starting a dispatcher");
+    let edge = Edge::open(&data, ServerRole::Dispatcher)?;
     let mut running = start(&options, &data)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let result = runtime.block_on(serve(options, &data, &mut running));
+    let result = runtime.block_on(serve(options, &data, &mut running, edge));
     running.net.stop();
     if running.sip.join().is_err() {
         tracing::error!("the thread of the dispatcher had panicked");
@@ -72,6 +81,8 @@ struct Running {
     desk: Desk,
     sip: JoinHandle<(DispatcherMachine, DispatcherHost)>,
     desired: Desired,
+    turns: Turns,
+    algorithm: DispatchAlgorithm,
 }
 
 fn start(options: &DispatcherOptions, data: &Data) -> Result<Running> {
@@ -86,13 +97,17 @@ fn start(options: &DispatcherOptions, data: &Data) -> Result<Running> {
     };
     let (net, shard) = Net::open(config).context("the network side did not start")?;
     let key = key(options, data)?;
+    let (algorithm, turns) = (settings.algorithm()?, Turns::default());
     let config = settings.config(&options.names, key, getrandom::u64()?)?;
     let mut machine = dispatcher::Dispatcher::new(config);
     machine
         .set_targets(now, &targets)
         .context("the targets are no set")?;
     let (desk, visits) = Desk::new(net.waker());
-    let (machine, host) = (DispatcherMachine::new(machine), DispatcherHost::new(visits));
+    let (machine, host) = (
+        DispatcherMachine::new(machine),
+        DispatcherHost::new(visits, turns.clone()),
+    );
     let sip = shard
         .spawn(machine, host)
         .context("no thread for the dispatcher")?;
@@ -102,6 +117,8 @@ fn start(options: &DispatcherOptions, data: &Data) -> Result<Running> {
         desk,
         sip,
         desired,
+        turns,
+        algorithm,
     })
 }
 
@@ -151,7 +168,12 @@ fn tls_options(options: &DispatcherOptions) -> UpOptions {
     }
 }
 
-async fn serve(options: DispatcherOptions, data: &Data, running: &mut Running) -> Result<()> {
+async fn serve(
+    options: DispatcherOptions,
+    data: &Data,
+    running: &mut Running,
+    edge: Option<Edge>,
+) -> Result<Ended> {
     let listen = |kind| signal(kind).context("cannot listen to signals");
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
@@ -168,18 +190,32 @@ async fn serve(options: DispatcherOptions, data: &Data, running: &mut Running) -
         token: admin.token.clone(),
         desired: tokio::sync::Mutex::new(std::mem::take(&mut running.desired)),
         options,
+        turns: running.turns.clone(),
+        wish: Mutex::new(Wish {
+            algorithm: running.algorithm,
+            ..Wish::default()
+        }),
     });
     // The first visit waits for the machine to have taken all listeners.
     state.desk.ask(|_, _| ()).await?;
+    if let Some(server) = edge.as_ref().and_then(Edge::server)
+        && server.dispatching.is_some()
+    {
+        state.obey(server.dispatching.clone()).await;
+    }
     // Calls for targets that are known need not wait for the names of others.
     let located = tokio::time::timeout(LOCATE_PATIENCE, state.locate()).await;
     let again_in = located.unwrap_or(Duration::ZERO);
     announce(&state, &admin)?;
     let serving = tokio::spawn(api::serve(api, state.clone()));
     let locating = tokio::spawn(locate_again(state.clone(), again_in));
+    let restart = Restart::default();
+    let member = Member::new(state.clone(), restart.clone());
+    let line = edge.map(|edge| tokio::spawn(edge.keep_line(member)));
     loop {
         tokio::select! {
             _ = interrupt.recv() => break,
+            () = restart.ordered() => break,
             _ = terminate.recv() => {
                 tokio::select! {
                     _ = interrupt.recv() => {}
@@ -193,7 +229,10 @@ async fn serve(options: DispatcherOptions, data: &Data, running: &mut Running) -
     }
     serving.abort();
     locating.abort();
-    Ok(())
+    if let Some(line) = line {
+        line.abort();
+    }
+    Ok(restart.ended())
 }
 
 /// Asks for the names of targets for ever.

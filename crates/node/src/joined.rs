@@ -6,21 +6,24 @@
 //! this machine alone, such as the tokens of its own API.
 
 mod cdrs;
+mod edge;
 mod enrol;
 mod happenings;
 mod line;
 mod past;
 mod questions;
 mod records;
+mod role;
+mod switch;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use control::Control;
 use link::Identity;
 use link::proto::link_client::LinkClient;
-use model::ServerId;
+use model::{ServerId, ServerRole};
 use store::{CdrStore, HistoryStore, Records};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -35,7 +38,9 @@ use crate::signals::Restart;
 use crate::snapshot_file::SnapshotFile;
 use crate::telemetry::Telemetry;
 
+pub(crate) use self::edge::{Edge, Work};
 pub use self::enrol::{JoinedServer, join};
+use self::switch::SwitchRole;
 
 /// The line to control, while there is one.
 type Line = watch::Receiver<Option<LinkClient<Channel>>>;
@@ -54,6 +59,11 @@ impl Joined {
         let Some(identity) = Identity::read(&data.path(IDENTITY))? else {
             return Ok(None);
         };
+        let role = role_of(&identity)?;
+        if role != ServerRole::Switch {
+            let role = role.name();
+            bail!("this machine has joined its platform as a {role}: start it by `tandem {role}`");
+        }
         let snapshot = SnapshotFile::read(data).context(
             "snapshot.json: this node has joined a platform and never had its configuration; join again",
         )?;
@@ -106,22 +116,26 @@ impl Joined {
         let events_wanted = watch::Sender::new(false);
         let (line, wanted) = (self.line.subscribe(), events_wanted.subscribe());
         tokio::spawn(happenings::tell(control.clone(), line, wanted));
-        let keeper = line::Keeper {
+        let role = SwitchRole {
             past: server.ok().map(|server| Past::new(history, server)),
-            identity: self.identity,
-            path: data.path(IDENTITY),
             held: self.held,
             questions: Questions::new(control.clone()),
             events_wanted,
             control,
             telemetry,
             restart,
-            line: self.line,
-            rtt_us: None,
-            renew_again: None,
         };
+        let identity = (self.identity, data.path(IDENTITY));
+        let keeper = line::Keeper::new(identity, role, self.line);
         keeper.run().await;
     }
+}
+
+/// What a node does. Errors: something that this program does not know.
+fn role_of(identity: &Identity) -> Result<ServerRole> {
+    let role = &identity.role;
+    ServerRole::from_name(role)
+        .with_context(|| format!("{IDENTITY}: this program does not know the role \"{role}\""))
 }
 
 /// Whether a directory is that of a node that has joined, and had its configuration since.

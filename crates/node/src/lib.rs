@@ -52,6 +52,7 @@ mod virtual_address;
 mod visit;
 
 pub use ::media::{IceAgent, KernelPath, RecordingFormat};
+pub use control::{LogLevel, LogRing};
 pub use dispatcher::{DispatcherOptions, Listen, TargetRecord, dispatcher, dispatcher_targets};
 pub use files::files_max;
 pub use joined::{JoinedServer, join};

@@ -1,5 +1,7 @@
 //! The media server role alone in a process.
 
+mod member;
+
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -10,18 +12,24 @@ use crossbeam_channel::{Sender, bounded};
 use ipnet::IpNet;
 use media::{EngineConfig, Interface, KernelPath, NamedInterface, RecordingFormat};
 use media_server::{Config, MediaServer, MoreMetrics, SeenRtcp, UPLOADS_TOLD_MAX};
-use model::{HepTransport, RecordingStore, Settings};
+use model::{HepTransport, RecordingStore, ServerRole, Settings};
 use net::Clock;
 use ng::Happening;
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::member::Member;
+use crate::data::Data;
 use crate::hep::HepLink;
+use crate::joined::Edge;
 use crate::metrics;
+use crate::signals::{Ended, Restart};
 use crate::uploads::{Access, Queue, Receipt, Uploaded, Uploads};
 
 /// How a media server runs as a process.
 #[derive(Clone, Debug)]
 pub struct MediaOptions {
+    /// A directory; if it has joined a platform as a media server, there is a line to control.
+    pub data: PathBuf,
     /// Where requests come as datagrams.
     pub udp: Vec<SocketAddr>,
     /// Where they come in streams.
@@ -98,13 +106,15 @@ pub enum Ready {
     Unsaid,
 }
 
-/// Runs a media server until SIGINT or SIGTERM. SIGUSR1 lets it take no new sessions, SIGUSR2
+/// Runs a media server until SIGINT or SIGTERM, or until control has it begin anew. SIGUSR1 lets it take no new sessions, SIGUSR2
 /// lets it take them again.
 ///
 /// # Errors
 /// A port, an address or a thread could not be had.
-pub fn media(options: MediaOptions) -> Result<()> {
+pub fn media(options: MediaOptions) -> Result<Ended> {
     crate::files::raise_limit();
+    let edge = edge(&options.data)?;
+    let places = Member::places(&options);
     let (drain, ready) = (options.drain, options.ready);
     // It ends with the process, in the middle of a file if need be.
     let (told, uploaded) = bounded(UPLOADS_TOLD_MAX);
@@ -129,10 +139,17 @@ pub fn media(options: MediaOptions) -> Result<()> {
         // It has a runtime of its own, which must not be started or dropped within this one.
         let start = tokio::task::spawn_blocking(|| MediaServer::start(config));
         let server = start.await?.context("the media server cannot start")?;
+        let restart = Restart::default();
+        let line = edge.map(|edge| {
+            let mut member = Member::new(&server, places, restart.clone());
+            member.begin(&edge);
+            tokio::spawn(edge.keep_line(member))
+        });
         announce(&server, ready)?;
         loop {
             tokio::select! {
                 _ = interrupt.recv() => break,
+                () = restart.ordered() => break,
                 _ = terminate.recv() => {
                     if !drain.is_zero() {
                         server.drain();
@@ -150,9 +167,21 @@ pub fn media(options: MediaOptions) -> Result<()> {
             }
         }
         tracing::info!("stopping");
+        if let Some(line) = line {
+            line.abort();
+        }
         tokio::task::spawn_blocking(move || drop(server)).await?;
-        Ok(())
+        Ok(restart.ended())
     })
+}
+
+/// What a directory says of the platform that it has joined. One that has joined as something else is
+/// that of another process on this machine.
+fn edge(directory: &Path) -> Result<Option<Edge>> {
+    match Edge::is_in(directory, ServerRole::Media) {
+        true => Edge::open(&Data::open(directory)?, ServerRole::Media),
+        false => Ok(None),
+    }
 }
 
 /// Starts to tell a collector of what comes by the channel.

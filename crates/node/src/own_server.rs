@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use clock::Time;
 use control::{Control, NodeSocket};
 use link::Authority;
-use model::{LimitSpec, Server, ServerId};
+use model::{LimitSpec, Server, ServerId, ServerRole};
 use serde::{Deserialize, Serialize};
 use store::{Actor, Records, StoreError};
 
@@ -106,10 +106,12 @@ fn of(data: &Data, records: &Arc<dyn Records>, now: Time) -> Result<ServerId> {
     let server = Server {
         id,
         name: node_name(),
+        role: ServerRole::Switch,
         zone: String::new(),
         cluster: String::new(),
         draining: false,
         limits: LimitSpec::default(),
+        dispatching: None,
         certificate: None,
         revoked_us: None,
     };

@@ -123,7 +123,8 @@ impl Platform for NodePlatform {
                             format!("{name}@{domain}")
                         }
                     });
-                    switch.registrations(aor.as_deref(), after, limit)
+                    let wanted = (aor.as_deref(), filter.text.as_deref());
+                    switch.registrations(wanted, after, limit)
                 })
                 .await
         })

@@ -35,7 +35,8 @@ impl Restart {
         self.0.send_replace(true);
     }
 
-    async fn ordered(&self) {
+    /// Returns once it is ordered.
+    pub(crate) async fn ordered(&self) {
         // It is this that sends: it cannot be gone.
         let _ = self.0.subscribe().wait_for(|ordered| *ordered).await;
     }

@@ -19,12 +19,9 @@ pub(crate) struct Telemetry {
     visitor: Visitor,
     net: Net,
     certificates: Arc<CertificateDesk>,
-    started_us: u64,
-    host: String,
+    vitals: Vitals,
     /// How far the nodes are that control names.
     distances: Distances,
-    /// Processor time of the process at the last look, in ticks.
-    cpu: Option<(u64, Instant)>,
     /// The certificate of SIP, as it was read last.
     tls: Option<(Option<u64>, Instant)>,
 }
@@ -36,15 +33,13 @@ impl Telemetry {
         certificates: Arc<CertificateDesk>,
         host: String,
     ) -> Self {
-        let started_us = net.clock().now().as_micros();
+        let vitals = Vitals::new(net.clock().now().as_micros(), host);
         Self {
             visitor,
             net,
             certificates,
-            started_us,
-            host,
+            vitals,
             distances: Distances::default(),
-            cpu: None,
             tls: None,
         }
     }
@@ -95,39 +90,14 @@ impl Telemetry {
         });
         let seen = seen.await?;
         let (distances, icmp_refused) = self.distances.look();
-        Ok(Report {
+        let tls_expires_us = self.tls_expires_us();
+        Ok(self.vitals.look(Report {
             distances,
             icmp_refused,
-            started_us: self.started_us,
-            version: env!("CARGO_PKG_VERSION").into(),
-            host: self.host.clone(),
-            cpu_percent: self.cpu_percent(),
-            memory_bytes: memory_bytes(),
-            machine_memory_bytes: kilobytes("/proc/meminfo", "MemTotal:"),
-            cores: cores(),
-            listeners: self.listeners(),
-            tls_expires_us: self.tls_expires_us(),
+            listeners: sockets(&self.net),
+            tls_expires_us,
             ..seen
-        })
-    }
-
-    fn listeners(&self) -> Vec<SocketReport> {
-        let open = self.net.listeners();
-        let socket = |status: &net::ListenerStatus| SocketReport {
-            transport: status.spec.transport.param_name().to_owned(),
-            address: status.local.to_string(),
-            advertised: listeners::for_switch(status).advertised.to_string(),
-        };
-        open.iter().map(socket).collect()
-    }
-
-    /// Since the last look; `None` at the first.
-    fn cpu_percent(&mut self) -> Option<f64> {
-        let (ticks, at) = (cpu_ticks()?, Instant::now());
-        let (before, then) = self.cpu.replace((ticks, at))?;
-        let passed_s = at.duration_since(then).as_secs_f64();
-        let used_s = ticks.saturating_sub(before) as f64 / TICKS_PER_S;
-        (passed_s > 0.0).then(|| (used_s / passed_s * 1_000.0).round() / 10.0)
+        }))
     }
 
     fn tls_expires_us(&mut self) -> Option<u64> {
@@ -140,6 +110,60 @@ impl Telemetry {
         self.tls = Some((expires, Instant::now()));
         expires
     }
+}
+
+/// The process, and the machine that it runs on.
+pub(crate) struct Vitals {
+    started_us: u64,
+    host: String,
+    /// Processor time of the process at the last look, in ticks.
+    cpu: Option<(u64, Instant)>,
+}
+
+impl Vitals {
+    /// Of a process that began at `started_us`, microseconds since the Unix epoch, on a machine that
+    /// is called so.
+    pub(crate) const fn new(started_us: u64, host: String) -> Self {
+        Self {
+            started_us,
+            host,
+            cpu: None,
+        }
+    }
+
+    /// What a role says of itself, with what is to be said of its process.
+    pub(crate) fn look(&mut self, seen: Report) -> Report {
+        Report {
+            started_us: self.started_us,
+            version: env!("CARGO_PKG_VERSION").into(),
+            host: self.host.clone(),
+            cpu_percent: self.cpu_percent(),
+            memory_bytes: memory_bytes(),
+            machine_memory_bytes: kilobytes("/proc/meminfo", "MemTotal:"),
+            cores: cores(),
+            ..seen
+        }
+    }
+
+    /// Since the last look; `None` at the first.
+    fn cpu_percent(&mut self) -> Option<f64> {
+        let (ticks, at) = (cpu_ticks()?, Instant::now());
+        let (before, then) = self.cpu.replace((ticks, at))?;
+        let passed_s = at.duration_since(then).as_secs_f64();
+        let used_s = ticks.saturating_sub(before) as f64 / TICKS_PER_S;
+        (passed_s > 0.0).then(|| (used_s / passed_s * 1_000.0).round() / 10.0)
+    }
+}
+
+/// Where SIP is spoken.
+pub(crate) fn sockets(net: &Net) -> Vec<SocketReport> {
+    let open = net.listeners();
+    let socket = |status: &net::ListenerStatus| SocketReport {
+        transport: status.spec.transport.param_name().to_owned(),
+        address: status.local.to_string(),
+        advertised: listeners::for_switch(status).advertised.to_string(),
+    };
+    open.iter().map(socket).collect()
 }
 
 /// Memory of the process.

@@ -127,12 +127,13 @@ impl Switch {
     #[must_use]
     pub fn registrations(
         &self,
-        aor: Option<&str>,
+        (aor, text): (Option<&str>, Option<&str>),
         after: Option<registrar::BindingId>,
         limit: usize,
     ) -> Vec<RegistrationView> {
         let filter = registrar::Filter {
             aor,
+            text,
             ..registrar::Filter::default()
         };
         self.registrar

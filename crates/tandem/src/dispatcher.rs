@@ -1,7 +1,7 @@
 //! `tandem dispatcher`: runs a SIP load balancer alone until it is told to stop; its commands
 //! steer a running one.
 
-mod target;
+pub(crate) mod target;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -126,7 +126,7 @@ pub(crate) fn run(global: &Global, command: DispatcherCommand) -> Result<(), Fai
 fn serve(global: &Global, flags: DispatcherFlags) -> Result<(), Failure> {
     log::start(flags.log_format, &flags.log_level)?;
     let options = options(global, flags);
-    node::dispatcher(options).map_err(|error| Failure::Failed(format!("{error:#}")))
+    crate::up::end(node::dispatcher(options))
 }
 
 fn options(global: &Global, flags: DispatcherFlags) -> DispatcherOptions {

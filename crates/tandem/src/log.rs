@@ -3,12 +3,15 @@
 use std::fmt;
 
 use clap::ValueEnum;
+use node::{LogLevel, LogRing};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::failure::Failure;
 use crate::moment;
@@ -26,14 +29,59 @@ pub(crate) enum LogFormat {
 pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(level)
         .map_err(|e| Failure::Usage(format!("--log-level {level}: {e}")))?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let log = tracing_subscriber::registry().with(filter).with(Kept);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let started = match format {
-        LogFormat::Logfmt => log.event_format(Logfmt).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
+        LogFormat::Logfmt => log.with(lines.event_format(Logfmt)).try_init(),
+        LogFormat::Json => log.with(lines.json().flatten_event(true)).try_init(),
     };
     started.map_err(|e| Failure::Failed(format!("the log cannot be started: {e}")))
+}
+
+/// Keeps the last lines in memory, for whoever looks at the server in the panel.
+struct Kept;
+
+impl<S: Subscriber> Layer<S> for Kept {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        let level = match *metadata.level() {
+            Level::ERROR => LogLevel::Error,
+            Level::WARN => LogLevel::Warn,
+            Level::INFO => LogLevel::Info,
+            Level::DEBUG => LogLevel::Debug,
+            Level::TRACE => LogLevel::Trace,
+        };
+        let mut text = Text::default();
+        event.record(&mut text);
+        let Text { message, fields } = text;
+        let text = message + &fields.line;
+        LogRing::of_process().keep(
+            moment::now_us(),
+            level,
+            metadata.target(),
+            text.trim_start(),
+        );
+    }
+}
+
+/// What an event says, and its fields behind it.
+#[derive(Default)]
+struct Text {
+    message: String,
+    fields: Pairs,
+}
+
+impl Visit for Text {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => self.message.push_str(value),
+            _ => self.fields.push(field, value),
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
 }
 
 /// Events as logfmt: `ts=… level=… target=… msg="…" key=value`.
@@ -54,14 +102,13 @@ where
         let level = metadata.level().as_str().to_ascii_lowercase();
         let at = moment::exact_text(moment::now_us());
         write!(writer, "ts={at} level={level} target={}", metadata.target())?;
-        let mut pairs = Pairs {
-            line: String::new(),
-        };
+        let mut pairs = Pairs::default();
         event.record(&mut pairs);
         writeln!(writer, "{}", pairs.line)
     }
 }
 
+#[derive(Default)]
 struct Pairs {
     line: String,
 }

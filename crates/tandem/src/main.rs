@@ -226,7 +226,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let global = &cli.global;
     match cli.command {
         Command::Up(flags) => up::run(global, &flags),
-        Command::Media(flags) => media::run(&flags),
+        Command::Media(flags) => media::run(global, &flags),
         Command::Dispatcher(command) => dispatcher::run(global, *command),
         Command::Ng(flags) => ng::run(&flags),
         Command::Node(command) => node::run(global, command),

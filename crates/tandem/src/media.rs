@@ -9,10 +9,11 @@ use ipnet::IpNet;
 use node::{HepTarget, HepTransport, MediaOptions, Ready, RtpInterface};
 
 use crate::failure::Failure;
+use crate::global::Global;
 use crate::log::{self, LogFormat};
 use crate::ports;
 use crate::recording_flags::RecordingFlags;
-use crate::up::Kernel;
+use crate::up::{self, Kernel};
 
 /// What a media server runs with.
 #[derive(Args, Debug)]
@@ -99,10 +100,11 @@ impl From<HepOver> for HepTransport {
 }
 
 /// Runs the media server; returns when it has stopped.
-pub(crate) fn run(flags: &MediaFlags) -> Result<(), Failure> {
+pub(crate) fn run(global: &Global, flags: &MediaFlags) -> Result<(), Failure> {
     log::start(flags.log_format, &flags.log_level)?;
     let seconds = |seconds: u32| Duration::from_secs(seconds.into());
     let options = MediaOptions {
+        data: global.data.clone(),
         udp: flags.ng_udp.clone(),
         tcp: flags.ng_tcp.clone(),
         http: flags.ng_http.clone(),
@@ -133,7 +135,7 @@ pub(crate) fn run(flags: &MediaFlags) -> Result<(), Failure> {
             Ready::Unsaid
         },
     };
-    node::media(options).map_err(|error| Failure::Failed(format!("{error:#}")))
+    up::end(node::media(options))
 }
 
 /// A network, or an address that stands for a network of itself.

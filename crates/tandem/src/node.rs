@@ -1,6 +1,6 @@
 //! `tandem node`: machines join the platform.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use crate::client::{Client, encode};
@@ -24,7 +24,8 @@ pub(crate) enum NodeCommand {
         #[arg(required = true)]
         tokens: Vec<String>,
     },
-    /// Makes this machine a node of a platform: `tandem up` takes calls for it from then on
+    /// Makes this machine a node of a platform: `tandem up`, `tandem dispatcher` or `tandem media`
+    /// works for it from then on
     Join {
         /// Where the platform's control takes nodes, host:port
         control: String,
@@ -50,9 +51,23 @@ pub(crate) struct TokenFlags {
     /// The server that the machine will be, by name or identifier; a new one, if left out
     #[arg(long)]
     server: Option<String>,
+    /// What a new server will do
+    #[arg(long, value_enum)]
+    role: Option<Role>,
     /// How long the token is good, as 10m or 1d
     #[arg(long, value_parser = span_us, default_value = "1h")]
     valid: u64,
+}
+
+/// What a server does.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Role {
+    /// Takes calls
+    Switch,
+    /// Spreads calls over switches
+    Dispatcher,
+    /// Relays media
+    Media,
 }
 
 /// Does it.
@@ -68,6 +83,7 @@ pub(crate) fn run(global: &Global, command: NodeCommand) -> Result<(), Failure> 
                 ("ZONE", "zone"),
                 ("CLUSTER", "cluster"),
                 ("SERVER", "server"),
+                ("ROLE", "role"),
                 ("EXPIRES", "expires_us"),
             ];
             output::list(global, &items, &columns)
@@ -83,8 +99,13 @@ pub(crate) fn run(global: &Global, command: NodeCommand) -> Result<(), Failure> 
         NodeCommand::Join { control, token } => {
             let joined = node::join(&global.data, &control, &token)
                 .map_err(|error| Failure::Failed(format!("{error:#}")))?;
+            let works = match joined.role.as_str() {
+                "dispatcher" => "dispatcher` spreads calls",
+                "media" => "media` relays media",
+                _ => "up` takes calls",
+            };
             output::say(&format!(
-                "this machine is server {} of the platform; `tandem up --data {}` takes calls for it",
+                "this machine is server {} of the platform; `tandem --data {} {works} for it",
                 joined.name,
                 global.data.display()
             ));
@@ -93,6 +114,7 @@ pub(crate) fn run(global: &Global, command: NodeCommand) -> Result<(), Failure> 
                 &json!({
                     "server": joined.server,
                     "name": joined.name,
+                    "role": joined.role,
                     "certificate_expires_us": joined.expires_us,
                     "revision": joined.revision,
                 }),
@@ -113,6 +135,7 @@ fn token(global: &Global, flags: &TokenFlags) -> Result<(), Failure> {
         "zone": text(&flags.zone),
         "cluster": text(&flags.cluster),
         "server": server,
+        "role": flags.role.and_then(|role| role.to_possible_value()).map(|v| v.get_name().to_owned()),
         "valid_s": flags.valid / 1_000_000,
     });
     let made = client.create("/v1/join-tokens", &body)?.body;

@@ -1,6 +1,8 @@
-//! `tandem server`: machines that take calls, how each is, and what can be done to it.
+//! `tandem server`: machines of the platform, how each is, and what can be done to it.
 
-use clap::{Args, Subcommand};
+mod target;
+
+use clap::{Args, Subcommand, ValueEnum as _};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -8,6 +10,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::flags::LimitFlags;
 use crate::global::Global;
+use crate::node::Role;
 use crate::output;
 use crate::records::{self, Fields, Noun, RecordCommand};
 use crate::task;
@@ -19,11 +22,11 @@ pub(crate) enum ServerCommand {
     Record(Box<RecordCommand<ServerFields>>),
     /// Shows how every server is
     Health {
-        /// Only those of which a field is so: zone, cluster, state, name
+        /// Only those of which a field is so: role, zone, cluster, state, name
         #[arg(long, value_name = "FIELD=VALUE")]
         filter: Vec<String>,
     },
-    /// Has one take no new calls; those it has go on
+    /// Has one take no new calls, or a media server no new sessions; those it has go on
     Drain {
         /// Its name or identifier
         server: String,
@@ -36,6 +39,23 @@ pub(crate) enum ServerCommand {
         /// Its name or identifier
         server: String,
     },
+    /// Shows the last lines of the log of one, the newest last
+    Log {
+        /// Its name or identifier
+        server: String,
+        /// As grave as this, or graver
+        #[arg(long, default_value = "info", value_parser = ["error", "warn", "info", "debug", "trace"])]
+        level: String,
+        /// With this in the line
+        #[arg(long)]
+        text: Option<String>,
+        /// How many at most
+        #[arg(long, default_value_t = records::LIST_LIMIT)]
+        limit: usize,
+    },
+    /// Where a dispatcher sends calls
+    #[command(subcommand)]
+    Target(target::TargetCommand),
     /// Changes what one may carry, at once; what is left out stays
     Resize {
         /// Its name or identifier
@@ -80,6 +100,28 @@ pub(crate) fn run(global: &Global, command: ServerCommand) -> Result<(), Failure
                 false => output::object(global, &task),
             }
         }
+        ServerCommand::Log {
+            server,
+            level,
+            text,
+            limit,
+        } => {
+            let client = Client::of(global)?;
+            let id = records::id_of(&client, &SERVER, &server)?;
+            let mut query = vec![("level", level.as_str())];
+            query.extend(text.as_deref().map(|text| ("text", text)));
+            let path = format!("/v1/servers/{id}/log");
+            let mut lines = records::pages(&client, &path, &query, limit)?;
+            lines.reverse();
+            let columns = [
+                ("AT", "at_us"),
+                ("LEVEL", "level"),
+                ("PART", "part"),
+                ("LINE", "text"),
+            ];
+            output::list(global, &lines, &columns)
+        }
+        ServerCommand::Target(command) => target::run(global, command),
         ServerCommand::Resume { server } => at_once(global, &server, "resume", None),
         ServerCommand::Resize {
             server,
@@ -126,6 +168,7 @@ fn health(global: &Global, filter: &[String]) -> Result<(), Failure> {
     let items = answer["items"].as_array().cloned().unwrap_or_default();
     let columns = [
         ("NAME", "name"),
+        ("ROLE", "role"),
         ("ZONE", "zone"),
         ("CLUSTER", "cluster"),
         ("STATE", "state"),
@@ -176,6 +219,9 @@ pub(crate) struct ServerFields {
     /// What people call it
     #[arg(long)]
     name: Option<String>,
+    /// What it does, if no machine has joined as it yet
+    #[arg(long, value_parser = role)]
+    role: Option<String>,
     /// The zone it stands in
     #[arg(long)]
     zone: Option<String>,
@@ -187,6 +233,10 @@ pub(crate) struct ServerFields {
     draining: Option<bool>,
     #[command(flatten)]
     limits: LimitFlags,
+}
+
+fn role(text: &str) -> Result<String, String> {
+    Role::from_str(text, false).map(|_| text.to_owned())
 }
 
 impl Fields for ServerFields {
@@ -202,6 +252,7 @@ pub(crate) static SERVER: Noun = Noun {
     columns: &[
         ("ID", "id"),
         ("NAME", "name"),
+        ("ROLE", "role"),
         ("ZONE", "zone"),
         ("CLUSTER", "cluster"),
         ("DRAINING", "draining"),

@@ -1,5 +1,6 @@
 //! `tandem up`: runs a platform on this machine until it is told to stop.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
@@ -184,7 +185,11 @@ pub(crate) fn run(global: &Global, flags: &UpFlags) -> Result<(), Failure> {
         json: flags.json,
     };
     let site = Arc::new(panel::Panel);
-    let ended = node::up(&options, site);
+    end(node::up(&options, site))
+}
+
+/// What is to be done when a node has ended; returns if it was told to stop.
+pub(crate) fn end(ended: Result<node::Ended, impl Display>) -> Result<(), Failure> {
     match ended.map_err(|error| Failure::Failed(format!("{error:#}")))? {
         node::Ended::Stopped => Ok(()),
         node::Ended::ToBeginAnew => Err(begin_anew()),

@@ -6,8 +6,8 @@ use std::process::Command;
 use anyhow::Result;
 use serde_json::json;
 use testkit::{
-    Authority, Baresip, GatewaySpec, PanelTests, Platform, PlatformOptions, Rest, Sipp, ports,
-    wait_for_within,
+    Authority, Baresip, Dispatcher, GatewaySpec, MediaServer, PanelTests, Platform,
+    PlatformOptions, Rest, Sipp, ports, wait_for_within,
 };
 
 const ALICE_HZ: u32 = 440;
@@ -165,6 +165,55 @@ fn a_second_machine_is_enrolled_resized_and_drained() -> Result<()> {
         }
         if tests.wishes("hang up") {
             end_all(&node.as_ref()?.rest()).ok()?;
+        }
+        tests.passed().then_some(())
+    });
+    assert!(callers.is_some(), "the page asked for calls");
+    Ok(())
+}
+
+/// A machine joins in a role; its directory.
+fn joined(platform: &Platform, (name, role): (&str, &str), port: u16) -> Result<tempfile::TempDir> {
+    let token = json!({ "name": name, "role": role });
+    let made = platform.rest().create("/v1/join-tokens", &token)?;
+    let directory = tempfile::tempdir()?;
+    let output = Command::new(env!("CARGO_BIN_EXE_tandem"))
+        .arg("--data")
+        .arg(directory.path())
+        .args(["node", "join", &format!("127.0.0.1:{port}")])
+        .arg(made["token"].as_str().unwrap_or_default())
+        .output()?;
+    anyhow::ensure!(output.status.success(), "{output:?}");
+    Ok(directory)
+}
+
+#[test]
+fn dispatchers_and_media_servers_are_seen_and_drained() -> Result<()> {
+    let binary = env!("CARGO_BIN_EXE_tandem");
+    let port = ports::one();
+    let platform = PlatformOptions::new(binary)
+        .argument("--node-port")
+        .argument(&port.to_string())
+        .start()?;
+    let target = || Sipp::new("uas")?.calls(1_000, 100, 1_000).start();
+    let (a, b) = (target()?, target()?);
+    let targets = [("amsterdam", &a), ("berlin", &b)]
+        .map(|(n, t)| format!("--target={n}=udp:{}", t.address()));
+    let edge = joined(&platform, ("edge", "dispatcher"), port)?;
+    let arguments = [targets[0].as_str(), &targets[1]];
+    let dispatcher = Dispatcher::start_with(edge.path(), binary, &arguments)?;
+    let media = joined(&platform, ("rtp-1", "media"), port)?;
+    let data = media.path().to_string_lossy().into_owned();
+    let _media = MediaServer::start(binary, &["--data", &data, "--alias", "mini-fs"])?;
+    let file = "dispatchers.spec.ts";
+    let mut tests = PanelTests::start(&platform, file, &directory(file))?;
+    let mut callers: Option<Sipp> = None;
+    wait_for_within(PATIENCE, file, || {
+        if tests.wishes("call") {
+            // Long enough for the page to see them, and their end.
+            let sipp = Sipp::new("uac").ok()?.set("TALK_MS", "45000");
+            let towards = dispatcher.sip().udp;
+            callers = sipp.calls(20, 50, 20).start_towards(towards).ok();
         }
         tests.passed().then_some(())
     });

@@ -38,6 +38,23 @@ impl Dispatcher {
         Self::start_under(&[], binary, arguments)
     }
 
+    /// The same with the files of a directory in its data directory.
+    ///
+    /// # Errors
+    /// As [`Dispatcher::start`], and if they cannot be copied.
+    pub fn start_with(files: &Path, binary: impl AsRef<Path>, arguments: &[&str]) -> Result<Self> {
+        let directory = tempfile::tempdir().context("making a directory")?;
+        let data = directory.path().join("data");
+        std::fs::create_dir_all(&data).context("making a data directory")?;
+        for entry in std::fs::read_dir(files)? {
+            let path = entry?.path();
+            if let Some(name) = path.file_name().filter(|_| path.is_file()) {
+                std::fs::copy(&path, data.join(name)).context("copying a file")?;
+            }
+        }
+        Self::start_in(directory, &[], binary.as_ref(), arguments)
+    }
+
     /// The same started by another program: `["taskset", "-c", "1"]`. It must become the
     /// dispatcher (exec), not stay its parent.
     ///
@@ -49,7 +66,16 @@ impl Dispatcher {
         arguments: &[&str],
     ) -> Result<Self> {
         let directory = tempfile::tempdir().context("making a directory")?;
-        let binary = binary.as_ref().to_owned();
+        Self::start_in(directory, wrapper, binary.as_ref(), arguments)
+    }
+
+    fn start_in(
+        directory: TempDir,
+        wrapper: &[&str],
+        binary: &Path,
+        arguments: &[&str],
+    ) -> Result<Self> {
+        let binary = binary.to_owned();
         let (plain, tls, ws, wss) = (ports::one(), ports::one(), ports::one(), ports::one());
         let mut all: Vec<String> = wrapper.iter().map(|&word| word.to_owned()).collect();
         all.push(binary.display().to_string());

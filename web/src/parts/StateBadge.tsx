@@ -22,6 +22,7 @@ const COLOURS: Record<string, string> = {
   redundant: 'green',
   ringing: 'yellow',
   trying: 'yellow',
+  degraded: 'yellow',
   draining: 'yellow',
   drained: 'yellow',
   busy: 'yellow',

@@ -9,7 +9,7 @@ import type { Kind } from './kind';
 
 /** The list of a kind of record. */
 export function RecordsPage<N extends Noun>({ kind }: { kind: Kind<N, string> }) {
-  const { noun, one, title, about, columns, filters, topics } = kind;
+  const { noun, one, title, about, columns, filters, topics, Above } = kind;
   const navigate = useNavigate();
   const mayChange = useOpen(noun, 'change');
   useEvents([noun, topics].filter(Boolean).join(','));
@@ -25,6 +25,8 @@ export function RecordsPage<N extends Noun>({ kind }: { kind: Kind<N, string> })
       onOpen={(row) => open(row.id)}
       empty={about}
       actions={mayChange && <Button onClick={() => open('new')}>New {one}</Button>}
-    />
+    >
+      {Above && <Above />}
+    </ListPage>
   );
 }

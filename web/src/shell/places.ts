@@ -43,6 +43,7 @@ export const places: { group: string; places: Place[] }[] = [
     group: 'Platform',
     places: [
       { path: '/servers', title: 'Servers', area: 'servers' },
+      { path: '/dispatchers', title: 'Dispatchers', area: 'server-health' },
       { path: '/zones', title: 'Zones & clusters', area: 'zones' },
       { path: '/server', title: 'This server', area: 'listeners' },
       { path: '/posture', title: 'Posture', area: 'posture' },

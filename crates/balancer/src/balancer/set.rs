@@ -98,6 +98,7 @@ impl Balancer {
             foreign_calls: 0,
             second: (now, 0),
             chosen: 0,
+            chosen_calls: 0,
             told_empty: true,
         });
         id

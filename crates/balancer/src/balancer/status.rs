@@ -22,6 +22,8 @@ pub struct TargetStatus {
     pub foreign_calls: u32,
     /// How often it was chosen.
     pub chosen: u64,
+    /// Those times that it was for a call.
+    pub chosen_calls: u64,
     /// The time to the first response, on average; zero before the first.
     pub latency: Duration,
     /// The round trip of the last probe.
@@ -49,6 +51,7 @@ impl Balancer {
                 calls: target.calls,
                 foreign_calls: target.foreign_calls,
                 chosen: target.chosen,
+                chosen_calls: target.chosen_calls,
                 latency: target.latency.average(),
                 probe_rtt: target.probe_rtt,
                 share_permille: fresh.min(quick),

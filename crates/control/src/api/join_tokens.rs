@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use model::{JoinToken, JoinTokenId, ServerId, Validate};
+use model::{JoinToken, JoinTokenId, Server, ServerId, ServerRole, Validate};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::{Page as Span, Stored};
@@ -40,6 +40,9 @@ struct JoinTokenDraft {
     /// The server that the machine will be; a new one, if left out.
     #[serde(default)]
     server: Option<ServerId>,
+    /// What a new server will do; `switch`, if left out. With `server` it is what that one does.
+    #[serde(default)]
+    role: Option<ServerRole>,
     /// How long it is good, in seconds: up to 7 days, an hour if left out.
     #[serde(default = "an_hour")]
     valid_s: u32,
@@ -58,6 +61,8 @@ struct JoinTokenView {
     cluster: String,
     /// The server that the machine will be; `None`: a new one.
     server: Option<ServerId>,
+    /// What the server will do.
+    role: ServerRole,
     /// It was made; microseconds since the Unix epoch.
     created_us: u64,
     /// It is refused from then on; microseconds since the Unix epoch.
@@ -115,6 +120,7 @@ async fn create(
         let why = "this is control itself: no other machine can be it";
         return Err(Problem::invalid_field("server", why));
     }
+    let role = role_of(&control, draft.server, draft.role).await?;
     let no_randomness = |e: getrandom::Error| Problem::unavailable(e.to_string());
     let secret = generate_secret().map_err(no_randomness)?;
     let made = now();
@@ -124,6 +130,7 @@ async fn create(
         zone: draft.zone,
         cluster: draft.cluster,
         server: draft.server,
+        role,
         secret: token_hash(&secret),
         created_us: made.as_micros(),
         expires_us: made.as_micros() + u64::from(draft.valid_s) * 1_000_000,
@@ -169,6 +176,24 @@ async fn create(
         .into_response())
 }
 
+/// What the machine will do: what the server does that it will be, if there is one.
+async fn role_of(
+    control: &Control,
+    server: Option<ServerId>,
+    wanted: Option<ServerRole>,
+) -> Result<ServerRole, Problem> {
+    let Some(server) = server else {
+        return Ok(wanted.unwrap_or_default());
+    };
+    let found = control.records(move |records| records.read::<Server>(server));
+    let has = found.await?.record.role;
+    if wanted.is_some_and(|wanted| wanted != has) {
+        let why = format!("the server is a {} and stays one", has.name());
+        return Err(Problem::invalid_field("role", why));
+    }
+    Ok(has)
+}
+
 /// Deletes a token; it is refused from now on
 #[utoipa::path(
     delete,
@@ -199,6 +224,7 @@ impl From<JoinToken> for JoinTokenView {
             zone: token.zone,
             cluster: token.cluster,
             server: token.server,
+            role: token.role,
             created_us: token.created_us,
             expires_us: token.expires_us,
         }

@@ -35,6 +35,8 @@ struct RegistrationParams {
     user: Option<UserId>,
     /// Contacts of this address of record, `name` or `name@domain`.
     aor: Option<String>,
+    /// Contacts with this in address of record, URI or User-Agent, whatever its case.
+    text: Option<String>,
 }
 
 /// Registered contacts
@@ -61,6 +63,7 @@ async fn list(
     let filter = RegistrationFilter {
         user: params.user,
         aor: params.aor,
+        text: params.text,
     };
     let found = control
         .platform()

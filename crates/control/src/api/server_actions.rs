@@ -7,7 +7,7 @@ use axum::extract::{Extension, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use link::proto::{Order, OrderKind};
-use model::{Server, ServerId, TaskId};
+use model::{Server, ServerId, ServerRole, TaskId};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 use utoipa::ToSchema;
@@ -30,9 +30,9 @@ pub(crate) fn routes() -> OpenApiRouter<Control> {
         .routes(routes!(restart))
 }
 
-/// Has a server take no new calls
+/// Has a server take no new calls, or a media server no new sessions
 ///
-/// The calls that it has go on; the task ends with the last of them.
+/// Those that it has go on; the task ends with the last of them.
 #[utoipa::path(
     post,
     path = "/v1/servers/{id}/drain",
@@ -45,7 +45,9 @@ async fn drain(
     Extension(caller): Extension<Caller>,
     Id(id): Id<ServerId>,
 ) -> Result<Response, Problem> {
-    let steps = [STORE, TAKE, "the calls it has end"];
+    let why = "a dispatcher takes calls as long as they are sent to it: drain its targets, or take it out of the DNS";
+    refuse(&control, id, &[ServerRole::Dispatcher], why).await?;
+    let steps = [STORE, TAKE, CALLS_END];
     let task = Begun::new(&control, &caller, "drain", id, &steps, |server| {
         format!("drain {}", server.name)
     });
@@ -128,6 +130,14 @@ async fn resize(
     Id(id): Id<ServerId>,
     Body(size): Body<Size>,
 ) -> Result<Response, Problem> {
+    let why = "only a server that takes calls itself has such limits; a media server is told by its own flags";
+    refuse(
+        &control,
+        id,
+        &[ServerRole::Dispatcher, ServerRole::Media],
+        why,
+    )
+    .await?;
     let text = |limit: Option<u32>| limit.map_or("as set".into(), |limit| limit.to_string());
     let wanted = format!("{} channels, {} CPS", text(size.channels), text(size.cps));
     let task = Begun::new(&control, &caller, "resize", id, &[STORE, TAKE], |server| {
@@ -226,15 +236,29 @@ async fn restart(
     accepted(&control, id)
 }
 
+/// Refuses what servers of some roles cannot do.
+async fn refuse(
+    control: &Control,
+    id: ServerId,
+    roles: &[ServerRole],
+    why: &str,
+) -> Result<(), Problem> {
+    let found = control.records(move |records| records.read::<Server>(id));
+    match roles.contains(&found.await?.record.role) {
+        true => Err(Problem::new(&problem::ELSEWHERE, why)),
+        false => Ok(()),
+    }
+}
+
 /// A task of a server that was begun.
-struct Begun {
-    control: Control,
-    id: TaskId,
-    server: ServerId,
+pub(super) struct Begun {
+    pub(super) control: Control,
+    pub(super) id: TaskId,
+    pub(super) server: ServerId,
 }
 
 impl Begun {
-    async fn new(
+    pub(super) async fn new(
         control: &Control,
         caller: &Caller,
         kind: &'static str,
@@ -276,7 +300,7 @@ impl Begun {
     }
 
     /// Changes the server's record; its new revision.
-    async fn store(
+    pub(super) async fn store(
         &self,
         caller: &Caller,
         change: impl Fn(&mut Server) + Send + 'static,
@@ -307,7 +331,7 @@ impl Begun {
     }
 
     /// Waits until the node works with a revision; false if it does not.
-    async fn wait_for_revision(&self, revision: u64) -> bool {
+    pub(super) async fn wait_for_revision(&self, revision: u64) -> bool {
         let (began, began_us) = (Instant::now(), now().as_micros());
         loop {
             let health = self.health().await;
@@ -382,7 +406,7 @@ impl Begun {
         }
     }
 
-    async fn health(&self) -> Option<ServerHealth> {
+    pub(super) async fn health(&self) -> Option<ServerHealth> {
         let newest = self.control.newest_snapshot().await.ok()?;
         let snapshot = newest.borrow().clone();
         let server = snapshot.servers.iter().find(|s| s.id == self.server)?;
@@ -390,7 +414,7 @@ impl Begun {
     }
 
     /// A step is over; whether the task was under way until now.
-    fn step(&self, text: &str) -> bool {
+    pub(super) fn step(&self, text: &str) -> bool {
         let mut was = false;
         self.control.change_task(self.id, |task| {
             was = true;
@@ -400,23 +424,24 @@ impl Begun {
         was
     }
 
-    fn end(&self, state: TaskState, why: &str) -> bool {
+    pub(super) fn end(&self, state: TaskState, why: &str) -> bool {
         self.control
             .change_task(self.id, |task| task.end(state, why))
     }
 }
 
-fn accepted(control: &Control, id: TaskId) -> Result<Response, Problem> {
+pub(super) fn accepted(control: &Control, id: TaskId) -> Result<Response, Problem> {
     let task = control.tasks().one(id);
     let task = task.ok_or_else(|| Problem::unavailable("too much is begun at once"))?;
     let place = [(header::LOCATION, format!("/v1/tasks/{id}"))];
     Ok((StatusCode::ACCEPTED, place, Json(task)).into_response())
 }
 
-const STORE: &str = "store the change";
-const TAKE: &str = "the node takes it";
+pub(super) const STORE: &str = "store the change";
+pub(super) const TAKE: &str = "the node takes it";
+pub(super) const CALLS_END: &str = "the calls it has end";
 /// Between two looks at the node.
-const LOOK: Duration = Duration::from_millis(250);
+pub(super) const LOOK: Duration = Duration::from_millis(250);
 /// How long a node may take to begin anew.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a node may take for a configuration.

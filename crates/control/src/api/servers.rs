@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
-use model::{Server, ServerId, Snapshot};
+use model::{Server, ServerId, ServerRole, Snapshot};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -34,6 +34,8 @@ pub(crate) struct ServerHealth {
     pub(crate) server: ServerId,
     /// What people call it.
     pub(crate) name: String,
+    /// What it does.
+    pub(crate) role: ServerRole,
     /// The zone it stands in.
     pub(crate) zone: String,
     /// The cluster it belongs to.
@@ -64,6 +66,10 @@ pub(crate) struct ServerHealth {
 pub(crate) enum ServerState {
     /// It does.
     Up,
+    /// It does, but something of it does not work: a dispatcher has targets that are down.
+    Degraded,
+    /// It cannot: a dispatcher has no target that takes calls.
+    Down,
     /// All that it may carry is in use.
     Full,
     /// It takes no new ones, and still has some.
@@ -85,6 +91,8 @@ pub(crate) enum ServerState {
 struct HealthParams {
     /// Only this server.
     server: Option<ServerId>,
+    /// Only servers that do this.
+    role: Option<ServerRole>,
     /// Only servers in this zone.
     zone: Option<String>,
     /// Only servers of this cluster.
@@ -111,6 +119,7 @@ async fn health(
     let wanted = params.name.as_deref().map(str::to_lowercase);
     items.retain(|health| {
         params.server.is_none_or(|id| health.server == id)
+            && params.role.is_none_or(|role| health.role == role)
             && params.zone.as_ref().is_none_or(|zone| health.zone == *zone)
             && params.cluster.as_ref().is_none_or(|c| health.cluster == *c)
             && params.state.is_none_or(|state| health.state == state)
@@ -165,6 +174,7 @@ impl ServerHealth {
         Self {
             server,
             name: server.to_string(),
+            role: ServerRole::Switch,
             zone: String::new(),
             cluster: String::new(),
             state,
@@ -223,6 +233,7 @@ impl Control {
         ServerHealth {
             server: server.id,
             name: server.name.clone(),
+            role: server.role,
             zone: server.zone.clone(),
             cluster: server.cluster.clone(),
             state,
@@ -259,37 +270,71 @@ fn judge(server: &Server, heard: &Heard, now_us: u64) -> (ServerState, String) {
         let cause = format!("nothing was heard of it for {silent_s} s{refused}");
         return (ServerState::Unreachable, cause);
     }
-    match (report.draining, report.channels) {
+    judge_report(server.role, report)
+}
+
+/// What a server that was just heard of says of itself.
+fn judge_report(role: ServerRole, report: &Report) -> (ServerState, String) {
+    let (one, several, takes) = match role {
+        ServerRole::Switch | ServerRole::Dispatcher => ("call", "calls", "it takes calls"),
+        ServerRole::Media => ("session", "sessions", "it takes sessions"),
+    };
+    let used = report.channels;
+    match (report.draining, used) {
         (true, 0) => {
-            return (
-                ServerState::Drained,
-                "it takes no calls, and has none".into(),
-            );
+            let cause = format!("it takes no {several}, and has none");
+            return (ServerState::Drained, cause);
         }
-        (true, 1) => return (ServerState::Draining, "one call goes on".into()),
-        (true, calls) => return (ServerState::Draining, format!("{calls} calls go on")),
+        (true, 1) => return (ServerState::Draining, format!("one {one} goes on")),
+        (true, used) => return (ServerState::Draining, format!("{used} {several} go on")),
         (false, _) => {}
     }
-    match report.channels_limit {
-        Some(limit) if report.channels >= limit => (
-            ServerState::Full,
-            format!("all {limit} channels are in use"),
-        ),
-        _ => (ServerState::Up, "it takes calls".into()),
+    if let Some(limit) = report.channels_limit.filter(|limit| used >= *limit) {
+        let what = match role {
+            ServerRole::Switch | ServerRole::Dispatcher => "channels",
+            ServerRole::Media => "sessions",
+        };
+        return (ServerState::Full, format!("all {limit} {what} are in use"));
     }
+    if let Some(dispatcher) = &report.dispatcher {
+        let state = match (dispatcher.taking(), dispatcher.is_whole()) {
+            (0, _) => ServerState::Down,
+            (_, true) => ServerState::Up,
+            (_, false) => ServerState::Degraded,
+        };
+        return (state, dispatcher.words());
+    }
+    if report
+        .media
+        .as_ref()
+        .is_some_and(|m| m.load_percent >= 100.0)
+    {
+        let cause = "all its ports, or all its processor time, are in use";
+        return (ServerState::Full, cause.into());
+    }
+    (ServerState::Up, takes.into())
 }
 
 impl Resource for Server {
     const NOUN: &'static str = "servers";
     const SUMMARY: &'static str = "a machine that takes calls";
-    const FILTERS: &'static [&'static str] = &["name", "zone", "cluster", "draining"];
+    const FILTERS: &'static [&'static str] = &["name", "role", "zone", "cluster", "draining"];
 
     fn new_id(time_ms: u64, random: u128) -> ServerId {
         ServerId::from_parts(time_ms, random)
     }
 
-    /// Who may join as a server is no matter of its fields.
+    /// Who may join as a server is no matter of its fields, and a machine that has joined does what it
+    /// has joined for.
     fn seal(draft: &mut Draft<'_>, previous: Option<&Self>) -> Result<(), Problem> {
+        if let Some(joined) = previous.filter(|server| server.certificate.is_some()) {
+            let role = json!(joined.role);
+            let said = draft.fields.entry("role").or_insert_with(|| role.clone());
+            if *said != role {
+                let message = "a machine has joined as it: join it anew as another server";
+                return Err(Problem::invalid_field("role", message));
+            }
+        }
         let certificate = json!(previous.and_then(|server| server.certificate.as_ref()));
         let revoked = json!(previous.and_then(|server| server.revoked_us));
         for (field, value) in [("certificate", certificate), ("revoked_us", revoked)] {
@@ -309,6 +354,7 @@ const SILENT_MAX_S: u64 = 5;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{DispatcherReport, TargetReport, TargetState};
     use model::JoinTokenId;
 
     fn server() -> Server {
@@ -335,6 +381,64 @@ mod tests {
         let silent = judge(&server(), &heard(Report::default()), 16_000_000);
         assert_eq!(silent.0, ServerState::Unreachable);
         assert!(silent.1.contains("6 s"), "{}", silent.1);
+    }
+
+    fn of_role(role: ServerRole, report: Report) -> (ServerState, String) {
+        let server = Server { role, ..server() };
+        judge(&server, &heard(report), 10_000_001)
+    }
+
+    fn dispatcher(states: &[TargetState]) -> Report {
+        let target = |(at, state): (usize, &TargetState)| TargetReport {
+            name: format!("t{at}"),
+            state: *state,
+            cause: (*state == TargetState::Down).then(|| "probes".into()),
+            ..TargetReport::default()
+        };
+        Report {
+            dispatcher: Some(DispatcherReport {
+                targets: states.iter().enumerate().map(target).collect(),
+                ..DispatcherReport::default()
+            }),
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn a_dispatcher_is_as_its_targets_are() {
+        use TargetState::{Down, Drained, Up};
+        let judged = |states| of_role(ServerRole::Dispatcher, dispatcher(states));
+        let whole = judged(&[Up, Drained]);
+        let words = "1 of 2 targets take calls; t1 is drained";
+        assert_eq!(whole, (ServerState::Up, words.into()));
+        let ailing = judged(&[Down, Up]);
+        let words = "1 of 2 targets take calls; t0 is down (probes)";
+        assert_eq!(ailing, (ServerState::Degraded, words.into()));
+        let words = "no target takes calls; t0 is down (probes)";
+        assert_eq!(judged(&[Down]), (ServerState::Down, words.into()));
+        let words = "it has no targets";
+        assert_eq!(judged(&[]), (ServerState::Down, words.into()));
+    }
+
+    #[test]
+    fn a_media_server_has_sessions_and_is_full_of_them() {
+        let judged = |report| of_role(ServerRole::Media, report);
+        let full = Report {
+            channels: 2,
+            channels_limit: Some(2),
+            ..Report::default()
+        };
+        let words = "all 2 sessions are in use";
+        assert_eq!(judged(full), (ServerState::Full, words.into()));
+        let draining = Report {
+            draining: true,
+            channels: 3,
+            ..Report::default()
+        };
+        assert_eq!(
+            judged(draining),
+            (ServerState::Draining, "3 sessions go on".into())
+        );
     }
 
     #[test]

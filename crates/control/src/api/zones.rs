@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use model::{Zone, ZoneId};
+use model::{ServerRole, Zone, ZoneId};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -81,7 +81,9 @@ async fn health(State(control): State<Control>) -> Result<Json<Page<ZoneHealth>>
 async fn latency(State(control): State<Control>) -> Result<Json<Page<ZoneLatency>>, Problem> {
     let snapshot = control.platform_snapshot().await?;
     let servers = snapshot.servers.iter().map(|server| &**server);
-    let servers: Vec<_> = servers.filter(|s| s.revoked_us.is_none()).collect();
+    let servers: Vec<_> = servers
+        .filter(|s| s.revoked_us.is_none() && s.role == ServerRole::Switch)
+        .collect();
     let measured = control.fleet().distances();
     Ok(Json(Page {
         items: between_zones(&servers, &measured, now().as_micros()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use link::proto::{Enrolled, Enrolment, Renewed};
 use link::{Issued, Shown};
-use model::{JoinToken, JoinTokenId, Server, ServerCertificate, ServerId};
+use model::{JoinToken, JoinTokenId, Server, ServerCertificate, ServerId, ServerRole};
 use serde_json::json;
 use store::{Actor, Records, StoreError, Stored};
 use tonic::Status;
@@ -71,7 +71,12 @@ pub(super) async fn enrol(
         certificate: issued.certificate.to_vec(),
         authority: joining.authority.certificate().to_vec(),
         certificate_expires_us: issued.expires_us,
-        cluster_key: joining.cluster_key.to_vec(),
+        cluster_key: match server.role {
+            ServerRole::Switch | ServerRole::Dispatcher => joining.cluster_key.to_vec(),
+            // It seals nothing.
+            ServerRole::Media => Vec::new(),
+        },
+        role: server.role.name().to_owned(),
     })
 }
 
@@ -250,10 +255,12 @@ fn wanted(records: &dyn Records, token: &JoinToken, host: &str) -> Result<Stored
         record: Server {
             id,
             name,
+            role: token.role,
             zone: token.zone.clone(),
             cluster: token.cluster.clone(),
             draining: false,
             limits: model::LimitSpec::default(),
+            dispatching: None,
             certificate: None,
             revoked_us: None,
         },

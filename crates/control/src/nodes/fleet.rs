@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use link::proto::Order;
-use model::{ServerId, Snapshot};
+use model::{ServerId, ServerRole, Snapshot};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
 
 use super::distance::{self, Distance, Neighbour, Place};
+use super::roles::{DispatcherReport, MediaReport};
 
 /// How a node is, by its own word.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -59,6 +60,10 @@ pub struct Report {
     pub cluster_channels_share: Option<u32>,
     /// What it may use now of the new calls per second that its cluster allows.
     pub cluster_cps_share: Option<u32>,
+    /// Of a dispatcher: its targets.
+    pub dispatcher: Option<DispatcherReport>,
+    /// Of a media server: what it relays.
+    pub media: Option<MediaReport>,
     /// How far the nodes are that it was told to ask.
     #[serde(skip)]
     pub distances: Vec<Distance>,
@@ -166,7 +171,7 @@ impl Fleet {
         let members = self.members();
         let servers = snapshot.servers.iter();
         let places: Vec<_> = servers
-            .filter(|server| server.revoked_us.is_none())
+            .filter(|server| server.revoked_us.is_none() && server.role == ServerRole::Switch)
             .filter_map(|server| {
                 let place = members.get(&server.id)?.place.clone()?;
                 Some((server.id, &*server.zone, place))

@@ -218,6 +218,8 @@ fn report(said: Telemetry) -> Report {
             .take(DISTANCES_MAX)
             .filter_map(|distance| serde_json::from_slice(distance).ok())
             .collect(),
+        dispatcher: said.dispatcher.as_deref().and_then(of_role),
+        media: said.media.as_deref().and_then(of_role),
         icmp_refused: said.icmp_refused.map(|mut why| {
             why.truncate(why.floor_char_boundary(WHY_MAX_BYTES));
             why
@@ -225,6 +227,15 @@ fn report(said: Telemetry) -> Report {
     }
 }
 
+/// What a node says of its role; nothing, where that is too long or of a later version.
+fn of_role<T: serde::de::DeserializeOwned>(json: &[u8]) -> Option<T> {
+    (json.len() <= ROLE_MAX_BYTES)
+        .then(|| serde_json::from_slice(json).ok())
+        .flatten()
+}
+
+/// What a node says of its role: 256 targets with long names are a quarter of it.
+const ROLE_MAX_BYTES: usize = 1 << 20;
 /// Distances in one report; a node is told of fewer.
 const DISTANCES_MAX: usize = 64;
 /// Of why a node cannot send ICMP.

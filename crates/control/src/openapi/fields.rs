@@ -52,6 +52,10 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
         ("Device", "auth_name", user_name()),
         ("Device", "name", name()),
         ("Device", "password", password()),
+        ("DispatchTarget", "address", target_address()),
+        ("DispatchTarget", "name", target_name()),
+        ("DispatchTarget", "weight", range(1, 1_000)),
+        ("Dispatching", "targets", json!({ "maxItems": 256 })),
         ("Domains", "domains", domains()),
         ("Gateway", "host", host()),
         ("Gateway", "name", name()),
@@ -297,6 +301,15 @@ fn control() -> Value {
     with_port("udp:", ":PORT")
 }
 
+/// Where a dispatcher's target is. What else an address must be depends on its parts.
+fn target_address() -> Value {
+    with_port("(?:udp|tcp|tls):", "(?::PORT)?")
+}
+
+fn target_name() -> Value {
+    pattern("^[A-Za-z0-9._-]{1,64}$")
+}
+
 /// An address of this machine and a port.
 fn listener() -> Value {
     pattern(&format!(r"^(?:{IPV4}|\[{}\]):(?:0|{PORT})$", ipv6()))
@@ -369,7 +382,7 @@ fn certificate_names() -> Value {
 
 /// What is sent, and whose unknown fields are refused. A customer's are, too; but the answer that
 /// made one shows its password beside its fields.
-const CLOSED: [&str; 29] = [
+const CLOSED: [&str; 32] = [
     "Account",
     "AcmeSettings",
     "AlertEmail",
@@ -379,6 +392,8 @@ const CLOSED: [&str; 29] = [
     "CertificateSource",
     "CustomerAuth",
     "Device",
+    "DispatchTarget",
+    "Dispatching",
     "Domains",
     "Gateway",
     "GatewayRegistration",
@@ -396,6 +411,7 @@ const CLOSED: [&str; 29] = [
     "Server",
     "Settings",
     "Size",
+    "TargetChange",
     "TokenDraft",
     "TraceSettings",
     "User",

@@ -11,6 +11,7 @@ use ng::{
 
 use super::Desk;
 use crate::calls::{Branch, Call, Subscription};
+use crate::server::Look;
 
 /// What is known of a call.
 pub(super) fn report(call: &Call, engine: &Engine) -> CallReport {
@@ -285,6 +286,22 @@ impl Desk {
         self.tally.write_metrics(&mut line);
         out.push_str(&self.config.more_metrics.lines());
         out
+    }
+}
+
+impl Desk {
+    /// How it is, with what it has counted.
+    pub(crate) fn look(&self) -> Look {
+        let (ports, counters) = (self.engine.ports(), self.engine.counters());
+        Look {
+            status: self.status(),
+            ports_used: ports.used + ports.quarantined,
+            ports_free: ports.free,
+            relayed_packets: counters.relayed_packets,
+            kernel_packets: counters.kernel_packets,
+            dropped_packets: dropped(&counters),
+            kernel_path: self.engine.kernel_path(),
+        }
     }
 }
 

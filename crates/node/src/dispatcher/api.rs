@@ -76,6 +76,9 @@ async fn create(Extract(state): Shared, Json(body): Json<Value>) -> Response {
         Ok(record) => record,
         Err(error) => return problem(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
     };
+    if state.is_controlled() {
+        return elsewhere();
+    }
     let name = record.name.clone();
     let added = state.change(|records| {
         anyhow::ensure!(
@@ -117,6 +120,9 @@ fn draining(draining: bool) -> Map<String, Value> {
 
 /// Lays fields over a record; null takes an optional one away.
 async fn change(state: Arc<State>, name: String, fields: Map<String, Value>) -> Response {
+    if state.is_controlled() {
+        return elsewhere();
+    }
     let shown = serde_json::to_string(&fields).unwrap_or_default();
     let changed = state.change(|records| {
         let Some(record) = records.iter_mut().find(|record| record.name == name) else {
@@ -144,6 +150,9 @@ async fn change(state: Arc<State>, name: String, fields: Map<String, Value>) -> 
 }
 
 async fn remove(Extract(state): Shared, Path(name): Path<String>) -> Response {
+    if state.is_controlled() {
+        return elsewhere();
+    }
     let removed = state.change(|records| {
         let before = records.len();
         records.retain(|record| record.name != name);
@@ -244,6 +253,11 @@ fn unknown(name: &str) -> Response {
         StatusCode::NOT_FOUND,
         &format!("There is no target \"{name}\""),
     )
+}
+
+fn elsewhere() -> Response {
+    let title = "The platform's control has the targets of this dispatcher: change them there";
+    problem(StatusCode::CONFLICT, title)
 }
 
 fn refused(error: &anyhow::Error) -> Response {

@@ -7,6 +7,7 @@ use net::{Host, Input, Machine, Output, TransmitError, Waker};
 use tokio::sync::oneshot;
 
 use super::ASK_TIMEOUT;
+use super::turns::Turns;
 
 /// The dispatcher.
 pub(super) struct DispatcherMachine {
@@ -75,17 +76,19 @@ const fn is_of_peer(error: TransmitError) -> bool {
 /// The world around it: questions and the log.
 pub(super) struct DispatcherHost {
     visits: Receiver<Visit>,
+    turns: Turns,
 }
 
 impl DispatcherHost {
-    pub(super) const fn new(visits: Receiver<Visit>) -> Self {
-        Self { visits }
+    pub(super) const fn new(visits: Receiver<Visit>, turns: Turns) -> Self {
+        Self { visits, turns }
     }
 }
 
 impl Host<DispatcherMachine> for DispatcherHost {
-    fn handle_effect(&mut self, _now: Time, told: Told, _machine: &mut DispatcherMachine) {
+    fn handle_effect(&mut self, now: Time, told: Told, _machine: &mut DispatcherMachine) {
         let target = told.target;
+        self.turns.note(now, &target, &told.event);
         match told.event {
             balancer::Event::Up { .. } => tracing::info!(%target, "the target is up"),
             balancer::Event::Down { cause, .. } => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use balancer::{Admission, Algorithm, Passive, Policy, Probing, TargetSpec};
 use dispatcher::{Config, HashOn, Redirects, Target};
+use model::{DispatchAlgorithm, DispatchTarget};
 use net::Located;
 use serde::{Deserialize, Serialize};
 use sip::Transport;
@@ -153,16 +154,39 @@ impl Settings {
         })
     }
 
+    /// Chooses by this, in place of what the file and the flags say.
+    pub(super) fn choose_by(&mut self, algorithm: DispatchAlgorithm) {
+        self.algorithm = Some(algorithm.name().to_owned());
+    }
+
+    /// How a target is chosen.
+    pub(super) fn algorithm(&self) -> Result<DispatchAlgorithm> {
+        use DispatchAlgorithm as A;
+        let all = [
+            A::RoundRobin,
+            A::Weighted,
+            A::LeastCalls,
+            A::TwoChoices,
+            A::Hash,
+        ];
+        let Some(name) = self.algorithm.as_deref() else {
+            return Ok(A::default());
+        };
+        let mut known = all.into_iter();
+        known.find(|one| one.name() == name).with_context(|| {
+            format!(
+                "algorithm is round-robin, weighted, least-calls, two-choices or hash, not \"{name}\""
+            )
+        })
+    }
+
     fn policy(&self) -> Result<Policy> {
-        let algorithm = match self.algorithm.as_deref().unwrap_or("round-robin") {
-            "round-robin" => Algorithm::RoundRobin,
-            "weighted" => Algorithm::Weighted,
-            "least-calls" => Algorithm::LeastCalls,
-            "two-choices" => Algorithm::TwoChoices,
-            "hash" => Algorithm::Hash,
-            other => anyhow::bail!(
-                "algorithm is round-robin, weighted, least-calls, two-choices or hash, not \"{other}\""
-            ),
+        let algorithm = match self.algorithm()? {
+            DispatchAlgorithm::RoundRobin => Algorithm::RoundRobin,
+            DispatchAlgorithm::Weighted => Algorithm::Weighted,
+            DispatchAlgorithm::LeastCalls => Algorithm::LeastCalls,
+            DispatchAlgorithm::TwoChoices => Algorithm::TwoChoices,
+            DispatchAlgorithm::Hash => Algorithm::Hash,
         };
         let (probing, passive) = (&self.probing, &self.passive);
         let policy = Policy {
@@ -192,6 +216,36 @@ impl Settings {
             "down_after, up_after and silences are at least 1"
         );
         Ok(policy)
+    }
+}
+
+impl From<&DispatchTarget> for TargetRecord {
+    fn from(target: &DispatchTarget) -> Self {
+        Self {
+            name: target.name.clone(),
+            address: target.address.clone(),
+            weight: target.weight,
+            priority: target.priority,
+            calls_max: target.calls_max,
+            cps_max: target.cps_max,
+            draining: target.draining,
+            tls_name: target.tls_name.clone(),
+        }
+    }
+}
+
+impl From<&TargetRecord> for DispatchTarget {
+    fn from(record: &TargetRecord) -> Self {
+        Self {
+            name: record.name.clone(),
+            address: record.address.clone(),
+            weight: record.weight,
+            priority: record.priority,
+            calls_max: record.calls_max,
+            cps_max: record.cps_max,
+            draining: record.draining,
+            tls_name: record.tls_name.clone(),
+        }
     }
 }
 

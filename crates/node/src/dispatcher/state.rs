@@ -1,14 +1,17 @@
 //! What the API works on: the running dispatcher, and what of it is kept.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use model::{DispatchAlgorithm, Dispatching};
 use net::Net;
 
 use super::DispatcherOptions;
 use super::machine::Desk;
 use super::names::{self, Desired, LOCATE_EVERY, LOCATE_SOON, Which};
-use super::settings::{self, KEPT, TargetRecord};
+use super::settings::{self, KEPT, Settings, TargetRecord};
+use super::turns::Turns;
 use crate::data::Data;
 
 pub(super) struct State {
@@ -20,6 +23,21 @@ pub(super) struct State {
     /// another.
     pub(super) desired: tokio::sync::Mutex<Desired>,
     pub(super) options: DispatcherOptions,
+    /// When targets came up or went down last.
+    pub(super) turns: Turns,
+    /// What control says of the set.
+    pub(super) wish: Mutex<Wish>,
+}
+
+/// What control says of the set of targets, where the dispatcher has joined a platform.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wish {
+    /// The set that it has; `None`: the dispatcher's own file says.
+    pub(super) set: Option<Dispatching>,
+    /// Why that was not taken.
+    pub(super) refused: Option<String>,
+    /// How targets are chosen now.
+    pub(super) algorithm: DispatchAlgorithm,
 }
 
 impl State {
@@ -94,13 +112,63 @@ impl State {
         Ok(())
     }
 
+    /// Whether control says what targets there are: nobody changes them here then.
+    pub(super) fn is_controlled(&self) -> bool {
+        self.wish().set.is_some()
+    }
+
+    /// What control says of the set.
+    pub(super) fn wish(&self) -> MutexGuard<'_, Wish> {
+        self.wish.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Control has this set, or none: works by it, or by its own, calls staying up. A set that cannot
+    /// be taken leaves all as it was, and control is told why.
+    pub(super) async fn obey(&self, set: Option<Dispatching>) {
+        self.wish().set = set;
+        let taken = self.set_anew(Which::Unknown, |settings| {
+            settings::records(settings, &self.data)
+        });
+        let taken = taken.await;
+        match &taken {
+            Ok(()) => tracing::info!("control's word on the targets was taken"),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "the targets stay, whatever control says");
+            }
+        }
+        self.wish().refused = taken.err().map(|error| format!("{error:#}"));
+    }
+
     /// Reads the configuration again and works by it, calls staying up. Changes made at run time
-    /// are given up for what the file says.
+    /// are given up for what the file says; a set of control's stays.
     pub(super) async fn flush(&self) -> Result<()> {
+        self.set_anew(Which::All, Settings::own_records).await?;
+        match std::fs::remove_file(self.data.path(KEPT)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                bail!("cannot remove {KEPT}: {error}")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the file and works by it, with the set of control if that has one, else with `own`.
+    async fn set_anew(
+        &self,
+        which: Which,
+        own: impl Fn(&Settings) -> Vec<TargetRecord>,
+    ) -> Result<()> {
         let mut desired = self.desired.lock().await;
-        let settings = settings::read(&self.options)?;
-        let mut wanted = desired.with(settings.own_records());
-        self.locate_into(&mut wanted, Which::All).await;
+        let mut settings = settings::read(&self.options)?;
+        let records = match &self.wish().set {
+            Some(set) => {
+                settings.choose_by(set.algorithm);
+                set.targets.iter().map(TargetRecord::from).collect()
+            }
+            None => own(&settings),
+        };
+        let mut wanted = desired.with(records);
+        self.locate_into(&mut wanted, which).await;
         let targets = wanted.targets()?;
         wanted.applied.clone_from(&targets);
         // Key and seed stay as they are.
@@ -112,11 +180,7 @@ impl State {
         };
         self.desk.ask(set).await??;
         *desired = wanted;
-        match std::fs::remove_file(self.data.path(KEPT)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                bail!("cannot remove {KEPT}: {error}")
-            }
-            _ => Ok(()),
-        }
+        self.wish().algorithm = settings.algorithm()?;
+        Ok(())
     }
 }

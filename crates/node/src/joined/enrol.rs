@@ -25,6 +25,8 @@ pub struct JoinedServer {
     pub server: String,
     /// What people call it.
     pub name: String,
+    /// What it does: `switch`, `dispatcher`, `media`.
+    pub role: String,
     /// Its certificate expires; microseconds since the Unix epoch.
     pub expires_us: u64,
     /// The revision of its configuration.
@@ -80,13 +82,16 @@ async fn join_with(data: &Data, control: &str, token: &Token) -> Result<JoinedSe
         &request,
         (&enrolled.certificate, &enrolled.authority),
         (now_us, enrolled.certificate_expires_us),
-    );
+    )
+    .in_role(&enrolled.role);
     if identity.authority()? != token.authority {
         bail!("control has another authority than the token says");
     }
     // Written before anything else can fail: the token is spent.
     identity.write(&data.path(IDENTITY))?;
-    write_secret(&data.path("cluster.key"), &enrolled.cluster_key)?;
+    if !enrolled.cluster_key.is_empty() {
+        write_secret(&data.path("cluster.key"), &enrolled.cluster_key)?;
+    }
     let mut line = link::dial(control, Caller::Node(&identity)).await?;
     let snapshot = timeout(PATIENCE, first(&mut line))
         .await
@@ -95,6 +100,7 @@ async fn join_with(data: &Data, control: &str, token: &Token) -> Result<JoinedSe
     Ok(JoinedServer {
         server: enrolled.server,
         name: enrolled.name,
+        role: super::role_of(&identity)?.name().to_owned(),
         expires_us: enrolled.certificate_expires_us,
         revision: snapshot.revision,
     })

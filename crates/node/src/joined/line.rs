@@ -2,15 +2,11 @@
 //! opened again; until then the node goes on with what it has.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use control::{Control, Report};
 use link::proto::down::What;
 use link::proto::link_client::LinkClient;
-use link::proto::{
-    Down, Following, Listener, Neighbour, OrderKind, Renewal, Reported, Telemetry as Said,
-};
+use link::proto::{Down, Following, OrderKind, Renewal};
 use link::{Caller, Identity, SigningRequest};
 use model::Snapshot;
 use tokio::sync::watch;
@@ -19,30 +15,19 @@ use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use super::enrol::said;
-use super::past::Past;
-use super::questions::Questions;
-use super::records::{Held, HeldRecords};
-use crate::signals::Restart;
-use crate::telemetry::Telemetry;
+use super::role::Role;
 
-/// Keeps the line.
-pub(super) struct Keeper {
+/// Keeps the line of a node in a role.
+pub(super) struct Keeper<R> {
     pub(super) identity: Identity,
     pub(super) path: PathBuf,
-    pub(super) held: Arc<HeldRecords>,
-    pub(super) control: Control,
-    pub(super) telemetry: Telemetry,
-    pub(super) restart: Restart,
-    /// What this node has done, as far as control is to know it.
-    pub(super) past: Option<Past>,
+    pub(super) role: R,
     pub(super) line: watch::Sender<Option<LinkClient<Channel>>>,
-    pub(super) questions: Questions,
-    /// Whether somebody watches at control what happens here.
-    pub(super) events_wanted: watch::Sender<bool>,
+    pub(super) clock: net::Clock,
     /// The round trip of the last report.
-    pub(super) rtt_us: Option<u32>,
+    rtt_us: Option<u32>,
     /// Before then nobody asks for another certificate: control has refused one.
-    pub(super) renew_again: Option<Instant>,
+    renew_again: Option<Instant>,
 }
 
 /// Why a line was given up on purpose.
@@ -53,7 +38,24 @@ enum End {
     Closed,
 }
 
-impl Keeper {
+impl<R: Role> Keeper<R> {
+    /// For the node of an identity, which is kept at `path`.
+    pub(super) fn new(
+        (identity, path): (Identity, PathBuf),
+        role: R,
+        line: watch::Sender<Option<LinkClient<Channel>>>,
+    ) -> Self {
+        Self {
+            identity,
+            path,
+            role,
+            line,
+            clock: net::Clock::start(),
+            rtt_us: None,
+            renew_again: None,
+        }
+    }
+
     /// Opens the line, and opens it again whenever it is over.
     pub(super) async fn run(mut self) {
         let mut told = String::new();
@@ -87,9 +89,8 @@ impl Keeper {
     }
 
     async fn serve(&mut self, mut line: LinkClient<Channel>) -> Result<End, Status> {
-        use store::Records as _;
         let following = Following {
-            revision: self.held.revision().unwrap_or(0),
+            revision: self.role.revision(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let mut told = line.follow(following).await?.into_inner();
@@ -117,22 +118,14 @@ impl Keeper {
         }
     }
 
-    async fn take(&self, down: Down, line: &LinkClient<Channel>) {
+    async fn take(&mut self, down: Down, line: &LinkClient<Channel>) {
         match down.what {
             Some(What::Configuration(configuration)) => {
                 let revision = configuration.revision;
-                let snapshot = match read(configuration.snapshot).await {
-                    Ok(snapshot) => snapshot,
+                match read(configuration.snapshot).await {
+                    Ok(snapshot) => self.role.take(snapshot).await,
                     Err(error) => {
                         tracing::error!(error, revision, "a configuration cannot be read");
-                        return;
-                    }
-                };
-                let revision = snapshot.revision;
-                match self.held.hold(snapshot) {
-                    Held::Taken => self.control.apply_anew(revision).await,
-                    Held::Older { has } => {
-                        tracing::warn!(revision, has, "an older configuration was refused");
                     }
                 }
             }
@@ -141,41 +134,26 @@ impl Keeper {
             }
             Some(What::Order(order)) if order.kind() == OrderKind::Restart => {
                 tracing::info!(task = order.task, "control has this node begin anew");
-                self.restart.order();
+                self.role.begin_anew();
             }
-            Some(What::Question(question)) => self.questions.take(question, line.clone()),
+            Some(What::Question(question)) => self.role.ask(question, line),
             // Of a later version.
             Some(What::Order(_)) | None => {}
         }
     }
 
     async fn report(&mut self, line: &mut LinkClient<Channel>) -> Result<(), Status> {
-        let Ok(report) = self.telemetry.look().await else {
-            // The switch has no time: control hears nothing, and shows that.
+        let Some(mut said) = self.role.look().await else {
             return Ok(());
         };
-        let at_us = self.now_us();
-        let mut said = telemetry(report, at_us, self.rtt_us);
-        if let Some(past) = &mut self.past {
-            said.samples = past.due().await;
-        }
+        said.at_us = self.now_us();
+        said.rtt_us = self.rtt_us;
         let began = Instant::now();
         let answered = timeout(REPORT_PATIENCE, line.report(said)).await;
         let answered =
             answered.map_err(|_| Status::deadline_exceeded("control does not answer"))??;
         self.rtt_us = u32::try_from(began.elapsed().as_micros()).ok();
-        let Reported {
-            newest_sample_us,
-            neighbours,
-            events_wanted,
-        } = answered.into_inner();
-        self.events_wanted
-            .send_if_modified(|wanted| std::mem::replace(wanted, events_wanted) != events_wanted);
-        if let Some(past) = &mut self.past {
-            past.heard(newest_sample_us);
-        }
-        let neighbours = neighbours.iter().filter_map(neighbour);
-        self.telemetry.turn_to(neighbours.collect());
+        self.role.heard(answered.into_inner());
         Ok(())
     }
 
@@ -209,7 +187,7 @@ impl Keeper {
     }
 
     fn now_us(&self) -> u64 {
-        self.telemetry.now_us()
+        self.clock.now().as_micros()
     }
 }
 
@@ -222,51 +200,6 @@ async fn read(text: Vec<u8>) -> Result<Snapshot, String> {
 
 async fn next(told: &mut Streaming<Down>) -> Result<Option<Down>, Status> {
     told.message().await
-}
-
-/// One that control names; `None` where it cannot be asked.
-fn neighbour(named: &Neighbour) -> Option<control::Neighbour> {
-    Some(control::Neighbour {
-        server: named.server.parse().ok()?,
-        address: named.address.parse().ok()?,
-    })
-}
-
-fn telemetry(report: Report, at_us: u64, rtt_us: Option<u32>) -> Said {
-    let listener = |socket: control::SocketReport| Listener {
-        transport: socket.transport,
-        address: socket.address,
-        advertised: socket.advertised,
-    };
-    let distances = report.distances.iter();
-    let distances = distances.filter_map(|distance| serde_json::to_vec(distance).ok());
-    Said {
-        at_us,
-        started_us: report.started_us,
-        version: report.version,
-        host: report.host,
-        revision: report.revision,
-        draining: report.draining,
-        channels: report.channels,
-        channels_peak: report.channels_peak,
-        channels_limit: report.channels_limit,
-        cps: report.cps,
-        cps_peak: report.cps_peak,
-        cps_limit: report.cps_limit,
-        registrations: report.registrations,
-        cpu_percent: report.cpu_percent,
-        memory_bytes: report.memory_bytes,
-        machine_memory_bytes: report.machine_memory_bytes,
-        cores: report.cores,
-        listeners: report.listeners.into_iter().map(listener).collect(),
-        rtt_us,
-        tls_expires_us: report.tls_expires_us,
-        cluster_channels_share: report.cluster_channels_share,
-        cluster_cps_share: report.cluster_cps_share,
-        distances: distances.collect(),
-        icmp_refused: report.icmp_refused,
-        samples: Vec::new(),
-    }
 }
 
 /// Between two reports.

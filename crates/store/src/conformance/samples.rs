@@ -7,7 +7,7 @@ use model::{
     Customer, CustomerAuth, CustomerId, Degrees, Device, DeviceId, DigestSecret, EndedBy, Forking,
     Gateway, GatewayId, JoinToken, JoinTokenId, LimitSpec, MediaServer, MediaServerId, Number,
     NumberId, NumberTarget, Person, PersonId, Rewrite, Role, Route, RouteId, Server,
-    ServerCertificate, ServerId, TokenId, User, UserId, Zone, ZoneId,
+    ServerCertificate, ServerId, ServerRole, TokenId, User, UserId, Zone, ZoneId,
 };
 
 use crate::{Actor, BindingRecord};
@@ -218,10 +218,12 @@ pub fn server(n: u64) -> Server {
     Server {
         id: ServerId::from_parts(n, 0),
         name: format!("server {n}"),
+        role: ServerRole::Switch,
         zone: "London".into(),
         cluster: String::new(),
         draining: false,
         limits: LimitSpec::default(),
+        dispatching: None,
         certificate: Some(ServerCertificate {
             serial: "40aa".into(),
             enrolment: JoinTokenId::from_parts(n, 0),
@@ -266,6 +268,7 @@ pub fn join_token(n: u64, server: ServerId) -> JoinToken {
         zone: String::new(),
         cluster: String::new(),
         server: Some(server),
+        role: ServerRole::Switch,
         secret: "00ff".into(),
         created_us: 1,
         expires_us: 2_000_001,

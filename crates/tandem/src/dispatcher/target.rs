@@ -129,7 +129,7 @@ impl TargetFields {
 }
 
 /// A target as flags have it.
-pub(super) fn parse(text: &str) -> Result<TargetRecord, String> {
+pub(crate) fn parse(text: &str) -> Result<TargetRecord, String> {
     let wanted =
         || format!("NAME=TRANSPORT:ADDRESS:PORT is wanted, as a=udp:10.0.0.1:5060: {text}");
     let (name, rest) = text.split_once('=').ok_or_else(wanted)?;

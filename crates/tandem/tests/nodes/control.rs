@@ -68,6 +68,14 @@ impl Control {
         filled(options, directory.path())?.start()
     }
 
+    /// A machine that is called so joins in a role; its directory.
+    pub(crate) fn joined(&self, name: &str, role: &str) -> Result<tempfile::TempDir> {
+        let token = self.token(&["--name", name, "--role", role])?;
+        let directory = tempfile::tempdir()?;
+        join(directory.path(), &self.address(), &token)?;
+        Ok(directory)
+    }
+
     /// Calls of anybody go to this server of sipp's.
     pub(crate) fn route_to(&self, callee: &Sipp) -> Result<()> {
         let rest = self.platform.rest();

@@ -2,6 +2,8 @@
 
 mod calls;
 mod control;
+mod edges;
 mod joining;
+mod looks;
 mod recordings;
 mod strangers;

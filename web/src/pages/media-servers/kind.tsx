@@ -6,6 +6,7 @@ import { orUnknown } from '../../records/cells';
 import { enabled, enabledFilter, name, zone } from '../../records/fields';
 import type { Kind } from '../../records/kind';
 import { mediaServerHealthQuery } from './health';
+import { JoinedMedia } from './JoinedMedia';
 import { MediaServerBeside } from './MediaServerBeside';
 
 export const mediaServers: Kind<'media-servers'> = {
@@ -88,6 +89,7 @@ export const mediaServers: Kind<'media-servers'> = {
   ],
   fresh: { enabled: true, draining: false, weight: 1 },
   Beside: MediaServerBeside,
+  Above: JoinedMedia,
 };
 
 interface Props {

@@ -3,15 +3,23 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { api, body } from '../../api/client';
-import type { NewJoinToken } from '../../api/types';
+import type { NewJoinToken, ServerRole } from '../../api/types';
 import { relative } from '../../parts/format';
 import { Card, Page } from '../../parts/Page';
 import { cluster as clusterField, name, zone as zoneField } from '../../records/fields';
 import type { Draft, Field } from '../../records/field';
 import { RecordForm } from '../../records/RecordForm';
 
+const ROLES: ServerRole[] = ['switch', 'dispatcher', 'media'];
+
 const fields: Field[] = [
   { ...name, required: false, help: 'empty: as the machine is called' },
+  {
+    path: 'role',
+    label: 'What it will do',
+    help: 'a switch takes calls, a dispatcher spreads them, a media server relays them',
+    input: { kind: 'choice', options: ROLES },
+  },
   zoneField,
   clusterField,
   {
@@ -20,6 +28,13 @@ const fields: Field[] = [
     input: { kind: 'number', min: 1, max: 10_080 },
   },
 ];
+
+/** What a machine is started by. */
+const PROGRAMS: Record<ServerRole, string> = {
+  switch: 'tandem up',
+  dispatcher: 'tandem dispatcher',
+  media: 'tandem media',
+};
 
 /** Makes a token by which a machine joins, and waits for the machine. */
 export function JoinPage() {
@@ -32,7 +47,7 @@ export function JoinPage() {
         <Card title="What it will be">
           <RecordForm
             fields={fields}
-            initial={{ minutes: 60 }}
+            initial={{ minutes: 60, role: 'switch' }}
             action="Create token"
             wish={(draft) => ({ method: 'POST', path: '/v1/join-tokens', body: asked(draft) })}
             onSubmit={async (draft) =>
@@ -63,7 +78,7 @@ function Made({ made }: { made: NewJoinToken }) {
       <Card title="On the machine">
         <Text size="sm">
           The token is shown only now, and good for one machine. It expires{' '}
-          {relative(made.expires_us)}. Then start it there with <code>tandem up</code>.
+          {relative(made.expires_us)}. Then start it there with <code>{PROGRAMS[made.role]}</code>.
         </Text>
         <pre className="command mono" aria-label="command">
           {command}
@@ -92,12 +107,13 @@ function Made({ made }: { made: NewJoinToken }) {
   );
 }
 
-function asked({ name, zone, cluster, minutes }: Draft) {
+function asked({ name, role, zone, cluster, minutes }: Draft) {
   const text = (value: unknown) => (typeof value === 'string' ? value : '');
   return {
     name: text(name),
     zone: text(zone),
     cluster: text(cluster),
+    role: ROLES.find((known) => known === role) ?? 'switch',
     valid_s: typeof minutes === 'number' ? minutes * 60 : 3600,
   };
 }

@@ -29,7 +29,9 @@ export function ServerActions({ record, health }: Props) {
   };
   const attempt = (action: Promise<unknown>) => void begin(action).catch(setError);
   const calls = health?.report?.channels;
-  const affected = calls == null ? 'How many calls it has is not known.' : has(calls);
+  const { role = 'switch' } = record;
+  const one = role === 'media' ? 'session' : 'call';
+  const affected = calls == null ? `How many ${one}s it has is not known.` : has(calls, one);
   return (
     <>
       <Group mt="sm" gap="xs">
@@ -38,15 +40,15 @@ export function ServerActions({ record, health }: Props) {
             variant="default"
             onClick={() => attempt(body(api.POST('/v1/servers/{id}/resume', params)))}
           >
-            Take calls again
+            Take {one}s again
           </Button>
-        ) : (
+        ) : role === 'dispatcher' ? null : (
           <Confirm
             action="Drain"
             question={`Drain ${record.name}?`}
             onConfirm={() => begin(body(api.POST('/v1/servers/{id}/drain', params)))}
           >
-            It takes no new calls from then on. {affected}
+            It takes no new {one}s from then on. {affected}
           </Confirm>
         )}
         <Button
@@ -61,8 +63,10 @@ export function ServerActions({ record, health }: Props) {
             question={`Restart ${record.name}?`}
             onConfirm={() => begin(body(api.POST('/v1/servers/{id}/restart', params)))}
           >
-            Its process begins anew, with the program on its disk. {ending(calls)} Drain it first to
-            spare them.
+            Its process begins anew, with the program on its disk.{' '}
+            {role === 'dispatcher'
+              ? 'Calls go on; what comes meanwhile is sent again, or goes by another dispatcher.'
+              : `${ending(calls, one)} Drain it first to spare them.`}
           </Confirm>
         )}
         {mayRevoke && record.certificate && record.revoked_us == null && (
@@ -76,7 +80,7 @@ export function ServerActions({ record, health }: Props) {
           </Confirm>
         )}
       </Group>
-      <Resize record={record} onResize={(action) => attempt(action)} />
+      {role === 'switch' && <Resize record={record} onResize={(action) => attempt(action)} />}
       {error != null && (
         <Text size="xs" c="red" role="alert">
           {words(error)}
@@ -86,11 +90,11 @@ export function ServerActions({ record, health }: Props) {
   );
 }
 
-const ending = (calls: number | undefined) =>
-  calls == null ? 'The calls that it has end.' : `The ${plural(calls, 'call')} that it has end.`;
+const ending = (calls: number | undefined, one: string) =>
+  calls == null ? `The ${one}s that it has end.` : `The ${plural(calls, one)} that it has end.`;
 
-const has = (calls: number) =>
-  calls ? `The ${plural(calls, 'call')} that it has go on to their end.` : 'It has no calls.';
+const has = (calls: number, one: string) =>
+  calls ? `The ${plural(calls, one)} that it has go on to their end.` : `It has no ${one}s.`;
 
 function Resize({ record, onResize }: { record: Server; onResize: (a: Promise<unknown>) => void }) {
   const [channels, setChannels] = useState<string | number>(record.limits?.channels ?? '');

@@ -3,13 +3,24 @@ import { useNavigate } from '@tanstack/react-router';
 import { api, body } from '../../api/client';
 import { useEvents } from '../../api/events';
 import { useMay } from '../../api/session';
-import type { ServerState } from '../../api/types';
+import type { ServerRole, ServerState } from '../../api/types';
 import { ListPage } from '../../parts/ListPage';
 import { serverColumns } from './columns';
 
-const STATES = ['up', 'full', 'draining', 'drained', 'unreachable', 'planned', 'revoked'];
+const ROLES = ['switch', 'dispatcher', 'media'];
+const STATES = [
+  'up',
+  'degraded',
+  'down',
+  'full',
+  'draining',
+  'drained',
+  'unreachable',
+  'planned',
+  'revoked',
+];
 
-/** Machines that take calls, with live figures. */
+/** Machines of the platform, with live figures. */
 export function ServersPage() {
   useEvents('servers');
   const navigate = useNavigate();
@@ -19,13 +30,20 @@ export function ServersPage() {
     <ListPage
       title="Servers"
       queryKey={['servers', 'list']}
-      load={({ name, zone, cluster, state }) => {
-        const query = { name, zone, cluster, state: state as ServerState | undefined };
+      load={({ name, role, zone, cluster, state }) => {
+        const query = {
+          name,
+          role: role as ServerRole | undefined,
+          zone,
+          cluster,
+          state: state as ServerState | undefined,
+        };
         return body(api.GET('/v1/server-health', { params: { query } }));
       }}
       columns={serverColumns}
       filters={[
         { name: 'name', label: 'Name' },
+        { name: 'role', label: 'Role', options: ROLES.map((r) => ({ value: r, label: r })) },
         { name: 'state', label: 'State', options: STATES.map((s) => ({ value: s, label: s })) },
         { name: 'zone', label: 'Zone' },
         { name: 'cluster', label: 'Cluster' },

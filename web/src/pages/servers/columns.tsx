@@ -32,6 +32,7 @@ export function Age({ of }: { of: ServerHealth }) {
 
 export const serverColumns: Column<ServerHealth>[] = [
   { key: 'name', title: 'Name', cell: (row) => row.name },
+  { key: 'role', title: 'Role', cell: (row) => row.role, wide: true },
   {
     key: 'state',
     title: 'State',
@@ -52,7 +53,11 @@ export const serverColumns: Column<ServerHealth>[] = [
   {
     key: 'cps',
     title: 'CPS',
-    cell: (row) => inUse(row.report?.cps, row.report?.cps_limit, row.report?.cps_peak),
+    // Sessions of media begin with calls of switches.
+    cell: (row) =>
+      row.role === 'media'
+        ? UNKNOWN
+        : inUse(row.report?.cps, row.report?.cps_limit, row.report?.cps_peak),
     kind: 'figure',
   },
   { key: 'zone', title: 'Zone', cell: (row) => orUnknown(row.zone), wide: true },
