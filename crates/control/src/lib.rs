@@ -31,6 +31,7 @@ mod latency;
 mod live_calls;
 mod lockout;
 mod nodes;
+mod oidc;
 pub mod openapi;
 mod paging;
 mod password;
@@ -38,6 +39,7 @@ mod platform;
 mod posture;
 mod problem;
 mod questions;
+mod reach;
 mod recording;
 mod resource;
 mod revert;
@@ -64,6 +66,7 @@ pub use control::Control;
 pub use event_feed::{EventFeed, EventPortion};
 pub use follow::follow;
 pub use nodes::{Distance, Neighbour, NodeSocket, Report, RoundTrips, SocketReport, serve_nodes};
+pub use oidc::{OidcAnswer, OidcPort};
 pub use password::{password_hash, password_matches};
 pub use platform::{
     Ban, CallFilter, CallSource, CallTrace, CallsFound, ClientCertificates, LimitUsage,

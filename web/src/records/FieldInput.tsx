@@ -1,5 +1,6 @@
 import { NumberInput, PasswordInput, Select, Switch, Textarea, TextInput } from '@mantine/core';
 import { RecordSelect } from '../parts/RecordSelect';
+import { RecordsSelect } from '../parts/RecordsSelect';
 import type { Field } from './field';
 
 interface Props {
@@ -62,6 +63,15 @@ export function FieldInput({ field, value, onChange, error, disabled }: Props) {
           by={input.by}
           value={text}
           onChange={orEmpty}
+        />
+      );
+    case 'records':
+      return (
+        <RecordsSelect
+          {...common}
+          noun={input.of}
+          value={Array.isArray(value) ? (value as string[]) : []}
+          onChange={onChange}
         />
       );
     case 'password':

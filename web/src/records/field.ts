@@ -11,6 +11,7 @@ export interface Field<P extends string = string> {
     | { kind: 'switch' }
     | { kind: 'choice'; options: string[] }
     | { kind: 'record'; of: Noun; by?: 'id' | 'name' }
+    | { kind: 'records'; of: Noun }
     | { kind: 'password' }
     | { kind: 'lines' }
     | { kind: 'pem' };
