@@ -1,4 +1,5 @@
 import { NumberInput, PasswordInput, Select, Switch, Textarea, TextInput } from '@mantine/core';
+import { JsonInput } from '../parts/JsonInput';
 import { RecordSelect } from '../parts/RecordSelect';
 import { RecordsSelect } from '../parts/RecordsSelect';
 import type { Field } from './field';
@@ -94,6 +95,8 @@ export function FieldInput({ field, value, onChange, error, disabled }: Props) {
           onChange={(event) => onChange(lines(event.currentTarget.value))}
         />
       );
+    case 'json':
+      return <JsonInput {...common} value={value} onChange={onChange} />;
     case 'pem':
       return (
         <Textarea

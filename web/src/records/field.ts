@@ -14,6 +14,7 @@ export interface Field<P extends string = string> {
     | { kind: 'records'; of: Noun }
     | { kind: 'password' }
     | { kind: 'lines' }
+    | { kind: 'json' }
     | { kind: 'pem' };
   required?: boolean;
   /** What an empty field stands for: null, an empty text, none, or nothing at all. */

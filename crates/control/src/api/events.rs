@@ -226,3 +226,44 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const OF_SERVERS: [&str; 1] = ["calls"];
 /// Messages that wait for a slow client; the rest waits in the ring.
 const STREAM_QUEUE: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_is_confined_to_zones_is_told_of_calls_there_and_of_nothing_else() {
+        let (near, far) = (ServerId::from_parts(1, 1), ServerId::from_parts(2, 1));
+        let event = |topic: &str, server| PlatformEvent {
+            sequence: 1,
+            at_us: 1,
+            topic: topic.into(),
+            name: format!("{topic}.changed"),
+            data: json!({}),
+            server,
+            server_name: String::new(),
+        };
+        let wanted = Wanted {
+            topics: None,
+            reach: Arc::new(Reach::Within {
+                zones: HashSet::from(["Berlin".to_owned()]),
+                servers: HashSet::from([near]),
+            }),
+        };
+        assert!(wanted.has(&event("calls", Some(near)), None));
+        assert!(wanted.has(&event("calls", None), Some(near)));
+        assert!(!wanted.has(&event("calls", Some(far)), Some(near)));
+        assert!(!wanted.has(&event("calls", None), None));
+        assert!(!wanted.has(&event("users", None), Some(near)));
+        let all = Wanted {
+            topics: Some(vec!["users".into()]),
+            reach: Arc::default(),
+        };
+        assert!(all.has(&event("users", None), None));
+        assert!(!all.has(&event("calls", Some(near)), None));
+    }
+}

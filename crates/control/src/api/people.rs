@@ -114,7 +114,7 @@ impl Resource for Person {
             Some(shown) if shown == json!(known) => known,
             Some(_) => {
                 let message = "what was read is accepted, or null for who signs in next to be them";
-                return Err(Problem::malformed_field("oidc", message));
+                return Err(Problem::invalid_field("oidc", message));
             }
         };
         draft.fields.insert("oidc".into(), json!(stays));

@@ -146,6 +146,12 @@ export const settingsFields: Field<Path>[] = [
   { ...text('oidc.name_claim', 'Claim with the name', 'preferred_username, email …'), empty: '' },
   choice('oidc.newcomers', 'Who is not known here', ['refuse', 'make']),
   {
+    path: 'oidc.rules',
+    label: 'Rules',
+    help: '{ "claim": "groups", "value": "telephony", "role": "operator" } and, if wanted, "account": "acc_…", "zones": ["zone_…"]; the first that fits counts',
+    input: { kind: 'json' },
+  },
+  {
     path: 'dispatchers',
     label: 'Networks of dispatchers',
     help: 'one a line: 192.0.2.0/24',

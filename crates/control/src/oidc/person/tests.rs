@@ -105,6 +105,10 @@ fn only_who_is_meant_to_is_known_by_their_name_and_once() {
         let known = admitted(records, &settings, &claims("7", "ann", &["ops"])).unwrap();
         assert_eq!(known.id, ann.id);
         assert_eq!(known.oidc.unwrap().subject, "7");
+        // Whatever they are called there later, they are who they were, and nobody else.
+        made(records, "bob", SignInBy::Oidc);
+        let renamed = admitted(records, &settings, &claims("7", "bob", &["ops"])).unwrap();
+        assert_eq!(renamed.id, ann.id);
         // Who takes over the name at the provider is somebody else.
         let heir = admitted(records, &settings, &claims("9", "ann", &["ops"]));
         assert_eq!(heir, Err("name-taken"));
