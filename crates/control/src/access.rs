@@ -2,8 +2,10 @@
 //!
 //! An area is the first part of a path after `/v1/`. A role says what may be done; whoever is
 //! confined to an account reaches only the areas that know accounts, and in those only what
-//! belongs to theirs ([`Resource::account`](crate::resource::Resource::account)); the scopes of a
-//! token narrow it further. A path that is in no area of [`AREAS`] is for admins alone.
+//! belongs to theirs ([`Resource::account`](crate::resource::Resource::account)); whoever is confined to
+//! zones likewise ([`Resource::zone`](crate::resource::Resource::zone), [`Reach`](crate::reach::Reach));
+//! the scopes of a token narrow it further. A path that is in no area of [`AREAS`] is for admins of the
+//! whole platform alone.
 
 use axum::http::Method;
 use model::Role;
@@ -23,9 +25,11 @@ struct Area {
     change: Role,
     /// What those may do in it who are confined to an account.
     confined: Confined,
+    /// What those may do in it who are confined to zones.
+    zoned: Confined,
 }
 
-/// What is open to those who are confined to an account.
+/// What is open to those who are confined to an account or to zones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Confined {
     /// Nothing: it is the platform's.
@@ -70,6 +74,10 @@ pub(crate) fn check(caller: &Caller, method: &Method, path: &str) -> Result<(), 
         let detail = "it is the platform's, and you are confined to an account";
         return Err(Problem::new(&problem::FORBIDDEN, detail));
     }
+    if !caller.zones().is_empty() && !area.zoned.admits(wanted) {
+        let detail = "it is the platform's, and you are confined to zones";
+        return Err(Problem::new(&problem::FORBIDDEN, detail));
+    }
     let needed = area.needs(wanted);
     if caller.role < needed {
         let (has, needed) = (role_name(caller.role), role_name(needed));
@@ -87,6 +95,7 @@ pub(crate) fn check(caller: &Caller, method: &Method, path: &str) -> Result<(), 
 pub(crate) fn open_to(caller: &Caller) -> Vec<OpenArea> {
     let may = |area: &Area, wanted| {
         (caller.account.is_none() || area.confined.admits(wanted))
+            && (caller.zones().is_empty() || area.zoned.admits(wanted))
             && caller.role >= area.needs(wanted)
             && admitted(caller.scopes(), area.name, wanted)
     };
@@ -148,12 +157,19 @@ const fn role_name(role: Role) -> &'static str {
     }
 }
 
-const fn area(name: &'static str, read: Role, change: Role, confined: Confined) -> Area {
+const fn area(
+    name: &'static str,
+    read: Role,
+    change: Role,
+    confined: Confined,
+    zoned: Confined,
+) -> Area {
     Area {
         name,
         read,
         change,
         confined,
+        zoned,
     }
 }
 
@@ -164,58 +180,77 @@ const READS: [&str; 1] = ["routes/simulate"];
 /// What stands behind a scope that is for reading alone.
 const READ_ONLY: &str = ":read";
 /// What is in no area.
-const OTHER: Area = area("", Role::Admin, Role::Admin, Confined::Nothing);
+const OTHER: Area = area(
+    "",
+    Role::Admin,
+    Role::Admin,
+    Confined::Nothing,
+    Confined::Nothing,
+);
 /// All areas.
 static AREAS: [Area; 53] = {
     use Confined::{Change, Nothing, Read};
     use Role::{Admin, Operator, Viewer};
     [
-        area("accounts", Viewer, Operator, Read),
-        area("alerts", Viewer, Operator, Nothing),
-        area("array", Viewer, Operator, Nothing),
-        area("audit", Admin, Admin, Nothing),
-        area("bans", Viewer, Operator, Nothing),
-        area("calls", Viewer, Operator, Change),
-        area("calls/{id}/ladder", Viewer, Operator, Nothing),
-        area("carriers", Viewer, Operator, Nothing),
-        area("cdrs", Viewer, Operator, Read),
-        area("certificates", Viewer, Admin, Nothing),
-        area("cluster-health", Viewer, Operator, Nothing),
-        area("clusters", Viewer, Admin, Nothing),
-        area("customers", Viewer, Operator, Nothing),
-        area("devices", Viewer, Operator, Change),
-        area("events", Viewer, Operator, Nothing),
-        area("gateway-health", Viewer, Operator, Nothing),
-        area("gateways", Viewer, Operator, Nothing),
-        area("history", Viewer, Operator, Nothing),
-        area("join-tokens", Admin, Admin, Nothing),
-        area("limits", Viewer, Operator, Nothing),
-        area("listeners", Viewer, Admin, Nothing),
-        area("media-server-health", Viewer, Operator, Nothing),
-        area("media-servers", Viewer, Operator, Nothing),
-        area("metrics", Viewer, Viewer, Nothing),
-        area("numbers", Viewer, Operator, Read),
-        area("people", Admin, Admin, Change),
-        area("posture", Viewer, Operator, Nothing),
-        area("presented-certificates", Viewer, Admin, Nothing),
-        area("recordings", Viewer, Operator, Nothing),
-        area("registrations", Viewer, Operator, Read),
-        area("registrations/{id}", Viewer, Operator, Nothing),
-        area("routes", Viewer, Operator, Nothing),
-        area("server-health", Viewer, Operator, Nothing),
-        area("servers", Viewer, Admin, Nothing),
-        area("servers/{id}/drain", Viewer, Operator, Nothing),
-        area("servers/{id}/flush", Viewer, Operator, Nothing),
-        area("servers/{id}/log", Operator, Operator, Nothing),
-        area("servers/{id}/registrations", Viewer, Operator, Nothing),
-        area("servers/{id}/resize", Viewer, Operator, Nothing),
-        area("servers/{id}/restart", Viewer, Operator, Nothing),
-        area("servers/{id}/resume", Viewer, Operator, Nothing),
-        area("servers/{id}/targets/{target}", Viewer, Operator, Nothing),
+        area("accounts", Viewer, Operator, Read, Nothing),
+        area("alerts", Viewer, Operator, Nothing, Nothing),
+        area("array", Viewer, Operator, Nothing, Nothing),
+        area("audit", Admin, Admin, Nothing, Nothing),
+        area("bans", Viewer, Operator, Nothing, Nothing),
+        area("calls", Viewer, Operator, Change, Change),
+        area("calls/{id}/ladder", Viewer, Operator, Nothing, Nothing),
+        area("carriers", Viewer, Operator, Nothing, Nothing),
+        area("cdrs", Viewer, Operator, Read, Nothing),
+        area("certificates", Viewer, Admin, Nothing, Nothing),
+        area("cluster-health", Viewer, Operator, Nothing, Nothing),
+        area("clusters", Viewer, Admin, Nothing, Nothing),
+        area("customers", Viewer, Operator, Nothing, Nothing),
+        area("devices", Viewer, Operator, Change, Nothing),
+        area("events", Viewer, Operator, Nothing, Read),
+        area("gateway-health", Viewer, Operator, Nothing, Nothing),
+        area("gateways", Viewer, Operator, Nothing, Nothing),
+        area("history", Viewer, Operator, Nothing, Read),
+        area("join-tokens", Admin, Admin, Nothing, Nothing),
+        area("limits", Viewer, Operator, Nothing, Nothing),
+        area("listeners", Viewer, Admin, Nothing, Nothing),
+        area("media-server-health", Viewer, Operator, Nothing, Read),
+        area("media-servers", Viewer, Operator, Nothing, Read),
+        area("metrics", Viewer, Viewer, Nothing, Nothing),
+        area("numbers", Viewer, Operator, Read, Nothing),
+        area("people", Admin, Admin, Change, Nothing),
+        area("posture", Viewer, Operator, Nothing, Nothing),
+        area("presented-certificates", Viewer, Admin, Nothing, Nothing),
+        area("recordings", Viewer, Operator, Nothing, Nothing),
+        area("registrations", Viewer, Operator, Read, Nothing),
+        area("registrations/{id}", Viewer, Operator, Nothing, Nothing),
+        area("routes", Viewer, Operator, Nothing, Nothing),
+        area("server-health", Viewer, Operator, Nothing, Read),
+        area("servers", Viewer, Admin, Nothing, Read),
+        area("servers/{id}/drain", Viewer, Operator, Nothing, Change),
+        area("servers/{id}/flush", Viewer, Operator, Nothing, Change),
+        area("servers/{id}/log", Operator, Operator, Nothing, Nothing),
+        area(
+            "servers/{id}/registrations",
+            Viewer,
+            Operator,
+            Nothing,
+            Nothing,
+        ),
+        area("servers/{id}/resize", Viewer, Operator, Nothing, Change),
+        area("servers/{id}/restart", Viewer, Operator, Nothing, Change),
+        area("servers/{id}/resume", Viewer, Operator, Nothing, Change),
+        area(
+            "servers/{id}/targets/{target}",
+            Viewer,
+            Operator,
+            Nothing,
+            Nothing,
+        ),
         area(
             "servers/{id}/targets/{target}/drain",
             Viewer,
             Operator,
+            Nothing,
             Nothing,
         ),
         area(
@@ -223,15 +258,16 @@ static AREAS: [Area; 53] = {
             Viewer,
             Operator,
             Nothing,
+            Nothing,
         ),
-        area("sessions", Viewer, Viewer, Change),
-        area("settings", Viewer, Admin, Nothing),
-        area("tasks", Viewer, Operator, Nothing),
-        area("tokens", Admin, Admin, Nothing),
-        area("traces", Viewer, Operator, Nothing),
-        area("users", Viewer, Operator, Change),
-        area("users:batch", Viewer, Operator, Nothing),
-        area("zone-health", Viewer, Operator, Nothing),
-        area("zones", Viewer, Admin, Nothing),
+        area("sessions", Viewer, Viewer, Change, Change),
+        area("settings", Viewer, Admin, Nothing, Nothing),
+        area("tasks", Viewer, Operator, Nothing, Read),
+        area("tokens", Admin, Admin, Nothing, Nothing),
+        area("traces", Viewer, Operator, Nothing, Nothing),
+        area("users", Viewer, Operator, Change, Nothing),
+        area("users:batch", Viewer, Operator, Nothing, Nothing),
+        area("zone-health", Viewer, Operator, Nothing, Read),
+        area("zones", Viewer, Admin, Nothing, Read),
     ]
 };

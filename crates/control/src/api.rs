@@ -21,6 +21,7 @@ pub(crate) mod limits;
 pub(crate) mod listeners;
 pub(crate) mod media_servers;
 pub(crate) mod numbers;
+pub(crate) mod oidc;
 pub(crate) mod own;
 pub(crate) mod people;
 pub(crate) mod posture;

@@ -31,6 +31,8 @@ pub(crate) async fn authorise(
         .get::<MatchedPath>()
         .map_or("", MatchedPath::as_str);
     access::check(&caller, request.method(), path)?;
+    let reach = control.reach(caller.zones()).await?;
+    let caller = caller.with_reach(reach);
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }

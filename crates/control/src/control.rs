@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clock::Time;
-use model::{AccountId, ApiToken, Person, Role, ServerId, Snapshot};
+use model::{AccountId, ApiToken, Person, Role, ServerId, Snapshot, ZoneId};
 use store::{Actor, CdrStore, HistoryStore, Records, StoreError};
 use tokio::sync::{Mutex, Notify, Semaphore, SemaphorePermit, watch};
 
@@ -15,6 +15,8 @@ use crate::idempotency::Replies;
 use crate::known::Known;
 use crate::lockout::Lockouts;
 use crate::nodes::{Asking, EventsTaken, Fleet, Joining};
+use crate::oidc::Oidc;
+use crate::reach::Reach;
 use crate::tasks::Tasks;
 use crate::throttle::Throttle;
 use crate::{
@@ -37,6 +39,7 @@ struct Inner {
     failures: Throttle,
     known: Known,
     lockouts: Lockouts,
+    oidc: Oidc,
     /// One for each password that may be hashed at a time.
     hashing: Semaphore,
     /// One for each file of traces that may be made at a time.
@@ -108,6 +111,7 @@ impl Control {
             failures: Throttle::new(FAILURES_BURST, FAILURES_PER_S),
             known: Known::default(),
             lockouts: Lockouts::default(),
+            oidc: Oidc::default(),
             hashing: Semaphore::new(HASHING_MAX),
             exports: Semaphore::new(EXPORTS_MAX),
             vault,
@@ -377,6 +381,11 @@ impl Control {
         &self.0.lockouts
     }
 
+    /// The provider by which people sign in.
+    pub(crate) fn oidc(&self) -> &Oidc {
+        &self.0.oidc
+    }
+
     /// What seals secrets.
     pub(crate) fn vault(&self) -> &Vault {
         &self.0.vault
@@ -425,6 +434,8 @@ pub(crate) struct Caller {
     pub(crate) role: Role,
     /// Nothing but this account is theirs to see.
     pub(crate) account: Option<AccountId>,
+    /// Nothing but this is theirs to see, as far as things are in zones.
+    pub(crate) reach: Arc<Reach>,
     /// Where they are.
     pub(crate) source: IpAddr,
 }
@@ -448,8 +459,30 @@ impl Caller {
             who,
             role,
             account,
+            reach: Arc::default(),
             source,
         }
+    }
+
+    /// The same with what is within their zones, which has to be looked up.
+    pub(crate) fn with_reach(self, reach: Reach) -> Self {
+        Self {
+            reach: Arc::new(reach),
+            ..self
+        }
+    }
+
+    /// The zones they are confined to; none means all.
+    pub(crate) fn zones(&self) -> &[ZoneId] {
+        match &self.who {
+            Who::Token(token) => &token.zones,
+            Who::Person(person) => &person.zones,
+        }
+    }
+
+    /// Whether they see a part of the platform alone.
+    pub(crate) fn is_confined(&self) -> bool {
+        self.account.is_some() || !self.zones().is_empty()
     }
 
     /// What others call them.

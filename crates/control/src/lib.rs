@@ -32,6 +32,7 @@ mod live_calls;
 mod lockout;
 mod log_lines;
 mod nodes;
+mod oidc;
 pub mod openapi;
 mod paging;
 mod password;
@@ -39,6 +40,7 @@ mod platform;
 mod posture;
 mod problem;
 mod questions;
+mod reach;
 mod recording;
 mod resource;
 mod revert;
@@ -69,6 +71,7 @@ pub use nodes::{
     DispatcherReport, Distance, MediaReport, Neighbour, NodeSocket, Report, RoundTrips,
     SocketReport, TargetReport, TargetState, serve_nodes,
 };
+pub use oidc::{OidcAnswer, OidcPort};
 pub use password::{password_hash, password_matches};
 pub use platform::{
     Ban, CallFilter, CallSource, CallTrace, CallsFound, ClientCertificates, LimitUsage,

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use crate::control::now;
 use crate::nodes::Silence;
 use crate::questions::{Answer, Question};
+use crate::reach::Reach;
 use crate::{CallFilter, CallsFound, Control, Problem};
 
 /// One page of the calls in progress.
@@ -67,16 +68,17 @@ pub(crate) struct Found<T> {
 }
 
 impl Control {
-    /// A page of the calls that match, those of one server if it is given.
+    /// A page of the calls that match, of servers within reach; those of one if it is given.
     pub(crate) async fn live_calls(
         &self,
         filter: CallFilter,
-        server: Option<ServerId>,
+        (server, reach): (Option<ServerId>, &Reach),
         limit: usize,
         after: Option<CallId>,
     ) -> Result<CallPage, Problem> {
         let mut seats = self.seats().await;
         seats.retain(|seat| server.is_none_or(|wanted| seat.server == Some(wanted)));
+        seats.retain(|seat| reach.has_server(seat.server));
         let is_alone = matches!(&*seats, [seat] if seat.kind == SeatKind::Own);
         let account = filter.account;
         let question = Question::Calls {
@@ -107,30 +109,36 @@ impl Control {
         Ok(merged.page(unheard))
     }
 
-    /// A call in progress, wherever it is.
-    pub(crate) async fn live_call(&self, id: CallId) -> Result<Found<CallView>, Problem> {
+    /// A call in progress, wherever it is within reach.
+    pub(crate) async fn live_call(
+        &self,
+        id: CallId,
+        reach: &Reach,
+    ) -> Result<Found<CallView>, Problem> {
         let pick = |answer| match answer {
             Answer::Call(call) => Some(call.map(|call| *call)),
             _ => None,
         };
-        let mut found = self.find(&Question::Call { id }, pick).await?;
+        let mut found = self.find(&Question::Call { id }, reach, pick).await?;
         if let Some((seat, call)) = &mut found.found {
             seat.mark(call);
         }
         Ok(found)
     }
 
-    /// Ends a call wherever it is, if it is of the account, where one is given.
+    /// Ends a call wherever it is within reach, if it is of the account, where one is given.
     pub(crate) async fn hang_up_anywhere(
         &self,
         id: CallId,
         account: Option<model::AccountId>,
+        reach: &Reach,
     ) -> Result<Found<()>, Problem> {
         let pick = |answer| match answer {
             Answer::HungUp(done) => Some(done.then_some(())),
             _ => None,
         };
-        self.find(&Question::HangUp { id, account }, pick).await
+        self.find(&Question::HangUp { id, account }, reach, pick)
+            .await
     }
 
     /// Asks the server of a seat. Errors: why it does not answer.
@@ -215,11 +223,12 @@ impl Control {
         seats
     }
 
-    /// Asks this node, and the others if it does not have what is looked for; `pick` takes it out of
+    /// Asks this node, and the others if it does not have what is looked for, of those within reach; `pick` takes it out of
     /// an answer, and is `None` for answers to something else.
     async fn find<T: Send>(
         &self,
         question: &Question,
+        reach: &Reach,
         pick: impl Fn(Answer) -> Option<Option<T>> + Send + Sync,
     ) -> Result<Found<T>, Problem> {
         let mut seats = self.seats().await;
@@ -229,7 +238,8 @@ impl Control {
             found: None,
             unheard: Vec::new(),
         };
-        for seats in [seats, others] {
+        for mut seats in [seats, others] {
+            seats.retain(|seat| reach.has_server(seat.server));
             self.ask_all(seats, question, |seat, answer| {
                 match answer.map(&pick) {
                     Ok(Some(Some(found))) => {

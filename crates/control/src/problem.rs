@@ -97,6 +97,11 @@ impl Problem {
         }
     }
 
+    /// What happened, in words.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// What it is in HTTP.
     pub(crate) const fn status(&self) -> StatusCode {
         self.kind.status

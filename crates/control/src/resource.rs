@@ -53,6 +53,11 @@ pub(crate) trait Resource:
         Ok(None)
     }
 
+    /// The zone that it is in, by its name; `None`: it is in none, and nothing of who is confined to zones.
+    fn zone(&self) -> Option<&str> {
+        None
+    }
+
     /// A new identifier, from a time in milliseconds and 80 random bits.
     fn new_id(time_ms: u64, random: u128) -> Self::Id;
 
@@ -121,7 +126,7 @@ async fn list<R: Resource>(
     }
     let found = control
         .records(move |records| {
-            let wanted = (&*filters, caller.account);
+            let wanted = (&*filters, &caller);
             search::<R>(records, wanted, after, limit + 1)
         })
         .await?;
@@ -133,14 +138,14 @@ async fn list<R: Resource>(
 /// Reads on until enough records match, or there are no more.
 fn search<R: Resource>(
     records: &dyn Records,
-    (filters, account): (&[(String, Value)], Option<AccountId>),
+    (filters, caller): (&[(String, Value)], &Caller),
     after: Option<R::Id>,
     wanted: usize,
 ) -> Result<Vec<Value>, StoreError> {
     let mut found = Vec::new();
     let mut after = after.map(|id| id.to_string());
     loop {
-        let step = if filters.is_empty() && account.is_none() {
+        let step = if filters.is_empty() && !caller.is_confined() {
             wanted
         } else {
             SEARCH_STEP
@@ -154,7 +159,7 @@ fn search<R: Resource>(
         after = batch.last().map(|stored| stored.record.id().to_string());
         for Stored { record, .. } in &batch {
             let item = show(record);
-            if matches(&item, filters) && is_theirs(records, account, record)? {
+            if matches(&item, filters) && is_theirs(records, caller, record)? {
                 found.push(item);
             }
         }
@@ -165,15 +170,18 @@ fn search<R: Resource>(
     }
 }
 
-/// Whether a record is shown to who is confined to `account`.
+/// Whether a record is shown to somebody.
 fn is_theirs<R: Resource>(
     records: &dyn Records,
-    account: Option<AccountId>,
+    caller: &Caller,
     record: &R,
 ) -> Result<bool, StoreError> {
-    match account {
+    if !caller.reach.has(record.zone()) {
+        return Ok(false);
+    }
+    match caller.account {
         None => Ok(true),
-        Some(_) => Ok(record.account(records)? == account),
+        own => Ok(record.account(records)? == own),
     }
 }
 
@@ -183,10 +191,10 @@ pub(crate) async fn find<R: Resource>(
     caller: &Caller,
     id: R::Id,
 ) -> Result<Stored<R>, Problem> {
-    let account = caller.account;
+    let caller = caller.clone();
     let found = move |records: &dyn Records| {
         let stored = records.read::<R>(id)?;
-        if is_theirs(records, account, &stored.record)? {
+        if is_theirs(records, &caller, &stored.record)? {
             return Ok(stored);
         }
         Err(StoreError::NotFound {
@@ -197,12 +205,16 @@ pub(crate) async fn find<R: Resource>(
     control.records(found).await
 }
 
-/// Refuses a record that would belong to others than its maker's account.
+/// Refuses a record that would belong to others than its maker's account and zones.
 async fn keep_within<R: Resource>(
     control: &Control,
     caller: &Caller,
     record: &R,
 ) -> Result<(), Problem> {
+    if !caller.reach.has(record.zone()) {
+        let detail = "it would be in none of the zones that you are confined to";
+        return Err(Problem::new(&problem::FORBIDDEN, detail));
+    }
     let Some(account) = caller.account else {
         return Ok(());
     };
@@ -372,7 +384,7 @@ async fn remove<R: Resource>(
         Some(IfMatch::Revision(revision)) => Some(revision),
         Some(IfMatch::Any) | None => None,
     };
-    if caller.account.is_some() {
+    if caller.is_confined() {
         find::<R>(&control, &caller, id).await?;
     }
     control

@@ -166,7 +166,9 @@ pub(crate) fn guarded() -> OpenApiRouter<Control> {
 
 /// Routes that need none.
 pub(crate) fn open() -> OpenApiRouter<Control> {
-    api::system::open_routes().merge(api::session::open_routes())
+    api::system::open_routes()
+        .merge(api::session::open_routes())
+        .merge(api::oidc::open_routes())
 }
 
 fn records() -> Router<Control> {

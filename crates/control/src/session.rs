@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, header};
 use clock::Time;
-use model::{Person, PersonId};
+use model::{OidcIdentity, Person, PersonId, SignInBy};
 use serde::{Deserialize, Serialize};
 use store::{Records, StoreError, Ticket};
 
@@ -47,6 +47,13 @@ pub(crate) enum SessionOf {
         /// Tells their password from a later one: a new password ends sessions.
         password: String,
     },
+    /// Of a person who signed in by the provider.
+    Oidc {
+        /// Who.
+        id: PersonId,
+        /// Who they were to it: nobody who is somebody else there goes on with it.
+        identity: Option<OidcIdentity>,
+    },
 }
 
 /// A session that goes on.
@@ -68,20 +75,44 @@ impl SessionOf {
         }
     }
 
+    /// Of a person as the provider knows them.
+    pub(crate) fn oidc(person: &Person) -> Self {
+        Self::Oidc {
+            id: person.id,
+            identity: person.oidc.clone(),
+        }
+    }
+
     /// Who that is, if they are still there.
     pub(crate) fn find(&self, records: &dyn Records) -> Result<Option<Who>, StoreError> {
         match self {
             Self::Token(hash) => Ok(records.token_by_hash(hash)?.map(Who::Token)),
-            Self::Person { id, password } => match records.read::<Person>(*id) {
-                Ok(found) => {
-                    let person = found.record;
-                    let same = person.enabled && password_stamp(&person) == *password;
-                    Ok(same.then(|| Who::Person(Box::new(person))))
-                }
-                Err(StoreError::NotFound { .. }) => Ok(None),
-                Err(error) => Err(error),
-            },
+            Self::Oidc { id, identity } => {
+                let is_same =
+                    |person: &Person| person.sign_in == SignInBy::Oidc && person.oidc == *identity;
+                find_person(records, *id, is_same)
+            }
+            Self::Person { id, password } => {
+                find_person(records, *id, |person| password_stamp(person) == *password)
+            }
         }
+    }
+}
+
+/// Somebody who may sign in, if they are still so.
+fn find_person(
+    records: &dyn Records,
+    id: PersonId,
+    is_same: impl FnOnce(&Person) -> bool,
+) -> Result<Option<Who>, StoreError> {
+    match records.read::<Person>(id) {
+        Ok(found) => {
+            let person = found.record;
+            let goes_on = person.enabled && is_same(&person);
+            Ok(goes_on.then(|| Who::Person(Box::new(person))))
+        }
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -166,15 +197,7 @@ impl Cookie {
 
     /// The cookie of a request, if it has one.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
-        let name = name(headers);
-        headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find(|(found, _)| *found == name)
-            .map(|(_, value)| Self(value.to_owned()))
+        cookie_value(headers, &name(headers)).map(Self)
     }
 
     /// What Set-Cookie says; `way` is how the request came.
@@ -217,6 +240,28 @@ pub(crate) enum Way {
     Tls,
 }
 
+impl Way {
+    /// What a cookie says of it.
+    pub(crate) const fn secure(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Tls => "; Secure",
+        }
+    }
+}
+
+/// The cookie of this name in a request, if it has one.
+pub(crate) fn cookie_value(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(found, _)| *found == name)
+        .map(|(_, value)| value.to_owned())
+}
+
 /// What Set-Cookie says to have the browser forget it.
 pub(crate) fn forget(headers: &HeaderMap, way: Way) -> String {
     header_text(headers, way, "", Duration::ZERO)
@@ -224,24 +269,24 @@ pub(crate) fn forget(headers: &HeaderMap, way: Way) -> String {
 
 fn header_text(headers: &HeaderMap, way: Way, value: &str, lasts: Duration) -> String {
     let name = name(headers);
-    let secure = match way {
-        Way::Plain => "",
-        Way::Tls => "; Secure",
-    };
-    let age = lasts.as_secs();
+    let (secure, age) = (way.secure(), lasts.as_secs());
     format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}")
 }
 
-/// Cookies know no ports, and several platforms may be on one machine: the port is in the name.
 fn name(headers: &HeaderMap) -> String {
+    name_for(headers, "tandem_session")
+}
+
+/// Cookies know no ports, and several platforms may be on one machine: the port is in the name.
+pub(crate) fn name_for(headers: &HeaderMap, what: &str) -> String {
     let host = headers
         .get(header::HOST)
         .and_then(|value| value.to_str().ok());
     let port = host.and_then(|host| host.rsplit_once(':')).map(|(_, p)| p);
     let port = port.filter(|port| port.bytes().all(|b| b.is_ascii_digit()));
     match port {
-        Some(port) => format!("tandem_session_{port}"),
-        None => "tandem_session".to_owned(),
+        Some(port) => format!("{what}_{port}"),
+        None => what.to_owned(),
     }
 }
 

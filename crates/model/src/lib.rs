@@ -18,6 +18,7 @@ mod live;
 mod media_server;
 mod number;
 mod object;
+mod oidc;
 mod person;
 mod recording;
 mod route;
@@ -54,7 +55,8 @@ pub use live::{
 };
 pub use media_server::MediaServer;
 pub use number::{Number, NumberTarget};
-pub use person::{Person, SecondFactor};
+pub use oidc::{Newcomers, OidcRule, OidcSettings, is_safe_url};
+pub use person::{OidcIdentity, Person, SecondFactor, SignInBy};
 pub use recording::{AfterUpload, BucketAddressing, RecordingFormat, RecordingStore};
 pub use route::{Rewrite, Route};
 pub use sample::{DELAY_BUCKETS_MS, HISTORY_US, SAMPLE_US, Sample};

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::oidc::ZONES_MAX;
 use crate::validate::Checks;
-use crate::{AccountId, FieldError, PersonId, Role, Validate};
+use crate::{AccountId, FieldError, PersonId, Role, Validate, ZoneId};
 
-/// Somebody who signs in with a name and a password.
+/// Somebody who signs in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Person {
     /// Who it is.
@@ -22,6 +23,15 @@ pub struct Person {
     /// platform.
     #[serde(default)]
     pub account: Option<AccountId>,
+    /// Nothing but what is in these zones is shown to them, and they do nothing elsewhere; none means all.
+    #[serde(default)]
+    pub zones: Vec<ZoneId>,
+    /// By what they sign in.
+    #[serde(default)]
+    pub sign_in: SignInBy,
+    /// Who they are to the provider; `None`: they have not signed in by it yet.
+    #[serde(default)]
+    pub oidc: Option<OidcIdentity>,
     /// Whether they may sign in.
     #[serde(default = "crate::validate::enabled")]
     pub enabled: bool,
@@ -32,6 +42,26 @@ pub struct Person {
     /// What they show besides the password; `None`: nothing.
     #[serde(default)]
     pub second_factor: Option<SecondFactor>,
+}
+
+/// By what somebody signs in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignInBy {
+    /// Their name and password.
+    #[default]
+    Password,
+    /// The provider of the settings, and by name and password, too, if they have one.
+    Oidc,
+}
+
+/// Who somebody is to a provider of identities (OpenID Connect Core 1.0 §2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OidcIdentity {
+    /// Who says so.
+    pub issuer: String,
+    /// What it calls them, now and for ever.
+    pub subject: String,
 }
 
 /// An app that shows one-time codes (TOTP, RFC 6238), and codes for when it is lost.
@@ -59,6 +89,11 @@ impl Validate for Person {
         if !self.display_name.is_empty() {
             checks.name("display_name", &self.display_name);
         }
+        checks.require(
+            self.zones.len() <= ZONES_MAX,
+            "zones",
+            "up to 64 are accepted",
+        );
         checks.done()
     }
 }

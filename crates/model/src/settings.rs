@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 use crate::object::object;
 use crate::validate::Checks;
 use crate::{
-    AcmeSettings, AlertSettings, FieldError, LimitSpec, RecordingFormat, RecordingStore,
-    TraceSettings, Validate,
+    AcmeSettings, AlertSettings, FieldError, LimitSpec, OidcSettings, RecordingFormat,
+    RecordingStore, TraceSettings, Validate,
 };
 
 /// What applies where no record says otherwise.
@@ -86,6 +86,9 @@ pub struct Settings {
     /// The authority that issues our certificates.
     #[serde(deserialize_with = "object")]
     pub acme: AcmeSettings,
+    /// The provider by which people sign in.
+    #[serde(deserialize_with = "object")]
+    pub oidc: OidcSettings,
 }
 
 impl Default for Settings {
@@ -125,6 +128,7 @@ impl Default for Settings {
             trace: TraceSettings::default(),
             alerts: AlertSettings::default(),
             acme: AcmeSettings::default(),
+            oidc: OidcSettings::default(),
         }
     }
 }
@@ -139,6 +143,7 @@ impl Validate for Settings {
         checks.nested("trace", &self.trace);
         checks.nested("alerts", &self.alerts);
         checks.nested("acme", &self.acme);
+        checks.nested("oidc", &self.oidc);
         checks.range(
             "call_duration_max_s",
             self.call_duration_max_s.into(),

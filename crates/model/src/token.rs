@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::oidc::ZONES_MAX;
 use crate::validate::Checks;
-use crate::{AccountId, FieldError, TokenId, Validate};
+use crate::{AccountId, FieldError, TokenId, Validate, ZoneId};
 
 /// A token of the API. The token itself is shown once, when it is made; only its hash is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -19,6 +20,9 @@ pub struct ApiToken {
     /// platform.
     #[serde(default)]
     pub account: Option<AccountId>,
+    /// Nothing but what is in these zones is shown to it, and it does nothing elsewhere; none means all.
+    #[serde(default)]
+    pub zones: Vec<ZoneId>,
     /// What of that it may do: areas of the API, such as `cdrs` or, to read only, `users:read`; none
     /// means all.
     #[serde(default)]
@@ -52,6 +56,11 @@ impl Validate for ApiToken {
             self.scopes.len() <= SCOPES_MAX && self.scopes.iter().all(is_scope),
             "scopes",
             "up to 64 areas such as cdrs or users:read are accepted",
+        );
+        checks.require(
+            self.zones.len() <= ZONES_MAX,
+            "zones",
+            "up to 64 are accepted",
         );
         checks.done()
     }

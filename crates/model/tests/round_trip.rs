@@ -9,7 +9,7 @@ use model::{
     DigestSecret, EndedBy, Forking, Gateway, GatewayId, GatewayRegistration, IdError, KeepAlive,
     LimitSpec, MediaMode, MusicOver, Number, NumberId, NumberTarget, OutboundAuth, Overflow,
     RecordingFormat, RecordingStore, Rewrite, Role, Route, RouteId, Settings, TokenId,
-    TransportSpec, User, UserId,
+    TransportSpec, User, UserId, ZoneId,
 };
 use proptest::prelude::*;
 use serde::Serialize;
@@ -259,6 +259,18 @@ proptest! {
                 contact: None,
                 http_port: short[1],
             },
+            oidc: model::OidcSettings {
+                issuer: flag.then(|| "https://h/oidc".to_owned()),
+                newcomers: model::Newcomers::Make,
+                rules: vec![model::OidcRule {
+                    claim: "groups".into(),
+                    value: "ops".into(),
+                    role: Role::Operator,
+                    account: flag.then(|| AccountId::from_bits(short[1].into())),
+                    zones: vec![ZoneId::from_bits(short[1].into())],
+                }],
+                ..model::OidcSettings::default()
+            },
         })?;
     }
 
@@ -273,6 +285,7 @@ proptest! {
                 last_used_us: times.1,
                 expires_us: times.1.map(|us| us / 2),
                 account: times.1.map(|us| AccountId::from_bits(us.into())),
+                zones: times.1.map(|us| ZoneId::from_bits(us.into())).into_iter().collect(),
                 scopes: vec!["users:read".into()],
             })?;
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use clock::Time;
 use model::{
-    Account, AccountId, ApiToken, Forking, LimitSpec, Person, PersonId, Role, Settings, TokenId,
-    User, UserId,
+    Account, AccountId, ApiToken, Forking, LimitSpec, Person, PersonId, Role, Settings, SignInBy,
+    TokenId, User, UserId,
 };
 use store::{Actor, Page, Records, StoreError};
 
@@ -154,6 +154,7 @@ pub(crate) fn admin(
                 last_used_us: None,
                 expires_us: None,
                 account: None,
+                zones: Vec::new(),
                 scopes: Vec::new(),
             };
             let actor = Actor {
@@ -197,6 +198,9 @@ pub(crate) fn administrator(
             display_name: String::new(),
             role: Role::Admin,
             account: None,
+            zones: Vec::new(),
+            sign_in: SignInBy::Password,
+            oidc: None,
             enabled: true,
             password_hash: Some(hash.map_err(|e| anyhow::anyhow!("hashing a password: {e}"))?),
             second_factor: None,

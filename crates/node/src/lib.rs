@@ -30,6 +30,7 @@ mod media_options;
 mod media_servers;
 mod metrics;
 mod music;
+mod oidc;
 mod options;
 mod own_server;
 mod pause;

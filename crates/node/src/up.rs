@@ -21,6 +21,7 @@ use crate::data::Data;
 use crate::first_start::FirstUsers;
 use crate::history::History;
 use crate::joined::Joined;
+use crate::oidc::OidcDesk;
 use crate::own_server::{self, node_socket};
 use crate::platform::NodePlatform;
 use crate::retention::Retention;
@@ -162,6 +163,7 @@ async fn serve(
         node_name(),
         node.certificates.clone(),
     ));
+    control.signs_in_by(Arc::new(OidcDesk::new(data.clone())));
     let alerts = tokio::spawn(control.clone().watch(desk));
     let acme = Arc::new(AcmeDesk::new(data, options));
     tokio::spawn(control.clone().keep_certificates(acme));

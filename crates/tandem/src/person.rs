@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::global::Global;
 use crate::output;
 use crate::records::{self, Fields, Noun, RecordCommand, path_of};
+use crate::zone::ZONE;
 
 /// What can be done with people.
 #[derive(Subcommand, Debug)]
@@ -43,6 +44,13 @@ pub(crate) struct PersonFields {
     /// The account they are confined to; an empty value: the whole platform
     #[arg(long)]
     account: Option<String>,
+    /// A zone they are confined to; may be repeated; an empty value: all zones
+    #[arg(long = "zone", value_name = "ZONE")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    zones: Vec<String>,
+    /// By what they sign in: password, or oidc, the provider of the settings
+    #[arg(long, value_name = "WAY")]
+    sign_in: Option<String>,
     /// Whether they may sign in
     #[arg(long)]
     enabled: Option<bool>,
@@ -66,10 +74,12 @@ static PERSON: Noun = Noun {
         ("NAME", "name"),
         ("ROLE", "role"),
         ("ACCOUNT", "account"),
+        ("ZONES", "zones"),
+        ("SIGNS IN BY", "sign_in"),
         ("ENABLED", "enabled"),
         ("SECOND FACTOR", "second_factor.since_us"),
     ],
-    references: &[("account", &ACCOUNT)],
+    references: &[("account", &ACCOUNT), ("zones", &ZONE)],
     owner: None,
 };
 

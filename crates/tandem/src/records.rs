@@ -289,10 +289,18 @@ fn body<F: Fields>(
         let slot = parts.fold(slot, |slot, part| {
             slot.and_then(|value| value.get_mut(part))
         });
-        if let Some(Value::String(text)) = slot
-            && !text.is_empty()
-        {
-            *text = id_of(client, noun, text)?;
+        match slot {
+            Some(Value::String(text)) if !text.is_empty() => *text = id_of(client, noun, text)?,
+            Some(Value::Array(items)) => {
+                // An empty one alone stands for none.
+                items.retain(|item| item != "");
+                for item in items {
+                    if let Value::String(text) = item {
+                        *text = id_of(client, noun, text)?;
+                    }
+                }
+            }
+            _ => {}
         }
     }
     Ok(body)

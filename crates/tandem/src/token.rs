@@ -10,6 +10,7 @@ use crate::global::Global;
 use crate::moment::{now_us, span_us};
 use crate::output;
 use crate::records::id_of;
+use crate::zone::ZONE;
 
 /// What can be done with tokens.
 #[derive(Subcommand, Debug)]
@@ -26,6 +27,9 @@ pub(crate) enum TokenCommand {
         /// The account it is confined to, by its name or identifier
         #[arg(long)]
         account: Option<String>,
+        /// A zone it is confined to, by its name or identifier; may be repeated
+        #[arg(long = "zone", value_name = "ZONE")]
+        zones: Vec<String>,
         /// An area of the API that it may use, such as cdrs or users:read; may be repeated; all that
         /// the role may, if left out
         #[arg(long = "scope", value_name = "AREA[:read]")]
@@ -54,6 +58,7 @@ pub(crate) fn run(global: &Global, command: TokenCommand) -> Result<(), Failure>
                 ("NAME", "name"),
                 ("ROLE", "role"),
                 ("ACCOUNT", "account"),
+                ("ZONES", "zones"),
                 ("SCOPES", "scopes"),
                 ("CREATED", "created_us"),
                 ("LAST USED", "last_used_us"),
@@ -65,16 +70,20 @@ pub(crate) fn run(global: &Global, command: TokenCommand) -> Result<(), Failure>
             name,
             role,
             account,
+            zones,
             scopes,
             expires_in,
         } => {
             let account = account.map(|account| id_of(&client, &ACCOUNT, &account));
             let account = account.transpose()?;
+            let zones = zones.iter().map(|zone| id_of(&client, &ZONE, zone));
+            let zones = zones.collect::<Result<Vec<_>, _>>()?;
             let expires_us = expires_in.map(|span_us| now_us().saturating_add(span_us));
             let body = json!({
                 "name": name,
                 "role": role,
                 "account": account,
+                "zones": zones,
                 "scopes": scopes,
                 "expires_us": expires_us,
             });

@@ -235,3 +235,44 @@ fn a_stranger_is_challenged_or_refused() -> Result<()> {
     assert_eq!(counts.succeeded, 1);
     Ok(())
 }
+
+#[test]
+fn a_change_of_a_gateway_is_taken_back_while_its_call_goes_on() -> Result<()> {
+    let callee = Sipp::new("uas")?.calls(2, 10, 2).start()?;
+    let platform = platform(&[&callee], &json!({}))?;
+    let rest = platform.rest();
+    let udp = platform.ready().sip.udp;
+    let talking = customer("uac_remote_bye")?.set("WAIT_MS", "120000");
+    let talking = talking.start_towards(udp)?;
+    let call = wait_for("the call", || {
+        let calls = rest.list("/v1/calls").ok()?;
+        calls.into_iter().find(|call| call["state"] == "answered")
+    });
+    let call = format!("/v1/calls/{}", call["id"].as_str().unwrap_or_default());
+    let gateway = rest.list("/v1/gateways")?.remove(0);
+    let path = format!(
+        "/v1/gateways/{}",
+        gateway["id"].as_str().unwrap_or_default()
+    );
+    rest.change(&path, &json!({ "host": "192.0.2.1", "enabled": false }))?;
+    let changed = rest.list("/v1/audit")?.remove(0);
+    assert_eq!(changed["record"], gateway["id"], "{changed}");
+    let revert = format!("/v1/audit/{}/revert", changed["revision"]);
+    let (status, answer) = rest.send("POST", &revert, None)?;
+    assert_eq!(status, 204, "{answer}");
+    assert_eq!(rest.read(&path)?, gateway);
+    // The call was not touched, and the next one goes that way again.
+    assert_eq!(rest.read(&call)?["state"], "answered");
+    let counts = customer("uac")?.set("TALK_MS", "100").run(udp)?;
+    assert_eq!(counts.succeeded, 1);
+    rest.send("POST", &format!("{call}/hangup"), None)?;
+    assert_eq!(talking.finish()?.succeeded, 1);
+    callee.finish()?;
+    for cdr in cdrs(&platform, 2) {
+        assert_eq!(
+            (&cdr["outcome"], &cdr["gateway"]),
+            (&json!("answered"), &gateway["id"])
+        );
+    }
+    Ok(())
+}

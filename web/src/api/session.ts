@@ -29,6 +29,14 @@ export async function signIn(shown: Shown): Promise<SessionView | null> {
   return remember(await body(api.POST('/v1/session', { body: shown })));
 }
 
+/** The provider by which people sign in, too; its name is null where there is none. */
+export const providerQuery = queryOptions({
+  queryKey: ['session', 'provider'],
+  queryFn: () => body(api.GET('/v1/session/oidc')),
+  // Passwords are good without it: nobody waits for it or is told of it.
+  retry: false,
+});
+
 export async function signOut(): Promise<void> {
   await body(api.DELETE('/v1/session'));
   remember(null);
@@ -43,7 +51,7 @@ export function useMay(role: Role): boolean {
 /** Whether an area is open to somebody, or, where none is named, the whole platform. */
 export function isOpen(session: SessionView | null | undefined, area?: string): boolean {
   if (!session) return false;
-  if (area === undefined) return session.account == null;
+  if (area === undefined) return session.account == null && session.zones.length === 0;
   return session.areas.some((known) => known.area === area);
 }
 

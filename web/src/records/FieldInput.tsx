@@ -1,5 +1,7 @@
 import { NumberInput, PasswordInput, Select, Switch, Textarea, TextInput } from '@mantine/core';
+import { JsonInput } from '../parts/JsonInput';
 import { RecordSelect } from '../parts/RecordSelect';
+import { RecordsSelect } from '../parts/RecordsSelect';
 import type { Field } from './field';
 
 interface Props {
@@ -64,6 +66,15 @@ export function FieldInput({ field, value, onChange, error, disabled }: Props) {
           onChange={orEmpty}
         />
       );
+    case 'records':
+      return (
+        <RecordsSelect
+          {...common}
+          noun={input.of}
+          value={Array.isArray(value) ? (value as string[]) : []}
+          onChange={onChange}
+        />
+      );
     case 'password':
       return (
         <PasswordInput
@@ -84,6 +95,8 @@ export function FieldInput({ field, value, onChange, error, disabled }: Props) {
           onChange={(event) => onChange(lines(event.currentTarget.value))}
         />
       );
+    case 'json':
+      return <JsonInput {...common} value={value} onChange={onChange} />;
     case 'pem':
       return (
         <Textarea

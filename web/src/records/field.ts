@@ -11,8 +11,10 @@ export interface Field<P extends string = string> {
     | { kind: 'switch' }
     | { kind: 'choice'; options: string[] }
     | { kind: 'record'; of: Noun; by?: 'id' | 'name' }
+    | { kind: 'records'; of: Noun }
     | { kind: 'password' }
     | { kind: 'lines' }
+    | { kind: 'json' }
     | { kind: 'pem' };
   required?: boolean;
   /** What an empty field stands for: null, an empty text, none, or nothing at all. */

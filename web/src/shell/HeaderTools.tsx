@@ -5,6 +5,7 @@ import { Link } from '@tanstack/react-router';
 import { useStreamState } from '../api/events';
 import { sessionQuery, signOut } from '../api/session';
 import { StateBadge } from '../parts/StateBadge';
+import { leftProvider } from './ProviderSignIn';
 
 /** Search, whether events come, colours, and who is signed in. */
 export function HeaderTools() {
@@ -30,6 +31,7 @@ function Person() {
   if (!data) return null;
   const leave = async () => {
     await signOut();
+    leftProvider(data.by);
     client.setQueryData(sessionQuery.queryKey, null);
     // What was read is not for whoever signs in next.
     client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== sessionQuery.queryKey[0] });
@@ -51,6 +53,7 @@ function Person() {
         <Menu.Label>
           {data.name}, {data.role}
           {data.account ? ' of one account' : ''}
+          {data.zones.length > 0 ? ' of some zones' : ''}
         </Menu.Label>
         <Menu.Item component={Link} to={'/you' as string}>
           Your account

@@ -1,9 +1,10 @@
 import { AppShell, Burger, Group, NavLink, ScrollArea, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
-import { Link, Outlet, useRouterState } from '@tanstack/react-router';
+import { Link, useRouterState } from '@tanstack/react-router';
 import { isOpen, sessionQuery } from '../api/session';
 import { HeaderTools } from './HeaderTools';
+import { OpenPage } from './OpenPage';
 import { places, type Place } from './places';
 import { Search } from './Search';
 
@@ -44,7 +45,7 @@ export function Shell() {
         </ScrollArea>
       </AppShell.Navbar>
       <AppShell.Main style={{ height: '100dvh', minHeight: 0 }}>
-        <Outlet />
+        <OpenPage />
       </AppShell.Main>
       <Search />
     </AppShell>

@@ -3,6 +3,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import { Refusal, words } from '../api/problem';
 import { sessionQuery, signIn, type Shown } from '../api/session';
+import { ProviderSignIn } from './ProviderSignIn';
 
 type Way = 'password' | 'code' | 'token';
 
@@ -92,6 +93,7 @@ export function SignIn() {
             <Button type="submit" size="sm" loading={busy}>
               Sign in
             </Button>
+            {way === 'password' && <ProviderSignIn />}
             <Anchor
               component="button"
               type="button"

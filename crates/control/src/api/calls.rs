@@ -75,7 +75,10 @@ async fn list(
         caller: from,
         called,
     };
-    let page = control.live_calls(filter, server, limit, after).await?;
+    caller.reach.check_server(server)?;
+    let page = control
+        .live_calls(filter, (server, &caller.reach), limit, after)
+        .await?;
     Ok(Json(page))
 }
 
@@ -92,7 +95,7 @@ async fn show(
     Extension(caller): Extension<Caller>,
     Id(id): Id<CallId>,
 ) -> Result<Json<CallView>, Problem> {
-    let all = control.live_call(id).await?;
+    let all = control.live_call(id, &caller.reach).await?;
     let call = all.found.map(|(_, call)| call);
     let call = call.filter(|call| caller.sees(call.account));
     call.map(Json).ok_or_else(|| unknown(id, &all.unheard))
@@ -127,7 +130,9 @@ async fn end(
     Extension(caller): Extension<Caller>,
     Id(id): Id<CallId>,
 ) -> Result<StatusCode, Problem> {
-    let all = control.hang_up_anywhere(id, caller.account).await?;
+    let all = control
+        .hang_up_anywhere(id, caller.account, &caller.reach)
+        .await?;
     if all.found.is_some() {
         return Ok(StatusCode::NO_CONTENT);
     }

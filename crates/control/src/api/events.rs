@@ -1,14 +1,15 @@
 //! `/v1/events`: what happens, as it happens, by server-sent events.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive};
 use axum::response::{IntoResponse, Response, Sse};
-use model::ServerId;
+use model::{ServerId, ZoneId};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -16,9 +17,11 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::control::Caller;
 use crate::events::EventId;
 use crate::extract::Params;
 use crate::paging::{self, Page};
+use crate::reach::Reach;
 use crate::{Control, PlatformEvent, Problem};
 
 pub(crate) fn routes() -> OpenApiRouter<Control> {
@@ -55,6 +58,7 @@ struct EventParams {
 )]
 async fn stream(
     State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     Params(params): Params<EventParams>,
 ) -> Result<Response, Problem> {
@@ -71,9 +75,13 @@ async fn stream(
             )
         })?,
     };
-    let topics = params.topics.as_deref().map(topics_of);
+    let zones = caller.zones().to_vec();
+    let wanted = Wanted {
+        topics: params.topics.as_deref().map(topics_of),
+        reach: caller.reach,
+    };
     let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
-    tokio::spawn(feed(control, place, topics, sender));
+    tokio::spawn(feed(control, place, (wanted, zones), sender));
     let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("still here");
     let events = Sse::new(ReceiverStream::new(receiver)).keep_alive(keep_alive);
     Ok(events.into_response())
@@ -106,19 +114,45 @@ struct RecentParams {
 )]
 async fn recent(
     State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
     Params(params): Params<RecentParams>,
 ) -> Result<Json<Page<PlatformEvent>>, Problem> {
     let limit = paging::limit(params.limit)?;
-    let topics = params.topics.as_deref().map(topics_of);
+    caller.reach.check_server(params.server)?;
+    let wanted = Wanted {
+        topics: params.topics.as_deref().map(topics_of),
+        reach: caller.reach,
+    };
     let own = control.own_server();
     let items = control.ring().latest(limit, |event| {
         let is_of = |wanted| event.server.or(own) == Some(wanted);
-        params.server.is_none_or(is_of) && topics.as_ref().is_none_or(|t| t.contains(&event.topic))
+        params.server.is_none_or(is_of) && wanted.has(event, own)
     });
     Ok(Json(Page {
         items,
         next_cursor: None,
     }))
+}
+
+/// Which events somebody is told of.
+struct Wanted {
+    /// Only these; `None`: all.
+    topics: Option<Vec<String>>,
+    /// Of servers within it.
+    reach: Arc<Reach>,
+}
+
+impl Wanted {
+    /// Whether an event is one; `own` is this node, which does not name itself.
+    fn has(&self, event: &PlatformEvent, own: Option<ServerId>) -> bool {
+        let mut topics = self.topics.iter();
+        let is_wanted = topics.all(|topics| topics.contains(&event.topic));
+        // What is told of records tells who is confined to zones of the whole platform.
+        let is_theirs = !self.reach.is_confined()
+            || (OF_SERVERS.contains(&event.topic.as_str())
+                && self.reach.has_server(event.server.or(own)));
+        is_wanted && is_theirs
+    }
 }
 
 fn topics_of(text: &str) -> Vec<String> {
@@ -131,13 +165,18 @@ fn topics_of(text: &str) -> Vec<String> {
 async fn feed(
     control: Control,
     mut place: EventId,
-    topics: Option<Vec<String>>,
+    (mut wanted, zones): (Wanted, Vec<ZoneId>),
     sender: mpsc::Sender<Result<Event, Infallible>>,
 ) {
     let mut newest = control.ring().watch();
     let mut stopping = control.stopping();
     loop {
         newest.mark_unchanged();
+        // Servers may have moved since the stream began.
+        match control.reach(&zones).await {
+            Ok(reach) => wanted.reach = Arc::new(reach),
+            Err(_) => return,
+        }
         let following = control.ring().after(place);
         if following.gap
             && send(&sender, Event::default().event("gap").data("{}"))
@@ -152,9 +191,7 @@ async fn feed(
         }
         for (id, event) in following.events {
             place = id;
-            if topics
-                .as_ref()
-                .is_none_or(|topics| topics.contains(&event.topic))
+            if wanted.has(&event, control.own_server())
                 && send(&sender, message(id, &event)).await.is_err()
             {
                 return;
@@ -185,5 +222,48 @@ fn message(id: EventId, event: &PlatformEvent) -> Event {
 
 /// Silence on a stream after which a comment is sent, so that proxies keep it open.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Topics of what happens at a server, and not of what the platform is.
+const OF_SERVERS: [&str; 1] = ["calls"];
 /// Messages that wait for a slow client; the rest waits in the ring.
 const STREAM_QUEUE: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_is_confined_to_zones_is_told_of_calls_there_and_of_nothing_else() {
+        let (near, far) = (ServerId::from_parts(1, 1), ServerId::from_parts(2, 1));
+        let event = |topic: &str, server| PlatformEvent {
+            sequence: 1,
+            at_us: 1,
+            topic: topic.into(),
+            name: format!("{topic}.changed"),
+            data: json!({}),
+            server,
+            server_name: String::new(),
+        };
+        let wanted = Wanted {
+            topics: None,
+            reach: Arc::new(Reach::Within {
+                zones: HashSet::from(["Berlin".to_owned()]),
+                servers: HashSet::from([near]),
+            }),
+        };
+        assert!(wanted.has(&event("calls", Some(near)), None));
+        assert!(wanted.has(&event("calls", None), Some(near)));
+        assert!(!wanted.has(&event("calls", Some(far)), Some(near)));
+        assert!(!wanted.has(&event("calls", None), None));
+        assert!(!wanted.has(&event("users", None), Some(near)));
+        let all = Wanted {
+            topics: Some(vec!["users".into()]),
+            reach: Arc::default(),
+        };
+        assert!(all.has(&event("users", None), None));
+        assert!(!all.has(&event("calls", Some(near)), None));
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use model::{HISTORY_US, SAMPLE_US, ServerId};
 use serde::{Deserialize, Serialize};
 use store::Span;
@@ -11,10 +11,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::control::now;
+use crate::control::{Caller, now};
 use crate::extract::Params;
 use crate::history::Figure;
-use crate::{Control, Problem};
+use crate::{Control, Problem, problem};
 
 pub(crate) fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new().routes(routes!(show))
@@ -81,8 +81,14 @@ pub(crate) struct HistoryServer {
 )]
 async fn show(
     State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
     Params(params): Params<HistoryParams>,
 ) -> Result<Json<HistoryView>, Problem> {
+    caller.reach.check_server(params.server)?;
+    if caller.reach.is_confined() && params.server.is_none() {
+        let detail = "name a server of yours: you are confined to zones";
+        return Err(Problem::new(&problem::FORBIDDEN, detail));
+    }
     let figures = params.figures.as_deref().map(figures).transpose()?;
     let (span, step_us) = span(&params, now().as_micros())?;
     let history = control

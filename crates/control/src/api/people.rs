@@ -2,7 +2,7 @@
 
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
-use model::{AccountId, Person, PersonId};
+use model::{AccountId, Person, PersonId, SignInBy};
 use serde_json::{Value, json};
 use store::{Records, StoreError};
 use utoipa_axum::router::OpenApiRouter;
@@ -44,7 +44,7 @@ async fn unlock(
 impl Resource for Person {
     const NOUN: &'static str = "people";
     const SUMMARY: &'static str = "somebody who signs in";
-    const FILTERS: &'static [&'static str] = &["name", "role", "account", "enabled"];
+    const FILTERS: &'static [&'static str] = &["name", "role", "account", "enabled", "sign_in"];
     const SECRET: Option<SecretField> = Some(SecretField {
         schema: "Person",
         hidden: "password_hash",
@@ -60,8 +60,9 @@ impl Resource for Person {
         PersonId::from_parts(time_ms, random)
     }
 
-    /// A password that is left out stays; a new person gets one that is shown once. A second factor
-    /// can be taken away here, but is set up by whoever has it alone.
+    /// A password that is left out stays; a new person who signs in by one gets one that is shown once. A
+    /// second factor, and who somebody is to the provider, can be taken away here; it is set by signing in
+    /// or by whoever has it alone.
     fn seal(draft: &mut Draft<'_>, previous: Option<&Self>) -> Result<(), Problem> {
         if draft.fields.contains_key("password_hash") {
             let message = "there is no such field; send password";
@@ -73,6 +74,11 @@ impl Resource for Person {
                 Some(password)
             }
             (Some(Value::Null) | None, Some(_)) => None,
+            (Some(Value::Null) | None, None)
+                if draft.fields.get("sign_in") == Some(&json!(SignInBy::Oidc)) =>
+            {
+                None
+            }
             (Some(Value::Null) | None, None) => {
                 let made = generate_password();
                 let made = made.map_err(|e| Problem::unavailable(e.to_string()))?;
@@ -102,6 +108,16 @@ impl Resource for Person {
             }
         };
         draft.fields.insert("second_factor".into(), json!(stays));
+        let known = previous.and_then(|person| person.oidc.as_ref());
+        let stays = match draft.fields.remove("oidc") {
+            Some(Value::Null) | None => None,
+            Some(shown) if shown == json!(known) => known,
+            Some(_) => {
+                let message = "what was read is accepted, or null for who signs in next to be them";
+                return Err(Problem::invalid_field("oidc", message));
+            }
+        };
+        draft.fields.insert("oidc".into(), json!(stays));
         Ok(())
     }
 

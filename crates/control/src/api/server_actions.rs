@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 use crate::api::servers::{ServerHealth, ServerState};
 use crate::control::{Caller, now};
 use crate::extract::{Body, Id};
+use crate::resource::find;
 use crate::secret::id_bits;
 use crate::tasks::{Task, TaskState, TaskStep};
 use crate::{Control, Problem, problem};
@@ -209,6 +210,7 @@ async fn restart(
     Extension(caller): Extension<Caller>,
     Id(id): Id<ServerId>,
 ) -> Result<Response, Problem> {
+    find::<Server>(&control, &caller, id).await?;
     if control.own_server() == Some(id) {
         let detail = "this is control itself: restart it where it runs";
         return Err(Problem::new(&problem::ELSEWHERE, detail));
@@ -266,8 +268,7 @@ impl Begun {
         steps: &[&'static str],
         title: impl FnOnce(&Server) -> String,
     ) -> Result<Self, Problem> {
-        let found = control.records(move |records| records.read::<Server>(server));
-        let found = found.await?.record;
+        let found = find::<Server>(control, caller, server).await?.record;
         let at = now();
         let random = id_bits().map_err(|error| Problem::unavailable(error.to_string()))?;
         let id = TaskId::from_parts(at.as_millis(), random);

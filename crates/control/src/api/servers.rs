@@ -113,12 +113,14 @@ struct HealthParams {
 )]
 async fn health(
     State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
     Params(params): Params<HealthParams>,
 ) -> Result<Json<Page<ServerHealth>>, Problem> {
     let (_, mut items) = control.servers_health().await?;
     let wanted = params.name.as_deref().map(str::to_lowercase);
     items.retain(|health| {
-        params.server.is_none_or(|id| health.server == id)
+        caller.reach.has_server(Some(health.server))
+            && params.server.is_none_or(|id| health.server == id)
             && params.role.is_none_or(|role| health.role == role)
             && params.zone.as_ref().is_none_or(|zone| health.zone == *zone)
             && params.cluster.as_ref().is_none_or(|c| health.cluster == *c)
@@ -319,6 +321,10 @@ impl Resource for Server {
     const NOUN: &'static str = "servers";
     const SUMMARY: &'static str = "a machine that takes calls";
     const FILTERS: &'static [&'static str] = &["name", "role", "zone", "cluster", "draining"];
+
+    fn zone(&self) -> Option<&str> {
+        Some(&self.zone)
+    }
 
     fn new_id(time_ms: u64, random: u128) -> ServerId {
         ServerId::from_parts(time_ms, random)

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{ConnectInfo, Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use model::{AccountId, Role};
+use model::{AccountId, Role, ZoneId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -59,11 +59,16 @@ struct SessionView {
     /// The account they are confined to; null: they see the whole platform.
     #[schema(value_type = Option<String>)]
     account: Option<AccountId>,
+    /// The zones they are confined to; none means all.
+    #[schema(value_type = Vec<String>)]
+    zones: Vec<ZoneId>,
     /// The areas of the API that are open to them.
     areas: Vec<OpenArea>,
     /// Since when they have a second factor, microseconds since the Unix epoch; null: they have none,
     /// or are a token.
     second_factor_us: Option<u64>,
+    /// By what the session was begun; null without one.
+    by: Option<SessionBy>,
     /// Which of `/v1/sessions` this is; null without a session.
     session: Option<String>,
     /// The session ends then, microseconds since the Unix epoch; null without a session.
@@ -71,6 +76,28 @@ struct SessionView {
     /// What changes asked for with the cookie have to carry as `X-CSRF-Token`; null without a
     /// session.
     csrf_token: Option<String>,
+}
+
+/// By what a session was begun.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+enum SessionBy {
+    /// A name and a password.
+    Password,
+    /// The provider of the settings.
+    Oidc,
+    /// A token.
+    Token,
+}
+
+impl SessionBy {
+    const fn of(of: &SessionOf) -> Self {
+        match of {
+            SessionOf::Token(_) => Self::Token,
+            SessionOf::Person { .. } => Self::Password,
+            SessionOf::Oidc { .. } => Self::Oidc,
+        }
+    }
 }
 
 /// Signs in: shows a name and a password, or a token, once, and gets a cookie for 12 hours
@@ -197,8 +224,10 @@ async fn view(
         name: caller.name().to_owned(),
         role: caller.role,
         account: caller.account,
+        zones: caller.zones().to_vec(),
         areas: access::open_to(caller),
         second_factor_us: factor.map(|factor| factor.since_us),
+        by: open.as_ref().map(|open| SessionBy::of(&open.session.of)),
         session: open.as_ref().map(|open| open.id.clone()),
         expires_us: open.map(|open| open.ends_us),
         csrf_token,

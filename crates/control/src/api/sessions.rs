@@ -89,7 +89,7 @@ async fn remove(
 
 /// The sessions that the caller may see and end.
 fn visible(records: &dyn Records, caller: &Caller) -> Result<Vec<OpenSession>, StoreError> {
-    let sees_all = caller.role == Role::Admin && caller.account.is_none();
+    let sees_all = caller.role == Role::Admin && !caller.is_confined();
     let mut found = Vec::new();
     for open in Open::all(records, now())? {
         let Some(who) = open.session.of.find(records)? else {
@@ -104,7 +104,9 @@ fn visible(records: &dyn Records, caller: &Caller) -> Result<Vec<OpenSession>, S
 
 fn is_own(of: &SessionOf, who: &Who, caller: &Caller) -> bool {
     match (of, who, &caller.who) {
-        (SessionOf::Person { id, .. }, _, Who::Person(person)) => *id == person.id,
+        (SessionOf::Person { id, .. } | SessionOf::Oidc { id, .. }, _, Who::Person(person)) => {
+            *id == person.id
+        }
         (_, Who::Token(token), Who::Token(own)) => token.id == own.id,
         _ => false,
     }

@@ -1,13 +1,14 @@
 //! `/v1/tasks`: what was begun and takes a while.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use model::{ServerId, TaskId};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::control::Caller;
 use crate::extract::{Id, Params};
 use crate::paging::Page;
 use crate::tasks::Task;
@@ -38,10 +39,13 @@ struct TaskParams {
 )]
 async fn list(
     State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
     Params(params): Params<TaskParams>,
 ) -> Result<Json<Page<Task>>, Problem> {
+    let mut items = control.tasks().of(params.server);
+    items.retain(|task| caller.reach.has_server(Some(task.server)));
     Ok(Json(Page {
-        items: control.tasks().of(params.server),
+        items,
         next_cursor: None,
     }))
 }
@@ -54,8 +58,13 @@ async fn list(
     params(("id" = String, Path, description = "The task.")),
     responses((status = 200, description = "How far it is.", body = Task)),
 )]
-async fn show(State(control): State<Control>, Id(id): Id<TaskId>) -> Result<Json<Task>, Problem> {
+async fn show(
+    State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id<TaskId>,
+) -> Result<Json<Task>, Problem> {
     let task = control.tasks().one(id);
+    let task = task.filter(|task| caller.reach.has_server(Some(task.server)));
     task.map(Json)
         .ok_or_else(|| Problem::not_found(format!("there is no task {id}; the last 200 are known")))
 }

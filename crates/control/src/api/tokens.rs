@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use model::{Account, AccountId, ApiToken, Role, TokenId, Validate};
+use model::{Account, AccountId, ApiToken, Role, TokenId, Validate, ZoneId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 use crate::control::{Caller, now};
 use crate::extract::{Body, Id};
 use crate::paging::Page;
+use crate::reach::check_zones;
 use crate::secret::{generate_token, id_bits, token_hash};
 use crate::{Control, Problem, access};
 
@@ -34,6 +35,10 @@ struct TokenDraft {
     /// The account it is confined to; the whole platform if left out.
     #[serde(default)]
     account: Option<AccountId>,
+    /// The zones it is confined to; all if left out.
+    #[serde(default)]
+    #[schema(max_items = 64)]
+    zones: Vec<ZoneId>,
     /// The areas it may use, such as `cdrs` or `users:read`; all that the role may, if left out.
     #[serde(default)]
     #[schema(max_items = 64)]
@@ -92,6 +97,7 @@ async fn create(
         last_used_us: None,
         expires_us: draft.expires_us,
         account: draft.account,
+        zones: draft.zones,
         scopes: draft.scopes,
     };
     let complaints = kept.validate();
@@ -108,6 +114,10 @@ async fn create(
         let no_such = |_| Problem::invalid_field("account", "there is no such account");
         there.await.map_err(no_such)?;
     }
+    let zones = kept.zones.clone();
+    let there = control.records(move |records| check_zones(records, &zones));
+    let no_such = |_| Problem::invalid_field("zones", "there is no such zone");
+    there.await.map_err(no_such)?;
     let (stored, hash) = (kept.clone(), token_hash(&token));
     control
         .records(move |records| records.create_token(&caller.actor(), &stored, &hash))

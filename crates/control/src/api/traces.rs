@@ -20,6 +20,7 @@ use utoipa_axum::routes;
 use crate::extract::{Id, Params};
 use crate::live_calls::{ANSWER_TIME, Seat};
 use crate::paging::{self, Page};
+use crate::reach::Reach;
 use crate::{Answer, CallTrace, Control, PlatformError, Problem, Question, TraceStatus, problem};
 
 pub(crate) fn routes() -> OpenApiRouter<Control> {
@@ -502,7 +503,7 @@ async fn whereabouts(
         };
         return Ok((wanted, seat));
     }
-    let found = control.live_call(call).await?.found;
+    let found = control.live_call(call, &Reach::Everywhere).await?.found;
     let (seat, live) =
         found.ok_or_else(|| Problem::not_found(format!("there is no call {call}")))?;
     Ok((trace_of_live(live), Some(seat)))

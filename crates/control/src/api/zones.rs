@@ -1,7 +1,7 @@
 //! `/v1/zones`: regions in which servers stand, and what those carry.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use model::{ServerRole, Zone, ZoneId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::capacity::Capacity;
-use crate::control::now;
+use crate::control::{Caller, now};
 use crate::latency::{ZoneLatency, between_zones};
 use crate::paging::Page;
 use crate::resource::Resource;
@@ -45,7 +45,10 @@ pub(crate) struct ZoneHealth {
     tag = "zones",
     responses((status = 200, description = "One entry for each zone, by name.", body = Page<ZoneHealth>)),
 )]
-async fn health(State(control): State<Control>) -> Result<Json<Page<ZoneHealth>>, Problem> {
+async fn health(
+    State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Page<ZoneHealth>>, Problem> {
     let (snapshot, servers) = control.servers_health().await?;
     let health = |zone: &Zone| {
         let inside = servers.iter().filter(|server| server.zone == zone.name);
@@ -60,7 +63,12 @@ async fn health(State(control): State<Control>) -> Result<Json<Page<ZoneHealth>>
             capacity: Capacity::of(&inside),
         }
     };
-    let mut items: Vec<_> = snapshot.zones.iter().map(|zone| health(zone)).collect();
+    let mut items: Vec<_> = snapshot
+        .zones
+        .iter()
+        .filter(|zone| caller.reach.has_zone(&zone.name))
+        .map(|zone| health(zone))
+        .collect();
     items.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Json(Page {
         items,
@@ -78,15 +86,23 @@ async fn health(State(control): State<Control>) -> Result<Json<Page<ZoneHealth>>
     tag = "zones",
     responses((status = 200, description = "One entry for each pair of zones and direction, by name.", body = Page<ZoneLatency>)),
 )]
-async fn latency(State(control): State<Control>) -> Result<Json<Page<ZoneLatency>>, Problem> {
+async fn latency(
+    State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Page<ZoneLatency>>, Problem> {
     let snapshot = control.platform_snapshot().await?;
     let servers = snapshot.servers.iter().map(|server| &**server);
     let servers: Vec<_> = servers
         .filter(|s| s.revoked_us.is_none() && s.role == ServerRole::Switch)
         .collect();
     let measured = control.fleet().distances();
+    let mut items = between_zones(&servers, &measured, now().as_micros());
+    items.retain(|pair| {
+        let mut ends = [&pair.from, &pair.to].into_iter();
+        ends.any(|zone| caller.reach.has_zone(zone))
+    });
     Ok(Json(Page {
-        items: between_zones(&servers, &measured, now().as_micros()),
+        items,
         next_cursor: None,
     }))
 }
@@ -95,6 +111,10 @@ impl Resource for Zone {
     const NOUN: &'static str = "zones";
     const SUMMARY: &'static str = "a region in which servers stand";
     const FILTERS: &'static [&'static str] = &["name"];
+
+    fn zone(&self) -> Option<&str> {
+        Some(&self.name)
+    }
 
     fn new_id(time_ms: u64, random: u128) -> ZoneId {
         ZoneId::from_parts(time_ms, random)

@@ -91,6 +91,7 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
         ("Person", "display_name", text(0)),
         ("Person", "name", pattern("^[a-z0-9._@-]{1,64}$")),
         ("Person", "password", long_password()),
+        ("Person", "zones", json!({ "maxItems": 64 })),
         ("Rewrite", "prepend", pattern(r"^\+?[0-9*#]{0,32}$")),
         ("Rewrite", "strip_digits", range(0, 32)),
         ("RouteQuery", "at_us", any_number()),
@@ -145,6 +146,21 @@ fn settings() -> Vec<(&'static str, &'static str, Value)> {
             "Overflow",
             "peers",
             json!({ "maxItems": 16, "items": host_port() }),
+        ),
+        ("OidcRule", "claim", pattern(WORD)),
+        (
+            "OidcRule",
+            "value",
+            json!({ "minLength": 1, "maxLength": 255 }),
+        ),
+        ("OidcRule", "zones", json!({ "maxItems": 64 })),
+        ("OidcSettings", "name", name()),
+        ("OidcSettings", "name_claim", pattern(WORD)),
+        ("OidcSettings", "rules", json!({ "maxItems": 100 })),
+        (
+            "OidcSettings",
+            "scopes",
+            json!({ "maxItems": 20, "items": pattern(WORD) }),
         ),
         ("Overflow", "retry_after_s", range(0, 3_600)),
         (
@@ -402,6 +418,9 @@ const CLOSED: [&str; 32] = [
     "MediaServer",
     "Number",
     "NumberTarget",
+    "OidcIdentity",
+    "OidcRule",
+    "OidcSettings",
     "OutboundAuth",
     "Overflow",
     "Person",
@@ -416,6 +435,8 @@ const CLOSED: [&str; 32] = [
     "TraceSettings",
     "User",
 ];
+/// A word of OAuth and OpenID Connect.
+const WORD: &str = "^[!-~]{1,255}$";
 /// As a class of characters, for the inside of brackets.
 const CONTROL: &str = r"\u0000-\u001f\u007f-\u009f";
 /// RFC 1123 §2.1 with underscores; the last label is no number.

@@ -118,3 +118,48 @@ async fn settings_are_taken_back_and_tokens_are_not() {
     let token = revert(&api, &newest(&api).await).await;
     token.is_problem(409, "not-revertible");
 }
+
+#[tokio::test]
+async fn a_gateway_is_taken_back_with_all_that_calls_by_it_need() {
+    let api = Api::new();
+    let carrier = json!({ "name": "acme", "limits": { "channels": 10 } });
+    let carrier = api.made("/v1/carriers", carrier).await["id"].clone();
+    let gateway = json!({
+        "name": "first", "carrier": carrier, "host": "192.0.2.1", "port": 5070, "transport": "tcp",
+        "priority": 2, "weight": 3, "ping_interval_s": 30, "no_answer_timeout_ms": 900,
+        "auth": { "username": "u", "password": "secret words" },
+        "registration": { "user": "493012345" },
+        "limits": { "cps": 5, "channels": 7 },
+    });
+    let made = api.made("/v1/gateways", gateway).await;
+    let path = format!("/v1/gateways/{}", made["id"].as_str().unwrap());
+    let works = || {
+        let state = api.node.state.lock().unwrap();
+        state.applied.last().unwrap().gateways.clone()
+    };
+    let before = works();
+    // All at once, as a form sends it; the address goes, and calls would go elsewhere.
+    let changed = json!({
+        "host": "192.0.2.2", "port": null, "transport": null, "enabled": false,
+        "limits": { "channels": 1 }, "registration": null,
+    });
+    change(&api, &path, &changed).await;
+    assert_ne!(works(), before);
+    let reverted = revert(&api, &newest(&api).await).await;
+    assert_eq!(reverted.status, 204, "{}", reverted.text);
+    // The node works with what it had, the password included.
+    assert_eq!(works(), before);
+    assert_eq!(api.get(&path).await.body, made);
+    // Without its credentials the log cannot bring it back: they are named.
+    change(&api, &path, &json!({ "auth": null, "registration": null })).await;
+    let lost = revert(&api, &newest(&api).await).await;
+    lost.is_problem(409, "not-revertible");
+    assert!(lost.text.contains("secret"), "{}", lost.text);
+    // One that was deleted and had none comes back under the same identifier.
+    let plain = json!({ "name": "second", "carrier": carrier, "host": "192.0.2.3" });
+    let plain = api.made("/v1/gateways", plain).await;
+    let path = format!("/v1/gateways/{}", plain["id"].as_str().unwrap());
+    assert_eq!(api.delete(&path).await.status, 204);
+    assert_eq!(revert(&api, &newest(&api).await).await.status, 204);
+    assert_eq!(api.get(&path).await.body, plain);
+}

@@ -15,7 +15,7 @@ use control::{
 };
 use model::{
     AccountId, ApiToken, CallId, CallState, CallView, GatewayHealth, MediaServerHealth,
-    RegistrationView, Role, ServerId, Snapshot, TokenId, TraceMode,
+    RegistrationView, Role, ServerId, Snapshot, TokenId, TraceMode, ZoneId,
 };
 use serde_json::Value;
 use store::{Actor, CdrStore, Records, Sqlite, TraceId, TraceOrder};
@@ -87,17 +87,36 @@ impl Api {
         account: Option<AccountId>,
         expires_us: Option<u64>,
     ) -> String {
-        let token = control::generate_token().unwrap();
-        let kept = ApiToken {
-            id: TokenId::from_parts(1, rand_bits(&token)),
-            name: "test".into(),
+        self.keep(|kept| ApiToken {
             role,
-            created_us: 1,
-            last_used_us: None,
             expires_us,
             account,
+            ..kept
+        })
+    }
+
+    /// A new token, for these zones alone.
+    pub(crate) fn token_for_zones(&self, role: Role, zones: &[ZoneId]) -> String {
+        self.keep(|kept| ApiToken {
+            role,
+            zones: zones.to_vec(),
+            ..kept
+        })
+    }
+
+    fn keep(&self, describe: impl FnOnce(ApiToken) -> ApiToken) -> String {
+        let token = control::generate_token().unwrap();
+        let kept = describe(ApiToken {
+            id: TokenId::from_parts(1, rand_bits(&token)),
+            name: "test".into(),
+            role: Role::Viewer,
+            created_us: 1,
+            last_used_us: None,
+            expires_us: None,
+            account: None,
+            zones: Vec::new(),
             scopes: Vec::new(),
-        };
+        });
         let actor = Actor {
             name: "test".into(),
             at: Time::from_secs(1),

@@ -286,6 +286,7 @@ fn tokens_are_found_by_hash(store: &dyn Records) {
     let token = model::ApiToken {
         expires_us: Some(9_000),
         account: Some(samples::account(1).id),
+        zones: vec![samples::zone().id],
         scopes: vec!["cdrs".into(), "users:read".into()],
         ..samples::token(1, Role::Operator)
     };

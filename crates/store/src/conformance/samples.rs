@@ -7,7 +7,7 @@ use model::{
     Customer, CustomerAuth, CustomerId, Degrees, Device, DeviceId, DigestSecret, EndedBy, Forking,
     Gateway, GatewayId, JoinToken, JoinTokenId, LimitSpec, MediaServer, MediaServerId, Number,
     NumberId, NumberTarget, Person, PersonId, Rewrite, Role, Route, RouteId, Server,
-    ServerCertificate, ServerId, ServerRole, TokenId, User, UserId, Zone, ZoneId,
+    ServerCertificate, ServerId, ServerRole, SignInBy, TokenId, User, UserId, Zone, ZoneId,
 };
 
 use crate::{Actor, BindingRecord};
@@ -182,6 +182,9 @@ pub fn person(n: u64, account: AccountId) -> Person {
         display_name: String::new(),
         role: Role::Operator,
         account: Some(account),
+        zones: Vec::new(),
+        sign_in: SignInBy::Password,
+        oidc: None,
         enabled: true,
         password_hash: Some("$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA".into()),
         second_factor: None,
@@ -286,6 +289,7 @@ pub fn token(n: u64, role: Role) -> ApiToken {
         last_used_us: None,
         expires_us: None,
         account: None,
+        zones: Vec::new(),
         scopes: Vec::new(),
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn insert(
             &token.last_used_us.map(|us| us as i64),
             &token.expires_us.map(|us| us as i64),
             &token.account.map(|account| account.to_string()),
-            &scopes_text(&token.scopes),
+            &scopes_text(token),
         ],
     )
     .await?;
@@ -78,6 +78,7 @@ pub(super) async fn remove(tx: &Transaction<'_>, id: TokenId) -> Result<ApiToken
 fn read(row: &Row) -> Result<ApiToken, StoreError> {
     let (id, role): (&str, &str) = (row.try_get(0)?, row.try_get(2)?);
     let corrupt = |what: &str| StoreError::Corrupt(format!("token {id} has no {what}"));
+    let (scopes, zones) = scopes_of(row.try_get(7)?).map_err(|()| corrupt("zones"))?;
     Ok(ApiToken {
         id: id.parse().map_err(|_| corrupt("identifier"))?,
         name: row.try_get(1)?,
@@ -86,7 +87,8 @@ fn read(row: &Row) -> Result<ApiToken, StoreError> {
         last_used_us: row.try_get::<_, Option<i64>>(4)?.map(|us| us as u64),
         expires_us: row.try_get::<_, Option<i64>>(5)?.map(|us| us as u64),
         account: account_of(row.try_get(6)?).map_err(|()| corrupt("account"))?,
-        scopes: scopes_of(row.try_get(7)?),
+        zones,
+        scopes,
     })
 }
 

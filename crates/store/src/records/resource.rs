@@ -413,10 +413,9 @@ impl Resource for Person {
     }
 
     fn references(&self) -> Vec<Reference> {
-        self.account
-            .map(|account| reference("account", account))
-            .into_iter()
-            .collect()
+        let account = self.account.map(|account| reference("account", account));
+        let zones = self.zones.iter().map(|zone| reference("zones", *zone));
+        account.into_iter().chain(zones).collect()
     }
 }
 

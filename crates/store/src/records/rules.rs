@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{AccountId, FieldError, Role, Snapshot};
+use model::{AccountId, ApiToken, FieldError, Role, Snapshot, ZoneId};
 use serde_json::Value;
 
 use crate::{Kind, Record, StoreError, UniqueValue};
@@ -96,12 +96,24 @@ pub(crate) fn account_of(text: Option<String>) -> Result<Option<AccountId>, ()> 
     text.map(|text| text.parse().map_err(|_| ())).transpose()
 }
 
-/// A token's scopes as they are stored: words with blanks between.
-pub(crate) fn scopes_text(scopes: &[String]) -> String {
-    scopes.join(" ")
+/// A token's scopes and zones as they are stored: words with blanks between. A zone is its identifier,
+/// which no scope looks like.
+pub(crate) fn scopes_text(token: &ApiToken) -> String {
+    let zones = token.zones.iter().map(ZoneId::to_string);
+    let words: Vec<String> = token.scopes.iter().cloned().chain(zones).collect();
+    words.join(" ")
 }
 
-/// The scopes that are stored so.
-pub(crate) fn scopes_of(text: &str) -> Vec<String> {
-    text.split_whitespace().map(str::to_owned).collect()
+/// The scopes and zones that are stored so. Errors: a zone that cannot be read, without which the token
+/// would see more.
+pub(crate) fn scopes_of(text: &str) -> Result<(Vec<String>, Vec<ZoneId>), ()> {
+    let (zones, scopes): (Vec<&str>, Vec<&str>) = text
+        .split_whitespace()
+        .partition(|word| word.starts_with(ZONE_PREFIX));
+    let zones = zones.into_iter().map(|zone| zone.parse().map_err(|_| ()));
+    let scopes = scopes.into_iter().map(str::to_owned).collect();
+    Ok((scopes, zones.collect::<Result<_, ()>>()?))
 }
+
+/// What the identifiers of zones begin with.
+const ZONE_PREFIX: &str = "zone_";

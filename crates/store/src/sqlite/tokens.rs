@@ -29,7 +29,7 @@ pub(super) fn insert(tx: &Transaction<'_>, token: &ApiToken, hash: &str) -> Resu
         token.last_used_us.map(|us| us as i64),
         token.expires_us.map(|us| us as i64),
         token.account.map(|account| account.to_string()),
-        scopes_text(&token.scopes),
+        scopes_text(token),
     ])?;
     Ok(())
 }
@@ -75,6 +75,7 @@ fn read(row: &Row<'_>) -> Result<ApiToken, StoreError> {
     let id: String = row.get(0)?;
     let role: String = row.get(2)?;
     let corrupt = |what: &str| StoreError::Corrupt(format!("token {id} has no {what}"));
+    let (scopes, zones) = scopes_of(&row.get::<_, String>(7)?).map_err(|()| corrupt("zones"))?;
     Ok(ApiToken {
         id: id.parse().map_err(|_| corrupt("identifier"))?,
         name: row.get(1)?,
@@ -83,7 +84,8 @@ fn read(row: &Row<'_>) -> Result<ApiToken, StoreError> {
         last_used_us: row.get::<_, Option<i64>>(4)?.map(|us| us as u64),
         expires_us: row.get::<_, Option<i64>>(5)?.map(|us| us as u64),
         account: account_of(row.get(6)?).map_err(|()| corrupt("account"))?,
-        scopes: scopes_of(&row.get::<_, String>(7)?),
+        zones,
+        scopes,
     })
 }
 

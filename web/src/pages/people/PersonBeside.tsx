@@ -20,9 +20,16 @@ export function PersonBeside({ record }: { record: Person }) {
     await body(api.PATCH('/v1/people/{id}', { params, body: { second_factor: null } }));
     await client.invalidateQueries({ queryKey: ['people'] });
   };
+  const withoutProvider = async () => {
+    const params = { path, header: { 'If-Match': '*' } };
+    await body(api.PATCH('/v1/people/{id}', { params, body: { oidc: null } }));
+    await client.invalidateQueries({ queryKey: ['people'] });
+  };
   return (
     <Card title="Signing in">
+      {record.sign_in === 'oidc' && <ByProvider record={record} />}
       <Text size="sm" mb="sm">
+        {record.sign_in === 'oidc' && 'If they have a password here, it is good, too. '}
         {record.second_factor
           ? `With a second factor since ${time(record.second_factor.since_us)}.`
           : 'With the password alone. A second factor is set up on the page Your account, by whoever has it.'}
@@ -35,6 +42,16 @@ export function PersonBeside({ record }: { record: Person }) {
         >
           After five wrong passwords a name rests for a while, on each node.
         </Confirm>
+        {record.oidc && (
+          <Confirm
+            action="Forget the provider’s account"
+            question={`Let somebody else of the provider be ${record.name}?`}
+            onConfirm={withoutProvider}
+          >
+            Whoever signs in by the provider next with this name is this person from then on. Their
+            sessions end.
+          </Confirm>
+        )}
         {record.second_factor && (
           <Confirm
             action="Remove second factor"
@@ -47,5 +64,20 @@ export function PersonBeside({ record }: { record: Person }) {
         )}
       </Group>
     </Card>
+  );
+}
+
+/** Who the provider says it is. */
+function ByProvider({ record }: { record: Person }) {
+  return (
+    <Text size="sm" mb="xs">
+      {record.oidc ? (
+        <>
+          By {record.oidc.issuer}, as <span className="mono">{record.oidc.subject}</span>.
+        </>
+      ) : (
+        'By the provider of the settings; they have not done so yet.'
+      )}
+    </Text>
   );
 }

@@ -23,6 +23,13 @@ export const people: Kind<'people', 'password'> = {
     },
     { key: 'role', title: 'Role', cell: (person) => person.role },
     { key: 'account', title: 'Account', cell: (person) => <Where person={person} /> },
+    {
+      key: 'zones',
+      title: 'Zones',
+      cell: (person) => <Zones ids={person.zones ?? []} />,
+      wide: true,
+    },
+    { key: 'sign_in', title: 'Signs in by', cell: (person) => person.sign_in, wide: true },
     { key: 'enabled', title: 'State', cell: (person) => <Enabled record={person} />, wide: true },
     {
       key: 'factor',
@@ -55,16 +62,39 @@ export const people: Kind<'people', 'password'> = {
       empty: null,
     },
     {
+      path: 'zones',
+      label: 'Zones',
+      help: 'servers, calls and events of these alone; none: all',
+      input: { kind: 'records', of: 'zones' },
+    },
+    {
+      path: 'sign_in',
+      label: 'Signs in by',
+      help: 'oidc: the provider of the settings',
+      input: { kind: 'choice', options: ['password', 'oidc'] },
+      required: true,
+    },
+    {
       path: 'password',
       label: 'Password',
-      help: 'empty: it stays; a new person gets one that is shown once',
+      help: 'empty: it stays; who signs in by one gets one at first, shown once',
       input: { kind: 'password' },
     },
     enabled,
   ],
-  fresh: { enabled: true, role: 'viewer' } satisfies Draft,
+  fresh: { enabled: true, role: 'viewer', sign_in: 'password', zones: [] } satisfies Draft,
   Beside: PersonBeside,
 };
+
+function Zones({ ids }: { ids: string[] }) {
+  if (ids.length === 0) return 'all';
+  return ids.map((id, place) => (
+    <span key={id}>
+      {place > 0 && ', '}
+      <RecordLink noun="zones" id={id} />
+    </span>
+  ));
+}
 
 function Where({ person }: { person: Person }) {
   if (!person.account) return 'all';

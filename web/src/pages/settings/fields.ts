@@ -131,6 +131,27 @@ export const settingsFields: Field<Path>[] = [
   text('acme.contact', 'Where it writes to us', 'name@example.com; empty: nowhere'),
   number('acme.http_port', 'Port of its challenges', 'open only while there is one'),
   {
+    ...text('oidc.issuer', 'Issuer', 'https://… exactly as the provider writes it; empty: none'),
+    section: 'Signing in by a provider (OpenID Connect)',
+  },
+  { ...text('oidc.name', 'Its name', '“Sign in with …”'), empty: '' },
+  { ...text('oidc.client_id', 'Client', 'what it calls us'), empty: '' },
+  { ...text('oidc.panel_url', 'Address of the panel', 'https://panel.example.com'), empty: '' },
+  {
+    path: 'oidc.scopes',
+    label: 'Scopes besides openid',
+    help: 'one a line',
+    input: { kind: 'lines' },
+  },
+  { ...text('oidc.name_claim', 'Claim with the name', 'preferred_username, email …'), empty: '' },
+  choice('oidc.newcomers', 'Who is not known here', ['refuse', 'make']),
+  {
+    path: 'oidc.rules',
+    label: 'Rules',
+    help: '{ "claim": "groups", "value": "telephony", "role": "operator" } and, if wanted, "account": "acc_…", "zones": ["zone_…"]; the first that fits counts',
+    input: { kind: 'json' },
+  },
+  {
     path: 'dispatchers',
     label: 'Networks of dispatchers',
     help: 'one a line: 192.0.2.0/24',

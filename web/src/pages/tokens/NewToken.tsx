@@ -28,6 +28,12 @@ const fields: Field[] = [
     empty: null,
   },
   {
+    path: 'zones',
+    label: 'Zones',
+    help: 'servers, calls and events of these alone; none: all',
+    input: { kind: 'records', of: 'zones' },
+  },
+  {
     path: 'scopes',
     label: 'Scopes',
     help: 'areas such as cdrs or users:read, one a line; empty: all that the role may',
@@ -64,13 +70,14 @@ export function NewToken({ opened, onClose, onMade }: Props) {
 }
 
 /** The API has the end of a token in microseconds since the Unix epoch. */
-function asked({ name, role, account, scopes, days }: Draft) {
+function asked({ name, role, account, zones, scopes, days }: Draft) {
   const now = Math.floor(Date.now() / 60_000) * 60_000;
   const expires_us = typeof days === 'number' ? (now + days * 86_400_000) * 1000 : null;
   return {
     name: (name as string | undefined) ?? '',
     role: role as Role,
     account: (account as string | null | undefined) ?? null,
+    zones: (zones as string[] | undefined) ?? [],
     scopes: (scopes as string[] | undefined) ?? [],
     expires_us,
   };
