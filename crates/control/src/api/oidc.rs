@@ -21,9 +21,9 @@ use crate::{Control, Problem};
 /// Routes that need no token.
 pub(crate) fn open_routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new()
-        .routes(routes!(show))
-        .routes(routes!(begin))
-        .routes(routes!(callback))
+        .routes(routes!(provider))
+        .routes(routes!(go_to_provider))
+        .routes(routes!(come_back))
 }
 
 /// By what people can sign in besides names and passwords.
@@ -44,7 +44,7 @@ struct OidcView {
     security(()),
     responses((status = 200, description = "What a page needs to offer it.", body = OidcView)),
 )]
-async fn show(State(control): State<Control>) -> Result<Json<OidcView>, Problem> {
+async fn provider(State(control): State<Control>) -> Result<Json<OidcView>, Problem> {
     match control.oidc_settings().await {
         Ok(settings) => Ok(Json(OidcView {
             sign_out_url: control.oidc_sign_out(&settings),
@@ -78,7 +78,7 @@ struct BeginParams {
     params(BeginParams),
     responses((status = 303, description = "To the provider; to the panel, with `refused`, if that cannot be asked.")),
 )]
-async fn begin(
+async fn go_to_provider(
     State(control): State<Control>,
     SourceAddress(source): SourceAddress,
     tls: Option<Extension<ConnectInfo<Source>>>,
@@ -122,7 +122,7 @@ struct CallbackParams {
     params(CallbackParams),
     responses((status = 303, description = "To the page that was wanted, with the cookie of a session; to the panel, with `refused`, if they may not sign in.")),
 )]
-async fn callback(
+async fn come_back(
     State(control): State<Control>,
     SourceAddress(source): SourceAddress,
     tls: Option<Extension<ConnectInfo<Source>>>,

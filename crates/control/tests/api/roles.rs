@@ -47,6 +47,10 @@ fn table() -> HashMap<String, [May; COLUMNS]> {
     let mut rows = HashMap::new();
     for line in text.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        // The page has other tables, too.
+        if cells.len() != COLUMNS + 1 {
+            continue;
+        }
         let may = |cell: &str| match cell {
             "–" => May::Nothing,
             "read" => May::Read,
