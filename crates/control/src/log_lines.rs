@@ -288,7 +288,7 @@ mod tests {
         );
         assert_eq!(
             numbers(query(None, Some("LINE 2"), Some(2_001))),
-            [2_000, 1_299]
+            [300, 299]
         );
         assert_eq!(numbers(query(None, Some("line 9 "), None)), [0; 0]);
         assert_eq!(ring.lines().lines.len(), LINES_MAX);
