@@ -28,6 +28,7 @@ fn close(schema: &mut Value) {
 fn bounds() -> Vec<(&'static str, &'static str, Value)> {
     let mut all = records();
     all.extend(settings());
+    all.extend(oidc());
     all
 }
 
@@ -150,21 +151,6 @@ fn settings() -> Vec<(&'static str, &'static str, Value)> {
             "peers",
             json!({ "maxItems": 16, "items": host_port() }),
         ),
-        ("OidcRule", "claim", pattern(WORD)),
-        (
-            "OidcRule",
-            "value",
-            json!({ "minLength": 1, "maxLength": 255 }),
-        ),
-        ("OidcRule", "zones", json!({ "maxItems": 64 })),
-        ("OidcSettings", "name", name()),
-        ("OidcSettings", "name_claim", pattern(WORD)),
-        ("OidcSettings", "rules", json!({ "maxItems": 100 })),
-        (
-            "OidcSettings",
-            "scopes",
-            json!({ "maxItems": 20, "items": pattern(WORD) }),
-        ),
         ("Overflow", "retry_after_s", range(0, 3_600)),
         (
             "RecordingStore",
@@ -201,6 +187,26 @@ fn settings() -> Vec<(&'static str, &'static str, Value)> {
         ("TraceSettings", "hep_listen", listener()),
         ("TraceSettings", "hep_sources", few_networks()),
         ("TraceSettings", "megabytes", range(4, 65_536)),
+    ]
+}
+
+fn oidc() -> Vec<(&'static str, &'static str, Value)> {
+    vec![
+        ("OidcRule", "claim", pattern(WORD)),
+        (
+            "OidcRule",
+            "value",
+            json!({ "minLength": 1, "maxLength": 255 }),
+        ),
+        ("OidcRule", "zones", json!({ "maxItems": 64 })),
+        ("OidcSettings", "name", name()),
+        ("OidcSettings", "name_claim", pattern(WORD)),
+        ("OidcSettings", "rules", json!({ "maxItems": 100 })),
+        (
+            "OidcSettings",
+            "scopes",
+            json!({ "maxItems": 20, "items": pattern(WORD) }),
+        ),
     ]
 }
 
@@ -401,7 +407,7 @@ fn certificate_names() -> Value {
 
 /// What is sent, and whose unknown fields are refused. A customer's are, too; but the answer that
 /// made one shows its password beside its fields.
-const CLOSED: [&str; 32] = [
+const CLOSED: [&str; 35] = [
     "Account",
     "AcmeSettings",
     "AlertEmail",

@@ -428,7 +428,7 @@ async fn who_is_confined_to_zones_acts_on_the_servers_there_alone() {
     assert_eq!(other.status, 202, "{}", other.text);
     assert_eq!(
         zones.listed("/v1/tasks", "server").await,
-        [zones.near.clone()]
+        std::slice::from_ref(&zones.near)
     );
     let other = format!("/v1/tasks/{}", other.body["id"].as_str().unwrap());
     zones.get(&other).await.is_problem(404, "not-found");
