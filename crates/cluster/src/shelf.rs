@@ -4,7 +4,7 @@
 //! the node has calls that it knows nothing of. They are not to be taken for calls that have ended here,
 //! of which only the end did not arrive: nobody else would go on with them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Change;
 
@@ -13,8 +13,9 @@ use crate::Change;
 pub struct Shelf {
     /// Calls that are there, or may be.
     written: BTreeSet<u64>,
-    /// Those of them of which it is not known whether the last word was taken.
-    unsure: BTreeSet<u64>,
+    /// Those of them of which it is not known whether the last word was taken, by what their records
+    /// say they are.
+    unsure: BTreeMap<u64, u128>,
     /// Calls that have ended here, and may still be there.
     ended: BTreeSet<u64>,
     /// Whether there were too many of those to remember.
@@ -37,8 +38,8 @@ pub enum Told {
 pub struct Lost {
     /// Calls that others have.
     pub calls: Vec<u64>,
-    /// Calls of which the store may never have heard.
-    pub unsure: Vec<u64>,
+    /// Calls of which the store may never have heard, each with its identity.
+    pub unsure: Vec<(u64, u128)>,
 }
 
 /// What is on a node's shelf that its switch does not know.
@@ -54,12 +55,17 @@ impl Shelf {
     /// Takes over what the store was told.
     pub fn tell(&mut self, changes: &[Change], told: Told) {
         for (call, record) in changes {
-            match told {
-                Told::Unknown if record.is_some() => self.unsure.insert(*call),
+            match (told, record) {
+                (Told::Unknown, Some(record)) => {
+                    let identity = identity_of(record).unwrap_or_default();
+                    self.unsure.insert(*call, identity);
+                }
                 // An earlier word of it may be there, or not.
-                Told::Refused if record.is_some() => false,
-                Told::Unknown | Told::Written | Told::Refused => self.unsure.remove(call),
-            };
+                (Told::Refused, Some(_)) => {}
+                _ => {
+                    self.unsure.remove(call);
+                }
+            }
             if record.is_some() {
                 if told != Told::Refused {
                     self.written.insert(*call);
@@ -91,7 +97,7 @@ impl Shelf {
     pub fn lose(&mut self) -> Lost {
         let mut calls = std::mem::take(&mut self.written);
         let unsure = std::mem::take(&mut self.unsure);
-        calls.retain(|call| !unsure.contains(call));
+        calls.retain(|call| !unsure.contains_key(call));
         self.ended.clear();
         Lost {
             calls: calls.into_iter().collect(),
@@ -136,6 +142,12 @@ impl Shelf {
     pub fn is_empty(&self) -> bool {
         self.written.is_empty()
     }
+}
+
+/// Which call a record is of, whatever its key.
+pub(crate) fn identity_of(record: &[u8]) -> Option<u128> {
+    let bytes = record.get(1..17)?;
+    Some(u128::from_be_bytes(bytes.try_into().ok()?))
 }
 
 /// Calls that are remembered of which the end may not have arrived; beyond, what is strange counts as
@@ -196,7 +208,10 @@ mod tests {
         shelf.tell(&[kept(2)], Told::Unknown);
         shelf.tell(&[kept(2)], Told::Written);
         let lost = shelf.lose();
-        assert_eq!((lost.calls, lost.unsure), (vec![1, 2], vec![3, 4]));
+        assert_eq!(
+            (lost.calls, lost.unsure),
+            (vec![1, 2], vec![(3, 3), (4, 4)])
+        );
         assert_eq!(shelf.lose(), Lost::default());
     }
 
@@ -206,10 +221,11 @@ mod tests {
         shelf.tell(&[kept(1)], Told::Unknown);
         shelf.tell(&[kept(1)], Told::Refused);
         let lost = shelf.lose();
-        assert_eq!((lost.calls, lost.unsure), (vec![], vec![1]));
+        assert_eq!((lost.calls, lost.unsure), (vec![], vec![(1, 1)]));
     }
 
     fn kept(call: u64) -> Change {
-        (call, Some(vec![1]))
+        let identity = u128::from(call).to_be_bytes();
+        (call, Some([&[1], identity.as_slice()].concat()))
     }
 }

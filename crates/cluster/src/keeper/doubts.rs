@@ -5,10 +5,11 @@
 //! store of last. Whoever guesses has a call twice, or brings one back that is over: so the store is asked
 //! until it says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::job::Job;
 use super::{Answer, Ask, Keeper, Notice, Question, Visit};
+use crate::shelf::identity_of;
 use crate::{Found, Lost, NOBODY, Roster};
 
 /// A call that the switch does not have, and perhaps nobody.
@@ -27,8 +28,7 @@ pub(super) struct Doubt {
 impl Doubt {
     /// Which call it is, by its record.
     fn identity(&self) -> Option<u128> {
-        let bytes = self.record.get(1..17)?;
-        Some(u128::from_be_bytes(bytes.try_into().ok()?))
+        identity_of(&self.record)
     }
 }
 
@@ -36,14 +36,22 @@ impl Doubt {
 #[derive(Debug, Default)]
 pub(super) struct Unsure {
     /// The switch has them, and perhaps another node does.
-    perhaps: BTreeSet<u64>,
+    perhaps: BTreeMap<u64, Was>,
     /// Others have them, and the switch had no time to forget them.
     lost: BTreeSet<u64>,
 }
 
+/// What a call was before its node was taken for dead.
+#[derive(Clone, Debug)]
+struct Was {
+    identity: u128,
+    /// What its node was called.
+    node: String,
+}
+
 impl Unsure {
     pub(super) fn contains(&self, call: u64) -> bool {
-        self.perhaps.contains(&call) || self.lost.contains(&call)
+        self.perhaps.contains_key(&call) || self.lost.contains(&call)
     }
 
     /// Whether the switch has nothing that is not its own.
@@ -111,10 +119,13 @@ impl Keeper {
         if id == self.id {
             return None;
         }
-        self.id = id.to_owned();
+        let node = std::mem::replace(&mut self.id, id.to_owned());
         let Lost { calls, unsure } = self.shelf.lose();
         self.unsure.lost.extend(calls);
-        self.unsure.perhaps.extend(unsure);
+        for (call, identity) in unsure {
+            let node = node.clone();
+            self.unsure.perhaps.insert(call, Was { identity, node });
+        }
         // What the store would not take under the old name, too.
         self.tell_all = true;
         self.first([Job::ClearUpUnsure]);
@@ -127,7 +138,7 @@ impl Keeper {
         if self.unsure.is_empty() {
             return;
         }
-        let perhaps = self.unsure.perhaps.iter();
+        let perhaps = self.unsure.perhaps.keys();
         let mut jobs: Vec<Job> = perhaps.map(|call| Job::AskOfUnsure(*call)).collect();
         jobs.push(Job::LoseAgain);
         self.first(jobs);
@@ -152,12 +163,25 @@ impl Keeper {
             }
             // The store may lack what it is told again soon, or not listen.
             (Job::AskOfUnsure(_), Answer::Found(Found::Unknown)) => {}
-            // It stood there under the old name, or the store has never heard of it.
+            // Another has taken it and ended it, or the store has never heard of it.
+            (Job::AskOfUnsure(call), Answer::Found(Found::Nowhere)) => {
+                self.first([Job::AskWhetherEnded(call)]);
+            }
+            // It stood there under the old name.
             (Job::AskOfUnsure(call), Answer::Found(_)) => {
                 self.unsure.perhaps.remove(&call);
                 self.tell_all = true;
             }
-            (Job::AskOfUnsure(_), _) => {
+            (Job::AskWhetherEnded(call), Answer::Flags(taken)) => {
+                self.unsure.perhaps.remove(&call);
+                match taken.first() {
+                    Some(true) => {
+                        self.unsure.lost.insert(call);
+                    }
+                    _ => self.tell_all = true,
+                }
+            }
+            (Job::AskOfUnsure(_) | Job::AskWhetherEnded(_), _) => {
                 // Who is silent is not asked of the others, each of which would wait as long.
                 self.jobs.retain(|job| !matches!(job, Job::AskOfUnsure(_)));
             }
@@ -190,9 +214,13 @@ impl Keeper {
     }
 
     /// What a step of clearing up asks.
-    pub(super) fn ask_of_doubt(job: &Job) -> Option<Ask> {
+    pub(super) fn ask_of_doubt(&self, job: &Job) -> Option<Ask> {
         let question = match job {
             Job::AskOfUnsure(call) => Question::LookFor(*call),
+            Job::AskWhetherEnded(call) => {
+                let was = self.unsure.perhaps.get(call)?;
+                Question::WereTaken(vec![was.identity], vec![was.node.clone()])
+            }
             Job::ClearUpDoubt(doubt) => Question::LookFor(doubt.call),
             Job::AskWhetherTaken(doubt) => {
                 Question::WereTaken(vec![doubt.identity()?], doubt.from.clone())

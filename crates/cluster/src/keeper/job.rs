@@ -21,6 +21,8 @@ pub(super) enum Job {
     /// Calls of a node that was taken for dead, and that others may have.
     ClearUpUnsure,
     AskOfUnsure(u64),
+    /// Nobody has it: because another has ended it?
+    AskWhetherEnded(u64),
     LoseAgain,
     Lose(Vec<u64>),
     ClearUpPause,
@@ -147,7 +149,7 @@ impl Keeper {
                 let from = self.settling.earlier().to_vec();
                 Ask::Store(Question::WereTaken(open.clone(), from))
             }
-            job => return Self::ask_of_doubt(job),
+            job => return self.ask_of_doubt(job),
         })
     }
 
@@ -207,6 +209,7 @@ impl Keeper {
             (Job::Claim { dead, .. }, _) => self.notices.push_back(Notice::NotClaimed(dead)),
             (
                 job @ (Job::AskOfUnsure(_)
+                | Job::AskWhetherEnded(_)
                 | Job::Lose(_)
                 | Job::ClearUpDoubt(_)
                 | Job::AskWhetherTaken(_)),

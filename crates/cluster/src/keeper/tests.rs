@@ -307,6 +307,26 @@ fn a_call_that_another_may_have_is_told_of_only_when_it_is_known() {
     assert_eq!(world.calls("b"), [1]);
 }
 
+/// It ended where it had gone on: here it would have nobody to talk to.
+#[test]
+fn a_call_that_ended_with_another_is_not_told_of_again() {
+    let mut world = World::new();
+    world.grow_old();
+    world.orders("a", vec![keep(1)]);
+    // A change of it, of which nobody knows whether it arrived.
+    world.is_away = true;
+    world.orders("a", vec![keep(1)]);
+    world.is_away = false;
+    world.model.bury("a", None);
+    world.rounds("b", 2);
+    world.nodes.get_mut("b").unwrap().calls.clear();
+    world.orders("b", vec![Order::Unkeep(1)]);
+    world.nodes.get_mut("a").unwrap().id_now = "a-2";
+    world.rounds("a", 3);
+    assert_eq!(world.calls("a"), [0; 0]);
+    assert_eq!(world.model.calls_of("a-2").count(), 0);
+}
+
 #[test]
 fn records_of_before_are_not_closed_while_calls_wait_to_be_taken_over() {
     let mut world = World::new();
