@@ -157,10 +157,11 @@ impl Keeper {
                 Order::Keep(call, _) if self.unsure.contains(call) => {}
                 Order::Keep(call, record) => changes.push((call, Some(record))),
                 Order::Unkeep(call) => {
-                    self.unsure.end(call);
+                    // It may have been given to this node, and the word of it lost.
+                    let was_unsure = self.unsure.end(call);
                     // One that has come and gone in between need not be told of at all.
                     changes.retain(|(other, _)| *other != call);
-                    if self.shelf.contains(call) {
+                    if was_unsure || self.shelf.contains(call) {
                         changes.push((call, None));
                     }
                 }

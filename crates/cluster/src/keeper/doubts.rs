@@ -59,10 +59,10 @@ impl Unsure {
         self.perhaps.is_empty() && self.lost.is_empty()
     }
 
-    /// A call has ended here.
-    pub(super) fn end(&mut self, call: u64) {
-        self.perhaps.remove(&call);
-        self.lost.remove(&call);
+    /// A call has ended here; whether it was in doubt.
+    pub(super) fn end(&mut self, call: u64) -> bool {
+        let was_perhaps = self.perhaps.remove(&call).is_some();
+        self.lost.remove(&call) || was_perhaps
     }
 }
 
@@ -167,9 +167,12 @@ impl Keeper {
             (Job::AskOfUnsure(call), Answer::Found(Found::Nowhere)) => {
                 self.first([Job::AskWhetherEnded(call)]);
             }
-            // It stood there under the old name.
-            (Job::AskOfUnsure(call), Answer::Found(_)) => {
+            // It stood there under the old name, and now under this one.
+            (Job::AskOfUnsure(call), Answer::Found(found)) => {
                 self.unsure.perhaps.remove(&call);
+                if matches!(found, Found::Taken(_) | Found::Own) {
+                    self.shelf.take([call]);
+                }
                 self.tell_all = true;
             }
             (Job::AskWhetherEnded(call), Answer::Flags(taken)) => {

@@ -328,6 +328,35 @@ fn a_call_that_ended_with_another_is_not_told_of_again() {
 }
 
 #[test]
+fn a_call_that_ended_while_it_was_in_doubt_is_not_brought_back() {
+    for is_answer_lost in [false, true] {
+        let mut world = World::new();
+        world.grow_old();
+        world.orders("a", vec![keep(1)]);
+        world.is_away = true;
+        world.orders("a", vec![keep(1)]);
+        world.is_away = false;
+        world.model.bury("a", None);
+        world.nodes.get_mut("a").unwrap().id_now = "a-2";
+        world.is_question_lost = |question| matches!(question, Question::Claim(..));
+        if is_answer_lost {
+            world.is_answer_lost = |question| matches!(question, Question::LookFor(_));
+        }
+        let busy = |visit: &Visit| matches!(visit, Visit::KeptCalls);
+        world.nodes.get_mut("a").unwrap().is_too_busy_for = busy;
+        world.rounds("a", 1);
+        assert_eq!(world.model.calls_of("a-2").collect::<Vec<_>>(), [1]);
+        world.nodes.get_mut("a").unwrap().calls.clear();
+        world.orders("a", vec![Order::Unkeep(1)]);
+        world.is_answer_lost = |_| false;
+        world.nodes.get_mut("a").unwrap().is_too_busy_for = |_| false;
+        world.rounds("a", 4);
+        assert_eq!(world.calls("a"), [0; 0], "{is_answer_lost}");
+        assert_eq!(world.model.calls_of("a-2").count(), 0, "{is_answer_lost}");
+    }
+}
+
+#[test]
 fn records_of_before_are_not_closed_while_calls_wait_to_be_taken_over() {
     let mut world = World::new();
     world.orders("c", vec![keep(1)]);
