@@ -40,6 +40,8 @@ pub struct Lost {
     pub calls: Vec<u64>,
     /// Calls of which the store may never have heard, each with its identity.
     pub unsure: Vec<(u64, u128)>,
+    /// Calls that have ended here, and of which the store may not have heard that.
+    pub ended: Vec<u64>,
 }
 
 /// What is on a node's shelf that its switch does not know.
@@ -98,8 +100,10 @@ impl Shelf {
         let mut calls = std::mem::take(&mut self.written);
         let unsure = std::mem::take(&mut self.unsure);
         calls.retain(|call| !unsure.contains_key(call));
-        self.ended.clear();
+        self.has_forgotten = false;
+        let ended = std::mem::take(&mut self.ended);
         Lost {
+            ended: ended.into_iter().collect(),
             calls: calls.into_iter().collect(),
             unsure: unsure.into_iter().collect(),
         }
@@ -152,7 +156,7 @@ pub(crate) fn identity_of(record: &[u8]) -> Option<u128> {
 
 /// Calls that are remembered of which the end may not have arrived; beyond, what is strange counts as
 /// ended.
-const ENDED_MAX: usize = 100_000;
+pub(crate) const ENDED_MAX: usize = 100_000;
 
 #[cfg(test)]
 mod tests {

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::job::Job;
 use super::{Answer, Ask, Keeper, Notice, Question, Visit};
-use crate::shelf::identity_of;
-use crate::{Found, Lost, NOBODY, Roster};
+use crate::shelf::{ENDED_MAX, identity_of};
+use crate::{Change, Found, Lost, NOBODY, Roster};
 
 /// A call that the switch does not have, and perhaps nobody.
 #[derive(Clone, Debug)]
@@ -39,6 +39,9 @@ pub(super) struct Unsure {
     perhaps: BTreeMap<u64, Was>,
     /// Others have them, and the switch had no time to forget them.
     lost: BTreeSet<u64>,
+    /// Calls that have ended here, and of which the store may not have heard that: it may still give
+    /// them to this node. Each is forgotten when it does.
+    over: BTreeSet<u64>,
 }
 
 /// What a call was before its node was taken for dead.
@@ -67,6 +70,21 @@ impl Unsure {
 }
 
 impl Keeper {
+    /// Goes on with calls that the store has given to this node, but for those that had ended here.
+    pub(super) fn take_up(&mut self, mut calls: Vec<(u64, Vec<u8>)>) -> Option<Ask> {
+        let over = &mut self.unsure.over;
+        let ended = calls.extract_if(.., |(call, _)| over.remove(call));
+        let ended: Vec<Change> = ended.map(|(call, _)| (call, None)).collect();
+        if !ended.is_empty() {
+            self.first([Job::Write(ended)]);
+        }
+        if calls.is_empty() {
+            return None;
+        }
+        let visit = Ask::Switch(Visit::TakeUp(calls.clone()));
+        self.wait(Job::TakeUp(calls), visit)
+    }
+
     pub(super) fn is_doubtful(&self, call: u64) -> bool {
         self.doubtful.iter().any(|doubt| doubt.call == call)
     }
@@ -120,7 +138,13 @@ impl Keeper {
             return None;
         }
         let node = std::mem::replace(&mut self.id, id.to_owned());
-        let Lost { calls, unsure } = self.shelf.lose();
+        let Lost {
+            calls,
+            unsure,
+            ended,
+        } = self.shelf.lose();
+        let room = ENDED_MAX.saturating_sub(self.unsure.over.len());
+        self.unsure.over.extend(ended.into_iter().take(room));
         self.unsure.lost.extend(calls);
         for (call, identity) in unsure {
             let node = node.clone();

@@ -357,6 +357,23 @@ fn a_call_that_ended_while_it_was_in_doubt_is_not_brought_back() {
 }
 
 #[test]
+fn a_call_of_which_the_store_did_not_hear_the_end_is_not_brought_back_under_another_name() {
+    let mut world = World::new();
+    world.grow_old();
+    world.orders("a", vec![keep(1), keep(2)]);
+    world.is_away = true;
+    world.nodes.get_mut("a").unwrap().calls.remove(&1);
+    world.orders("a", vec![Order::Unkeep(1)]);
+    world.is_away = false;
+    world.model.bury("a", None);
+    world.nodes.get_mut("a").unwrap().id_now = "a-2";
+    world.rounds("a", 4);
+    assert_eq!(world.calls("a"), [2]);
+    assert_eq!(world.model.calls_of("a-2").collect::<Vec<_>>(), [2]);
+    assert_eq!(world.model.calls_of("a").count(), 0);
+}
+
+#[test]
 fn records_of_before_are_not_closed_while_calls_wait_to_be_taken_over() {
     let mut world = World::new();
     world.orders("c", vec![keep(1)]);
