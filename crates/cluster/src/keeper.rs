@@ -175,6 +175,20 @@ impl Keeper {
         self.first(portions);
     }
 
+    /// What the switch had still to say of calls that others have now comes too late.
+    fn drop_words(&mut self, calls: &[u64]) {
+        for job in &mut self.jobs {
+            match job {
+                Job::Write(changes) => {
+                    changes.retain(|(call, record)| record.is_none() || !calls.contains(call));
+                }
+                Job::TakeOrders(orders) => orders
+                    .retain(|order| !matches!(order, Order::Keep(call, _) if calls.contains(call))),
+                _ => {}
+            }
+        }
+    }
+
     /// Does these before all else.
     fn first(&mut self, jobs: impl IntoIterator<Item = Job, IntoIter: DoubleEndedIterator>) {
         for job in jobs.into_iter().rev() {

@@ -214,6 +214,7 @@ impl Keeper {
             }
             (Job::Lose(lost), Answer::Done(_)) => {
                 self.notices.push_back(Notice::Lost(lost.len()));
+                self.drop_words(&lost);
                 for call in lost {
                     self.unsure.lost.remove(&call);
                 }

@@ -163,6 +163,7 @@ impl Keeper {
             (Job::Write(changes), answer) => self.handle_written(roster, &changes, answer),
             (Job::HandOver(call), Answer::Record(Some(record))) => {
                 self.shelf.give_up(call);
+                self.drop_words(&[call]);
                 self.first([Job::GiveAway(call, record)]);
             }
             (Job::GiveAway(call, _), Answer::Done(_)) => {

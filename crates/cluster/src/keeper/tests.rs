@@ -373,6 +373,36 @@ fn a_call_of_which_the_store_did_not_hear_the_end_is_not_brought_back_under_anot
     assert_eq!(world.model.calls_of("a").count(), 0);
 }
 
+/// More has changed than is written at a time, and the other node asks in between.
+#[test]
+fn what_was_still_to_be_written_of_a_call_that_was_handed_over_is_not() {
+    let mut world = World::new();
+    world.orders("a", vec![keep(1)]);
+    world.orders("b", vec![Order::Seek(1)]);
+    let mut orders: Vec<Order> = (1_000..1_000 + PORTION_MAX as u64).map(keep).collect();
+    orders.push(keep(1));
+    world.orders("a", orders);
+    assert!(!world.calls("a").contains(&1));
+    assert!(!world.model.calls_of("a").any(|call| call == 1));
+    world.orders("b", Vec::new());
+    assert_eq!(world.calls("b"), [1]);
+}
+
+#[test]
+fn what_was_still_to_be_written_of_a_call_that_others_have_is_not() {
+    let mut world = World::new();
+    world.grow_old();
+    world.orders("a", vec![keep(1)]);
+    world.model.bury("a", None);
+    world.rounds("b", 2);
+    world.nodes.get_mut("a").unwrap().id_now = "a-2";
+    world.orders("a", vec![keep(1)]);
+    world.rounds("a", 1);
+    assert_eq!(world.calls("a"), [0; 0]);
+    assert_eq!(world.model.calls_of("a-2").count(), 0);
+    assert_eq!(world.calls("b"), [1]);
+}
+
 #[test]
 fn records_of_before_are_not_closed_while_calls_wait_to_be_taken_over() {
     let mut world = World::new();
