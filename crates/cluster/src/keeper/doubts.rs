@@ -23,6 +23,8 @@ pub(super) struct Doubt {
     /// Whether the store has heard a word of this node since: then what was given up before does not
     /// come any more.
     is_ripe: bool,
+    /// Whether an answer of the store is missing that may have given it to this node by a newer record.
+    may_be_newer: bool,
 }
 
 impl Doubt {
@@ -97,6 +99,7 @@ impl Keeper {
             record,
             from,
             is_ripe: false,
+            may_be_newer: false,
         });
     }
 
@@ -126,6 +129,7 @@ impl Keeper {
                 record,
                 from,
                 is_ripe: true,
+                may_be_newer: false,
             });
         }
     }
@@ -231,13 +235,32 @@ impl Keeper {
 
     fn handle_doubt(&mut self, doubt: Doubt, answer: &Answer) {
         match answer {
-            Answer::Found(Found::Taken(_) | Found::Own) => {
+            // It was somewhere else in between.
+            Answer::Found(Found::Taken(record)) => {
+                self.first([Job::TakeUp(vec![(doubt.call, record.clone())])]);
+            }
+            Answer::Found(Found::Own) if doubt.may_be_newer => {
+                let (ended, given) = (Vec::new(), vec![doubt.call]);
+                self.first([Job::Read { ended, given }]);
+            }
+            // It was not given away: the store may lack what it was to be told last.
+            Answer::Found(Found::Own) => {
                 self.first([Job::TakeUp(vec![(doubt.call, doubt.record)])]);
             }
             // Another has taken it and ended it, or the store was emptied.
             Answer::Found(Found::Nowhere) => self.first([Job::AskWhetherTaken(doubt)]),
             Answer::Found(Found::Held(_) | Found::Unreadable) => {}
-            _ => self.doubtful.push(doubt),
+            _ => {
+                self.doubtful.push(doubt);
+                self.note_unheard_finds();
+            }
+        }
+    }
+
+    /// The store did not say where a call is, or which it gives to this node.
+    pub(super) fn note_unheard_finds(&mut self) {
+        for doubt in &mut self.doubtful {
+            doubt.may_be_newer = true;
         }
     }
 

@@ -207,7 +207,10 @@ impl Keeper {
             (Job::Claim { dead, count }, Answer::Records(calls)) => {
                 self.handle_claimed(dead, count, calls);
             }
-            (Job::Claim { dead, .. }, _) => self.notices.push_back(Notice::NotClaimed(dead)),
+            (Job::Claim { dead, .. }, _) => {
+                self.note_unheard_finds();
+                self.notices.push_back(Notice::NotClaimed(dead));
+            }
             (
                 job @ (Job::AskOfUnsure(_)
                 | Job::AskWhetherEnded(_)

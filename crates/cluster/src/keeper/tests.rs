@@ -403,6 +403,41 @@ fn what_was_still_to_be_written_of_a_call_that_others_have_is_not() {
     assert_eq!(world.calls("b"), [1]);
 }
 
+/// The hand-over was not heard to arrive, and the call has been with another since.
+#[test]
+fn a_call_that_comes_back_comes_as_it_was_left_by_the_last_who_had_it() {
+    for is_answer_lost in [false, true] {
+        let mut world = World::new();
+        world.grow_old();
+        world.orders("a", vec![keep(1)]);
+        world.orders("b", vec![Order::Seek(1)]);
+        world.wait(ROUND);
+        world.is_answer_lost = |question| matches!(question, Question::HandOver(..));
+        world.is_question_lost = |question| matches!(question, Question::LookFor(_));
+        world.orders("a", Vec::new());
+        world.orders("b", Vec::new());
+        assert_eq!(world.calls("b"), [1]);
+        let Order::Keep(_, mut newer) = keep(1) else {
+            unreachable!("it is one");
+        };
+        newer.push(7);
+        world.orders("b", vec![Order::Keep(1, newer.clone())]);
+        world.model.bury("b", None);
+        world.is_question_lost = |question| matches!(question, Question::Claim(..));
+        if is_answer_lost {
+            world.is_answer_lost = |question| matches!(question, Question::LookFor(_));
+            world.rounds("a", 2);
+        }
+        world.is_answer_lost = |_| false;
+        world.rounds("a", 2);
+        assert_eq!(
+            world.nodes["a"].calls.get(&1),
+            Some(&newer),
+            "{is_answer_lost}"
+        );
+    }
+}
+
 #[test]
 fn records_of_before_are_not_closed_while_calls_wait_to_be_taken_over() {
     let mut world = World::new();
