@@ -49,6 +49,11 @@ pub struct Keeper {
     locations: Option<u64>,
     /// Whether the store did not answer last time.
     away: bool,
+    /// Whether what is waited for is the store's answer.
+    asks_store: bool,
+    /// Whether an answer of the store is missing since it was told all: it may have been started again, or
+    /// another in its place, without what it had heard last.
+    is_unheard: bool,
     /// Whether all calls are to be told again.
     tell_all: bool,
     begun: Time,
@@ -78,6 +83,8 @@ impl Keeper {
             paused_at: None,
             locations: None,
             away: false,
+            asks_store: false,
+            is_unheard: false,
             tell_all: false,
             begun: now,
             remembered: now,
@@ -139,6 +146,7 @@ impl Keeper {
 
     /// What came of what was asked last.
     pub fn handle_answer(&mut self, now: Time, roster: &mut Roster, answer: Answer) {
+        self.is_unheard |= self.asks_store && answer == Answer::Nothing;
         if let Some(job) = self.current.take() {
             self.finish(now, roster, job, answer);
         }
@@ -198,6 +206,7 @@ impl Keeper {
 
     fn wait(&mut self, job: Job, ask: Ask) -> Option<Ask> {
         self.current = Some(job);
+        self.asks_store = matches!(ask, Ask::Store(_));
         Some(ask)
     }
 
@@ -224,8 +233,11 @@ impl Keeper {
         };
         self.ripen_doubts();
         let mut next = Vec::new();
+        let was_unheard = std::mem::take(&mut self.is_unheard);
         if std::mem::take(&mut self.away) {
             self.notices.push_back(Notice::Back);
+            next.push(Job::ForgetTold);
+        } else if was_unheard {
             next.push(Job::ForgetTold);
         } else if count != self.shelf.len() {
             self.notices.push_back(Notice::OtherCalls { count });

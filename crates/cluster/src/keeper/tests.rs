@@ -439,6 +439,26 @@ fn a_call_that_comes_back_comes_as_it_was_left_by_the_last_who_had_it() {
 }
 
 #[test]
+fn a_store_that_was_started_again_is_told_what_it_has_lost_of_its_last_second() {
+    let mut world = World::new();
+    world.orders("a", vec![keep(1)]);
+    world.rounds("a", 2);
+    let before = world.model.clone();
+    let Order::Keep(_, mut newer) = keep(1) else {
+        unreachable!("it is one");
+    };
+    newer.push(7);
+    world.orders("a", vec![Order::Keep(1, newer.clone())]);
+    world.model = before;
+    // Whoever asks first finds that the line is cut.
+    world.is_question_lost = |question| matches!(question, Question::Find(_));
+    world.orders("a", vec![Order::Seek(2)]);
+    world.is_question_lost = |_| false;
+    world.rounds("a", 3);
+    assert_eq!(world.model.read("a", &[1]), [(1, newer)]);
+}
+
+#[test]
 fn records_of_before_are_not_closed_while_calls_wait_to_be_taken_over() {
     let mut world = World::new();
     world.orders("c", vec![keep(1)]);
