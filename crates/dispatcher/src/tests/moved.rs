@@ -61,3 +61,18 @@ fn a_call_that_was_cancelled_and_never_ends_is_forgotten_with_its_caller() {
     world.wait(Duration::from_secs(2));
     assert_eq!(world.dispatcher.pending_count(), 0);
 }
+
+/// The same where it was cancelled before it rang, which a switch may say all the same.
+#[test]
+fn a_call_that_was_cancelled_before_it_rang_is_forgotten_with_its_caller() {
+    let mut world = World::new();
+    let first = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    world.udp(A, &first[0].answer("100 Trying", ""));
+    let cancel = request("INVITE", "c1", "1", "").replace("INVITE", "CANCEL");
+    world.udp(PHONE, &cancel);
+    world.udp(A, &first[0].answer("180 Ringing", ""));
+    world.wait(Duration::from_secs(31));
+    assert_eq!(world.dispatcher.pending_count(), 1);
+    world.wait(Duration::from_secs(2));
+    assert_eq!(world.dispatcher.pending_count(), 0);
+}
