@@ -35,6 +35,9 @@ impl Dispatcher {
         let Some(opened) = self.opened(now, flow, message) else {
             return;
         };
+        if opened.method == Method::Invite && self.absorb_second_refusal(message, &opened) {
+            return;
+        }
         let is_kept = self
             .pending
             .find(opened.key)
