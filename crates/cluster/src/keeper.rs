@@ -60,6 +60,8 @@ pub struct Keeper {
     /// When the store was told last who was taken out.
     remembered: Time,
     next_round: Time,
+    /// When the shelf ages next.
+    next_age: Time,
     /// What is to be done, in order.
     jobs: VecDeque<Job>,
     /// What is waited for.
@@ -89,6 +91,7 @@ impl Keeper {
             begun: now,
             remembered: now,
             next_round: now,
+            next_age: now + LATELY,
             jobs: VecDeque::new(),
             current: None,
             notices: VecDeque::new(),
@@ -100,6 +103,10 @@ impl Keeper {
     /// at [`Keeper::next_round`].
     pub fn begin_round(&mut self, now: Time, locations: Option<u64>, orders: Vec<Order>) {
         self.locations = locations;
+        if now >= self.next_age {
+            self.next_age = now + LATELY;
+            self.shelf.age();
+        }
         self.jobs.push_back(Job::FollowIdentity);
         self.jobs.push_back(Job::LoseAgain);
         self.jobs.push_back(Job::ClearUpPause);
@@ -280,6 +287,9 @@ const BUSY_ROUND: Duration = Duration::from_millis(20);
 /// How often the store is told who was taken out: several times in [`crate::GRACE`], within which it
 /// lets nobody go on after it was emptied.
 const REMEMBER_INTERVAL: Duration = Duration::from_secs(1);
+/// How long it is remembered at least that a call has ended, and the store was told so: more than it
+/// loses when it is started again, or when another takes over with what it had heard.
+const LATELY: Duration = Duration::from_secs(15);
 /// Changes in one run of the script, which takes about a millisecond then.
 const PORTION_MAX: usize = 256;
 /// Calls that are told again at a time: a few milliseconds of the `sip` thread.

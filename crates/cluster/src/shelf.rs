@@ -20,6 +20,9 @@ pub struct Shelf {
     ended: BTreeSet<u64>,
     /// Whether there were too many of those to remember.
     has_forgotten: bool,
+    /// Calls that have ended here, as the store has heard lately and a little before that: one that is
+    /// started again, or takes over from another, may have lost it.
+    lately: [BTreeSet<u64>; 2],
 }
 
 /// What came of telling the store.
@@ -72,6 +75,7 @@ impl Shelf {
                 if told != Told::Refused {
                     self.written.insert(*call);
                     self.ended.remove(call);
+                    self.forget_end(*call);
                 }
                 continue;
             }
@@ -81,12 +85,30 @@ impl Shelf {
                 Told::Unknown => !std::mem::replace(&mut self.has_forgotten, true),
                 Told::Written | Told::Refused => self.ended.remove(call),
             };
+            if told == Told::Written && self.lately[0].len() < ENDED_MAX {
+                self.lately[0].insert(*call);
+            }
+        }
+    }
+
+    /// A while has passed: what was heard before it is not lost any more.
+    pub fn age(&mut self) {
+        let [lately, before] = &mut self.lately;
+        *before = std::mem::take(lately);
+    }
+
+    fn forget_end(&mut self, call: u64) {
+        for ended in &mut self.lately {
+            ended.remove(&call);
         }
     }
 
     /// Calls of others stand there now.
     pub fn take(&mut self, calls: impl IntoIterator<Item = u64>) {
-        self.written.extend(calls);
+        for call in calls {
+            self.written.insert(call);
+            self.forget_end(call);
+        }
     }
 
     /// A call is another's.
@@ -114,8 +136,10 @@ impl Shelf {
     pub fn compare(&mut self, own: &[u64], known: &BTreeSet<u64>) -> Strange {
         let mut strange = Strange::default();
         for call in own.iter().filter(|call| !known.contains(call)) {
-            let has_ended =
-                self.has_forgotten || self.written.contains(call) || self.ended.contains(call);
+            let has_ended = self.has_forgotten
+                || self.written.contains(call)
+                || self.ended.contains(call)
+                || self.lately.iter().any(|ended| ended.contains(call));
             match has_ended {
                 true => strange.ended.push(*call),
                 false => strange.given.push(*call),
@@ -189,6 +213,13 @@ mod tests {
             assert_eq!((strange.ended, strange.given), (vec![1], vec![]));
         }
         shelf.tell(&[(1, None)], Told::Written);
+        // A store that was started again may have lost it.
+        shelf.age();
+        let strange = shelf.compare(&[1], &BTreeSet::new());
+        assert_eq!((strange.ended, strange.given), (vec![1], vec![]));
+        shelf.tell(&[(1, None)], Told::Written);
+        shelf.age();
+        shelf.age();
         // Somebody else's now, by the same key.
         let strange = shelf.compare(&[1], &BTreeSet::new());
         assert_eq!(strange.given, [1]);

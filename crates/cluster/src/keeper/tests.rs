@@ -459,6 +459,19 @@ fn a_store_that_was_started_again_is_told_what_it_has_lost_of_its_last_second() 
 }
 
 #[test]
+fn a_call_whose_end_the_store_has_lost_again_is_not_brought_back() {
+    let mut world = World::new();
+    world.orders("a", vec![keep(1)]);
+    let before = world.model.clone();
+    world.nodes.get_mut("a").unwrap().calls.clear();
+    world.orders("a", vec![Order::Unkeep(1)]);
+    world.model = before;
+    world.rounds("a", 3);
+    assert_eq!(world.calls("a"), [0; 0]);
+    assert_eq!(world.model.calls_of("a").count(), 0);
+}
+
+#[test]
 fn records_of_before_are_not_closed_while_calls_wait_to_be_taken_over() {
     let mut world = World::new();
     world.orders("c", vec![keep(1)]);
