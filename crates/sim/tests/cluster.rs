@@ -27,6 +27,22 @@ const MENDED: &[(u64, &str)] = &[
         1_846,
         "a dispatcher kept calls that nobody could tell of: two faults at once",
     ),
+    (
+        5_129,
+        "a re-INVITE was refused by whoever had the call, and then by a switch that had been stopped",
+    ),
+    (
+        9_022,
+        "the same, and the call had come back to that switch before it answered",
+    ),
+    (
+        9_088,
+        "a replica that had not heard of a call's end had it brought back",
+    ),
+    (
+        9_253,
+        "the same, and the one that had taken the call over had been killed before",
+    ),
 ];
 
 /// The same in every run, so that a change that breaks one is known by it.
