@@ -49,12 +49,19 @@ pub struct Keeper {
     locations: Option<u64>,
     /// Whether the store did not answer last time.
     away: bool,
+    /// Whether what is waited for is the store's answer.
+    asks_store: bool,
+    /// Whether an answer of the store is missing since it was told all: it may have been started again, or
+    /// another in its place, without what it had heard last.
+    is_unheard: bool,
     /// Whether all calls are to be told again.
     tell_all: bool,
     begun: Time,
     /// When the store was told last who was taken out.
     remembered: Time,
     next_round: Time,
+    /// When the shelf ages next.
+    next_age: Time,
     /// What is to be done, in order.
     jobs: VecDeque<Job>,
     /// What is waited for.
@@ -78,10 +85,13 @@ impl Keeper {
             paused_at: None,
             locations: None,
             away: false,
+            asks_store: false,
+            is_unheard: false,
             tell_all: false,
             begun: now,
             remembered: now,
             next_round: now,
+            next_age: now + LATELY,
             jobs: VecDeque::new(),
             current: None,
             notices: VecDeque::new(),
@@ -93,6 +103,10 @@ impl Keeper {
     /// at [`Keeper::next_round`].
     pub fn begin_round(&mut self, now: Time, locations: Option<u64>, orders: Vec<Order>) {
         self.locations = locations;
+        if now >= self.next_age {
+            self.next_age = now + LATELY;
+            self.shelf.age();
+        }
         self.jobs.push_back(Job::FollowIdentity);
         self.jobs.push_back(Job::LoseAgain);
         self.jobs.push_back(Job::ClearUpPause);
@@ -139,6 +153,7 @@ impl Keeper {
 
     /// What came of what was asked last.
     pub fn handle_answer(&mut self, now: Time, roster: &mut Roster, answer: Answer) {
+        self.is_unheard |= self.asks_store && answer == Answer::Nothing;
         if let Some(job) = self.current.take() {
             self.finish(now, roster, job, answer);
         }
@@ -157,10 +172,11 @@ impl Keeper {
                 Order::Keep(call, _) if self.unsure.contains(call) => {}
                 Order::Keep(call, record) => changes.push((call, Some(record))),
                 Order::Unkeep(call) => {
-                    self.unsure.end(call);
+                    // It may have been given to this node, and the word of it lost.
+                    let was_unsure = self.unsure.end(call);
                     // One that has come and gone in between need not be told of at all.
                     changes.retain(|(other, _)| *other != call);
-                    if self.shelf.contains(call) {
+                    if was_unsure || self.shelf.contains(call) {
                         changes.push((call, None));
                     }
                 }
@@ -174,6 +190,20 @@ impl Keeper {
         self.first(portions);
     }
 
+    /// What the switch had still to say of calls that others have now comes too late.
+    fn drop_words(&mut self, calls: &[u64]) {
+        for job in &mut self.jobs {
+            match job {
+                Job::Write(changes) => {
+                    changes.retain(|(call, record)| record.is_none() || !calls.contains(call));
+                }
+                Job::TakeOrders(orders) => orders
+                    .retain(|order| !matches!(order, Order::Keep(call, _) if calls.contains(call))),
+                _ => {}
+            }
+        }
+    }
+
     /// Does these before all else.
     fn first(&mut self, jobs: impl IntoIterator<Item = Job, IntoIter: DoubleEndedIterator>) {
         for job in jobs.into_iter().rev() {
@@ -183,6 +213,7 @@ impl Keeper {
 
     fn wait(&mut self, job: Job, ask: Ask) -> Option<Ask> {
         self.current = Some(job);
+        self.asks_store = matches!(ask, Ask::Store(_));
         Some(ask)
     }
 
@@ -209,8 +240,11 @@ impl Keeper {
         };
         self.ripen_doubts();
         let mut next = Vec::new();
+        let was_unheard = std::mem::take(&mut self.is_unheard);
         if std::mem::take(&mut self.away) {
             self.notices.push_back(Notice::Back);
+            next.push(Job::ForgetTold);
+        } else if was_unheard {
             next.push(Job::ForgetTold);
         } else if count != self.shelf.len() {
             self.notices.push_back(Notice::OtherCalls { count });
@@ -253,6 +287,9 @@ const BUSY_ROUND: Duration = Duration::from_millis(20);
 /// How often the store is told who was taken out: several times in [`crate::GRACE`], within which it
 /// lets nobody go on after it was emptied.
 const REMEMBER_INTERVAL: Duration = Duration::from_secs(1);
+/// How long it is remembered at least that a call has ended, and the store was told so: more than it
+/// loses when it is started again, or when another takes over with what it had heard.
+const LATELY: Duration = Duration::from_secs(15);
 /// Changes in one run of the script, which takes about a millisecond then.
 const PORTION_MAX: usize = 256;
 /// Calls that are told again at a time: a few milliseconds of the `sip` thread.

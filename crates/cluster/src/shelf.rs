@@ -4,7 +4,7 @@
 //! the node has calls that it knows nothing of. They are not to be taken for calls that have ended here,
 //! of which only the end did not arrive: nobody else would go on with them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Change;
 
@@ -13,12 +13,16 @@ use crate::Change;
 pub struct Shelf {
     /// Calls that are there, or may be.
     written: BTreeSet<u64>,
-    /// Those of them of which it is not known whether the last word was taken.
-    unsure: BTreeSet<u64>,
+    /// Those of them of which it is not known whether the last word was taken, by what their records
+    /// say they are.
+    unsure: BTreeMap<u64, u128>,
     /// Calls that have ended here, and may still be there.
     ended: BTreeSet<u64>,
     /// Whether there were too many of those to remember.
     has_forgotten: bool,
+    /// Calls that have ended here, as the store has heard lately and a little before that: one that is
+    /// started again, or takes over from another, may have lost it.
+    lately: [BTreeSet<u64>; 2],
 }
 
 /// What came of telling the store.
@@ -37,8 +41,10 @@ pub enum Told {
 pub struct Lost {
     /// Calls that others have.
     pub calls: Vec<u64>,
-    /// Calls of which the store may never have heard.
-    pub unsure: Vec<u64>,
+    /// Calls of which the store may never have heard, each with its identity.
+    pub unsure: Vec<(u64, u128)>,
+    /// Calls that have ended here, and of which the store may not have heard that.
+    pub ended: Vec<u64>,
 }
 
 /// What is on a node's shelf that its switch does not know.
@@ -54,16 +60,22 @@ impl Shelf {
     /// Takes over what the store was told.
     pub fn tell(&mut self, changes: &[Change], told: Told) {
         for (call, record) in changes {
-            match told {
-                Told::Unknown if record.is_some() => self.unsure.insert(*call),
+            match (told, record) {
+                (Told::Unknown, Some(record)) => {
+                    let identity = identity_of(record).unwrap_or_default();
+                    self.unsure.insert(*call, identity);
+                }
                 // An earlier word of it may be there, or not.
-                Told::Refused if record.is_some() => false,
-                Told::Unknown | Told::Written | Told::Refused => self.unsure.remove(call),
-            };
+                (Told::Refused, Some(_)) => {}
+                _ => {
+                    self.unsure.remove(call);
+                }
+            }
             if record.is_some() {
                 if told != Told::Refused {
                     self.written.insert(*call);
                     self.ended.remove(call);
+                    self.forget_end(*call);
                 }
                 continue;
             }
@@ -73,12 +85,30 @@ impl Shelf {
                 Told::Unknown => !std::mem::replace(&mut self.has_forgotten, true),
                 Told::Written | Told::Refused => self.ended.remove(call),
             };
+            if told == Told::Written && self.lately[0].len() < ENDED_MAX {
+                self.lately[0].insert(*call);
+            }
+        }
+    }
+
+    /// A while has passed: what was heard before it is not lost any more.
+    pub fn age(&mut self) {
+        let [lately, before] = &mut self.lately;
+        *before = std::mem::take(lately);
+    }
+
+    fn forget_end(&mut self, call: u64) {
+        for ended in &mut self.lately {
+            ended.remove(&call);
         }
     }
 
     /// Calls of others stand there now.
     pub fn take(&mut self, calls: impl IntoIterator<Item = u64>) {
-        self.written.extend(calls);
+        for call in calls {
+            self.written.insert(call);
+            self.forget_end(call);
+        }
     }
 
     /// A call is another's.
@@ -91,9 +121,11 @@ impl Shelf {
     pub fn lose(&mut self) -> Lost {
         let mut calls = std::mem::take(&mut self.written);
         let unsure = std::mem::take(&mut self.unsure);
-        calls.retain(|call| !unsure.contains(call));
-        self.ended.clear();
+        calls.retain(|call| !unsure.contains_key(call));
+        self.has_forgotten = false;
+        let ended = std::mem::take(&mut self.ended);
         Lost {
+            ended: ended.into_iter().collect(),
             calls: calls.into_iter().collect(),
             unsure: unsure.into_iter().collect(),
         }
@@ -104,8 +136,10 @@ impl Shelf {
     pub fn compare(&mut self, own: &[u64], known: &BTreeSet<u64>) -> Strange {
         let mut strange = Strange::default();
         for call in own.iter().filter(|call| !known.contains(call)) {
-            let has_ended =
-                self.has_forgotten || self.written.contains(call) || self.ended.contains(call);
+            let has_ended = self.has_forgotten
+                || self.written.contains(call)
+                || self.ended.contains(call)
+                || self.lately.iter().any(|ended| ended.contains(call));
             match has_ended {
                 true => strange.ended.push(*call),
                 false => strange.given.push(*call),
@@ -138,9 +172,15 @@ impl Shelf {
     }
 }
 
+/// Which call a record is of, whatever its key.
+pub(crate) fn identity_of(record: &[u8]) -> Option<u128> {
+    let bytes = record.get(1..17)?;
+    Some(u128::from_be_bytes(bytes.try_into().ok()?))
+}
+
 /// Calls that are remembered of which the end may not have arrived; beyond, what is strange counts as
 /// ended.
-const ENDED_MAX: usize = 100_000;
+pub(crate) const ENDED_MAX: usize = 100_000;
 
 #[cfg(test)]
 mod tests {
@@ -173,6 +213,13 @@ mod tests {
             assert_eq!((strange.ended, strange.given), (vec![1], vec![]));
         }
         shelf.tell(&[(1, None)], Told::Written);
+        // A store that was started again may have lost it.
+        shelf.age();
+        let strange = shelf.compare(&[1], &BTreeSet::new());
+        assert_eq!((strange.ended, strange.given), (vec![1], vec![]));
+        shelf.tell(&[(1, None)], Told::Written);
+        shelf.age();
+        shelf.age();
         // Somebody else's now, by the same key.
         let strange = shelf.compare(&[1], &BTreeSet::new());
         assert_eq!(strange.given, [1]);
@@ -196,7 +243,10 @@ mod tests {
         shelf.tell(&[kept(2)], Told::Unknown);
         shelf.tell(&[kept(2)], Told::Written);
         let lost = shelf.lose();
-        assert_eq!((lost.calls, lost.unsure), (vec![1, 2], vec![3, 4]));
+        assert_eq!(
+            (lost.calls, lost.unsure),
+            (vec![1, 2], vec![(3, 3), (4, 4)])
+        );
         assert_eq!(shelf.lose(), Lost::default());
     }
 
@@ -206,10 +256,11 @@ mod tests {
         shelf.tell(&[kept(1)], Told::Unknown);
         shelf.tell(&[kept(1)], Told::Refused);
         let lost = shelf.lose();
-        assert_eq!((lost.calls, lost.unsure), (vec![], vec![1]));
+        assert_eq!((lost.calls, lost.unsure), (vec![], vec![(1, 1)]));
     }
 
     fn kept(call: u64) -> Change {
-        (call, Some(vec![1]))
+        let identity = u128::from(call).to_be_bytes();
+        (call, Some([&[1], identity.as_slice()].concat()))
     }
 }

@@ -2,23 +2,35 @@
 //!
 //! A target that is gone has fellows, one of which takes the call over. If the target is there again
 //! before the exchange is over, what belongs to it still follows the INVITE: its repetitions, its CANCEL,
-//! and the ACK, for which whoever has answered waits.
+//! and the ACK, for which whoever has answered waits. If the target had the INVITE all the same, because it
+//! was only stopped, it answers too: a caller hears one refusal, of whoever answers first.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 
 use balancer::TargetId;
 use clock::Time;
-use sip::{Message, Method};
+use sip::{Message, Method, Transport};
 
 use crate::Dispatcher;
+use crate::own::Head;
 use crate::request::PATIENCE;
+use crate::response::Opened;
 
 /// Who has such an INVITE, by its call and CSeq.
 #[derive(Debug, Default)]
 pub(crate) struct Moved {
-    by_invite: BTreeMap<(u64, u32), TargetId>,
+    by_invite: BTreeMap<(u64, u32), Move>,
     /// In the order in which they are forgotten.
     until: VecDeque<(Time, (u64, u32))>,
+}
+
+/// Such an INVITE.
+#[derive(Clone, Copy, Debug)]
+struct Move {
+    to: TargetId,
+    /// Who has answered it for good, once somebody has.
+    answered_by: Option<(Transport, SocketAddr)>,
 }
 
 impl Moved {
@@ -30,9 +42,16 @@ impl Moved {
             self.until.pop_front();
             self.by_invite.remove(&old);
         }
-        if self.by_invite.insert(invite, target).is_none() {
-            self.until.push_back((now + PATIENCE, invite));
+        if let Some(known) = self.by_invite.get_mut(&invite) {
+            known.to = target;
+            return;
         }
+        let new = Move {
+            to: target,
+            answered_by: None,
+        };
+        self.by_invite.insert(invite, new);
+        self.until.push_back((now + PATIENCE, invite));
     }
 }
 
@@ -43,7 +62,7 @@ impl Dispatcher {
             return None;
         }
         let invite = self.invite_inside(message)?;
-        let target = self.moved.by_invite.get(&invite).copied();
+        let target = self.moved.by_invite.get(&invite).map(|known| known.to);
         target.filter(|id| self.balancer.is_there(*id))
     }
 
@@ -54,6 +73,25 @@ impl Dispatcher {
         {
             self.moved.insert(now, invite, target);
         }
+    }
+
+    /// Takes note of who answers such an INVITE; whether this refuses one that somebody else has answered:
+    /// then it is acknowledged, and not for the caller.
+    pub(crate) fn absorb_second_refusal(&mut self, message: &Message, opened: &Opened) -> bool {
+        if self.moved.by_invite.is_empty() || message.status() < 200 {
+            return false;
+        }
+        let from = (opened.flow.transport, opened.flow.remote);
+        let invite = self.invite_inside(message);
+        let Some(known) = invite.and_then(|invite| self.moved.by_invite.get_mut(&invite)) else {
+            return false;
+        };
+        let is_second = *known.answered_by.get_or_insert(from) != from;
+        if is_second && message.status() >= 300 {
+            self.acknowledge(opened.flow, message, &Head::default());
+            return true;
+        }
+        false
     }
 
     /// The call and the CSeq of an INVITE, and of what belongs to it.

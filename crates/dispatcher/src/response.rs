@@ -13,6 +13,7 @@ use crate::own::Head;
 use crate::pending::{Pending, State};
 use crate::probe::COOKIE_LEN;
 use crate::repeat::own_key;
+use crate::request::PATIENCE;
 use crate::{Dispatcher, Redirects, overload};
 
 /// A response to something we forwarded.
@@ -34,6 +35,9 @@ impl Dispatcher {
         let Some(opened) = self.opened(now, flow, message) else {
             return;
         };
+        if opened.method == Method::Invite && self.absorb_second_refusal(message, &opened) {
+            return;
+        }
         let is_kept = self
             .pending
             .find(opened.key)
@@ -125,6 +129,7 @@ impl Dispatcher {
         };
         if status < 200 {
             pending.handle_provisional(now, status);
+            self.pending.hasten(key);
             return self.pass(now, message, opened);
         }
         if pending.is_movable() {
@@ -298,9 +303,10 @@ impl Pending {
         let is_call = self.method == Method::Invite;
         if is_call {
             self.again = None;
-            self.until = match self.cancelled && self.state == State::Proceeding {
-                true => self.until,
-                false => now + PROCEEDING_MAX,
+            self.until = match self.cancelled {
+                true if self.state == State::Proceeding => self.until,
+                true if status > 100 => now + PATIENCE,
+                _ => now + PROCEEDING_MAX,
             };
         } else if let Some(again) = &mut self.again {
             // Its final response may still be lost (RFC 3261 §17.1.2.2).

@@ -5,11 +5,12 @@
 //! store of last. Whoever guesses has a call twice, or brings one back that is over: so the store is asked
 //! until it says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::job::Job;
 use super::{Answer, Ask, Keeper, Notice, Question, Visit};
-use crate::{Found, Lost, NOBODY, Roster};
+use crate::shelf::{ENDED_MAX, identity_of};
+use crate::{Change, Found, Lost, NOBODY, Roster};
 
 /// A call that the switch does not have, and perhaps nobody.
 #[derive(Clone, Debug)]
@@ -22,13 +23,14 @@ pub(super) struct Doubt {
     /// Whether the store has heard a word of this node since: then what was given up before does not
     /// come any more.
     is_ripe: bool,
+    /// Whether an answer of the store is missing that may have given it to this node by a newer record.
+    may_be_newer: bool,
 }
 
 impl Doubt {
     /// Which call it is, by its record.
     fn identity(&self) -> Option<u128> {
-        let bytes = self.record.get(1..17)?;
-        Some(u128::from_be_bytes(bytes.try_into().ok()?))
+        identity_of(&self.record)
     }
 }
 
@@ -36,14 +38,25 @@ impl Doubt {
 #[derive(Debug, Default)]
 pub(super) struct Unsure {
     /// The switch has them, and perhaps another node does.
-    perhaps: BTreeSet<u64>,
+    perhaps: BTreeMap<u64, Was>,
     /// Others have them, and the switch had no time to forget them.
     lost: BTreeSet<u64>,
+    /// Calls that have ended here, and of which the store may not have heard that: it may still give
+    /// them to this node. Each is forgotten when it does.
+    over: BTreeSet<u64>,
+}
+
+/// What a call was before its node was taken for dead.
+#[derive(Clone, Debug)]
+struct Was {
+    identity: u128,
+    /// What its node was called.
+    node: String,
 }
 
 impl Unsure {
     pub(super) fn contains(&self, call: u64) -> bool {
-        self.perhaps.contains(&call) || self.lost.contains(&call)
+        self.perhaps.contains_key(&call) || self.lost.contains(&call)
     }
 
     /// Whether the switch has nothing that is not its own.
@@ -51,14 +64,29 @@ impl Unsure {
         self.perhaps.is_empty() && self.lost.is_empty()
     }
 
-    /// A call has ended here.
-    pub(super) fn end(&mut self, call: u64) {
-        self.perhaps.remove(&call);
-        self.lost.remove(&call);
+    /// A call has ended here; whether it was in doubt.
+    pub(super) fn end(&mut self, call: u64) -> bool {
+        let was_perhaps = self.perhaps.remove(&call).is_some();
+        self.lost.remove(&call) || was_perhaps
     }
 }
 
 impl Keeper {
+    /// Goes on with calls that the store has given to this node, but for those that had ended here.
+    pub(super) fn take_up(&mut self, mut calls: Vec<(u64, Vec<u8>)>) -> Option<Ask> {
+        let over = &mut self.unsure.over;
+        let ended = calls.extract_if(.., |(call, _)| over.remove(call));
+        let ended: Vec<Change> = ended.map(|(call, _)| (call, None)).collect();
+        if !ended.is_empty() {
+            self.first([Job::Write(ended)]);
+        }
+        if calls.is_empty() {
+            return None;
+        }
+        let visit = Ask::Switch(Visit::TakeUp(calls.clone()));
+        self.wait(Job::TakeUp(calls), visit)
+    }
+
     pub(super) fn is_doubtful(&self, call: u64) -> bool {
         self.doubtful.iter().any(|doubt| doubt.call == call)
     }
@@ -71,6 +99,7 @@ impl Keeper {
             record,
             from,
             is_ripe: false,
+            may_be_newer: false,
         });
     }
 
@@ -100,6 +129,7 @@ impl Keeper {
                 record,
                 from,
                 is_ripe: true,
+                may_be_newer: false,
             });
         }
     }
@@ -111,10 +141,19 @@ impl Keeper {
         if id == self.id {
             return None;
         }
-        self.id = id.to_owned();
-        let Lost { calls, unsure } = self.shelf.lose();
+        let node = std::mem::replace(&mut self.id, id.to_owned());
+        let Lost {
+            calls,
+            unsure,
+            ended,
+        } = self.shelf.lose();
+        let room = ENDED_MAX.saturating_sub(self.unsure.over.len());
+        self.unsure.over.extend(ended.into_iter().take(room));
         self.unsure.lost.extend(calls);
-        self.unsure.perhaps.extend(unsure);
+        for (call, identity) in unsure {
+            let node = node.clone();
+            self.unsure.perhaps.insert(call, Was { identity, node });
+        }
         // What the store would not take under the old name, too.
         self.tell_all = true;
         self.first([Job::ClearUpUnsure]);
@@ -127,7 +166,7 @@ impl Keeper {
         if self.unsure.is_empty() {
             return;
         }
-        let perhaps = self.unsure.perhaps.iter();
+        let perhaps = self.unsure.perhaps.keys();
         let mut jobs: Vec<Job> = perhaps.map(|call| Job::AskOfUnsure(*call)).collect();
         jobs.push(Job::LoseAgain);
         self.first(jobs);
@@ -152,17 +191,34 @@ impl Keeper {
             }
             // The store may lack what it is told again soon, or not listen.
             (Job::AskOfUnsure(_), Answer::Found(Found::Unknown)) => {}
-            // It stood there under the old name, or the store has never heard of it.
-            (Job::AskOfUnsure(call), Answer::Found(_)) => {
+            // Another has taken it and ended it, or the store has never heard of it.
+            (Job::AskOfUnsure(call), Answer::Found(Found::Nowhere)) => {
+                self.first([Job::AskWhetherEnded(call)]);
+            }
+            // It stood there under the old name, and now under this one.
+            (Job::AskOfUnsure(call), Answer::Found(found)) => {
                 self.unsure.perhaps.remove(&call);
+                if matches!(found, Found::Taken(_) | Found::Own) {
+                    self.shelf.take([call]);
+                }
                 self.tell_all = true;
             }
-            (Job::AskOfUnsure(_), _) => {
+            (Job::AskWhetherEnded(call), Answer::Flags(taken)) => {
+                self.unsure.perhaps.remove(&call);
+                match taken.first() {
+                    Some(true) => {
+                        self.unsure.lost.insert(call);
+                    }
+                    _ => self.tell_all = true,
+                }
+            }
+            (Job::AskOfUnsure(_) | Job::AskWhetherEnded(_), _) => {
                 // Who is silent is not asked of the others, each of which would wait as long.
                 self.jobs.retain(|job| !matches!(job, Job::AskOfUnsure(_)));
             }
             (Job::Lose(lost), Answer::Done(_)) => {
                 self.notices.push_back(Notice::Lost(lost.len()));
+                self.drop_words(&lost);
                 for call in lost {
                     self.unsure.lost.remove(&call);
                 }
@@ -179,20 +235,43 @@ impl Keeper {
 
     fn handle_doubt(&mut self, doubt: Doubt, answer: &Answer) {
         match answer {
-            Answer::Found(Found::Taken(_) | Found::Own) => {
+            // It was somewhere else in between.
+            Answer::Found(Found::Taken(record)) => {
+                self.first([Job::TakeUp(vec![(doubt.call, record.clone())])]);
+            }
+            Answer::Found(Found::Own) if doubt.may_be_newer => {
+                let (ended, given) = (Vec::new(), vec![doubt.call]);
+                self.first([Job::Read { ended, given }]);
+            }
+            // It was not given away: the store may lack what it was to be told last.
+            Answer::Found(Found::Own) => {
                 self.first([Job::TakeUp(vec![(doubt.call, doubt.record)])]);
             }
             // Another has taken it and ended it, or the store was emptied.
             Answer::Found(Found::Nowhere) => self.first([Job::AskWhetherTaken(doubt)]),
             Answer::Found(Found::Held(_) | Found::Unreadable) => {}
-            _ => self.doubtful.push(doubt),
+            _ => {
+                self.doubtful.push(doubt);
+                self.note_unheard_finds();
+            }
+        }
+    }
+
+    /// The store did not say where a call is, or which it gives to this node.
+    pub(super) fn note_unheard_finds(&mut self) {
+        for doubt in &mut self.doubtful {
+            doubt.may_be_newer = true;
         }
     }
 
     /// What a step of clearing up asks.
-    pub(super) fn ask_of_doubt(job: &Job) -> Option<Ask> {
+    pub(super) fn ask_of_doubt(&self, job: &Job) -> Option<Ask> {
         let question = match job {
             Job::AskOfUnsure(call) => Question::LookFor(*call),
+            Job::AskWhetherEnded(call) => {
+                let was = self.unsure.perhaps.get(call)?;
+                Question::WereTaken(vec![was.identity], vec![was.node.clone()])
+            }
             Job::ClearUpDoubt(doubt) => Question::LookFor(doubt.call),
             Job::AskWhetherTaken(doubt) => {
                 Question::WereTaken(vec![doubt.identity()?], doubt.from.clone())

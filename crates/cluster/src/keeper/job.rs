@@ -21,6 +21,8 @@ pub(super) enum Job {
     /// Calls of a node that was taken for dead, and that others may have.
     ClearUpUnsure,
     AskOfUnsure(u64),
+    /// Nobody has it: because another has ended it?
+    AskWhetherEnded(u64),
     LoseAgain,
     Lose(Vec<u64>),
     ClearUpPause,
@@ -95,6 +97,7 @@ impl Keeper {
             Job::ClearUpPause => return self.clear_up_pause(),
             Job::TellPortion => return self.tell_portion(),
             Job::Remember => return self.remember(now, roster),
+            Job::TakeUp(calls) => return self.take_up(calls),
             Job::Settle => return self.settle(now),
             Job::SettleUp { left, close_rest } => return self.settle_up(left, close_rest),
             Job::EndSettling => return self.end_settling(),
@@ -136,7 +139,6 @@ impl Keeper {
             Job::Compare(_) => Ask::Store(Question::Own),
             Job::Read { given, .. } => Ask::Store(Question::Read(given.clone())),
             Job::RemoveEnded { ended, .. } => Ask::Store(Question::Keep(ended.clone())),
-            Job::TakeUp(calls) => Ask::Switch(Visit::TakeUp(calls.clone())),
             Job::Claim { dead, .. } => Ask::Store(Question::Claim(dead.clone(), CLAIM_MAX)),
             Job::Look(search) => Ask::Store(Question::Find(search.call)),
             Job::Knock { member, .. } => Ask::Knock(member.address),
@@ -147,7 +149,7 @@ impl Keeper {
                 let from = self.settling.earlier().to_vec();
                 Ask::Store(Question::WereTaken(open.clone(), from))
             }
-            job => return Self::ask_of_doubt(job),
+            job => return self.ask_of_doubt(job),
         })
     }
 
@@ -161,6 +163,7 @@ impl Keeper {
             (Job::Write(changes), answer) => self.handle_written(roster, &changes, answer),
             (Job::HandOver(call), Answer::Record(Some(record))) => {
                 self.shelf.give_up(call);
+                self.drop_words(&[call]);
                 self.first([Job::GiveAway(call, record)]);
             }
             (Job::GiveAway(call, _), Answer::Done(_)) => {
@@ -204,9 +207,13 @@ impl Keeper {
             (Job::Claim { dead, count }, Answer::Records(calls)) => {
                 self.handle_claimed(dead, count, calls);
             }
-            (Job::Claim { dead, .. }, _) => self.notices.push_back(Notice::NotClaimed(dead)),
+            (Job::Claim { dead, .. }, _) => {
+                self.note_unheard_finds();
+                self.notices.push_back(Notice::NotClaimed(dead));
+            }
             (
                 job @ (Job::AskOfUnsure(_)
+                | Job::AskWhetherEnded(_)
                 | Job::Lose(_)
                 | Job::ClearUpDoubt(_)
                 | Job::AskWhetherTaken(_)),

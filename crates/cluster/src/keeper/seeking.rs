@@ -76,7 +76,10 @@ impl Keeper {
             (Job::Look(search), Answer::Found(found)) => {
                 self.handle_found(now, roster, search, found);
             }
-            (Job::Look(search), _) => self.find_nothing(search),
+            (Job::Look(search), _) => {
+                self.note_unheard_finds();
+                self.find_nothing(search);
+            }
             (Job::Knock { search, member }, answer) => {
                 // Of one that only does not answer, the thread of the permits makes sure.
                 let door = match answer {

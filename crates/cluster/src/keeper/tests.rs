@@ -307,6 +307,170 @@ fn a_call_that_another_may_have_is_told_of_only_when_it_is_known() {
     assert_eq!(world.calls("b"), [1]);
 }
 
+/// It ended where it had gone on: here it would have nobody to talk to.
+#[test]
+fn a_call_that_ended_with_another_is_not_told_of_again() {
+    let mut world = World::new();
+    world.grow_old();
+    world.orders("a", vec![keep(1)]);
+    // A change of it, of which nobody knows whether it arrived.
+    world.is_away = true;
+    world.orders("a", vec![keep(1)]);
+    world.is_away = false;
+    world.model.bury("a", None);
+    world.rounds("b", 2);
+    world.nodes.get_mut("b").unwrap().calls.clear();
+    world.orders("b", vec![Order::Unkeep(1)]);
+    world.nodes.get_mut("a").unwrap().id_now = "a-2";
+    world.rounds("a", 3);
+    assert_eq!(world.calls("a"), [0; 0]);
+    assert_eq!(world.model.calls_of("a-2").count(), 0);
+}
+
+#[test]
+fn a_call_that_ended_while_it_was_in_doubt_is_not_brought_back() {
+    for is_answer_lost in [false, true] {
+        let mut world = World::new();
+        world.grow_old();
+        world.orders("a", vec![keep(1)]);
+        world.is_away = true;
+        world.orders("a", vec![keep(1)]);
+        world.is_away = false;
+        world.model.bury("a", None);
+        world.nodes.get_mut("a").unwrap().id_now = "a-2";
+        world.is_question_lost = |question| matches!(question, Question::Claim(..));
+        if is_answer_lost {
+            world.is_answer_lost = |question| matches!(question, Question::LookFor(_));
+        }
+        let busy = |visit: &Visit| matches!(visit, Visit::KeptCalls);
+        world.nodes.get_mut("a").unwrap().is_too_busy_for = busy;
+        world.rounds("a", 1);
+        assert_eq!(world.model.calls_of("a-2").collect::<Vec<_>>(), [1]);
+        world.nodes.get_mut("a").unwrap().calls.clear();
+        world.orders("a", vec![Order::Unkeep(1)]);
+        world.is_answer_lost = |_| false;
+        world.nodes.get_mut("a").unwrap().is_too_busy_for = |_| false;
+        world.rounds("a", 4);
+        assert_eq!(world.calls("a"), [0; 0], "{is_answer_lost}");
+        assert_eq!(world.model.calls_of("a-2").count(), 0, "{is_answer_lost}");
+    }
+}
+
+#[test]
+fn a_call_of_which_the_store_did_not_hear_the_end_is_not_brought_back_under_another_name() {
+    let mut world = World::new();
+    world.grow_old();
+    world.orders("a", vec![keep(1), keep(2)]);
+    world.is_away = true;
+    world.nodes.get_mut("a").unwrap().calls.remove(&1);
+    world.orders("a", vec![Order::Unkeep(1)]);
+    world.is_away = false;
+    world.model.bury("a", None);
+    world.nodes.get_mut("a").unwrap().id_now = "a-2";
+    world.rounds("a", 4);
+    assert_eq!(world.calls("a"), [2]);
+    assert_eq!(world.model.calls_of("a-2").collect::<Vec<_>>(), [2]);
+    assert_eq!(world.model.calls_of("a").count(), 0);
+}
+
+/// More has changed than is written at a time, and the other node asks in between.
+#[test]
+fn what_was_still_to_be_written_of_a_call_that_was_handed_over_is_not() {
+    let mut world = World::new();
+    world.orders("a", vec![keep(1)]);
+    world.orders("b", vec![Order::Seek(1)]);
+    let mut orders: Vec<Order> = (1_000..1_000 + PORTION_MAX as u64).map(keep).collect();
+    orders.push(keep(1));
+    world.orders("a", orders);
+    assert!(!world.calls("a").contains(&1));
+    assert!(!world.model.calls_of("a").any(|call| call == 1));
+    world.orders("b", Vec::new());
+    assert_eq!(world.calls("b"), [1]);
+}
+
+#[test]
+fn what_was_still_to_be_written_of_a_call_that_others_have_is_not() {
+    let mut world = World::new();
+    world.grow_old();
+    world.orders("a", vec![keep(1)]);
+    world.model.bury("a", None);
+    world.rounds("b", 2);
+    world.nodes.get_mut("a").unwrap().id_now = "a-2";
+    world.orders("a", vec![keep(1)]);
+    world.rounds("a", 1);
+    assert_eq!(world.calls("a"), [0; 0]);
+    assert_eq!(world.model.calls_of("a-2").count(), 0);
+    assert_eq!(world.calls("b"), [1]);
+}
+
+/// The hand-over was not heard to arrive, and the call has been with another since.
+#[test]
+fn a_call_that_comes_back_comes_as_it_was_left_by_the_last_who_had_it() {
+    for is_answer_lost in [false, true] {
+        let mut world = World::new();
+        world.grow_old();
+        world.orders("a", vec![keep(1)]);
+        world.orders("b", vec![Order::Seek(1)]);
+        world.wait(ROUND);
+        world.is_answer_lost = |question| matches!(question, Question::HandOver(..));
+        world.is_question_lost = |question| matches!(question, Question::LookFor(_));
+        world.orders("a", Vec::new());
+        world.orders("b", Vec::new());
+        assert_eq!(world.calls("b"), [1]);
+        let Order::Keep(_, mut newer) = keep(1) else {
+            unreachable!("it is one");
+        };
+        newer.push(7);
+        world.orders("b", vec![Order::Keep(1, newer.clone())]);
+        world.model.bury("b", None);
+        world.is_question_lost = |question| matches!(question, Question::Claim(..));
+        if is_answer_lost {
+            world.is_answer_lost = |question| matches!(question, Question::LookFor(_));
+            world.rounds("a", 2);
+        }
+        world.is_answer_lost = |_| false;
+        world.rounds("a", 2);
+        assert_eq!(
+            world.nodes["a"].calls.get(&1),
+            Some(&newer),
+            "{is_answer_lost}"
+        );
+    }
+}
+
+#[test]
+fn a_store_that_was_started_again_is_told_what_it_has_lost_of_its_last_second() {
+    let mut world = World::new();
+    world.orders("a", vec![keep(1)]);
+    world.rounds("a", 2);
+    let before = world.model.clone();
+    let Order::Keep(_, mut newer) = keep(1) else {
+        unreachable!("it is one");
+    };
+    newer.push(7);
+    world.orders("a", vec![Order::Keep(1, newer.clone())]);
+    world.model = before;
+    // Whoever asks first finds that the line is cut.
+    world.is_question_lost = |question| matches!(question, Question::Find(_));
+    world.orders("a", vec![Order::Seek(2)]);
+    world.is_question_lost = |_| false;
+    world.rounds("a", 3);
+    assert_eq!(world.model.read("a", &[1]), [(1, newer)]);
+}
+
+#[test]
+fn a_call_whose_end_the_store_has_lost_again_is_not_brought_back() {
+    let mut world = World::new();
+    world.orders("a", vec![keep(1)]);
+    let before = world.model.clone();
+    world.nodes.get_mut("a").unwrap().calls.clear();
+    world.orders("a", vec![Order::Unkeep(1)]);
+    world.model = before;
+    world.rounds("a", 3);
+    assert_eq!(world.calls("a"), [0; 0]);
+    assert_eq!(world.model.calls_of("a").count(), 0);
+}
+
 #[test]
 fn records_of_before_are_not_closed_while_calls_wait_to_be_taken_over() {
     let mut world = World::new();

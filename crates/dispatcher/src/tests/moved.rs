@@ -42,6 +42,36 @@ fn what_belongs_to_an_invite_that_moved_goes_where_that_went() {
     assert_eq!(world.udp(PHONE, &later)[0].to.to_string(), A);
 }
 
+/// The one that the dialog names was only stopped, had the INVITE, and answers it late.
+#[test]
+fn an_invite_that_moved_is_refused_to_its_caller_once() {
+    let mut world = World::new();
+    let first = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    assert_eq!(first[0].to.to_string(), A);
+    let routes = first[0].all(HeaderName::RecordRoute);
+    world.udp(A, &first[0].answer("200 OK", ""));
+    let invite = inside("INVITE", "c1", &routes, Side::Caller);
+    let stopped = world.udp(PHONE, &invite);
+    assert_eq!(stopped[0].to.to_string(), A);
+    let info = world.udp(PHONE, &inside("INFO", "c1", &routes, Side::Caller));
+    let key = info[0].key;
+    world.dispatcher.handle_transmit_failed(world.now, key);
+    let moved = world.udp(PHONE, &invite);
+    assert_eq!(moved[0].to.to_string(), B);
+    let refusal = moved[0].answer("491 Request Pending", "");
+    for _ in 0..2 {
+        let heard = world.udp(B, &refusal);
+        assert_eq!(heard[0].to.to_string(), PHONE);
+    }
+    let late = world.udp(A, &stopped[0].answer("500 Server Internal Error", ""));
+    assert_eq!(late.len(), 1);
+    assert_eq!(late[0].to.to_string(), A);
+    assert_eq!(late[0].message.method(), sip::Method::Ack);
+    // Whoever has agreed to it is heard in any case (RFC 3261 §16.7 point 5).
+    let agreed = world.udp(A, &stopped[0].answer("200 OK", ""));
+    assert_eq!(agreed[0].to.to_string(), PHONE);
+}
+
 /// RFC 3261 §9.1: the caller waits no longer for the end of what it has cancelled.
 #[test]
 fn a_call_that_was_cancelled_and_never_ends_is_forgotten_with_its_caller() {
@@ -58,6 +88,21 @@ fn a_call_that_was_cancelled_and_never_ends_is_forgotten_with_its_caller() {
     world.wait(Duration::from_secs(31));
     assert_eq!(world.dispatcher.pending_count(), 1);
     world.udp(A, &first[0].answer("180 Ringing", ""));
+    world.wait(Duration::from_secs(2));
+    assert_eq!(world.dispatcher.pending_count(), 0);
+}
+
+/// The same where it was cancelled before it rang, which a switch may say all the same.
+#[test]
+fn a_call_that_was_cancelled_before_it_rang_is_forgotten_with_its_caller() {
+    let mut world = World::new();
+    let first = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    world.udp(A, &first[0].answer("100 Trying", ""));
+    let cancel = request("INVITE", "c1", "1", "").replace("INVITE", "CANCEL");
+    world.udp(PHONE, &cancel);
+    world.udp(A, &first[0].answer("180 Ringing", ""));
+    world.wait(Duration::from_secs(31));
+    assert_eq!(world.dispatcher.pending_count(), 1);
     world.wait(Duration::from_secs(2));
     assert_eq!(world.dispatcher.pending_count(), 0);
 }

@@ -31,6 +31,15 @@ else
 end
 local clock = redis.call('TIME')
 local oldest = string.format('%.0f', clock[1] * 1000000 + clock[2] - ARGV[6])
+-- What an older version has given away is left there as long from now on.
+local free = prefix .. ARGV[5]
+if redis.call('HLEN', free) > redis.call('ZCARD', given) then
+  local moment = string.format('%.0f', clock[1] * 1000000 + clock[2])
+  for _, call in ipairs(redis.call('HKEYS', free)) do
+    redis.call('ZADD', given, 'NX', moment, call)
+  end
+  redis.call('EXPIRE', given, kept_s)
+end
 local orphaned = {}
 for _, owner in ipairs(redis.call('SMEMBERS', owners)) do
   if redis.call('SISMEMBER', buried, owner) == 1 then

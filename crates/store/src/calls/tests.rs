@@ -75,6 +75,24 @@ fn who_was_taken_out_writes_and_takes_nothing() {
     assert_eq!(dead.find(2).unwrap(), Found::Taken(record(2)));
 }
 
+/// It did not note when.
+#[test]
+fn what_an_older_version_gave_away_goes_on_with_anybody() {
+    let server = RedisServer::start().unwrap();
+    let [_, mut one, mut other] = nodes(&server);
+    one.keep(&[(1, Some(record(1)))]).unwrap();
+    assert!(one.hand_over(1, &record(1)).unwrap());
+    assert_eq!(server.ask("DEL tandem:given").unwrap(), ":1");
+    assert_eq!(
+        other.keep(&[]).unwrap(),
+        done(0, &[]),
+        "it is spared a while"
+    );
+    other.spared = Duration::ZERO;
+    assert_eq!(other.keep(&[]).unwrap(), done(0, &["nobody"]));
+    assert_eq!(other.claim("nobody", 10).unwrap(), [(1, record(1))]);
+}
+
 #[test]
 fn what_has_ended_is_gone_and_the_last_word_counts() {
     let server = RedisServer::start().unwrap();
