@@ -65,7 +65,7 @@ test('a machine joins, is resized under load, and drained with a count-down', as
   await expect(panel.getByTestId('why')).toContainText('by the platform', { timeout: 20_000 });
   await panel.goto(serverPage);
   await expect(panel.getByRole('link', { name: 'All 19 calls of this server' })).toBeVisible();
-  const events = panel.getByRole('region', { name: 'Events of this server' });
+  const events = panel.getByRole('table', { name: 'Events of this server' });
   await expect(events).toContainText('call.ended', { timeout: 20_000 });
   await panel.screenshot({ path: join(directory, 'server-calls.png'), fullPage: true });
   tellPhone('hang up');

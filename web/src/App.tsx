@@ -1,7 +1,7 @@
 import { Center, Loader } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
-import { useEffect } from 'react';
+import { useEffect, useLayoutEffect } from 'react';
 import { onSignedOut } from './api/client';
 import { sessionQuery } from './api/session';
 import { Failure } from './parts/Shown';
@@ -12,6 +12,8 @@ import { SignIn } from './shell/SignIn';
 export function App() {
   const client = useQueryClient();
   const { data, error, isPending } = useQuery(sessionQuery);
+  // What stood there until now: index.html has it.
+  useLayoutEffect(() => document.getElementById('frame')?.remove(), []);
   useEffect(() => onSignedOut(() => client.setQueryData(sessionQuery.queryKey, null)), [client]);
   if (isPending) {
     return (

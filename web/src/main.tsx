@@ -9,13 +9,19 @@ import { setNonce } from 'get-nonce';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Refusal } from './api/problem';
+import { sessionQuery } from './api/session';
 import { App } from './App';
-import { theme } from './theme';
+import { preload } from './parts/preload';
+import { router } from './router';
+import { colours, theme } from './theme';
+import { sayIfReloaded } from './upgrade';
 
 const client = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 1000,
+      // A platform may be reached by a machine that its browser takes for offline.
+      networkMode: 'always',
       // What the platform refuses it refuses again; what it did not answer may go better.
       retry: (failures, error) => !(error instanceof Refusal) && failures < 2,
     },
@@ -26,13 +32,23 @@ const client = new QueryClient({
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? '';
 setNonce(nonce);
 
-createRoot(document.getElementById('root')!).render(
-  <StrictMode>
-    <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => nonce}>
-      <QueryClientProvider client={client}>
-        <Notifications position="bottom-right" autoClose={4000} />
-        <App />
-      </QueryClientProvider>
-    </MantineProvider>
-  </StrictMode>,
-);
+// The page comes while it is found out who is signed in. Until then index.html's frame stands.
+preload(router, location.pathname);
+void client.prefetchQuery(sessionQuery).then(() => {
+  createRoot(document.getElementById('root')!).render(
+    <StrictMode>
+      <MantineProvider
+        theme={theme}
+        cssVariablesResolver={colours}
+        defaultColorScheme="auto"
+        getStyleNonce={() => nonce}
+      >
+        <QueryClientProvider client={client}>
+          <Notifications position="bottom-right" autoClose={4000} />
+          <App />
+        </QueryClientProvider>
+      </MantineProvider>
+    </StrictMode>,
+  );
+  sayIfReloaded();
+});

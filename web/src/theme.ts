@@ -1,4 +1,4 @@
-import { createTheme } from '@mantine/core';
+import { createTheme, type CSSVariablesResolver } from '@mantine/core';
 
 /** Explanations stand below their inputs, so that inputs stand in a line. */
 const input = {
@@ -8,7 +8,8 @@ const input = {
 /** Calm and dense: one accent, and colours otherwise for states alone. */
 export const theme = createTheme({
   primaryColor: 'cyan',
-  primaryShade: { light: 8, dark: 7 },
+  // White on a lighter shade cannot be read well.
+  primaryShade: 9,
   defaultRadius: 'sm',
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif',
   fontFamilyMonospace: 'ui-monospace, SFMono-Regular, Menlo, "DejaVu Sans Mono", monospace',
@@ -36,5 +37,38 @@ export const theme = createTheme({
         label: { textTransform: 'none', fontWeight: 600 },
       },
     },
+  },
+});
+
+/** Below the last shade the library goes back to the one before. */
+const hovered = {
+  '--mantine-color-cyan-filled-hover': '#095c6b',
+  '--mantine-color-red-filled-hover': '#a61e1e',
+};
+
+/**
+ * Colours of the library in which text has less contrast than 4.5 to 1 (WCAG 2.2, 1.4.3) with what it
+ * stands on, made darker or lighter.
+ */
+export const colours: CSSVariablesResolver = () => ({
+  variables: {},
+  light: {
+    ...hovered,
+    '--mantine-color-dimmed': '#5c636a',
+    '--mantine-color-placeholder': '#6b7178',
+    '--mantine-color-error': 'var(--mantine-color-red-9)',
+    '--mantine-color-green-light-color': '#1e6b2f',
+    '--mantine-color-green-text': '#1e6b2f',
+    '--mantine-color-yellow-light-color': '#7a4300',
+    '--mantine-color-yellow-text': '#7a4300',
+    '--mantine-color-red-light-color': '#a61e1e',
+    '--mantine-color-blue-light-color': '#145591',
+    '--mantine-color-cyan-light-color': '#095c6b',
+  },
+  dark: {
+    ...hovered,
+    '--mantine-color-dimmed': '#ababab',
+    '--mantine-color-placeholder': '#9a9a9a',
+    '--mantine-color-error': 'var(--mantine-color-red-5)',
   },
 });

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
@@ -32,8 +32,11 @@ pub struct SiteFile {
     pub media_type: &'static str,
     /// Its bytes.
     pub content: Cow<'static, [u8]>,
-    /// The same, compressed by Brotli (RFC 7932), if that was done.
+    /// The same, compressed by Brotli (RFC 7932), if that was done. Browsers take it by HTTPS and
+    /// from their own machine alone.
     pub brotli: Option<Cow<'static, [u8]>>,
+    /// The same, compressed by gzip (RFC 1952), if that was done.
+    pub gzip: Option<Cow<'static, [u8]>>,
 }
 
 /// What stands at `/`.
@@ -78,12 +81,24 @@ fn answer(file: SiteFile, lasting: &'static str, asked: &HeaderMap) -> Response 
         (header::CACHE_CONTROL, lasting),
         (header::VARY, "accept-encoding"),
     ];
-    match file.brotli.filter(|_| takes_brotli(asked)) {
-        Some(brotli) => {
-            let encoding = [(header::CONTENT_ENCODING, "br")];
-            (headers, encoding, Body::from(brotli.into_owned())).into_response()
+    let smaller = [("br", file.brotli), ("gzip", file.gzip)];
+    let taken = smaller
+        .into_iter()
+        .find_map(|(coding, content)| Some((coding, content.filter(|_| takes(asked, coding))?)));
+    match taken {
+        Some((coding, content)) => {
+            let encoding = [(header::CONTENT_ENCODING, coding)];
+            (headers, encoding, body(content)).into_response()
         }
-        None => (headers, Body::from(file.content.into_owned())).into_response(),
+        None => (headers, body(file.content)).into_response(),
+    }
+}
+
+/// What is part of the program is sent as it lies there.
+fn body(content: Cow<'static, [u8]>) -> Body {
+    match content {
+        Cow::Borrowed(content) => Body::from(Bytes::from_static(content)),
+        Cow::Owned(content) => Body::from(content),
     }
 }
 
@@ -116,12 +131,18 @@ fn page(index: &SiteFile) -> Response {
     response
 }
 
-fn takes_brotli(asked: &HeaderMap) -> bool {
-    let accepted = asked.get(header::ACCEPT_ENCODING);
-    let accepted = accepted.and_then(|value| value.to_str().ok()).unwrap_or("");
-    accepted
-        .split(',')
-        .any(|coding| coding.trim().split(';').next() == Some("br"))
+/// Whether a coding is accepted (RFC 9110 §12.5.3); a weight of nothing refuses it.
+fn takes(asked: &HeaderMap, coding: &str) -> bool {
+    let lines = asked.get_all(header::ACCEPT_ENCODING).into_iter();
+    let mut offers = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','));
+    offers.any(|offer| {
+        let (name, weight) = offer.split_once(';').unwrap_or((offer, ""));
+        let weight = weight.trim().trim_start_matches(['q', 'Q', '=', ' ']);
+        let is_refused = weight.parse::<f32>().is_ok_and(|weight| weight <= 0.0);
+        name.trim().eq_ignore_ascii_case(coding) && !is_refused
+    })
 }
 
 fn is_of_api(path: &str) -> bool {

@@ -15,6 +15,7 @@ impl Site for Panel {
             media_type: media_type(path),
             content: Cow::Borrowed(file(path)?),
             brotli: file(&format!("{path}.br")).map(Cow::Borrowed),
+            gzip: file(&format!("{path}.gz")).map(Cow::Borrowed),
         })
     }
 
@@ -56,6 +57,21 @@ mod tests {
             assert_eq!(&*Panel.file(name).unwrap().content, *content, "{name}");
         }
         assert_eq!(Panel.file("no/such/file.js"), None);
+    }
+
+    /// Whoever reads the panel over plain HTTP takes gzip and nothing smaller.
+    #[test]
+    fn what_is_big_is_there_in_both_codings() {
+        for (name, content) in FILES {
+            let is_big = name.ends_with(".js") || name.ends_with(".css");
+            if !is_big || content.len() < 1_000 {
+                continue;
+            }
+            let file = Panel.file(name).unwrap();
+            for smaller in [file.brotli, file.gzip] {
+                assert!(smaller.unwrap().len() < content.len(), "{name}");
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::json;
 use testkit::{
     Authority, Baresip, Dispatcher, GatewaySpec, MediaServer, PanelTests, Platform,
@@ -14,6 +14,9 @@ const ALICE_HZ: u32 = 440;
 /// A browser is slow beside other tests.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(170);
 
+/// All pages one after the other take it long.
+const PATIENCE_WITH_ALL: std::time::Duration = std::time::Duration::from_secs(460);
+
 /// Where what a run leaves is to be looked at.
 fn directory(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -23,8 +26,12 @@ fn directory(name: &str) -> PathBuf {
 
 /// Runs the tests of one file at a platform.
 fn run(platform: &Platform, file: &str) -> Result<()> {
+    run_within(PATIENCE, platform, file)
+}
+
+fn run_within(patience: std::time::Duration, platform: &Platform, file: &str) -> Result<()> {
     let mut tests = PanelTests::start(platform, file, &directory(file))?;
-    wait_for_within(PATIENCE, file, || tests.passed().then_some(()));
+    wait_for_within(patience, file, || tests.passed().then_some(()));
     Ok(())
 }
 
@@ -97,6 +104,46 @@ fn every_page_is_whole_on_a_phone() -> Result<()> {
 fn every_control_has_a_name() -> Result<()> {
     let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
     run(&platform, "names.spec.ts")
+}
+
+#[test]
+fn every_page_can_be_used_by_who_does_not_see_it() -> Result<()> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    run_within(PATIENCE_WITH_ALL, &platform, "access.spec.ts")
+}
+
+#[test]
+fn every_page_can_be_read_in_the_dark() -> Result<()> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    run_within(PATIENCE_WITH_ALL, &platform, "contrast.spec.ts")
+}
+
+#[test]
+fn pages_come_one_by_one_and_survive_an_upgrade_and_a_silent_platform() -> Result<()> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    run(&platform, "shell.spec.ts")
+}
+
+#[test]
+fn names_on_the_map_do_not_overlap() -> Result<()> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    run(&platform, "labels.spec.ts")
+}
+
+#[test]
+fn zones_are_made_by_keyboard_filled_measured_and_renamed() -> Result<()> {
+    let port = ports::one();
+    let platform = PlatformOptions::new(env!("CARGO_BIN_EXE_tandem"))
+        .argument("--node-port")
+        .argument(&port.to_string())
+        .start()?;
+    let wanted = json!({ "name": "bonn", "valid_s": 600 });
+    let (_, made) = platform
+        .rest()
+        .send("POST", "/v1/join-tokens", Some(&wanted))?;
+    let token = made["token"].as_str().context("no token")?;
+    let _node = join(&format!("127.0.0.1:{port}"), token)?;
+    run(&platform, "zones.spec.ts")
 }
 
 #[test]

@@ -8,7 +8,7 @@ export const sessionQuery = queryOptions({
   queryKey: ['session'],
   queryFn: async (): Promise<SessionView | null> => {
     try {
-      return remember(await body(api.GET('/v1/session')));
+      return remember(await body(api.GET('/v1/session', { fetch: firstAnswer() })));
     } catch (error) {
       if (isRefusal(error, 401)) return remember(null);
       throw error;
@@ -60,6 +60,20 @@ export function useOpen(area: string, wanted: 'read' | 'change' = 'read'): boole
   const { data } = useQuery(sessionQuery);
   const open = data?.areas.find((known) => known.area === area);
   return open != null && (wanted === 'read' || open.may === 'change');
+}
+
+declare global {
+  interface Window {
+    /** What scripts/early.js has asked before this program was there. */
+    tandemSession?: Promise<Response>;
+  }
+}
+
+/** The answer that is under way, the first time. */
+function firstAnswer(): (() => Promise<Response>) | undefined {
+  const asked = window.tandemSession;
+  delete window.tandemSession;
+  return asked && (() => asked);
 }
 
 function remember(session: SessionView | null): SessionView | null {

@@ -1,6 +1,7 @@
 import { Button, Group, Modal, Text } from '@mantine/core';
 import { useState, type ReactNode } from 'react';
 import { words } from '../api/problem';
+import { AsCommand, type Wish } from './AsCommand';
 
 interface Props {
   /** What is done, on the button: "Delete". */
@@ -10,6 +11,8 @@ interface Props {
   /** What follows from it. */
   children?: ReactNode;
   onConfirm: () => Promise<unknown>;
+  /** The request that it is. */
+  wish?: Wish;
   label?: string;
   disabled?: boolean;
   compact?: boolean;
@@ -17,7 +20,7 @@ interface Props {
 
 /** A button that asks before it does what cannot be undone. */
 export function Confirm(props: Props) {
-  const { action, question, children, onConfirm, label, disabled, compact } = props;
+  const { action, question, children, onConfirm, wish, label, disabled, compact } = props;
   const [open, setOpen] = useState(false);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
@@ -56,7 +59,12 @@ export function Confirm(props: Props) {
               {words(error)}
             </Text>
           )}
-          <Group justify="flex-end" mt="md">
+          <Group justify="flex-end" mt="md" align="flex-start">
+            {wish && (
+              <div className="as-command">
+                <AsCommand wish={wish} />
+              </div>
+            )}
             <Button variant="default" onClick={() => setOpen(false)}>
               Cancel
             </Button>

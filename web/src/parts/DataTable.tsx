@@ -1,5 +1,7 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useRef, type ReactNode } from 'react';
+import { useRouter } from '@tanstack/react-router';
+import { useEffect, useRef, type MouseEvent, type ReactNode } from 'react';
+import { usePreload } from './preload';
 import { useRowKeys } from './rowKeys';
 
 /** A column of a table. */
@@ -11,6 +13,8 @@ export interface Column<T> {
   kind?: 'mono' | 'figure';
   /** Left out where there is no room. */
   wide?: boolean;
+  /** What leads to where the row opens; without one, the first column does. */
+  leads?: boolean;
 }
 
 interface Props<T> {
@@ -19,6 +23,9 @@ interface Props<T> {
   columns: Column<T>[];
   rows: T[];
   rowKey: (row: T) => string;
+  /** The path of the page that a row opens. */
+  to?: (row: T) => string;
+  /** What a row does that opens no page. */
   onOpen?: (row: T) => void;
   /** The last row is in sight. */
   onEnd?: () => void;
@@ -30,7 +37,9 @@ interface Props<T> {
 
 /** A table that draws only the rows in sight; j and k move, Enter opens. */
 export function DataTable<T>(props: Props<T>) {
-  const { label, columns, rows, rowKey, onOpen, onEnd, empty, fits } = props;
+  const { label, columns, rows, rowKey, to, onOpen, onEnd, empty, fits } = props;
+  const router = useRouter();
+  const preload = usePreload();
   const box = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
     count: rows.length,
@@ -38,10 +47,13 @@ export function DataTable<T>(props: Props<T>) {
     estimateSize: () => ROW_PX,
     overscan: 12,
   });
+  const opens = to !== undefined || onOpen !== undefined;
+  const open = (row: T) => (to ? router.history.push(to(row)) : onOpen?.(row));
+  const lead = columns.find(({ leads }) => leads) ?? columns[0];
   const selected = useRowKeys({
     count: rows.length,
     reveal: (index) => virtual.scrollToIndex(index),
-    open: (index) => rows[index] !== undefined && onOpen?.(rows[index]),
+    open: (index) => rows[index] !== undefined && open(rows[index]),
     enabled: !fits,
   });
   const items = virtual.getVirtualItems();
@@ -57,16 +69,20 @@ export function DataTable<T>(props: Props<T>) {
       ref={box}
       tabIndex={0}
       aria-label={label}
-      role="region"
+      role="group"
     >
       <table aria-label={label} aria-rowcount={rows.length}>
         <thead>
           <tr>
-            {columns.map((column) => (
-              <th key={column.key} scope="col" className={classes(column)}>
-                {column.title}
-              </th>
-            ))}
+            {columns.map((column) =>
+              column.title ? (
+                <th key={column.key} scope="col" className={classes(column)}>
+                  {column.title}
+                </th>
+              ) : (
+                <td key={column.key} className={classes(column)} />
+              ),
+            )}
           </tr>
         </thead>
         <tbody>
@@ -78,12 +94,17 @@ export function DataTable<T>(props: Props<T>) {
               <tr
                 key={rowKey(row)}
                 aria-selected={index === selected}
-                className={onOpen && 'opens'}
-                onClick={onOpen && (() => onOpen(row))}
+                className={opens ? 'opens' : undefined}
+                onClick={opens ? () => open(row) : undefined}
+                {...(to && preload(to(row)))}
               >
                 {columns.map((column) => (
                   <td key={column.key} className={classes(column)}>
-                    {column.cell(row)}
+                    {opens && column === lead ? (
+                      <Lead path={to?.(row)}>{column.cell(row)}</Lead>
+                    ) : (
+                      column.cell(row)
+                    )}
                   </td>
                 ))}
               </tr>
@@ -100,6 +121,27 @@ export function DataTable<T>(props: Props<T>) {
         </tbody>
       </table>
     </div>
+  );
+}
+
+/** What can be reached by keyboard in a row; the click itself is the row's. */
+function Lead({ path, children }: { path: string | undefined; children: ReactNode }) {
+  if (path === undefined) {
+    return (
+      <button type="button" className="row-link">
+        {children}
+      </button>
+    );
+  }
+  const click = (event: MouseEvent) => {
+    // Into another tab or window, as the browser does it.
+    if (event.ctrlKey || event.metaKey || event.shiftKey) event.stopPropagation();
+    else event.preventDefault();
+  };
+  return (
+    <a href={path} className="row-link" onClick={click}>
+      {children}
+    </a>
   );
 }
 

@@ -16,6 +16,9 @@ interface Props<T, P extends ListedPage<T>> {
   columns: Column<T>[];
   filters: Filter[];
   rowKey: (row: T) => string;
+  /** The path of the page that a row opens. */
+  to?: (row: T) => string;
+  /** What a row does that opens no page. */
   onOpen?: (row: T) => void;
   empty: string;
   /** How often it is read again; more seldom by as many pages as are shown. */
@@ -31,7 +34,7 @@ interface Props<T, P extends ListedPage<T>> {
 
 /** A page that is a list: its filters in the URL, paged by the platform. */
 export function ListPage<T, P extends ListedPage<T> = ListedPage<T>>(props: Props<T, P>) {
-  const { title, queryKey, load, columns, filters, rowKey, onOpen, empty, actions } = props;
+  const { title, queryKey, load, columns, filters, rowKey, to, onOpen, empty, actions } = props;
   const { beside, children, about, intervalMs = 30_000 } = props;
   const [values] = useFilters();
   const asked = useInfiniteQuery({
@@ -65,6 +68,7 @@ export function ListPage<T, P extends ListedPage<T> = ListedPage<T>>(props: Prop
             columns={columns}
             rows={rows}
             rowKey={rowKey}
+            to={to}
             onOpen={onOpen}
             onEnd={more}
             empty={filtered ? 'Nothing matches the filters.' : empty}

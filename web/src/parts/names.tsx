@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { allRecords } from '../api/records';
 import { UNKNOWN } from './format';
+import { usePreload } from './preload';
 import type { Noun, RecordOf } from '../api/types';
 
 /** What records of a kind are called, by identifier. */
@@ -38,12 +39,14 @@ interface Props {
 /** The name of a record, which leads to it. */
 export function RecordLink({ noun, id }: Props) {
   const names = useNames(noun);
+  const preload = usePreload();
   if (!id) return <span className="dim">{UNKNOWN}</span>;
   return (
     <Link
       to={`/${noun}/$id` as string}
       params={{ id } as never}
       onClick={(event) => event.stopPropagation()}
+      {...preload(`/${noun}/${id}`)}
     >
       {names.get(id) ?? id}
     </Link>

@@ -13,7 +13,7 @@ export function useRowKeys({ count, reveal, open, enabled }: Options): number {
   useEffect(() => {
     if (!enabled) return;
     const handle = (event: KeyboardEvent) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || isBusy(event.target)) return;
+      if (event.ctrlKey || event.metaKey || event.altKey || isBusy(event)) return;
       const step = STEPS[event.key];
       if (step !== undefined) {
         const next = Math.min(Math.max(selected + step, 0), count - 1);
@@ -34,12 +34,13 @@ export function useRowKeys({ count, reveal, open, enabled }: Options): number {
   return selected;
 }
 
-/** Whether keys are typed into something, or a dialog is open. */
-function isBusy(target: EventTarget | null): boolean {
-  if (document.querySelector('[role="dialog"]')) return true;
-  return (
-    target instanceof HTMLElement && target.closest('input, textarea, button, a, select') != null
-  );
+/** Whether a key is typed into something or means something to it, or a dialog is open. */
+function isBusy({ target, key }: KeyboardEvent): boolean {
+  if (document.querySelector('[role="dialog"], [role="menu"]')) return true;
+  if (!(target instanceof HTMLElement)) return false;
+  // Letters mean nothing to links and buttons: the focus is on one after each click.
+  const own = key.length === 1 ? 'input, textarea, select' : 'input, textarea, select, button, a';
+  return target.closest(own) != null;
 }
 
 const STEPS: Record<string, number | undefined> = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 };

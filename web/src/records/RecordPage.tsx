@@ -110,7 +110,12 @@ function Opened<N extends Noun>(props: OpenedProps<N>) {
               readOnly={!mayChange}
             >
               {mayChange && (
-                <Confirm action="Delete" question={`Delete ${one} ${name}?`} onConfirm={remove}>
+                <Confirm
+                  action="Delete"
+                  question={`Delete ${one} ${name}?`}
+                  onConfirm={remove}
+                  wish={{ method: 'DELETE', path, etag }}
+                >
                   This cannot be undone. The audit log keeps what it was.
                 </Confirm>
               )}

@@ -13,7 +13,7 @@ export function RecordsPage<N extends Noun>({ kind }: { kind: Kind<N, string> })
   const navigate = useNavigate();
   const mayChange = useOpen(noun, 'change');
   useEvents([noun, topics].filter(Boolean).join(','));
-  const open = (id: string) => void navigate({ to: `/${noun}/${id}` as string });
+  const create = () => void navigate({ to: `/${noun}/new` as string });
   return (
     <ListPage
       title={title}
@@ -22,9 +22,9 @@ export function RecordsPage<N extends Noun>({ kind }: { kind: Kind<N, string> })
       columns={columns}
       filters={filters}
       rowKey={(row) => row.id}
-      onOpen={(row) => open(row.id)}
+      to={(row) => `/${noun}/${row.id}`}
       empty={about}
-      actions={mayChange && <Button onClick={() => open('new')}>New {one}</Button>}
+      actions={mayChange && <Button onClick={create}>New {one}</Button>}
     >
       {Above && <Above />}
     </ListPage>

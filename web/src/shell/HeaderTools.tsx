@@ -1,11 +1,12 @@
 import { Button, Group, Menu, useMantineColorScheme } from '@mantine/core';
-import { spotlight } from '@mantine/spotlight';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useStreamState } from '../api/events';
 import { sessionQuery, signOut } from '../api/session';
 import { StateBadge } from '../parts/StateBadge';
 import { leftProvider } from './ProviderSignIn';
+import { openSearch, preloadSearch } from './SearchWhenAsked';
+import { StaleFigures } from './StaleFigures';
 
 /** Search, whether events come, colours, and who is signed in. */
 export function HeaderTools() {
@@ -13,8 +14,14 @@ export function HeaderTools() {
   return (
     <Group gap="xs" wrap="nowrap">
       {stream === 'broken' && <StateBadge state="no events" />}
-      <Button variant="default" onClick={spotlight.open} aria-label="Search (Ctrl-K)">
-        Search
+      <StaleFigures />
+      <Button
+        variant="default"
+        onClick={openSearch}
+        onMouseEnter={preloadSearch}
+        onFocus={preloadSearch}
+      >
+        Search{' '}
         <span className="dim wide" style={{ marginLeft: 8 }}>
           Ctrl-K
         </span>
@@ -42,7 +49,7 @@ function Person() {
         <Button
           variant="subtle"
           color="gray"
-          aria-label="Your session"
+          aria-label={`${data.name}, your session`}
           maw="min(180px, 30vw)"
           styles={{ label: { display: 'block', height: 'auto', textOverflow: 'ellipsis' } }}
         >

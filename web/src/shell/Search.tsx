@@ -1,17 +1,19 @@
-import { Spotlight, type SpotlightActionGroupData } from '@mantine/spotlight';
+import { Spotlight, spotlight, type SpotlightActionGroupData } from '@mantine/spotlight';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { allRecords } from '../api/records';
 import { isOpen, sessionQuery } from '../api/session';
 import type { Noun } from '../api/types';
 import { nameOf } from '../parts/names';
 import { places } from './places';
 
-/** Ctrl-K: pages, records by name or identifier, calls by identifier, calls of a number. */
+/** Pages, records by name or identifier, calls by identifier, calls of a number. */
 export function Search() {
   const navigate = useNavigate();
   const [query, setQuery] = useState('');
+  // It comes when somebody asks for it.
+  useEffect(() => spotlight.open(), []);
   const { data: session } = useQuery(sessionQuery);
   const { data: records } = useQuery({
     queryKey: ['search'],
@@ -41,7 +43,7 @@ export function Search() {
       actions: found.slice(0, FOUND_MAX).map(({ noun, name, id }) => ({
         id,
         label: name,
-        description: noun.replace('-', ' ').replace(/s$/, ''),
+        description: noun === 'people' ? 'person' : noun.replace('-', ' ').replace(/s$/, ''),
         onClick: () => go(`/${noun}/${id}`),
       })),
     });
@@ -105,6 +107,11 @@ const NOUNS: Noun[] = [
   'gateways',
   'routes',
   'media-servers',
+  'servers',
+  'zones',
+  'clusters',
+  'certificates',
+  'people',
   'accounts',
 ];
 const FOUND_MAX = 20;

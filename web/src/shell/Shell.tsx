@@ -2,15 +2,23 @@ import { AppShell, Burger, Group, NavLink, ScrollArea, Text } from '@mantine/cor
 import { useDisclosure } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useRouterState } from '@tanstack/react-router';
+import { Suspense, useRef, type MouseEvent } from 'react';
 import { isOpen, sessionQuery } from '../api/session';
+import { usePreload } from '../parts/preload';
 import { HeaderTools } from './HeaderTools';
 import { OpenPage } from './OpenPage';
+import { PageSkeleton } from './PageSkeleton';
 import { places, type Place } from './places';
-import { Search } from './Search';
+import { SearchWhenAsked } from './SearchWhenAsked';
 
 /** What stands around each page. */
 export function Shell() {
   const [opened, { toggle, close }] = useDisclosure(false);
+  const main = useRef<HTMLElement>(null);
+  const skip = (event: MouseEvent) => {
+    event.preventDefault();
+    main.current?.focus();
+  };
   return (
     <AppShell
       header={{ height: 44 }}
@@ -18,6 +26,9 @@ export function Shell() {
       padding="sm"
     >
       <AppShell.Header px="sm">
+        <a href="#content" className="skip" onClick={skip}>
+          Skip to the page
+        </a>
         <Group h="100%" justify="space-between" wrap="nowrap">
           <Group gap="xs" wrap="nowrap">
             <Burger
@@ -26,6 +37,7 @@ export function Shell() {
               hiddenFrom="sm"
               size="sm"
               aria-label="Navigation"
+              aria-expanded={opened}
             />
             <Text fw={600}>Tandem</Text>
             <Text c="dimmed" size="xs" className="mono wide">
@@ -44,10 +56,17 @@ export function Shell() {
           </nav>
         </ScrollArea>
       </AppShell.Navbar>
-      <AppShell.Main style={{ height: '100dvh', minHeight: 0 }}>
-        <OpenPage />
+      <AppShell.Main
+        id="content"
+        ref={main}
+        tabIndex={-1}
+        style={{ height: '100dvh', minHeight: 0, outline: 'none' }}
+      >
+        <Suspense fallback={<PageSkeleton />}>
+          <OpenPage />
+        </Suspense>
       </AppShell.Main>
-      <Search />
+      <SearchWhenAsked />
     </AppShell>
   );
 }
@@ -75,7 +94,9 @@ function Places({ title, places, onClick }: PlacesProps) {
   );
 }
 
+/** The way to a page, which is brought as soon as somebody points at it. */
 function Entry({ place, onClick }: { place: Place; onClick: () => void }) {
+  const preload = usePreload();
   const path = useRouterState({ select: (state) => state.location.pathname });
   const active = place.path === '/' ? path === '/' : `${path}/`.startsWith(`${place.path}/`);
   return (
@@ -86,6 +107,7 @@ function Entry({ place, onClick }: { place: Place; onClick: () => void }) {
       active={active}
       aria-current={active ? 'page' : undefined}
       onClick={onClick}
+      {...preload(place.path)}
       py={4}
       style={{ borderRadius: 4 }}
     />

@@ -11,15 +11,18 @@ struct TwoFiles;
 
 impl Site for TwoFiles {
     fn file(&self, path: &str) -> Option<SiteFile> {
-        let (media_type, content, brotli): (_, &[u8], Option<&[u8]>) = match path {
-            "index.html" => ("text/html", b"<meta content=\"%NONCE%\">", None),
-            "assets/panel-1a2b.js" => ("text/javascript", b"plain", Some(b"small")),
+        let (media_type, content): (_, &[u8]) = match path {
+            "index.html" => ("text/html", b"<meta content=\"%NONCE%\">"),
+            "assets/panel-1a2b.js" => ("text/javascript", b"plain"),
             _ => return None,
         };
+        let is_script = path != "index.html";
+        let smaller = |small: &'static [u8]| is_script.then(|| small.into());
         Some(SiteFile {
             media_type,
             content: content.into(),
-            brotli: brotli.map(Into::into),
+            brotli: smaller(b"small"),
+            gzip: smaller(b"smaller than plain"),
         })
     }
 
@@ -63,12 +66,20 @@ async fn files_with_a_hash_in_their_name_last_and_are_small_for_who_can_unpack_t
     let plain = get(&api, path).await;
     assert_eq!(plain.text, "plain");
     assert!(plain.header("cache-control").contains("immutable"));
-    let request = Request::builder()
-        .uri(path)
-        .header("accept-encoding", "gzip, br;q=1.0");
-    let small = api.ask(request.body(Body::empty()).unwrap()).await;
-    assert_eq!(small.text, "small");
-    assert_eq!(small.header("content-encoding"), "br");
+    for (accepted, text, coding) in [
+        ("gzip, br;q=1.0", "small", "br"),
+        // As browsers ask over plain HTTP.
+        ("gzip, deflate", "smaller than plain", "gzip"),
+        ("br;q=0, gzip;q=0.5", "smaller than plain", "gzip"),
+        ("BR; q=0.000, identity", "plain", ""),
+        ("zstd", "plain", ""),
+    ] {
+        let request = Request::builder().uri(path);
+        let request = request.header("accept-encoding", accepted);
+        let answer = api.ask(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.text, text, "{accepted}");
+        assert_eq!(answer.header("content-encoding"), coding, "{accepted}");
+    }
     get(&api, "/assets/old-9f.js")
         .await
         .is_problem(404, "not-found");

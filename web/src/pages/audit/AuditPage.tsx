@@ -80,6 +80,7 @@ function Revert({ entry, onDone }: { entry: AuditEntry; onDone: () => void }) {
         action="Take back"
         question={`Take back change ${entry.revision}?`}
         onConfirm={revert}
+        wish={{ method: 'POST', path: `/v1/audit/${entry.revision}/revert` }}
       >
         The record becomes what it was before; its secrets stay as they are. That is a change like
         others, and can be taken back in turn.

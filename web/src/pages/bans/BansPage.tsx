@@ -56,6 +56,7 @@ function Lift({ ban }: { ban: Ban }) {
       label={`Lift the ban of ${ban.address}`}
       question={`Lift the ban of ${ban.address}?`}
       onConfirm={lift}
+      wish={{ method: 'DELETE', path: `/v1/bans/${encodeURIComponent(ban.address)}` }}
     >
       Its packets are served again at once.
     </Confirm>

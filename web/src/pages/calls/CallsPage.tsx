@@ -1,5 +1,4 @@
 import { useQuery } from '@tanstack/react-query';
-import { useNavigate } from '@tanstack/react-router';
 import { api, body } from '../../api/client';
 import { useEvents } from '../../api/events';
 import { metricsQuery } from '../../api/metrics';
@@ -14,7 +13,6 @@ import { Unheard } from './Unheard';
 /** Calls in progress, as they come and go. */
 export function CallsPage() {
   useEvents('calls');
-  const navigate = useNavigate();
   const mayEnd = useMay('operator');
   const knowsServers = useOpen('servers');
   const metrics = useQuery(metricsQuery);
@@ -48,7 +46,7 @@ export function CallsPage() {
         ...(knowsServers ? [{ name: 'server', label: 'Server', of: 'servers' as const }] : []),
       ]}
       rowKey={(call) => call.id}
-      onOpen={(call) => void navigate({ to: '/calls/$id', params: { id: call.id } })}
+      to={(call) => `/calls/${call.id}`}
       empty="No call is in progress."
       intervalMs={3000}
       about={(page) => (

@@ -23,6 +23,7 @@ export function HangUp({ call, compact }: Props) {
       label={`Hang up ${parties}`}
       question={`Hang up ${parties}?`}
       onConfirm={hangUp}
+      wish={{ method: 'POST', path: `/v1/calls/${call.id}/hangup` }}
     >
       Both sides get a BYE, or the caller a final answer if it rings still.
     </Confirm>

@@ -1,12 +1,18 @@
 import type { CallView } from '../../api/types';
 import type { Column } from '../../parts/DataTable';
-import { duration, time } from '../../parts/format';
+import { duration, time, UNKNOWN } from '../../parts/format';
 import { useNow } from '../../parts/Shown';
 import { StateBadge } from '../../parts/StateBadge';
 
 export const callColumns: Column<CallView>[] = [
   { key: 'state', title: 'State', cell: (call) => <StateBadge state={call.state} /> },
-  { key: 'caller', title: 'Caller', cell: (call) => call.caller, kind: 'mono' },
+  {
+    key: 'caller',
+    title: 'Caller',
+    cell: (call) => call.caller || UNKNOWN,
+    kind: 'mono',
+    leads: true,
+  },
   { key: 'called', title: 'Called', cell: (call) => call.called, kind: 'mono' },
   { key: 'server', title: 'Server', cell: (call) => call.server_name },
   { key: 'lasts', title: 'Lasts', cell: (call) => <Lasts call={call} />, kind: 'figure' },

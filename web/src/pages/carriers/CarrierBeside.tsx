@@ -37,7 +37,7 @@ export function CarrierBeside({ record }: { record: Carrier }) {
               columns={gateways.columns.filter(({ key }) => !['carrier', 'enabled'].includes(key))}
               rows={page.items}
               rowKey={(row) => row.id}
-              onOpen={(row) => void navigate({ to: `/gateways/${row.id}` as string })}
+              to={(row) => `/gateways/${row.id}`}
               empty="None: no call can go to this carrier."
             />
           )}
@@ -57,7 +57,7 @@ export function CarrierBeside({ record }: { record: Carrier }) {
               columns={routes.columns.filter(({ key }) => key !== 'carrier')}
               rows={page.items}
               rowKey={(row) => row.id}
-              onOpen={(row) => void navigate({ to: `/routes/${row.id}` as string })}
+              to={(row) => `/routes/${row.id}`}
               empty="None: no number leads to this carrier."
             />
           )}

@@ -1,6 +1,5 @@
 import { Button } from '@mantine/core';
 import { useLocalStorage } from '@mantine/hooks';
-import { useNavigate } from '@tanstack/react-router';
 import { api, body } from '../../api/client';
 import { useFilters } from '../../parts/filters';
 import { ListPage } from '../../parts/ListPage';
@@ -10,7 +9,6 @@ import { asQuery, periods } from './period';
 
 /** Calls that have ended, the latest first. */
 export function CdrsPage() {
-  const navigate = useNavigate();
   const [filters] = useFilters();
   const [chosen, choose] = useLocalStorage({
     key: 'tandem-cdr-columns',
@@ -46,7 +44,7 @@ export function CdrsPage() {
         { name: 'user', label: 'User', of: 'users' },
       ]}
       rowKey={(cdr) => cdr.call}
-      onOpen={(cdr) => void navigate({ to: '/calls/$id', params: { id: cdr.call } })}
+      to={(cdr) => `/calls/${cdr.call}`}
       empty="No call has ended yet."
       intervalMs={10_000}
       beside={

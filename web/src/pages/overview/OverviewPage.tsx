@@ -1,6 +1,6 @@
 import { Alert } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { useNavigate } from '@tanstack/react-router';
+import { lazy } from 'react';
 import { useEvents } from '../../api/events';
 import { metricsQuery } from '../../api/metrics';
 import { useOpen } from '../../api/session';
@@ -8,7 +8,6 @@ import { DataTable } from '../../parts/DataTable';
 import { count } from '../../parts/format';
 import { Card, Figure, Page } from '../../parts/Page';
 import { Shown } from '../../parts/Shown';
-import { CallsPage } from '../calls/CallsPage';
 import { cdrColumns } from '../cdrs/columns';
 import { gatewayHealthQuery } from '../gateways/health';
 import { mediaServerHealthQuery } from '../media-servers/health';
@@ -19,6 +18,10 @@ import { cpsOf } from './rate';
 import { readinessQuery } from './readiness';
 import { failuresQuery, figuresOf, recentQuery } from './recent';
 import { verdict, type Verdict } from './verdict';
+
+const CallsPage = lazy(() =>
+  import('../calls/CallsPage').then((m) => ({ default: m.CallsPage })),
+);
 
 /** How the platform is, at a glance; for who sees one account of it, that account's calls. */
 export function OverviewPage() {
@@ -96,7 +99,6 @@ function Recent() {
 }
 
 function Failures() {
-  const navigate = useNavigate();
   const asked = useQuery(failuresQuery);
   const shown = ['started', 'caller', 'called', 'status', 'reason', 'carrier'];
   return (
@@ -110,7 +112,7 @@ function Failures() {
               columns={cdrColumns.filter(({ key }) => shown.includes(key))}
               rows={page.items}
               rowKey={(cdr) => cdr.call}
-              onOpen={(cdr) => void navigate({ to: '/calls/$id', params: { id: cdr.call } })}
+              to={(cdr) => `/calls/${cdr.call}`}
               empty="No call has failed."
             />
           )}

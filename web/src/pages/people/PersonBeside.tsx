@@ -39,6 +39,7 @@ export function PersonBeside({ record }: { record: Person }) {
           action="Unlock"
           question={`Let ${record.name} try again?`}
           onConfirm={unlock}
+          wish={{ method: 'POST', path: `/v1/people/${record.id}/unlock` }}
         >
           After five wrong passwords a name rests for a while, on each node.
         </Confirm>
@@ -57,6 +58,12 @@ export function PersonBeside({ record }: { record: Person }) {
             action="Remove second factor"
             question={`Remove the second factor of ${record.name}?`}
             onConfirm={withoutFactor}
+            wish={{
+              method: 'PATCH',
+              path: `/v1/people/${record.id}`,
+              body: { second_factor: null },
+              etag: '*',
+            }}
           >
             The password alone is enough from then on. It is meant for who has lost the app and the
             recovery codes.

@@ -27,6 +27,7 @@ export function RegistrationsPage() {
           label={`Remove the registration of ${row.aor}`}
           question={`Remove this registration of ${row.aor}?`}
           onConfirm={() => remove(row.id)}
+          wish={{ method: 'DELETE', path: `/v1/registrations/${encodeURIComponent(row.id)}` }}
         >
           Calls do not reach {row.contact} until it registers again, which it may do at any time.
         </Confirm>

@@ -129,6 +129,7 @@ function Close({ listener }: { listener: ListenerStatus }) {
       label={`Close ${name}`}
       question={`Close ${name}?`}
       onConfirm={close}
+      wish={{ method: 'DELETE', path: `/v1/listeners/${encodeURIComponent(listener.id)}` }}
     >
       Phones and carriers that use it do not reach this server there any more.
     </Confirm>

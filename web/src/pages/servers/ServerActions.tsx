@@ -5,6 +5,7 @@ import { api, body } from '../../api/client';
 import { words } from '../../api/problem';
 import { useMay } from '../../api/session';
 import type { Server, ServerHealth } from '../../api/types';
+import { AsCommand } from '../../parts/AsCommand';
 import { Confirm } from '../../parts/Confirm';
 import { plural } from '../../parts/format';
 
@@ -21,6 +22,7 @@ export function ServerActions({ record, health }: Props) {
   const [error, setError] = useState<unknown>(null);
   if (!mayAct) return null;
   const params = { params: { path: { id: record.id } } };
+  const wish = (action: string) => ({ method: 'POST', path: `/v1/servers/${record.id}/${action}` });
   const begin = async (action: Promise<unknown>) => {
     setError(null);
     await action;
@@ -47,6 +49,7 @@ export function ServerActions({ record, health }: Props) {
             action="Drain"
             question={`Drain ${record.name}?`}
             onConfirm={() => begin(body(api.POST('/v1/servers/{id}/drain', params)))}
+            wish={wish('drain')}
           >
             It takes no new {one}s from then on. {affected}
           </Confirm>
@@ -62,6 +65,7 @@ export function ServerActions({ record, health }: Props) {
             action="Restart"
             question={`Restart ${record.name}?`}
             onConfirm={() => begin(body(api.POST('/v1/servers/{id}/restart', params)))}
+            wish={wish('restart')}
           >
             Its process begins anew, with the program on its disk.{' '}
             {role === 'dispatcher'
@@ -74,6 +78,7 @@ export function ServerActions({ record, health }: Props) {
             action="Revoke"
             question={`Refuse the node of ${record.name} from now on?`}
             onConfirm={() => begin(body(api.POST('/v1/servers/{id}/revoke', params)))}
+            wish={wish('revoke')}
           >
             Its line ends at once. It goes on with the configuration it has until it is stopped; a
             machine can join as this server with a new token.
@@ -100,38 +105,41 @@ function Resize({ record, onResize }: { record: Server; onResize: (a: Promise<un
   const [channels, setChannels] = useState<string | number>(record.limits?.channels ?? '');
   const [cps, setCps] = useState<string | number>(record.limits?.cps ?? '');
   const figure = (value: string | number) => (value === '' ? null : Number(value));
+  const size = { channels: figure(channels), cps: figure(cps) };
   const resize = () => {
     const params = { path: { id: record.id } };
-    const size = { channels: figure(channels), cps: figure(cps) };
     onResize(body(api.POST('/v1/servers/{id}/resize', { params, body: size })));
   };
   return (
-    <Group mt="sm" gap="xs" align="flex-end">
-      <NumberInput
-        label="Allowed channels"
-        hideControls
-        description="empty: as set"
-        min={0}
-        max={100_000_000}
-        allowDecimal={false}
-        value={channels}
-        onChange={setChannels}
-        w={130}
-      />
-      <NumberInput
-        label="Allowed CPS"
-        hideControls
-        description="empty: as set"
-        min={0}
-        max={1_000_000}
-        allowDecimal={false}
-        value={cps}
-        onChange={setCps}
-        w={110}
-      />
-      <Button variant="default" onClick={resize}>
-        Resize
-      </Button>
-    </Group>
+    <>
+      <Group mt="sm" gap="xs" align="flex-end">
+        <NumberInput
+          label="Allowed channels"
+          hideControls
+          description="empty: as set"
+          min={0}
+          max={100_000_000}
+          allowDecimal={false}
+          value={channels}
+          onChange={setChannels}
+          w={130}
+        />
+        <NumberInput
+          label="Allowed CPS"
+          hideControls
+          description="empty: as set"
+          min={0}
+          max={1_000_000}
+          allowDecimal={false}
+          value={cps}
+          onChange={setCps}
+          w={110}
+        />
+        <Button variant="default" onClick={resize}>
+          Resize
+        </Button>
+      </Group>
+      <AsCommand wish={{ method: 'POST', path: `/v1/servers/${record.id}/resize`, body: size }} />
+    </>
   );
 }

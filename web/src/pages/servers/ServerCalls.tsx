@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { Link, useNavigate } from '@tanstack/react-router';
+import { Link } from '@tanstack/react-router';
 import { api, body } from '../../api/client';
 import { useMay } from '../../api/session';
 import type { CallView } from '../../api/types';
@@ -15,7 +15,6 @@ const columns = callColumns.filter(({ key }) => key !== 'server');
 
 /** The first calls in progress of a server. */
 export function ServerCalls({ server }: { server: string }) {
-  const navigate = useNavigate();
   const mayEnd = useMay('operator');
   const asked = useQuery({
     queryKey: ['calls', 'of', server],
@@ -39,7 +38,7 @@ export function ServerCalls({ server }: { server: string }) {
               columns={mayEnd ? [...columns, hangUp] : columns}
               rows={page.items}
               rowKey={(call) => call.id}
-              onOpen={(call) => void navigate({ to: '/calls/$id', params: { id: call.id } })}
+              to={(call) => `/calls/${call.id}`}
               empty="No call is in progress here."
             />
             {page.total > page.items.length && (

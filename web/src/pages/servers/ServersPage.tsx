@@ -25,7 +25,7 @@ export function ServersPage() {
   useEvents('servers');
   const navigate = useNavigate();
   const mayJoin = useMay('admin');
-  const open = (id: string) => void navigate({ to: `/servers/${id}` as string });
+  const join = () => void navigate({ to: '/servers/new' });
   return (
     <ListPage
       title="Servers"
@@ -49,10 +49,10 @@ export function ServersPage() {
         { name: 'cluster', label: 'Cluster' },
       ]}
       rowKey={(row) => row.server}
-      onOpen={(row) => open(row.server)}
+      to={(row) => `/servers/${row.server}`}
       empty="This platform is one machine. Start it with --node-port to let others join."
       intervalMs={1000}
-      actions={mayJoin && <Button onClick={() => open('new')}>Join a machine</Button>}
+      actions={mayJoin && <Button onClick={join}>Join a machine</Button>}
     />
   );
 }

@@ -78,6 +78,7 @@ function Delete({ token }: { token: ApiToken }) {
       label={`Delete token ${token.name}`}
       question={`Delete token ${token.name}?`}
       onConfirm={remove}
+      wish={{ method: 'DELETE', path: `/v1/tokens/${token.id}` }}
     >
       Whoever uses it is refused from then on, and whoever is signed in with it is signed out.
     </Confirm>

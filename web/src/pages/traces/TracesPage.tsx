@@ -1,5 +1,4 @@
 import { useQuery } from '@tanstack/react-query';
-import { useNavigate } from '@tanstack/react-router';
 import { api, body } from '../../api/client';
 import type { TraceMessage } from '../../api/types';
 import type { Column } from '../../parts/DataTable';
@@ -8,7 +7,7 @@ import { ListPage } from '../../parts/ListPage';
 
 const columns: Column<TraceMessage>[] = [
   { key: 'at', title: 'Seen', cell: (message) => time(message.at_us) },
-  { key: 'title', title: 'Message', cell: (message) => message.title, kind: 'mono' },
+  { key: 'title', title: 'Message', cell: (message) => message.title, kind: 'mono', leads: true },
   {
     key: 'method',
     title: 'Of',
@@ -26,12 +25,6 @@ const columns: Column<TraceMessage>[] = [
 
 /** SIP messages that are kept, the latest first. */
 export function TracesPage() {
-  const navigate = useNavigate();
-  const open = (message: TraceMessage) =>
-    void navigate({
-      to: '/traces/ladder' as '/',
-      search: { sip_call_id: message.sip_call_id } as never,
-    });
   return (
     <ListPage
       title="SIP trace"
@@ -56,7 +49,7 @@ export function TracesPage() {
         },
       ]}
       rowKey={(message) => message.id}
-      onOpen={open}
+      to={(message) => `/traces/ladder?sip_call_id=${encodeURIComponent(message.sip_call_id)}`}
       empty="No message is kept yet."
       beside={<Kept />}
     />

@@ -57,6 +57,7 @@ function End({ session }: { session: OpenSession }) {
       label={`End the session of ${session.name} from ${session.source}`}
       question={`End the session of ${session.name}?`}
       onConfirm={end}
+      wish={{ method: 'DELETE', path: `/v1/sessions/${session.id}` }}
     >
       The browser at {session.source} is signed out.
     </Confirm>

@@ -6,7 +6,7 @@ export function LatencyMatrix({ pairs }: { pairs: ZoneLatency[] }) {
   const names = [...new Set(pairs.flatMap(({ from, to }) => [from, to]))].sort();
   const cells = new Map(pairs.map((pair) => [key(pair.from, pair.to), pair]));
   return (
-    <div className="table-box fits" tabIndex={0} role="region" aria-label="Latency between zones">
+    <div className="table-box fits" tabIndex={0} role="group" aria-label="Latency between zones">
       <table aria-label="Latency between zones">
         <thead>
           <tr>

@@ -1,13 +1,13 @@
 import { Button, Group, Select, Text } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { words } from '../../api/problem';
 import { allRecords, readRecord, replaceRecord } from '../../api/records';
 import { useOpen } from '../../api/session';
 import type { Capacity, CapacityMember } from '../../api/types';
 import { DataTable, type Column } from '../../parts/DataTable';
+import { AsCommand } from '../../parts/AsCommand';
 import { Card } from '../../parts/Page';
 import { memberColumns } from './columns';
 
@@ -21,7 +21,6 @@ interface Props {
 
 /** The servers of a zone or cluster; others are moved in. */
 export function Members({ field, name, capacity, more = [] }: Props) {
-  const navigate = useNavigate();
   return (
     <Card title="Servers">
       {capacity && (
@@ -35,7 +34,7 @@ export function Members({ field, name, capacity, more = [] }: Props) {
         columns={[...memberColumns, ...more]}
         rows={capacity?.members ?? []}
         rowKey={(row) => row.server}
-        onOpen={(row) => void navigate({ to: `/servers/${row.server}` as string })}
+        to={(row) => `/servers/${row.server}`}
         empty="No server."
       />
       <MoveIn field={field} name={name} />
@@ -51,6 +50,7 @@ function MoveIn({ field, name }: { field: 'zone' | 'cluster'; name: string }) {
   const { data } = useQuery({ queryKey: ['servers', 'all'], queryFn: () => allRecords('servers') });
   if (!mayMove) return null;
   const outside = (data ?? []).filter((server) => server[field] !== name);
+  const moved = outside.find(({ id }) => id === chosen);
   const move = async () => {
     if (!chosen) return;
     try {
@@ -65,22 +65,29 @@ function MoveIn({ field, name }: { field: 'zone' | 'cluster'; name: string }) {
     }
   };
   return (
-    <Group mt={8} align="flex-end">
-      <Select
-        label={`Move into ${name}`}
-        data={outside.map((server) => ({
-          value: server.id,
-          label: server[field] ? `${server.name} (now in ${server[field]})` : server.name,
-        }))}
-        value={chosen}
-        onChange={setChosen}
-        error={error == null ? undefined : words(error)}
-        searchable
-        nothingFoundMessage="no other server"
-      />
-      <Button variant="default" disabled={!chosen} onClick={() => void move()}>
-        Move
-      </Button>
-    </Group>
+    <>
+      <Group mt={8} align="flex-end">
+        <Select
+          label={`Move into ${name}`}
+          data={outside.map((server) => ({
+            value: server.id,
+            label: server[field] ? `${server.name} (now in ${server[field]})` : server.name,
+          }))}
+          value={chosen}
+          onChange={setChosen}
+          error={error == null ? undefined : words(error)}
+          searchable
+          nothingFoundMessage="no other server"
+        />
+        <Button variant="default" disabled={!chosen} onClick={() => void move()}>
+          Move
+        </Button>
+      </Group>
+      {moved && (
+        <AsCommand
+          wish={{ method: 'PATCH', path: `/v1/servers/${moved.id}`, body: { [field]: name }, etag: '*' }}
+        />
+      )}
+    </>
   );
 }

@@ -63,7 +63,7 @@ export function ZonesPage() {
                   columns={zoneColumns}
                   rows={page.items}
                   rowKey={(zone) => zone.zone}
-                  onOpen={(zone) => open(`/zones/${zone.zone}`)}
+                  to={(zone) => `/zones/${zone.zone}`}
                   empty="No zone: all servers stand in one place."
                 />
               </Card>
@@ -94,7 +94,7 @@ export function ZonesPage() {
                   columns={clusterColumns}
                   rows={page.items}
                   rowKey={(cluster) => cluster.cluster}
-                  onOpen={(cluster) => open(`/clusters/${cluster.cluster}`)}
+                  to={(cluster) => `/clusters/${cluster.cluster}`}
                   empty="No cluster: each server is on its own."
                 />
               )}
