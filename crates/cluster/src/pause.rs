@@ -35,8 +35,9 @@ impl<T> PauseWatch<T> {
     pub fn pass(&mut self, now: Time) -> bool {
         let gap = now.since(self.seen);
         self.seen = now;
-        let paused = gap >= PAUSE && self.until.is_none();
+        let paused = gap >= PAUSE;
         if paused {
+            // The patience with an earlier pause says nothing of this one.
             self.until = Some(now + PATIENCE);
         }
         paused
@@ -87,6 +88,9 @@ mod tests {
         assert!(watch.pass(later), "it was stopped");
         assert!(!watch.pass(later), "which is said once");
         assert_eq!(watch.until(), Some(later + PATIENCE));
+        let again = later + Duration::from_secs(60);
+        assert!(watch.pass(again), "it was stopped before all was clear");
+        assert_eq!(watch.until(), Some(again + PATIENCE));
         watch.hold("an input");
         assert_eq!(watch.release(), ["an input"]);
         assert_eq!(watch.until(), None);

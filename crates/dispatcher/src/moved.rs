@@ -81,7 +81,13 @@ impl Dispatcher {
         if self.moved.by_invite.is_empty() || message.status() < 200 {
             return false;
         }
-        let from = (opened.flow.transport, opened.flow.remote);
+        // The other side counts its own INVITEs.
+        let (transport, remote) = (opened.flow.transport, opened.flow.remote);
+        let is_target = self.target_from(opened.flow).is_some();
+        if !is_target && !self.retired.has(transport, remote) {
+            return false;
+        }
+        let from = (transport, remote);
         let invite = self.invite_inside(message);
         let Some(known) = invite.and_then(|invite| self.moved.by_invite.get_mut(&invite)) else {
             return false;

@@ -250,6 +250,7 @@ impl Keeper {
             // Another has taken it and ended it, or the store was emptied.
             Answer::Found(Found::Nowhere) => self.first([Job::AskWhetherTaken(doubt)]),
             Answer::Found(Found::Held(_) | Found::Unreadable) => {}
+            Answer::Found(Found::Unknown) => self.doubtful.push(doubt),
             _ => {
                 self.doubtful.push(doubt);
                 self.note_unheard_finds();

@@ -207,10 +207,7 @@ impl Keeper {
             (Job::Claim { dead, count }, Answer::Records(calls)) => {
                 self.handle_claimed(dead, count, calls);
             }
-            (Job::Claim { dead, .. }, _) => {
-                self.note_unheard_finds();
-                self.notices.push_back(Notice::NotClaimed(dead));
-            }
+            (Job::Claim { dead, .. }, _) => self.handle_unclaimed(dead),
             (
                 job @ (Job::AskOfUnsure(_)
                 | Job::AskWhetherEnded(_)
@@ -264,6 +261,11 @@ impl Keeper {
             return None;
         }
         self.wait(Job::Remember, Ask::Store(Question::Remember(buried)))
+    }
+
+    fn handle_unclaimed(&mut self, dead: String) {
+        self.note_unheard_finds();
+        self.notices.push_back(Notice::NotClaimed(dead));
     }
 
     fn handle_claimed(&mut self, dead: String, count: usize, calls: Vec<(u64, Vec<u8>)>) {
