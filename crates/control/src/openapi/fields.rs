@@ -28,6 +28,7 @@ fn close(schema: &mut Value) {
 fn bounds() -> Vec<(&'static str, &'static str, Value)> {
     let mut all = records();
     all.extend(settings());
+    all.extend(oidc());
     all
 }
 
@@ -112,6 +113,26 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
     ]
 }
 
+fn oidc() -> Vec<(&'static str, &'static str, Value)> {
+    vec![
+        ("OidcRule", "claim", pattern(WORD)),
+        (
+            "OidcRule",
+            "value",
+            json!({ "minLength": 1, "maxLength": 255 }),
+        ),
+        ("OidcRule", "zones", json!({ "maxItems": 64 })),
+        ("OidcSettings", "name", name()),
+        ("OidcSettings", "name_claim", pattern(WORD)),
+        ("OidcSettings", "rules", json!({ "maxItems": 100 })),
+        (
+            "OidcSettings",
+            "scopes",
+            json!({ "maxItems": 20, "items": pattern(WORD) }),
+        ),
+    ]
+}
+
 fn settings() -> Vec<(&'static str, &'static str, Value)> {
     vec![
         (
@@ -142,21 +163,6 @@ fn settings() -> Vec<(&'static str, &'static str, Value)> {
             "Overflow",
             "peers",
             json!({ "maxItems": 16, "items": host_port() }),
-        ),
-        ("OidcRule", "claim", pattern(WORD)),
-        (
-            "OidcRule",
-            "value",
-            json!({ "minLength": 1, "maxLength": 255 }),
-        ),
-        ("OidcRule", "zones", json!({ "maxItems": 64 })),
-        ("OidcSettings", "name", name()),
-        ("OidcSettings", "name_claim", pattern(WORD)),
-        ("OidcSettings", "rules", json!({ "maxItems": 100 })),
-        (
-            "OidcSettings",
-            "scopes",
-            json!({ "maxItems": 20, "items": pattern(WORD) }),
         ),
         ("Overflow", "retry_after_s", range(0, 3_600)),
         (
