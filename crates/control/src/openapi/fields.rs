@@ -120,26 +120,6 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
     ]
 }
 
-fn oidc() -> Vec<(&'static str, &'static str, Value)> {
-    vec![
-        ("OidcRule", "claim", pattern(WORD)),
-        (
-            "OidcRule",
-            "value",
-            json!({ "minLength": 1, "maxLength": 255 }),
-        ),
-        ("OidcRule", "zones", json!({ "maxItems": 64 })),
-        ("OidcSettings", "name", name()),
-        ("OidcSettings", "name_claim", pattern(WORD)),
-        ("OidcSettings", "rules", json!({ "maxItems": 100 })),
-        (
-            "OidcSettings",
-            "scopes",
-            json!({ "maxItems": 20, "items": pattern(WORD) }),
-        ),
-    ]
-}
-
 fn settings() -> Vec<(&'static str, &'static str, Value)> {
     vec![
         (
