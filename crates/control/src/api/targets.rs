@@ -20,8 +20,8 @@ use crate::{Control, Problem, TargetReport, TargetState, problem, tasks::Task};
 pub(crate) fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new()
         .routes(routes!(update))
-        .routes(routes!(drain))
-        .routes(routes!(resume))
+        .routes(routes!(drain_target))
+        .routes(routes!(resume_target))
 }
 
 /// What of a target is to be otherwise.
@@ -83,7 +83,7 @@ async fn update(
     ),
     responses((status = 202, description = "It is under way.", body = Task)),
 )]
-async fn drain(
+async fn drain_target(
     State(control): State<Control>,
     Extension(caller): Extension<Caller>,
     Path((id, target)): Path<(String, String)>,
@@ -115,7 +115,7 @@ async fn drain(
     ),
     responses((status = 202, description = "It is under way.", body = Task)),
 )]
-async fn resume(
+async fn resume_target(
     State(control): State<Control>,
     Extension(caller): Extension<Caller>,
     Path((id, target)): Path<(String, String)>,
