@@ -88,3 +88,23 @@ function callsOf(page: number) {
     server_name: 'one',
   }));
 }
+
+test('a search that takes long says how far it came, goes on a while, and then asks', async ({
+  panel,
+}) => {
+  const endUs = 1_795_000_000_000_000;
+  const pages = 30;
+  await panel.route('**/v1/cdrs?*', async (route) => {
+    const page = Number(new URL(route.request().url()).searchParams.get('cursor') ?? 0);
+    const complete = page >= pages;
+    const searched_until_us = complete ? null : endUs - page * 3_600_000_000;
+    const next_cursor = complete ? null : String(page + 1);
+    await route.fulfill({ json: { items: [], next_cursor, complete, searched_until_us } });
+  });
+  await panel.goto('/cdrs?outcome=failed');
+  const status = panel.getByRole('status').filter({ hasText: 'Searched back to' });
+  await expect(panel.getByText('Nothing found yet.')).toBeVisible();
+  await status.getByRole('button', { name: 'Search on' }).click();
+  await expect(panel.getByText('Nothing matches the filters.')).toBeVisible();
+  await expect(status).toBeHidden();
+});

@@ -5,10 +5,11 @@ mod select;
 use core::fmt;
 use core::ops::ControlFlow;
 use core::str::FromStr;
+use core::time::Duration;
 
 use model::{AccountId, CallId, CarrierId, Cdr, CdrOutcome, CustomerId, IdError, UserId};
 
-pub(crate) use self::select::{Bound, Place, Select, Span, signed, text, word};
+pub(crate) use self::select::{Bound, Place, Select, Span, signed, text, until, word};
 use crate::StoreError;
 
 /// A store of CDRs.
@@ -21,13 +22,34 @@ pub trait CdrStore: Send + Sync {
     fn insert_batch(&self, cdrs: &[Cdr]) -> Result<usize, StoreError>;
 
     /// At most `limit` records that match, newest first by end and call, those after the
-    /// cursor only.
+    /// cursor only: what is found in about the time of `patience`. Where that was too short, the
+    /// search is over before it found `limit` or came to the oldest record, and says where to go
+    /// on; however short, it comes further each time.
+    fn search(
+        &self,
+        filter: &CdrFilter,
+        after: Option<CdrCursor>,
+        limit: usize,
+        patience: Duration,
+    ) -> Result<CdrSearch, StoreError>;
+
+    /// The same, however long it takes. Others have their turn in between.
     fn list(
         &self,
         filter: &CdrFilter,
         after: Option<CdrCursor>,
         limit: usize,
-    ) -> Result<Vec<Cdr>, StoreError>;
+    ) -> Result<Vec<Cdr>, StoreError> {
+        let (mut found, mut after) = (Vec::new(), after);
+        loop {
+            let part = self.search(filter, after, limit - found.len(), TURN)?;
+            found.extend(part.found);
+            if part.go_on.is_none() {
+                return Ok(found);
+            }
+            after = part.go_on;
+        }
+    }
 
     /// The record of a call.
     fn get(&self, call: CallId) -> Result<Option<Cdr>, StoreError>;
@@ -37,7 +59,8 @@ pub trait CdrStore: Send + Sync {
     fn remove_before(&self, end_us: u64, limit: usize) -> Result<usize, StoreError>;
 
     /// Hands all records that match to `each`, newest first, in batches of at most
-    /// [`EXPORT_BATCH`], until it breaks. Records that are stored meanwhile may be missing.
+    /// [`EXPORT_BATCH`], until it breaks; in an empty batch now and then while there is nothing
+    /// found. Records that are stored meanwhile may be missing.
     fn export(
         &self,
         filter: &CdrFilter,
@@ -45,16 +68,31 @@ pub trait CdrStore: Send + Sync {
     ) -> Result<(), StoreError> {
         let mut after = None;
         loop {
-            let batch = self.list(filter, after, EXPORT_BATCH)?;
-            let Some(last) = batch.last() else {
-                return Ok(());
-            };
-            after = Some(CdrCursor::of(last));
-            let complete = batch.len() < EXPORT_BATCH;
-            if each(batch).is_break() || complete {
+            let part = self.search(filter, after, EXPORT_BATCH, TURN)?;
+            let is_full = part.found.len() == EXPORT_BATCH;
+            let last = part.found.last().map(CdrCursor::of);
+            after = part.go_on.or(last.filter(|_| is_full));
+            if each(part.found).is_break() || after.is_none() {
                 return Ok(());
             }
         }
+    }
+}
+
+/// What a search has found in its time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CdrSearch {
+    /// Records that match, newest first.
+    pub found: Vec<Cdr>,
+    /// Where the search was when its time was over: all that is newer has been looked at. Empty if
+    /// it found as many as were wanted, or looked at everything.
+    pub go_on: Option<CdrCursor>,
+}
+
+impl CdrSearch {
+    /// A search that its time was enough for.
+    pub(crate) const fn complete(found: Vec<Cdr>) -> Self {
+        Self { found, go_on: None }
     }
 }
 
@@ -99,6 +137,17 @@ impl CdrCursor {
             call: cdr.call,
         }
     }
+
+    /// Goes on with the record at this place.
+    pub(crate) fn at((end_us, call): &Place) -> Result<Self, StoreError> {
+        let call: CallId = call
+            .parse()
+            .map_err(|_| StoreError::Corrupt(format!("{call} is no call")))?;
+        Ok(Self {
+            end_us: u64::try_from(*end_us).unwrap_or(0),
+            call: CallId::from_bits(call.bits().saturating_add(1)),
+        })
+    }
 }
 
 impl fmt::Display for CdrCursor {
@@ -121,6 +170,8 @@ impl FromStr for CdrCursor {
 
 /// How many records an export holds in memory at once.
 pub const EXPORT_BATCH: usize = 500;
+/// How long those who have time keep the store from others who look for CDRs.
+const TURN: Duration = Duration::from_millis(50);
 /// What stands in the body of a record that was closed by a node that was started again and could not
 /// know whether the call had outlived it.
 pub(crate) const GUESSED: &str = "\"reason\":\"node restarted\"";

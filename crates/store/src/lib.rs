@@ -31,7 +31,7 @@ mod tls;
 mod traces;
 
 pub use calls::{Change, Found, Kept, RedisCalls};
-pub use cdrs::{CdrCursor, CdrFilter, CdrStore, EXPORT_BATCH};
+pub use cdrs::{CdrCursor, CdrFilter, CdrSearch, CdrStore, EXPORT_BATCH};
 pub use duties::{Owned, RedisDuties};
 pub use error::StoreError;
 pub use history::{HistoryStore, Span};

@@ -1,5 +1,7 @@
 //! `tandem call`: calls in progress.
 
+use std::ops::ControlFlow;
+
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
@@ -135,6 +137,7 @@ fn heard(client: &Client, query: &[(&str, &str)], limit: usize) -> Result<Vec<Va
                 unheard.push(said);
             }
         }
+        ControlFlow::Continue(())
     })?;
     Ok(calls)
 }

@@ -2,9 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use serde_json::Value;
 
 use crate::account::ACCOUNT;
 use crate::carrier::CARRIER;
@@ -12,9 +14,9 @@ use crate::client::{Client, encode};
 use crate::customer::CUSTOMER;
 use crate::failure::Failure;
 use crate::global::Global;
-use crate::moment::{now_us, span_us};
+use crate::moment::{now_us, span_us, text};
 use crate::output::{self, Column};
-use crate::records::{LIST_LIMIT, id_of, pages};
+use crate::records::{LIST_LIMIT, id_of, pages_with};
 use crate::user::USER;
 
 /// What can be done with CDRs.
@@ -91,7 +93,10 @@ pub(crate) fn run(global: &Global, command: CdrCommand) -> Result<(), Failure> {
                 .iter()
                 .map(|(name, value)| (*name, value.as_str()))
                 .collect();
-            output::list(global, &pages(&client, "/v1/cdrs", &query, limit)?, COLUMNS)
+            let mut searches = Searches::default();
+            let look = |page: &Value| searches.note(page);
+            let found = pages_with(&client, "/v1/cdrs", &query, limit, look)?;
+            output::list(global, &found, COLUMNS)
         }
         CdrCommand::Show { call } => {
             let path = format!("/v1/cdrs/{}", encode(&call));
@@ -102,6 +107,33 @@ pub(crate) fn run(global: &Global, command: CdrCommand) -> Result<(), Failure> {
             query.extend(limit.map(|limit| ("limit", limit.to_string())));
             export(&client, &query, file.as_deref())
         }
+    }
+}
+
+/// Requests that were over before they had found enough or seen everything.
+#[derive(Default)]
+struct Searches(u32);
+
+impl Searches {
+    /// Says now and then how far the search has come, and ends it when it takes too long.
+    fn note(&mut self, page: &Value) -> ControlFlow<()> {
+        let Some(until_us) = page["searched_until_us"].as_u64() else {
+            return ControlFlow::Continue(());
+        };
+        self.0 += 1;
+        let until = text(until_us);
+        if self.0 == SEARCHES_MAX {
+            // Of those that ended in this very microsecond, some may not have been looked at.
+            let next_us = until_us.saturating_add(1);
+            output::say(&format!(
+                "Searched back to {until} only; --to-us {next_us} goes on from there."
+            ));
+            return ControlFlow::Break(());
+        }
+        if self.0.is_multiple_of(SEARCHES_SAID) {
+            output::say(&format!("Searched back to {until}, going on."));
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -159,6 +191,10 @@ fn export(client: &Client, query: &[(&str, String)], file: Option<&Path>) -> Res
     }
 }
 
+/// Each is about a fifth of a second: a minute.
+const SEARCHES_MAX: u32 = 300;
+/// After how many of them a person hears of it.
+const SEARCHES_SAID: u32 = 15;
 const COLUMNS: &[Column] = &[
     ("CALL", "call"),
     ("STARTED", "start_us"),
@@ -171,3 +207,20 @@ const COLUMNS: &[Column] = &[
     ("ENDED BY", "ended_by"),
     ("REASON", "reason"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_goes_on_by_itself_and_not_for_ever() {
+        let mut searches = Searches::default();
+        let full = serde_json::json!({ "complete": true, "searched_until_us": null });
+        let part = serde_json::json!({ "complete": false, "searched_until_us": 7_000_000 });
+        for _ in 1..SEARCHES_MAX {
+            assert!(searches.note(&full).is_continue());
+            assert!(searches.note(&part).is_continue());
+        }
+        assert!(searches.note(&part).is_break());
+    }
+}

@@ -4,6 +4,7 @@
 //! record is asked for, its name does as well as its identifier.
 
 use std::io::Read;
+use std::ops::ControlFlow;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -198,16 +199,17 @@ pub(crate) fn pages(
     query: &[(&str, &str)],
     limit: usize,
 ) -> Result<Vec<Value>, Failure> {
-    pages_with(client, path, query, limit, |_| {})
+    pages_with(client, path, query, limit, |_| ControlFlow::Continue(()))
 }
 
-/// The same; each page is shown to somebody first, because there is more to it than its items.
+/// The same; each page is shown to somebody first, because there is more to it than its items, who
+/// may end it there.
 pub(crate) fn pages_with(
     client: &Client,
     path: &str,
     query: &[(&str, &str)],
     limit: usize,
-    mut look: impl FnMut(&Value),
+    mut look: impl FnMut(&Value) -> ControlFlow<()>,
 ) -> Result<Vec<Value>, Failure> {
     let mut items = Vec::new();
     let mut cursor = String::new();
@@ -219,7 +221,7 @@ pub(crate) fn pages_with(
             query.push(("cursor", &cursor));
         }
         let mut page = client.read(path, &query)?.body;
-        look(&page);
+        let seen = look(&page);
         if let Some(more) = page["items"].as_array_mut() {
             items.append(more);
         }
@@ -228,8 +230,8 @@ pub(crate) fn pages_with(
                 output::say(&format!("There are more than {limit}; --limit shows more."));
                 return Ok(items);
             }
-            Some(next) => cursor = next.to_owned(),
-            None => return Ok(items),
+            Some(next) if seen.is_continue() => cursor = next.to_owned(),
+            _ => return Ok(items),
         }
     }
 }

@@ -29,13 +29,24 @@ interface Props<T, P extends ListedPage<T>> {
   /** What stands above the table. */
   children?: ReactNode;
   /** What the last page says beside its items: above the table, too. */
-  about?: (page: P) => ReactNode;
+  about?: (page: P, list: Listed) => ReactNode;
+  /** Whether the list goes on after this page only where somebody says so, not when its end is in sight. */
+  pauses?: (page: P) => boolean;
+}
+
+/** A list as whoever says more about it needs it. */
+export interface Listed {
+  /** Pages read so far. */
+  pages: number;
+  isFetching: boolean;
+  /** Reads the next page. */
+  more: () => void;
 }
 
 /** A page that is a list: its filters in the URL, paged by the platform. */
 export function ListPage<T, P extends ListedPage<T> = ListedPage<T>>(props: Props<T, P>) {
   const { title, queryKey, load, columns, filters, rowKey, to, onOpen, empty, actions } = props;
-  const { beside, children, about, intervalMs = 30_000 } = props;
+  const { beside, children, about, pauses, intervalMs = 30_000 } = props;
   const [values] = useFilters();
   const asked = useInfiniteQuery({
     queryKey: [...queryKey, values],
@@ -60,7 +71,7 @@ export function ListPage<T, P extends ListedPage<T> = ListedPage<T>>(props: Prop
         {beside}
       </FilterBar>
       {children}
-      {last && about?.(last)}
+      {last && about?.(last, { pages: asked.data?.pages.length ?? 0, isFetching, more })}
       <Shown asked={asked}>
         {() => (
           <DataTable
@@ -70,11 +81,13 @@ export function ListPage<T, P extends ListedPage<T> = ListedPage<T>>(props: Prop
             rowKey={rowKey}
             to={to}
             onOpen={onOpen}
-            onEnd={more}
-            empty={filtered ? 'Nothing matches the filters.' : empty}
+            onEnd={last && pauses?.(last) ? undefined : more}
+            empty={hasNextPage ? 'Nothing found yet.' : filtered ? nothing : empty}
           />
         )}
       </Shown>
     </Page>
   );
 }
+
+const nothing = 'Nothing matches the filters.';

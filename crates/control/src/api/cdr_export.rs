@@ -47,6 +47,8 @@ async fn export(
     let filter = params.filter(&caller)?;
     let (sender, receiver) = mpsc::channel::<Result<Bytes, Infallible>>(EXPORT_QUEUE);
     tokio::spawn(async move {
+        let watched = sender.clone();
+        let is_gone = move || watched.is_closed();
         let send = move |text: String| match sender.blocking_send(Ok(text.into())) {
             Ok(()) => ControlFlow::Continue(()),
             // The client went away.
@@ -57,6 +59,14 @@ async fn export(
                 return Ok(());
             }
             cdrs.export(&filter, &mut |batch| {
+                // Nothing found for a while: a client that has gone away is not searched for.
+                if batch.is_empty() {
+                    return if is_gone() {
+                        ControlFlow::Break(())
+                    } else {
+                        ControlFlow::Continue(())
+                    };
+                }
                 let taken = batch.len().min(left);
                 left -= taken;
                 send(batch[..taken].iter().map(line).collect())?;

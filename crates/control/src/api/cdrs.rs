@@ -1,11 +1,13 @@
 //! `/v1/cdrs`: records of calls that have ended.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Extension, State};
 use model::{AccountId, CallId, CarrierId, Cdr, CdrOutcome, CustomerId, UserId};
-use serde::Deserialize;
-use store::{CdrCursor, CdrFilter};
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use store::{CdrCursor, CdrFilter, CdrSearch};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -82,28 +84,58 @@ impl CdrParams {
     }
 }
 
+/// One page of CDRs.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct CdrPage {
+    /// What was found.
+    items: Vec<Cdr>,
+    /// To be given as `cursor` for the next page; null on the last.
+    next_cursor: Option<String>,
+    /// Whether the page has as many items as were wanted, or all there are. If not, the time of the
+    /// request was over while there were older records to look at: `next_cursor` goes on there,
+    /// even if nothing was found yet.
+    complete: bool,
+    /// What ended then or later has been looked at, if the page is not complete; microseconds since
+    /// the Unix epoch.
+    searched_until_us: Option<u64>,
+}
+
+impl CdrPage {
+    /// Makes a page of what a search for one more than `limit` found.
+    fn of(search: CdrSearch, limit: usize) -> Self {
+        let page = Page::cut(search.found, limit, |cdr| CdrCursor::of(cdr).to_string());
+        Self {
+            items: page.items,
+            next_cursor: page.next_cursor.or(search.go_on.map(|at| at.to_string())),
+            complete: search.go_on.is_none(),
+            searched_until_us: search.go_on.map(|at| at.end_us),
+        }
+    }
+}
+
 /// Records of calls, the latest end first
+///
+/// Looks for them for about a fifth of a second: a search for values that are each frequent and
+/// hardly ever meet in one record may need several requests. See `complete`.
 #[utoipa::path(
     get,
     path = "/v1/cdrs",
     tag = "cdrs",
     params(CdrParams),
-    responses((status = 200, description = "Those that match every parameter.", body = Page<Cdr>)),
+    responses((status = 200, description = "Those that match every parameter.", body = CdrPage)),
 )]
 async fn list(
     State(control): State<Control>,
     Extension(caller): Extension<Caller>,
     Params(params): Params<CdrParams>,
-) -> Result<Json<Page<Cdr>>, Problem> {
+) -> Result<Json<CdrPage>, Problem> {
     let limit = paging::limit(params.limit)?;
     let after: Option<CdrCursor> = paging::cursor(params.cursor.as_deref())?;
     let filter = params.filter(&caller)?;
     let found = control
-        .cdrs(move |cdrs| cdrs.list(&filter, after, limit + 1))
+        .cdrs(move |cdrs| cdrs.search(&filter, after, limit + 1, PATIENCE))
         .await?;
-    Ok(Json(Page::cut(found, limit, |cdr| {
-        CdrCursor::of(cdr).to_string()
-    })))
+    Ok(Json(CdrPage::of(found, limit)))
 }
 
 /// The record of one call
@@ -126,4 +158,36 @@ async fn show(
             "there is no CDR of {call}; it may still be in progress"
         ))
     })
+}
+
+/// How long one request looks for records: with all that is around it, an answer takes less than
+/// 300 ms.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_that_had_no_time_says_how_far_it_came_and_where_to_go_on() {
+        let at = CdrCursor {
+            end_us: 7_000_000,
+            call: CallId::from_bits(3),
+        };
+        let search = CdrSearch {
+            found: Vec::new(),
+            go_on: Some(at),
+        };
+        let page = CdrPage::of(search, 50);
+        assert!(!page.complete);
+        assert_eq!(page.searched_until_us, Some(7_000_000));
+        assert_eq!(page.next_cursor, Some(at.to_string()));
+    }
+
+    #[test]
+    fn the_last_page_says_that_it_is_the_last() {
+        let page = CdrPage::of(CdrSearch::default(), 50);
+        assert!(page.complete);
+        assert_eq!((page.searched_until_us, page.next_cursor), (None, None));
+    }
 }

@@ -4,7 +4,7 @@
 
 use model::{CallId, Cdr};
 use std::time::Duration;
-use store::{CdrCursor, CdrFilter, CdrStore, StoreError};
+use store::{CdrCursor, CdrFilter, CdrSearch, CdrStore, StoreError};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -36,12 +36,13 @@ impl CdrStore for ShippedCdrs {
         Ok(receipt.into_inner().added as usize)
     }
 
-    fn list(
+    fn search(
         &self,
         _filter: &CdrFilter,
         _after: Option<CdrCursor>,
         _limit: usize,
-    ) -> Result<Vec<Cdr>, StoreError> {
+        _patience: Duration,
+    ) -> Result<CdrSearch, StoreError> {
         Err(StoreError::Elsewhere)
     }
 

@@ -120,6 +120,13 @@ impl Select {
     }
 }
 
+/// The place before which, or at which, everything stands that is asked for.
+pub(crate) fn until(filter: &CdrFilter, after: Option<CdrCursor>) -> Option<Place> {
+    let after = after.map(|after| (signed(after.end_us), after.call.to_string()));
+    let to = filter.to_us.map(|to_us| (signed(to_us), String::new()));
+    after.into_iter().chain(to).min()
+}
+
 /// An identifier as it stands in a column.
 pub(crate) fn text(id: Option<impl ToString>) -> Option<String> {
     id.map(|id| id.to_string())

@@ -1,6 +1,7 @@
 //! A store that fails now and then.
 
 use core::ops::ControlFlow;
+use core::time::Duration;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clock::Time;
@@ -8,7 +9,7 @@ use limits::Claim;
 use model::{ApiToken, AuditEntry, CallId, Cdr, Sample, ServerId, Settings, Snapshot, TokenId};
 
 use crate::{
-    Actor, Bad, BindingRecord, BindingState, CdrCursor, CdrFilter, CdrStore, Exchanged,
+    Actor, Bad, BindingRecord, BindingState, CdrCursor, CdrFilter, CdrSearch, CdrStore, Exchanged,
     HistoryStore, Inserted, Kind, LiveStore, LocationChange, LocationNode, LocationStore, Member,
     Page, PermitStore, Record, Records, Renewed, Span, StoreError, Stored, Ticket,
 };
@@ -215,6 +216,17 @@ impl<S: CdrStore> CdrStore for Faulty<S> {
         let added = self.inner.insert_batch(cdrs)?;
         self.after()?;
         Ok(added)
+    }
+
+    fn search(
+        &self,
+        filter: &CdrFilter,
+        after: Option<CdrCursor>,
+        limit: usize,
+        patience: Duration,
+    ) -> Result<CdrSearch, StoreError> {
+        self.before()?;
+        self.inner.search(filter, after, limit, patience)
     }
 
     fn list(

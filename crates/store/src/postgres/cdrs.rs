@@ -1,13 +1,16 @@
 //! CDRs in PostgreSQL.
 
 use std::borrow::Cow;
+use std::time::{Duration, Instant};
 
 use model::{CallId, Cdr};
+use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use super::{PATIENCE, Postgres, execute, row, rows};
-use crate::cdrs::{Bound, GUESSED, Select, signed, text, word};
-use crate::{CdrCursor, CdrFilter, CdrStore, StoreError};
+use crate::cdrs::{self, Bound, GUESSED, Place, Select, Span, signed, text, word};
+use crate::{CdrCursor, CdrFilter, CdrSearch, CdrStore, StoreError};
 
 impl CdrStore for Postgres {
     fn insert_batch(&self, cdrs: &[Cdr]) -> Result<usize, StoreError> {
@@ -23,23 +26,25 @@ impl CdrStore for Postgres {
         })
     }
 
-    fn list(
+    fn search(
         &self,
         filter: &CdrFilter,
         after: Option<CdrCursor>,
         limit: usize,
-    ) -> Result<Vec<Cdr>, StoreError> {
+        patience: Duration,
+    ) -> Result<CdrSearch, StoreError> {
+        let started = Instant::now();
         let filter = CdrFilter {
             caller: filter.caller.as_deref().map(|name| name_of(name).into()),
             called: filter.called.as_deref().map(|name| name_of(name).into()),
             ..filter.clone()
         };
-        let Select { sql, values } = Select::of(&filter, after, limit)?;
-        let values = values.iter().map(bound).collect::<Vec<_>>();
-        let rows = self.query(async |tx| rows(tx, &sql, &values).await)?;
-        rows.iter()
-            .map(|row| Ok(serde_json::from_str(row.try_get(0)?)?))
-            .collect()
+        // Nearly always an index leads to what is looked for.
+        let select = Select::of(&filter, after, limit)?;
+        if let Some(found) = self.read_within(&select, patience / 2)? {
+            return Ok(CdrSearch::complete(found));
+        }
+        self.search_in_steps(&filter, after, limit, started + patience)
     }
 
     fn remove_before(&self, end_us: u64, limit: usize) -> Result<usize, StoreError> {
@@ -60,6 +65,85 @@ impl CdrStore for Postgres {
         let Some(row) = found else { return Ok(None) };
         Ok(Some(serde_json::from_str(row.try_get(0)?)?))
     }
+}
+
+impl Postgres {
+    /// The records of a query, if that takes no longer.
+    fn read_within(
+        &self,
+        select: &Select,
+        patience: Duration,
+    ) -> Result<Option<Vec<Cdr>>, StoreError> {
+        // 0 would mean for ever.
+        if patience.as_millis() == 0 {
+            return Ok(None);
+        }
+        let values = select.values.iter().map(bound).collect::<Vec<_>>();
+        let set = format!("SET LOCAL statement_timeout = {}", patience.as_millis());
+        let rows = self.query(async |tx| {
+            tx.batch_execute(&set).await?;
+            let statement = tx.prepare_cached(&select.sql).await?;
+            match tx.query(&statement, &values).await {
+                Ok(rows) => Ok(Some(rows)),
+                Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        })?;
+        rows.as_deref().map(records).transpose()
+    }
+
+    /// Looks through the table from the newest record to the oldest, in steps that grow as long as
+    /// there is time. At least one.
+    fn search_in_steps(
+        &self,
+        filter: &CdrFilter,
+        after: Option<CdrCursor>,
+        limit: usize,
+        until: Instant,
+    ) -> Result<CdrSearch, StoreError> {
+        let from_us = filter.from_us.map_or(i64::MIN, signed);
+        let mut found = Vec::new();
+        let mut up_to = cdrs::until(filter, after);
+        let mut step = STEP_ROWS;
+        loop {
+            let began = Instant::now();
+            let (end_us, call) = up_to.clone().unwrap_or((i64::MAX, LAST_CALL.into()));
+            let (part, behind) = self.query(async |tx| {
+                let behind = row(tx, PLACE_BEFORE, &[&end_us, &call, &from_us, &step]).await?;
+                let behind: Option<Place> = match behind {
+                    Some(row) => Some((row.try_get(0)?, row.try_get(1)?)),
+                    None => None,
+                };
+                let span = Span {
+                    behind: behind.clone(),
+                    up_to: up_to.clone(),
+                };
+                let left = limit - found.len();
+                let Select { sql, values } = Select::within(filter, span, after, left)?;
+                let values = values.iter().map(bound).collect::<Vec<_>>();
+                Ok((rows(tx, &sql, &values).await?, behind))
+            })?;
+            found.extend(records(&part)?);
+            let Some(behind) = behind.filter(|_| found.len() < limit) else {
+                return Ok(CdrSearch::complete(found));
+            };
+            let now = Instant::now();
+            if now >= until {
+                let go_on = Some(CdrCursor::at(&behind)?);
+                return Ok(CdrSearch { found, go_on });
+            }
+            if (now - began) * 4 < until - now {
+                step *= 2;
+            }
+            up_to = Some(behind);
+        }
+    }
+}
+
+fn records(rows: &[Row]) -> Result<Vec<Cdr>, StoreError> {
+    rows.iter()
+        .map(|row| Ok(serde_json::from_str(row.try_get(0)?)?))
+        .collect()
 }
 
 /// A batch of records by column, so that it goes in one round trip.
@@ -145,3 +229,10 @@ const INSERT: &str = "INSERT INTO cdr (end_us, call, account, from_user, to_user
     ON CONFLICT DO NOTHING";
 /// Records of these calls that were closed by a node that could not know better.
 const REMOVE_GUESSES: &str = "DELETE FROM cdr WHERE call = ANY($1) AND strpos(body, $2) > 0";
+/// The record that is so many places older than another one.
+const PLACE_BEFORE: &str = "SELECT end_us, call FROM cdr WHERE (end_us, call) <= ($1, $2) \
+    AND end_us >= $3 ORDER BY end_us DESC, call DESC LIMIT 1 OFFSET $4";
+/// Records of the first step of a search that no index leads: some milliseconds.
+const STEP_ROWS: i64 = 4_096;
+/// Behind every call, whose identifiers are digits and letters of ASCII.
+const LAST_CALL: &str = "~";

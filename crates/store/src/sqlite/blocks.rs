@@ -7,6 +7,8 @@
 //! that are gone, and never lacks one that is there: a block that a late record has come into has
 //! no summary until it gets a new one.
 
+use std::ops::ControlFlow;
+
 use model::Cdr;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
@@ -31,44 +33,98 @@ pub(super) fn marks_of(filter: &CdrFilter) -> Result<Vec<Mark>, StoreError> {
     Ok(wanted.into_iter().filter_map(mark).collect())
 }
 
+/// Which part of the table somebody wants to see, and in steps of how many records.
+pub(super) struct Part {
+    /// Whole blocks that end before are left out.
+    pub(super) from_us: i64,
+    /// What is newer is left out.
+    pub(super) until: Option<Place>,
+    pub(super) rows: usize,
+}
+
 /// Hands the parts of the table that may hold all of `marks` to `look`, the newest first, as long as
-/// it says true. Leaves out what is newer than `until`, and whole blocks that end before `from_us`.
+/// it says true and it is not `late`. If that ends it, returns the place behind which everything
+/// has been looked at, which comes to at least one step more than before.
 pub(super) fn walk(
     tx: &Transaction<'_>,
     marks: &[Mark],
-    from_us: i64,
-    until: Option<Place>,
+    part: &Part,
+    late: impl Fn() -> bool,
     mut look: impl FnMut(Span) -> Result<bool, StoreError>,
-) -> Result<(), StoreError> {
-    let (end_us, call) = until.clone().unwrap_or((i64::MAX, String::new()));
+) -> Result<Option<Place>, StoreError> {
+    let (end_us, call) = part.until.clone().unwrap_or((i64::MAX, String::new()));
     let mut blocks = tx.prepare_cached(
         "SELECT last_us, last_call, summary FROM cdr_block
          WHERE (last_us, last_call) <= (?, ?) AND last_us >= ?
          ORDER BY last_us DESC, last_call DESC",
     )?;
-    let mut blocks = blocks.query(params![end_us, call, from_us])?;
+    let mut blocks = blocks.query(params![end_us, call, part.from_us])?;
     // What is newer than the newest block, or begins within one, is looked through.
-    let mut up_to = Some(until);
-    while let Some(block) = blocks.next()? {
-        let last: Place = (block.get(0)?, block.get(1)?);
+    let mut up_to = Some(part.until.clone());
+    let mut is_first = true;
+    loop {
+        let block = blocks.next()?;
+        let last: Option<Place> = block.map(place).transpose()?;
         if let Some(up_to) = up_to {
-            let behind = Some(last.clone());
-            if !look(Span { behind, up_to })? {
-                return Ok(());
+            let behind = last.clone();
+            let span = Span { behind, up_to };
+            if let ControlFlow::Break(reached) = steps(tx, part, span, &late, &mut look)? {
+                return Ok(reached);
             }
         }
+        let (Some(block), Some(last)) = (block, last) else {
+            return Ok(None);
+        };
+        // There may be nothing between the cursor and the first block.
+        if !is_first && late() {
+            return Ok(Some(last));
+        }
+        is_first = false;
         let known = block.get_ref(2)?.as_blob_or_null();
         let known = known.map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let is_worth_it = known.is_none_or(|summary| may_hold(summary, marks));
         up_to = is_worth_it.then_some(Some(last));
     }
-    if let Some(up_to) = up_to {
-        look(Span {
-            behind: None,
-            up_to,
-        })?;
+}
+
+/// Looks through a span in steps, of which a block that is known takes one: other spans have as
+/// many records as came late or are in no block yet. Breaks with the place that was reached in
+/// time, if it is too late.
+fn steps(
+    tx: &Transaction<'_>,
+    part: &Part,
+    mut span: Span,
+    late: &impl Fn() -> bool,
+    look: &mut impl FnMut(Span) -> Result<bool, StoreError>,
+) -> Result<ControlFlow<Option<Place>>, StoreError> {
+    let mut step = tx.prepare_cached(
+        "SELECT end_us, call FROM cdr
+         WHERE (end_us, call) <= (?, ?) AND (end_us, call) > (?, ?)
+         ORDER BY end_us DESC, call DESC LIMIT 1 OFFSET ?",
+    )?;
+    let rows = i64::try_from(part.rows).unwrap_or(i64::MAX);
+    loop {
+        let from = span.up_to.clone().unwrap_or((i64::MAX, LAST_CALL.into()));
+        let to = span.behind.clone();
+        let to = to.unwrap_or((part.from_us.saturating_sub(1), LAST_CALL.into()));
+        let values = params![from.0, from.1, to.0, to.1, rows];
+        let Some(end) = step.query_row(values, place).optional()? else {
+            let is_wanted = look(span)?;
+            return Ok(if is_wanted {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(None)
+            });
+        };
+        let behind = Some(end.clone());
+        let up_to = span.up_to.replace(end.clone());
+        if !look(Span { behind, up_to })? {
+            return Ok(ControlFlow::Break(None));
+        }
+        if late() {
+            return Ok(ControlFlow::Break(Some(end)));
+        }
     }
-    Ok(())
 }
 
 /// Where the newest block ends.

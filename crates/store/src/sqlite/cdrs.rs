@@ -1,14 +1,16 @@
 //! CDRs in SQLite.
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use model::{CallId, Cdr};
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{OptionalExtension, ToSql, Transaction, params, params_from_iter};
 
+use super::blocks::Part;
 use super::{Sqlite, blocks};
-use crate::cdrs::{Bound, GUESSED, Select, Span, signed, text, word};
-use crate::{CdrCursor, CdrFilter, CdrStore, StoreError};
+use crate::cdrs::{Bound, GUESSED, Select, Span, signed, text, until, word};
+use crate::{CdrCursor, CdrFilter, CdrSearch, CdrStore, StoreError};
 
 impl CdrStore for Sqlite {
     fn insert_batch(&self, cdrs: &[Cdr]) -> Result<usize, StoreError> {
@@ -54,29 +56,35 @@ impl CdrStore for Sqlite {
         Ok(added)
     }
 
-    fn list(
+    fn search(
         &self,
         filter: &CdrFilter,
         after: Option<CdrCursor>,
         limit: usize,
-    ) -> Result<Vec<Cdr>, StoreError> {
+        patience: Duration,
+    ) -> Result<CdrSearch, StoreError> {
+        // Waiting for others who search is part of it.
+        let started = Instant::now();
         let marks = blocks::marks_of(filter)?;
         self.query_cdrs(|tx| {
             let mut found = Vec::new();
             if marks.is_empty() {
                 read(tx, &Select::of(filter, after, limit)?, &mut found)?;
-                return Ok(found);
+                return Ok(CdrSearch::complete(found));
             }
-            let from_us = filter.from_us.map_or(i64::MIN, signed);
-            let after_place = after.map(|after| (signed(after.end_us), after.call.to_string()));
-            let to_place = filter.to_us.map(|to_us| (signed(to_us), String::new()));
-            let until = after_place.into_iter().chain(to_place).min();
-            blocks::walk(tx, &marks, from_us, until, |span: Span| {
+            let part = Part {
+                from_us: filter.from_us.map_or(i64::MIN, signed),
+                until: until(filter, after),
+                rows: self.block_rows,
+            };
+            let late = || started.elapsed() >= patience;
+            let reached = blocks::walk(tx, &marks, &part, late, |span: Span| {
                 let left = limit - found.len();
                 read(tx, &Select::within(filter, span, after, left)?, &mut found)?;
                 Ok(found.len() < limit)
             })?;
-            Ok(found)
+            let go_on = reached.as_ref().map(CdrCursor::at).transpose()?;
+            Ok(CdrSearch { found, go_on })
         })
     }
 

@@ -6,6 +6,7 @@ import { ListPage } from '../../parts/ListPage';
 import { ColumnChoice } from './ColumnChoice';
 import { cdrColumns, usualColumns } from './columns';
 import { asQuery, periods } from './period';
+import { SearchedUntil } from './SearchedUntil';
 
 /** Calls that have ended, the latest first. */
 export function CdrsPage() {
@@ -47,6 +48,12 @@ export function CdrsPage() {
       to={(cdr) => `/calls/${cdr.call}`}
       empty="No call has ended yet."
       intervalMs={10_000}
+      pauses={(page) => !page.complete}
+      about={(page, list) =>
+        page.searched_until_us != null && (
+          <SearchedUntil key={JSON.stringify(filters)} untilUs={page.searched_until_us} list={list} />
+        )
+      }
       beside={
         <>
           <ColumnChoice columns={cdrColumns} chosen={chosen} onChange={choose} />

@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use model::{AccountId, CarrierId, Cdr, CdrOutcome, CustomerId, UserId};
 use rand::{Rng, RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{marks_of, walk};
+use super::{Part, marks_of, walk};
 use crate::conformance::samples;
 use crate::sqlite::Sqlite;
 use crate::{CdrCursor, CdrFilter, CdrStore as _};
@@ -164,6 +166,23 @@ impl World {
                 found.extend(page);
             }
             assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{filter:?}");
+            let hurried = self.in_a_hurry(&filter);
+            assert_eq!(hurried.iter().collect::<Vec<_>>(), expected, "{filter:?}");
+        }
+    }
+
+    /// What searches find that have no time, each going on where the one before was.
+    fn in_a_hurry(&self, filter: &CdrFilter) -> Vec<Cdr> {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let search = self.store.search(filter, after, 1_000, Duration::ZERO);
+            let part = search.unwrap();
+            found.extend(part.found);
+            let Some(go_on) = part.go_on else {
+                return found;
+            };
+            assert!(after.is_none_or(|after| go_on < after), "it stands still");
+            after = Some(go_on);
         }
     }
 
@@ -230,10 +249,22 @@ fn looks(store: &Sqlite, caller: &str) -> usize {
     let marks = marks_of(&by_caller(caller)).unwrap();
     let count = store.query(|tx| {
         let mut count = 0;
-        walk(tx, &marks, i64::MIN, None, |_| {
-            count += 1;
-            Ok(true)
-        })?;
+        let everything = Part {
+            from_us: i64::MIN,
+            until: None,
+            rows: usize::MAX / 2,
+        };
+        let reached = walk(
+            tx,
+            &marks,
+            &everything,
+            || false,
+            |_| {
+                count += 1;
+                Ok(true)
+            },
+        )?;
+        assert_eq!(reached, None);
         Ok(count)
     });
     count.unwrap()
