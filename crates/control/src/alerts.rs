@@ -5,6 +5,7 @@
 //! of one is told by mail and webhook, again and again until it is taken or given up.
 
 mod facts;
+mod groups;
 mod incident;
 mod rules;
 mod watch;
@@ -16,6 +17,7 @@ use model::AlertSettings;
 use tokio::sync::Semaphore;
 
 pub use facts::{CarrierFacts, CertificateEnd, Facts};
+pub use groups::{GroupFacts, GroupKind};
 pub use incident::{Delivery, Incident, Moment};
 use watch::Watch;
 

@@ -118,6 +118,16 @@ impl Capacity {
         capacity
     }
 
+    /// What is in use of what is allowed, in per cent; `None`: nobody knows.
+    pub(crate) const fn used_percent(&self) -> Option<u32> {
+        self.used_percent
+    }
+
+    /// The same when the largest server dies.
+    pub(crate) const fn used_after_loss_percent(&self) -> Option<u32> {
+        self.used_after_loss_percent
+    }
+
     fn judge(&self) -> (Headroom, String) {
         let heard = self.channels.is_some();
         match (self.members.len(), self.taking) {

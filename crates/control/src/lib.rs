@@ -56,7 +56,8 @@ mod throttle;
 mod vault;
 
 pub use alerts::{
-    AlertPort, Alerts, CarrierFacts, CertificateEnd, Delivery, Facts, Incident, Moment,
+    AlertPort, Alerts, CarrierFacts, CertificateEnd, Delivery, Facts, GroupFacts, GroupKind,
+    Incident, Moment,
 };
 pub use array::{ArrayPeerView, ArrayTraffic, ArrayView};
 pub use certificates::{

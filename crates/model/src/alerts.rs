@@ -14,7 +14,8 @@ use crate::{FieldError, Validate};
 pub struct AlertSettings {
     /// A gateway or media server is down for so long, in seconds.
     pub down_s: u32,
-    /// More of the server's channels are in use, in percent.
+    /// More of the server's channels are in use, or more of what the servers of a zone or cluster
+    /// together allow, in percent.
     pub headroom_percent: u16,
     /// A certificate is valid for fewer days.
     pub certificate_days: u16,

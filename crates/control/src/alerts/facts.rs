@@ -7,6 +7,7 @@ use model::{GatewayHealth, MediaServerHealth};
 use store::CdrFilter;
 
 use super::AlertPort;
+use super::groups::{self, GroupFacts};
 use crate::{Control, LimitUsage, LimitedKind};
 
 /// How the node is; what it does not say is `None`, and no rule judges it.
@@ -18,6 +19,8 @@ pub struct Facts {
     pub media_servers: Option<Vec<MediaServerHealth>>,
     /// Limits of the server.
     pub server: Option<LimitUsage>,
+    /// Zones and clusters of several servers.
+    pub groups: Option<Vec<GroupFacts>>,
     /// Certificates.
     pub certificates: Option<Vec<CertificateEnd>>,
     /// What became of the calls to carriers within `WINDOW_US`.
@@ -78,6 +81,7 @@ impl Facts {
             gateways: platform.gateway_health().await.ok(),
             media_servers: platform.media_server_health().await.ok(),
             server,
+            groups: groups::gather(control).await,
             certificates: seldom.certificates.clone(),
             carriers: seldom.carriers.clone(),
             packets: seldom.packets,

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 pub struct Incident {
     /// Grows with each of this node.
     pub id: u64,
-    /// Which rule says so: `gateway-down`, `media-server-down`, `headroom`, `certificate`,
-    /// `carrier-asr`, `media-loss`.
+    /// Which rule says so: `gateway-down`, `media-server-down`, `headroom`,
+    /// `zone-headroom`, `cluster-headroom`, `certificate`, `carrier-asr`, `media-loss`.
     pub rule: String,
     /// What it is about: a name.
     pub subject: String,

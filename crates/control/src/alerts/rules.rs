@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{AlertSettings, MediaServerState};
 
-use super::Facts;
+use super::{Facts, groups};
 
 /// Which rule, and what it is about.
 pub(super) type Key = (&'static str, String);
@@ -40,6 +40,8 @@ pub(super) fn conditions(
         let patience_us = SHORT_US;
         found.insert(key, Condition { text, patience_us });
     }
+    let groups = facts.groups.as_deref().unwrap_or_default();
+    found.extend(groups::conditions(groups, settings));
     found
 }
 

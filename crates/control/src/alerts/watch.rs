@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rules::{Condition, Key};
-use super::{Delivery, Facts, Incident, Moment};
+use super::{Delivery, Facts, Incident, Moment, groups};
 
 /// What is wrong, and since when.
 pub(super) struct Watch {
@@ -55,7 +55,7 @@ impl Watch {
         {
             let is_there = keys.iter().any(|key| is_of(incident, key));
             // What nobody can say now goes on.
-            if is_there || !is_known(&incident.rule, facts) {
+            if is_there || !is_known(incident, facts) {
                 continue;
             }
             let calm_us = *self.calm_us.entry(incident.id).or_insert(at_us);
@@ -140,9 +140,13 @@ fn is_of(incident: &Incident, (rule, subject): &Key) -> bool {
     incident.ended_us.is_none() && incident.rule == *rule && incident.subject == *subject
 }
 
-/// Whether the facts say anything of a rule.
-fn is_known(rule: &str, facts: &Facts) -> bool {
+/// Whether the facts say anything of an incident.
+fn is_known(incident: &Incident, facts: &Facts) -> bool {
+    let rule = &*incident.rule;
     match rule {
+        groups::ZONE_RULE | groups::CLUSTER_RULE => {
+            groups::is_known(rule, &incident.subject, facts.groups.as_deref())
+        }
         "gateway-down" => facts.gateways.is_some(),
         "media-server-down" => facts.media_servers.is_some(),
         "headroom" => facts.server.is_some(),

@@ -109,7 +109,7 @@ export const settingsFields: Field<Path>[] = [
     input: { kind: 'lines' },
   },
   number('alerts.down_s', 'Down for (s)', 'a gateway or media server; 0: off', 'Alerts'),
-  number('alerts.headroom_percent', 'Channels in use (%)', 'of those of this server; 0: off'),
+  number('alerts.headroom_percent', 'In use (%)', 'channels of this server; a zone or cluster of several servers; 0: off'),
   number('alerts.certificate_days', 'Certificate (days left)', '0: off'),
   number('alerts.carrier_asr_percent', 'Answered of a carrier (%)', 'within 15 minutes; 0: off'),
   number('alerts.media_loss_percent', 'Lost packets (%)', 'within 15 minutes; 0: off'),
