@@ -30,6 +30,13 @@ export const theme = createTheme({
     Select: input,
     Textarea: input,
     Switch: { defaultProps: { size: 'xs' } },
+    // Its header is none of the page, and its cross has to be read out.
+    Modal: {
+      defaultProps: {
+        closeButtonProps: { 'aria-label': 'Close' },
+        attributes: { header: { role: 'presentation' } },
+      },
+    },
     Badge: {
       defaultProps: { variant: 'light', size: 'sm', radius: 'sm' },
       styles: {

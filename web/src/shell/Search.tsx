@@ -58,6 +58,7 @@ export function Search() {
       shortcut="mod + K"
       nothingFound="Nothing of that name"
       searchProps={{ 'aria-label': 'Search everywhere' }}
+      attributes={{ content: { 'aria-label': 'Search' } }}
       scrollable
       maxHeight="60vh"
     />
