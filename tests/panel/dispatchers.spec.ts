@@ -19,7 +19,7 @@ test('a dispatcher is seen, one of its targets drained and weighed with calls up
   await expect(row('amsterdam')).toContainText('draining', { timeout: 20_000 });
   await expect(edge).toContainText('those that control has');
   await edge.getByRole('button', { name: 'Weight of berlin' }).click();
-  await panel.getByLabel('Weight', { exact: true }).fill('7');
+  await panel.getByRole('textbox', { name: 'Weight' }).fill('7');
   await panel.getByRole('button', { name: 'Set weight' }).click();
   await expect(row('berlin')).toContainText('7', { timeout: 20_000 });
   await panel.screenshot({ path: join(directory, 'target-draining.png') });

@@ -22,7 +22,7 @@ test('the provider signs in, signing out here says that it goes on there, and a 
   await picture(page, 'not-open');
 
   await page.getByRole('button', { name: 'Your session' }).click();
-  await expect(page.getByText('ann, operator')).toBeVisible();
+  await expect(page.getByText('ann, operator', { exact: true })).toBeVisible();
   await page.getByRole('menuitem', { name: 'Sign out' }).click();
   await expect(page.getByRole('link', { name: 'Sign out there, too' })).toBeVisible();
 

@@ -329,11 +329,17 @@ async fn change<R: Resource>(
     let previous = find::<R>(&control, &caller, id).await?;
     let expected = condition.expected(previous.revision)?;
     let mut shown = show(&previous.record);
+    // What is to be taken out and is not shown is refused with other unknown fields, if there is none.
+    let hidden = patch
+        .iter()
+        .filter(|(name, value)| value.is_null() && shown.get(name).is_none());
+    let hidden: Vec<String> = hidden.map(|(name, _)| name.clone()).collect();
     draft::merge(&mut shown, Value::Object(patch));
-    let body = match shown {
+    let mut body = match shown {
         Value::Object(fields) => fields,
         _ => Map::new(),
     };
+    body.extend(hidden.into_iter().map(|name| (name, Value::Null)));
     update(&control, caller, expected, previous.record, body).await
 }
 

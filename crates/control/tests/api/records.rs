@@ -311,6 +311,18 @@ async fn a_patch_takes_fields_away_by_null_and_changes_kinds() {
 }
 
 #[tokio::test]
+async fn a_patch_takes_away_only_fields_that_there_are() {
+    let api = Api::new();
+    let path = format!("/v1/accounts/{}", api.account().await.as_str().unwrap());
+    for name in ["colour", ""] {
+        let answer = api
+            .send("PATCH", &path, &[("if-match", "*")], &json!({ name: null }))
+            .await;
+        answer.is_problem(422, "invalid").at_field(name);
+    }
+}
+
+#[tokio::test]
 async fn settings_are_one_object_with_its_own_revision() {
     let api = Api::new();
     let read = api.get("/v1/settings").await;

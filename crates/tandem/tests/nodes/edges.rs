@@ -16,6 +16,7 @@ const MANY: u32 = 100_000;
 
 fn target() -> Result<Sipp> {
     let sipp = Sipp::new("uas")?.set("RING_MS", "20");
+    let sipp = sipp.set("WAIT_MS", "60000");
     sipp.calls(MANY, 1_000, 2_000).start()
 }
 
