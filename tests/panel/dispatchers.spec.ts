@@ -29,7 +29,7 @@ test('a dispatcher is seen, one of its targets drained and weighed with calls up
   await expect(panel.getByRole('heading', { level: 1 })).toHaveText(/edge/);
   const drain = panel.getByRole('region', { name: 'edge: drain the target amsterdam' });
   await expect(drain.getByRole('status')).toContainText(/10 calls left/);
-  await expect(panel.getByLabel('Log of this server')).toContainText('starting a dispatcher');
+  await expect(panel.getByRole('table', { name: 'Log of this server' })).toContainText('starting a dispatcher');
   await expect(drain).toContainText('no call is left', { timeout: 100_000 });
   await panel.screenshot({ path: join(directory, 'dispatcher.png'), fullPage: true });
 

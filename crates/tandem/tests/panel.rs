@@ -242,7 +242,10 @@ fn dispatchers_and_media_servers_are_seen_and_drained() -> Result<()> {
         .argument("--node-port")
         .argument(&port.to_string())
         .start()?;
-    let target = || Sipp::new("uas")?.calls(1_000, 100, 1_000).start();
+    let target = || {
+        let sipp = Sipp::new("uas")?.set("WAIT_MS", "120000").flag("-aa");
+        sipp.calls(1_000, 100, 1_000).start()
+    };
     let (a, b) = (target()?, target()?);
     let targets = [("amsterdam", &a), ("berlin", &b)]
         .map(|(n, t)| format!("--target={n}=udp:{}", t.address()));

@@ -14,9 +14,10 @@ use crate::control::{BINARY, Control, start};
 /// More calls than any test makes: a target ends with its test.
 const MANY: u32 = 100_000;
 
+/// Answers calls, also those that last, and probes.
 fn target() -> Result<Sipp> {
     let sipp = Sipp::new("uas")?.set("RING_MS", "20");
-    let sipp = sipp.set("WAIT_MS", "60000");
+    let sipp = sipp.set("WAIT_MS", "60000").flag("-aa");
     sipp.calls(MANY, 1_000, 2_000).start()
 }
 
