@@ -15,12 +15,13 @@ pub(crate) fn check(file: &File, findings: &mut Findings) {
     }
 }
 
-/// Whether the word stands in the line, not as part of a longer one.
+/// Whether the word stands in the line, not as part of a longer one or of a name with hyphens.
 fn holds_word(line: &str, word: &str) -> bool {
+    let goes_on = |c: char| c.is_alphanumeric() || c == '-';
     line.match_indices(word).any(|(at, _)| {
         let before = line[..at].chars().next_back();
         let after = line[at + word.len()..].chars().next();
-        !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)
+        !before.is_some_and(goes_on) && !after.is_some_and(goes_on)
     })
 }
 
@@ -50,5 +51,6 @@ mod checks {
         assert!(holds_word("// TODO: later", "TODO"));
         assert!(!holds_word("sip:+1-XXXX@host", "XXX"));
         assert!(!holds_word("wait for nowhere", "for now"));
+        assert!(!holds_word("'--color-placeholder': 'grey'", "placeholder"));
     }
 }
