@@ -4,6 +4,7 @@
 //! (`rules::conditions`), conditions that last become incidents ([`Watch`]), and each beginning and end
 //! of one is told by mail and webhook, again and again until it is taken or given up.
 
+mod calls;
 mod facts;
 mod groups;
 mod incident;

@@ -5,10 +5,11 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use testkit::{MailServer, MediaServer, Platform, wait_for, wait_for_within};
+use testkit::{GatewaySpec, MailServer, MediaServer, Platform, Sipp, wait_for, wait_for_within};
 
 /// A request that somebody posted: its headers and its body.
 struct Posted {
@@ -208,3 +209,38 @@ fn a_media_server_that_dies_is_told_once_and_its_return_once() -> Result<()> {
     assert_eq!(mail.mails().len(), 3);
     Ok(())
 }
+
+#[test]
+fn a_carrier_that_answers_no_calls_is_told_by_its_name() -> Result<()> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    let mail = MailServer::start()?;
+    let email = json!({
+        "server": mail.address().to_string(),
+        "security": "none",
+        "from": "tandem@example.com",
+        "to": ["night@example.com"],
+    });
+    let settings = json!({ "alerts": { "carrier_asr_percent": 40, "email": email } });
+    let rest = platform.rest();
+    rest.change("/v1/settings", &settings)?;
+    let callee = Sipp::new("uas_refuse")?.calls(CALLS, 100, CALLS).start()?;
+    rest.add_customer("127.0.0.1/32", &json!({}))?;
+    rest.add_carrier("493", &[GatewaySpec::at(callee.address())], &json!({}))?;
+    let caller = Sipp::new("uac_refused")?.service("493012345");
+    let caller = caller
+        .calls(CALLS, 50, CALLS)
+        .run(platform.ready().sip.udp)?;
+    assert_eq!(caller.succeeded, CALLS.into());
+    let told = wait_for_within(ROUNDS, "a mail", || mail.mails().into_iter().next());
+    let words = format!("0 of the last {CALLS} calls of carrier carrier 493 were answered");
+    assert!(told.text.contains(&words), "{}", told.text);
+    let open = alerts(&platform, "open");
+    assert_eq!(open.len(), 1, "{open:?}");
+    assert_eq!(open[0]["rule"], "carrier-asr");
+    Ok(())
+}
+
+/// More than fewer of which say nothing.
+const CALLS: u32 = 25;
+/// Calls are looked at three times a minute.
+const ROUNDS: Duration = Duration::from_secs(90);

@@ -1,12 +1,11 @@
 //! How the node is, as far as rules ask for it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{GatewayHealth, MediaServerHealth};
-use store::CdrFilter;
 
 use super::AlertPort;
+use super::calls::Calls;
 use super::groups::{self, GroupFacts};
 use crate::{Control, LimitUsage, LimitedKind};
 
@@ -23,7 +22,7 @@ pub struct Facts {
     pub groups: Option<Vec<GroupFacts>>,
     /// Certificates.
     pub certificates: Option<Vec<CertificateEnd>>,
-    /// What became of the calls to carriers within `WINDOW_US`.
+    /// What became of the calls to carriers that ended within the last quarter of an hour.
     pub carriers: Option<Vec<CarrierFacts>>,
     /// Packets that were expected in the calls that ended within that time, and those lost of them.
     pub packets: Option<(u64, u64)>,
@@ -43,6 +42,8 @@ pub struct CertificateEnd {
 pub struct CarrierFacts {
     /// Its identifier.
     pub carrier: String,
+    /// What people call it.
+    pub name: String,
     /// Calls.
     pub calls: u32,
     /// Those of them that were answered.
@@ -54,6 +55,7 @@ pub struct CarrierFacts {
 pub(super) struct Seldom {
     at_us: u64,
     certificates: Option<Vec<CertificateEnd>>,
+    calls: Calls,
     carriers: Option<Vec<CarrierFacts>>,
     packets: Option<(u64, u64)>,
 }
@@ -69,7 +71,12 @@ impl Facts {
             seldom.at_us = at_us;
             let ends = tokio::task::spawn_blocking(move || port.certificates());
             seldom.certificates = ends.await.ok();
-            (seldom.carriers, seldom.packets) = calls(control, at_us).await;
+            let is_known = seldom.calls.look(control, at_us).await;
+            seldom.packets = is_known.then(|| seldom.calls.packets());
+            seldom.carriers = match is_known {
+                true => seldom.calls.carriers(control).await,
+                false => None,
+            };
         }
         let platform = control.platform();
         let limits = platform.limit_usage().await.ok();
@@ -89,44 +96,5 @@ impl Facts {
     }
 }
 
-/// What became of the last calls, of which at most so many are looked at.
-async fn calls(control: &Control, at_us: u64) -> (Option<Vec<CarrierFacts>>, Option<(u64, u64)>) {
-    let filter = CdrFilter {
-        from_us: Some(at_us.saturating_sub(WINDOW_US)),
-        ..CdrFilter::default()
-    };
-    let found = control
-        .cdrs(move |cdrs| cdrs.list(&filter, None, CALLS_MAX))
-        .await;
-    let Ok(found) = found else {
-        return (None, None);
-    };
-    let mut carriers: BTreeMap<String, CarrierFacts> = BTreeMap::new();
-    let (mut expected, mut lost) = (0, 0);
-    for cdr in found {
-        if let Some(carrier) = cdr.carrier {
-            let carrier = carrier.to_string();
-            let of_it = carriers.entry(carrier.clone()).or_insert(CarrierFacts {
-                carrier,
-                calls: 0,
-                answered: 0,
-            });
-            of_it.calls += 1;
-            of_it.answered += u32::from(cdr.answer_us.is_some());
-        }
-        for leg in [cdr.media_a, cdr.media_b].into_iter().flatten() {
-            expected += leg.packets + leg.lost;
-            lost += leg.lost;
-        }
-    }
-    (
-        Some(carriers.into_values().collect()),
-        Some((expected, lost)),
-    )
-}
-
-/// Calls that ended within a quarter of an hour.
-const WINDOW_US: u64 = 900 * 1_000_000;
-const CALLS_MAX: usize = 2_000;
 /// Between two looks at calls and certificates.
 const SELDOM_US: u64 = 20 * 1_000_000;

@@ -98,13 +98,16 @@ fn certificates(facts: &Facts, settings: &AlertSettings, at_us: u64) -> Vec<(Key
 }
 
 fn carriers(facts: &Facts, settings: &AlertSettings) -> Vec<(Key, String)> {
-    let least = u32::from(settings.carrier_asr_percent);
+    let least = u64::from(settings.carrier_asr_percent);
     let all = facts.carriers.iter().flatten();
-    let poor = all.filter(|one| one.calls >= CALLS_MIN && one.answered * 100 < one.calls * least);
+    let poor = all.filter(|one| {
+        let (calls, answered) = (u64::from(one.calls), u64::from(one.answered));
+        one.calls >= CALLS_MIN && answered * 100 < calls * least
+    });
     poor.map(|one| {
         let text = format!(
             "{} of the last {} calls of carrier {} were answered: less than {least} %",
-            one.answered, one.calls, one.carrier
+            one.answered, one.calls, one.name
         );
         (("carrier-asr", one.carrier.clone()), text)
     })
@@ -167,6 +170,7 @@ mod tests {
         };
         let carrier = |calls, answered| CarrierFacts {
             carrier: "car".into(),
+            name: "north".into(),
             calls,
             answered,
         };
