@@ -21,7 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::api;
 use crate::extract::BODY_MAX_BYTES;
 use crate::secure::{SecureSocket, Secured, Source, name_source};
-use crate::{Control, Problem, auth, events, idempotency, openapi, problem, resource, site};
+use crate::{Control, Problem, auth, events, idempotency, openapi, problem, resource, site, tasks};
 
 /// Where the API is served.
 #[derive(Debug)]
@@ -54,6 +54,7 @@ pub async fn serve(
     let Sockets { plain, secure } = sockets.into();
     let secure = secure.map(Secured::new).transpose()?;
     let pump = tokio::spawn(events::pump(control.clone()));
+    let kept = tokio::spawn(tasks::keep(control.clone()));
     let stopped = {
         let control = control.clone();
         move || {
@@ -97,6 +98,7 @@ pub async fn serve(
         () = overdue => Ok(()),
     };
     pump.abort();
+    kept.abort();
     result
 }
 

@@ -1,30 +1,41 @@
 //! What was begun and takes a while: each with its steps, how far it is, and what happened. The last
-//! of them are remembered for as long as control runs.
+//! of them are remembered, also when control is started again.
 
-use std::collections::VecDeque;
+mod kept;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::{ServerId, TaskId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::sync::Notify;
 use utoipa::ToSchema;
+
+pub(crate) use self::kept::keep;
 
 use crate::Control;
 use crate::control::now;
 use crate::events::Ring;
 
 /// Something that takes a while.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Task {
     /// Which it is.
     pub(crate) id: TaskId,
     /// What is done: `drain`, `resume`, `resize`, `flush`, `restart`; to a target of a dispatcher
     /// `drain-target`, `resume-target`, `weight`.
-    pub(crate) kind: &'static str,
+    pub(crate) kind: String,
     /// The same in words.
     pub(crate) title: String,
     /// The server that it is done to.
     pub(crate) server: ServerId,
+    /// The target of that dispatcher, where it is done to one.
+    #[serde(default)]
+    pub(crate) target: Option<String>,
+    /// The revision of the configuration that has the change, once it is stored.
+    #[serde(default)]
+    pub(crate) revision: Option<u64>,
     /// Who began it, as in the audit log.
     pub(crate) actor: String,
     /// Where it stands.
@@ -44,7 +55,7 @@ pub(crate) struct Task {
 }
 
 /// Where a task stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum TaskState {
     /// It is under way.
@@ -58,16 +69,16 @@ pub(crate) enum TaskState {
 }
 
 /// A part of a task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct TaskStep {
     /// What is done.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// Where it stands; `None`: not begun.
     pub(crate) state: Option<TaskState>,
 }
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct TaskLine {
     /// When; microseconds since the Unix epoch.
     pub(crate) at_us: u64,
@@ -75,32 +86,53 @@ pub(crate) struct TaskLine {
     pub(crate) text: String,
 }
 
-/// The tasks, the oldest first.
+/// The tasks.
 #[derive(Default)]
-pub(crate) struct Tasks(Mutex<VecDeque<Task>>);
+pub(crate) struct Tasks {
+    known: Mutex<Known>,
+    /// Something is to be written.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Known {
+    /// The oldest first.
+    tasks: VecDeque<Task>,
+    /// Those that the store has otherwise, or has and should not.
+    unwritten: BTreeSet<TaskId>,
+}
 
 impl Tasks {
     /// Adds one; of those that have ended the oldest is forgotten for it.
     pub(crate) fn add(&self, task: Task) {
-        let mut tasks = self.tasks();
+        let mut known = self.known();
+        let Known { tasks, unwritten } = &mut *known;
         if tasks.len() >= TASKS_MAX {
             let ended = tasks
                 .iter()
                 .position(|task| task.state != TaskState::Running);
-            tasks.remove(ended.unwrap_or(0));
+            let forgotten = tasks.remove(ended.unwrap_or(0));
+            unwritten.extend(forgotten.map(|task| task.id));
         }
+        unwritten.insert(task.id);
         tasks.push_back(task);
+        drop(known);
+        self.changed.notify_one();
     }
 
     /// One task.
     pub(crate) fn one(&self, id: TaskId) -> Option<Task> {
-        self.tasks().iter().find(|task| task.id == id).cloned()
+        self.known()
+            .tasks
+            .iter()
+            .find(|task| task.id == id)
+            .cloned()
     }
 
     /// Those of a server, or all; the latest first.
     pub(crate) fn of(&self, server: Option<ServerId>) -> Vec<Task> {
-        let tasks = self.tasks();
-        let wanted = tasks.iter().rev();
+        let known = self.known();
+        let wanted = known.tasks.iter().rev();
         wanted
             .filter(|task| server.is_none_or(|server| task.server == server))
             .cloned()
@@ -109,7 +141,8 @@ impl Tasks {
 
     /// Changes one, and lets watchers know; whether it still runs.
     pub(crate) fn change(&self, ring: &Ring, id: TaskId, change: impl FnOnce(&mut Task)) -> bool {
-        let mut tasks = self.tasks();
+        let mut known = self.known();
+        let Known { tasks, unwritten } = &mut *known;
         let Some(task) = tasks.iter_mut().find(|task| task.id == id) else {
             return false;
         };
@@ -122,19 +155,36 @@ impl Tasks {
             task.ended_us = Some(now().as_micros());
         }
         let changed = *task != before;
-        drop(tasks);
+        let has_news = !task.differs_in_calls_alone(&before);
+        if has_news {
+            unwritten.insert(id);
+        }
+        drop(known);
+        if has_news {
+            self.changed.notify_one();
+        }
         if changed {
             ring.announce("tasks", "task.changed", json!({ "id": id.to_string() }));
         }
         running
     }
 
-    fn tasks(&self) -> MutexGuard<'_, VecDeque<Task>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Task {
+    /// Whether nothing else is another than in `before`: calls are counted often, and known again soon.
+    fn differs_in_calls_alone(&self, before: &Self) -> bool {
+        let calls_left = self.calls_left;
+        *self
+            == Self {
+                calls_left,
+                ..before.clone()
+            }
+    }
+
     /// Notes what happened.
     pub(crate) fn say(&mut self, text: impl Into<String>) {
         if self.log.len() < LINES_MAX {

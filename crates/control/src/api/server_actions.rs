@@ -274,16 +274,21 @@ impl Begun {
         let id = TaskId::from_parts(at.as_millis(), random);
         let mut steps: Vec<TaskStep> = steps
             .iter()
-            .map(|name| TaskStep { name, state: None })
+            .map(|name| TaskStep {
+                name: (*name).to_owned(),
+                state: None,
+            })
             .collect();
         if let Some(first) = steps.first_mut() {
             first.state = Some(TaskState::Running);
         }
         control.tasks().add(Task {
             id,
-            kind,
+            kind: kind.to_owned(),
             title: title(&found),
             server,
+            target: None,
+            revision: None,
             actor: caller.actor().name,
             state: TaskState::Running,
             created_us: at.as_micros(),
@@ -298,6 +303,15 @@ impl Begun {
             id,
             server,
         })
+    }
+
+    /// One that was begun before control was started again.
+    pub(super) fn again(control: &Control, task: &Task) -> Self {
+        Self {
+            control: control.clone(),
+            id: task.id,
+            server: task.server,
+        }
     }
 
     /// Changes the server's record; its new revision.
@@ -318,7 +332,11 @@ impl Begun {
             .await;
         match stored {
             Ok(revision) => {
-                self.step(&format!("stored as revision {revision}"));
+                self.control.change_task(self.id, |task| {
+                    task.revision = Some(revision);
+                    task.say(format!("stored as revision {revision}"));
+                    task.step();
+                });
                 let data = serde_json::json!({ "id": server.to_string() });
                 let ring = self.control.ring();
                 ring.announce("servers", "server.changed", data);
@@ -370,7 +388,7 @@ impl Begun {
     }
 
     /// Counts the calls down to none.
-    async fn wait_for_calls(&self) {
+    pub(super) async fn wait_for_calls(&self) {
         let mut silent = false;
         loop {
             let Some(health) = self.health().await else {

@@ -192,6 +192,9 @@ impl Chosen {
         let titled = |server: &Server| format!("{}: {title}", server.name);
         let task = Begun::new(&self.control, caller, kind, self.server, steps, titled).await?;
         let (set, name) = (self.set, self.target);
+        let target = Some(name.clone());
+        self.control
+            .change_task(task.id, move |task| task.target = target);
         let stored = task.store(caller, move |server| {
             let set = server.dispatching.get_or_insert_with(|| set.clone());
             let mut targets = set.targets.iter_mut();
@@ -221,7 +224,7 @@ fn own_set(control: &Control, server: &Server) -> Result<Dispatching, Problem> {
 }
 
 /// Waits until the dispatcher works by a revision; false if it does not.
-async fn taken(task: &Begun, revision: u64) -> bool {
+pub(super) async fn taken(task: &Begun, revision: u64) -> bool {
     if !task.wait_for_revision(revision).await {
         return false;
     }
@@ -240,7 +243,7 @@ async fn taken(task: &Begun, revision: u64) -> bool {
 }
 
 /// Counts the calls of a target down to none.
-async fn wait_for_calls(task: &Begun, name: &str) {
+pub(super) async fn wait_for_calls(task: &Begun, name: &str) {
     loop {
         let Some(health) = task.health().await else {
             task.end(TaskState::Failed, "the dispatcher was deleted");

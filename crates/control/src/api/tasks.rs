@@ -8,10 +8,12 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::server_actions::{Begun, CALLS_END, TAKE};
+use super::targets;
 use crate::control::Caller;
 use crate::extract::{Id, Params};
 use crate::paging::Page;
-use crate::tasks::Task;
+use crate::tasks::{Task, TaskState};
 use crate::{Control, Problem};
 
 pub(crate) fn routes() -> OpenApiRouter<Control> {
@@ -67,4 +69,32 @@ async fn show(
     let task = task.filter(|task| caller.reach.has_server(Some(task.server)));
     task.map(Json)
         .ok_or_else(|| Problem::not_found(format!("there is no task {id}; the last 200 are known")))
+}
+
+/// Goes on with a task that was under way when control ended: its change is stored, and what the node
+/// says of it is all that is waited for. Others say that they are over.
+pub(crate) fn go_on(control: &Control, task: &Task) {
+    let begun = Begun::again(control, task);
+    let running = task.steps.iter();
+    let mut running = running.filter(|step| step.state == Some(TaskState::Running));
+    let step = running.next().map(|step| step.name.as_str());
+    let (Some(revision), Some(TAKE | CALLS_END)) = (task.revision, step) else {
+        let why = "control ended while this was under way: look at the server, and begin it again if it is not done";
+        begun.end(TaskState::Failed, why);
+        return;
+    };
+    control.change_task(task.id, |task| task.say("control was started again"));
+    let is_taken = step == Some(CALLS_END);
+    let waits = task.steps.iter().any(|step| step.name == CALLS_END);
+    let target = task.target.clone();
+    tokio::spawn(async move {
+        if !is_taken && !targets::taken(&begun, revision).await {
+            return;
+        }
+        match target {
+            Some(target) if waits => targets::wait_for_calls(&begun, &target).await,
+            None if waits => begun.wait_for_calls().await,
+            _ => {}
+        }
+    });
 }

@@ -275,3 +275,34 @@ fn a_machine_is_what_it_has_joined_for() -> Result<()> {
     assert_eq!(status, 422, "{problem}");
     Ok(())
 }
+
+#[test]
+fn a_drain_goes_on_when_control_is_started_again() -> Result<()> {
+    let mut control = Control::start()?;
+    let (a, b) = (target()?, target()?);
+    let (dispatcher, _file) = dispatcher(&control, &[("a", &a), ("b", &b)])?;
+    control.wait_for_state("edge", "up");
+    let calls = caller(10, "20000")?.start_towards(dispatcher.sip().udp)?;
+    wait_for_target(&control, "a", "with five calls", |t| t["calls"] == 5);
+    let id = server_of(&control, "edge")?;
+    let path = format!("/v1/servers/{id}/targets/a/drain");
+    let begun = control.platform.rest().send("POST", &path, None)?;
+    assert_eq!(begun.0, 202, "{}", begun.1);
+    wait_for("the calls of the drained target to be counted", || {
+        let task = task(&control, &begun.1).ok()?;
+        (task["calls_at_first"] == 5).then_some(())
+    });
+    control.platform.kill_9();
+    control.platform.restart()?;
+    let again = task(&control, &begun.1)?;
+    assert_eq!(again["state"], "running", "{again}");
+    assert_eq!(again["title"], "edge: drain the target a");
+    let log = again["log"].to_string();
+    assert!(log.contains("control was started again"), "{log}");
+    assert_eq!(calls.finish()?.succeeded, 10, "no call was lost");
+    wait_for("the drain to be done", || {
+        let task = task(&control, &begun.1).ok()?;
+        (task["state"] == "done" && task["calls_left"] == 0).then_some(())
+    });
+    Ok(())
+}
