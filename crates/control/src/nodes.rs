@@ -11,6 +11,7 @@ mod follow;
 mod happened;
 mod roles;
 mod service;
+mod turns;
 
 use std::sync::Arc;
 

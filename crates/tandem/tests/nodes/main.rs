@@ -2,6 +2,7 @@
 
 mod calls;
 mod control;
+mod edge_drains;
 mod edges;
 mod joining;
 mod looks;
