@@ -17,6 +17,14 @@ impl Control {
     pub(super) async fn hear(&self, server: ServerId, report: Report, at_us: u64) {
         let after = report.clone();
         let before = self.fleet().hear(server, report, at_us);
+        if let Some(media) = &after.media {
+            let then_us = before
+                .as_ref()
+                .map(|(_, then_us)| then_us / EMPLOY_EVERY_US);
+            if then_us != Some(at_us / EMPLOY_EVERY_US) {
+                self.employ(server, media).await;
+            }
+        }
         let Some((before, _)) = before else { return };
         let turns = turns(&before, &after);
         if turns.is_empty() {
@@ -130,6 +138,8 @@ fn is_full(media: &MediaReport) -> bool {
     media.load_percent >= 100.0 || media.sessions_max.is_some_and(|max| media.sessions >= max)
 }
 
+/// Between two looks at whether switches use a joined media server as it is.
+const EMPLOY_EVERY_US: u64 = 10_000_000;
 /// Events of one report: a set whose targets all go down is told with them, two that do are not.
 const TURNS_MAX: usize = 256;
 

@@ -3,6 +3,7 @@
 mod calls;
 mod control;
 mod edge_drains;
+mod edge_media;
 mod edges;
 mod joining;
 mod looks;
