@@ -39,6 +39,9 @@ test('a dispatcher is seen, one of its targets drained and weighed with calls up
   await dialog.getByRole('button', { name: 'Drain' }).click();
   const whole = panel.getByRole('region', { name: 'drain edge', exact: true });
   await expect(whole).toContainText('no call is left', { timeout: 100_000 });
+  const happened = panel.getByRole('region', { name: 'Last events' });
+  await expect(happened).toContainText('server.drained', { timeout: 20_000 });
+  await expect(happened).toContainText('target.drained');
   await panel.getByRole('button', { name: 'Take calls again' }).click();
   await expect(panel.getByRole('button', { name: 'Drain', exact: true })).toBeVisible({ timeout: 20_000 });
   await panel.screenshot({ path: join(directory, 'dispatcher.png'), fullPage: true });
