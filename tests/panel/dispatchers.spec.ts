@@ -31,6 +31,19 @@ test('a dispatcher is seen, one of its targets drained and weighed with calls up
   await expect(drain.getByRole('status')).toContainText(/10 calls left/);
   await expect(panel.getByRole('table', { name: 'Log of this server' })).toContainText('starting a dispatcher');
   await expect(drain).toContainText('no call is left', { timeout: 100_000 });
+
+  // The whole of it: how many calls that concerns is said first.
+  await panel.getByRole('button', { name: 'Drain', exact: true }).click();
+  await expect(dialog).toContainText('It takes no new calls from then on: whoever sends it some gets 503');
+  await expect(dialog).toContainText(/It has no calls|that it has go on to their end/);
+  await dialog.getByRole('button', { name: 'Drain' }).click();
+  const whole = panel.getByRole('region', { name: 'drain edge', exact: true });
+  await expect(whole).toContainText('no call is left', { timeout: 100_000 });
+  const happened = panel.getByRole('region', { name: 'Last events' });
+  await expect(happened).toContainText('server.drained', { timeout: 20_000 });
+  await expect(happened).toContainText('target.drained');
+  await panel.getByRole('button', { name: 'Take calls again' }).click();
+  await expect(panel.getByRole('button', { name: 'Drain', exact: true })).toBeVisible({ timeout: 20_000 });
   await panel.screenshot({ path: join(directory, 'dispatcher.png'), fullPage: true });
 
   await panel.setViewportSize({ width: 390, height: 844 });

@@ -244,6 +244,12 @@ impl Control {
         let exists = |server| snapshot.servers.iter().any(|s| s.id == server);
         self.fleet().retain(exists);
         self.events_taken().retain(exists);
+        let before = Arc::clone(&self.0.newest.borrow());
+        let gone = crate::nodes::media_servers_gone(&before, &snapshot);
+        if !gone.is_empty() && self.platform_of().is_none() {
+            let control = self.clone();
+            tokio::spawn(async move { control.dismiss(gone).await });
+        }
         self.0.newest.send_if_modified(|newest| {
             let newer = snapshot.revision > newest.revision;
             if newer {

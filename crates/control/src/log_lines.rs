@@ -136,7 +136,7 @@ fn redacted(text: &str) -> String {
                 }
                 Next::HiddenToQuote => {
                     clean.push_str(HIDDEN);
-                    if bare.ends_with('"') {
+                    if bare.contains('"') {
                         Next::Shown
                     } else {
                         Next::HiddenToQuote
@@ -161,8 +161,12 @@ enum Next {
 fn show(word: &str, clean: &mut String) -> Next {
     if let Some((name, value)) = secret_value(word) {
         clean.push_str(name);
+        if value.is_empty() {
+            return Next::Hidden;
+        }
         clean.push_str(HIDDEN);
-        let quoted = value.strip_prefix('"');
+        // Within a quoted field, quotes have a backslash before them.
+        let quoted = value.trim_start_matches('\\').strip_prefix('"');
         return match quoted {
             Some(rest) if !rest.contains('"') => Next::HiddenToQuote,
             _ => Next::Shown,
@@ -181,14 +185,27 @@ fn show(word: &str, clean: &mut String) -> Next {
     }
 }
 
-/// `name=` and the value, where that is one to be hidden.
+/// A word up to the first value in it that is to be hidden, and that value.
 fn secret_value(word: &str) -> Option<(&str, &str)> {
-    let at = word.find(['=', ':'])?;
-    let (name, value) = word.split_at(at + 1);
-    let called = name.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let separators = word.match_indices(['=', ':']);
+    let mut values = separators.map(|(at, _)| word.split_at(at + 1));
+    values.find(|(name, value)| is_secret(name, value))
+}
+
+/// Whether a value is to be hidden, by what stands before it.
+fn is_secret(before: &str, value: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let before = before.trim_end_matches(|c| !is_word(c));
+    let called = before.rsplit(|c| !is_word(c)).next().unwrap_or_default();
     let called = called.to_ascii_lowercase();
-    let is_secret = SECRETS.iter().any(|secret| called.ends_with(secret));
-    (is_secret && !value.is_empty()).then_some((name, value))
+    SECRETS.iter().any(|secret| called.ends_with(secret))
+        // What a password is guessed by (RFC 7616 §3.4.1); a response of SIP is a status.
+        || (called == "response" && is_digest(value))
+}
+
+fn is_digest(value: &str) -> bool {
+    let hex = value.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    hex.len() >= DIGEST_LEN_MIN && hex.chars().all(|c| c.is_ascii_hexdigit())
 }
 
 /// `redis://user:***@host` for an address with a password.
@@ -208,7 +225,7 @@ fn without_password(word: &str) -> String {
 /// What stands in place of a secret.
 const HIDDEN: &str = "***";
 /// Fields are secret whose names end so.
-const SECRETS: [&str; 9] = [
+const SECRETS: [&str; 11] = [
     "password",
     "passphrase",
     "secret",
@@ -216,9 +233,13 @@ const SECRETS: [&str; 9] = [
     "authorization",
     "nonce",
     "cookie",
-    "api_key",
+    "_key",
+    "-key",
+    "apikey",
     "pin",
 ];
+/// An MD5 in hexadecimal digits.
+const DIGEST_LEN_MIN: usize = 32;
 /// What our own tokens begin with: of the API, of joining, of sessions.
 const TOKENS: [&str; 2] = ["tdm_", "tdj."];
 /// What a credential follows.
@@ -253,6 +274,28 @@ mod tests {
                 "store=postgres://tandem:secret@db/tandem is away",
                 "store=postgres://tandem:***@db/tandem is away",
             ),
+            (
+                r#"body={"user":"a","password":"x y"} z"#,
+                r#"body={"user":"a","password":*** *** z"#,
+            ),
+            (
+                r#"body="{\"password\":\"x y\"}" z"#,
+                r#"body="{\"password\":*** *** z"#,
+            ),
+            (
+                "to=https://a.example/hook?id=7&token=abc x",
+                "to=https://a.example/hook?id=7&token=*** x",
+            ),
+            ("password: hunter2 x", "password: *** x"),
+            (
+                "X-Api-Key: abc cluster_key=0f",
+                "X-Api-Key: *** cluster_key=***",
+            ),
+            (
+                "uri=\"sip:a\", response=\"d41d8cd98f00b204e9800998ecf8427e\"",
+                "uri=\"sip:a\", response=***",
+            ),
+            ("response=200 monkey=1", "response=200 monkey=1"),
             (
                 "Digest nonce=\"ab\", cnonce=\"cd\"",
                 "Digest nonce=*** cnonce=***",

@@ -9,8 +9,10 @@ mod enrol;
 mod fleet;
 mod follow;
 mod happened;
+mod media;
 mod roles;
 mod service;
+mod turns;
 
 use std::sync::Arc;
 
@@ -25,6 +27,7 @@ pub use self::distance::{Distance, Neighbour, RoundTrips};
 pub(crate) use self::fleet::{Fleet, Heard, Measured};
 pub use self::fleet::{Report, SocketReport};
 pub(crate) use self::happened::EventsTaken;
+pub(crate) use self::media::gone as media_servers_gone;
 pub use self::roles::{DispatcherReport, MediaReport, TargetReport, TargetState};
 
 /// Where nodes find control, and by whose word.

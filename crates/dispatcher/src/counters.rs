@@ -25,6 +25,8 @@ pub struct Counters {
     pub refused_down: u64,
     /// Requests refused because all targets were full, or we were.
     pub refused_overloaded: u64,
+    /// Requests refused because nothing new is taken.
+    pub refused_draining: u64,
     /// Requests for a phone whose flow was gone.
     pub flows_gone: u64,
 }

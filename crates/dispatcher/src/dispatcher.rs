@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use balancer::{Balancer, Draw, TargetId};
+use balancer::{Admission, Balancer, Draw, TargetId};
 use bytes::Bytes;
 use clock::Time;
 use forward::{End, Hops, Seal};
@@ -25,6 +25,8 @@ pub struct Dispatcher {
     pub(crate) instance: u32,
     pub(crate) hops: Hops,
     pub(crate) balancer: Balancer,
+    /// Whether it begins anything new.
+    pub(crate) admission: Admission,
     /// Where each target is.
     pub(crate) places: Vec<(TargetId, Target)>,
     pub(crate) retired: Retired,
@@ -70,6 +72,7 @@ impl Dispatcher {
             instance: draw.bits() as u32,
             hops,
             balancer: Balancer::new(config.policy.clone()),
+            admission: Admission::Open,
             places: Vec::new(),
             retired: Retired::default(),
             pending: Table::new(),
@@ -96,6 +99,18 @@ impl Dispatcher {
             seed: self.config.seed,
             ..config
         };
+    }
+
+    /// Whether requests outside of dialogs are taken from now on. A dispatcher that drains refuses them
+    /// by 503 with Retry-After, OPTIONS to itself among them; calls, and what was taken before, go on.
+    pub const fn set_admission(&mut self, admission: Admission) {
+        self.admission = admission;
+    }
+
+    /// Whether requests outside of dialogs are taken.
+    #[must_use]
+    pub const fn admission(&self) -> Admission {
+        self.admission
     }
 
     /// Adds a listener, or changes one.
@@ -193,10 +208,10 @@ impl Dispatcher {
         self.flows.len()
     }
 
-    /// Whether any target can take a call.
+    /// Whether it takes calls, and any target can take one.
     #[must_use]
     pub fn is_ready(&self, now: Time) -> bool {
-        self.balancer.loss_percent(now) < 100
+        self.admission == Admission::Open && self.balancer.loss_percent(now) < 100
     }
 
     fn handle_bytes(&mut self, now: Time, flow: Flow, bytes: Bytes, framing: Framing) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use balancer::Admission;
 use clock::Time;
 use forward::{End, rewrite};
 use sip::{Destination, Flow, Message, Method, Writer};
@@ -66,6 +67,17 @@ impl Dispatcher {
                 retry_after
             }
         };
+        self.close(now, flow, message, wait);
+    }
+
+    /// Refuses a request because nothing new is taken.
+    pub(crate) fn refuse_draining(&mut self, now: Time, flow: Flow, message: &Message) {
+        self.counters.refused_draining += 1;
+        self.close(now, flow, message, DRAINING_WAIT);
+    }
+
+    /// 503 with Retry-After (RFC 3261 §21.5.4).
+    fn close(&mut self, now: Time, flow: Flow, message: &Message, wait: Duration) {
         let seconds = wait.as_millis().div_ceil(1_000).max(1);
         self.answer(now, flow, message, 503, "", |writer| {
             writer.header_fmt("Retry-After", format_args!("{seconds}"));
@@ -89,6 +101,9 @@ impl Dispatcher {
 
     /// OPTIONS to ourselves: whether calls are taken (RFC 3261 §11.2).
     pub(crate) fn answer_options(&mut self, now: Time, flow: Flow, message: &Message) {
+        if self.admission == Admission::Draining {
+            return self.refuse_draining(now, flow, message);
+        }
         if !self.is_ready(now) {
             let refusal = balancer::Refusal::NoneUp;
             self.refuse(now, flow, message, refusal);
@@ -99,3 +114,7 @@ impl Dispatcher {
         });
     }
 }
+
+/// Retry-After while nothing new is taken: short, for some clients send nothing at all until then, what
+/// belongs to their calls included.
+const DRAINING_WAIT: Duration = Duration::from_secs(5);

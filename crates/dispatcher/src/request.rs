@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use balancer::{Refusal, TargetId};
+use balancer::{Admission, Refusal, TargetId};
 use bytes::Bytes;
 use clock::Time;
 use forward::{Dialog, End, Origin, OwnRoutes, Pass, Seal, Token};
@@ -147,6 +147,9 @@ impl Dispatcher {
     /// A new request: to a target of our choice.
     fn dispatch(&mut self, now: Time, ingress: &Ingress, message: Message, own_routes: usize) {
         let flow = ingress.flow;
+        if self.admission == Admission::Draining {
+            return self.refuse_draining(now, flow, &message);
+        }
         let is_call = message.method() == Method::Invite;
         if self.pending.is_full() || (is_call && self.is_too_fast(now)) {
             let retry_after = Duration::from_secs(1);

@@ -30,7 +30,7 @@ pub struct Enrolled {
     pub authority: ::prost::alloc::vec::Vec<u8>,
     #[prost(uint64, tag = "5")]
     pub certificate_expires_us: u64,
-    /// The secret that all nodes of the platform share; empty for those that need none.
+    /// The secret that all nodes of its role share; empty for those that need none.
     #[prost(bytes = "vec", tag = "6")]
     pub cluster_key: ::prost::alloc::vec::Vec<u8>,
     /// What the node does: `switch`, `dispatcher`, `media`; empty: `switch`.

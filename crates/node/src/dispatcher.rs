@@ -18,7 +18,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use model::{DispatchAlgorithm, ServerRole};
+use balancer::Admission;
+use dispatcher::Target;
+use model::{DispatchAlgorithm, Dispatching, Server, ServerRole};
 use net::Net;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,6 +31,7 @@ pub use self::settings::TargetRecord;
 use self::machine::{Desk, DispatcherHost, DispatcherMachine};
 use self::member::Member;
 use self::names::Desired;
+use self::settings::Settings;
 use self::state::{State, Wish};
 use self::turns::Turns;
 use crate::data::{Admin, Data, write_secret};
@@ -48,7 +51,8 @@ pub fn dispatcher(options: DispatcherOptions) -> Result<Ended> {
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, data = %options.data.display(), "starting a dispatcher");
     let edge = Edge::open(&data, ServerRole::Dispatcher)?;
-    let mut running = start(&options, &data)?;
+    let server = edge.as_ref().and_then(Edge::server);
+    let mut running = start(&options, &data, server.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -85,10 +89,20 @@ struct Running {
     algorithm: DispatchAlgorithm,
 }
 
-fn start(options: &DispatcherOptions, data: &Data) -> Result<Running> {
-    let settings = settings::read(options)?;
-    let desired = Desired::new(settings::records(&settings, data));
-    let targets = desired.targets()?;
+/// Starts the parts, by control's word from the first request on: a target that drains gets none because
+/// the process began anew. A set of control's that cannot be taken is told later, with the reason.
+fn start(options: &DispatcherOptions, data: &Data, server: Option<&Server>) -> Result<Running> {
+    let mut settings = settings::read(options)?;
+    let set = server.and_then(|server| server.dispatching.as_ref());
+    let begun = set.and_then(|set| begin_by(options, &mut settings, set));
+    let (desired, targets) = match begun {
+        Some(begun) => begun,
+        None => {
+            let desired = Desired::new(settings::records(&settings, data));
+            let targets = desired.targets()?;
+            (desired, targets)
+        }
+    };
     let now = net::Clock::start().now();
     let domain = options.names.first().map_or("localhost", String::as_str);
     let config = net::Config {
@@ -103,6 +117,7 @@ fn start(options: &DispatcherOptions, data: &Data) -> Result<Running> {
     machine
         .set_targets(now, &targets)
         .context("the targets are no set")?;
+    machine.set_admission(server.map_or(Admission::Open, member::admission));
     let (desk, visits) = Desk::new(net.waker());
     let (machine, host) = (
         DispatcherMachine::new(machine),
@@ -120,6 +135,21 @@ fn start(options: &DispatcherOptions, data: &Data) -> Result<Running> {
         turns,
         algorithm,
     })
+}
+
+/// Control's set, where it is one; it is chosen by what it says then.
+fn begin_by(
+    options: &DispatcherOptions,
+    settings: &mut Settings,
+    set: &Dispatching,
+) -> Option<(Desired, Vec<Target>)> {
+    let desired = Desired::new(set.targets.iter().map(TargetRecord::from).collect());
+    let targets = desired.targets().ok()?;
+    let config = settings.config(&options.names, [0; 32], 0).ok()?;
+    let mut tried = dispatcher::Dispatcher::new(config);
+    tried.set_targets(clock::Time::ZERO, &targets).ok()?;
+    settings.choose_by(set.algorithm);
+    Some((desired, targets))
 }
 
 /// The key that the dispatchers of a cluster share: a file of 32 bytes, as told, or one of our

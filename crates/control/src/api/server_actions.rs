@@ -33,7 +33,8 @@ pub(crate) fn routes() -> OpenApiRouter<Control> {
 
 /// Has a server take no new calls, or a media server no new sessions
 ///
-/// Those that it has go on; the task ends with the last of them.
+/// Those that it has go on; the task ends with the last of them. A dispatcher answers whatever is outside
+/// of calls by 503 with Retry-After, OPTIONS to itself among it, so that who sends it calls goes elsewhere.
 #[utoipa::path(
     post,
     path = "/v1/servers/{id}/drain",
@@ -46,8 +47,6 @@ async fn drain(
     Extension(caller): Extension<Caller>,
     Id(id): Id<ServerId>,
 ) -> Result<Response, Problem> {
-    let why = "a dispatcher takes calls as long as they are sent to it: drain its targets, or take it out of the DNS";
-    refuse(&control, id, &[ServerRole::Dispatcher], why).await?;
     let steps = [STORE, TAKE, CALLS_END];
     let task = Begun::new(&control, &caller, "drain", id, &steps, |server| {
         format!("drain {}", server.name)

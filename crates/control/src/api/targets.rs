@@ -249,11 +249,22 @@ pub(super) async fn wait_for_calls(task: &Begun, name: &str) {
             task.end(TaskState::Failed, "the dispatcher was deleted");
             return;
         };
+        if health.state == ServerState::Revoked {
+            let why = "its certificate was revoked: nobody knows of its calls";
+            task.end(TaskState::Failed, why);
+            return;
+        }
         let is_heard = health.state != ServerState::Unreachable;
         let report = health.report.filter(|_| is_heard);
-        let left = report
-            .and_then(|report| report.dispatcher)
-            .and_then(|dispatcher| calls_of(&dispatcher.targets, name));
+        let dispatcher = report.and_then(|report| report.dispatcher);
+        if dispatcher
+            .as_ref()
+            .is_some_and(|own| !is_in(&own.set, name))
+        {
+            task.end(TaskState::Failed, "the target was taken out of the set");
+            return;
+        }
+        let left = dispatcher.and_then(|own| calls_of(&own.targets, name));
         let running = task.control.change_task(task.id, |task| {
             if left.is_some() && task.calls_at_first.is_none() {
                 task.calls_at_first = left;
@@ -270,6 +281,12 @@ pub(super) async fn wait_for_calls(task: &Begun, name: &str) {
         }
         sleep(LOOK).await;
     }
+}
+
+/// Whether a set has a target of that name: one that stands for no address at the moment has no calls
+/// to count, and is waited for.
+fn is_in(set: &Dispatching, name: &str) -> bool {
+    set.targets.iter().any(|target| target.name == name)
 }
 
 /// Calls that all addresses of a target have; `None`: it is not there.

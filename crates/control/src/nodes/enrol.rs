@@ -8,6 +8,7 @@ use link::proto::{Enrolled, Enrolment, Renewed};
 use link::{Issued, Shown};
 use model::{JoinToken, JoinTokenId, Server, ServerCertificate, ServerId, ServerRole};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use store::{Actor, Records, StoreError, Stored};
 use tonic::Status;
 
@@ -72,12 +73,20 @@ pub(super) async fn enrol(
         authority: joining.authority.certificate().to_vec(),
         certificate_expires_us: issued.expires_us,
         cluster_key: match server.role {
-            ServerRole::Switch | ServerRole::Dispatcher => joining.cluster_key.to_vec(),
+            ServerRole::Switch => joining.cluster_key.to_vec(),
+            ServerRole::Dispatcher => edge_key(&joining.cluster_key).to_vec(),
             // It seals nothing.
             ServerRole::Media => Vec::new(),
         },
         role: server.role.name().to_owned(),
     })
+}
+
+/// The key of all dispatchers that join: by it they read each other's routes. The platform's own does not
+/// follow from it, for that opens what is sealed in the database and lets its holder pass for a switch.
+fn edge_key(cluster_key: &[u8; 32]) -> [u8; 32] {
+    let digest = Sha256::new().chain_update(EDGE).chain_update(cluster_key);
+    digest.finalize().into()
 }
 
 /// The next certificate of a node.
@@ -289,3 +298,5 @@ const NEW: u64 = 0;
 const PUT_ATTEMPTS: u32 = 4;
 /// Characters of a machine's name that become a server's.
 const NAME_MAX: usize = 40;
+/// What the key of dispatchers is derived with.
+const EDGE: &[u8] = b"tandem dispatchers";

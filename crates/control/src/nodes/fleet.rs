@@ -72,6 +72,31 @@ pub struct Report {
     pub icmp_refused: Option<String>,
 }
 
+impl Report {
+    /// Less what a node in this role has no word in: how other roles are, who is registered, and how far
+    /// other nodes are.
+    pub(super) fn of_role(self, role: ServerRole) -> Self {
+        let dispatcher = self.dispatcher.filter(|_| role == ServerRole::Dispatcher);
+        let media = self.media.filter(|_| role == ServerRole::Media);
+        let own = Self {
+            dispatcher,
+            media,
+            ..self
+        };
+        match role {
+            ServerRole::Switch => own,
+            ServerRole::Dispatcher | ServerRole::Media => Self {
+                registrations: 0,
+                cluster_channels_share: None,
+                cluster_cps_share: None,
+                distances: Vec::new(),
+                icmp_refused: None,
+                ..own
+            },
+        }
+    }
+}
+
 /// A socket for SIP.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SocketReport {
@@ -158,12 +183,17 @@ impl Fleet {
         }
     }
 
-    /// A node says how it is.
-    pub(crate) fn hear(&self, server: ServerId, report: Report, at_us: u64) {
+    /// A node says how it is; what it said before that, and when.
+    pub(crate) fn hear(
+        &self,
+        server: ServerId,
+        report: Report,
+        at_us: u64,
+    ) -> Option<(Report, u64)> {
         let mut members = self.members();
         let member = members.entry(server).or_default();
         member.place = Place::of(&report, member.heard.line.map(|line| line.ip()));
-        member.heard.report = Some((report, at_us));
+        member.heard.report.replace((report, at_us))
     }
 
     /// Whom a node is to measure its distance to.
@@ -256,6 +286,30 @@ const ORDERS_MAX: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_has_a_word_in_its_own_role_and_no_other() {
+        let all = Report {
+            registrations: 7,
+            cluster_cps_share: Some(3),
+            icmp_refused: Some("no right to".into()),
+            dispatcher: Some(DispatcherReport::default()),
+            media: Some(MediaReport::default()),
+            ..Report::default()
+        };
+        let switch = all.clone().of_role(ServerRole::Switch);
+        assert_eq!(
+            (switch.registrations, switch.cluster_cps_share),
+            (7, Some(3))
+        );
+        assert_eq!((switch.dispatcher, switch.media), (None, None));
+        let edge = all.clone().of_role(ServerRole::Dispatcher);
+        assert!(edge.dispatcher.is_some() && edge.media.is_none());
+        assert_eq!((edge.registrations, edge.cluster_cps_share), (0, None));
+        assert_eq!(edge.icmp_refused, None);
+        let media = all.of_role(ServerRole::Media);
+        assert!(media.media.is_some() && media.dispatcher.is_none());
+    }
 
     #[test]
     fn a_node_gets_one_certificate_an_hour() {

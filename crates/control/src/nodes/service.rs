@@ -9,7 +9,7 @@ use link::proto::{
     EventReceipt, Following, Renewal, Renewed, Reported, Telemetry,
 };
 use link::{Peer, Shown};
-use model::{Cdr, Sample, Server, ServerId, Snapshot};
+use model::{Cdr, Sample, Server, ServerId, ServerRole, Snapshot};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -52,12 +52,20 @@ impl Link for Service {
     }
 
     async fn report(&self, request: Request<Telemetry>) -> Result<Response<Reported>, Status> {
-        let (server, _) = self.who(&request).await?;
-        let neighbours = self.0.neighbours(server).await;
+        let (server, role) = self.who_does_what(&request).await?;
+        let neighbours = match role {
+            ServerRole::Switch => self.0.neighbours(server).await,
+            ServerRole::Dispatcher | ServerRole::Media => Vec::new(),
+        };
         let mut said = request.into_inner();
         let samples = std::mem::take(&mut said.samples);
+        let samples = if role == ServerRole::Switch {
+            samples
+        } else {
+            Vec::new()
+        };
         let at_us = now().as_micros();
-        self.0.fleet().hear(server, report(said), at_us);
+        self.0.hear(server, report(said).of_role(role), at_us).await;
         let newest_sample_us = self.keep(server, samples, at_us).await?;
         let neighbour = |one: super::Neighbour| link::proto::Neighbour {
             server: one.server.to_string(),
@@ -72,7 +80,7 @@ impl Link for Service {
     }
 
     async fn ship_cdrs(&self, request: Request<CdrBatch>) -> Result<Response<CdrReceipt>, Status> {
-        self.who(&request).await?;
+        self.who_takes_calls(&request).await?;
         let batch = request.into_inner().cdrs;
         let cdrs: Result<Vec<Cdr>, _> = batch.iter().map(|c| serde_json::from_slice(c)).collect();
         let cdrs = cdrs.map_err(|error| Status::invalid_argument(format!("a CDR: {error}")))?;
@@ -94,7 +102,7 @@ impl Link for Service {
         &self,
         request: Request<EventBatch>,
     ) -> Result<Response<EventReceipt>, Status> {
-        let (server, _) = self.who(&request).await?;
+        let server = self.who_takes_calls(&request).await?;
         let newest = self.0.newest_snapshot().await?;
         let snapshot = newest.borrow().clone();
         let known = snapshot.servers.iter().find(|known| known.id == server);
@@ -125,6 +133,34 @@ impl Service {
             .blocking(move || history.keep(server, samples, at_us));
         // What cannot be kept now the node tells again.
         Ok(kept.await.unwrap_or(None))
+    }
+
+    /// Which node asks, and what it does by its record: its own word on that counts for nothing.
+    async fn who_does_what<T>(
+        &self,
+        request: &Request<T>,
+    ) -> Result<(ServerId, ServerRole), Status> {
+        let (server, _) = self.who(request).await?;
+        let newest = self.0.newest_snapshot().await?;
+        let snapshot = newest.borrow().clone();
+        let known = snapshot.servers.iter().find(|known| known.id == server);
+        let role = known.map(|known| known.role);
+        let role = role.ok_or_else(|| Status::permission_denied("the server was deleted"))?;
+        Ok((server, role))
+    }
+
+    /// Which switch asks. Errors: it is none. A machine at the edge has no calls of its own: one that
+    /// strangers have taken over must not write bills, nor tell what never happened.
+    async fn who_takes_calls<T>(&self, request: &Request<T>) -> Result<ServerId, Status> {
+        match self.who_does_what(request).await? {
+            (server, ServerRole::Switch) => Ok(server),
+            (server, role) => {
+                let role = role.name();
+                tracing::warn!(%server, role, "a node that takes no calls tells of some");
+                let why = format!("this node is a {role}: only one that takes calls tells of them");
+                Err(Status::permission_denied(why))
+            }
+        }
     }
 
     /// Which node asks. Errors: its certificate is none of ours any more.

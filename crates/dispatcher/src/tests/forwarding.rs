@@ -1,6 +1,6 @@
 //! Requests and responses that pass.
 
-use balancer::Event;
+use balancer::{Admission, Event};
 use sip::HeaderName;
 
 use super::world::{A, B, PHONE, Side, World, config, inside, request};
@@ -201,6 +201,42 @@ fn draining_leaves_calls_up_and_says_when_the_last_has_left() {
     let sent = world.udp(PHONE, &inside("BYE", "c1", &routes, Side::Caller));
     assert_eq!(sent[0].to.to_string(), A);
     assert!(told(&world));
+}
+
+#[test]
+fn a_dispatcher_that_drains_begins_nothing_and_ends_nothing() {
+    let mut world = World::new();
+    let (target, routes) = set_up(&mut world, "c1");
+    let ringing = world.udp(PHONE, &request("INVITE", "c2", "2", ""));
+    world.dispatcher.set_admission(Admission::Draining);
+    for (method, id) in [("INVITE", "c3"), ("REGISTER", "c4"), ("MESSAGE", "c5")] {
+        let refused = world.udp(PHONE, &request(method, id, id, ""));
+        assert_eq!(refused.len(), 1, "{method} reaches no target");
+        assert_eq!(refused[0].to.to_string(), PHONE, "{method}");
+        assert!(refused[0].start().starts_with("SIP/2.0 503"), "{method}");
+        assert_eq!(refused[0].all(HeaderName::RetryAfter), ["5"], "{method}");
+    }
+    let options = request("OPTIONS", "o1", "o1", "");
+    let options = options.replace("sip:bob@example.com SIP", "sip:sip.example.com SIP");
+    let asked = world.udp(PHONE, &options);
+    assert!(
+        asked[0].start().starts_with("SIP/2.0 503"),
+        "{}",
+        asked[0].start()
+    );
+    assert_eq!(world.dispatcher.counters().refused_draining, 4);
+    // What was taken before goes on: answered, hung up.
+    let answered = world.udp(&ringing[0].to.to_string(), &ringing[0].answer("200 OK", ""));
+    assert_eq!(answered[0].start(), "SIP/2.0 200 OK");
+    let bye = world.udp(PHONE, &inside("BYE", "c1", &routes, Side::Caller));
+    assert_eq!(bye[0].to.to_string(), target);
+    world.dispatcher.set_admission(Admission::Open);
+    let taken = world.udp(PHONE, &request("INVITE", "c6", "6", ""));
+    assert!(
+        taken[0].start().starts_with("INVITE"),
+        "{}",
+        taken[0].start()
+    );
 }
 
 /// Targets know customers by their address, and go by what we say of it.

@@ -185,7 +185,7 @@ async fn ready(Extract(state): Shared) -> Response {
         .await
     {
         Ok(true) => "ok\n".into_response(),
-        Ok(false) => (StatusCode::SERVICE_UNAVAILABLE, "no target takes calls\n").into_response(),
+        Ok(false) => (StatusCode::SERVICE_UNAVAILABLE, "it takes no calls\n").into_response(),
         Err(error) => failed(&error),
     }
 }

@@ -32,7 +32,16 @@ struct Seen {
     /// How often each was chosen for a call since the start.
     chosen: BTreeMap<String, u64>,
     calls: usize,
+    admission: Admission,
     report: DispatcherReport,
+}
+
+/// What control says of new calls.
+pub(super) const fn admission(server: &Server) -> Admission {
+    match server.draining {
+        true => Admission::Draining,
+        false => Admission::Open,
+    }
 }
 
 impl Member {
@@ -90,8 +99,21 @@ impl Member {
 
 impl Work for Member {
     async fn apply(&mut self, server: Arc<Server>) {
-        // What else is in the record is none of the targets: they are not touched for it.
-        if self.state.wish().set != server.dispatching {
+        let admission = admission(&server);
+        match self.state.admit(admission).await {
+            Ok(()) => tracing::info!(?admission, "control's word on new calls was taken"),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "it is not known whether control's word was taken");
+            }
+        }
+        // What else is in the record is none of the targets: they are not touched for it. A set that was
+        // refused may be taken now.
+        let is_other = {
+            let wish = self.state.wish();
+            wish.set != server.dispatching || wish.refused.is_some()
+        };
+        if is_other {
             self.state.obey(server.dispatching.clone()).await;
         }
     }
@@ -109,6 +131,7 @@ impl Work for Member {
             ..target
         };
         Some(Report {
+            draining: seen.admission == Admission::Draining,
             channels: calls,
             channels_peak,
             cps,
@@ -154,6 +177,7 @@ fn see(now: Time, dispatcher: &Dispatcher, turns: &Turns) -> Seen {
             .map(|(target, status)| (target.spec.name.to_string(), status.chosen_calls))
             .collect(),
         calls: dispatcher.call_count(),
+        admission: dispatcher.admission(),
         report: DispatcherReport {
             targets_untold: all.len().saturating_sub(TARGETS_TOLD_MAX) as u32,
             flows: u32::try_from(dispatcher.flow_count()).unwrap_or(u32::MAX),

@@ -1,6 +1,6 @@
 //! `/metrics` of a dispatcher.
 
-use balancer::State;
+use balancer::{Admission, State};
 use clock::Time;
 use dispatcher::{Dispatcher, METHODS};
 use net::{DropReason, Net};
@@ -15,6 +15,7 @@ pub(super) fn text(now: Time, dispatcher: &Dispatcher, net: &Net) -> String {
     out.line("tandem_build_info", &[("version", version)], 1);
     messages(&mut out, dispatcher, net);
     refusals(&mut out, dispatcher);
+    admission(&mut out, dispatcher);
     targets(&mut out, now, dispatcher);
     out.0
 }
@@ -54,6 +55,7 @@ fn refusals(out: &mut Page, dispatcher: &Dispatcher) {
         ("stray", counters.strays),
         ("no_target", counters.refused_down),
         ("overload", counters.refused_overloaded),
+        ("draining", counters.refused_draining),
         ("flow_gone", counters.flows_gone),
     ] {
         out.line(name, &[("reason", reason)], count);
@@ -77,6 +79,13 @@ fn refusals(out: &mut Page, dispatcher: &Dispatcher) {
     ] {
         out.one(name, "counter", help, count);
     }
+}
+
+/// Whether calls are taken at all.
+fn admission(out: &mut Page, dispatcher: &Dispatcher) {
+    let (name, help) = ("tandem_draining", "Whether new calls are refused");
+    let is_draining = dispatcher.admission() == Admission::Draining;
+    out.one(name, "gauge", help, u8::from(is_draining));
 }
 
 fn targets(out: &mut Page, now: Time, dispatcher: &Dispatcher) {

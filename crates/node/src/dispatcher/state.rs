@@ -3,7 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
+use balancer::Admission;
 use model::{DispatchAlgorithm, Dispatching};
 use net::Net;
 
@@ -48,6 +49,8 @@ impl State {
         change: impl FnOnce(&mut Vec<TargetRecord>) -> Result<T>,
     ) -> Result<T> {
         let mut desired = self.desired.lock().await;
+        // Looked at while nobody else changes the set: control may have taken it over meanwhile.
+        ensure!(!self.is_controlled(), "control has the targets now");
         let mut records = desired.records.clone();
         let result = change(&mut records)?;
         let mut wanted = desired.with(records);
@@ -120,6 +123,12 @@ impl State {
     /// What control says of the set.
     pub(super) fn wish(&self) -> MutexGuard<'_, Wish> {
         self.wish.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes new calls from now on, or none.
+    pub(super) async fn admit(&self, admission: Admission) -> Result<()> {
+        let set = move |_, d: &mut dispatcher::Dispatcher| d.set_admission(admission);
+        self.desk.ask(set).await
     }
 
     /// Control has this set, or none: works by it, or by its own, calls staying up. A set that cannot

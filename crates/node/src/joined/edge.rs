@@ -22,7 +22,8 @@ use crate::up::node_name;
 
 /// What such a node does.
 pub(crate) trait Work: Send + 'static {
-    /// Control has changed the record of its server: works by it from now on.
+    /// Control has changed the record of its server, or wants it to be taken once more: works by it
+    /// from now on.
     fn apply(&mut self, server: Arc<Server>) -> impl Future<Output = ()> + Send;
 
     /// How it is, less what is to be said of its process; `None`: it has no time to say so.
@@ -135,6 +136,12 @@ impl<W: Work> Role for EdgeRole<W> {
         self.work.apply(server).await;
     }
 
+    async fn take_anew(&mut self) {
+        if let Some(server) = server_of(&self.held) {
+            self.work.apply(server).await;
+        }
+    }
+
     fn ask(&mut self, question: Question, line: &LinkClient<Channel>) {
         let mut line = line.clone();
         let answer = match serde_json::from_slice(&question.question) {
@@ -219,6 +226,12 @@ mod tests {
         role.take(snapshot(7, true)).await;
         role.take(snapshot(4, false)).await;
         assert_eq!(role.work.0, [true]);
+        role.take_anew().await;
+        assert_eq!(
+            role.work.0,
+            [true, true],
+            "what control has pushed once more"
+        );
         assert_eq!(role.revision(), 7, "an older one is refused");
         let kept: Snapshot = data.read(CONFIGURATION).unwrap();
         assert_eq!(kept, snapshot(7, true));

@@ -130,6 +130,7 @@ impl<R: Role> Keeper<R> {
                 }
             }
             Some(What::Order(order)) if order.kind() == OrderKind::Flush => {
+                self.role.take_anew().await;
                 tracing::info!(task = order.task, "the configuration was taken anew");
             }
             Some(What::Order(order)) if order.kind() == OrderKind::Restart => {

@@ -13,6 +13,10 @@ pub(super) trait Role: Send + 'static {
     /// Takes a configuration that came, unless it is older than the one it has.
     fn take(&mut self, snapshot: Snapshot) -> impl Future<Output = ()> + Send;
 
+    /// Control wants what it has sent before to be taken as if it were new: what was refused then is tried
+    /// again.
+    fn take_anew(&mut self) -> impl Future<Output = ()> + Send;
+
     /// Control asks something; the answer goes up the line when it is known.
     fn ask(&mut self, question: Question, line: &LinkClient<Channel>);
 

@@ -45,6 +45,10 @@ impl Role for SwitchRole {
         }
     }
 
+    async fn take_anew(&mut self) {
+        // The configuration that came before the order was: this node takes any that is not older.
+    }
+
     fn ask(&mut self, question: Question, line: &LinkClient<Channel>) {
         self.questions.take(question, line.clone());
     }

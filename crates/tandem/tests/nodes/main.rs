@@ -2,6 +2,8 @@
 
 mod calls;
 mod control;
+mod edge_drains;
+mod edge_media;
 mod edges;
 mod joining;
 mod looks;

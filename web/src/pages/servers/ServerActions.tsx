@@ -44,14 +44,17 @@ export function ServerActions({ record, health }: Props) {
           >
             Take {one}s again
           </Button>
-        ) : role === 'dispatcher' ? null : (
+        ) : (
           <Confirm
             action="Drain"
             question={`Drain ${record.name}?`}
             onConfirm={() => begin(body(api.POST('/v1/servers/{id}/drain', params)))}
             wish={wish('drain')}
           >
-            It takes no new {one}s from then on. {affected}
+            It takes no new {one}s from then on
+            {role === 'dispatcher' &&
+              ': whoever sends it some gets 503, and so do registrations and OPTIONS to itself'}
+            . {affected}
           </Confirm>
         )}
         <Button

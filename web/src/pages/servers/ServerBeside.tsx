@@ -33,7 +33,7 @@ export function ServerBeside({ record }: { record: Server }) {
       <Tasks server={record.id} />
       {takesCalls && <ServerCalls server={record.id} />}
       {takesCalls && <ServerRegistrations server={record.id} />}
-      {takesCalls && <ServerEvents server={record.id} />}
+      <ServerEvents server={record.id} />
       {health?.report && <ServerLog server={record.id} />}
       {takesCalls && <HistoryGraphs server={record.id} />}
     </>

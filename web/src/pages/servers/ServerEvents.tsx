@@ -37,7 +37,9 @@ function Latest({ server }: { server: string }) {
             label="Events of this server"
             columns={columns}
             rows={page.items}
-            rowKey={(event) => `${event.at_us} ${event.sequence} ${event.name}`}
+            rowKey={(event) =>
+              `${event.at_us} ${event.sequence} ${event.name} ${about(event.data)}`
+            }
             empty="Nothing has happened since somebody began to watch."
           />
         )}
