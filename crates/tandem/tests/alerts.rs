@@ -230,7 +230,7 @@ fn a_carrier_that_answers_no_calls_is_told_by_its_name() -> Result<()> {
     let caller = caller
         .calls(CALLS, 50, CALLS)
         .run(platform.ready().sip.udp)?;
-    assert_eq!(caller.succeeded, CALLS.into());
+    assert_eq!(caller.succeeded, u64::from(CALLS));
     let told = wait_for_within(ROUNDS, "a mail", || mail.mails().into_iter().next());
     let words = format!("0 of the last {CALLS} calls of carrier carrier 493 were answered");
     assert!(told.text.contains(&words), "{}", told.text);
