@@ -1,8 +1,8 @@
-//! INVITEs inside calls that went elsewhere than their dialogs say.
+//! INVITEs that went elsewhere than their dialogs say, or are answered from elsewhere.
 //!
 //! A target that is gone has fellows, one of which takes the call over. If the target is there again
 //! before the exchange is over, what belongs to it still follows the INVITE: its repetitions, its CANCEL,
-//! and the ACK, for which whoever has answered waits. If the target had the INVITE all the same, because it
+//! and the ACK, for which whoever has answered waits. Which of the fellows that is, its answer says. If the target had the INVITE all the same, because it
 //! was only stopped, it answers too: a caller hears one refusal, of whoever answers first.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,10 +14,10 @@ use sip::{Message, Method, Transport};
 
 use crate::Dispatcher;
 use crate::own::Head;
-use crate::request::PATIENCE;
+use crate::relief::KEPT;
 use crate::response::Opened;
 
-/// Who has such an INVITE, by its call and CSeq.
+/// Who has such an INVITE, or has answered it, by its call and CSeq.
 #[derive(Debug, Default)]
 pub(crate) struct Moved {
     by_invite: BTreeMap<(u64, u32), Move>,
@@ -51,7 +51,7 @@ impl Moved {
             answered_by: None,
         };
         self.by_invite.insert(invite, new);
-        self.until.push_back((now + PATIENCE, invite));
+        self.until.push_back((now + KEPT, invite));
     }
 }
 
@@ -66,7 +66,27 @@ impl Dispatcher {
         target.filter(|id| self.balancer.is_there(*id))
     }
 
-    /// Remembers that an INVITE inside a call went to another target than that of its dialog.
+    /// Has the ACK of a 2xx go to the target that has sent it, where nobody knows that it goes there
+    /// anyway: no other waits for it.
+    pub(crate) fn follow_answer(&mut self, now: Time, message: &Message, opened: &Opened) {
+        let is_success = (200..300).contains(&message.status());
+        if opened.method != Method::Invite || !is_success {
+            return;
+        }
+        let Some(id) = self.target_from(opened.flow) else {
+            return;
+        };
+        let is_known = self.pending.find(opened.key).is_some_and(|pending| {
+            // Of two targets that both answer, each has a dialog of its own.
+            let is_other = pending.attempt != opened.branch.attempt;
+            pending.target.is_some() && (is_other || pending.target == Some(id))
+        });
+        if !is_known {
+            self.note_moved(now, message, id);
+        }
+    }
+
+    /// Remembers that an INVITE is with another target than that of its dialog.
     pub(crate) fn note_moved(&mut self, now: Time, message: &Message, target: TargetId) {
         if message.method() == Method::Invite
             && let Some(invite) = self.invite_inside(message)

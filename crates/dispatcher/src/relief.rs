@@ -80,8 +80,9 @@ impl Dispatcher {
         })
     }
 
-    /// A target answers a request that another was sent, and that rings: it has it from now on.
-    pub(crate) fn relieve(&mut self, flow: Flow, key: u64) {
+    /// A target answers a request that another was sent, and that rings, or repeats what the other had
+    /// answered: it has it from now on.
+    pub(crate) fn relieve(&mut self, now: Time, message: &Message, flow: Flow, key: u64) {
         let Some(successor) = self.target_from(flow) else {
             return;
         };
@@ -95,11 +96,17 @@ impl Dispatcher {
             remote: place.remote,
             name: place.name.clone(),
         };
+        let may_pass = |state| match state {
+            State::Proceeding => true,
+            // Its ACK is missing: nobody but the one who has the call now says it again.
+            State::Settled => (200..300).contains(&message.status()),
+            _ => false,
+        };
         let pending = self.pending.find(key);
-        let Some(pending) = pending.filter(|pending| pending.state == State::Proceeding) else {
+        let Some(pending) = pending.filter(|pending| may_pass(pending.state)) else {
             return;
         };
-        let before = pending.attempt_at();
+        let (before, state) = (pending.attempt_at(), pending.state);
         pending.target = Some(successor);
         pending.destination = destination;
         if let Some(before) = before {
@@ -107,10 +114,14 @@ impl Dispatcher {
             self.balancer.handle_attempt(successor);
         }
         self.counters.stand_ins += 1;
+        self.note_moved(now, message, successor);
+        if state == State::Settled {
+            self.note_call(now, message, successor);
+        }
     }
 }
 
 /// The most transactions at a time that somebody else goes on with; the oldest are forgotten first.
 const RELIEFS_MAX: usize = 100_000;
 /// How long: timer C of RFC 3261 §16.6 point 11, and as long again for the answer.
-const KEPT: Duration = Duration::from_secs(360);
+pub(crate) const KEPT: Duration = Duration::from_secs(360);

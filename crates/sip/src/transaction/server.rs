@@ -64,6 +64,16 @@ enum Input {
     TransportError,
 }
 
+impl Server {
+    /// How its INVITE came, and the 2xx that waits for its ACK.
+    pub(super) fn unacknowledged(&self) -> Option<(Flow, Payload)> {
+        let Machine::Invite(InviteServer::Accepted { success: Some(_) }) = self.machine else {
+            return None;
+        };
+        Some((self.flow, self.response.clone()))
+    }
+}
+
 impl Transactions {
     /// Sends a response of the given status: complete bytes, with the Vias of the request
     /// ([`Writer::response`]). A 2xx to INVITE is sent again until
