@@ -14,8 +14,10 @@ use forward::Branch;
 use sip::{Destination, Flow, Message, Transport, Via};
 
 use crate::Dispatcher;
+use crate::own::Head;
 use crate::pending::State;
 use crate::request::Ingress;
+use crate::response::Opened;
 
 /// Who has the responses of a transaction instead of whom our Via names.
 #[derive(Debug, Default)]
@@ -80,9 +82,10 @@ impl Dispatcher {
         })
     }
 
-    /// A target answers a request that another was sent, and that rings, or repeats what the other had
-    /// answered: it has it from now on.
-    pub(crate) fn relieve(&mut self, now: Time, message: &Message, flow: Flow, key: u64) {
+    /// A target answers a request that another was sent: it has it from now on. What the other had said
+    /// of it may have been lost before us, or its answer behind us, which is repeated then.
+    pub(crate) fn relieve(&mut self, now: Time, message: &Message, opened: &Opened) {
+        let Opened { flow, key, .. } = *opened;
         let Some(successor) = self.target_from(flow) else {
             return;
         };
@@ -97,16 +100,21 @@ impl Dispatcher {
             name: place.name.clone(),
         };
         let may_pass = |state| match state {
+            // Who refuses what it was not asked has no such call.
+            State::Waiting | State::Trying => message.status() < 300,
             State::Proceeding => true,
             // Its ACK is missing: nobody but the one who has the call now says it again.
             State::Settled => (200..300).contains(&message.status()),
-            _ => false,
+            State::Declined | State::Lost | State::Refused => false,
         };
         let pending = self.pending.find(key);
         let Some(pending) = pending.filter(|pending| may_pass(pending.state)) else {
             return;
         };
         let (before, state) = (pending.attempt_at(), pending.state);
+        let original = pending.original.as_ref();
+        let head = original.map_or_else(Head::default, |original| Head::of(original, None));
+        let is_unaware = pending.cancelled && message.status() < 200;
         pending.target = Some(successor);
         pending.destination = destination;
         if let Some(before) = before {
@@ -117,6 +125,10 @@ impl Dispatcher {
         self.note_moved(now, message, successor);
         if state == State::Settled {
             self.note_call(now, message, successor);
+        }
+        // Whoever was told so is dead.
+        if is_unaware {
+            self.cancel(now, message, opened, &head);
         }
     }
 }

@@ -103,7 +103,7 @@ impl Dispatcher {
             return self.handle_late(now, message, opened);
         }
         if pending.target.is_some() && !is_from(flow, &pending.destination) {
-            self.relieve(now, message, flow, key);
+            self.relieve(now, message, opened);
         }
         let Some(pending) = self.pending.find(key) else {
             return;

@@ -94,9 +94,7 @@ impl Switch {
             return Err(NotTaken::Present);
         }
         self.inherit_caller(key, &mut call)?;
-        for answered in answers {
-            self.inherit_answer(now, key, &mut call, answered);
-        }
+        self.inherit_answers(now, key, &mut call, answers);
         self.counters.taken_over += 1;
         self.limits.adopt(now, &facts.entities);
         for token in call.tokens() {

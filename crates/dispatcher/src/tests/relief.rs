@@ -179,3 +179,41 @@ fn a_successor_answers_nothing_that_was_refused() {
     w.udp(dead, &sent.answer("486 Busy Here", ""));
     assert!(w.udp(heir, &sent.answer("200 OK", "")).is_empty());
 }
+
+/// Nothing but 100 of the dead one came through, or not even that.
+#[test]
+fn a_successor_is_heard_though_nothing_was_heard_of_the_dead_one() {
+    for heard in [None, Some("100 Trying")] {
+        let mut w = World::new();
+        let sent = w.udp(PHONE, &request("INVITE", "c", "x", "")).remove(0);
+        let (dead, heir) = match sent.to.to_string() == A {
+            true => (A, B),
+            false => (B, A),
+        };
+        if let Some(heard) = heard {
+            w.udp(dead, &sent.answer(heard, ""));
+        }
+        let answered = w.udp(heir, &sent.answer("200 OK", ""));
+        assert_eq!(answered[0].to.to_string(), PHONE, "{heard:?}");
+    }
+}
+
+/// The caller's CANCEL went to the dead one.
+#[test]
+fn a_successor_is_told_that_the_caller_has_given_up() {
+    let mut w = World::new();
+    let sent = w.udp(PHONE, &request("INVITE", "c", "x", "")).remove(0);
+    let (dead, heir) = match sent.to.to_string() == A {
+        true => (A, B),
+        false => (B, A),
+    };
+    w.udp(dead, &sent.answer("100 Trying", ""));
+    w.udp(PHONE, &request("CANCEL", "c", "x", ""));
+    let told = w.udp(heir, &sent.answer("180 Ringing", ""));
+    let to_heir = told.iter().find(|sent| sent.to.to_string() == heir);
+    let cancel = to_heir.expect("nobody tells it");
+    assert_eq!(cancel.message.method(), sip::Method::Cancel);
+    assert_eq!(cancel.all(HeaderName::Via)[0], sent.all(HeaderName::Via)[0]);
+    let over = w.udp(heir, &sent.answer("487 Request Terminated", ""));
+    assert!(over.iter().any(|sent| sent.to.to_string() == PHONE));
+}

@@ -44,8 +44,9 @@ impl World {
         let told = records.iter().filter_map(|(_, record)| identity(record));
         let told: BTreeSet<CallId> = told.collect();
         let repeated = records.iter().filter(|(_, record)| has_answer(record));
-        let repeated: BTreeSet<CallId> =
-            repeated.filter_map(|(_, record)| identity(record)).collect();
+        let repeated: BTreeSet<CallId> = repeated
+            .filter_map(|(_, record)| identity(record))
+            .collect();
         let open = self.journal.open(at);
         self.losses.ghosts.extend(told.difference(&open));
         if self.is_store_away(at) {

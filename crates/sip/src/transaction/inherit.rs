@@ -112,12 +112,7 @@ impl Transactions {
     /// INVITE came. `None` if it is no such message, or the INVITE has come here, too.
     ///
     /// Left out: INVITEs of RFC 2543, which a response does not tell from others.
-    pub fn inherit_success(
-        &mut self,
-        now: Time,
-        flow: Flow,
-        success: Payload,
-    ) -> Option<ServerId> {
+    pub fn inherit_success(&mut self, now: Time, flow: Flow, success: Payload) -> Option<ServerId> {
         let message = Message::parse(success.clone(), Framing::Datagram).ok()?;
         let is_success = !message.is_request()
             && message.method() == Method::Invite

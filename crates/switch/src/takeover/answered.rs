@@ -16,13 +16,19 @@ use crate::output::CallKey;
 
 impl Switch {
     /// Says again what the dead node had answered.
-    pub(super) fn inherit_answer(
+    pub(super) fn inherit_answers(
         &mut self,
         now: Time,
         key: CallKey,
         call: &mut Call,
-        answered: Answered,
+        answers: Vec<Answered>,
     ) {
+        for answered in answers {
+            self.inherit_answer(now, key, call, answered);
+        }
+    }
+
+    fn inherit_answer(&mut self, now: Time, key: CallKey, call: &mut Call, answered: Answered) {
         let here = Flow {
             conn: None,
             ..self.listeners.here(answered.flow)
