@@ -47,6 +47,11 @@ const MENDED: &[(u64, &str)] = &[
         "the same, and the one that had taken the call over had been killed before",
     ),
     (
+        900_139,
+        "a ringing call that came back to the switch which had lost it was nobody's",
+    ),
+    (900_446, "the same"),
+    (
         770_253,
         "a switch that was stopped twice had no more patience the second time",
     ),

@@ -79,11 +79,11 @@ impl Transactions {
     }
 
     /// Goes on with an INVITE that another node has got and not answered finally. Nothing is sent,
-    /// and nothing delivered. `None` if it has come here, too.
+    /// and nothing delivered. `None` if it has come here, too, and was not left to somebody else.
     pub fn inherit_server(&mut self, flow: Flow, invite: &Message) -> Option<ServerId> {
         let via = invite.via().ok()?;
         let key_hash = self.key_of(invite, &via, b"INVITE");
-        if invite.method() != Method::Invite || self.server_by(key_hash).is_some() {
+        if invite.method() != Method::Invite || !self.makes_room(key_hash) {
             return None;
         }
         let address = response_address(&flow, &via);
@@ -121,7 +121,7 @@ impl Transactions {
         via.branch()
             .filter(|branch| branch.starts_with(COOKIE.as_bytes()))?;
         let key_hash = self.key_of(&message, &via, b"INVITE");
-        if self.server_by(key_hash).is_some() {
+        if !self.makes_room(key_hash) {
             return None;
         }
         let address = response_address(&flow, &via);
@@ -129,6 +129,19 @@ impl Transactions {
         let server = self.insert_server(machine, flow, address, key_hash);
         self.respond(now, server, message.status(), success);
         Some(server)
+    }
+
+    /// Whether no transaction has the key that stands in the scratch buffer: one that was left to
+    /// somebody else ends, as what was left has come back.
+    fn makes_room(&mut self, key_hash: u64) -> bool {
+        match self.server_by(key_hash) {
+            Some(server) if self.is_forsaken(server) => {
+                self.end_server(server.index());
+                true
+            }
+            Some(_) => false,
+            None => true,
+        }
     }
 
     /// The transaction of another node's branch.

@@ -428,7 +428,7 @@ impl Transactions {
         });
     }
 
-    fn end_server(&mut self, index: u32) {
+    pub(super) fn end_server(&mut self, index: u32) {
         let server = self.servers.id(index);
         let Some(mut entry) = self.servers.remove(index) else {
             return;
@@ -456,7 +456,7 @@ impl Transactions {
         })
     }
 
-    fn is_forsaken(&mut self, server: ServerId) -> bool {
+    pub(super) fn is_forsaken(&mut self, server: ServerId) -> bool {
         let entry = self.servers.by_name(server.as_u64());
         entry.is_some_and(|entry| matches!(entry.machine, Machine::Invite(InviteServer::Forsaken)))
     }

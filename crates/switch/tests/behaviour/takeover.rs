@@ -376,3 +376,15 @@ fn who_takes_up_a_call_that_nobody_acknowledges_hangs_up() {
     };
     assert_eq!(cdr.answer_us, Some(NOW.as_micros()));
 }
+
+/// It has left the caller's INVITE to whoever took the call, and that one has died.
+#[test]
+fn a_call_that_comes_back_is_answered_by_who_had_lost_it() {
+    let mut hung = member();
+    let (.., key, record) = unacknowledged(&mut hung);
+    hung.lose_calls(NOW, &[key]);
+    drain(&mut hung, NOW);
+    let later = NOW + Duration::from_secs(3);
+    assert_eq!(hung.take_call(later, &record), Ok(key));
+    assert_eq!(answers(&drain(&mut hung, later)), 1);
+}
