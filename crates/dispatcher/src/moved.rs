@@ -17,7 +17,7 @@ use crate::own::Head;
 use crate::relief::KEPT;
 use crate::response::Opened;
 
-/// Who has such an INVITE, or has answered it, by its call and CSeq.
+/// Who has such an INVITE, or has answered it, by its call, side and CSeq.
 #[derive(Debug, Default)]
 pub(crate) struct Moved {
     by_invite: BTreeMap<(u64, u32), Move>,
@@ -52,6 +52,15 @@ impl Moved {
         };
         self.by_invite.insert(invite, new);
         self.until.push_back((now + KEPT, invite));
+    }
+}
+
+impl Moved {
+    /// Notes one that is with the target of its dialog, unless it has moved.
+    fn insert_new(&mut self, now: Time, invite: (u64, u32), target: TargetId) {
+        if !self.by_invite.contains_key(&invite) {
+            self.insert(now, invite, target);
+        }
     }
 }
 
@@ -97,30 +106,43 @@ impl Dispatcher {
 
     /// Takes note of who answers such an INVITE; whether this refuses one that somebody else has answered:
     /// then it is acknowledged, and not for the caller.
-    pub(crate) fn absorb_second_refusal(&mut self, message: &Message, opened: &Opened) -> bool {
-        if self.moved.by_invite.is_empty() || message.status() < 200 {
+    pub(crate) fn absorb_second_refusal(
+        &mut self,
+        now: Time,
+        message: &Message,
+        opened: &Opened,
+    ) -> bool {
+        let is_refusal = message.status() >= 300;
+        let is_unknown = is_refusal && self.pending.find(opened.key).is_none();
+        if message.status() < 200 || (self.moved.by_invite.is_empty() && !is_unknown) {
             return false;
         }
         // The other side counts its own INVITEs.
         let (transport, remote) = (opened.flow.transport, opened.flow.remote);
-        let is_target = self.target_from(opened.flow).is_some();
-        if !is_target && !self.retired.has(transport, remote) {
+        let target = self.target_from(opened.flow);
+        if target.is_none() && !self.retired.has(transport, remote) {
             return false;
         }
         let from = (transport, remote);
-        let invite = self.invite_inside(message);
-        let Some(known) = invite.and_then(|invite| self.moved.by_invite.get_mut(&invite)) else {
+        let Some(invite) = self.invite_inside(message) else {
+            return false;
+        };
+        // Of one that was sent just before its target was given up, a repetition may still go elsewhere.
+        if let Some(id) = target.filter(|_| is_unknown) {
+            self.moved.insert_new(now, invite, id);
+        }
+        let Some(known) = self.moved.by_invite.get_mut(&invite) else {
             return false;
         };
         let is_second = *known.answered_by.get_or_insert(from) != from;
-        if is_second && message.status() >= 300 {
+        if is_second && is_refusal {
             self.acknowledge(opened.flow, message, &Head::default());
             return true;
         }
         false
     }
 
-    /// The call and the CSeq of an INVITE, and of what belongs to it.
+    /// Call-ID, side and CSeq of an INVITE, and of what belongs to it.
     fn invite_inside(&self, message: &Message) -> Option<(u64, u32)> {
         if !matches!(
             message.method(),
@@ -128,8 +150,9 @@ impl Dispatcher {
         ) {
             return None;
         }
-        let call = self.seal.call(message.call_id().unwrap_or_default());
-        Some((call, message.cseq()?.number))
+        let (call, from) = (message.call_id().unwrap_or_default(), message.from().ok()?);
+        let name = [call, b" ", from.tag().unwrap_or_default()].concat();
+        Some((self.seal.call(&name), message.cseq()?.number))
     }
 }
 

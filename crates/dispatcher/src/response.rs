@@ -35,7 +35,7 @@ impl Dispatcher {
         let Some(opened) = self.opened(now, flow, message) else {
             return;
         };
-        if opened.method == Method::Invite && self.absorb_second_refusal(message, &opened) {
+        if opened.method == Method::Invite && self.absorb_second_refusal(now, message, &opened) {
             return;
         }
         self.follow_answer(now, message, &opened);

@@ -52,6 +52,10 @@ const MENDED: &[(u64, &str)] = &[
     ),
     (900_446, "the same"),
     (
+        901_025,
+        "a re-INVITE was refused, and its repetition by another switch, as its own was given up in between",
+    ),
+    (
         770_253,
         "a switch that was stopped twice had no more patience the second time",
     ),
