@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use sip::Flow;
+use sip::{Flow, Message};
 
 use crate::call::{Call, Phase};
-use crate::io::{Ctx, MediaOp, Output, Timer};
+use crate::io::{Ctx, MediaOp, Output, Timer, Uas};
 use crate::leg::Reach;
 use crate::pending::Wait;
 use crate::reason::Cause;
@@ -42,6 +42,23 @@ impl Call {
             self.resume_setup(ctx);
         }
         self.tidy(ctx);
+    }
+
+    /// The owner's names for the INVITEs of peers whose 2xx have no ACK yet.
+    pub fn unacknowledged(&self) -> impl Iterator<Item = Uas> {
+        let legs = self.kept_legs().map(|leg| leg.unacked);
+        legs.filter(|uas| *uas != 0)
+    }
+
+    /// Of a restored call: this 2xx is sent again, in the transaction `uas`, and its ACK is waited for.
+    pub fn await_ack(&mut self, uas: Uas, success: &Message) {
+        let to = success.to().ok().and_then(|to| to.tag());
+        let from = success.from().ok().and_then(|from| from.tag());
+        let (local, remote) = (to.unwrap_or_default(), from.unwrap_or_default());
+        let mut legs = self.kept_legs_mut();
+        if let Some(leg) = legs.find(|leg| leg.is_dialog(local, remote)) {
+            leg.await_ack(uas, success);
+        }
     }
 
     fn give_patience(&mut self, until: clock::Time) {

@@ -215,10 +215,10 @@ impl Leg {
         self.authorization = None;
     }
 
-    /// From the 2xx to this INVITE of the peer until its ACK.
-    pub(crate) fn await_ack(&mut self, uas: Uas, invite: &Message) {
+    /// From the 2xx to an INVITE of the peer until its ACK; of either it is the CSeq that counts.
+    pub(crate) fn await_ack(&mut self, uas: Uas, exchange: &Message) {
         self.unacked = uas;
-        self.unacked_seq = invite.cseq().map_or(0, |c| c.number);
+        self.unacked_seq = exchange.cseq().map_or(0, |c| c.number);
     }
 
     /// The server transaction whose 2xx this ACK acknowledges, the first time it comes.

@@ -10,17 +10,19 @@
 
 mod ask;
 mod doubts;
+mod handed;
 mod job;
 mod seeking;
 mod settling;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use clock::Time;
 
 pub use self::ask::{Answer, Ask, Notice, Order, Question, Visit, Whereabouts};
 use self::doubts::{Doubt, Unsure};
+use self::handed::Handed;
 use self::job::Job;
 use self::seeking::Seeking;
 use self::settling::Settling;
@@ -38,6 +40,8 @@ pub struct Keeper {
     orphaned: Vec<String>,
     /// Calls that are this node's or others', and that its switch does not have.
     doubtful: Vec<Doubt>,
+    /// Calls that were given away lately.
+    handed: Handed,
     /// What is to be cleared up since this node was taken for dead.
     unsure: Unsure,
     seeking: Seeking,
@@ -79,6 +83,7 @@ impl Keeper {
             again: VecDeque::new(),
             orphaned: Vec::new(),
             doubtful: Vec::new(),
+            handed: Handed::default(),
             unsure: Unsure::default(),
             seeking: Seeking::default(),
             settling: Settling::of(earlier),
@@ -106,6 +111,7 @@ impl Keeper {
         if now >= self.next_age {
             self.next_age = now + LATELY;
             self.shelf.age();
+            self.handed.age();
         }
         self.jobs.push_back(Job::FollowIdentity);
         self.jobs.push_back(Job::LoseAgain);
@@ -165,19 +171,24 @@ impl Keeper {
     }
 
     fn take_orders(&mut self, now: Time, orders: Vec<Order>) {
-        let mut changes: Vec<Change> = Vec::new();
+        // What is said last of a call counts.
+        let mut changes: BTreeMap<u64, Option<Vec<u8>>> = BTreeMap::new();
         for order in orders {
             match order {
                 // Another may have it. If not, it is told when that is known.
                 Order::Keep(call, _) if self.unsure.contains(call) => {}
-                Order::Keep(call, record) => changes.push((call, Some(record))),
+                // It was said before the call was given away.
+                Order::Keep(call, _) if self.handed.contains(call) => {}
+                Order::Keep(call, record) => {
+                    changes.insert(call, Some(record));
+                }
                 Order::Unkeep(call) => {
                     // It may have been given to this node, and the word of it lost.
                     let was_unsure = self.unsure.end(call);
                     // One that has come and gone in between need not be told of at all.
-                    changes.retain(|(other, _)| *other != call);
+                    changes.remove(&call);
                     if was_unsure || self.shelf.contains(call) {
-                        changes.push((call, None));
+                        changes.insert(call, None);
                     }
                 }
                 Order::Seek(call) => self.seeking.begin(now, call),
@@ -185,6 +196,7 @@ impl Keeper {
                 Order::TellAll => self.tell_all = true,
             }
         }
+        let changes: Vec<Change> = changes.into_iter().collect();
         let portions = changes.chunks(PORTION_MAX);
         let portions: Vec<Job> = portions.map(|p| Job::Write(p.to_vec())).collect();
         self.first(portions);
@@ -276,7 +288,17 @@ impl Keeper {
         } = self.shelf.compare(own, known);
         ended.retain(|call| !self.is_doubtful(*call));
         given.retain(|call| !self.is_doubtful(*call));
-        self.first([Job::Read { ended, given }]);
+        let handed = self.handed.come_back(&mut given);
+        let ended: Vec<Change> = ended.into_iter().map(|call| (call, None)).collect();
+        let left = handed.chunks(PORTION_MAX);
+        let mut jobs: Vec<Job> = left.map(|p| Job::RemoveHanded(p.to_vec())).collect();
+        jobs.extend(
+            ended
+                .chunks(PORTION_MAX)
+                .map(|p| Job::RemoveEnded(p.to_vec())),
+        );
+        jobs.extend(given.chunks(CLAIM_MAX).map(|p| Job::Read(p.to_vec())));
+        self.first(jobs);
     }
 }
 

@@ -1,8 +1,8 @@
-//! INVITEs inside calls that went elsewhere than their dialogs say.
+//! INVITEs that went elsewhere than their dialogs say, or are answered from elsewhere.
 //!
 //! A target that is gone has fellows, one of which takes the call over. If the target is there again
 //! before the exchange is over, what belongs to it still follows the INVITE: its repetitions, its CANCEL,
-//! and the ACK, for which whoever has answered waits. If the target had the INVITE all the same, because it
+//! and the ACK, for which whoever has answered waits. Which of the fellows that is, its answer says. If the target had the INVITE all the same, because it
 //! was only stopped, it answers too: a caller hears one refusal, of whoever answers first.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,10 +14,10 @@ use sip::{Message, Method, Transport};
 
 use crate::Dispatcher;
 use crate::own::Head;
-use crate::request::PATIENCE;
+use crate::relief::KEPT;
 use crate::response::Opened;
 
-/// Who has such an INVITE, by its call and CSeq.
+/// Who has such an INVITE, or has answered it, by its call, side and CSeq.
 #[derive(Debug, Default)]
 pub(crate) struct Moved {
     by_invite: BTreeMap<(u64, u32), Move>,
@@ -51,7 +51,16 @@ impl Moved {
             answered_by: None,
         };
         self.by_invite.insert(invite, new);
-        self.until.push_back((now + PATIENCE, invite));
+        self.until.push_back((now + KEPT, invite));
+    }
+}
+
+impl Moved {
+    /// Notes one that is with the target of its dialog, unless it has moved.
+    fn insert_new(&mut self, now: Time, invite: (u64, u32), target: TargetId) {
+        if !self.by_invite.contains_key(&invite) {
+            self.insert(now, invite, target);
+        }
     }
 }
 
@@ -66,7 +75,27 @@ impl Dispatcher {
         target.filter(|id| self.balancer.is_there(*id))
     }
 
-    /// Remembers that an INVITE inside a call went to another target than that of its dialog.
+    /// Has the ACK of a 2xx go to the target that has sent it, where nobody knows that it goes there
+    /// anyway: no other waits for it.
+    pub(crate) fn follow_answer(&mut self, now: Time, message: &Message, opened: &Opened) {
+        let is_success = (200..300).contains(&message.status());
+        if opened.method != Method::Invite || !is_success {
+            return;
+        }
+        let Some(id) = self.target_from(opened.flow) else {
+            return;
+        };
+        let is_known = self.pending.find(opened.key).is_some_and(|pending| {
+            // Of two targets that both answer, each has a dialog of its own.
+            let is_other = pending.attempt != opened.branch.attempt;
+            pending.target.is_some() && (is_other || pending.target == Some(id))
+        });
+        if !is_known {
+            self.note_moved(now, message, id);
+        }
+    }
+
+    /// Remembers that an INVITE is with another target than that of its dialog.
     pub(crate) fn note_moved(&mut self, now: Time, message: &Message, target: TargetId) {
         if message.method() == Method::Invite
             && let Some(invite) = self.invite_inside(message)
@@ -77,30 +106,43 @@ impl Dispatcher {
 
     /// Takes note of who answers such an INVITE; whether this refuses one that somebody else has answered:
     /// then it is acknowledged, and not for the caller.
-    pub(crate) fn absorb_second_refusal(&mut self, message: &Message, opened: &Opened) -> bool {
-        if self.moved.by_invite.is_empty() || message.status() < 200 {
+    pub(crate) fn absorb_second_refusal(
+        &mut self,
+        now: Time,
+        message: &Message,
+        opened: &Opened,
+    ) -> bool {
+        let is_refusal = message.status() >= 300;
+        let is_unknown = is_refusal && self.pending.find(opened.key).is_none();
+        if message.status() < 200 || (self.moved.by_invite.is_empty() && !is_unknown) {
             return false;
         }
         // The other side counts its own INVITEs.
         let (transport, remote) = (opened.flow.transport, opened.flow.remote);
-        let is_target = self.target_from(opened.flow).is_some();
-        if !is_target && !self.retired.has(transport, remote) {
+        let target = self.target_from(opened.flow);
+        if target.is_none() && !self.retired.has(transport, remote) {
             return false;
         }
         let from = (transport, remote);
-        let invite = self.invite_inside(message);
-        let Some(known) = invite.and_then(|invite| self.moved.by_invite.get_mut(&invite)) else {
+        let Some(invite) = self.invite_inside(message) else {
+            return false;
+        };
+        // Of one that was sent just before its target was given up, a repetition may still go elsewhere.
+        if let Some(id) = target.filter(|_| is_unknown) {
+            self.moved.insert_new(now, invite, id);
+        }
+        let Some(known) = self.moved.by_invite.get_mut(&invite) else {
             return false;
         };
         let is_second = *known.answered_by.get_or_insert(from) != from;
-        if is_second && message.status() >= 300 {
+        if is_second && is_refusal {
             self.acknowledge(opened.flow, message, &Head::default());
             return true;
         }
         false
     }
 
-    /// The call and the CSeq of an INVITE, and of what belongs to it.
+    /// Call-ID, side and CSeq of an INVITE, and of what belongs to it.
     fn invite_inside(&self, message: &Message) -> Option<(u64, u32)> {
         if !matches!(
             message.method(),
@@ -108,8 +150,9 @@ impl Dispatcher {
         ) {
             return None;
         }
-        let call = self.seal.call(message.call_id().unwrap_or_default());
-        Some((call, message.cseq()?.number))
+        let (call, from) = (message.call_id().unwrap_or_default(), message.from().ok()?);
+        let name = [call, b" ", from.tag().unwrap_or_default()].concat();
+        Some((self.seal.call(&name), message.cseq()?.number))
     }
 }
 

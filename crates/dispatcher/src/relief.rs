@@ -14,8 +14,10 @@ use forward::Branch;
 use sip::{Destination, Flow, Message, Transport, Via};
 
 use crate::Dispatcher;
+use crate::own::Head;
 use crate::pending::State;
 use crate::request::Ingress;
+use crate::response::Opened;
 
 /// Who has the responses of a transaction instead of whom our Via names.
 #[derive(Debug, Default)]
@@ -80,8 +82,10 @@ impl Dispatcher {
         })
     }
 
-    /// A target answers a request that another was sent, and that rings: it has it from now on.
-    pub(crate) fn relieve(&mut self, flow: Flow, key: u64) {
+    /// A target answers a request that another was sent: it has it from now on. What the other had said
+    /// of it may have been lost before us, or its answer behind us, which is repeated then.
+    pub(crate) fn relieve(&mut self, now: Time, message: &Message, opened: &Opened) {
+        let Opened { flow, key, .. } = *opened;
         let Some(successor) = self.target_from(flow) else {
             return;
         };
@@ -95,11 +99,22 @@ impl Dispatcher {
             remote: place.remote,
             name: place.name.clone(),
         };
+        let may_pass = |state| match state {
+            // Who refuses what it was not asked has no such call.
+            State::Waiting | State::Trying => message.status() < 300,
+            State::Proceeding => true,
+            // Its ACK is missing: nobody but the one who has the call now says it again.
+            State::Settled => (200..300).contains(&message.status()),
+            State::Declined | State::Lost | State::Refused => false,
+        };
         let pending = self.pending.find(key);
-        let Some(pending) = pending.filter(|pending| pending.state == State::Proceeding) else {
+        let Some(pending) = pending.filter(|pending| may_pass(pending.state)) else {
             return;
         };
-        let before = pending.attempt_at();
+        let (before, state) = (pending.attempt_at(), pending.state);
+        let original = pending.original.as_ref();
+        let head = original.map_or_else(Head::default, |original| Head::of(original, None));
+        let is_unaware = pending.cancelled && message.status() < 200;
         pending.target = Some(successor);
         pending.destination = destination;
         if let Some(before) = before {
@@ -107,10 +122,18 @@ impl Dispatcher {
             self.balancer.handle_attempt(successor);
         }
         self.counters.stand_ins += 1;
+        self.note_moved(now, message, successor);
+        if state == State::Settled {
+            self.note_call(now, message, successor);
+        }
+        // Whoever was told so is dead.
+        if is_unaware {
+            self.cancel(now, message, opened, &head);
+        }
     }
 }
 
 /// The most transactions at a time that somebody else goes on with; the oldest are forgotten first.
 const RELIEFS_MAX: usize = 100_000;
 /// How long: timer C of RFC 3261 §16.6 point 11, and as long again for the answer.
-const KEPT: Duration = Duration::from_secs(360);
+pub(crate) const KEPT: Duration = Duration::from_secs(360);

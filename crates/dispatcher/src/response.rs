@@ -35,9 +35,10 @@ impl Dispatcher {
         let Some(opened) = self.opened(now, flow, message) else {
             return;
         };
-        if opened.method == Method::Invite && self.absorb_second_refusal(message, &opened) {
+        if opened.method == Method::Invite && self.absorb_second_refusal(now, message, &opened) {
             return;
         }
+        self.follow_answer(now, message, &opened);
         let is_kept = self
             .pending
             .find(opened.key)
@@ -102,7 +103,7 @@ impl Dispatcher {
             return self.handle_late(now, message, opened);
         }
         if pending.target.is_some() && !is_from(flow, &pending.destination) {
-            self.relieve(flow, key);
+            self.relieve(now, message, opened);
         }
         let Some(pending) = self.pending.find(key) else {
             return;

@@ -14,6 +14,7 @@
 //! Left out: streams, media (switches hand descriptions on as they come), phones that are called
 //! and limits.
 
+mod ambush;
 mod carry;
 mod check;
 mod faults;
@@ -30,13 +31,24 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use self::ambush::Ambush;
 use self::world::World;
 use crate::{Keep, Outcome};
 
 /// Makes the run of a seed. A panic counts as a broken rule.
 #[must_use]
 pub fn run(seed: u64, keep: Keep) -> Outcome {
-    let mut world = World::new(seed, keep);
+    outcome(World::new(seed, keep, Ambush::None))
+}
+
+/// The same, but for what goes wrong: the answers to some calls are lost, and then the switch that gave
+/// them is killed.
+#[must_use]
+pub fn run_with_lost_answers(seed: u64, keep: Keep) -> Outcome {
+    outcome(World::new(seed, keep, Ambush::new(seed)))
+}
+
+fn outcome(mut world: World) -> Outcome {
     let result = catch_unwind(AssertUnwindSafe(|| scenario::play(&mut world)));
     let mut violations = world.ledger.violations;
     violations.extend(crate::panic_of(result));

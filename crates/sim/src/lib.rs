@@ -75,6 +75,11 @@ pub const SCENES: &[Scene] = &[
         did: "answered",
         run: cluster::run,
     },
+    Scene {
+        name: "answers",
+        did: "answered",
+        run: cluster::run_with_lost_answers,
+    },
 ];
 
 /// What a run gave.

@@ -1,7 +1,8 @@
 //! A whole cluster, under seeds that once broke a rule and others.
 //!
-//! A few are fresh in each run; more are for `cargo xtask sim --scene cluster --seeds N`. Open, and left
-//! out by the rules: an answered call whose 200 was lost with its switch is not answered again by whoever takes it over.
+//! A few are fresh in each run; more are for `cargo xtask sim --scene cluster --seeds N`. In a scene of
+//! their own, `answers`, the answers to some calls are lost with their switches. Open, and left out by the rules: a
+//! refusal that was lost with its switch is not said again.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -45,6 +46,32 @@ const MENDED: &[(u64, &str)] = &[
         9_253,
         "the same, and the one that had taken the call over had been killed before",
     ),
+    (
+        900_139,
+        "a ringing call that came back to the switch which had lost it was nobody's",
+    ),
+    (900_446, "the same"),
+    (
+        901_025,
+        "a re-INVITE was refused, and its repetition by another switch, as its own was given up in between",
+    ),
+    (
+        770_253,
+        "a switch that was stopped twice had no more patience the second time",
+    ),
+];
+
+/// The same of answers that are lost with their switches.
+const LOST: &[(u64, &str)] = &[
+    (
+        2,
+        "a dispatcher did not tell a successor that the caller had given up",
+    ),
+    (
+        16,
+        "a dispatcher that had only heard 100 of the dead switch did not hear its successor",
+    ),
+    (23, "the same"),
 ];
 
 /// The same in every run, so that a change that breaks one is known by it.
@@ -89,6 +116,25 @@ fn so_it_is_under_seeds_nobody_has_tried() {
             "seed {seed}: {broken:?}; replay: cargo xtask sim --scene cluster --seed {seed}"
         );
     }
+}
+
+/// RFC 3261 §13.3.1.4: whoever takes the call up says it again.
+#[test]
+fn an_answer_that_was_lost_with_its_switch_is_heard() {
+    let mut answered = 0;
+    for (seed, what) in LOST {
+        let broken = cluster::run_with_lost_answers(*seed, Keep::Nothing).violations;
+        assert!(broken.is_empty(), "seed {seed} ({what}): {broken:?}");
+    }
+    for seed in FIXED {
+        let outcome = cluster::run_with_lost_answers(seed, Keep::Nothing);
+        assert!(
+            outcome.violations.is_empty(),
+            "seed {seed}: {outcome:?}; replay: cargo xtask sim --scene answers --seed {seed}"
+        );
+        answered += outcome.answered;
+    }
+    assert!(answered > 500, "only {answered} calls were answered");
 }
 
 #[test]

@@ -1,16 +1,18 @@
 //! What other nodes are told of our calls, so that they can go on with them when we die.
 //!
 //! After each step of a call it is looked whether what matters of it has changed: once when it rings,
-//! once when it is answered, once when it has ended, and with each change of what was agreed between. What was told
-//! is remembered by its hash alone.
+//! once when it is answered, once when the caller has acknowledged that, once when it has ended, and with each change of what
+//! was agreed between. What was told is remembered by its hash alone.
 
 mod record;
 
 use ahash::RandomState;
 use call::{Phase, Snapshot};
 use clock::Ahead;
+use sip::transaction::ServerId;
 
-pub(crate) use self::record::{Kept, Sent, read};
+use self::record::Open;
+pub(crate) use self::record::{Answered, Kept, Sent, read};
 use crate::Switch;
 use crate::facts::Facts;
 use crate::media_servers::Anchor;
@@ -21,7 +23,7 @@ pub const RECORD_FORMAT: u8 = call::FORMAT << 4 | 3;
 
 /// What another node needs to go on with a call in which nothing is under way.
 pub(crate) fn record_of(facts: &Facts, snapshot: &Snapshot, ahead: Option<Ahead>) -> Vec<u8> {
-    record::write(facts, snapshot, &[], ahead).0
+    record::write(facts, snapshot, &Open::default(), ahead).0
 }
 
 impl Switch {
@@ -76,13 +78,19 @@ impl Switch {
         let Some(snapshot) = entry.call.snapshot() else {
             return;
         };
-        let mut invites = Vec::new();
+        let mut open = Open::default();
         for request in entry.call.open_invites() {
             let client = entry.client_of(request);
             let sent = client.and_then(|client| self.transactions.invite_as_sent(client));
-            invites.extend(sent.map(|(to, bytes)| Sent { request, to, bytes }));
+            let invite = sent.map(|(to, bytes)| Sent { request, to, bytes });
+            open.invites.extend(invite);
         }
-        let (record, matters) = record::write(&entry.facts, &snapshot, &invites, self.clock_ahead);
+        for server in entry.call.unacknowledged().filter_map(ServerId::from_u64) {
+            let sent = self.transactions.success_as_sent(server);
+            let answered = sent.map(|(flow, bytes)| Answered { flow, bytes });
+            open.answers.extend(answered);
+        }
+        let (record, matters) = record::write(&entry.facts, &snapshot, &open, self.clock_ahead);
         // Nobody chooses what is hashed here but the parties of one call, about that call.
         let hash = RandomState::with_seeds(1, 2, 3, 4).hash_one(&record[..matters]) | 1;
         if std::mem::replace(&mut entry.kept, hash) != hash {

@@ -1,6 +1,7 @@
 //! Calls that change their node: those of a dead one are taken up here, those that others have
 //! taken are lost, and a request for one that is not here waits until it is known where it is.
 
+mod answered;
 mod ringing;
 
 use std::net::IpAddr;
@@ -64,6 +65,7 @@ impl Switch {
             facts,
             snapshot,
             invites,
+            answers,
             ahead,
         } = kept;
         let seed = (u64::from(self.random.bits()) << 32) | u64::from(self.random.bits());
@@ -92,6 +94,7 @@ impl Switch {
             return Err(NotTaken::Present);
         }
         self.inherit_caller(key, &mut call)?;
+        self.inherit_answers(now, key, &mut call, answers);
         self.counters.taken_over += 1;
         self.limits.adopt(now, &facts.entities);
         for token in call.tokens() {

@@ -112,6 +112,9 @@ impl Keeper {
 
     /// Looks where the calls are that may have been given away.
     pub(super) fn clear_up_doubts(&mut self) {
+        if self.away {
+            return;
+        }
         let (ripe, rest): (Vec<Doubt>, _) = std::mem::take(&mut self.doubtful)
             .into_iter()
             .partition(|doubt| doubt.is_ripe);
@@ -228,7 +231,10 @@ impl Keeper {
                 Some(true) => self.notices.push_back(Notice::EndedElsewhere(doubt.call)),
                 _ => self.first([Job::TakeUp(vec![(doubt.call, doubt.record)])]),
             },
-            (Job::AskWhetherTaken(doubt), _) => self.doubtful.push(doubt),
+            (Job::AskWhetherTaken(doubt), _) => {
+                self.doubtful.push(doubt);
+                self.put_doubts_off();
+            }
             _ => {}
         }
     }
@@ -240,8 +246,7 @@ impl Keeper {
                 self.first([Job::TakeUp(vec![(doubt.call, record.clone())])]);
             }
             Answer::Found(Found::Own) if doubt.may_be_newer => {
-                let (ended, given) = (Vec::new(), vec![doubt.call]);
-                self.first([Job::Read { ended, given }]);
+                self.first([Job::Read(vec![doubt.call])]);
             }
             // It was not given away: the store may lack what it was to be told last.
             Answer::Found(Found::Own) => {
@@ -253,7 +258,19 @@ impl Keeper {
             Answer::Found(Found::Unknown) => self.doubtful.push(doubt),
             _ => {
                 self.doubtful.push(doubt);
+                self.put_doubts_off();
                 self.note_unheard_finds();
+            }
+        }
+    }
+
+    /// Who is silent is not asked of the others, each of which would wait as long: what the switch says
+    /// meanwhile, and requests that look for their calls, would wait for all of them.
+    fn put_doubts_off(&mut self) {
+        for job in std::mem::take(&mut self.jobs) {
+            match job {
+                Job::ClearUpDoubt(doubt) => self.doubtful.push(doubt),
+                job => self.jobs.push_back(job),
             }
         }
     }

@@ -37,14 +37,11 @@ pub(super) enum Job {
     ForgetTold,
     /// The store's calls of this node beside these.
     Compare(BTreeSet<u64>),
-    Read {
-        ended: Vec<u64>,
-        given: Vec<u64>,
-    },
-    RemoveEnded {
-        ended: Vec<Change>,
-        given: Vec<(u64, Vec<u8>)>,
-    },
+    /// Calls that were given away stand there again.
+    RemoveHanded(Vec<(u64, Vec<u8>)>),
+    RemoveEnded(Vec<Change>),
+    /// The records of calls that the store has given to this node.
+    Read(Vec<u64>),
     /// Calls that the store has given to this node.
     TakeUp(Vec<(u64, Vec<u8>)>),
     TellAgain,
@@ -137,8 +134,12 @@ impl Keeper {
             Job::GiveAway(call, record) => Ask::Store(Question::HandOver(*call, record.clone())),
             Job::ForgetTold => Ask::Switch(Visit::KeptCalls),
             Job::Compare(_) => Ask::Store(Question::Own),
-            Job::Read { given, .. } => Ask::Store(Question::Read(given.clone())),
-            Job::RemoveEnded { ended, .. } => Ask::Store(Question::Keep(ended.clone())),
+            Job::RemoveHanded(handed) => {
+                let left = handed.iter().map(|(call, _)| (*call, None));
+                Ask::Store(Question::Keep(left.collect()))
+            }
+            Job::RemoveEnded(ended) => Ask::Store(Question::Keep(ended.clone())),
+            Job::Read(given) => Ask::Store(Question::Read(given.clone())),
             Job::Claim { dead, .. } => Ask::Store(Question::Claim(dead.clone(), CLAIM_MAX)),
             Job::Look(search) => Ask::Store(Question::Find(search.call)),
             Job::Knock { member, .. } => Ask::Knock(member.address),
@@ -164,6 +165,7 @@ impl Keeper {
             (Job::HandOver(call), Answer::Record(Some(record))) => {
                 self.shelf.give_up(call);
                 self.drop_words(&[call]);
+                self.handed.note(call, &record);
                 self.first([Job::GiveAway(call, record)]);
             }
             (Job::GiveAway(call, _), Answer::Done(_)) => {
@@ -176,25 +178,25 @@ impl Keeper {
             (Job::ForgetTold, Answer::Calls(kept)) => self.handle_known(Some(kept)),
             (Job::ForgetTold, _) => self.handle_known(None),
             (Job::Compare(known), Answer::Calls(own)) => self.handle_own(&known, &own),
-            (Job::Read { ended, .. }, Answer::Records(given)) => {
-                let ended = ended.into_iter().map(|call| (call, None)).collect();
-                self.first([Job::RemoveEnded { ended, given }]);
-            }
-            (Job::RemoveEnded { ended, given }, Answer::Kept(kept)) => {
+            (Job::RemoveHanded(handed), answer) => self.handle_handed_back(handed, &answer),
+            (Job::RemoveEnded(ended), Answer::Kept(kept)) => {
                 if matches!(kept, Kept::Done { .. }) {
                     self.shelf.tell(&ended, Told::Written);
                 }
+            }
+            (Job::Read(_), Answer::Records(given)) => {
                 if !given.is_empty() {
                     self.notices.push_back(Notice::Given(given.len()));
                     self.first([Job::TakeUp(given)]);
                 }
             }
-            (Job::Compare(_) | Job::Read { .. } | Job::RemoveEnded { .. }, _) => self.away = true,
+            (Job::Compare(_) | Job::Read(_) | Job::RemoveEnded(_), _) => self.give_up_comparing(),
             (Job::TakeUp(calls), Answer::Calls(unreadable)) => {
                 self.shelf.take(calls.iter().map(|(call, _)| *call));
                 for (call, _) in &calls {
                     // Whatever others had of it before: it is here now.
                     self.unsure.end(*call);
+                    self.handed.forget(*call);
                 }
                 if !unreadable.is_empty() {
                     self.notices.push_back(Notice::Unreadable(unreadable.len()));
@@ -225,6 +227,18 @@ impl Keeper {
             }
             (Job::Remember, Answer::Done(_)) => self.remembered = now,
             (job, answer) => self.finish_search(now, roster, job, answer),
+        }
+    }
+
+    /// The store does not answer: once it does, all is compared anew.
+    pub(super) fn give_up_comparing(&mut self) {
+        self.away = true;
+        for job in std::mem::take(&mut self.jobs) {
+            match job {
+                Job::Read(_) | Job::RemoveEnded(_) => {}
+                Job::RemoveHanded(handed) => self.handed.note_all(handed),
+                job => self.jobs.push_back(job),
+            }
         }
     }
 

@@ -2,7 +2,7 @@ mod world;
 
 use self::world::{FORMAT, World, keep};
 use super::*;
-use crate::{Door, GRACE, SPARED};
+use crate::{Door, GRACE, LiveModel, SPARED};
 
 #[test]
 fn calls_of_a_dead_node_go_on_here() {
@@ -487,4 +487,148 @@ fn records_of_before_are_not_closed_while_calls_wait_to_be_taken_over() {
     world.is_question_lost = |_| false;
     world.rounds("a", 1);
     assert_eq!(world.nodes["a"].closed, 1);
+}
+
+/// Has a replica take over that has heard what `heard` says, and all go on until it knows all again.
+fn fail_over(world: &mut World, heard: &LiveModel, nodes: &[&'static str]) {
+    world.model = heard.clone();
+    world.model.restart(2);
+    world.renewals += 1;
+    world.see_members("a");
+    for _ in 0..50 {
+        world.wait(ROUND);
+        for node in nodes {
+            world.orders(node, Vec::new());
+        }
+    }
+}
+
+fn owners(world: &World) -> Vec<&'static str> {
+    let has = |node: &&&str| world.nodes[**node].calls.contains_key(&1);
+    ["a", "b", "c"].iter().filter(has).copied().collect()
+}
+
+/// It would be had by two.
+#[test]
+fn a_call_whose_hand_over_a_replica_has_not_heard_of_stays_where_it_went() {
+    let mut world = World::new();
+    world.grow_old();
+    world.orders("a", vec![keep(1)]);
+    let heard = world.model.clone();
+    world.orders("b", vec![Order::Seek(1)]);
+    world.wait(ROUND);
+    world.orders("a", Vec::new());
+    world.orders("b", Vec::new());
+    assert_eq!(owners(&world), ["b"]);
+    fail_over(&mut world, &heard, &["a", "b", "c"]);
+    assert_eq!(owners(&world), ["b"]);
+    assert_eq!(world.model.calls_of("a").count(), 0);
+    assert_eq!(world.model.calls_of("b").count(), 1);
+    assert_eq!(world.model.len().2, 1);
+}
+
+/// Nobody had taken it yet.
+#[test]
+fn a_call_whose_hand_over_was_lost_on_its_way_goes_on_where_it_was() {
+    let mut world = World::new();
+    world.grow_old();
+    world.orders("a", vec![keep(1)]);
+    let heard = world.model.clone();
+    world.orders("b", vec![Order::Seek(1)]);
+    world.wait(ROUND);
+    world.orders("a", Vec::new());
+    assert_eq!(owners(&world), [""; 0]);
+    fail_over(&mut world, &heard, &["a", "c"]);
+    assert_eq!(owners(&world), ["a"]);
+    assert_eq!(world.model.len().2, 1);
+}
+
+/// What was given away stands there again, and after a while anybody may take it.
+#[test]
+fn a_call_that_a_replica_takes_for_nobodys_stays_with_who_has_it() {
+    let mut world = World::new();
+    world.grow_old();
+    world.orders("a", vec![keep(1)]);
+    world.orders("b", vec![Order::Seek(1)]);
+    world.wait(ROUND);
+    world.orders("a", Vec::new());
+    let heard = world.model.clone();
+    world.orders("b", Vec::new());
+    assert_eq!(owners(&world), ["b"]);
+    fail_over(&mut world, &heard, &["a", "b", "c"]);
+    assert_eq!(owners(&world), ["b"]);
+    assert_eq!(world.model.len().2, 1);
+}
+
+#[test]
+fn what_the_switch_said_before_a_call_was_given_away_is_not_told_after_it() {
+    let mut world = World::new();
+    world.orders("a", vec![keep(1)]);
+    world.orders("b", vec![Order::Seek(1)]);
+    world.wait(ROUND);
+    world.orders("a", Vec::new());
+    // It was on its way, and what follows it is still.
+    world.nodes.get_mut("a").unwrap().orders.push(keep(1));
+    world.rounds("a", 1);
+    world.orders("a", vec![Order::Unkeep(1)]);
+    world.rounds("b", 1);
+    assert_eq!(owners(&world), ["b"]);
+}
+
+/// Its scripts run one after the other, and each of all nodes waits for the longest.
+#[test]
+fn the_store_is_told_of_many_ends_in_portions() {
+    let mut world = World::new();
+    let calls = 1..=4 * PORTION_MAX as u64;
+    world.orders("a", calls.clone().map(keep).collect());
+    world.is_away = true;
+    world.rounds("a", 1);
+    world.nodes.get_mut("a").unwrap().calls.clear();
+    world.orders("a", calls.map(Order::Unkeep).collect());
+    world.is_away = false;
+    world.is_question_lost = |question| {
+        assert!(!matches!(question, Question::Keep(changes) if changes.len() > PORTION_MAX));
+        false
+    };
+    world.rounds("a", 3);
+    assert_eq!(world.model.calls_of("a").count(), 0);
+}
+
+#[test]
+fn a_call_that_changes_twice_is_told_of_once() {
+    let mut world = World::new();
+    world.is_question_lost = |question| {
+        assert!(!matches!(question, Question::Keep(changes) if changes.len() > 1));
+        false
+    };
+    let Order::Keep(_, mut newer) = keep(1) else {
+        unreachable!("it is one");
+    };
+    newer.push(7);
+    world.orders("a", vec![keep(1), Order::Keep(1, newer.clone())]);
+    assert_eq!(world.model.read("a", &[1]), [(1, newer)]);
+}
+
+#[test]
+fn a_silent_store_is_not_asked_of_each_call_in_doubt() {
+    let mut world = World::new();
+    world.grow_old();
+    world.orders("a", (1..=50).map(keep).collect());
+    world.model.bury("a", None);
+    world.nodes.get_mut("b").unwrap().is_too_busy_for = |visit| matches!(visit, Visit::TakeUp(_));
+    world.rounds("b", 3);
+    assert_eq!(world.calls("b"), [0; 0]);
+    // It hears what it is told, and says nothing of where calls are.
+    world.is_question_lost = |question| matches!(question, Question::LookFor(_));
+    let before = world.questions;
+    world.rounds("b", 1);
+    assert!(
+        world.questions < before + 10,
+        "{}",
+        world.questions - before
+    );
+    world.is_question_lost = |_| false;
+    world.nodes.get_mut("b").unwrap().is_too_busy_for = |_| false;
+    world.rounds("b", 3);
+    assert_eq!(world.calls("b").len(), 50);
 }

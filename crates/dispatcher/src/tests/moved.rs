@@ -106,3 +106,25 @@ fn a_call_that_was_cancelled_before_it_rang_is_forgotten_with_its_caller() {
     world.wait(Duration::from_secs(2));
     assert_eq!(world.dispatcher.pending_count(), 0);
 }
+
+/// A repetition of the INVITE was on its way while the answer was, and its target was given up then.
+#[test]
+fn an_invite_that_was_refused_before_its_repetition_moved_is_refused_once() {
+    let mut world = World::new();
+    let first = world.udp(PHONE, &request("INVITE", "c1", "1", ""));
+    assert_eq!(first[0].to.to_string(), A);
+    let routes = first[0].all(HeaderName::RecordRoute);
+    world.udp(A, &first[0].answer("200 OK", ""));
+    let invite = inside("INVITE", "c1", &routes, Side::Caller).replace("CSeq: 1", "CSeq: 2");
+    let sent = world.udp(PHONE, &invite);
+    let heard = world.udp(A, &sent[0].answer("488 Not Acceptable Here", ""));
+    assert_eq!(heard[0].to.to_string(), PHONE);
+    let info = world.udp(PHONE, &inside("INFO", "c1", &routes, Side::Caller));
+    let key = info[0].key;
+    world.dispatcher.handle_transmit_failed(world.now, key);
+    let moved = world.udp(PHONE, &invite);
+    assert_eq!(moved[0].to.to_string(), B);
+    let late = world.udp(B, &moved[0].answer("500 Server Internal Error", ""));
+    assert_eq!(late[0].to.to_string(), B);
+    assert_eq!(late[0].message.method(), sip::Method::Ack);
+}

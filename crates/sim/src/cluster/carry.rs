@@ -48,9 +48,12 @@ impl World {
         }
         // Whom the network fails is whoever is not one of ours.
         let way = if is_agent { to } else { from };
-        let arrivals = self
+        let mut arrivals = self
             .network
             .arrivals(self.now, (way, Path::Datagram), &mut self.dice);
+        if self.is_lost_by_plan(from, to, bytes) {
+            arrivals.clear();
+        }
         self.tell(|w| {
             let fate = if arrivals.is_empty() { "  (lost)" } else { "" };
             format!("{} .. {}  {}{fate}", w.who(from), w.who(to), read(bytes))

@@ -4,8 +4,9 @@
 //! caller is told nothing more and gives up some day. Of a call that has changed, and the store was not
 //! told, another goes on with what was before: it says again that it rings, or how it ends, to a caller
 //! who has heard so; and one that was answered it takes for one that rings, and closes it as that. One that has ended it finds to be over from its parties, and writes a second record;
-//! control keeps one for each call. And a 200 or a refusal that its caller has not heard is not said again by whoever
-//! takes the call over: this is a gap, for a caller that has heard a 18x waits and repeats nothing.
+//! control keeps one for each call. And a refusal that its caller has not heard is not said again, for a call that is over nobody
+//! takes over: this is a gap, for a caller that has heard a 18x waits and repeats nothing. A 200 is said
+//! again by whoever takes the call over, if the store knows of it.
 //! A dispatcher that is killed forgets which switch had an INVITE, so the CANCEL may miss it.
 
 use std::collections::BTreeSet;
@@ -42,6 +43,10 @@ impl World {
         };
         let told = records.iter().filter_map(|(_, record)| identity(record));
         let told: BTreeSet<CallId> = told.collect();
+        let repeated = records.iter().filter(|(_, record)| has_answer(record));
+        let repeated: BTreeSet<CallId> = repeated
+            .filter_map(|(_, record)| identity(record))
+            .collect();
         let open = self.journal.open(at);
         self.losses.ghosts.extend(told.difference(&open));
         if self.is_store_away(at) {
@@ -64,7 +69,8 @@ impl World {
         }
         let answered = self.journal.answered();
         for (call, sip_call_id) in unheard {
-            if !told.contains(&call) || answered.contains(&call) {
+            let is_lost = answered.contains(&call) && !repeated.contains(&call);
+            if !told.contains(&call) || is_lost {
                 self.losses.unheard.insert(sip_call_id);
             }
         }
@@ -96,6 +102,12 @@ impl World {
         let notes = number.and_then(|number: u32| self.ledger.calls.get(&number));
         notes.is_some_and(|notes| notes.final_status.is_some())
     }
+}
+
+/// Whether the record of a call has a 200 that waits for its ACK, as it was sent.
+fn has_answer(record: &[u8]) -> bool {
+    let start = b"SIP/2.0 200 ";
+    record.windows(start.len()).any(|part| part == start)
 }
 
 /// How long a switch takes to tell everything to a store that is back: the patience of a question that

@@ -63,6 +63,7 @@ pub(super) fn prepare(world: &mut World) -> u64 {
     // In some runs nothing goes wrong but the network.
     let faults = match world.dice.below(4) {
         0 => 0,
+        _ if world.ambush.is_set() => 0,
         _ => 1 + world.dice.below(4),
     };
     // What a store forgets it is told again by those who reach it.

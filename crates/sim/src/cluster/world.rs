@@ -11,6 +11,7 @@ use cluster::{Answer, Door, Member, Question, Renewed, Visit};
 use limits::Claim;
 use model::Snapshot;
 
+use super::ambush::Ambush;
 use super::faults::Fault;
 use super::front::Front;
 use super::journal::Journal;
@@ -50,6 +51,8 @@ pub(super) struct World {
     pub(super) graves: BTreeSet<String>,
     /// What was lost with processes, as far as it may be.
     pub(super) losses: Losses,
+    /// Answers that are to be lost with their switches.
+    pub(super) ambush: Ambush,
     /// Whether nothing goes wrong at all.
     pub(super) is_calm: bool,
     /// Whether the threads that speak with the store do nothing any more.
@@ -153,7 +156,7 @@ pub(super) enum Asked {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, keep: Keep) -> Self {
+    pub(super) fn new(seed: u64, keep: Keep, ambush: Ambush) -> Self {
         let mut dice = Dice::new(seed);
         let start = Time::ZERO + crate::START;
         let switches = 2 + dice.below(2) as usize;
@@ -186,12 +189,14 @@ impl World {
             away_until: start,
             graves: BTreeSet::new(),
             losses: Losses::default(),
+            ambush,
             is_calm: false,
             is_resting: false,
             queue: Queue::new(),
             steps: 0,
         };
-        world.is_calm = super::scenario::prepare(&mut world) == 0 && is_lossless;
+        world.is_calm =
+            super::scenario::prepare(&mut world) == 0 && is_lossless && !world.ambush.is_set();
         world
     }
 

@@ -14,7 +14,7 @@ use super::key::{origin, response_address};
 use super::server::Machine as ServerMachine;
 use super::{Alarms, ClientId, Effect, InviteClient, InviteServer, ServerId, Timer, Transactions};
 use crate::scan::find;
-use crate::{Destination, Flow, Message, Method, Payload, Via};
+use crate::{Destination, Flow, Framing, Message, Method, Payload, Via};
 
 /// The client transactions whose branches another node has made, by these.
 pub(super) type Foreign = BTreeMap<Box<[u8]>, u32>;
@@ -79,11 +79,11 @@ impl Transactions {
     }
 
     /// Goes on with an INVITE that another node has got and not answered finally. Nothing is sent,
-    /// and nothing delivered. `None` if it has come here, too.
+    /// and nothing delivered. `None` if it has come here, too, and was not left to somebody else.
     pub fn inherit_server(&mut self, flow: Flow, invite: &Message) -> Option<ServerId> {
         let via = invite.via().ok()?;
         let key_hash = self.key_of(invite, &via, b"INVITE");
-        if invite.method() != Method::Invite || self.server_by(key_hash).is_some() {
+        if invite.method() != Method::Invite || !self.makes_room(key_hash) {
             return None;
         }
         let address = response_address(&flow, &via);
@@ -98,6 +98,50 @@ impl Transactions {
             self.by_origin.insert_unique(hash, entry, |(hash, _)| *hash);
         }
         Some(server)
+    }
+
+    /// The path an INVITE came by, and our 2xx to it as it was sent; `None` if there is none, or its ACK
+    /// has come.
+    pub fn success_as_sent(&mut self, server: ServerId) -> Option<(Flow, Payload)> {
+        self.servers.by_name(server.as_u64())?.unacknowledged()
+    }
+
+    /// Goes on with an INVITE to which another node has sent this 2xx, and of whose ACK it has not heard:
+    /// the 2xx is sent again at once, and then until [`Transactions::acknowledged`] or
+    /// [`super::Event::NoAck`], as if it had been sent just now (RFC 3261 §13.3.1.4). `flow` is how the
+    /// INVITE came. `None` if it is no such message, or the INVITE has come here, too.
+    ///
+    /// Left out: INVITEs of RFC 2543, which a response does not tell from others.
+    pub fn inherit_success(&mut self, now: Time, flow: Flow, success: Payload) -> Option<ServerId> {
+        let message = Message::parse(success.clone(), Framing::Datagram).ok()?;
+        let is_success = !message.is_request()
+            && message.method() == Method::Invite
+            && (200..300).contains(&message.status());
+        let via = message.via().ok().filter(|_| is_success)?;
+        via.branch()
+            .filter(|branch| branch.starts_with(COOKIE.as_bytes()))?;
+        let key_hash = self.key_of(&message, &via, b"INVITE");
+        if !self.makes_room(key_hash) {
+            return None;
+        }
+        let address = response_address(&flow, &via);
+        let machine = ServerMachine::Invite(InviteServer::Proceeding { reliable: None });
+        let server = self.insert_server(machine, flow, address, key_hash);
+        self.respond(now, server, message.status(), success);
+        Some(server)
+    }
+
+    /// Whether no transaction has the key that stands in the scratch buffer: one that was left to
+    /// somebody else ends, as what was left has come back.
+    fn makes_room(&mut self, key_hash: u64) -> bool {
+        match self.server_by(key_hash) {
+            Some(server) if self.is_forsaken(server) => {
+                self.end_server(server.index());
+                true
+            }
+            Some(_) => false,
+            None => true,
+        }
     }
 
     /// The transaction of another node's branch.

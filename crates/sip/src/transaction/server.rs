@@ -64,6 +64,16 @@ enum Input {
     TransportError,
 }
 
+impl Server {
+    /// How its INVITE came, and the 2xx that waits for its ACK.
+    pub(super) fn unacknowledged(&self) -> Option<(Flow, Payload)> {
+        let Machine::Invite(InviteServer::Accepted { success: Some(_) }) = self.machine else {
+            return None;
+        };
+        Some((self.flow, self.response.clone()))
+    }
+}
+
 impl Transactions {
     /// Sends a response of the given status: complete bytes, with the Vias of the request
     /// ([`Writer::response`]). A 2xx to INVITE is sent again until
@@ -418,7 +428,7 @@ impl Transactions {
         });
     }
 
-    fn end_server(&mut self, index: u32) {
+    pub(super) fn end_server(&mut self, index: u32) {
         let server = self.servers.id(index);
         let Some(mut entry) = self.servers.remove(index) else {
             return;
@@ -446,7 +456,7 @@ impl Transactions {
         })
     }
 
-    fn is_forsaken(&mut self, server: ServerId) -> bool {
+    pub(super) fn is_forsaken(&mut self, server: ServerId) -> bool {
         let entry = self.servers.by_name(server.as_u64());
         entry.is_some_and(|entry| matches!(entry.machine, Machine::Invite(InviteServer::Forsaken)))
     }

@@ -15,11 +15,17 @@ if tonumber(redis.call('GET', last) or 0) >= tonumber(number) then
   return redis.error_reply('LATE a newer word was heard')
 end
 redis.call('SET', last, number, 'EX', kept_s)
+local free = prefix .. ARGV[5]
+local is_free = redis.call('EXISTS', free) == 1
 for at = 7, #ARGV, 2 do
   if ARGV[at + 1] == '' then
     redis.call('HDEL', own, ARGV[at])
   else
     redis.call('HSET', own, ARGV[at], ARGV[at + 1])
+    -- A store that has lost who took it gives it to nobody else.
+    if is_free and redis.call('HDEL', free, ARGV[at]) == 1 then
+      redis.call('ZREM', given, ARGV[at])
+    end
   end
 end
 local count = redis.call('HLEN', own)
@@ -32,7 +38,6 @@ end
 local clock = redis.call('TIME')
 local oldest = string.format('%.0f', clock[1] * 1000000 + clock[2] - ARGV[6])
 -- What an older version has given away is left there as long from now on.
-local free = prefix .. ARGV[5]
 if redis.call('HLEN', free) > redis.call('ZCARD', given) then
   local moment = string.format('%.0f', clock[1] * 1000000 + clock[2])
   for _, call in ipairs(redis.call('HKEYS', free)) do

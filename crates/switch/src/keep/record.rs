@@ -4,6 +4,10 @@
 //! that have no answer yet, the call's state behind its length, how the clock goes that all this was written
 //! by, and the call's sequence numbers. Records of customers, carriers and
 //! gateways stand there by their identities: all nodes have them.
+//!
+//! Our 2xx that have no ACK yet stand among the INVITEs, under a number that none of ours has
+//! ([`NO_REQUEST`]): nodes of a version that knows nothing of them find no INVITE there and go on with
+//! the call as they always did, so the format is the same.
 
 use bytes::Bytes;
 use call::{Packer, RequestId, Snapshot, Unpacker};
@@ -13,7 +17,7 @@ use model::{
     AccountId, CallId, CarrierId, CustomerId, GatewayId, MediaServerId, NumberId, RouteId, UserId,
 };
 use routing::{Attempt, Caller, GatewayMatch, Table};
-use sip::Destination;
+use sip::{Destination, Flow};
 
 use super::RECORD_FORMAT;
 use crate::facts::{Facts, Tried};
@@ -25,6 +29,7 @@ pub(crate) struct Kept {
     pub(crate) facts: Facts,
     pub(crate) snapshot: Snapshot,
     pub(crate) invites: Vec<Sent>,
+    pub(crate) answers: Vec<Answered>,
     /// Of the clock that its times are by.
     pub(crate) ahead: Option<Ahead>,
 }
@@ -38,23 +43,44 @@ pub(crate) struct Sent {
     pub(crate) bytes: Bytes,
 }
 
+/// A 2xx of ours that has no ACK yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Answered {
+    /// How its INVITE came.
+    pub(crate) flow: Flow,
+    /// As it was sent.
+    pub(crate) bytes: Bytes,
+}
+
+/// What the peers of a call have heard of us, and have not answered.
+#[derive(Debug, Default)]
+pub(super) struct Open {
+    pub(super) invites: Vec<Sent>,
+    pub(super) answers: Vec<Answered>,
+}
+
 /// The record, and how much of it matters: what follows are the clock, which is measured again and
 /// again, and sequence numbers.
 pub(super) fn write(
     facts: &Facts,
     snapshot: &Snapshot,
-    invites: &[Sent],
+    open: &Open,
     ahead: Option<Ahead>,
 ) -> (Vec<u8>, usize) {
     let mut out = Packer::default();
     out.put_u8(RECORD_FORMAT);
     out.put_u128(facts.id.bits());
     write_facts(&mut out, facts);
-    out.put_u64(invites.len() as u64);
-    for sent in invites {
+    out.put_u64((open.invites.len() + open.answers.len()) as u64);
+    for sent in &open.invites {
         out.put_u64(sent.request.0.into());
         out.put_destination(&sent.to);
         out.put_bytes(&sent.bytes);
+    }
+    for answered in &open.answers {
+        out.put_u64(NO_REQUEST.0.into());
+        out.put_destination(&Destination::Flow(answered.flow));
+        out.put_bytes(&answered.bytes);
     }
     out.put_bytes(&snapshot.state);
     let mut record = out.finish();
@@ -73,13 +99,16 @@ pub(crate) fn read(record: &[u8], table: &Table) -> Option<Kept> {
     }
     let id = CallId::from_bits(from.u128()?);
     let facts = read_facts(from, id, table)?;
-    let mut invites = Vec::new();
+    let (mut invites, mut answers) = (Vec::new(), Vec::new());
     for _ in 0..from.u64()? {
-        invites.push(Sent {
-            request: RequestId(from.u32()?),
-            to: from.destination()?,
-            bytes: Bytes::copy_from_slice(from.bytes()?),
-        });
+        let (request, to) = (RequestId(from.u32()?), from.destination()?);
+        let bytes = Bytes::copy_from_slice(from.bytes()?);
+        match to {
+            Destination::Flow(flow) if request == NO_REQUEST => {
+                answers.push(Answered { flow, bytes });
+            }
+            to => invites.push(Sent { request, to, bytes }),
+        }
     }
     let state = from.bytes()?.to_vec();
     let (ahead, numbers) = from.0.split_first_chunk()?;
@@ -90,6 +119,7 @@ pub(crate) fn read(record: &[u8], table: &Table) -> Option<Kept> {
         facts,
         snapshot,
         invites,
+        answers,
         ahead: (ahead != UNKNOWN).then(|| Ahead::from_micros(ahead)),
     })
 }
@@ -288,5 +318,7 @@ const fn kind_of(code: u8) -> Option<EntityKind> {
     })
 }
 
+/// What a 2xx stands under: requests of a call are numbered from one.
+const NO_REQUEST: RequestId = RequestId(0);
 /// What stands for a clock of which nobody knows how it goes.
 const UNKNOWN: i64 = i64::MIN;

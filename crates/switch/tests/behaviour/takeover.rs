@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use clock::{Ahead, Time};
 use model::Cdr;
-use sip::{Framing, Message};
-use switch::{CallKey, JournalEvent, Leftovers, NotTaken, Output, Switch, Whereabouts};
+use sip::{Framing, HeaderName, ListenerId, Message, Method, Transport};
+use switch::{CallKey, JournalEvent, Leftovers, Listener, NotTaken, Output, Switch, Whereabouts};
 
 use crate::bench::{NOW, flow, request, snapshot_with_customer, switch};
 
@@ -72,7 +72,8 @@ fn call(switch: &mut Switch) -> (String, CallKey, Vec<u8>) {
     let tag = format!(";tag={}", String::from_utf8(tag).unwrap());
     switch.handle_datagram(NOW, flow(), &request("ACK", 0, &tag, "call"));
     wanted.kept.extend(drain(switch, NOW).kept);
-    let [(key, record)] = &wanted.kept[..] else {
+    // Once when it was answered, and once when that was acknowledged.
+    let [_, (key, record)] = &wanted.kept[..] else {
         panic!("told {} times", wanted.kept.len());
     };
     (tag, *key, record.clone())
@@ -283,4 +284,107 @@ fn who_was_taken_for_dead_keeps_nothing_of_calls_that_nobody_has_answered() {
     hung.handle_timeout(later);
     drain(&mut hung, later);
     assert_eq!(hung.leftovers(), Leftovers::default());
+}
+
+/// A call to the echo that was answered, and of whose ACK nobody has heard: our tag, the answer, and what
+/// was told of the call.
+fn unacknowledged(switch: &mut Switch) -> (String, Message, CallKey, Vec<u8>) {
+    let invite = String::from_utf8(request("INVITE", 0, "", "call")).unwrap();
+    let invite = invite.replacen("+18005550100", "600", 1);
+    switch.handle_datagram(NOW, flow(), invite.as_bytes());
+    let wanted = drain(switch, NOW);
+    let answer = wanted.sent.into_iter().find(|m| m.status() == 200);
+    let answer = answer.expect("the echo answers");
+    let tag = answer.to().unwrap().tag().unwrap().to_vec();
+    let tag = format!(";tag={}", String::from_utf8(tag).unwrap());
+    let [(key, record)] = &wanted.kept[..] else {
+        panic!("told {} times", wanted.kept.len());
+    };
+    (tag, answer, *key, record.clone())
+}
+
+/// Lets time pass; what was wanted meanwhile.
+fn wait(switch: &mut Switch, from: Time, time: Duration) -> Wanted {
+    let end = from + time;
+    let mut all = drain(switch, from);
+    while let Some(due) = switch.poll_timeout().filter(|due| *due <= end) {
+        switch.handle_timeout(due);
+        let wanted = drain(switch, due);
+        all.sent.extend(wanted.sent);
+        all.kept.extend(wanted.kept);
+        all.closed.extend(wanted.closed);
+    }
+    all
+}
+
+fn answers(wanted: &Wanted) -> usize {
+    wanted.sent.iter().filter(|m| m.status() == 200).count()
+}
+
+/// RFC 3261 §13.3.1.4.
+#[test]
+fn who_takes_up_a_call_repeats_its_answer_until_the_ack() {
+    let (mut dead, mut other) = (member(), member());
+    other.set_listener(Listener {
+        id: ListenerId(0),
+        transport: Transport::Udp,
+        advertised: "192.0.2.2:5060".parse().unwrap(),
+    });
+    let (tag, answer, key, record) = unacknowledged(&mut dead);
+    let later = NOW + Duration::from_secs(3);
+    assert_eq!(other.take_call(later, &record), Ok(key));
+    let wanted = wait(&mut other, later, Duration::from_millis(600));
+    assert_eq!(answers(&wanted), 2, "at once, and after T1");
+    let again = &wanted.sent[0];
+    for name in [HeaderName::Via, HeaderName::To, HeaderName::CSeq] {
+        assert_eq!(again.header(name), answer.header(name));
+    }
+    assert_eq!(again.sdp(), answer.sdp());
+    // A caller without a dispatcher has it acknowledged where somebody is.
+    let contact = again.header(HeaderName::Contact);
+    assert_eq!(contact, Some(&b"<sip:192.0.2.2:5060>"[..]));
+    // Whoever takes the call up next says it again as well, until it is acknowledged.
+    let (_, told) = wanted.kept.last().unwrap();
+    let mut third = member();
+    assert_eq!(third.take_call(later, told), Ok(key));
+    assert_eq!(answers(&drain(&mut third, later)), 1);
+    let heard = later + Duration::from_millis(600);
+    other.handle_datagram(heard, flow(), &request("ACK", 0, &tag, "call"));
+    let wanted = wait(&mut other, heard, Duration::from_secs(60));
+    assert_eq!((answers(&wanted), wanted.closed.len()), (0, 0));
+    assert_eq!(other.call_count(), 1, "it goes on");
+    let (_, told) = wanted.kept.last().unwrap();
+    let mut last = member();
+    assert_eq!(last.take_call(later, told), Ok(key));
+    assert_eq!(answers(&drain(&mut last, later)), 0, "it has its ACK");
+}
+
+#[test]
+fn who_takes_up_a_call_that_nobody_acknowledges_hangs_up() {
+    let (mut dead, mut other) = (member(), member());
+    let (.., key, record) = unacknowledged(&mut dead);
+    let later = NOW + Duration::from_secs(3);
+    assert_eq!(other.take_call(later, &record), Ok(key));
+    let wanted = wait(&mut other, later, Duration::from_secs(31));
+    assert_eq!(wanted.closed.len(), 0, "64*T1 are not over");
+    let rest = later + Duration::from_secs(31);
+    let wanted = wait(&mut other, rest, Duration::from_secs(2));
+    let byes = wanted.sent.iter().filter(|m| m.method() == Method::Bye);
+    assert!(byes.count() >= 1);
+    let [cdr] = &wanted.closed[..] else {
+        panic!("{:?}", wanted.closed);
+    };
+    assert_eq!(cdr.answer_us, Some(NOW.as_micros()));
+}
+
+/// It has left the caller's INVITE to whoever took the call, and that one has died.
+#[test]
+fn a_call_that_comes_back_is_answered_by_who_had_lost_it() {
+    let mut hung = member();
+    let (.., key, record) = unacknowledged(&mut hung);
+    hung.lose_calls(NOW, &[key]);
+    drain(&mut hung, NOW);
+    let later = NOW + Duration::from_secs(3);
+    assert_eq!(hung.take_call(later, &record), Ok(key));
+    assert_eq!(answers(&drain(&mut hung, later)), 1);
 }

@@ -10,3 +10,4 @@ mod midway;
 mod ringing;
 mod slow_store;
 mod streams;
+mod unheard;

@@ -23,6 +23,8 @@ pub(super) struct World {
     pub(super) questions: u32,
     /// About calls, by all nodes.
     pub(super) words: u64,
+    /// How often they have shown themselves as members.
+    pub(super) renewals: u64,
     pub(super) door: Door,
     pub(super) nodes: BTreeMap<&'static str, Node>,
 }
@@ -75,6 +77,7 @@ impl World {
             is_answer_lost: |_| false,
             questions: 0,
             words: 0,
+            renewals: 1,
             door: Door::Open,
             nodes: ["a", "b", "c"].map(node).into(),
         }
@@ -108,7 +111,7 @@ impl World {
             let renewal = Renewal {
                 node: id,
                 address: place(),
-                number: 1,
+                number: self.renewals,
                 grace: GRACE,
                 drain: DRAIN,
             };

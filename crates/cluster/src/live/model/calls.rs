@@ -25,7 +25,11 @@ impl LiveModel {
         self.hear(node, number)?;
         for (call, record) in changes {
             match record {
-                Some(record) => self.put(node, *call, record.clone()),
+                Some(record) => {
+                    // A store that has lost who took it gives it to nobody else.
+                    self.take_out(NOBODY, *call);
+                    self.put(node, *call, record.clone());
+                }
                 None => self.take_out(node, *call),
             };
         }
