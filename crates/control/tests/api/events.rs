@@ -48,7 +48,7 @@ async fn follow_as(
     let mut stream = TcpStream::connect(served.address).await.unwrap();
     let resume = last.map_or_else(String::new, |id| format!("Last-Event-ID: {id}\r\n"));
     let request = format!(
-        "GET /v1/events{query} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{resume}\r\n"
+        "GET /v1/events{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n{resume}\r\n"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut reader = BufReader::new(stream);
