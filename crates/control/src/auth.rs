@@ -24,17 +24,38 @@ pub(crate) async fn authorise(
 ) -> Result<Response, Problem> {
     let source = source(request.extensions());
     let shown = Shown::of(request.method(), request.headers())?;
-    let who = shown.authenticate(&control, source).await?;
-    let caller = Caller::new(who, source);
     let path = request
         .extensions()
         .get::<MatchedPath>()
         .map_or("", MatchedPath::as_str);
-    access::check(&caller, request.method(), path)?;
-    let reach = control.reach(caller.zones()).await?;
-    let caller = caller.with_reach(reach);
+    let caller = caller(&control, shown, source, (request.method(), path)).await?;
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
+}
+
+/// Who goes on reading `path`, by what they showed when they began. Errors: they may not any more, or
+/// it cannot be looked up.
+pub(crate) async fn reader(
+    control: &Control,
+    headers: &HeaderMap,
+    source: IpAddr,
+    path: &str,
+) -> Result<Caller, Problem> {
+    let shown = Shown::of(&Method::GET, headers)?;
+    caller(control, shown, source, (&Method::GET, path)).await
+}
+
+async fn caller(
+    control: &Control,
+    shown: Shown,
+    source: IpAddr,
+    (method, path): (&Method, &str),
+) -> Result<Caller, Problem> {
+    let who = shown.authenticate(control, source).await?;
+    let caller = Caller::new(who, source);
+    access::check(&caller, method, path)?;
+    let reach = control.reach(caller.zones()).await?;
+    Ok(caller.with_reach(reach))
 }
 
 /// Like [`authorise`] with the role viewer, but lets requests from this machine on without a

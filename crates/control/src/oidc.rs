@@ -8,6 +8,7 @@
 //! Left out: the implicit and hybrid flows, encrypted tokens, signed answers of userinfo, and being told
 //! of a sign-out by the provider.
 
+mod asking;
 mod flow;
 mod id_token;
 mod jws;
@@ -61,6 +62,7 @@ pub(crate) struct Oidc {
     port: OnceLock<Arc<dyn OidcPort>>,
     /// As it last said, and when.
     known: Mutex<Option<(Instant, Arc<Known>)>>,
+    asking: asking::Asking,
 }
 
 /// Why somebody is not signed in.
@@ -216,7 +218,11 @@ impl Control {
         code: String,
     ) -> Result<(Provider, Value), Refused> {
         let (asked, verifier) = (provider.clone(), flow.verifier().to_owned());
-        let tokens = blocking(move || asked.exchange(&code, &verifier)).await?;
+        let tokens = self
+            .oidc()
+            .asking
+            .ask(move || asked.exchange(&code, &verifier))
+            .await?;
         let verified = jws::verify(&tokens.id_token, &provider.known.keys);
         let (provider, claims) = match verified {
             Ok(claims) => (provider, claims),
@@ -245,7 +251,11 @@ impl Control {
             return Ok((provider, claims));
         }
         let (asked, token) = (provider.clone(), tokens.access_token);
-        let more = blocking(move || asked.userinfo(&token)).await?;
+        let more = self
+            .oidc()
+            .asking
+            .ask(move || asked.userinfo(&token))
+            .await?;
         Ok((
             provider,
             id_token::with_userinfo(claims, more).map_err(Refused::Untrue)?,
@@ -288,7 +298,12 @@ impl Control {
             return Ok(Provider::new(port, settings, known));
         }
         let (asked, wanted) = (port.clone(), settings.clone());
-        match blocking(move || provider::discover(&*asked, &wanted)).await {
+        match self
+            .oidc()
+            .asking
+            .ask(move || provider::discover(&*asked, &wanted))
+            .await
+        {
             Ok(known) => {
                 let known = self.oidc().remember(known);
                 Ok(Provider::new(port, settings, known))
@@ -304,7 +319,11 @@ impl Control {
     async fn learn(&self, provider: &Provider) -> Result<Provider, Refused> {
         let (port, settings) = (provider.port.clone(), provider.settings.clone());
         let (asked, wanted) = (port.clone(), settings.clone());
-        let known = blocking(move || provider::discover(&*asked, &wanted)).await?;
+        let known = self
+            .oidc()
+            .asking
+            .ask(move || provider::discover(&*asked, &wanted))
+            .await?;
         let known = self.oidc().remember(known);
         Ok(Provider::new(port, &settings, known))
     }
@@ -331,14 +350,6 @@ impl Oidc {
         *place = Some((Instant::now(), known.clone()));
         known
     }
-}
-
-/// Asks something that blocks, off the runtime's threads.
-async fn blocking<T: Send + 'static>(
-    ask: impl FnOnce() -> Result<T, Refused> + Send + 'static,
-) -> Result<T, Refused> {
-    let asked = tokio::task::spawn_blocking(ask).await;
-    asked.unwrap_or_else(|error| Err(Refused::Away(error.to_string())))
 }
 
 /// What somebody else wrote, fit for a line of the log.

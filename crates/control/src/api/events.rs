@@ -1,12 +1,13 @@
 //! `/v1/events`: what happens, as it happens, by server-sent events.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{Extension, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive};
 use axum::response::{IntoResponse, Response, Sse};
 use model::{ServerId, ZoneId};
@@ -17,6 +18,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::auth;
 use crate::control::Caller;
 use crate::events::EventId;
 use crate::extract::Params;
@@ -75,13 +77,18 @@ async fn stream(
             )
         })?,
     };
-    let zones = caller.zones().to_vec();
-    let wanted = Wanted {
-        topics: params.topics.as_deref().map(topics_of),
-        reach: caller.reach,
+    let reader = Reader {
+        headers,
+        source: caller.source,
+        checked: Instant::now(),
+        wanted: Wanted {
+            topics: params.topics.as_deref().map(topics_of),
+            reach: caller.reach.clone(),
+        },
+        zones: caller.zones().to_vec(),
     };
     let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
-    tokio::spawn(feed(control, place, (wanted, zones), sender));
+    tokio::spawn(feed(control, place, reader, sender));
     let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("still here");
     let events = Sse::new(ReceiverStream::new(receiver)).keep_alive(keep_alive);
     Ok(events.into_response())
@@ -161,21 +168,56 @@ fn topics_of(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Sends what follows `place` until the client goes away or the API stops.
+/// Who reads a stream, which may outlast their right to it.
+struct Reader {
+    /// What they showed when they began.
+    headers: HeaderMap,
+    /// Where they are.
+    source: IpAddr,
+    /// When it was last looked whether they may.
+    checked: Instant,
+    wanted: Wanted,
+    /// What they are confined to.
+    zones: Vec<ZoneId>,
+}
+
+impl Reader {
+    /// Looks who they are today; whether they may read on. What cannot be looked up changes nothing.
+    async fn may_go_on(&mut self, control: &Control) -> bool {
+        if self.checked.elapsed() >= CHECK_INTERVAL {
+            self.checked = Instant::now();
+            match auth::reader(control, &self.headers, self.source, PATH).await {
+                Ok(caller) => self.zones = caller.zones().to_vec(),
+                Err(problem) => {
+                    let over = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+                    if over.contains(&problem.status()) {
+                        return false;
+                    }
+                }
+            }
+        }
+        // Servers may have moved since the stream began.
+        match control.reach(&self.zones).await {
+            Ok(reach) => self.wanted.reach = Arc::new(reach),
+            Err(_) => return false,
+        }
+        true
+    }
+}
+
+/// Sends what follows `place` until the client goes away, may not read it any more, or the API stops.
 async fn feed(
     control: Control,
     mut place: EventId,
-    (mut wanted, zones): (Wanted, Vec<ZoneId>),
+    mut reader: Reader,
     sender: mpsc::Sender<Result<Event, Infallible>>,
 ) {
     let mut newest = control.ring().watch();
     let mut stopping = control.stopping();
     loop {
         newest.mark_unchanged();
-        // Servers may have moved since the stream began.
-        match control.reach(&zones).await {
-            Ok(reach) => wanted.reach = Arc::new(reach),
-            Err(_) => return,
+        if !reader.may_go_on(&control).await {
+            return;
         }
         let following = control.ring().after(place);
         if following.gap
@@ -191,7 +233,7 @@ async fn feed(
         }
         for (id, event) in following.events {
             place = id;
-            if wanted.has(&event, control.own_server())
+            if reader.wanted.has(&event, control.own_server())
                 && send(&sender, message(id, &event)).await.is_err()
             {
                 return;
@@ -204,6 +246,7 @@ async fn feed(
             changed = newest.changed() => if changed.is_err() { return },
             _ = stopping.wait_for(|stopping| *stopping) => return,
             () = sender.closed() => return,
+            () = tokio::time::sleep(HEARTBEAT) => {}
         }
     }
 }
@@ -222,6 +265,10 @@ fn message(id: EventId, event: &PlatformEvent) -> Event {
 
 /// Silence on a stream after which a comment is sent, so that proxies keep it open.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// The path of the stream.
+const PATH: &str = "/v1/events";
+/// How long it may take until who may not read any more is told nothing more.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Topics of what happens at a server, and not of what the platform is.
 const OF_SERVERS: [&str; 1] = ["calls"];
 /// Messages that wait for a slow client; the rest waits in the ring.

@@ -188,13 +188,22 @@ fn rule_fits(rule: &OidcRule, claims: &Value) -> bool {
 }
 
 /// A claim by its name, or by those of the objects that it is in, with dots between.
+///
+/// An address that the provider has not verified (OpenID Connect Core 1.0 §5.1) is no claim: many let
+/// people write what they like there, another's address among it.
 fn claim_of<'a>(claims: &'a Value, name: &str) -> Option<&'a Value> {
     let whole = claims.get(name);
     let nested = || {
         name.split('.')
             .try_fold(claims, |part, name| part.get(name))
     };
-    whole.or_else(nested).filter(|claim| !claim.is_null())
+    let found = whole.or_else(nested).filter(|claim| !claim.is_null());
+    found.filter(|_| name != EMAIL || is_true(&claims[EMAIL_VERIFIED]))
+}
+
+/// Whether a claim says yes; some providers write it as a text.
+fn is_true(claim: &Value) -> bool {
+    *claim == Value::Bool(true) || claim.as_str() == Some("true")
 }
 
 fn people(records: &dyn Records) -> Result<Vec<Stored<Person>>, StoreError> {
@@ -214,6 +223,9 @@ fn people(records: &dyn Records) -> Result<Vec<Stored<Person>>, StoreError> {
     }
 }
 
+/// The claim that counts only together with the one that follows.
+const EMAIL: &str = "email";
+const EMAIL_VERIFIED: &str = "email_verified";
 /// The value that every claim has.
 const ANY: &str = "*";
 /// People read at a time.

@@ -1,6 +1,7 @@
 //! Events over a real socket: in order, resumed where a client stopped, filtered by topic.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use control::PlatformEvent;
 use serde_json::{Value, json};
@@ -35,11 +36,19 @@ async fn serve() -> Served {
 
 /// A client of the stream, whose headers have come.
 async fn follow(served: &Served, query: &str, last: Option<&str>) -> BufReader<TcpStream> {
+    follow_as(served, served.api.admin(), query, last).await
+}
+
+async fn follow_as(
+    served: &Served,
+    token: &str,
+    query: &str,
+    last: Option<&str>,
+) -> BufReader<TcpStream> {
     let mut stream = TcpStream::connect(served.address).await.unwrap();
     let resume = last.map_or_else(String::new, |id| format!("Last-Event-ID: {id}\r\n"));
     let request = format!(
-        "GET /v1/events{query} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n{resume}\r\n",
-        served.api.admin()
+        "GET /v1/events{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n{resume}\r\n"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut reader = BufReader::new(stream);
@@ -112,6 +121,41 @@ async fn a_client_sees_changes_and_resumes_where_it_stopped() {
     let (second_id, _, data) = next(&mut stream).await;
     assert_eq!(data["data"]["id"], second["id"]);
     assert_ne!(second_id, first_id);
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_right_to_read_it() {
+    let served = serve().await;
+    let made = served
+        .api
+        .made("/v1/tokens", json!({ "name": "gone", "role": "viewer" }))
+        .await;
+    let token = made["token"].as_str().unwrap();
+    let mut stream = follow_as(&served, token, "", None).await;
+    served
+        .api
+        .made("/v1/accounts", json!({ "name": "before" }))
+        .await;
+    while next(&mut stream).await.1 != "account.created" {}
+
+    let path = format!("/v1/tokens/{}", made["id"].as_str().unwrap());
+    assert_eq!(served.api.delete(&path).await.status, 204);
+    let mut told = Vec::new();
+    let mut tick = tokio::time::interval(Duration::from_millis(200));
+    // It is looked at once a second, as things happen.
+    for n in 0..300 {
+        tokio::select! {
+            read = stream.read_to_end(&mut told) => {
+                read.unwrap();
+                return;
+            }
+            _ = tick.tick() => {
+                let name = format!("after-{n}");
+                served.api.made("/v1/accounts", json!({ "name": name })).await;
+            }
+        }
+    }
+    panic!("a token that was taken back reads on");
 }
 
 #[tokio::test]

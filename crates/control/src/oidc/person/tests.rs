@@ -200,3 +200,37 @@ fn rules_look_into_claims() {
         );
     }
 }
+
+#[test]
+fn an_address_that_is_not_verified_leads_to_nobody() {
+    with_store(|records| {
+        let by_address = OidcSettings {
+            name_claim: "email".into(),
+            rules: vec![OidcRule {
+                claim: "email".into(),
+                value: "ann@example.com".into(),
+                role: Role::Admin,
+                account: None,
+                zones: Vec::new(),
+            }],
+            newcomers: Newcomers::Make,
+            ..OidcSettings::default()
+        };
+        made(records, "ann@example.com", SignInBy::Oidc);
+        let claims = |verified| json!({ "sub": "7", "email": "ann@example.com", "email_verified": verified });
+        for unverified in [Value::Null, json!(false), json!("false"), json!("")] {
+            let claims = claims(unverified);
+            assert!(!is_complete(&claims, &by_address), "{claims}");
+            assert_eq!(
+                admitted(records, &by_address, &claims),
+                Err("no-role"),
+                "{claims}"
+            );
+        }
+        let ann = admitted(records, &by_address, &claims(json!(true))).unwrap();
+        assert_eq!(
+            (ann.name.as_str(), ann.role),
+            ("ann@example.com", Role::Admin)
+        );
+    });
+}
