@@ -75,7 +75,7 @@ pub use nodes::{
 pub use oidc::{OidcAnswer, OidcPort};
 pub use password::{password_hash, password_matches};
 pub use platform::{
-    Ban, CallFilter, CallSource, CallTrace, CallsFound, ClientCertificates, LimitUsage,
+    Ban, CallFilter, CallSource, CallsFound, ClientCertificates, LimitUsage,
     LimitedKind, ListenerSpec, ListenerStatus, Platform, PlatformError, PlatformEvent, Readiness,
     RegistrationFilter, Reply, RouteQuery, SimulatedTarget, Simulation, SimulationOutcome,
     TraceStatus,

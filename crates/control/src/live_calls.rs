@@ -40,8 +40,8 @@ pub(crate) struct UnheardServer {
     pub(crate) name: String,
     /// When it was heard of last; microseconds since the Unix epoch. `None`: never since control began.
     heard_us: Option<u64>,
-    /// Why its calls are not known.
-    why: String,
+    /// Why what it has is not known.
+    pub(crate) why: String,
 }
 
 /// A server whose calls can be asked for.
@@ -189,12 +189,17 @@ impl Control {
 
     /// The seat of a joined server.
     pub(crate) async fn seat_of(&self, server: ServerId) -> Option<Seat> {
-        let seats = self.seats().await;
+        let seats = self.seats_of(&[ServerRole::Switch, ServerRole::Dispatcher]).await;
         seats.into_iter().find(|seat| seat.server == Some(server))
     }
 
-    /// This node, and those that have joined it.
+    /// This node, and the switches that have joined it.
     async fn seats(&self) -> Vec<Seat> {
+        self.seats_of(&[ServerRole::Switch]).await
+    }
+
+    /// This node, and those that have joined it in one of these roles.
+    pub(crate) async fn seats_of(&self, roles: &[ServerRole]) -> Vec<Seat> {
         let own = self.own_server();
         let mut seats = vec![Seat {
             server: own,
@@ -210,8 +215,8 @@ impl Control {
         for server in &snapshot.servers {
             if own == Some(server.id) {
                 seats[0].name.clone_from(&server.name);
-            } else if server.role != ServerRole::Switch {
-                // It has no calls of its own.
+            } else if !roles.contains(&server.role) {
+                // It has nothing of what is wanted.
             } else if is_control && server.certificate.is_some() && server.revoked_us.is_none() {
                 seats.push(Seat {
                     server: Some(server.id),
@@ -266,7 +271,7 @@ impl Control {
     }
 
     /// Asks servers, some at a time, and tells `hear` what each says, until it has heard enough.
-    async fn ask_all(
+    pub(crate) async fn ask_all(
         &self,
         seats: Vec<Seat>,
         question: &Question,
@@ -296,7 +301,7 @@ impl Control {
         }
     }
 
-    fn unheard(&self, seat: Seat, why: String) -> UnheardServer {
+    pub(crate) fn unheard(&self, seat: Seat, why: String) -> UnheardServer {
         let report = seat.server.and_then(|id| self.fleet().heard(id).report);
         UnheardServer {
             server: seat.server,
@@ -377,7 +382,7 @@ pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(3);
 const ASKED_MAX: usize = 64;
 /// A node reports once a second; one that is silent for so long is not asked.
 const SILENT_MAX_US: u64 = 5_000_000;
-const OTHER_ANSWER: &str = "it answers something else than was asked: is it of an older version?";
+pub(crate) const OTHER_ANSWER: &str = "it answers something else than was asked: is it of an older version?";
 
 #[cfg(test)]
 mod tests {
