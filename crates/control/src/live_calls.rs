@@ -175,21 +175,10 @@ impl Control {
         Err(format!("it says nothing for {} s", silent_us / 1_000_000))
     }
 
-    /// The one joined server whose machine is called so, if it has reported.
-    pub(crate) async fn seat_of_machine(&self, host: &str) -> Option<Seat> {
-        let is_it = |seat: &Seat| {
-            let report = seat.server.and_then(|id| self.fleet().heard(id).report);
-            seat.kind == SeatKind::Joined && report.is_some_and(|(report, _)| report.host == host)
-        };
-        let mut found = self.seats().await.into_iter().filter(is_it);
-        let first = found.next();
-        // Two of one name: nobody knows which of them it was.
-        first.filter(|_| found.next().is_none())
-    }
-
     /// The seat of a joined server.
     pub(crate) async fn seat_of(&self, server: ServerId) -> Option<Seat> {
-        let seats = self.seats_of(&[ServerRole::Switch, ServerRole::Dispatcher]).await;
+        let roles = [ServerRole::Switch, ServerRole::Dispatcher];
+        let seats = self.seats_of(&roles).await;
         seats.into_iter().find(|seat| seat.server == Some(server))
     }
 
@@ -271,7 +260,7 @@ impl Control {
     }
 
     /// Asks servers, some at a time, and tells `hear` what each says, until it has heard enough.
-    pub(crate) async fn ask_all(
+    async fn ask_all(
         &self,
         seats: Vec<Seat>,
         question: &Question,
@@ -379,7 +368,7 @@ impl Merged {
 /// How long all servers together may take to answer a question.
 pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(3);
 /// Servers asked at a time: as many pages are in memory at once, half a megabyte each at most times.
-const ASKED_MAX: usize = 64;
+pub(crate) const ASKED_MAX: usize = 64;
 /// A node reports once a second; one that is silent for so long is not asked.
 const SILENT_MAX_US: u64 = 5_000_000;
 pub(crate) const OTHER_ANSWER: &str = "it answers something else than was asked: is it of an older version?";
