@@ -182,6 +182,12 @@ impl Control {
         seats.into_iter().find(|seat| seat.server == Some(server))
     }
 
+    /// Whether this node is asked for what all servers have.
+    pub(crate) async fn is_of_several(&self) -> bool {
+        let roles = [ServerRole::Switch, ServerRole::Dispatcher];
+        self.seats_of(&roles).await.len() > 1
+    }
+
     /// This node, and the switches that have joined it.
     async fn seats(&self) -> Vec<Seat> {
         self.seats_of(&[ServerRole::Switch]).await
@@ -302,6 +308,15 @@ impl Control {
 }
 
 impl Seat {
+    #[cfg(test)]
+    pub(crate) fn of_tests() -> Self {
+        Self {
+            server: None,
+            name: "n1".into(),
+            kind: SeatKind::Own,
+        }
+    }
+
     /// Whether it is this node.
     pub(crate) fn is_own(&self) -> bool {
         self.kind == SeatKind::Own
@@ -371,7 +386,8 @@ pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(3);
 pub(crate) const ASKED_MAX: usize = 64;
 /// A node reports once a second; one that is silent for so long is not asked.
 const SILENT_MAX_US: u64 = 5_000_000;
-pub(crate) const OTHER_ANSWER: &str = "it answers something else than was asked: is it of an older version?";
+pub(crate) const OTHER_ANSWER: &str =
+    "it answers something else than was asked: is it of an older version?";
 
 #[cfg(test)]
 mod tests {

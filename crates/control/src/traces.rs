@@ -156,7 +156,7 @@ impl FromStr for PlatformPlace {
 }
 
 /// What names a message: as its node names it, and with `@` the joined server that has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TraceName {
     pub(crate) id: TraceId,
     pub(crate) server: Option<ServerId>,

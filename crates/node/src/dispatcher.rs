@@ -11,6 +11,7 @@ mod options;
 mod settings;
 mod state;
 mod turns;
+mod watch;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -31,10 +32,12 @@ use self::member::Member;
 use self::names::Desired;
 use self::state::{State, Wish};
 use self::turns::Turns;
+use self::watch::Watch;
 use crate::data::{Admin, Data, write_secret};
 use crate::joined::Edge;
 use crate::signals::{Ended, Restart};
-use crate::{Ready, UpOptions, certificate, files};
+use crate::trace::{Teller, TraceLink};
+use crate::{Ready, UpOptions, certificate, files, up};
 
 /// Runs a dispatcher until SIGINT or SIGTERM, or until control has it begin anew. SIGHUP has it read
 /// its certificate and its configuration again. In a data directory that has joined a platform it
@@ -48,7 +51,7 @@ pub fn dispatcher(options: DispatcherOptions) -> Result<Ended> {
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, data = %options.data.display(), "starting a dispatcher");
     let edge = Edge::open(&data, ServerRole::Dispatcher)?;
-    let mut running = start(&options, &data)?;
+    let mut running = start(&options, &data, edge.as_ref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -83,9 +86,11 @@ struct Running {
     desired: Desired,
     turns: Turns,
     algorithm: DispatchAlgorithm,
+    /// Where messages are kept; `None`: it has not joined a platform.
+    trace: Option<TraceLink>,
 }
 
-fn start(options: &DispatcherOptions, data: &Data) -> Result<Running> {
+fn start(options: &DispatcherOptions, data: &Data, edge: Option<&Edge>) -> Result<Running> {
     let settings = settings::read(options)?;
     let desired = Desired::new(settings::records(&settings, data));
     let targets = desired.targets()?;
@@ -104,8 +109,13 @@ fn start(options: &DispatcherOptions, data: &Data) -> Result<Running> {
         .set_targets(now, &targets)
         .context("the targets are no set")?;
     let (desk, visits) = Desk::new(net.waker());
+    let trace = edge.map(|edge| TraceLink::start(&data.path(up::TRACES), edge.trace_settings()));
+    let trace = trace.transpose()?;
+    let watch = trace
+        .as_ref()
+        .map(|link| Watch::new(link.tap(Teller::Node)));
     let (machine, host) = (
-        DispatcherMachine::new(machine),
+        DispatcherMachine::new(machine, watch, now),
         DispatcherHost::new(visits, turns.clone()),
     );
     let sip = shard
@@ -119,6 +129,7 @@ fn start(options: &DispatcherOptions, data: &Data) -> Result<Running> {
         desired,
         turns,
         algorithm,
+        trace,
     })
 }
 
@@ -210,7 +221,7 @@ async fn serve(
     let serving = tokio::spawn(api::serve(api, state.clone()));
     let locating = tokio::spawn(locate_again(state.clone(), again_in));
     let restart = Restart::default();
-    let member = Member::new(state.clone(), restart.clone());
+    let member = Member::new(state.clone(), restart.clone(), running.trace.clone());
     let line = edge.map(|edge| tokio::spawn(edge.keep_line(member)));
     loop {
         tokio::select! {

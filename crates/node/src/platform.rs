@@ -7,10 +7,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use control::{
-    ArrayView, Ban, CallFilter, CallsFound, Deployment, LimitUsage, LimitedKind,
-    ListenerSpec, ListenerStatus, Platform, PlatformError, PlatformEvent, PresentedCertificate,
-    Readiness, Recording, RecordingPlace, RegistrationFilter, Reply, RouteQuery, Simulation,
-    TraceStatus,
+    ArrayView, Ban, CallFilter, CallsFound, Deployment, LimitUsage, LimitedKind, ListenerSpec,
+    ListenerStatus, Platform, PlatformError, PlatformEvent, PresentedCertificate, Readiness,
+    Recording, RecordingPlace, RegistrationFilter, Reply, RouteQuery, Simulation, TraceStatus,
 };
 use limits::{EntityId, EntityKind, LimitKind};
 use link::RefusedLines;

@@ -7,7 +7,8 @@ use balancer::{Admission, State as Health, TargetStatus};
 use clock::Time;
 use control::{DispatcherReport, Report, TargetReport, TargetState};
 use dispatcher::{Dispatcher, Target};
-use model::{DispatchTarget, Dispatching, Server};
+use model::{DispatchTarget, Dispatching, Server, TraceSettings};
+use store::TraceReader;
 
 use super::settings;
 use super::state::State;
@@ -15,11 +16,15 @@ use super::turns::Turns;
 use crate::joined::Work;
 use crate::signals::Restart;
 use crate::telemetry::sockets;
+use crate::trace::TraceLink;
+use crate::up;
 
 /// A dispatcher that has joined.
 pub(super) struct Member {
     state: Arc<State>,
     restart: Restart,
+    /// Where messages are kept.
+    trace: Option<TraceLink>,
     /// How often each target had been chosen for a call, at each look of the last minute.
     chosen: VecDeque<BTreeMap<String, u64>>,
     /// Calls in progress and new ones at each look of the last five minutes.
@@ -36,10 +41,11 @@ struct Seen {
 }
 
 impl Member {
-    pub(super) const fn new(state: Arc<State>, restart: Restart) -> Self {
+    pub(super) const fn new(state: Arc<State>, restart: Restart, trace: Option<TraceLink>) -> Self {
         Self {
             state,
             restart,
+            trace,
             chosen: VecDeque::new(),
             loads: VecDeque::new(),
         }
@@ -94,6 +100,17 @@ impl Work for Member {
         if self.state.wish().set != server.dispatching {
             self.state.obey(server.dispatching.clone()).await;
         }
+    }
+
+    fn keep_traces(&mut self, settings: &TraceSettings) {
+        if let Some(trace) = &self.trace {
+            trace.configure(settings);
+        }
+    }
+
+    fn traces(&self) -> Option<TraceReader> {
+        let traces = self.state.data.path(up::TRACES);
+        self.trace.is_some().then(|| TraceReader::new(&traces))
     }
 
     async fn look(&mut self) -> Option<Report> {
