@@ -264,7 +264,7 @@ impl Control {
                     }
                 };
                 let why = match part {
-                    Ok(part) => merge.take(at, part).err().map(str::to_owned),
+                    Ok(part) => merge.take(at, &part).err().map(str::to_owned),
                     Err(why) => {
                         merge.sources[at].is_done = true;
                         Some(why)
@@ -352,7 +352,7 @@ impl Merge {
     }
 
     /// Takes the next part of a node. Errors: why some of its messages are missing.
-    fn take(&mut self, at: usize, part: TracesFound) -> Result<(), &'static str> {
+    fn take(&mut self, at: usize, part: &TracesFound) -> Result<(), &'static str> {
         let order = self.order;
         let source = &mut self.sources[at];
         let read = part.messages.iter().filter_map(|message| {

@@ -51,8 +51,8 @@ fn merge(servers: &[Option<ServerId>]) -> Merge {
 #[test]
 fn parts_of_nodes_are_merged_by_time_and_who_is_used_up_is_asked_on() {
     let mut merge = merge(&[None, BERLIN]);
-    merge.take(0, part(&[9, 7], Some(7))).unwrap();
-    merge.take(1, part(&[8, 2], None)).unwrap();
+    merge.take(0, &part(&[9, 7], Some(7))).unwrap();
+    merge.take(1, &part(&[8, 2], None)).unwrap();
     let mut times = Vec::new();
     while merge.wanting().is_empty() {
         times.push(merge.next().unwrap().place.at_us);
@@ -60,7 +60,7 @@ fn parts_of_nodes_are_merged_by_time_and_who_is_used_up_is_asked_on() {
     assert_eq!(times, [9, 8, 7], "what is next may be of the first node");
     assert_eq!(merge.wanting(), [0]);
     assert_eq!(merge.sources[0].beyond, Some(place(7)));
-    merge.take(0, part(&[5], None)).unwrap();
+    merge.take(0, &part(&[5], None)).unwrap();
     let rest: Vec<u64> = std::iter::from_fn(|| merge.next())
         .map(|told| told.place.at_us)
         .collect();
@@ -71,9 +71,9 @@ fn parts_of_nodes_are_merged_by_time_and_who_is_used_up_is_asked_on() {
 #[test]
 fn a_node_that_goes_round_in_circles_is_asked_no_more() {
     let mut merge = merge(&[BERLIN]);
-    merge.take(0, part(&[], Some(7))).unwrap();
+    merge.take(0, &part(&[], Some(7))).unwrap();
     assert_eq!(merge.wanting(), [0]);
-    merge.take(0, part(&[], Some(7))).unwrap();
+    merge.take(0, &part(&[], Some(7))).unwrap();
     assert!(merge.wanting().is_empty());
 }
 
@@ -101,12 +101,12 @@ fn what_no_message_can_be_read_from_is_passed_over() {
     let mut found = part(&[3, 2], None);
     found.messages[0].kept = "AAAA".into();
     let mut merge = merge(&[PARIS]);
-    merge.take(0, found).unwrap();
+    merge.take(0, &found).unwrap();
     assert_eq!(merge.next().unwrap().place.at_us, 2);
     let partial = TracesFound {
         is_partial: true,
         ..part(&[1], None)
     };
-    assert!(merge.take(0, partial).is_err(), "it is said");
+    assert!(merge.take(0, &partial).is_err(), "it is said");
     assert_eq!(merge.next().unwrap().place.at_us, 1, "what it has counts");
 }

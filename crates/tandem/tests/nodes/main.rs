@@ -7,3 +7,4 @@ mod joining;
 mod looks;
 mod recordings;
 mod strangers;
+mod traces;
