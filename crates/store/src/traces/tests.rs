@@ -270,11 +270,17 @@ fn a_part_ends_where_it_is_too_long_or_takes_too_long_and_says_so() {
         ..all.clone()
     };
     let part = reader.part_until(&next, far, 1).unwrap();
-    assert_eq!(numbers(&part.messages), [3], "one that is too long goes alone");
+    assert_eq!(
+        numbers(&part.messages),
+        [3],
+        "one that is too long goes alone"
+    );
     let past = Instant::now();
     let part = reader.part_until(&all, past, bytes).unwrap();
     assert!(part.is_partial && part.messages.is_empty());
     // More than are ever given at once.
-    let greedy = reader.part(&query(TraceOrder::OldestFirst, usize::MAX)).unwrap();
+    let greedy = reader
+        .part(&query(TraceOrder::OldestFirst, usize::MAX))
+        .unwrap();
     assert_eq!(greedy.messages.len(), 50);
 }

@@ -95,6 +95,13 @@ fn names<'a>(items: &'a [Value], field: &str) -> BTreeSet<&'a str> {
         .collect()
 }
 
+/// SIP messages in a capture file, as tshark counts them.
+fn packets(file: &str) -> Result<usize> {
+    let words = ["-r", file, "-Y", "sip", "-T", "fields", "-e", "sip.Call-ID"];
+    let tshark = Command::new("tshark").args(words).output()?;
+    Ok(String::from_utf8(tshark.stdout)?.lines().count())
+}
+
 #[test]
 fn a_call_through_a_dispatcher_is_one_ladder_of_all_that_have_seen_it() -> Result<()> {
     let watched = Watched::start()?;
@@ -218,20 +225,7 @@ fn an_ended_call_is_exported_whole_and_who_is_silent_is_named() -> Result<()> {
     // As many packets as arrows: a message that two have seen is one.
     wait_for("the whole call in the capture file", || {
         let (file, _) = export("call.pcap", &["--call", &call]).ok()?;
-        let tshark = Command::new("tshark")
-            .args([
-                "-r",
-                &file,
-                "-Y",
-                "sip",
-                "-T",
-                "fields",
-                "-e",
-                "sip.CSeq.method",
-            ])
-            .output()
-            .ok()?;
-        let packets = String::from_utf8(tshark.stdout).ok()?.lines().count();
+        let packets = packets(&file).ok()?;
         let ladder = rest.read(&format!("/v1/calls/{call}/ladder")).ok()?;
         (packets > 10 && packets == rungs(&ladder).len()).then_some(())
     });
