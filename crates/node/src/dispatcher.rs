@@ -202,6 +202,7 @@ async fn serve(
         desired: tokio::sync::Mutex::new(std::mem::take(&mut running.desired)),
         options,
         turns: running.turns.clone(),
+        trace: running.trace.clone(),
         wish: Mutex::new(Wish {
             algorithm: running.algorithm,
             ..Wish::default()
@@ -221,7 +222,7 @@ async fn serve(
     let serving = tokio::spawn(api::serve(api, state.clone()));
     let locating = tokio::spawn(locate_again(state.clone(), again_in));
     let restart = Restart::default();
-    let member = Member::new(state.clone(), restart.clone(), running.trace.clone());
+    let member = Member::new(state.clone(), restart.clone());
     let line = edge.map(|edge| tokio::spawn(edge.keep_line(member)));
     loop {
         tokio::select! {

@@ -16,15 +16,12 @@ use super::turns::Turns;
 use crate::joined::Work;
 use crate::signals::Restart;
 use crate::telemetry::sockets;
-use crate::trace::TraceLink;
 use crate::up;
 
 /// A dispatcher that has joined.
 pub(super) struct Member {
     state: Arc<State>,
     restart: Restart,
-    /// Where messages are kept.
-    trace: Option<TraceLink>,
     /// How often each target had been chosen for a call, at each look of the last minute.
     chosen: VecDeque<BTreeMap<String, u64>>,
     /// Calls in progress and new ones at each look of the last five minutes.
@@ -41,11 +38,10 @@ struct Seen {
 }
 
 impl Member {
-    pub(super) const fn new(state: Arc<State>, restart: Restart, trace: Option<TraceLink>) -> Self {
+    pub(super) const fn new(state: Arc<State>, restart: Restart) -> Self {
         Self {
             state,
             restart,
-            trace,
             chosen: VecDeque::new(),
             loads: VecDeque::new(),
         }
@@ -103,14 +99,17 @@ impl Work for Member {
     }
 
     fn keep_traces(&mut self, settings: &TraceSettings) {
-        if let Some(trace) = &self.trace {
+        if let Some(trace) = &self.state.trace {
             trace.configure(settings);
         }
     }
 
     fn traces(&self) -> Option<TraceReader> {
         let traces = self.state.data.path(up::TRACES);
-        self.trace.is_some().then(|| TraceReader::new(&traces))
+        self.state
+            .trace
+            .is_some()
+            .then(|| TraceReader::new(&traces))
     }
 
     async fn look(&mut self) -> Option<Report> {
