@@ -204,7 +204,8 @@ impl Control {
                 .collect(),
         };
         let query = TraceQuery {
-            limit: search.limit.min(search.query.limit),
+            // One more tells whether there are more.
+            limit: search.limit.saturating_add(1),
             ..search.query
         };
         let mut bytes = 0;
