@@ -3,6 +3,7 @@
 
 use trace::{
     Batch, Bodies, Direction, ENTRY_BYTES, Entry, Ladder, Passage, Seen, Transport, Wanted,
+    Witnessed,
 };
 
 pub(crate) fn run(input: &[u8]) {
@@ -19,11 +20,16 @@ pub(crate) fn run(input: &[u8]) {
         assert!(Wanted::default().prints().take(&entry));
         let (_, again) = kept(&seen.payload, bodies, direction);
         assert_eq!(again.payload, seen.payload, "what is hidden stays so");
-        let messages = [seen.clone(), again];
-        let _ = (trace::pcap(&messages), trace::text(&messages));
-        let [first, second] = messages;
-        let ladder = Ladder::of(&[("0-0".into(), first), ("0-1".into(), second)], None);
-        assert_eq!(ladder.rungs.len(), 2);
+        let _ = trace::pcap(&[seen.clone(), again.clone()]);
+        let messages = [("edge", seen), ("berlin", again)].map(|(node, seen)| Witnessed {
+            id: "0-0".into(),
+            node: node.into(),
+            seen,
+        });
+        let _ = trace::text(&messages);
+        let ladder = Ladder::of(&messages, None);
+        assert_eq!(ladder.rungs.len(), 2, "two went the same way");
+        assert_eq!(trace::each_once(messages.into()).len(), 2);
     }
     let _ = Seen::decode(input);
 }

@@ -17,6 +17,7 @@ pub(crate) mod events;
 pub(crate) mod gateways;
 pub(crate) mod history;
 pub(crate) mod join_tokens;
+pub(crate) mod ladders;
 pub(crate) mod limits;
 pub(crate) mod listeners;
 pub(crate) mod media_servers;

@@ -53,12 +53,14 @@ mod sign_in;
 mod site;
 mod tasks;
 mod throttle;
+mod traces;
 mod vault;
 
 pub use alerts::{
     AlertPort, Alerts, CarrierFacts, CertificateEnd, Delivery, Facts, GroupFacts, GroupKind,
     Incident, Moment,
 };
+pub use api::traces::shown as shown_message;
 pub use array::{ArrayPeerView, ArrayTraffic, ArrayView};
 pub use certificates::{
     CertificatePort, DomainCheck, DomainStanding, Issued, PresentedCertificate, certificate_facts,
@@ -75,8 +77,8 @@ pub use nodes::{
 pub use oidc::{OidcAnswer, OidcPort};
 pub use password::{password_hash, password_matches};
 pub use platform::{
-    Ban, CallFilter, CallSource, CallTrace, CallsFound, ClientCertificates, LimitUsage,
-    LimitedKind, ListenerSpec, ListenerStatus, Platform, PlatformError, PlatformEvent, Readiness,
+    Ban, CallFilter, CallSource, CallsFound, ClientCertificates, LimitUsage, LimitedKind,
+    ListenerSpec, ListenerStatus, Platform, PlatformError, PlatformEvent, Readiness,
     RegistrationFilter, Reply, RouteQuery, SimulatedTarget, Simulation, SimulationOutcome,
     TraceStatus,
 };
@@ -88,4 +90,5 @@ pub use secret::{digest_secret, generate_password, generate_token, token_hash};
 pub use secure::SecureSocket;
 pub use server::{Sockets, router, serve};
 pub use site::{Site, SiteFile, SiteKind};
+pub use traces::TracesFound;
 pub use vault::{Vault, VaultError};

@@ -40,8 +40,8 @@ pub(crate) struct UnheardServer {
     pub(crate) name: String,
     /// When it was heard of last; microseconds since the Unix epoch. `None`: never since control began.
     heard_us: Option<u64>,
-    /// Why its calls are not known.
-    why: String,
+    /// Why what it has is not known.
+    pub(crate) why: String,
 }
 
 /// A server whose calls can be asked for.
@@ -175,26 +175,26 @@ impl Control {
         Err(format!("it says nothing for {} s", silent_us / 1_000_000))
     }
 
-    /// The one joined server whose machine is called so, if it has reported.
-    pub(crate) async fn seat_of_machine(&self, host: &str) -> Option<Seat> {
-        let is_it = |seat: &Seat| {
-            let report = seat.server.and_then(|id| self.fleet().heard(id).report);
-            seat.kind == SeatKind::Joined && report.is_some_and(|(report, _)| report.host == host)
-        };
-        let mut found = self.seats().await.into_iter().filter(is_it);
-        let first = found.next();
-        // Two of one name: nobody knows which of them it was.
-        first.filter(|_| found.next().is_none())
-    }
-
     /// The seat of a joined server.
     pub(crate) async fn seat_of(&self, server: ServerId) -> Option<Seat> {
-        let seats = self.seats().await;
+        let roles = [ServerRole::Switch, ServerRole::Dispatcher];
+        let seats = self.seats_of(&roles).await;
         seats.into_iter().find(|seat| seat.server == Some(server))
     }
 
-    /// This node, and those that have joined it.
+    /// Whether this node is asked for what all servers have.
+    pub(crate) async fn is_of_several(&self) -> bool {
+        let roles = [ServerRole::Switch, ServerRole::Dispatcher];
+        self.seats_of(&roles).await.len() > 1
+    }
+
+    /// This node, and the switches that have joined it.
     async fn seats(&self) -> Vec<Seat> {
+        self.seats_of(&[ServerRole::Switch]).await
+    }
+
+    /// This node, and those that have joined it in one of these roles.
+    pub(crate) async fn seats_of(&self, roles: &[ServerRole]) -> Vec<Seat> {
         let own = self.own_server();
         let mut seats = vec![Seat {
             server: own,
@@ -210,8 +210,8 @@ impl Control {
         for server in &snapshot.servers {
             if own == Some(server.id) {
                 seats[0].name.clone_from(&server.name);
-            } else if server.role != ServerRole::Switch {
-                // It has no calls of its own.
+            } else if !roles.contains(&server.role) {
+                // It has nothing of what is wanted.
             } else if is_control && server.certificate.is_some() && server.revoked_us.is_none() {
                 seats.push(Seat {
                     server: Some(server.id),
@@ -296,7 +296,7 @@ impl Control {
         }
     }
 
-    fn unheard(&self, seat: Seat, why: String) -> UnheardServer {
+    pub(crate) fn unheard(&self, seat: Seat, why: String) -> UnheardServer {
         let report = seat.server.and_then(|id| self.fleet().heard(id).report);
         UnheardServer {
             server: seat.server,
@@ -308,6 +308,15 @@ impl Control {
 }
 
 impl Seat {
+    #[cfg(test)]
+    pub(crate) fn of_tests() -> Self {
+        Self {
+            server: None,
+            name: "n1".into(),
+            kind: SeatKind::Own,
+        }
+    }
+
     /// Whether it is this node.
     pub(crate) fn is_own(&self) -> bool {
         self.kind == SeatKind::Own
@@ -374,10 +383,11 @@ impl Merged {
 /// How long all servers together may take to answer a question.
 pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(3);
 /// Servers asked at a time: as many pages are in memory at once, half a megabyte each at most times.
-const ASKED_MAX: usize = 64;
+pub(crate) const ASKED_MAX: usize = 64;
 /// A node reports once a second; one that is silent for so long is not asked.
 const SILENT_MAX_US: u64 = 5_000_000;
-const OTHER_ANSWER: &str = "it answers something else than was asked: is it of an older version?";
+pub(crate) const OTHER_ANSWER: &str =
+    "it answers something else than was asked: is it of an older version?";
 
 #[cfg(test)]
 mod tests {

@@ -13,9 +13,9 @@ use model::{
     MediaServerHealth, RegistrationView, ServerId, Snapshot, TraceMode, TransportSpec, UserId,
 };
 use serde::{Deserialize, Serialize};
-use store::{TraceId, TraceOrder};
+use store::{TraceId, TracePart, TraceQuery};
 use tokio::sync::broadcast;
-use trace::{Seen, Wanted};
+use trace::Seen;
 use utoipa::ToSchema;
 
 use crate::{ArrayView, Deployment, PresentedCertificate, Recording, RecordingPlace};
@@ -100,20 +100,8 @@ pub trait Platform: Send + Sync + 'static {
     /// servers have, and without those of this node.
     fn locate(&self, recordings: Vec<Recording>) -> Reply<'_, Vec<Recording>>;
 
-    /// At most `limit` SIP messages that are wanted, in an order, those beyond a place only.
-    fn traced(
-        &self,
-        wanted: Wanted,
-        order: TraceOrder,
-        after: Option<TraceId>,
-        limit: usize,
-    ) -> Reply<'_, Vec<(TraceId, Seen)>>;
-
-    /// At most `limit` SIP messages of a call, those of all its legs, the oldest first.
-    fn trace_of_call(&self, call: CallTrace, limit: usize) -> Reply<'_, Vec<(TraceId, Seen)>>;
-
-    /// The keys that tags of ours in the messages of a call have.
-    fn keys_of_call(&self, call: CallTrace) -> Reply<'_, Vec<u64>>;
+    /// A part of the SIP messages of this node that are wanted.
+    fn traced(&self, query: TraceQuery) -> Reply<'_, TracePart>;
 
     /// One SIP message, if it is still kept.
     fn traced_message(&self, id: TraceId) -> Reply<'_, Option<Seen>>;
@@ -149,17 +137,6 @@ pub enum PlatformError {
     /// The node is starting, stopping or overloaded.
     #[error("the node does not answer: {0}")]
     Unavailable(String),
-}
-
-/// By what the SIP messages of a call are known.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CallTrace {
-    /// Call-IDs of its legs, as far as they are known; the caller's first.
-    pub sip_call_ids: Vec<String>,
-    /// Seen then or later; microseconds since the Unix epoch.
-    pub from_us: u64,
-    /// Seen before.
-    pub to_us: u64,
 }
 
 /// What is kept of SIP messages, and what was lost since the node started.

@@ -5,12 +5,12 @@
 use model::{AccountId, CallId, CallView, RegistrationView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use trace::Ladder;
+use store::TraceQuery;
 
 use crate::api::traces;
 use crate::{
-    CallFilter, CallTrace, CallsFound, Control, LogLine, LogQuery, LogRing, PlatformError,
-    RegistrationFilter, paging,
+    CallFilter, CallsFound, Control, LogLine, LogQuery, LogRing, PlatformError, RegistrationFilter,
+    TracesFound, paging,
 };
 
 /// Something that is asked of a node.
@@ -38,11 +38,8 @@ pub enum Question {
         /// Only if it is of this account.
         account: Option<AccountId>,
     },
-    /// The messages of a call.
-    Ladder {
-        /// By what they are known.
-        wanted: CallTrace,
-    },
+    /// SIP messages that it has seen, a part of them.
+    Traces(TraceQuery),
     /// One message with its text.
     Message {
         /// Which, as the node names it.
@@ -71,8 +68,8 @@ pub enum Answer {
     Call(Option<Box<CallView>>),
     /// Whether it was in progress there, and ends now.
     HungUp(bool),
-    /// Its messages; empty if none is kept.
-    Ladder(Box<Ladder>),
+    /// The part that was found.
+    Traces(TracesFound),
     /// The message as the API shows it, if it is still kept.
     Message(Option<Value>),
     /// Those that were found, in the order of their identifiers.
@@ -103,9 +100,10 @@ impl Control {
             Question::HangUp { id, account } => {
                 self.hang_up_own(id, account).await.map(Answer::HungUp)
             }
-            Question::Ladder { wanted } => traces::draw(self, wanted)
-                .await
-                .map(|ladder| Answer::Ladder(Box::new(ladder))),
+            Question::Traces(query) => {
+                let found = self.platform().traced(query).await;
+                found.map(|part| Answer::Traces(part.into()))
+            }
             Question::Registrations {
                 filter,
                 limit,

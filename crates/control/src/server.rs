@@ -158,6 +158,7 @@ pub(crate) fn guarded() -> OpenApiRouter<Control> {
         .merge(api::recordings::routes())
         .merge(api::audit::routes())
         .merge(api::traces::routes())
+        .merge(api::ladders::routes())
         .merge(api::alerts::routes())
         .merge(api::events::routes())
         .merge(api::people::routes())

@@ -1,12 +1,13 @@
 //! The machine: what goes in, what comes out, and its parts.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
 
 use balancer::{Admission, Balancer, Draw, TargetId};
 use bytes::Bytes;
 use clock::Time;
 use forward::{End, Hops, Seal};
-use sip::{ConnId, Destination, Flow, Framing, Message, Transmit};
+use sip::{ConnId, Destination, Flow, Framing, ListenerId, Message, Transmit};
 
 use crate::counters::METHODS;
 use crate::flows::Flows;
@@ -116,6 +117,12 @@ impl Dispatcher {
     /// Adds a listener, or changes one.
     pub fn set_listener(&mut self, listener: &Listener) {
         self.hops.set(listener);
+    }
+
+    /// The address that peers are told of a listener.
+    #[must_use]
+    pub fn listener_address(&self, id: ListenerId) -> Option<SocketAddr> {
+        self.hops.of(id).map(|hop| hop.advertised)
     }
 
     /// One datagram.

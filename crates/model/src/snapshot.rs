@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Account, Carrier, Certificate, Cluster, ClusterId, Customer, Device, Gateway, LimitSpec,
-    MediaServer, Number, Route, Server, ServerId, ServerRole, Settings, User, Zone,
+    MediaServer, Number, Route, Server, ServerId, ServerRole, Settings, TraceSettings, User, Zone,
 };
 
 /// Everything a node needs to take calls. A node refuses one with a lower revision than it has.
@@ -91,8 +91,9 @@ impl ClusterPlan {
 
 impl Snapshot {
     /// What the node of one server works with: its own limits where it has some, the certificates
-    /// that it shows, and whether it is to take calls. One that takes none gets its own record and
-    /// nothing else: such machines often stand where strangers reach them, and need nobody's secrets.
+    /// that it shows, and whether it is to take calls. One that takes none gets its own record, what is
+    /// kept of SIP messages, and nothing else: such machines often stand where strangers reach them, and
+    /// need nobody's secrets.
     #[must_use]
     pub fn planned_for(&self, server: ServerId) -> Self {
         let own = self.servers.iter().find(|one| one.id == server);
@@ -102,6 +103,14 @@ impl Snapshot {
                 server: Some(server),
                 draining: own.draining,
                 servers: vec![Arc::clone(own)],
+                settings: Settings {
+                    trace: TraceSettings {
+                        hep_listen: None,
+                        hep_sources: Vec::new(),
+                        ..self.settings.trace.clone()
+                    },
+                    ..Settings::default()
+                },
                 ..Self::default()
             };
         }
@@ -171,6 +180,15 @@ mod tests {
             revision: 7,
             servers: vec![server(1, "north"), edge(2, "dispatcher"), edge(3, "media")],
             clusters: vec![Arc::new(cluster)],
+            settings: Settings {
+                trace: TraceSettings {
+                    days: 3,
+                    hep_listen: Some("192.0.2.1:9060".parse().unwrap()),
+                    ..TraceSettings::default()
+                },
+                hep_collector: Some("192.0.2.2:9060".parse().unwrap()),
+                ..Settings::default()
+            },
             ..Snapshot::default()
         };
         for n in [2, 3] {
@@ -182,6 +200,13 @@ mod tests {
                 server: Some(id),
                 draining: true,
                 servers: own,
+                settings: Settings {
+                    trace: TraceSettings {
+                        days: 3,
+                        ..TraceSettings::default()
+                    },
+                    ..Settings::default()
+                },
                 ..Snapshot::default()
             };
             assert_eq!(plan, wanted);

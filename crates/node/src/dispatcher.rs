@@ -11,6 +11,7 @@ mod options;
 mod settings;
 mod state;
 mod turns;
+mod watch;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -20,7 +21,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use balancer::Admission;
 use dispatcher::Target;
-use model::{DispatchAlgorithm, Dispatching, Server, ServerRole};
+use model::{DispatchAlgorithm, Dispatching, ServerRole};
 use net::Net;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,10 +35,12 @@ use self::names::Desired;
 use self::settings::Settings;
 use self::state::{State, Wish};
 use self::turns::Turns;
+use self::watch::Watch;
 use crate::data::{Admin, Data, write_secret};
 use crate::joined::Edge;
 use crate::signals::{Ended, Restart};
-use crate::{Ready, UpOptions, certificate, files};
+use crate::trace::{Teller, TraceLink};
+use crate::{Ready, UpOptions, certificate, files, up};
 
 /// Runs a dispatcher until SIGINT or SIGTERM, or until control has it begin anew. SIGHUP has it read
 /// its certificate and its configuration again. In a data directory that has joined a platform it
@@ -51,8 +54,7 @@ pub fn dispatcher(options: DispatcherOptions) -> Result<Ended> {
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, data = %options.data.display(), "starting a dispatcher");
     let edge = Edge::open(&data, ServerRole::Dispatcher)?;
-    let server = edge.as_ref().and_then(Edge::server);
-    let mut running = start(&options, &data, server.as_deref())?;
+    let mut running = start(&options, &data, edge.as_ref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -87,11 +89,15 @@ struct Running {
     desired: Desired,
     turns: Turns,
     algorithm: DispatchAlgorithm,
+    /// Where messages are kept; `None`: it has not joined a platform.
+    trace: Option<TraceLink>,
 }
 
 /// Starts the parts, by control's word from the first request on: a target that drains gets none because
 /// the process began anew. A set of control's that cannot be taken is told later, with the reason.
-fn start(options: &DispatcherOptions, data: &Data, server: Option<&Server>) -> Result<Running> {
+fn start(options: &DispatcherOptions, data: &Data, edge: Option<&Edge>) -> Result<Running> {
+    let server = edge.and_then(Edge::server);
+    let server = server.as_deref();
     let mut settings = settings::read(options)?;
     let set = server.and_then(|server| server.dispatching.as_ref());
     let begun = set.and_then(|set| begin_by(options, &mut settings, set));
@@ -119,8 +125,13 @@ fn start(options: &DispatcherOptions, data: &Data, server: Option<&Server>) -> R
         .context("the targets are no set")?;
     machine.set_admission(server.map_or(Admission::Open, member::admission));
     let (desk, visits) = Desk::new(net.waker());
+    let trace = edge.map(|edge| TraceLink::start(&data.path(up::TRACES), edge.trace_settings()));
+    let trace = trace.transpose()?;
+    let watch = trace
+        .as_ref()
+        .map(|link| Watch::new(link.tap(Teller::Node)));
     let (machine, host) = (
-        DispatcherMachine::new(machine),
+        DispatcherMachine::new(machine, watch, now),
         DispatcherHost::new(visits, turns.clone()),
     );
     let sip = shard
@@ -134,6 +145,7 @@ fn start(options: &DispatcherOptions, data: &Data, server: Option<&Server>) -> R
         desired,
         turns,
         algorithm,
+        trace,
     })
 }
 
@@ -221,6 +233,7 @@ async fn serve(
         desired: tokio::sync::Mutex::new(std::mem::take(&mut running.desired)),
         options,
         turns: running.turns.clone(),
+        trace: running.trace.clone(),
         wish: Mutex::new(Wish {
             algorithm: running.algorithm,
             ..Wish::default()

@@ -19,6 +19,7 @@ use crate::host::SwitchHost;
 use crate::locations::LocationHealth;
 use crate::permits::LiveHealth;
 use crate::quality::{MOS_CENTI, RTT_MS};
+use crate::trace::TraceCounts;
 use crate::uploads::Figures;
 pub(crate) use page::{Page, TRANSPORTS};
 
@@ -81,7 +82,17 @@ pub(crate) fn text(now: Time, switch: &Switch, host: &SwitchHost, net: &Net) -> 
 }
 
 fn traces(out: &mut Page, host: &SwitchHost) {
-    let counts = host.trace.counts();
+    kept(out, &host.trace.counts());
+    let [heard, refused, unreadable] = host.collector.counts();
+    let name = "tandem_hep_received_total";
+    out.head(name, "counter", "HEP packets of other systems");
+    out.line(name, &[("result", "sip")], heard);
+    out.line(name, &[("result", "stranger")], refused);
+    out.line(name, &[("result", "unreadable")], unreadable);
+}
+
+/// What has become of SIP messages that were to be kept.
+pub(crate) fn kept(out: &mut Page, counts: &TraceCounts) {
     let name = "tandem_trace_messages_total";
     out.one(name, "counter", "SIP messages that are kept", counts.kept);
     let name = "tandem_trace_dropped_total";
@@ -90,12 +101,6 @@ fn traces(out: &mut Page, host: &SwitchHost) {
     out.line(name, &[("cause", "disk")], counts.failed);
     let name = "tandem_trace_bytes";
     out.one(name, "gauge", "What traces take on the disk", counts.bytes);
-    let [heard, refused, unreadable] = host.collector.counts();
-    let name = "tandem_hep_received_total";
-    out.head(name, "counter", "HEP packets of other systems");
-    out.line(name, &[("result", "sip")], heard);
-    out.line(name, &[("result", "stranger")], refused);
-    out.line(name, &[("result", "unreadable")], unreadable);
 }
 
 fn sip(out: &mut Page, switch: &Switch, net: &Net) {

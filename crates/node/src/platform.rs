@@ -7,20 +7,19 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use control::{
-    ArrayView, Ban, CallFilter, CallTrace, CallsFound, Deployment, LimitUsage, LimitedKind,
-    ListenerSpec, ListenerStatus, Platform, PlatformError, PlatformEvent, PresentedCertificate,
-    Readiness, Recording, RecordingPlace, RegistrationFilter, Reply, RouteQuery, Simulation,
-    TraceStatus,
+    ArrayView, Ban, CallFilter, CallsFound, Deployment, LimitUsage, LimitedKind, ListenerSpec,
+    ListenerStatus, Platform, PlatformError, PlatformEvent, PresentedCertificate, Readiness,
+    Recording, RecordingPlace, RegistrationFilter, Reply, RouteQuery, Simulation, TraceStatus,
 };
 use limits::{EntityId, EntityKind, LimitKind};
 use link::RefusedLines;
 use model::{CallId, CallView, GatewayHealth, MediaServerHealth, RegistrationView, Snapshot};
 use net::Net;
 use registrar::BindingId;
-use store::{ArrayWatch, TraceId, TraceOrder, TraceReader};
+use store::{ArrayWatch, TraceId, TracePart, TraceQuery, TraceReader};
 use switch::CallGlance;
 use tokio::sync::broadcast;
-use trace::{Seen, Wanted};
+use trace::Seen;
 
 use crate::UpOptions;
 use crate::certificate::CertificateDesk;
@@ -357,36 +356,8 @@ impl Platform for NodePlatform {
         })
     }
 
-    fn traced(
-        &self,
-        wanted: Wanted,
-        order: TraceOrder,
-        after: Option<TraceId>,
-        limit: usize,
-    ) -> Reply<'_, Vec<(TraceId, Seen)>> {
-        self.look_at_traces(move |reader| reader.find(&wanted, order, after, limit))
-    }
-
-    fn trace_of_call(&self, call: CallTrace, limit: usize) -> Reply<'_, Vec<(TraceId, Seen)>> {
-        self.look_at_traces(move |reader| {
-            let mut wanted = wanted_of(call);
-            let oldest = TraceOrder::OldestFirst;
-            let known = reader.find(&wanted, oldest, None, limit)?;
-            wanted.keys = TraceReader::keys_of(&known);
-            let (Some((_, first)), Some((_, last))) = (known.first(), known.last()) else {
-                return Ok(known);
-            };
-            // Another run of this node may give keys again.
-            let from_us = first.at_us.saturating_sub(AROUND_US);
-            let to_us = last.at_us.saturating_add(AROUND_US);
-            wanted.from_us = wanted.from_us.max(Some(from_us));
-            wanted.to_us = wanted.to_us.min(Some(to_us));
-            reader.find(&wanted, oldest, None, limit)
-        })
-    }
-
-    fn keys_of_call(&self, call: CallTrace) -> Reply<'_, Vec<u64>> {
-        self.look_at_traces(move |reader| reader.keys(&wanted_of(call)))
+    fn traced(&self, query: TraceQuery) -> Reply<'_, TracePart> {
+        self.look_at_traces(move |reader| reader.part(&query))
     }
 
     fn traced_message(&self, id: TraceId) -> Reply<'_, Option<Seen>> {
@@ -507,19 +478,6 @@ impl NodePlatform {
         if let Err(error) = listeners::keep(&self.data, &self.net) {
             tracing::warn!(%error, "added listeners will not be there after a restart");
         }
-    }
-}
-
-/// How long before the first message of the caller's leg, and after its last, those of other legs may
-/// have been.
-const AROUND_US: u64 = 60_000_000;
-
-fn wanted_of(call: CallTrace) -> Wanted {
-    Wanted {
-        from_us: Some(call.from_us),
-        to_us: Some(call.to_us),
-        call_ids: call.sip_call_ids,
-        ..Wanted::default()
     }
 }
 

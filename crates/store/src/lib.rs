@@ -51,4 +51,7 @@ pub use records::{
 };
 pub use redis::sentinels;
 pub use sqlite::Sqlite;
-pub use traces::{BadTraceId, TraceId, TraceLimits, TraceLog, TraceOrder, TraceReader, TraceStats};
+pub use traces::{
+    BadTraceId, TraceId, TraceLegs, TraceLimits, TraceLog, TraceOrder, TracePart, TracePlace,
+    TraceQuery, TraceReader, TraceStats,
+};

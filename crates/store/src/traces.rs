@@ -8,6 +8,7 @@
 //! What is too old or too much goes segment by segment, the oldest first. Readers
 //! ([`TraceReader`]) share nothing with the writer but the files.
 
+mod part;
 mod reader;
 mod segment;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use trace::{Batch, Bodies};
 
+pub use self::part::{TraceLegs, TracePart, TracePlace, TraceQuery};
 pub use self::reader::{BadTraceId, TraceId, TraceOrder, TraceReader};
 use self::segment::{Segment, Summary, remove};
 

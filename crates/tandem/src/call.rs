@@ -13,6 +13,7 @@ use crate::output::{self, Column};
 use crate::records::{LIST_LIMIT, id_of, pages_with};
 use crate::server::SERVER;
 use crate::trace::{Drawing, draw};
+use crate::unheard::Unheard;
 
 /// What can be done with calls.
 #[derive(Subcommand, Debug)]
@@ -126,20 +127,11 @@ fn server_id(client: &Client, server: Option<&str>) -> Result<Option<String>, Fa
 
 /// The calls of the servers that answer; of the others it is said that they do not.
 fn heard(client: &Client, query: &[(&str, &str)], limit: usize) -> Result<Vec<Value>, Failure> {
-    let mut unheard = Vec::new();
-    let calls = pages_with(client, "/v1/calls", query, limit, |page| {
-        for server in page["unheard"].as_array().into_iter().flatten() {
-            let (name, why) = (server["name"].as_str(), server["why"].as_str());
-            let (name, why) = (name.unwrap_or_default(), why.unwrap_or_default());
-            let said = format!("The calls of {name} are missing: {why}.");
-            if !unheard.contains(&said) {
-                output::say(&said);
-                unheard.push(said);
-            }
-        }
+    let mut unheard = Unheard::of("calls");
+    pages_with(client, "/v1/calls", query, limit, |page| {
+        unheard.say(page);
         ControlFlow::Continue(())
-    })?;
-    Ok(calls)
+    })
 }
 
 fn every(client: &Client, server: Option<&str>) -> Result<Vec<String>, Failure> {

@@ -130,8 +130,16 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<impl Read + use<>, Failure> {
+        self.open(path, query).map(|(_, reader)| reader)
+    }
+
+    /// The same with the headers of the answer.
+    pub(crate) fn open(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<(HeaderMap, impl Read + use<>), Failure> {
         self.send("GET", path, query, None, None)
-            .map(|(_, reader)| reader)
     }
 
     fn send(

@@ -78,6 +78,7 @@ pub(crate) fn lines(ladder: &Ladder, detail: Detail) -> String {
 fn heads(ladder: &Ladder, out: &mut String) {
     let addresses = ladder.lanes.iter().map(|lane| lane.address.to_string());
     let agents = ladder.lanes.iter().map(|lane| match lane.is_ours {
+        true if !lane.node.is_empty() => lane.node.clone(),
         true => "Tandem".to_owned(),
         false => lane.agent.clone(),
     });

@@ -63,6 +63,7 @@ mod task;
 mod token;
 mod trace;
 mod trust;
+mod unheard;
 mod up;
 mod user;
 mod user_import;

@@ -1,6 +1,7 @@
 //! `tandem trace`: SIP messages that are kept.
 
 use std::io::Read as _;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -13,7 +14,9 @@ use crate::global::{Format, Global};
 use crate::ladder::{Detail, lines};
 use crate::moment::{now_us, span_us};
 use crate::output;
-use crate::records::{LIST_LIMIT, pages};
+use crate::records::{LIST_LIMIT, id_of, pages_with};
+use crate::server::SERVER;
+use crate::unheard::Unheard;
 
 /// What can be done with traces.
 #[derive(Subcommand, Debug)]
@@ -76,13 +79,21 @@ pub(crate) struct TraceFlags {
     /// Of this kind
     #[arg(long, value_parser = ["calls", "registrations", "options", "others"])]
     kind: Option<String>,
+    /// With the other legs of the calls that a Call-ID belongs to; of a call they are there anyway
+    #[arg(long, requires = "sip_call_id")]
+    legs: bool,
+    /// Kept by this server
+    #[arg(long)]
+    server: Option<String>,
     /// Seen within this time before now, as 90s, 15m, 24h or 7d
     #[arg(long, value_parser = span_us)]
     since: Option<u64>,
 }
 
 impl TraceFlags {
-    fn query(&self) -> Vec<(&'static str, String)> {
+    fn query(&self, client: &Client) -> Result<Vec<(&'static str, String)>, Failure> {
+        let server = self.server.as_deref();
+        let server = server.map(|text| id_of(client, &SERVER, text));
         let from_us = self.since.map(|us| now_us().saturating_sub(us).to_string());
         let given = [
             ("call", self.call.clone()),
@@ -90,12 +101,14 @@ impl TraceFlags {
             ("party", self.party.clone()),
             ("address", self.address.clone()),
             ("kind", self.kind.clone()),
+            ("legs", self.legs.then(|| "all".to_owned())),
+            ("server", server.transpose()?),
             ("from_us", from_us),
         ];
         let given = given.into_iter();
-        given
+        Ok(given
             .filter_map(|(name, value)| Some((name, value?)))
-            .collect()
+            .collect())
     }
 }
 
@@ -104,12 +117,16 @@ pub(crate) fn run(global: &Global, command: &TraceCommand) -> Result<(), Failure
     let client = Client::of(global)?;
     match command {
         TraceCommand::List { flags, limit } => {
-            let query = flags.query();
+            let query = flags.query(&client)?;
             let query: Vec<_> = query
                 .iter()
                 .map(|(name, value)| (*name, value.as_str()))
                 .collect();
-            let items = pages(&client, "/v1/traces", &query, *limit)?;
+            let mut unheard = Unheard::of("messages");
+            let items = pages_with(&client, "/v1/traces", &query, *limit, |page| {
+                unheard.say(page);
+                ControlFlow::Continue(())
+            })?;
             output::list(global, &items, COLUMNS)
         }
         TraceCommand::Show { message } => {
@@ -140,6 +157,7 @@ pub(crate) fn run(global: &Global, command: &TraceCommand) -> Result<(), Failure
 
 /// Draws a ladder, or prints what it is drawn from.
 pub(crate) fn draw(global: &Global, body: &Value, drawing: Drawing) -> Result<(), Failure> {
+    Unheard::of("messages").say(body);
     if global.output != Format::Table {
         return output::object(global, body);
     }
@@ -158,23 +176,28 @@ fn export(client: &Client, flags: &TraceFlags, file: &Path) -> Result<(), Failur
         true => "/v1/traces/export.pcap",
         false => "/v1/traces/export.txt",
     };
-    let query = flags.query();
+    let query = flags.query(client)?;
     let query: Vec<_> = query
         .iter()
         .map(|(name, value)| (*name, value.as_str()))
         .collect();
     let mut bytes = Vec::new();
-    let mut answer = client.stream(path, &query)?;
+    let (headers, mut answer) = client.open(path, &query)?;
     let lost = |e| Failure::Unreachable(format!("the answer broke off: {e}"));
     answer.read_to_end(&mut bytes).map_err(lost)?;
     std::fs::write(file, bytes)
         .map_err(|e| Failure::Failed(format!("{} cannot be written: {e}", file.display())))?;
+    let unheard = headers.get("tandem-unheard").and_then(|v| v.to_str().ok());
+    if let Some(unheard) = unheard {
+        output::say(&format!("The messages of {unheard} are missing in it."));
+    }
     output::say(&format!("written to {}", file.display()));
     Ok(())
 }
 
 const COLUMNS: &[output::Column] = &[
     ("ID", "id"),
+    ("SERVER", "server_name"),
     ("SEEN", "at_us"),
     ("MESSAGE", "title"),
     ("METHOD", "method"),

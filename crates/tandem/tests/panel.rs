@@ -235,6 +235,32 @@ fn joined(platform: &Platform, (name, role): (&str, &str), port: u16) -> Result<
 }
 
 #[test]
+fn messages_of_a_call_are_drawn_from_all_machines() -> Result<()> {
+    let binary = env!("CARGO_BIN_EXE_tandem");
+    let port = ports::one();
+    let platform = PlatformOptions::new(binary)
+        .argument("--node-port")
+        .argument(&port.to_string())
+        .start()?;
+    let callee = Sipp::new("uas")?.calls(1_000, 100, 1_000).start()?;
+    let rest = platform.rest();
+    rest.change("/v1/settings", &json!({ "media": "bypass" }))?;
+    rest.add_customer("127.0.0.1/32", &json!({}))?;
+    rest.add_carrier("", &[GatewaySpec::at(callee.address())], &json!({}))?;
+    let edge = joined(&platform, ("edge", "dispatcher"), port)?;
+    let target = format!("--target=here=udp:{}", platform.ready().sip.udp);
+    let dispatcher = Dispatcher::start_with(edge.path(), binary, &[&target])?;
+    let caller = Sipp::new("uac")?.service("493012345");
+    let caller = caller.set("TALK_MS", "600000").calls(1, 1, 1);
+    let _caller = caller.start_towards(dispatcher.sip().udp)?;
+    wait_for_within(PATIENCE, "the call", || {
+        let all = rest.list("/v1/calls?state=answered").ok()?;
+        (all.len() == 1).then_some(())
+    });
+    run(&platform, "traces.spec.ts")
+}
+
+#[test]
 fn dispatchers_and_media_servers_are_seen_and_drained() -> Result<()> {
     let binary = env!("CARGO_BIN_EXE_tandem");
     let port = ports::one();

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::sdp_change::{LineChange, SdpLine, changes};
-use crate::{Direction, Head, Seen, Start};
+use crate::witness::{Passing, passings};
+use crate::{Direction, Head, Seen, Start, Witnessed};
 
 /// Messages between addresses, in the order in which they were seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -28,8 +29,11 @@ pub struct Lane {
     /// The address.
     #[schema(value_type = String)]
     pub address: SocketAddr,
-    /// Whether it is one of this node.
+    /// Whether it is one of a node of the platform.
     pub is_ours: bool,
+    /// The node whose address it is; empty: of none, or there is only one.
+    #[serde(default)]
+    pub node: String,
     /// What it calls itself, by User-Agent or Server; empty: it does not say.
     pub agent: String,
 }
@@ -64,8 +68,19 @@ pub struct Rung {
     pub transport: String,
     /// Which way it went.
     pub direction: Direction,
-    /// The system that has told of it; `None`: this node has seen it.
+    /// The system that has told of it; `None`: a node of the platform has seen it.
     pub seen_by: Option<String>,
+    /// The node that has it, which is the one that sent it where another node received it; empty where
+    /// there is only one.
+    #[serde(default)]
+    pub node: String,
+    /// The other node, which received what this one sent.
+    #[serde(default)]
+    pub received_by: Option<String>,
+    /// How much later that was, in microseconds, by the clocks of both: less than nothing where that of
+    /// the other is behind.
+    #[serde(default)]
+    pub received_after_us: Option<i64>,
     /// The leg.
     pub leg: usize,
     /// Its first line in short: `INVITE`, `200 OK`.
@@ -89,44 +104,66 @@ pub struct Rung {
 }
 
 impl Ladder {
-    /// The ladder of messages in the order of time, each with its identifier; the leg of the caller
-    /// is the one with `first_leg`, else that of the first message.
+    /// The ladder of messages in the order of time; the leg of the caller is the one with `first_leg`,
+    /// else that of the first message. What one node sent and another received stands there once, when
+    /// it was sent.
     #[must_use]
-    pub fn of(messages: &[(String, Seen)], first_leg: Option<&str>) -> Self {
+    pub fn of(messages: &[Witnessed], first_leg: Option<&str>) -> Self {
         let mut ladder = Self::default();
         if let Some(id) = first_leg {
             ladder.leg(id.as_bytes());
         }
         let mut seen_before: HashMap<Same<'_>, usize> = HashMap::new();
-        for (id, seen) in messages {
+        let mut shown: Vec<&Seen> = Vec::with_capacity(messages.len());
+        for (message, passing) in messages.iter().zip(passings(messages)) {
+            let arrival = match passing {
+                Passing::Arrival => continue,
+                Passing::ArrivedAs(at) => messages.get(at),
+                Passing::Alone => None,
+            };
+            let seen = &message.seen;
             let head = Head::read(&seen.payload);
-            let rung = ladder.rung(id, seen, &head);
+            let rung = ladder.rung(message, arrival, &head);
             let at = ladder.rungs.len();
             ladder.rungs.push(rung);
-            let same = (seen.from, seen.to, &*seen.node, &*seen.payload);
+            shown.push(seen);
+            let same = (
+                seen.from,
+                seen.to,
+                (&*message.node, &*seen.node),
+                &*seen.payload,
+            );
             let first = *seen_before.entry(same).or_insert(at);
             if first != at {
                 ladder.rungs[at].repeats = Some(first);
             }
             ladder.name(seen, &head, at);
         }
-        ladder.follow_descriptions(messages);
-        ladder.measure(messages);
+        ladder.follow_descriptions(&shown);
+        ladder.measure(&shown);
         ladder
     }
 
-    fn rung(&mut self, id: &str, seen: &Seen, head: &Head<'_>) -> Rung {
+    fn rung(&mut self, message: &Witnessed, arrival: Option<&Witnessed>, head: &Head<'_>) -> Rung {
+        let (seen, node) = (&message.seen, &*message.node);
         let is_here = seen.direction != Direction::Elsewhere;
         let is_sent = seen.direction == Direction::Sent;
         let body = seen.payload.get(head.body_at..).unwrap_or_default();
         Rung {
-            id: id.to_owned(),
+            id: message.id.clone(),
             at_us: seen.at_us,
-            from: self.lane(seen.from, is_here && is_sent),
-            to: self.lane(seen.to, is_here && !is_sent),
+            from: self.lane(seen.from, (is_here && is_sent).then_some(node)),
+            to: match arrival {
+                Some(arrival) => self.lane(arrival.seen.to, Some(&arrival.node)),
+                None => self.lane(seen.to, (is_here && !is_sent).then_some(node)),
+            },
             transport: seen.transport.param_name().to_owned(),
             direction: seen.direction,
             seen_by: (!is_here).then(|| seen.node.to_string()),
+            node: node.to_owned(),
+            received_by: arrival.map(|arrival| arrival.node.clone()),
+            received_after_us: arrival
+                .map(|arrival| arrival.seen.at_us.wrapping_sub(seen.at_us).cast_signed()),
             leg: self.leg(head.call_id),
             title: title(head),
             method: text(head.method()),
@@ -140,17 +177,25 @@ impl Ladder {
         }
     }
 
-    fn lane(&mut self, address: SocketAddr, is_ours: bool) -> usize {
+    /// The lane of an address, which may be one of a node of ours.
+    fn lane(&mut self, address: SocketAddr, owner: Option<&str>) -> usize {
         let known = self.lanes.iter().position(|lane| lane.address == address);
         let at = known.unwrap_or_else(|| {
             self.lanes.push(Lane {
                 address,
                 is_ours: false,
+                node: String::new(),
                 agent: String::new(),
             });
             self.lanes.len() - 1
         });
-        self.lanes[at].is_ours |= is_ours;
+        let lane = &mut self.lanes[at];
+        if let Some(node) = owner
+            && !lane.is_ours
+        {
+            lane.is_ours = true;
+            lane.node = node.to_owned();
+        }
         at
     }
 
@@ -183,9 +228,9 @@ impl Ladder {
         }
     }
 
-    /// A description that this node sends comes from the last of its kind that it has received on
+    /// A description that a node sends comes from the last of its kind that it has received on
     /// another leg: an offer from an offer, an answer from an answer.
-    fn follow_descriptions(&mut self, messages: &[(String, Seen)]) {
+    fn follow_descriptions(&mut self, messages: &[&Seen]) {
         let mut compared = 0;
         for at in 0..self.rungs.len() {
             let rung = &self.rungs[at];
@@ -195,7 +240,7 @@ impl Ladder {
             let source = self.rungs[..at].iter().rposition(|other| {
                 other.has_sdp
                     && other.leg != rung.leg
-                    && other.direction == Direction::Received
+                    && other.receiver() == Some(&*rung.node)
                     && other.status.is_some() == rung.status.is_some()
             });
             let Some(source) = source else {
@@ -206,7 +251,7 @@ impl Ladder {
                 continue;
             }
             compared += 1;
-            let found = changes(&body(&messages[source].1), &body(&messages[at].1));
+            let found = changes(&body(messages[source]), &body(messages[at]));
             let rung = &mut self.rungs[at];
             if found.iter().any(|line| line.change != LineChange::Same) {
                 rung.sdp_changes = found;
@@ -215,7 +260,7 @@ impl Ladder {
     }
 
     /// What took how long on each leg.
-    fn measure(&mut self, messages: &[(String, Seen)]) {
+    fn measure(&mut self, messages: &[&Seen]) {
         for at in 0..self.legs.len() {
             let rungs = || {
                 self.rungs
@@ -241,7 +286,7 @@ impl Ladder {
             let ring = answered(101);
             let answer = answered(200);
             let expires = answer.and_then(|(at, _)| {
-                let seen = &messages[at].1;
+                let seen = messages[at];
                 let head = Head::read(&seen.payload);
                 header(seen, &head, "session-expires").or_else(|| header(seen, &head, "x"))
             });
@@ -255,8 +300,18 @@ impl Ladder {
     }
 }
 
+impl Rung {
+    /// The node that has received it, if one has.
+    fn receiver(&self) -> Option<&str> {
+        match self.direction {
+            Direction::Received => Some(&self.node),
+            Direction::Sent | Direction::Elsewhere => self.received_by.as_deref(),
+        }
+    }
+}
+
 /// What a repetition has in common with what it repeats: ends, who has seen it, and each byte.
-type Same<'a> = (SocketAddr, SocketAddr, &'a str, &'a [u8]);
+type Same<'a> = (SocketAddr, SocketAddr, (&'a str, &'a str), &'a [u8]);
 
 fn title(head: &Head<'_>) -> String {
     match head.start {
@@ -326,6 +381,14 @@ mod tests {
         )
     }
 
+    fn witnessed(node: &str, seen: Seen) -> Witnessed {
+        Witnessed {
+            id: seen.at_us.to_string(),
+            node: node.into(),
+            seen,
+        }
+    }
+
     /// A call of two legs, one millisecond from message to message.
     fn call() -> Ladder {
         use Direction::{Received, Sent};
@@ -353,7 +416,7 @@ mod tests {
             .zip(messages)
             .map(|(at, seen)| {
                 let at_us = seen.at_us + at * 1_000;
-                (at.to_string(), Seen { at_us, ..seen })
+                witnessed("", Seen { at_us, ..seen })
             })
             .collect();
         Ladder::of(&messages, Some("a"))
@@ -418,5 +481,51 @@ mod tests {
             ladder.rungs[5].sdp_changes.is_empty(),
             "passed on as it was"
         );
+    }
+
+    #[test]
+    fn what_two_nodes_have_seen_stands_there_once_and_each_has_its_lane() {
+        use Direction::{Received, Sent};
+        let (edge, berlin) = ("192.0.2.8:5060", "192.0.2.9:5060");
+        let offer = invite("a", "v=0\r\nc=IN IP4 1.1.1.1\r\n");
+        let passed_on = offer.replace("CSeq", "Via: edge\r\nCSeq");
+        let anew = invite("b", "v=0\r\nc=IN IP4 2.2.2.2\r\n");
+        let messages = [
+            ("edge", seen(Received, (PHONE, edge), &offer)),
+            ("edge", seen(Sent, (edge, berlin), &passed_on)),
+            // By its own clock.
+            ("berlin", seen(Received, (edge, berlin), &passed_on)),
+            ("berlin", seen(Sent, (berlin, GATEWAY), &anew)),
+        ];
+        let messages = (0..).zip(messages).map(|(at, (node, seen))| {
+            let at_us = seen.at_us + at * 1_000;
+            witnessed(node, Seen { at_us, ..seen })
+        });
+        let messages: Vec<_> = messages.collect();
+        let ladder = Ladder::of(&messages, Some("a"));
+        let lanes = ladder.lanes.iter();
+        let lanes: Vec<_> = lanes
+            .map(|lane| (lane.address.to_string(), &*lane.node))
+            .collect();
+        let wanted = [
+            (PHONE, ""),
+            (edge, "edge"),
+            (berlin, "berlin"),
+            (GATEWAY, ""),
+        ];
+        assert_eq!(lanes, wanted.map(|(lane, node)| (lane.to_owned(), node)));
+        let arrows = ladder.rungs.iter();
+        let arrows: Vec<_> = arrows
+            .map(|rung| (rung.from, rung.to, &*rung.node, rung.received_by.as_deref()))
+            .collect();
+        let wanted = [
+            (0, 1, "edge", None),
+            (1, 2, "edge", Some("berlin")),
+            (2, 3, "berlin", None),
+        ];
+        assert_eq!(arrows, wanted);
+        assert_eq!(ladder.rungs[1].received_after_us, Some(1_000));
+        assert_eq!(ladder.rungs[2].sdp_from, Some(1), "as berlin received it");
+        assert_eq!(ladder.legs[0].repeats, 0);
     }
 }

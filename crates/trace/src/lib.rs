@@ -14,6 +14,7 @@ mod sdp_change;
 mod seen;
 mod text;
 mod wanted;
+mod witness;
 
 pub use batch::{Batch, SeenFromTo};
 pub use entry::{ENTRY_BYTES, Entry, address_print, call_id_print, party_print};
@@ -26,3 +27,4 @@ pub use seen::{Direction, Passage, Seen, Unreadable};
 pub use sip::Transport;
 pub use text::text;
 pub use wanted::{Kind, Prints, Wanted};
+pub use witness::{Witnessed, each_once};

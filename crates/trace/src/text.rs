@@ -2,21 +2,24 @@
 
 use std::fmt::Write as _;
 
-use crate::{Direction, Seen};
+use crate::{Direction, Witnessed};
 
 /// The messages one after the other, each behind a line that says when, how and between whom. Times
 /// are seconds since 1970.
 #[must_use]
-pub fn text(messages: &[Seen]) -> String {
+pub fn text(messages: &[Witnessed]) -> String {
     let mut out = String::new();
-    for seen in messages {
+    for Witnessed { node, seen, .. } in messages {
         let (seconds, us) = (seen.at_us / 1_000_000, seen.at_us % 1_000_000);
         let transport = seen.transport.param_name();
-        let by = match seen.direction {
+        let mut by = match seen.direction {
             Direction::Received => "received".to_owned(),
             Direction::Sent => "sent".to_owned(),
             Direction::Elsewhere => format!("seen by {}", seen.node),
         };
+        if !node.is_empty() {
+            let _ = write!(by, " at {node}");
+        }
         // Writing to a String cannot fail.
         let _ = writeln!(
             out,
@@ -44,6 +47,14 @@ mod tests {
     use super::*;
     use crate::seen::tests::seen;
 
+    fn at(node: &str, seen: crate::Seen) -> Witnessed {
+        Witnessed {
+            id: String::new(),
+            node: node.into(),
+            seen,
+        }
+    }
+
     #[test]
     fn each_message_stands_behind_its_line() {
         let ends = ("192.0.2.1:5060", "[2001:db8::2]:5062");
@@ -55,6 +66,8 @@ mod tests {
         message.left_out_bytes = 7;
         let expected = "--- 1700000000.000000 udp 192.0.2.1:5060 -> [2001:db8::2]:5062 received\n\n\
             OPTIONS sip:a SIP/2.0\nX: y\n\n(7 bytes of the body are not kept)\n\n";
-        assert_eq!(text(&[message]), expected);
+        assert_eq!(text(&[at("", message.clone())]), expected);
+        let of_node = text(&[at("berlin", message)]);
+        assert!(of_node.contains(":5062 received at berlin\n"), "{of_node}");
     }
 }

@@ -1,37 +1,36 @@
-//! `/v1/traces`: SIP messages as this node has seen them, or was told of by others.
+//! `/v1/traces`: SIP messages as the nodes of the platform have seen them, or were told of by others.
 
 use std::net::IpAddr;
-use std::str::FromStr;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use model::{CallId, CallView, ServerId};
+use model::{CallId, ServerId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{TraceId, TraceOrder};
+use store::{TraceId, TraceLegs, TraceOrder, TraceQuery};
 use tokio::time::Instant;
-use trace::{Direction, Head, Kind, Ladder, PCAP_MEDIA_TYPE, Seen, Start, Wanted};
+use trace::{Direction, Head, Kind, PCAP_MEDIA_TYPE, Seen, Start, Wanted, Witnessed};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::ladders::{CallTrace, of_calls, trace_of};
 use crate::extract::{Id, Params};
-use crate::live_calls::{ANSWER_TIME, Seat};
-use crate::paging::{self, Page};
-use crate::reach::Reach;
-use crate::{Answer, CallTrace, Control, PlatformError, Problem, Question, TraceStatus, problem};
+use crate::live_calls::{ANSWER_TIME, UnheardServer};
+use crate::paging;
+use crate::traces::{PlatformPlace, Told, TraceName, TraceSearch, TracesOfAll};
+use crate::{Answer, Control, PlatformError, Problem, Question, TraceStatus, problem};
 
 pub(crate) fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(status))
-        .routes(routes!(ladder))
         .routes(routes!(export_pcap))
         .routes(routes!(export_text))
         .routes(routes!(show))
-        .routes(routes!(ladder_of_call))
 }
 
 /// Which messages are wanted.
@@ -57,10 +56,55 @@ struct TraceParams {
     address: Option<IpAddr>,
     /// Messages of this kind.
     kind: Option<TraceKind>,
+    /// Whether the other legs of the calls are wanted, too, where a Call-ID or a call is given. Of a call
+    /// they are unless it is `named` here.
+    legs: Option<Legs>,
     /// Seen then or later; microseconds since the Unix epoch.
     from_us: Option<u64>,
     /// Seen before; microseconds since the Unix epoch.
     to_us: Option<u64>,
+    /// Kept by this server.
+    #[param(value_type = Option<String>)]
+    server: Option<ServerId>,
+}
+
+impl TraceParams {
+    fn legs(&self) -> Legs {
+        let usual = match self.call {
+            Some(_) => Legs::All,
+            None => Legs::Named,
+        };
+        self.legs.unwrap_or(usual)
+    }
+
+    /// Whether all messages of calls are wanted, whatever they are.
+    fn is_of_whole_calls(&self) -> bool {
+        let named = self.call.is_some() || self.sip_call_id.is_some();
+        let narrowed = self.party.is_some() || self.address.is_some() || self.kind.is_some();
+        let one_part = self.server.is_some() || self.cursor.is_some();
+        named && self.legs() == Legs::All && !narrowed && !one_part
+    }
+}
+
+/// One page of messages.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+struct TracePage {
+    /// What was found.
+    items: Vec<TraceMessage>,
+    /// To be given as `cursor` for the next page; null on the last.
+    next_cursor: Option<String>,
+    /// Servers whose messages are missing here, or some of them.
+    unheard: Vec<UnheardServer>,
+}
+
+/// Which legs of a call are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Legs {
+    /// Those that are known by the Call-ID, or from the record of the call.
+    Named,
+    /// All.
+    All,
 }
 
 /// Kinds of messages.
@@ -80,15 +124,19 @@ pub(crate) enum TraceKind {
 /// A message that was seen.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct TraceMessage {
-    /// Identifies it in the API, on this node.
+    /// Identifies it in the API.
     id: String,
+    /// The server that keeps it; `None` where there is no list of servers.
+    server: Option<ServerId>,
+    /// What people call that server; empty where the platform is one machine.
+    server_name: String,
     /// When it was seen; microseconds since the Unix epoch.
     at_us: u64,
     /// What carried it: `udp`, `tcp`, `tls`, `ws`, `wss`.
     transport: String,
     /// Which way it went.
     direction: Direction,
-    /// The system that has told of it; `None`: this node has seen it.
+    /// The system that has told of it; `None`: the server has seen it.
     seen_by: Option<String>,
     /// Who sent it, `address:port`.
     from: String,
@@ -125,6 +173,8 @@ impl TraceMessage {
         };
         Self {
             id,
+            server: None,
+            server_name: String::new(),
             at_us: seen.at_us,
             transport: seen.transport.param_name().to_owned(),
             direction: seen.direction,
@@ -142,28 +192,39 @@ impl TraceMessage {
             text: None,
         }
     }
+
+    fn told(told: &Told) -> Self {
+        Self {
+            server: told.server,
+            server_name: told.server_name.clone(),
+            ..Self::of(told.place.name().to_string(), &told.seen)
+        }
+    }
 }
 
-/// SIP messages, the latest first
+/// SIP messages of all servers, the latest first
+///
+/// Control asks each switch and each dispatcher that has joined. Who does not answer is named in
+/// `unheard`.
 #[utoipa::path(
     get,
     path = "/v1/traces",
     tag = "traces",
     params(TraceParams),
-    responses((status = 200, description = "Those that match every parameter.", body = Page<TraceMessage>)),
+    responses((status = 200, description = "Those that match every parameter.", body = TracePage)),
 )]
 async fn list(
     State(control): State<Control>,
     Params(params): Params<TraceParams>,
-) -> Result<Json<Page<TraceMessage>>, Problem> {
+) -> Result<Json<TracePage>, Problem> {
     let limit = paging::limit(params.limit)?;
-    let found = find(&control, params, limit + 1).await?;
-    let items = found
-        .iter()
-        .map(|(id, seen)| TraceMessage::of(id.to_string(), seen));
-    Ok(Json(Page::cut(items.collect(), limit, |message| {
-        message.id.clone()
-    })))
+    let found = find(&control, params, limit, ANSWER_TIME).await?;
+    let last = found.messages.last().filter(|_| found.has_more);
+    Ok(Json(TracePage {
+        next_cursor: last.map(|told| told.place.to_string()),
+        items: found.messages.iter().map(TraceMessage::told).collect(),
+        unheard: found.unheard,
+    }))
 }
 
 /// What is kept, and what was lost
@@ -175,113 +236,6 @@ async fn list(
 )]
 async fn status(State(control): State<Control>) -> Result<Json<TraceStatus>, Problem> {
     Ok(Json(control.platform().trace_status().await?))
-}
-
-/// Whose messages are wanted.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct LadderParams {
-    /// Messages with this Call-ID.
-    sip_call_id: String,
-}
-
-/// The messages with a Call-ID, and those of the call that it belongs to
-#[utoipa::path(
-    get,
-    path = "/v1/traces/ladder",
-    tag = "traces",
-    params(LadderParams),
-    responses((status = 200, description = "As a ladder; empty if none is kept.", body = Ladder)),
-)]
-async fn ladder(
-    State(control): State<Control>,
-    Params(params): Params<LadderParams>,
-) -> Result<Json<Ladder>, Problem> {
-    let wanted = CallTrace {
-        sip_call_ids: vec![params.sip_call_id],
-        from_us: 0,
-        to_us: u64::MAX,
-    };
-    Ok(Json(draw(&control, wanted).await?))
-}
-
-/// The messages of all legs of a call, on one axis of time
-#[utoipa::path(
-    get,
-    path = "/v1/calls/{id}/ladder",
-    tag = "traces",
-    params(("id" = String, Path, description = "The call, in progress or ended.")),
-    responses((status = 200, description = "As a ladder; empty if none is kept.", body = Ladder)),
-)]
-async fn ladder_of_call(
-    State(control): State<Control>,
-    Id(call): Id<CallId>,
-) -> Result<Json<Ladder>, Problem> {
-    let (wanted, seat) = whereabouts(&control, call).await?;
-    if let Some(seat) = seat.filter(|seat| !seat.is_own()) {
-        return ladder_at(&control, &seat, wanted).await.map(Json);
-    }
-    let first = wanted.sip_call_ids.first().cloned().unwrap_or_default();
-    let ladder = draw(&control, wanted).await?;
-    if ladder.rungs.is_empty() {
-        tell_where(&control, call, &first).await?;
-    }
-    Ok(Json(ladder))
-}
-
-/// The messages of a call are with the node that had it. Errors: that is another.
-async fn tell_where(control: &Control, call: CallId, sip_call_id: &str) -> Result<(), Problem> {
-    let found = control.cdrs(move |cdrs| cdrs.get(call)).await?;
-    let Some(cdr) = found.filter(|cdr| cdr.node != control.platform().node()) else {
-        return Ok(());
-    };
-    let detail = format!(
-        "its messages are at {}: tandem trace ladder {sip_call_id} there",
-        cdr.node
-    );
-    Err(Problem::new(&problem::ELSEWHERE, detail))
-}
-
-/// The ladder as a joined server draws it. Its messages are named so that they can be asked for here.
-async fn ladder_at(control: &Control, seat: &Seat, wanted: CallTrace) -> Result<Ladder, Problem> {
-    let first = wanted.sip_call_ids.first().cloned().unwrap_or_default();
-    let until = Instant::now() + ANSWER_TIME;
-    let question = Question::Ladder { wanted };
-    let why = match control.ask_seat(seat, &question, until).await {
-        Ok(Answer::Ladder(mut ladder)) => {
-            let suffix = seat.server().map(|server| format!("@{server}"));
-            let suffix = suffix.unwrap_or_default();
-            ladder.rungs.iter_mut().for_each(|r| r.id += &suffix);
-            return Ok(*ladder);
-        }
-        Ok(_) => "it does not say them".to_owned(),
-        Err(why) => why,
-    };
-    let name = seat.name();
-    let detail =
-        format!("its messages are at {name}: {why}; tandem trace ladder {first} there shows them");
-    Err(Problem::new(&problem::ELSEWHERE, detail))
-}
-
-/// The ladder of messages of this node.
-pub(crate) async fn draw(control: &Control, wanted: CallTrace) -> Result<Ladder, PlatformError> {
-    let first = wanted.sip_call_ids.first().cloned();
-    let mut found = control
-        .platform()
-        .trace_of_call(wanted, RUNGS_MAX + 1)
-        .await?;
-    let is_cut = found.len() > RUNGS_MAX;
-    found.truncate(RUNGS_MAX);
-    // Clocks of others may differ, and they tell late.
-    found.sort_by_key(|(_, seen)| seen.at_us);
-    let found: Vec<_> = found
-        .into_iter()
-        .map(|(id, seen)| (id.to_string(), seen))
-        .collect();
-    let first = first.as_deref().filter(|_| !found.is_empty());
-    let ladder = Ladder::of(&found, first);
-    Ok(Ladder { is_cut, ..ladder })
 }
 
 /// SIP messages as a capture file, in the order in which they were seen
@@ -298,7 +252,8 @@ async fn export_pcap(
     control: State<Control>,
     params: Params<TraceParams>,
 ) -> Result<Response, Problem> {
-    let file = export(control, params, trace::pcap).await?;
+    let make = |found: Exported| trace::pcap(&trace::each_once(found.messages));
+    let (file, unheard) = export(control, params, make).await?;
     let headers = [
         (header::CONTENT_TYPE, PCAP_MEDIA_TYPE),
         (
@@ -306,7 +261,7 @@ async fn export_pcap(
             "attachment; filename=\"trace.pcap\"",
         ),
     ];
-    Ok((headers, file).into_response())
+    Ok((headers, unheard, file).into_response())
 }
 
 /// SIP messages as text, in the order in which they were seen
@@ -321,7 +276,14 @@ async fn export_text(
     control: State<Control>,
     params: Params<TraceParams>,
 ) -> Result<Response, Problem> {
-    let file = export(control, params, trace::text).await?;
+    let make = |found: Exported| {
+        let missing = found
+            .unheard
+            .iter()
+            .map(|(name, why)| format!("*** messages of {name} are missing: {why}\n"));
+        missing.collect::<String>() + &trace::text(&found.messages)
+    };
+    let (file, unheard) = export(control, params, make).await?;
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
         (
@@ -329,16 +291,24 @@ async fn export_text(
             "attachment; filename=\"trace.txt\"",
         ),
     ];
-    Ok((headers, file).into_response())
+    Ok((headers, unheard, file).into_response())
 }
 
-/// The file that is made of messages in the order of time. It may be long: nobody else waits for
-/// it.
+/// What a file is made of.
+struct Exported {
+    /// In the order of time.
+    messages: Vec<Witnessed>,
+    /// Servers whose messages are missing, and why.
+    unheard: Vec<(String, String)>,
+}
+
+/// The file that is made of messages in the order of time, and a header that names the servers whose
+/// messages are missing in it. It may be long: nobody else waits for it.
 async fn export<T: Send + 'static>(
     State(control): State<Control>,
     Params(params): Params<TraceParams>,
-    make: fn(&[Seen]) -> T,
-) -> Result<T, Problem> {
+    make: impl FnOnce(Exported) -> T + Send + 'static,
+) -> Result<(T, Option<[(HeaderName, HeaderValue); 1]>), Problem> {
     let limit = match params.limit {
         Some(_) => paging::limit(params.limit)?,
         None => EXPORT_MAX,
@@ -347,15 +317,34 @@ async fn export<T: Send + 'static>(
     let _turn = control
         .exports()
         .ok_or_else(|| Problem::too_many(crowded, EXPORT_PAUSE_S))?;
-    let found = find(&control, params, limit).await?;
+    let found = match params.is_of_whole_calls() {
+        true => {
+            of_calls(
+                &control,
+                calls(&control, &params).await?,
+                limit,
+                EXPORT_TIME,
+            )
+            .await
+        }
+        false => find(&control, params, limit, EXPORT_TIME).await?,
+    };
+    let unheard: Vec<_> = found.unheard.into_iter().map(|s| (s.name, s.why)).collect();
+    let names: Vec<&str> = unheard.iter().map(|(name, _)| &**name).collect();
+    let names = HeaderValue::from_str(&names.join(", ")).ok();
+    let header = names.filter(|_| !unheard.is_empty());
     let made = tokio::task::spawn_blocking(move || {
-        let mut messages: Vec<Seen> = found.into_iter().map(|(_, seen)| seen).collect();
-        messages.reverse();
-        messages.sort_by_key(|seen| seen.at_us);
-        make(&messages)
+        let mut messages = found.messages;
+        messages.sort_by_key(|told| told.place);
+        make(Exported {
+            messages: messages.into_iter().map(Told::witnessed).collect(),
+            unheard,
+        })
     });
-    made.await
-        .map_err(|error| Problem::new(&problem::INTERNAL, error.to_string()))
+    let made = made
+        .await
+        .map_err(|error| Problem::new(&problem::INTERNAL, error.to_string()))?;
+    Ok((made, header.map(|names| [(UNHEARD, names)])))
 }
 
 /// One message with its text
@@ -368,9 +357,10 @@ async fn export<T: Send + 'static>(
 )]
 async fn show(
     State(control): State<Control>,
-    Id(MessageName { id, server }): Id<MessageName>,
+    Id(name): Id<TraceName>,
 ) -> Result<Json<Value>, Problem> {
-    let found = match server {
+    let id = name.id.to_string();
+    let found = match name.server {
         None => message(&control, &id).await?,
         Some(server) => message_at(&control, server, id.clone()).await?,
     };
@@ -381,41 +371,22 @@ async fn show(
     })
 }
 
-/// What names a message: as its node names it, and with `@` the joined server that has it.
-struct MessageName {
-    id: String,
-    server: Option<ServerId>,
-}
-
-impl FromStr for MessageName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (id, server) = match text.split_once('@') {
-            Some((id, server)) => (id, Some(server)),
-            None => (text, None),
-        };
-        let read: Result<TraceId, _> = id.parse();
-        read.map_err(|error| error.to_string())?;
-        let server = server.map(str::parse).transpose();
-        Ok(Self {
-            id: id.to_owned(),
-            server: server.map_err(|error: model::IdError| error.to_string())?,
-        })
-    }
-}
-
 /// A message of this node with its text, as the API shows it.
 pub(crate) async fn message(control: &Control, id: &str) -> Result<Option<Value>, PlatformError> {
     let Ok(id) = id.parse::<TraceId>() else {
         return Ok(None);
     };
     let found = control.platform().traced_message(id).await?;
-    let shown = found.map(|seen| TraceMessage {
+    Ok(found.map(|seen| shown(id, &seen)))
+}
+
+/// A message with its text, as the API shows it.
+#[must_use]
+pub fn shown(id: TraceId, seen: &Seen) -> Value {
+    json!(TraceMessage {
         text: Some(String::from_utf8_lossy(&seen.payload).into_owned()),
-        ..TraceMessage::of(id.to_string(), &seen)
-    });
-    Ok(shown.map(|message| json!(message)))
+        ..TraceMessage::of(id.to_string(), seen)
+    })
 }
 
 /// The same of a joined server.
@@ -434,6 +405,8 @@ async fn message_at(
             if let Some(id) = message["id"].as_str().map(|id| format!("{id}@{server}")) {
                 message["id"] = json!(id);
             }
+            message["server"] = json!(server);
+            message["server_name"] = json!(seat.name());
             Ok(Some(message))
         }
         Ok(_) => Ok(None),
@@ -441,13 +414,27 @@ async fn message_at(
     }
 }
 
-/// The latest messages first.
+/// The calls whose messages are wanted.
+async fn calls(control: &Control, params: &TraceParams) -> Result<CallTrace, Problem> {
+    let mut wanted = match params.call {
+        Some(call) => trace_of(control, call).await?,
+        None => CallTrace::default(),
+    };
+    wanted.sip_call_ids.extend(params.sip_call_id.clone());
+    wanted.from_us = wanted.from_us.max(params.from_us.unwrap_or(0));
+    wanted.to_us = wanted.to_us.min(params.to_us.unwrap_or(u64::MAX));
+    Ok(wanted)
+}
+
+/// The latest messages; those of a call with all its legs.
 async fn find(
     control: &Control,
     params: TraceParams,
     limit: usize,
-) -> Result<Vec<(TraceId, Seen)>, Problem> {
-    let after: Option<TraceId> = paging::cursor(params.cursor.as_deref())?;
+    patience: Duration,
+) -> Result<TracesOfAll, Problem> {
+    let after: Option<PlatformPlace> = paging::cursor(params.cursor.as_deref())?;
+    let legs = params.legs();
     let mut wanted = Wanted {
         from_us: params.from_us,
         to_us: params.to_us,
@@ -464,67 +451,37 @@ async fn find(
     };
     if let Some(call) = params.call {
         let of_call = trace_of(control, call).await?;
-        wanted.keys = control.platform().keys_of_call(of_call.clone()).await?;
         wanted.from_us = Some(of_call.from_us.max(wanted.from_us.unwrap_or(0)));
         wanted.to_us = Some(of_call.to_us.min(wanted.to_us.unwrap_or(u64::MAX)));
         wanted.call_ids.extend(of_call.sip_call_ids);
+        if wanted.call_ids.is_empty() {
+            return Ok(TracesOfAll::default());
+        }
     }
-    let newest = TraceOrder::NewestFirst;
-    Ok(control
-        .platform()
-        .traced(wanted, newest, after, limit)
-        .await?)
+    let search = TraceSearch {
+        query: TraceQuery {
+            wanted,
+            legs: match legs {
+                Legs::Named => TraceLegs::Named,
+                Legs::All => TraceLegs::All,
+            },
+            order: TraceOrder::NewestFirst,
+            beyond: None,
+            limit,
+        },
+        server: params.server,
+        after,
+        limit,
+        patience,
+    };
+    Ok(control.search_traces(search).await)
 }
 
-/// By what the messages of a call are known, the caller's Call-ID first.
-async fn trace_of(control: &Control, call: CallId) -> Result<CallTrace, Problem> {
-    Ok(whereabouts(control, call).await?.0)
-}
-
-/// The same, and the server that has them, as far as it is known.
-async fn whereabouts(
-    control: &Control,
-    call: CallId,
-) -> Result<(CallTrace, Option<Seat>), Problem> {
-    if let Some(live) = control.platform().call(call).await? {
-        return Ok((trace_of_live(live), None));
-    }
-    if let Some(cdr) = control.cdrs(move |cdrs| cdrs.get(call)).await? {
-        let ids = [cdr.sip_call_id, cdr.sip_call_id_b];
-        let wanted = CallTrace {
-            sip_call_ids: ids.into_iter().filter(|id| !id.is_empty()).collect(),
-            from_us: cdr.start_us.saturating_sub(BEFORE_US),
-            to_us: cdr.end_us.saturating_add(AFTER_US),
-        };
-        let seat = if cdr.node == control.platform().node() {
-            None
-        } else {
-            control.seat_of_machine(&cdr.node).await
-        };
-        return Ok((wanted, seat));
-    }
-    let found = control.live_call(call, &Reach::Everywhere).await?.found;
-    let (seat, live) =
-        found.ok_or_else(|| Problem::not_found(format!("there is no call {call}")))?;
-    Ok((trace_of_live(live), Some(seat)))
-}
-
-fn trace_of_live(live: CallView) -> CallTrace {
-    let ids = live.legs.into_iter().map(|leg| leg.sip_call_id);
-    CallTrace {
-        sip_call_ids: ids.collect(),
-        from_us: live.start_us.saturating_sub(BEFORE_US),
-        to_us: u64::MAX,
-    }
-}
-
-/// Messages of one ladder.
-const RUNGS_MAX: usize = 1_000;
+/// Names the servers whose messages are missing in a file.
+const UNHEARD: HeaderName = HeaderName::from_static("tandem-unheard");
 /// Messages of one export.
 const EXPORT_MAX: usize = 10_000;
 /// Seconds after which who found others exporting may try again.
 const EXPORT_PAUSE_S: u64 = 5;
-/// A proxy before us has seen the INVITE earlier, and its clock may differ.
-const BEFORE_US: u64 = 10_000_000;
-/// Repetitions of the last messages (RFC 3261 §17: 64 T1), and a BYE after a crash.
-const AFTER_US: u64 = 40_000_000;
+/// How long the messages of a file may take.
+const EXPORT_TIME: Duration = Duration::from_secs(30);

@@ -8,20 +8,22 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use clock::Time;
 use control::{
-    ArrayView, Ban, CallFilter, CallTrace, CallsFound, Control, Deployment, LimitUsage,
-    LimitedKind, ListenerSpec, ListenerStatus, Platform, PlatformError, PlatformEvent,
-    PresentedCertificate, Readiness, Recording, RecordingPlace, RegistrationFilter, Reply,
-    RouteQuery, Simulation, SimulationOutcome, Site, TraceStatus, Vault,
+    ArrayView, Ban, CallFilter, CallsFound, Control, Deployment, LimitUsage, LimitedKind,
+    ListenerSpec, ListenerStatus, Platform, PlatformError, PlatformEvent, PresentedCertificate,
+    Readiness, Recording, RecordingPlace, RegistrationFilter, Reply, RouteQuery, Simulation,
+    SimulationOutcome, Site, TraceStatus, Vault,
 };
 use model::{
     AccountId, ApiToken, CallId, CallState, CallView, GatewayHealth, MediaServerHealth,
     RegistrationView, Role, ServerId, Snapshot, TokenId, TraceMode, ZoneId,
 };
 use serde_json::Value;
-use store::{Actor, CdrStore, Records, Sqlite, TraceId, TraceOrder};
+use store::{
+    Actor, CdrStore, Records, Sqlite, TraceId, TraceOrder, TracePart, TracePlace, TraceQuery,
+};
 use tokio::sync::broadcast;
 use tower::ServiceExt;
-use trace::{Seen, Wanted};
+use trace::Seen;
 
 pub(crate) struct Api {
     pub(crate) control: Control,
@@ -288,8 +290,7 @@ pub(crate) struct State {
     pub(crate) applied: Vec<Snapshot>,
     /// Messages that are kept, the oldest first, and what was asked of them.
     pub(crate) traced: Vec<(TraceId, Seen)>,
-    pub(crate) searches: Vec<Wanted>,
-    pub(crate) traces: Vec<CallTrace>,
+    pub(crate) searches: Vec<TraceQuery>,
     pub(crate) silent: bool,
 }
 
@@ -509,32 +510,37 @@ impl Platform for Node {
         })
     }
 
-    fn traced(
-        &self,
-        wanted: Wanted,
-        _order: TraceOrder,
-        _after: Option<TraceId>,
-        limit: usize,
-    ) -> Reply<'_, Vec<(TraceId, Seen)>> {
+    fn traced(&self, query: TraceQuery) -> Reply<'_, TracePart> {
         self.answer(move |state| {
-            state.searches.push(wanted);
-            Ok(state.traced.iter().rev().take(limit).cloned().collect())
+            let mut found: Vec<_> = state.traced.clone();
+            if query.order == TraceOrder::NewestFirst {
+                found.reverse();
+            }
+            let place = |(id, seen): &(TraceId, Seen)| TracePlace {
+                at_us: seen.at_us,
+                id: *id,
+            };
+            let beyond = |one: &(TraceId, Seen)| {
+                query.beyond.is_none_or(|beyond| match query.order {
+                    TraceOrder::NewestFirst => place(one) < beyond,
+                    TraceOrder::OldestFirst => place(one) > beyond,
+                })
+            };
+            found.retain(beyond);
+            let more = found.len() > query.limit;
+            found.truncate(query.limit);
+            let next = found.last().filter(|_| more).map(place);
+            state.searches.push(query);
+            Ok(TracePart {
+                messages: found,
+                next,
+                is_partial: false,
+            })
         })
     }
 
     fn node(&self) -> String {
         "n1".into()
-    }
-
-    fn trace_of_call(&self, call: CallTrace, limit: usize) -> Reply<'_, Vec<(TraceId, Seen)>> {
-        self.answer(move |state| {
-            state.traces.push(call);
-            Ok(state.traced.iter().take(limit).cloned().collect())
-        })
-    }
-
-    fn keys_of_call(&self, _call: CallTrace) -> Reply<'_, Vec<u64>> {
-        self.answer(|_| Ok(vec![7]))
     }
 
     fn traced_message(&self, id: TraceId) -> Reply<'_, Option<Seen>> {

@@ -46,9 +46,18 @@ async fn messages_are_listed_the_latest_first_and_shown_with_their_text() {
     assert_eq!(answer.body["items"][0]["title"], "486 Busy Here");
     assert_eq!(answer.body["items"][0]["caller"], "alice");
     assert_eq!(answer.body["items"][0]["transport"], "tls");
-    assert_eq!(answer.body["next_cursor"], "0-2");
-    let wanted = api.node.state.lock().unwrap().searches[0].clone();
-    assert_eq!(wanted.party.as_deref(), Some("alice"));
+    assert_eq!(answer.body["unheard"], serde_json::json!([]));
+    let asked = api.node.state.lock().unwrap().searches[0].clone();
+    assert_eq!(asked.wanted.party.as_deref(), Some("alice"));
+    let cursor = answer.body["next_cursor"].as_str().unwrap();
+    let rest = api
+        .get(&format!("/v1/traces?limit=2&cursor={cursor}"))
+        .await;
+    assert_eq!(rest.body["items"].as_array().unwrap().len(), 1);
+    assert_eq!(rest.body["items"][0]["title"], "INVITE");
+    assert_eq!(rest.body["next_cursor"], serde_json::Value::Null);
+    let nowhere = api.get("/v1/traces?cursor=0-2").await;
+    nowhere.is_problem(400, "malformed");
     let one = api.get("/v1/traces/0-1").await;
     assert!(
         one.body["text"]
@@ -80,9 +89,10 @@ async fn a_call_is_a_ladder_from_a_little_before_it_began() {
     assert_eq!(answer.body["rungs"].as_array().unwrap().len(), 3);
     assert_eq!(answer.body["legs"][0]["sip_call_id"], "id@a");
     assert_eq!(answer.body["lanes"][1]["is_ours"], true);
-    let asked = api.node.state.lock().unwrap().traces[0].clone();
-    assert_eq!(asked.sip_call_ids, ["id@a"]);
-    assert_eq!(asked.from_us, 1_699_999_990_000_000);
+    let asked = api.node.state.lock().unwrap().searches[0].clone();
+    assert_eq!(asked.wanted.call_ids, ["id@a"]);
+    assert_eq!(asked.wanted.from_us, Some(1_699_999_990_000_000));
+    assert_eq!(asked.legs, store::TraceLegs::All);
     let listed = api.get(&format!("/v1/traces?call={id}")).await;
     assert_eq!(listed.body["items"].as_array().unwrap().len(), 3);
     let unknown = "/v1/calls/call_00000000000000000000000000/ladder";

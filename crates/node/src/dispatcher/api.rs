@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 
 use super::settings::{self, TargetRecord};
 use super::state::State;
+use crate::trace::TraceLink;
 
 type Shared = Extract<Arc<State>>;
 
@@ -192,9 +193,10 @@ async fn ready(Extract(state): Shared) -> Response {
 
 async fn metrics(Extract(state): Shared) -> Response {
     let net = state.net.clone();
+    let traces = state.trace.as_ref().map(TraceLink::counts);
     let text = state
         .desk
-        .ask(move |now, dispatcher| super::metrics::text(now, dispatcher, &net));
+        .ask(move |now, dispatcher| super::metrics::text(now, dispatcher, &net, traces.as_ref()));
     match text.await {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => failed(&error),

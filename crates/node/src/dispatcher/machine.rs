@@ -8,10 +8,14 @@ use tokio::sync::oneshot;
 
 use super::ASK_TIMEOUT;
 use super::turns::Turns;
+use super::watch::Watch;
 
 /// The dispatcher.
 pub(super) struct DispatcherMachine {
     pub(super) dispatcher: Dispatcher,
+    /// Where messages are kept; `None`: it has not joined a platform.
+    watch: Option<Watch>,
+    now: Time,
 }
 
 /// What happened to a target.
@@ -21,8 +25,12 @@ pub(super) struct Told {
 }
 
 impl DispatcherMachine {
-    pub(super) const fn new(dispatcher: Dispatcher) -> Self {
-        Self { dispatcher }
+    pub(super) const fn new(dispatcher: Dispatcher, watch: Option<Watch>, now: Time) -> Self {
+        Self {
+            dispatcher,
+            watch,
+            now,
+        }
     }
 }
 
@@ -30,7 +38,15 @@ impl Machine for DispatcherMachine {
     type Effect = Told;
 
     fn handle_input(&mut self, now: Time, input: Input<'_>) {
+        self.now = now;
         let dispatcher = &mut self.dispatcher;
+        if let Some(watch) = &mut self.watch {
+            match &input {
+                Input::Datagram { flow, bytes } => watch.received(now, *flow, bytes, dispatcher),
+                Input::Message { flow, bytes } => watch.received(now, *flow, bytes, dispatcher),
+                _ => {}
+            }
+        }
         match input {
             Input::Datagram { flow, bytes } => dispatcher.handle_datagram(now, flow, bytes),
             Input::Message { flow, bytes } => dispatcher.handle_stream_message(now, flow, bytes),
@@ -47,16 +63,27 @@ impl Machine for DispatcherMachine {
     }
 
     fn handle_timeout(&mut self, now: Time) {
+        self.now = now;
+        if let Some(watch) = &mut self.watch {
+            watch.handle_timeout(now);
+        }
         self.dispatcher.handle_timeout(now);
     }
 
     fn poll_timeout(&self) -> Option<Time> {
-        self.dispatcher.poll_timeout()
+        let watch = self.watch.as_ref().and_then(Watch::poll_timeout);
+        let due = [self.dispatcher.poll_timeout(), watch];
+        due.into_iter().flatten().min()
     }
 
     fn poll_output(&mut self) -> Option<Output<Told>> {
         Some(match self.dispatcher.poll_output()? {
-            dispatcher::Output::Transmit(transmit) => Output::Transmit(transmit),
+            dispatcher::Output::Transmit(transmit) => {
+                if let Some(watch) = &mut self.watch {
+                    watch.sent(self.now, &transmit, &self.dispatcher);
+                }
+                Output::Transmit(transmit)
+            }
             dispatcher::Output::Event { event, target } => Output::Effect(Told { event, target }),
         })
     }
@@ -101,6 +128,7 @@ impl Host<DispatcherMachine> for DispatcherHost {
     }
 
     fn handle_wake(&mut self, now: Time, machine: &mut DispatcherMachine) {
+        machine.now = now;
         while let Ok(visit) = self.visits.try_recv() {
             visit(now, machine);
         }

@@ -7,7 +7,8 @@ use balancer::{Admission, State as Health, TargetStatus};
 use clock::Time;
 use control::{DispatcherReport, Report, TargetReport, TargetState};
 use dispatcher::{Dispatcher, Target};
-use model::{DispatchTarget, Dispatching, Server};
+use model::{DispatchTarget, Dispatching, Server, TraceSettings};
+use store::TraceReader;
 
 use super::settings;
 use super::state::State;
@@ -15,6 +16,7 @@ use super::turns::Turns;
 use crate::joined::Work;
 use crate::signals::Restart;
 use crate::telemetry::sockets;
+use crate::up;
 
 /// A dispatcher that has joined.
 pub(super) struct Member {
@@ -116,6 +118,20 @@ impl Work for Member {
         if is_other {
             self.state.obey(server.dispatching.clone()).await;
         }
+    }
+
+    fn keep_traces(&mut self, settings: &TraceSettings) {
+        if let Some(trace) = &self.state.trace {
+            trace.configure(settings);
+        }
+    }
+
+    fn traces(&self) -> Option<TraceReader> {
+        let traces = self.state.data.path(up::TRACES);
+        self.state
+            .trace
+            .is_some()
+            .then(|| TraceReader::new(&traces))
     }
 
     async fn look(&mut self) -> Option<Report> {

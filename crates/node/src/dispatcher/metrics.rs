@@ -6,9 +6,15 @@ use dispatcher::{Dispatcher, METHODS};
 use net::{DropReason, Net};
 
 use crate::metrics::Page;
+use crate::trace::TraceCounts;
 
 /// The text, in Prometheus' format 0.0.4.
-pub(super) fn text(now: Time, dispatcher: &Dispatcher, net: &Net) -> String {
+pub(super) fn text(
+    now: Time,
+    dispatcher: &Dispatcher,
+    net: &Net,
+    traces: Option<&TraceCounts>,
+) -> String {
     let mut out = Page(String::with_capacity(4_096));
     let version = env!("CARGO_PKG_VERSION");
     out.head("tandem_build_info", "gauge", "The program that runs");
@@ -17,6 +23,9 @@ pub(super) fn text(now: Time, dispatcher: &Dispatcher, net: &Net) -> String {
     refusals(&mut out, dispatcher);
     admission(&mut out, dispatcher);
     targets(&mut out, now, dispatcher);
+    if let Some(counts) = traces {
+        crate::metrics::kept(&mut out, counts);
+    }
     out.0
 }
 

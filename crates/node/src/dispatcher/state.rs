@@ -14,6 +14,7 @@ use super::names::{self, Desired, LOCATE_EVERY, LOCATE_SOON, Which};
 use super::settings::{self, KEPT, Settings, TargetRecord};
 use super::turns::Turns;
 use crate::data::Data;
+use crate::trace::TraceLink;
 
 pub(super) struct State {
     pub(super) desk: Desk,
@@ -28,6 +29,8 @@ pub(super) struct State {
     pub(super) turns: Turns,
     /// What control says of the set.
     pub(super) wish: Mutex<Wish>,
+    /// Where messages are kept; `None`: it has not joined a platform.
+    pub(super) trace: Option<TraceLink>,
 }
 
 /// What control says of the set of targets, where the dispatcher has joined a platform.

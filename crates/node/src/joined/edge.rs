@@ -1,6 +1,7 @@
 //! A node that takes no calls itself: a dispatcher, a media server. What control has for it is the
 //! record of its server, kept on disk, and it goes on with that while control is away.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,10 +10,12 @@ use control::{Answer, LogRing, Question as Asked, Report};
 use link::Identity;
 use link::proto::link_client::LinkClient;
 use link::proto::{Answered, Question, Reported, Telemetry as Said};
-use model::{Server, ServerRole, Snapshot};
-use tokio::sync::watch;
+use model::{Server, ServerRole, Snapshot, TraceSettings};
+use store::{TraceLegs, TraceQuery, TraceReader};
+use tokio::sync::{Semaphore, watch};
 use tonic::transport::Channel;
 
+use super::questions::{ANSWERS_MAX, written};
 use super::role::Role;
 use super::switch::said;
 use super::{CONFIGURATION, IDENTITY, has_joined, line, role_of};
@@ -25,6 +28,14 @@ pub(crate) trait Work: Send + 'static {
     /// Control has changed the record of its server, or wants it to be taken once more: works by it
     /// from now on.
     fn apply(&mut self, server: Arc<Server>) -> impl Future<Output = ()> + Send;
+
+    /// Keeps more or less of SIP messages from now on.
+    fn keep_traces(&mut self, _settings: &TraceSettings) {}
+
+    /// The SIP messages that it keeps; `None`: it keeps none.
+    fn traces(&self) -> Option<TraceReader> {
+        None
+    }
 
     /// How it is, less what is to be said of its process; `None`: it has no time to say so.
     fn look(&mut self) -> impl Future<Output = Option<Report>> + Send;
@@ -79,6 +90,11 @@ impl Edge {
         server_of(&self.held)
     }
 
+    /// What is to be kept of SIP messages.
+    pub(crate) fn trace_settings(&self) -> &TraceSettings {
+        &self.held.settings.trace
+    }
+
     /// Keeps the line, for as long as the runtime runs.
     pub(crate) async fn keep_line(self, work: impl Work) {
         let started_us = net::Clock::start().now().as_micros();
@@ -88,6 +104,7 @@ impl Edge {
             held: self.held,
             work,
             vitals: Vitals::new(started_us, node_name()),
+            turns: Arc::new(Semaphore::new(ANSWERS_MAX)),
         };
         let keeper = line::Keeper::new(identity, role, watch::Sender::new(None));
         keeper.run().await;
@@ -106,6 +123,8 @@ struct EdgeRole<W> {
     held: Snapshot,
     work: W,
     vitals: Vitals,
+    /// Questions that are answered at a time.
+    turns: Arc<Semaphore>,
 }
 
 impl<W: Work> Role for EdgeRole<W> {
@@ -121,11 +140,16 @@ impl<W: Work> Role for EdgeRole<W> {
         }
         let before = server_of(&self.held);
         let now = server_of(&snapshot);
+        let is_traced_anew = self.held.settings.trace != snapshot.settings.trace;
         self.held = snapshot;
+        if is_traced_anew {
+            self.work.keep_traces(&self.held.settings.trace);
+        }
         // Most changes of a platform are none of this server.
-        let Some(server) = now.filter(|now| before.as_ref() != Some(now)) else {
+        let changed = now.filter(|now| before.as_ref() != Some(now));
+        if changed.is_none() && !is_traced_anew {
             return;
-        };
+        }
         let (data, kept) = (self.data.clone(), self.held.clone());
         let written = tokio::task::spawn_blocking(move || data.write(CONFIGURATION, &kept)).await;
         match written {
@@ -133,7 +157,9 @@ impl<W: Work> Role for EdgeRole<W> {
             Ok(Err(error)) => tracing::warn!(%error, "the configuration is not on disk"),
             Err(error) => tracing::warn!(%error, "the configuration is not on disk"),
         }
-        self.work.apply(server).await;
+        if let Some(server) = changed {
+            self.work.apply(server).await;
+        }
     }
 
     async fn take_anew(&mut self) {
@@ -143,17 +169,17 @@ impl<W: Work> Role for EdgeRole<W> {
     }
 
     fn ask(&mut self, question: Question, line: &LinkClient<Channel>) {
-        let mut line = line.clone();
-        let answer = match serde_json::from_slice(&question.question) {
-            Ok(Asked::Log(query)) => Answer::Log(LogRing::of_process().latest(&query)),
-            // All else is of calls, or of a later version.
-            Ok(_) | Err(_) => Answer::Failed("it is no server that takes calls".into()),
+        let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() else {
+            tracing::debug!("control asks more at a time than is answered");
+            return;
         };
-        let answer = serde_json::to_vec(&answer).unwrap_or_default();
+        let (mut line, traces) = (line.clone(), self.work.traces());
         tokio::spawn(async move {
-            let id = question.id;
+            let Question { id, question } = question;
+            let answer = written(&answer(&question, traces).await);
             // Whoever asked gives up in a few seconds.
             let _ = line.answer(Answered { id, answer }).await;
+            drop(turn);
         });
     }
 
@@ -172,6 +198,42 @@ impl<W: Work> Role for EdgeRole<W> {
 
     fn heard(&mut self, _reported: Reported) {
         // It measures no distances, and keeps no history.
+    }
+}
+
+async fn answer(question: &[u8], traces: Option<TraceReader>) -> Answer {
+    match (serde_json::from_slice(question), traces) {
+        (Ok(Asked::Log(query)), _) => Answer::Log(LogRing::of_process().latest(&query)),
+        (Ok(Asked::Traces(query)), Some(traces)) => {
+            // The tags that pass here are of several switches, each with keys of its own.
+            let query = TraceQuery {
+                legs: TraceLegs::Named,
+                ..query
+            };
+            look(move || Ok(Answer::Traces(traces.part(&query)?.into()))).await
+        }
+        (Ok(Asked::Message { id }), Some(traces)) => {
+            let shown = move || {
+                let Ok(id) = id.parse() else {
+                    return Ok(Answer::Message(None));
+                };
+                let seen = traces.message(id)?;
+                let shown = seen.map(|seen| control::shown_message(id, &seen));
+                Ok(Answer::Message(shown))
+            };
+            look(shown).await
+        }
+        // All else is of calls, or of a later version.
+        _ => Answer::Failed("it is no server that takes calls".into()),
+    }
+}
+
+/// Reads what is kept, where nobody waits for the disk.
+async fn look(look: impl FnOnce() -> io::Result<Answer> + Send + 'static) -> Answer {
+    match tokio::task::spawn_blocking(look).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => Answer::Failed(format!("traces: {error}")),
+        Err(error) => Answer::Failed(error.to_string()),
     }
 }
 
@@ -220,6 +282,7 @@ mod tests {
             held: snapshot(5, false),
             work: Notes::default(),
             vitals: Vitals::new(0, "edge".into()),
+            turns: Arc::new(Semaphore::new(1)),
         };
         role.take(snapshot(6, false)).await;
         assert_eq!(role.work.0, [true; 0], "another record was changed");

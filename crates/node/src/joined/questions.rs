@@ -45,7 +45,7 @@ impl Questions {
     }
 }
 
-fn written(answer: &Answer) -> Vec<u8> {
+pub(super) fn written(answer: &Answer) -> Vec<u8> {
     let failed = |why: String| serde_json::to_vec(&Answer::Failed(why)).unwrap_or_default();
     match serde_json::to_vec(answer) {
         Ok(answer) if answer.len() <= ANSWER_MAX_BYTES => answer,
@@ -55,7 +55,7 @@ fn written(answer: &Answer) -> Vec<u8> {
 }
 
 /// Questions answered at a time.
-const ANSWERS_MAX: usize = 8;
+pub(super) const ANSWERS_MAX: usize = 8;
 /// The longest answer: room is left for what goes around it.
 const ANSWER_MAX_BYTES: usize = link::UP_MAX_BYTES / 2;
 

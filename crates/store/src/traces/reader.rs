@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use trace::{ENTRY_BYTES, Entry, Head, Seen, Wanted};
 
 use super::segment::{index_path, messages_path, numbers};
@@ -14,18 +15,33 @@ use super::segment::{index_path, messages_path, numbers};
 /// The reading end; there may be many.
 #[derive(Clone, Debug)]
 pub struct TraceReader {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
 }
 
 /// Where a message stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct TraceId {
-    segment: u32,
-    offset: u32,
+    pub(super) segment: u32,
+    pub(super) offset: u32,
+}
+
+impl TraceId {
+    /// Before all that there are.
+    pub const FIRST: Self = Self {
+        segment: 0,
+        offset: 0,
+    };
+    /// Behind all that there are.
+    pub const LAST: Self = Self {
+        segment: u32::MAX,
+        offset: u32::MAX,
+    };
 }
 
 /// In which order messages are looked for: that in which they were written, or the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TraceOrder {
     /// The first come first.
     OldestFirst,
@@ -160,7 +176,7 @@ impl TraceReader {
     }
 }
 
-fn open(path: &Path) -> io::Result<Option<File>> {
+pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
     match File::open(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -168,7 +184,7 @@ fn open(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-fn read(file: &File, entry: &Entry) -> io::Result<Option<Seen>> {
+pub(super) fn read(file: &File, entry: &Entry) -> io::Result<Option<Seen>> {
     if entry.length > MESSAGE_BYTES_MAX {
         return Ok(None);
     }
@@ -180,7 +196,7 @@ fn read(file: &File, entry: &Entry) -> io::Result<Option<Seen>> {
     }
 }
 
-fn gone_is_empty<T: Default>(result: io::Result<T>) -> io::Result<T> {
+pub(super) fn gone_is_empty<T: Default>(result: io::Result<T>) -> io::Result<T> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(T::default()),
         result => result,
@@ -190,6 +206,20 @@ fn gone_is_empty<T: Default>(result: io::Result<T>) -> io::Result<T> {
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:x}-{:x}", self.segment, self.offset)
+    }
+}
+
+impl From<TraceId> for String {
+    fn from(id: TraceId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for TraceId {
+    type Error = BadTraceId;
+
+    fn try_from(text: String) -> Result<Self, BadTraceId> {
+        text.parse()
     }
 }
 
@@ -212,7 +242,7 @@ impl FromStr for TraceId {
 pub struct BadTraceId;
 
 /// How far the times of messages of one segment may be beside those of its first and last.
-const SLACK_US: u64 = 3_600 * 1_000_000;
+pub(super) const SLACK_US: u64 = 3_600 * 1_000_000;
 /// Longer entries are none of ours.
 const MESSAGE_BYTES_MAX: u32 = 1 << 20;
 /// Bytes of messages of one answer: of a page and of a ladder even the longest fit.

@@ -1,9 +1,9 @@
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use trace::{Batch, Bodies, Direction, Seen, Transport, Wanted};
 
-use super::{TraceLimits, TraceLog, TraceOrder, TraceReader};
+use super::{TraceLegs, TraceLimits, TraceLog, TraceOrder, TraceQuery, TraceReader};
 
 const LIMITS: TraceLimits = TraceLimits {
     bytes_max: 4 * 1024 * 1024,
@@ -198,4 +198,89 @@ fn a_directory_that_is_not_there_has_no_messages() {
     let reader = TraceReader::new(&dir.path().join("none"));
     let found = reader.find(&Wanted::default(), TraceOrder::OldestFirst, None, 9);
     assert!(found.unwrap().is_empty());
+}
+
+/// All that is wanted, in parts of so many.
+fn in_parts(reader: &TraceReader, query: &TraceQuery) -> Vec<Vec<u64>> {
+    let mut query = query.clone();
+    let mut parts = Vec::new();
+    loop {
+        let part = reader.part(&query).unwrap();
+        assert!(!part.is_partial);
+        parts.push(numbers(&part.messages));
+        match part.next {
+            Some(next) => query.beyond = Some(next),
+            None => return parts,
+        }
+    }
+}
+
+fn query(order: TraceOrder, limit: usize) -> TraceQuery {
+    TraceQuery {
+        wanted: Wanted::default(),
+        legs: TraceLegs::Named,
+        order,
+        beyond: None,
+        limit,
+    }
+}
+
+#[test]
+fn parts_are_in_the_order_of_time_though_some_were_told_late() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = TraceLog::open(dir.path(), LIMITS).unwrap();
+    // What stands at the end was seen first, and begins another segment.
+    append(&mut log, 10..400).unwrap();
+    drop(log);
+    let mut log = TraceLog::open(dir.path(), LIMITS).unwrap();
+    append(&mut log, 0..10).unwrap();
+    append(&mut log, 400..405).unwrap();
+    let reader = TraceReader::new(dir.path());
+    let oldest = in_parts(&reader, &query(TraceOrder::OldestFirst, 3));
+    assert_eq!(oldest[0], [0, 1, 2]);
+    assert_eq!(oldest.concat(), (0..405).collect::<Vec<_>>());
+    let newest = in_parts(&reader, &query(TraceOrder::NewestFirst, 100));
+    assert_eq!(newest[0].len(), 100);
+    assert_eq!(newest.concat(), (0..405).rev().collect::<Vec<_>>());
+    let wanted = Wanted {
+        from_us: Some(START_US + 7_000_000),
+        to_us: Some(START_US + 12_000_000),
+        ..Wanted::default()
+    };
+    let some = TraceQuery {
+        wanted,
+        ..query(TraceOrder::NewestFirst, 100)
+    };
+    assert_eq!(in_parts(&reader, &some).concat(), [11, 10, 9, 8, 7]);
+}
+
+#[test]
+fn a_part_ends_where_it_is_too_long_or_takes_too_long_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = TraceLog::open(dir.path(), LIMITS).unwrap();
+    append(&mut log, 0..50).unwrap();
+    let reader = TraceReader::new(dir.path());
+    let all = query(TraceOrder::OldestFirst, 50);
+    let far = Instant::now() + Duration::from_secs(600);
+    let bytes = message(10).payload.len() * 3;
+    let part = reader.part_until(&all, far, bytes).unwrap();
+    assert_eq!(numbers(&part.messages), [0, 1, 2]);
+    let next = TraceQuery {
+        beyond: part.next,
+        ..all.clone()
+    };
+    let part = reader.part_until(&next, far, 1).unwrap();
+    assert_eq!(
+        numbers(&part.messages),
+        [3],
+        "one that is too long goes alone"
+    );
+    let past = Instant::now();
+    let part = reader.part_until(&all, past, bytes).unwrap();
+    assert!(part.is_partial && part.messages.is_empty());
+    // More than are ever given at once.
+    let greedy = reader
+        .part(&query(TraceOrder::OldestFirst, usize::MAX))
+        .unwrap();
+    assert_eq!(greedy.messages.len(), 50);
 }

@@ -9,3 +9,4 @@ mod joining;
 mod looks;
 mod recordings;
 mod strangers;
+mod traces;

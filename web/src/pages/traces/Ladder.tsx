@@ -2,6 +2,7 @@ import { Button, Group } from '@mantine/core';
 import { useState } from 'react';
 import type { Ladder as LadderData, Rung } from '../../api/types';
 import { plural } from '../../parts/format';
+import { Unheard } from '../calls/Unheard';
 import { RungDetail } from './RungDetail';
 
 interface Props {
@@ -16,14 +17,16 @@ export function Ladder({ ladder, exported }: Props) {
   const first = ladder.rungs[0];
   if (!first) {
     return (
-      <p className="dim">
-        No message of it is kept on this server: the trace was off, or they were too old.
-      </p>
+      <>
+        <Unheard servers={ladder.unheard} what="Messages" />
+        <p className="dim">No message of it is kept: the trace was off, or they were too old.</p>
+      </>
     );
   }
   const repeats = ladder.rungs.filter((rung) => rung.repeats != null).length;
   return (
     <>
+      <Unheard servers={ladder.unheard} what="Messages" />
       <Group justify="space-between" mb={8}>
         <span className="dim">
           {plural(ladder.rungs.length, 'message')}
@@ -47,7 +50,9 @@ export function Ladder({ ladder, exported }: Props) {
                   style={{ left: at(index, ladder), width: `${100 / ladder.lanes.length}%` }}
                 >
                   <b className="mono">{lane.address}</b>
-                  <span className="dim">{lane.is_ours ? 'Tandem' : lane.agent || ' '}</span>
+                  <span className="dim">
+                    {lane.is_ours ? lane.node || 'Tandem' : lane.agent || ' '}
+                  </span>
                 </div>
               ))}
             </div>
@@ -124,7 +129,10 @@ function Exported({ what, path }: { what: string; path: string }) {
 function words(rung: Rung, ladder: LadderData): string {
   const name = (lane: number) => ladder.lanes[lane]?.address ?? '';
   const again = rung.repeats != null ? ', sent again' : '';
-  return `${rung.title}, ${rung.method}, from ${name(rung.from)} to ${name(rung.to)}${again}`;
+  const seen = rung.node ? `, seen by ${rung.node}` : '';
+  const both = rung.received_by ? ` and ${rung.received_by}` : '';
+  const ends = `from ${name(rung.from)} to ${name(rung.to)}`;
+  return `${rung.title}, ${rung.method}, ${ends}${again}${seen}${both}`;
 }
 
 /** Where a lane stands: in the middle of its share. */

@@ -21,7 +21,7 @@ export function LadderPage() {
             <Card title="SIP messages">
               <Ladder
                 ladder={ladder}
-                exported={`sip_call_id=${encodeURIComponent(sip_call_id)}`}
+                exported={`legs=all&sip_call_id=${encodeURIComponent(sip_call_id)}`}
               />
             </Card>
             <LegTimes ladder={ladder} />

@@ -19,6 +19,8 @@ export function RungDetail({ rung, ladder }: { rung: Rung; ladder: Ladder }) {
         {time(rung.at_us)}.{String(rung.at_us % 1_000_000).padStart(6, '0')} {rung.transport}{' '}
         {ladder.lanes[rung.from]?.address} → {ladder.lanes[rung.to]?.address}
         {rung.repeats != null && ', byte for byte what was sent before'}
+        {rung.node && `; seen by ${rung.node}`}
+        {rung.received_by && ` and, ${apart(rung.received_after_us)}, by ${rung.received_by}`}
       </p>
       {source && rung.sdp_changes.length > 0 && (
         <>
@@ -53,6 +55,12 @@ export function RungDetail({ rung, ladder }: { rung: Rung; ladder: Ladder }) {
       </Shown>
     </div>
   );
+}
+
+/** How much later a message arrived than it was sent, by two clocks that may differ. */
+function apart(us: number | null | undefined): string {
+  const ms = Math.abs((us ?? 0) / 1000).toFixed(1);
+  return (us ?? 0) < 0 ? `by its clock ${ms} ms before` : `${ms} ms later`;
 }
 
 const SIGNS = { same: ' ', gone: '−', new: '+' };

@@ -1,9 +1,11 @@
 import { useQuery } from '@tanstack/react-query';
 import { api, body } from '../../api/client';
-import type { TraceMessage } from '../../api/types';
+import { useOpen } from '../../api/session';
+import type { TraceMessage, TracePage } from '../../api/types';
 import type { Column } from '../../parts/DataTable';
 import { bytes, count, relative, time } from '../../parts/format';
 import { ListPage } from '../../parts/ListPage';
+import { Unheard } from '../calls/Unheard';
 
 const columns: Column<TraceMessage>[] = [
   { key: 'at', title: 'Seen', cell: (message) => time(message.at_us) },
@@ -19,14 +21,20 @@ const columns: Column<TraceMessage>[] = [
   { key: 'source', title: 'Sent by', cell: (message) => message.from, kind: 'mono' },
   { key: 'target', title: 'Sent to', cell: (message) => message.to, kind: 'mono' },
   { key: 'transport', title: 'Over', cell: (message) => message.transport, kind: 'mono' },
-  { key: 'by', title: 'Told by', cell: (message) => message.seen_by ?? 'this server', wide: true },
+  {
+    key: 'by',
+    title: 'Seen by',
+    cell: (message) => message.seen_by ?? (message.server_name || 'this server'),
+    wide: true,
+  },
   { key: 'id', title: 'Call-ID', cell: (message) => message.sip_call_id, kind: 'mono', wide: true },
 ];
 
-/** SIP messages that are kept, the latest first. */
+/** SIP messages that are kept, at whichever server, the latest first. */
 export function TracesPage() {
+  const knowsServers = useOpen('servers');
   return (
-    <ListPage
+    <ListPage<TraceMessage, TracePage>
       title="SIP trace"
       queryKey={['traces', 'list']}
       load={(filters, cursor) =>
@@ -47,10 +55,12 @@ export function TracesPage() {
             label: value,
           })),
         },
+        ...(knowsServers ? [{ name: 'server', label: 'Server', of: 'servers' as const }] : []),
       ]}
       rowKey={(message) => message.id}
       to={(message) => `/traces/ladder?sip_call_id=${encodeURIComponent(message.sip_call_id)}`}
       empty="No message is kept yet."
+      about={(page) => <Unheard servers={page.unheard} what="Messages" />}
       beside={<Kept />}
     />
   );
