@@ -1,6 +1,6 @@
 import react from '@vitejs/plugin-react';
 import { readFileSync } from 'node:fs';
-import { defineConfig, type Plugin, type Rolldown } from 'vite';
+import { defineConfig, type Plugin } from 'vite';
 
 // `npm run dev` shows the panel of these sources with the API of a platform that runs.
 const platform = 'http://127.0.0.1:8080';
@@ -61,7 +61,6 @@ function early(): Plugin {
         }
         const styles = html.match(STYLESHEETS) ?? [];
         return html
-          .replace('%PAGE_PARTS%', JSON.stringify(partsOf(files)).replaceAll('"', '&quot;'))
           .replace(written, `<script src="/${script.fileName}"></script>`)
           .replace(STYLESHEETS, '')
           .replace(ROOT, `${styles.join('')}${ROOT}`);
@@ -73,33 +72,5 @@ function early(): Plugin {
   };
 }
 
-/** The files of the pages that people open first, for each path, less what each page has. */
-function partsOf(files: (Rolldown.OutputChunk | Rolldown.OutputAsset)[]): Record<string, string[]> {
-  const chunks = files.filter((file) => file.type === 'chunk');
-  const byName = new Map(chunks.map((chunk) => [chunk.fileName, chunk]));
-  const brought = (names: string[], known: Set<string>): Set<string> => {
-    for (const name of names) {
-      if (known.has(name)) continue;
-      known.add(name);
-      brought(byName.get(name)?.imports ?? [], known);
-    }
-    return known;
-  };
-  const entries = chunks.filter((chunk) => chunk.isEntry).map((chunk) => chunk.fileName);
-  const always = brought(entries, new Set());
-  const found = Object.entries(FIRST_PAGES).map(([path, module]) => {
-    const chunk = chunks.find((chunk) => chunk.moduleIds.some((id) => id.endsWith(module)));
-    if (!chunk) throw new Error(`no part of the panel has ${module}`);
-    const parts = [...brought([chunk.fileName], new Set(always))];
-    return [path, parts.filter((part) => !always.has(part))] as const;
-  });
-  return Object.fromEntries(found);
-}
-
-const FIRST_PAGES = {
-  '/': '/pages/overview/OverviewPage.tsx',
-  '/servers': '/pages/servers/ServersPage.tsx',
-  '/calls': '/pages/calls/CallsPage.tsx',
-};
 const ROOT = '<div id="root">';
 const STYLESHEETS = /<link rel="stylesheet"[^>]*>\s*/g;

@@ -1,11 +1,10 @@
 import createClient from 'openapi-fetch';
-import { askedEarly } from './early';
 import { Refusal } from './problem';
 import type { paths } from './schema';
 import type { Problem } from './types';
 
 /** The API of the platform that this page came from. */
-export const api = createClient<paths>({ baseUrl: '', fetch: askedEarly });
+export const api = createClient<paths>({ baseUrl: '' });
 
 let csrfToken: string | null = null;
 let whenSignedOut: () => void = () => {};

@@ -1,5 +1,4 @@
 import { queryOptions } from '@tanstack/react-query';
-import { askedEarly } from './early';
 import { Refusal } from './problem';
 
 /** What the platform has measured, by name; samples of one name with other labels are kept apart. */
@@ -27,7 +26,7 @@ export class Metrics {
 export const metricsQuery = queryOptions({
   queryKey: ['metrics'],
   queryFn: async () => {
-    const answer = await askedEarly(new Request('/metrics'));
+    const answer = await fetch('/metrics');
     if (!answer.ok) {
       throw new Refusal({
         type: 'about:blank',

@@ -1,6 +1,5 @@
 import { queryOptions, useQuery } from '@tanstack/react-query';
 import { api, body, setCsrfToken } from './client';
-import { rememberSignedIn } from './early';
 import { isRefusal } from './problem';
 import type { Role, SessionView } from './types';
 
@@ -9,7 +8,7 @@ export const sessionQuery = queryOptions({
   queryKey: ['session'],
   queryFn: async (): Promise<SessionView | null> => {
     try {
-      return remember(await body(api.GET('/v1/session')));
+      return remember(await body(api.GET('/v1/session', { fetch: firstAnswer() })));
     } catch (error) {
       if (isRefusal(error, 401)) return remember(null);
       throw error;
@@ -63,9 +62,22 @@ export function useOpen(area: string, wanted: 'read' | 'change' = 'read'): boole
   return open != null && (wanted === 'read' || open.may === 'change');
 }
 
+declare global {
+  interface Window {
+    /** What scripts/early.js has asked before this program was there. */
+    tandemSession?: Promise<Response>;
+  }
+}
+
+/** The answer that is under way, the first time. */
+function firstAnswer(): (() => Promise<Response>) | undefined {
+  const asked = window.tandemSession;
+  delete window.tandemSession;
+  return asked && (() => asked);
+}
+
 function remember(session: SessionView | null): SessionView | null {
   setCsrfToken(session?.csrf_token ?? null);
-  rememberSignedIn(session !== null);
   return session;
 }
 

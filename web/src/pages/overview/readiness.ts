@@ -1,12 +1,11 @@
 import { queryOptions } from '@tanstack/react-query';
-import { askedEarly } from '../../api/early';
 import type { Readiness } from '../../api/types';
 
 /** Whether the node takes calls. A node that does not says so with 503 and the reasons. */
 export const readinessQuery = queryOptions({
   queryKey: ['readiness'],
   queryFn: async (): Promise<Readiness> => {
-    const answer = await askedEarly(new Request('/readyz'));
+    const answer = await fetch('/readyz');
     return (await answer.json()) as Readiness;
   },
   refetchInterval: 5000,
