@@ -109,6 +109,7 @@ impl World {
             if node.pause.until().is_some_and(|until| now < until) {
                 return self.drain_switch(at);
             }
+            self.note_unsure(at);
             self.go_on(at);
         }
         let node = &mut self.nodes[at];

@@ -81,7 +81,10 @@ impl World {
             }
             Fault::FailOver => self.live.fail_over(),
             Fault::Restart => self.live.restart(),
-            Fault::Flush => self.live.flush(&mut self.dice),
+            Fault::Flush => {
+                self.note_emptied();
+                self.live.flush(&mut self.dice);
+            }
         }
     }
 

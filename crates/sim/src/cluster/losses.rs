@@ -17,6 +17,7 @@ use model::CallId;
 use sip::{Framing, Message};
 
 use super::journal::What;
+use super::node::State;
 use super::world::World;
 use crate::live::Health;
 
@@ -74,6 +75,31 @@ impl World {
                 self.losses.unheard.insert(sip_call_id);
             }
         }
+    }
+
+    /// The store forgets everything: calls of switches that do not run, and that nobody has taken over
+    /// yet, are lost.
+    pub(super) fn note_emptied(&mut self) {
+        for at in 0..self.nodes.len() {
+            if self.nodes[at].state == State::Up {
+                continue;
+            }
+            let open = self.journal.open(at);
+            for line in &self.journal.lines {
+                if let What::Opened { call, sip_call_id } = &line.what
+                    && open.contains(call)
+                {
+                    self.losses.unheard.insert(sip_call_id.clone());
+                }
+            }
+        }
+    }
+
+    /// A switch that was stopped goes on without a word of the store, which was away for too long: others
+    /// may have ended its calls.
+    pub(super) fn note_unsure(&mut self, at: usize) {
+        let open = self.journal.open(at);
+        self.losses.ghosts.extend(open);
     }
 
     /// Whether the store may not have heard of a switch's last changes.
