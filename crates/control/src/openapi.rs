@@ -21,7 +21,7 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::api::alerts::AlertState;
-use crate::api::traces::TraceKind;
+use crate::api::traces::{Legs, TraceKind};
 use crate::problem::ProblemBody;
 use crate::resource::Resource;
 use crate::{api, server};
@@ -73,6 +73,7 @@ fn document() -> Value {
     name_operations(&mut document);
     add_schema::<ProblemBody<'_>>(&mut document);
     add_schema::<TraceKind>(&mut document);
+    add_schema::<Legs>(&mut document);
     add_schema::<AlertState>(&mut document);
     add::<Account>(&mut document);
     add::<User>(&mut document);
