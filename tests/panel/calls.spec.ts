@@ -108,3 +108,30 @@ test('a search that takes long says how far it came, goes on a while, and then a
   await expect(panel.getByText('Nothing matches the filters.')).toBeVisible();
   await expect(status).toBeHidden();
 });
+
+test('a search that is refused asks no more by itself, and goes on when somebody says so', async ({
+  panel,
+}) => {
+  let refuses = true;
+  await panel.route('**/v1/cdrs?*', async (route) => {
+    const page = Number(new URL(route.request().url()).searchParams.get('cursor') ?? 0);
+    if (page === 2 && refuses) {
+      const json = { type: 'about:blank', title: 'Not now', status: 503, detail: 'no answer in 10 s' };
+      await route.fulfill({ status: 503, contentType: 'application/problem+json', json });
+      return;
+    }
+    const complete = page >= 4;
+    const searched_until_us = complete ? null : 1_795_000_000_000_000 - page * 3_600_000_000;
+    const next_cursor = complete ? null : String(page + 1);
+    await route.fulfill({ json: { items: [], next_cursor, complete, searched_until_us } });
+  });
+  await panel.goto('/cdrs?outcome=failed');
+  const status = panel.getByRole('status').filter({ hasText: 'Searched back to' });
+  const searchOn = status.getByRole('button', { name: 'Search on' });
+  await expect(searchOn).toBeVisible();
+  await expect(panel.getByText('no answer in 10 s')).toBeVisible();
+  refuses = false;
+  await searchOn.click();
+  await expect(panel.getByText('Nothing matches the filters.')).toBeVisible();
+  await expect(status).toBeHidden();
+});

@@ -44,6 +44,8 @@ pub struct Postgres {
     place: String,
     /// Whether the schema is known to be up to date.
     prepared: AtomicBool,
+    /// CDRs of the first step of a search that no index leads.
+    step_rows: i64,
     /// Present until dropped.
     runtime: Option<Runtime>,
 }
@@ -105,6 +107,7 @@ impl Postgres {
             pool,
             place,
             prepared: AtomicBool::new(false),
+            step_rows: cdrs::STEP_ROWS,
             runtime: Some(runtime),
         })
     }

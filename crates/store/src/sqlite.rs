@@ -1,6 +1,6 @@
 //! The SQL adapter for one machine: SQLite in write-ahead mode, in one file.
 //!
-//! One connection writes, one reads and one reads CDRs, each behind a mutex: readers never wait for a
+//! One connection writes, one reads and one reads CDRs, which one has at a time: readers never wait for a
 //! writer, nor records for somebody who looks through millions of CDRs, and a transaction never finds
 //! the database busy. Commits are synced
 //! (`synchronous=FULL`): a journal is deleted on the strength of them.
@@ -16,6 +16,7 @@ mod records;
 mod summary;
 mod tickets;
 mod tokens;
+mod turns;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use self::turns::Turns;
 use crate::StoreError;
 
 /// Records and CDRs in a SQLite file; fills [`Records`](crate::Records) and
@@ -33,7 +35,9 @@ use crate::StoreError;
 pub struct Sqlite {
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
-    cdr_reader: Mutex<Connection>,
+    /// Taken for some milliseconds at a time by who looks through everything, who must not have it
+    /// again while others wait.
+    cdr_reader: Turns<Connection>,
     /// New CDRs until blocks are made of them.
     seal_after: AtomicUsize,
     /// CDRs of a block.
@@ -66,7 +70,7 @@ impl Sqlite {
         Ok(Self {
             writer: Mutex::new(writer),
             reader: Mutex::new(reader()?),
-            cdr_reader: Mutex::new(reader()?),
+            cdr_reader: Turns::new(reader()?),
             seal_after: AtomicUsize::new(0),
             block_rows,
         })
@@ -89,7 +93,7 @@ impl Sqlite {
         &self,
         query: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        read(&self.reader, query)
+        read(&mut lock(&self.reader), query)
     }
 
     /// Runs queries that may take their time.
@@ -97,15 +101,14 @@ impl Sqlite {
         &self,
         query: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        read(&self.cdr_reader, query)
+        self.cdr_reader.take(|reader| read(reader, query))
     }
 }
 
 fn read<T>(
-    reader: &Mutex<Connection>,
+    reader: &mut Connection,
     query: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    let mut reader = lock(reader);
     let transaction = reader.transaction_with_behavior(TransactionBehavior::Deferred)?;
     query(&transaction)
 }

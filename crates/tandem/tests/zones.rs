@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use testkit::{
-    GatewaySpec, Host, Network, Platform, PlatformOptions, Sipp, ports, wait_for, wait_for_within,
+    GatewaySpec, Host, MailServer, Network, Platform, PlatformOptions, Sipp, ports, wait_for,
+    wait_for_within,
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tandem");
@@ -16,6 +17,8 @@ const NEAR: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 1);
 const FAR: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 2);
 /// What everything takes that goes to the far host or comes from there.
 const DELAY: Duration = Duration::from_millis(40);
+/// New calls per second waver: it is told after thirty seconds.
+const TOLD: Duration = Duration::from_secs(150);
 /// Nodes ask every five seconds, and what is older than twenty is stale.
 const MEASURED: Duration = Duration::from_secs(120);
 
@@ -202,6 +205,60 @@ fn servers_of_a_cluster_carry_its_limit_together_and_what_remains_is_shown() -> 
     control.platform.kill_9();
     control.platform.restart()?;
     control.wait_for_shares("north", &[("berlin", 5)]);
+    Ok(())
+}
+
+/// Mails about the headroom of a zone: each server tells of its own as well.
+fn about_zone(mail: &MailServer, zone: &str) -> Vec<String> {
+    let words = format!("of the zone {zone} is in use");
+    let texts = mail.mails().into_iter().map(|mail| mail.text);
+    texts.filter(|text| text.contains(&words)).collect()
+}
+
+#[test]
+fn a_zone_that_gets_full_is_told_by_mail_once_and_once_when_there_is_room_again() -> Result<()> {
+    let (control, mail) = (Control::start()?, MailServer::start()?);
+    let callee = Sipp::new("uas")?.calls(1_000, 100, 1_000).start()?;
+    let email = json!({
+        "server": mail.address().to_string(),
+        "security": "none",
+        "from": "tandem@example.com",
+        "to": ["night@example.com"],
+    });
+    let rest = control.platform.rest();
+    let alerts = json!({ "headroom_percent": 50, "email": email });
+    let settings = json!({ "media": "bypass", "alerts": alerts });
+    rest.change("/v1/settings", &settings)?;
+    rest.add_customer("127.0.0.1/32", &json!({}))?;
+    rest.add_carrier("", &[GatewaySpec::at(callee.address())], &json!({}))?;
+    control.run(&["zone", "create", "Germany"])?;
+    let berlin = control.node("berlin", &["--zone", "Germany"])?;
+    let bonn = control.node("bonn", &["--zone", "Germany"])?;
+    let (_at_berlin, first) = offer(&berlin, 3)?;
+    let (_at_bonn, second) = offer(&bonn, 3)?;
+    assert_eq!((first, second), (3, 3));
+    for name in ["berlin", "bonn"] {
+        control.run(&["server", "resize", name, "--channels", "4"])?;
+    }
+
+    let told = wait_for_within(TOLD, "a mail", || about_zone(&mail, "Germany").pop());
+    for words in ["75 % of the zone", "more than 50 %", "server dies, 150 %"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let listed = control.run(&["alert", "list"])?;
+    assert!(listed.contains("zone-headroom"), "{listed}");
+
+    for name in ["berlin", "bonn"] {
+        control.run(&["server", "resize", name, "--channels", "40"])?;
+    }
+    let told = wait_for_within(TOLD, "another mail", || {
+        about_zone(&mail, "Germany").into_iter().nth(1)
+    });
+    assert!(told.contains("It is over after"), "{told}");
+    let open = rest.list("/v1/alerts?state=open")?;
+    let of_zone = open.iter().find(|one| one["rule"] == "zone-headroom");
+    assert_eq!(of_zone, None);
+    assert_eq!(about_zone(&mail, "Germany").len(), 2, "each once");
     Ok(())
 }
 

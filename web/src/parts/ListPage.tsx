@@ -39,6 +39,8 @@ export interface Listed {
   /** Pages read so far. */
   pages: number;
   isFetching: boolean;
+  /** Whether the next page could not be read when it was asked for last. */
+  hasFailed: boolean;
   /** Reads the next page. */
   more: () => void;
 }
@@ -57,7 +59,8 @@ export function ListPage<T, P extends ListedPage<T> = ListedPage<T>>(props: Prop
   });
   const rows = useMemo(() => asked.data?.pages.flatMap((page) => page.items) ?? [], [asked.data]);
   const last = asked.data?.pages.at(-1);
-  const { hasNextPage, isFetching, fetchNextPage } = asked;
+  const { hasNextPage, isFetching, fetchNextPage, isFetchNextPageError: hasFailed } = asked;
+  const pages = asked.data?.pages.length ?? 0;
   const more = useCallback(() => {
     if (hasNextPage && !isFetching) void fetchNextPage();
   }, [hasNextPage, isFetching, fetchNextPage]);
@@ -71,7 +74,7 @@ export function ListPage<T, P extends ListedPage<T> = ListedPage<T>>(props: Prop
         {beside}
       </FilterBar>
       {children}
-      {last && about?.(last, { pages: asked.data?.pages.length ?? 0, isFetching, more })}
+      {last && about?.(last, { pages, isFetching, hasFailed, more })}
       <Shown asked={asked}>
         {() => (
           <DataTable

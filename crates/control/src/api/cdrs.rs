@@ -104,11 +104,14 @@ impl CdrPage {
     /// Makes a page of what a search for one more than `limit` found.
     fn of(search: CdrSearch, limit: usize) -> Self {
         let page = Page::cut(search.found, limit, |cdr| CdrCursor::of(cdr).to_string());
+        // Its time was over while it looked for the one that nobody had asked for.
+        let is_full = page.items.len() == limit;
+        let short_at = search.go_on.filter(|_| !is_full);
         Self {
             items: page.items,
             next_cursor: page.next_cursor.or(search.go_on.map(|at| at.to_string())),
-            complete: search.go_on.is_none(),
-            searched_until_us: search.go_on.map(|at| at.end_us),
+            complete: short_at.is_none(),
+            searched_until_us: short_at.map(|at| at.end_us),
         }
     }
 }
@@ -189,5 +192,55 @@ mod tests {
         let page = CdrPage::of(CdrSearch::default(), 50);
         assert!(page.complete);
         assert_eq!((page.searched_until_us, page.next_cursor), (None, None));
+    }
+
+    /// It looked for one more, to know whether there is a next page, and had no time for that.
+    #[test]
+    fn a_page_that_is_full_is_complete_wherever_the_search_was() {
+        let at = CdrCursor {
+            end_us: 7_000_000,
+            call: CallId::from_bits(3),
+        };
+        let search = CdrSearch {
+            found: vec![cdr()],
+            go_on: Some(at),
+        };
+        let page = CdrPage::of(search, 1);
+        assert!(page.complete);
+        assert_eq!(page.searched_until_us, None);
+        assert_eq!(page.next_cursor, Some(at.to_string()));
+    }
+
+    fn cdr() -> Cdr {
+        Cdr {
+            call: CallId::from_bits(4),
+            node: "n1".into(),
+            sequence: 1,
+            account: None,
+            from_user: None,
+            to_user: None,
+            customer: None,
+            number: None,
+            carrier: None,
+            gateway: None,
+            caller: "4930".into(),
+            called: "4940".into(),
+            destination: "4940".into(),
+            source: "udp:192.0.2.1:5060".into(),
+            sip_call_id: "a".into(),
+            sip_call_id_b: String::new(),
+            start_us: 7_000_000,
+            ring_us: None,
+            answer_us: None,
+            end_us: 8_000_000,
+            outcome: CdrOutcome::Failed,
+            status: 500,
+            reason: String::new(),
+            ended_by: model::EndedBy::Caller,
+            attempts: 1,
+            media_a: None,
+            media_b: None,
+            recordings: Vec::new(),
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! The suite for [`CdrStore`].
 
+mod hurried;
+
 use core::ops::ControlFlow;
-use core::time::Duration;
 
 use model::{AccountId, CallId, CarrierId, Cdr, CdrOutcome, CustomerId, UserId};
 
+pub use self::hurried::run_in_small_steps;
 use super::{persist, samples};
 use crate::journal::RESTART_REASON;
 use crate::{CdrCursor, CdrFilter, CdrStore, EXPORT_BATCH};
@@ -20,67 +22,8 @@ pub fn run<S: CdrStore>(fresh: impl Fn() -> S) {
     an_export_ends_when_it_is_told_to(&fresh());
     the_oldest_go_first_and_no_more_than_asked(&fresh());
     a_name_of_any_length_is_kept_and_found(&fresh());
-    a_search_without_time_comes_further_each_time(&fresh());
-}
-
-/// Two values that are each in half of the records and never in the same one, and two that meet in
-/// the oldest record only.
-fn a_search_without_time_comes_further_each_time(store: &dyn CdrStore) {
-    let (one, other) = (CarrierId::from_bits(1), CarrierId::from_bits(2));
-    // More than any adapter looks through in one step.
-    let cdrs: Vec<Cdr> = (1..=10_000)
-        .map(|n| {
-            let (carrier, caller) = if n % 2 == 0 || n == 1 {
-                (one, "alice")
-            } else {
-                (other, "bob")
-            };
-            Cdr {
-                carrier: Some(carrier),
-                caller: if n == 1 { "bob" } else { caller }.into(),
-                ..samples::cdr(n)
-            }
-        })
-        .collect();
-    for batch in cdrs.chunks(1_000) {
-        persist(|| store.insert_batch(batch)).unwrap();
-    }
-    let meet = |carrier, caller: &str| CdrFilter {
-        carrier: Some(carrier),
-        caller: Some(caller.into()),
-        ..CdrFilter::default()
-    };
-    let (found, searches) = search_on(store, &meet(other, "alice"), 10);
-    assert!(found.is_empty());
-    assert!(searches > 1, "one search has looked at everything");
-    let (found, _) = search_on(store, &meet(one, "bob"), 10);
-    assert_eq!(found, cdrs[..1]);
-    let (found, _) = search_on(store, &meet(one, "alice"), 10_000);
-    let expected: Vec<Cdr> = cdrs
-        .iter()
-        .rev()
-        .filter(|c| c.caller == "alice")
-        .cloned()
-        .collect();
-    assert_eq!(found, expected, "none is missing, none is there twice");
-    let all = page(store, &meet(one, "bob"), None, 10);
-    assert_eq!(all, cdrs[..1], "a list takes its time");
-}
-
-/// What searches find that have no time, each going on where the one before was; and how many it took.
-fn search_on(store: &dyn CdrStore, filter: &CdrFilter, limit: usize) -> (Vec<Cdr>, usize) {
-    let (mut found, mut after) = (Vec::new(), None);
-    for searches in 1.. {
-        let left = limit - found.len();
-        let part = persist(|| store.search(filter, after, left, Duration::ZERO)).unwrap();
-        found.extend(part.found);
-        let Some(go_on) = part.go_on else {
-            return (found, searches);
-        };
-        assert!(after.is_none_or(|after| go_on < after), "it stands still");
-        after = Some(go_on);
-    }
-    (found, 0)
+    hurried::a_search_without_time_comes_further_each_time(&fresh());
+    run_in_small_steps(fresh);
 }
 
 /// Peers choose it; a record that is refused for it would keep all later ones back.

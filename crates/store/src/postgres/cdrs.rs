@@ -81,8 +81,10 @@ impl Postgres {
         let values = select.values.iter().map(bound).collect::<Vec<_>>();
         let set = format!("SET LOCAL statement_timeout = {}", patience.as_millis());
         let rows = self.query(async |tx| {
-            tx.batch_execute(&set).await?;
+            // Before there is a limit: a server that is busy may take longer to read a query it
+            // does not know than there is time to answer it.
             let statement = tx.prepare_cached(&select.sql).await?;
+            tx.batch_execute(&set).await?;
             match tx.query(&statement, &values).await {
                 Ok(rows) => Ok(Some(rows)),
                 Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => Ok(None),
@@ -104,7 +106,7 @@ impl Postgres {
         let from_us = filter.from_us.map_or(i64::MIN, signed);
         let mut found = Vec::new();
         let mut up_to = cdrs::until(filter, after);
-        let mut step = STEP_ROWS;
+        let mut step = self.step_rows;
         loop {
             let began = Instant::now();
             let (end_us, call) = up_to.clone().unwrap_or((i64::MAX, LAST_CALL.into()));
@@ -233,6 +235,6 @@ const REMOVE_GUESSES: &str = "DELETE FROM cdr WHERE call = ANY($1) AND strpos(bo
 const PLACE_BEFORE: &str = "SELECT end_us, call FROM cdr WHERE (end_us, call) <= ($1, $2) \
     AND end_us >= $3 ORDER BY end_us DESC, call DESC LIMIT 1 OFFSET $4";
 /// Records of the first step of a search that no index leads: some milliseconds.
-const STEP_ROWS: i64 = 4_096;
+pub(super) const STEP_ROWS: i64 = 4_096;
 /// Behind every call, whose identifiers are digits and letters of ASCII.
 const LAST_CALL: &str = "~";

@@ -141,6 +141,43 @@ fn cdrs_conform() {
 }
 
 #[test]
+fn searches_of_the_smallest_steps_find_what_there_is() {
+    let server = server();
+    let fresh = || {
+        let mut store = fresh(&server);
+        store.step_rows = 1;
+        store
+    };
+    cdrs::run_in_small_steps(fresh);
+    cdrs::run_in_small_steps(|| Faulty::new(fresh(), 1));
+}
+
+/// Each is a query that the connection has not seen, and a server reads it for longer than that.
+#[test]
+fn a_search_that_has_hardly_time_is_no_error() {
+    let server = server();
+    let store = fresh(&server);
+    store.insert_batch(&[samples::cdr(1)]).unwrap();
+    let id = |bit: u32, set: u32| (set & (1 << bit) != 0).then_some(1_u128);
+    let name = |bit: u32, set: u32| id(bit, set).map(|_| "alice".to_owned());
+    for set in 0..1 << 8 {
+        let filter = CdrFilter {
+            account: id(0, set).map(model::AccountId::from_bits),
+            customer: id(1, set).map(model::CustomerId::from_bits),
+            carrier: id(2, set).map(model::CarrierId::from_bits),
+            user: id(3, set).map(model::UserId::from_bits),
+            caller: name(4, set),
+            called: name(5, set),
+            from_us: id(6, set).map(|_| 1),
+            to_us: id(7, set).map(|_| u64::MAX),
+            outcome: None,
+        };
+        let search = store.search(&filter, None, 10, Duration::from_millis(2));
+        assert!(search.is_ok(), "{filter:?}: {search:?}");
+    }
+}
+
+#[test]
 fn a_name_that_sql_cannot_hold_keeps_no_cdr_out() {
     let server = server();
     let store = fresh(&server);
