@@ -39,7 +39,8 @@ pub(crate) async fn keep(control: Control) {
 type Written = BTreeMap<TaskId, u64>;
 
 async fn recall(control: &Control) -> Result<Written, Problem> {
-    let tickets = control.records(|records| records.tickets(SPACE, now()));
+    let own = space(control);
+    let tickets = control.records(move |records| records.tickets(&own, now()));
     let mut found: BTreeMap<TaskId, (u64, Task)> = BTreeMap::new();
     for ticket in tickets.await? {
         let Some((id, version)) = read_key(&ticket.key) else {
@@ -75,11 +76,12 @@ async fn write(
     task: Option<Task>,
 ) -> Result<(), Problem> {
     let before = written.get(&id).copied();
+    let own = space(control);
     if let Some(task) = task {
         let version = before.map_or(0, |before| before + 1);
         let body = serde_json::to_string(&task);
         let ticket = Ticket {
-            space: SPACE.into(),
+            space: own.clone(),
             key: key(id, version),
             ends_us: task.created_us + KEPT_US,
             body: body.map_err(|error| Problem::unavailable(error.to_string()))?,
@@ -94,10 +96,16 @@ async fn write(
     if let Some(before) = before {
         let gone = key(id, before);
         control
-            .records(move |records| records.remove_ticket(SPACE, &gone))
+            .records(move |records| records.remove_ticket(&own, &gone))
             .await?;
     }
     Ok(())
+}
+
+/// Servers that share a store each have their own tasks there: nobody goes on with what another is at.
+fn space(control: &Control) -> String {
+    let history = control.history();
+    history.map_or_else(|| "task".into(), |history| format!("task of {}", history.own()))
 }
 
 fn key(id: TaskId, version: u64) -> String {
@@ -134,7 +142,6 @@ impl Tasks {
     }
 }
 
-const SPACE: &str = "task";
 /// What began longer ago is forgotten: thirty days.
 const KEPT_US: u64 = 30 * 86_400 * 1_000_000;
 /// Between two tries where the store is silent.
