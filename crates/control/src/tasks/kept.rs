@@ -105,7 +105,10 @@ async fn write(
 /// Servers that share a store each have their own tasks there: nobody goes on with what another is at.
 fn space(control: &Control) -> String {
     let history = control.history();
-    history.map_or_else(|| "task".into(), |history| format!("task of {}", history.own()))
+    history.map_or_else(
+        || "task".into(),
+        |history| format!("task of {}", history.own()),
+    )
 }
 
 fn key(id: TaskId, version: u64) -> String {

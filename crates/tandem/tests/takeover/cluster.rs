@@ -11,10 +11,11 @@ use testkit::{
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tandem");
 pub(crate) const DOMAIN: &str = "calls.example";
-/// How many calls of its first owner Redis has, answered as they are.
+/// How many calls of its first owner Redis has, answered as they are, and acknowledged.
 pub(crate) const CALLS_KNOWN: &str = "EVAL \"local o = redis.call('SMEMBERS', 'tandem:call-owners')[1] \
     local n = 0 for _, r in ipairs(o and redis.call('HVALS', 'tandem:calls:' .. o) or {}) do \
-    if not string.find(r, 'INVITE sip:', 1, true) then n = n + 1 end end return n\" 0";
+    if not string.find(r, 'INVITE sip:', 1, true) and not string.find(r, 'SIP/2.0 2', 1, true) \
+    then n = n + 1 end end return n\" 0";
 pub(crate) const ALICE_HZ: u32 = 440;
 pub(crate) const BOB_HZ: u32 = 1_000;
 
@@ -163,11 +164,24 @@ impl Cluster {
         });
     }
 
-    /// Waits until others would know of a call by a record that says all of this.
+    /// Waits until others would know of a call by a record that says all of this, and that whatever was
+    /// answered in it was acknowledged.
     pub(crate) fn wait_until_known(&self, texts: &[&str]) {
+        self.wait_for_record("0", texts);
+    }
+
+    /// Waits until others would know of a call by a record that says all of this, and of an answer in it
+    /// that nobody has acknowledged.
+    pub(crate) fn wait_until_known_unheard(&self, texts: &[&str]) {
+        self.wait_for_record("1", texts);
+    }
+
+    fn wait_for_record(&self, unheard: &str, texts: &[&str]) {
         let find = format!(
             "EVAL \"for _, o in ipairs(redis.call('SMEMBERS', 'tandem:call-owners')) do \
-             for _, r in ipairs(redis.call('HVALS', 'tandem:calls:' .. o)) do local all = 1 \
+             for _, r in ipairs(redis.call('HVALS', 'tandem:calls:' .. o)) do \
+             local all = string.find(r, 'SIP/2.0 2', 1, true) and 1 or 0 \
+             if all == {unheard} then all = 1 else all = 0 end \
              for _, t in ipairs(ARGV) do if not string.find(r, t, 1, true) then all = 0 end end \
              if all == 1 then return 1 end end end return 0\" 0 {}",
             texts.join(" ")
