@@ -249,7 +249,7 @@ const RUNGS_MAX: usize = 1_000;
 const BEFORE_US: u64 = 10_000_000;
 /// Repetitions of the last messages (RFC 3261 §17: 64 T1), and a BYE after a crash.
 const AFTER_US: u64 = 40_000_000;
-/// How long a ladder may take, of which each question has [`ANSWER_TIME`].
+/// How long a ladder may take, of which each question has `ANSWER_TIME` of the nodes.
 const LADDER_TIME: Duration = Duration::from_secs(6);
 /// How often the legs of legs are looked for: a call that goes through two switches has them.
 const ROUNDS_MAX: usize = 3;

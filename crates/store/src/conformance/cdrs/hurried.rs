@@ -82,7 +82,7 @@ fn mixture(store: &dyn CdrStore) -> Vec<Cdr> {
     let cdr = |n: u64| Cdr {
         end_us: n / 7 * 1_000_000,
         carrier: Some(CarrierId::from_bits(u128::from(n % 3))),
-        outcome: if n % 4 == 0 {
+        outcome: if n.is_multiple_of(4) {
             CdrOutcome::Busy
         } else {
             CdrOutcome::Answered
