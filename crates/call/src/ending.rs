@@ -72,7 +72,7 @@ impl Call {
             for side in [Side::A, Side::B] {
                 let leg = pair.legs[side as usize].take();
                 if Some((pair.id, side)) == gone {
-                    leg.iter().for_each(|leg| leg_ended(ctx, leg));
+                    leg.iter().for_each(|leg| peer_left(ctx, leg));
                 } else {
                     left.extend(leg);
                 }
@@ -147,9 +147,7 @@ impl Call {
             }
             Method::Bye => {
                 let Parting { leg, .. } = self.parting.remove(at);
-                // Its BYE says that it has our 2xx.
-                ctx.emit(Output::Acknowledged { uas: leg.unacked });
-                leg_ended(ctx, &leg);
+                peer_left(ctx, &leg);
                 self.respond(ctx, uas, flow, message, 200);
             }
             _ => self.respond(ctx, uas, flow, message, 481),
@@ -290,8 +288,16 @@ pub(crate) fn dialog_name(leg: &Leg) -> Box<[u8]> {
         .into()
 }
 
+/// A leg whose peer has said BYE: that says that it has our 2xx, too, which need not be sent again.
+pub(crate) fn peer_left(ctx: &mut Ctx<'_>, leg: &Leg) {
+    if leg.unacked != 0 {
+        ctx.emit(Output::Acknowledged { uas: leg.unacked });
+    }
+    leg_ended(ctx, leg);
+}
+
 /// The attempt that made a leg is over with it.
-pub(crate) fn leg_ended(ctx: &mut Ctx<'_>, leg: &Leg) {
+fn leg_ended(ctx: &mut Ctx<'_>, leg: &Leg) {
     if let Some(token) = leg.token {
         ctx.emit(Output::Fact(Fact::AttemptEnded {
             token,

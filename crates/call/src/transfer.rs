@@ -381,7 +381,7 @@ impl Call {
             self.part_from_referrer(ctx, pair, side);
             let entry = self.pairs.iter_mut().find(|p| p.id == pair);
             if let Some(leg) = entry.and_then(|p| p.legs[side as usize].take()) {
-                crate::ending::leg_ended(ctx, &leg);
+                crate::ending::peer_left(ctx, &leg);
             }
         }
         leaves
@@ -403,7 +403,7 @@ impl Call {
     /// The referrer has left by itself.
     pub(crate) fn forget_referrer(&mut self, ctx: &mut Ctx<'_>) {
         if let Some(leg) = self.transfer.as_mut().and_then(|t| t.referrer.take()) {
-            crate::ending::leg_ended(ctx, &leg);
+            crate::ending::peer_left(ctx, &leg);
         }
         self.forget_transfer_if_done();
     }

@@ -109,6 +109,24 @@ impl Peer {
         })
     }
 
+    /// The next response with this status to this very request: what comes again of others, such as a
+    /// 2xx whose ACK was lost, is passed over.
+    ///
+    /// # Panics
+    /// If none comes in time.
+    #[track_caller]
+    pub fn expect_answer(&self, request: &str, status: u16) -> Message {
+        let request = Message::parse(request).expect("a request");
+        let of = |message: &Message| {
+            let part = |name| message.header(name).map(str::to_owned);
+            (part("Call-ID"), part("CSeq"))
+        };
+        let what = format!("{status} to {}", request.start);
+        self.expect(&what, |m| {
+            m.status() == Some(status) && of(m) == of(&request)
+        })
+    }
+
     /// The next request with this method.
     ///
     /// # Panics

@@ -359,6 +359,26 @@ fn who_takes_up_a_call_repeats_its_answer_until_the_ack() {
     assert_eq!(answers(&drain(&mut last, later)), 0, "it has its ACK");
 }
 
+/// Its BYE says that it has heard the answer.
+#[test]
+fn nobody_repeats_an_answer_to_a_caller_who_has_hung_up() {
+    let (mut alive, mut other) = (member(), member());
+    let (tag, _, key, record) = unacknowledged(&mut alive);
+    assert_eq!(other.take_call(NOW, &record), Ok(key));
+    for switch in [&mut alive, &mut other] {
+        drain(switch, NOW);
+        switch.handle_datagram(NOW, flow(), &request("BYE", 1, &tag, "call"));
+        let wanted = wait(switch, NOW, Duration::from_secs(40));
+        let said: Vec<_> = wanted
+            .sent
+            .iter()
+            .map(|m| (m.status(), m.method()))
+            .collect();
+        assert_eq!(said, [(200, Method::Bye)]);
+        assert_eq!(wanted.closed.len(), 1);
+    }
+}
+
 #[test]
 fn who_takes_up_a_call_that_nobody_acknowledges_hangs_up() {
     let (mut dead, mut other) = (member(), member());
