@@ -30,6 +30,12 @@ test('a machine joins, is resized under load, and drained with a count-down', as
   tellPhone('call');
   await expect(row).toContainText('20 · peak', { timeout: 20_000 });
   await panel.screenshot({ path: join(directory, 'servers.png') });
+  // The overview speaks of all servers, not of the one that serves it.
+  await panel.goto('/');
+  const verdict = panel.getByTestId('verdict');
+  await expect(verdict).toHaveText('2 servers take calls; 20 calls in progress.');
+  await panel.screenshot({ path: join(directory, 'overview.png') });
+  await panel.goto('/servers?zone=Germany');
   await row.click();
   await expect(panel.getByRole('heading', { level: 1 })).toHaveText(/berlin/);
 
@@ -73,6 +79,8 @@ test('a machine joins, is resized under load, and drained with a count-down', as
   await expect(now).toContainText('drained');
   await panel.setViewportSize({ width: 390, height: 844 });
   await panel.screenshot({ path: join(directory, 'server-phone.png'), fullPage: true });
+  await panel.goto('/');
+  await expect(verdict).toHaveText('1 of 2 servers take calls; 0 calls in progress.');
   await panel.goto('/servers');
   await expect(row).toContainText('drained');
   await panel.screenshot({ path: join(directory, 'servers-phone.png') });

@@ -61,7 +61,7 @@ interface OpenedProps<N extends Noun> {
 
 function Opened<N extends Noun>(props: OpenedProps<N>) {
   const { kind, record, etag, onReload, password, onPassword } = props;
-  const { noun, one, fields, Beside } = kind;
+  const { noun, one, fields, Beside, Below } = kind;
   const client = useQueryClient();
   const navigate = useNavigate();
   const mayChange = useOpen(noun, 'change');
@@ -127,6 +127,11 @@ function Opened<N extends Noun>(props: OpenedProps<N>) {
             </div>
           )}
         </div>
+        {Below && (
+          <div className="below">
+            <Below record={record} />
+          </div>
+        )}
       </div>
     </Page>
   );

@@ -24,6 +24,8 @@ export interface Kind<N extends Noun, Extra extends string = never> {
   finish?: (draft: Draft) => Draft;
   /** What is shown beside the form of a record. */
   Beside?: ComponentType<{ record: RecordOf[N] }>;
+  /** What stands below both, over the whole width: tables and graphs. */
+  Below?: ComponentType<{ record: RecordOf[N] }>;
   /** What stands above the list. */
   Above?: ComponentType;
   /** Topics of events that change what is shown, beside the kind's own. */

@@ -2,8 +2,8 @@ import { Alert } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { lazy } from 'react';
 import { useEvents } from '../../api/events';
-import { metricsQuery } from '../../api/metrics';
 import { useOpen } from '../../api/session';
+import type { ServerHealth } from '../../api/types';
 import { DataTable } from '../../parts/DataTable';
 import { count } from '../../parts/format';
 import { Card, Figure, Page } from '../../parts/Page';
@@ -13,11 +13,12 @@ import { gatewayHealthQuery } from '../gateways/health';
 import { mediaServerHealthQuery } from '../media-servers/health';
 import { zoneHealthQuery } from '../zones/health';
 import { ZoneMap } from '../zones/ZoneMap';
+import { serversHealthQuery } from '../servers/health';
 import { HistoryGraphs } from './HistoryGraphs';
-import { cpsOf } from './rate';
+import { historyQuery, pointsOf } from './history';
 import { readinessQuery } from './readiness';
 import { failuresQuery, figuresOf, recentQuery } from './recent';
-import { verdict, type Verdict } from './verdict';
+import { reportsOf, verdict, type Verdict } from './verdict';
 
 const CallsPage = lazy(() =>
   import('../calls/CallsPage').then((m) => ({ default: m.CallsPage })),
@@ -29,15 +30,14 @@ export function OverviewPage() {
 }
 
 function Overview() {
-  useEvents('gateways,media,media-servers,registrations');
-  const metrics = useQuery(metricsQuery);
+  useEvents('gateways,media,media-servers,registrations,servers');
+  const servers = useQuery(serversHealthQuery);
   const readiness = useQuery(readinessQuery);
   const gateways = useQuery(gatewayHealthQuery);
   const mediaServers = useQuery(mediaServerHealthQuery);
-  const fresh = metrics.error ? undefined : metrics.data;
   const said = verdict({
     readiness: readiness.error ? undefined : readiness.data,
-    calls: fresh?.sum('tandem_calls'),
+    servers: servers.error ? undefined : servers.data?.items,
     gateways: gateways.data?.items,
     mediaServers: mediaServers.data?.items,
   });
@@ -47,25 +47,29 @@ function Overview() {
         <Alert color={COLOURS[said.level]} role="status" py={8} mb={12} data-testid="verdict">
           {said.words}
         </Alert>
-        <Shown asked={metrics}>
-          {(measured) => (
-            <div className="figures">
-              <Figure label="channels in use">{count(measured.sum('tandem_calls'))}</Figure>
-              <Figure label="new calls a second (CPS)">{rate(cpsOf(measured))}</Figure>
-              <Figure label="most CPS in 5 min">{count(measured.sum('tandem_cps_peak_5m'))}</Figure>
-              <Figure label="attempts since the start">
-                {count(measured.sum('tandem_call_attempts_total'))}
-              </Figure>
-              <Figure label="registrations">{count(measured.sum('tandem_registrations'))}</Figure>
-              <Recent />
-            </div>
-          )}
-        </Shown>
+        <Shown asked={servers}>{({ items }) => <Figures of={items} />}</Shown>
         <Zones />
         <HistoryGraphs />
         <Failures />
       </div>
     </Page>
+  );
+}
+
+/** What all switches together have now. */
+function Figures({ of: servers }: { of: ServerHealth[] }) {
+  const reports = reportsOf(servers);
+  const sum = (of: (report: Report) => number) => count(reports.reduce((n, r) => n + of(r), 0));
+  const { data: hour } = useQuery(historyQuery(3600));
+  const attempts = hour && pointsOf(hour, 'attempts').reduce<number>((n, one) => n + (one ?? 0), 0);
+  return (
+    <div className="figures">
+      <Figure label="channels in use">{sum(({ channels }) => channels)}</Figure>
+      <Figure label="new calls a second (CPS)">{sum(({ cps }) => cps)}</Figure>
+      <Figure label="attempts in the last hour">{count(attempts)}</Figure>
+      <Figure label="registrations">{sum(({ registrations }) => registrations)}</Figure>
+      <Recent />
+    </div>
   );
 }
 
@@ -122,8 +126,7 @@ function Failures() {
   );
 }
 
-const rate = (cps: number | null | undefined) =>
-  cps == null ? '—' : cps.toFixed(cps < 10 ? 1 : 0);
+type Report = NonNullable<ServerHealth['report']>;
 
 const COLOURS: Record<Verdict['level'], string> = {
   good: 'green',

@@ -21,16 +21,25 @@ import { Tasks } from './Tasks';
 /** How a server is, and what can be done to it. */
 export function ServerBeside({ record }: { record: Server }) {
   const { data: health } = useQuery(serverHealthQuery(record.id));
-  const takesCalls = (record.role ?? 'switch') === 'switch';
   return (
     <>
       <Card title="Now">
         {health ? <Now of={health} /> : <Text size="sm">{UNKNOWN}</Text>}
         <ServerActions record={record} health={health} />
       </Card>
-      {health?.report?.dispatcher && <Targets of={health} />}
       {health?.report?.media && <MediaFacts of={health.report.media} />}
       <Tasks server={record.id} />
+    </>
+  );
+}
+
+/** What goes on at a server, and what went on. */
+export function ServerBelow({ record }: { record: Server }) {
+  const { data: health } = useQuery(serverHealthQuery(record.id));
+  const takesCalls = (record.role ?? 'switch') === 'switch';
+  return (
+    <>
+      {health?.report?.dispatcher && <Targets of={health} />}
       {takesCalls && <ServerCalls server={record.id} />}
       {takesCalls && <ServerRegistrations server={record.id} />}
       <ServerEvents server={record.id} />

@@ -5,6 +5,13 @@ import type { ServerHealth } from '../../api/types';
 /** A server that has not been heard of for so long is not reached. */
 const STALE_S = 5;
 
+/** How all servers are. */
+export const serversHealthQuery = queryOptions({
+  queryKey: ['servers', 'health', 'all'],
+  queryFn: () => body(api.GET('/v1/server-health')),
+  refetchInterval: 2000,
+});
+
 /** How one server is. */
 export const serverHealthQuery = (server: string) =>
   queryOptions({

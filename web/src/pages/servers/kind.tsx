@@ -1,6 +1,6 @@
 import { cluster, name, zone } from '../../records/fields';
 import type { Kind } from '../../records/kind';
-import { ServerBeside } from './ServerBeside';
+import { ServerBelow, ServerBeside } from './ServerBeside';
 
 export const servers: Kind<'servers'> = {
   noun: 'servers',
@@ -17,4 +17,5 @@ export const servers: Kind<'servers'> = {
   ],
   fresh: {},
   Beside: ServerBeside,
+  Below: ServerBelow,
 };
