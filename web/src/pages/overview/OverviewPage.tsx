@@ -61,12 +61,13 @@ function Figures({ of: servers }: { of: ServerHealth[] }) {
   const reports = reportsOf(servers);
   const sum = (of: (report: Report) => number) => count(reports.reduce((n, r) => n + of(r), 0));
   const { data: hour } = useQuery(historyQuery(3600));
-  const attempts = hour && pointsOf(hour, 'attempts').reduce<number>((n, one) => n + (one ?? 0), 0);
+  const attempts = hour && pointsOf(hour, 'attempts').filter((n) => n != null);
+  const attempted = attempts?.length ? attempts.reduce((n, one) => n + one) : undefined;
   return (
     <div className="figures">
       <Figure label="channels in use">{sum(({ channels }) => channels)}</Figure>
       <Figure label="new calls a second (CPS)">{sum(({ cps }) => cps)}</Figure>
-      <Figure label="attempts in the last hour">{count(attempts)}</Figure>
+      <Figure label="attempts in the last 60 full minutes">{count(attempted)}</Figure>
       <Figure label="registrations">{sum(({ registrations }) => registrations)}</Figure>
       <Recent />
     </div>
@@ -92,7 +93,7 @@ function Recent() {
   const { data } = useQuery(recentQuery);
   const figures = figuresOf(data?.items ?? []);
   const count = data?.items.length ?? 0;
-  const of = count === 1 ? 'of the last call' : `of the last ${count} calls`;
+  const of = count > 1 ? `of the last ${count} calls` : 'of the last call';
   return (
     <>
       <Figure label={`ASR ${of}`}>{figures.asr}</Figure>
