@@ -24,6 +24,22 @@ test('a dispatcher is seen, one of its targets drained and weighed with calls up
   await expect(row('berlin')).toContainText('7', { timeout: 20_000 });
   await panel.screenshot({ path: join(directory, 'target-draining.png') });
 
+  // One more, with calls up; a wrong address is refused, one that nobody answers at is seen to be down.
+  await edge.getByRole('button', { name: 'Add a target' }).click();
+  const form = panel.getByRole('dialog');
+  await form.getByLabel('Name').fill('cairo');
+  await form.getByLabel('Address').fill('10.0.0.3');
+  await form.getByRole('button', { name: 'Add', exact: true }).click();
+  await expect(form.getByRole('alert')).toContainText('udp:');
+  await form.getByLabel('Address').fill('udp:127.0.0.1:9');
+  await panel.screenshot({ path: join(directory, 'target-new.png') });
+  await form.getByRole('button', { name: 'Add', exact: true }).click();
+  await expect(row('cairo')).toContainText('down', { timeout: 30_000 });
+  await expect(row('amsterdam')).toContainText('draining');
+  await edge.getByRole('button', { name: 'Remove cairo' }).click();
+  await dialog.getByRole('button', { name: 'Remove' }).click();
+  await expect(row('cairo')).toHaveCount(0, { timeout: 20_000 });
+
   // The page of the server has the same, the count-down and the log.
   await edge.getByRole('link', { name: 'All of edge' }).click();
   await expect(panel.getByRole('heading', { level: 1 })).toHaveText(/edge/);

@@ -57,6 +57,7 @@ export type SessionView = Schemas['SessionView'];
 export type Settings = Schemas['Settings'];
 export type Simulation = Schemas['Simulation'];
 export type TargetReport = Schemas['TargetReport'];
+export type DispatchTarget = Schemas['DispatchTarget'];
 export type Task = Schemas['Task'];
 export type TraceMessage = Schemas['TraceMessage'];
 export type TracePage = Schemas['TracePage'];

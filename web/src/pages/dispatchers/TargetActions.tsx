@@ -7,13 +7,14 @@ import { useMay } from '../../api/session';
 import type { ServerHealth, TargetReport } from '../../api/types';
 import { Confirm } from '../../parts/Confirm';
 import { plural } from '../../parts/format';
+import { changeTargets } from './set';
 
 interface Props {
   server: ServerHealth;
   target: TargetReport;
 }
 
-/** Drain, resume and weigh a target, with calls up: each is a task of its dispatcher. */
+/** Drain, resume and weigh a target, with calls up: each is a task of its dispatcher; and remove it. */
 export function TargetActions({ server, target }: Props) {
   const client = useQueryClient();
   const mayAct = useMay('operator');
@@ -27,6 +28,8 @@ export function TargetActions({ server, target }: Props) {
     await client.invalidateQueries({ queryKey: ['tasks'] });
   };
   const isDrained = target.state === 'draining' || target.state === 'drained';
+  const others = (known: { name: string }) => known.name !== target.record;
+  const remove = () => begin(changeTargets(server, (targets) => targets.filter(others)));
   const resume = () => begin(body(api.POST('/v1/servers/{id}/targets/{target}/resume', params)));
   return (
     <Group gap={4} wrap="nowrap">
@@ -61,6 +64,18 @@ export function TargetActions({ server, target }: Props) {
           )
         }
       />
+      <Confirm
+        compact
+        action="Remove"
+        label={`Remove ${target.name}`}
+        question={`Remove ${target.record} from ${server.name}?`}
+        onConfirm={remove}
+      >
+        It gets no calls from this dispatcher any more.{' '}
+        {target.calls
+          ? `The ${plural(target.calls, 'call')} that it has go on to their end.`
+          : 'It has no calls from here.'}
+      </Confirm>
       {error != null && (
         <Text size="xs" c="red" role="alert">
           {words(error)}

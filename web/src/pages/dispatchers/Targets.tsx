@@ -6,6 +6,7 @@ import { DataTable, type Column } from '../../parts/DataTable';
 import { count, milliseconds, relative, UNKNOWN } from '../../parts/format';
 import { Card } from '../../parts/Page';
 import { StateBadge } from '../../parts/StateBadge';
+import { AddTarget } from './AddTarget';
 import { TargetActions } from './TargetActions';
 
 interface Props {
@@ -45,6 +46,7 @@ export function Targets({ of: health, title = 'Targets', children }: Props) {
         rowKey={(row) => row.name}
         empty="It has no targets: every call gets 503."
       />
+      {mayChange && <AddTarget of={health} />}
     </Card>
   );
 }
