@@ -73,7 +73,7 @@ impl Call {
         if !stands || !legs.all(is_between) {
             return None;
         }
-        let mut state = Packer::default();
+        let mut state = Packer::with_capacity(STATE_TYPICAL);
         let (session, is_open) = self.lasting_session();
         state.put_u64(self.key);
         state.put_u64(self.seal);
@@ -102,7 +102,7 @@ impl Call {
         }
         self.pack_transfer(&mut state);
         self.pack_timers(&mut state);
-        let mut numbers = Packer::default();
+        let mut numbers = Packer::with_capacity(NUMBERS_TYPICAL);
         numbers.put_u64(u64::from(self.next_request));
         numbers.put_u64(u64::from(self.last_ask.0));
         for leg in self.kept_legs() {
@@ -318,3 +318,8 @@ const fn side_of(code: u8) -> Option<Side> {
         _ => None,
     }
 }
+
+/// Room for the state of an ordinary call, in bytes: more makes it grow once or twice.
+const STATE_TYPICAL: usize = 1024;
+/// The same for its sequence numbers.
+const NUMBERS_TYPICAL: usize = 64;

@@ -8,10 +8,16 @@ use std::net::{IpAddr, SocketAddr};
 use sip::{ConnId, Destination, Flow, ListenerId, Transport};
 
 /// Appends values.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Packer(Vec<u8>);
 
 impl Packer {
+    /// With room for so many bytes; more are taken as well.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
     /// What was appended.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {

@@ -67,7 +67,11 @@ pub(super) fn write(
     open: &Open,
     ahead: Option<Ahead>,
 ) -> (Vec<u8>, usize) {
-    let mut out = Packer::default();
+    let sent = open.invites.iter().map(|sent| sent.bytes.len());
+    let answered = open.answers.iter().map(|answered| answered.bytes.len());
+    let messages: usize = sent.chain(answered).sum();
+    let room = FACTS_TYPICAL + messages + snapshot.state.len() + snapshot.numbers.len();
+    let mut out = Packer::with_capacity(room);
     out.put_u8(RECORD_FORMAT);
     out.put_u128(facts.id.bits());
     write_facts(&mut out, facts);
@@ -322,3 +326,5 @@ const fn kind_of(code: u8) -> Option<EntityKind> {
 const NO_REQUEST: RequestId = RequestId(0);
 /// What stands for a clock of which nobody knows how it goes.
 const UNKNOWN: i64 = i64::MIN;
+/// Room for what stands in a record beside the call's state and messages, in bytes.
+const FACTS_TYPICAL: usize = 320;
