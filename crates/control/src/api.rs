@@ -5,6 +5,7 @@ pub(crate) mod alerts;
 pub(crate) mod array;
 pub(crate) mod audit;
 pub(crate) mod bans;
+mod begun;
 pub(crate) mod calls;
 pub(crate) mod carriers;
 pub(crate) mod cdr_export;

@@ -194,6 +194,15 @@ impl Task {
         }
     }
 
+    /// Notes how many calls are left; `None`: it is not known now.
+    pub(crate) fn count(&mut self, left: Option<u32>) {
+        if left.is_some() && self.calls_at_first.is_none() {
+            self.calls_at_first = left;
+            self.say(format!("{} calls go on", left.unwrap_or_default()));
+        }
+        self.calls_left = left;
+    }
+
     /// A step is over, and the next one begins; after the last the task is done.
     pub(crate) fn step(&mut self) {
         let mut open = self

@@ -8,7 +8,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::server_actions::{Begun, CALLS_END, TAKE};
+use super::begun::{Begun, CALLS_END, Calls, TAKE};
 use super::targets;
 use crate::control::Caller;
 use crate::extract::{Id, Params};
@@ -91,10 +91,9 @@ pub(crate) fn go_on(control: &Control, task: &Task) {
         if !is_taken && !targets::taken(&begun, revision).await {
             return;
         }
-        match target {
-            Some(target) if waits => targets::wait_for_calls(&begun, &target).await,
-            None if waits => begun.wait_for_calls().await,
-            _ => {}
+        let calls = target.as_deref().map_or(Calls::OfServer, Calls::OfTarget);
+        if waits {
+            begun.count_down(calls).await;
         }
     });
 }
