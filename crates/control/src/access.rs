@@ -188,7 +188,7 @@ const OTHER: Area = area(
     Confined::Nothing,
 );
 /// All areas.
-static AREAS: [Area; 53] = {
+static AREAS: [Area; 54] = {
     use Confined::{Change, Nothing, Read};
     use Role::{Admin, Operator, Viewer};
     [
@@ -263,6 +263,7 @@ static AREAS: [Area; 53] = {
         area("sessions", Viewer, Viewer, Change, Change),
         area("settings", Viewer, Admin, Nothing, Nothing),
         area("tasks", Viewer, Operator, Nothing, Read),
+        area("tasks/{id}/cancel", Viewer, Operator, Nothing, Change),
         area("tokens", Admin, Admin, Nothing, Nothing),
         area("traces", Viewer, Operator, Nothing, Nothing),
         area("users", Viewer, Operator, Change, Nothing),

@@ -29,6 +29,7 @@ pub(crate) mod people;
 pub(crate) mod posture;
 pub(crate) mod recordings;
 pub(crate) mod registrations;
+mod restarts;
 pub(crate) mod routes;
 pub(crate) mod server_actions;
 pub(crate) mod server_view;

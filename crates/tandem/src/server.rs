@@ -72,10 +72,16 @@ pub(crate) enum ServerCommand {
         /// Its name or identifier
         server: String,
     },
-    /// Has the node of one begin anew: the calls that it has end, so drain it first
+    /// Has the node of one begin anew: the calls that it has end, unless it is drained first
     Restart {
         /// Its name or identifier
         server: String,
+        /// Takes no new calls first, and waits for those that it has
+        #[arg(long)]
+        drain: bool,
+        /// Ends calls that still go on after so many seconds, 1 to 86400
+        #[arg(long, value_name = "SECONDS", requires = "drain")]
+        longest_wait: Option<u32>,
     },
     /// Refuses the certificates of a server's node from now on
     Revoke {
@@ -138,15 +144,11 @@ pub(crate) fn run(global: &Global, command: ServerCommand) -> Result<(), Failure
             at_once(global, &server, "resize", Some(&size))
         }
         ServerCommand::Flush { server } => at_once(global, &server, "flush", None),
-        ServerCommand::Restart { server } => {
-            let client = Client::of(global)?;
-            let id = records::id_of(&client, &SERVER, &server)?;
-            let calls = calls_of(&client, &id)?;
-            let question = format!("Restart {server}? It has {calls} calls, which end.");
-            output::confirm(global, &question)?;
-            let task = act(&client, &id, "restart", None)?;
-            task::wait(global, &client, &task)
-        }
+        ServerCommand::Restart {
+            server,
+            drain,
+            longest_wait,
+        } => restart(global, &server, drain, longest_wait),
         ServerCommand::Revoke { server } => {
             let client = Client::of(global)?;
             let id = records::id_of(&client, &SERVER, &server)?;
@@ -156,6 +158,32 @@ pub(crate) fn run(global: &Global, command: ServerCommand) -> Result<(), Failure
             Ok(())
         }
     }
+}
+
+fn restart(
+    global: &Global,
+    server: &str,
+    drain: bool,
+    longest_wait: Option<u32>,
+) -> Result<(), Failure> {
+    let client = Client::of(global)?;
+    let id = records::id_of(&client, &SERVER, server)?;
+    let calls = calls_of(&client, &id)?;
+    let fate = match (drain, longest_wait) {
+        (false, _) => "which end".to_owned(),
+        (true, None) => "which are waited for".to_owned(),
+        (true, Some(wait)) => format!("which are waited for, {wait} s at most"),
+    };
+    let question = format!("Restart {server}? It has {calls} calls, {fate}.");
+    output::confirm(global, &question)?;
+    let wish = json!({ "drain": drain, "longest_wait_s": longest_wait });
+    let task = act(&client, &id, "restart", Some(&wish))?;
+    if drain && let Some(id) = task["id"].as_str() {
+        output::say(&format!(
+            "`tandem task cancel {id}` while it waits for calls has it take calls again"
+        ));
+    }
+    task::wait(global, &client, &task)
 }
 
 fn health(global: &Global, filter: &[String]) -> Result<(), Failure> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use model::{Dispatching, Server, ServerId, TaskId};
+use model::{Dispatching, Server, ServerId, ServerRole, TaskId};
+use store::Actor;
 use tokio::time::{Instant, sleep};
 
 use crate::api::servers::{ServerHealth, ServerState};
@@ -59,6 +60,9 @@ impl Begun {
             steps,
             calls_left: None,
             calls_at_first: None,
+            calls_until_us: None,
+            can_cancel: false,
+            process_us: None,
             log: Vec::new(),
         });
         Ok(Self {
@@ -77,13 +81,31 @@ impl Begun {
         }
     }
 
-    /// Changes the server's record; its new revision.
+    /// Changes the server's record, as the step that it is; its new revision.
     pub(super) async fn store(
         &self,
         caller: &Caller,
         change: impl Fn(&mut Server) + Send + 'static,
     ) -> Result<u64, Problem> {
-        let (server, actor) = (self.server, caller.actor());
+        self.store_by(caller.actor(), change).await
+    }
+
+    /// The same in the name of who began the task.
+    pub(super) async fn store_for_actor(
+        &self,
+        change: impl Fn(&mut Server) + Send + 'static,
+    ) -> Result<u64, Problem> {
+        let task = self.control.tasks().one(self.id);
+        let name = task.map(|task| task.actor).unwrap_or_default();
+        self.store_by(Actor { name, at: now() }, change).await
+    }
+
+    async fn store_by(
+        &self,
+        actor: Actor,
+        change: impl Fn(&mut Server) + Send + 'static,
+    ) -> Result<u64, Problem> {
+        let server = self.server;
         let stored = self
             .control
             .change(move |records| {
@@ -133,52 +155,50 @@ impl Begun {
         }
     }
 
-    /// Waits until the node's process is another than the one that began at `before_us`.
-    pub(super) async fn wait_for_start(&self, before_us: u64) {
+    /// Waits until the node's process is another than the one that began at `before_us`; false if it
+    /// does not come back.
+    pub(super) async fn wait_for_start(&self, before_us: u64) -> bool {
         let began = Instant::now();
         loop {
             let has = self.health().await.and_then(|health| health.report);
             if has.is_some_and(|report| report.started_us != before_us) {
-                self.step("it is back");
-                return;
+                return self.step("it is back");
             }
             if began.elapsed() > START_PATIENCE {
-                self.end(TaskState::Failed, "it has not come back yet");
-                return;
+                return self.end(TaskState::Failed, "it has not come back yet");
             }
             sleep(LOOK).await;
         }
     }
 
-    /// Counts calls down to none.
-    pub(super) async fn count_down(&self, calls: Calls<'_>) {
+    /// Counts calls down to none, or until they are waited for no longer; false if neither comes.
+    pub(super) async fn count_down(&self, calls: Calls<'_>) -> bool {
         let mut silent = false;
         loop {
             let Some(health) = self.health().await else {
-                self.end(TaskState::Failed, "the server was deleted");
-                return;
+                return self.end(TaskState::Failed, "the server was deleted");
             };
             let unreachable = health.state == ServerState::Unreachable;
             let left = match calls.left(&health) {
                 Ok(left) => left,
-                Err(why) => {
-                    self.end(TaskState::Failed, why);
-                    return;
-                }
+                Err(why) => return self.end(TaskState::Failed, why),
             };
+            let mut is_over = false;
             let running = self.control.change_task(self.id, |task| {
                 if unreachable && !silent {
-                    task.say(health.cause);
+                    task.say(health.cause.as_str());
                 }
                 task.count(left);
-                if left == Some(0) {
-                    task.say("no call is left");
+                if let Some(why) = enough(task, health.role, left) {
+                    task.say(why);
+                    task.can_cancel = false;
                     task.step();
+                    is_over = true;
                 }
             });
             silent = unreachable;
-            if !running {
-                return;
+            if is_over || !running {
+                return is_over;
             }
             sleep(LOOK).await;
         }
@@ -202,6 +222,7 @@ impl Begun {
         was
     }
 
+    /// It cannot go on; false.
     pub(super) fn end(&self, state: TaskState, why: &str) -> bool {
         self.control
             .change_task(self.id, |task| task.end(state, why))
@@ -213,6 +234,23 @@ pub(super) fn accepted(control: &Control, id: TaskId) -> Result<Response, Proble
     let task = task.ok_or_else(|| Problem::unavailable("too much is begun at once"))?;
     let place = [(header::LOCATION, format!("/v1/tasks/{id}"))];
     Ok((StatusCode::ACCEPTED, place, Json(task)).into_response())
+}
+
+/// Why calls need not be waited for any longer.
+fn enough(task: &Task, role: ServerRole, left: Option<u32>) -> Option<String> {
+    if left == Some(0) {
+        return Some("no call is left".into());
+    }
+    task.calls_until_us
+        .filter(|until| now().as_micros() >= *until)?;
+    let fate = match role {
+        ServerRole::Dispatcher => "they go on without it",
+        ServerRole::Switch | ServerRole::Media => "they are ended",
+    };
+    let left = left.map_or("an unknown number of".into(), |left| left.to_string());
+    Some(format!(
+        "the longest wait is over; calls left: {left}; {fate}"
+    ))
 }
 
 /// Which calls are counted.
@@ -266,7 +304,7 @@ pub(super) const STORE: &str = "store the change";
 pub(super) const TAKE: &str = "the node takes it";
 pub(super) const CALLS_END: &str = "the calls it has end";
 /// Between two looks at the node.
-const LOOK: Duration = Duration::from_millis(250);
+pub(super) const LOOK: Duration = Duration::from_millis(250);
 /// How long a node may take to begin anew.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a node may take for a configuration.

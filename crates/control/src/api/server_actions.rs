@@ -10,6 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::begun::{Begun, CALLS_END, Calls, STORE, TAKE, accepted};
+use super::restarts;
 use crate::control::Caller;
 use crate::extract::{Body, Id};
 use crate::resource::find;
@@ -22,7 +23,7 @@ pub(crate) fn routes() -> OpenApiRouter<Control> {
         .routes(routes!(resume))
         .routes(routes!(resize))
         .routes(routes!(flush))
-        .routes(routes!(restart))
+        .merge(restarts::routes())
 }
 
 /// Has a server take no new calls, or a media server no new sessions
@@ -41,6 +42,8 @@ async fn drain(
     Extension(caller): Extension<Caller>,
     Id(id): Id<ServerId>,
 ) -> Result<Response, Problem> {
+    find::<Server>(&control, &caller, id).await?;
+    restarts::refuse_another(&control, id)?;
     let steps = [STORE, TAKE, CALLS_END];
     let task = Begun::new(&control, &caller, "drain", id, &steps, |server| {
         format!("drain {}", server.name)
@@ -84,9 +87,11 @@ async fn resume(
         .store(&caller, |server| server.draining = false)
         .await?;
     for other in control.tasks().of(Some(id)) {
-        if other.kind == "drain" {
+        if other.kind == "drain" || other.can_cancel {
             control.change_task(other.id, |other| {
-                other.end(TaskState::Cancelled, "the server takes calls again");
+                if other.kind == "drain" || other.can_cancel {
+                    other.end(TaskState::Cancelled, "the server takes calls again");
+                }
             });
         }
     }
@@ -184,50 +189,6 @@ async fn flush(
     }
     let (id, running) = (task.id, task);
     tokio::spawn(async move { running.wait_for_revision(revision).await });
-    accepted(&control, id)
-}
-
-/// Has the node of a server begin anew
-///
-/// The calls that it has end: drain it first to spare them. The program that is on its disk then is
-/// the one that begins.
-#[utoipa::path(
-    post,
-    path = "/v1/servers/{id}/restart",
-    tag = "servers",
-    params(("id" = String, Path, description = "The server.")),
-    responses((status = 202, description = "It is under way.", body = Task)),
-)]
-async fn restart(
-    State(control): State<Control>,
-    Extension(caller): Extension<Caller>,
-    Id(id): Id<ServerId>,
-) -> Result<Response, Problem> {
-    find::<Server>(&control, &caller, id).await?;
-    if control.own_server() == Some(id) {
-        let detail = "this is control itself: restart it where it runs";
-        return Err(Problem::new(&problem::ELSEWHERE, detail));
-    }
-    let steps = ["tell the node", "it begins anew"];
-    let task = Begun::new(&control, &caller, "restart", id, &steps, |server| {
-        format!("restart {}", server.name)
-    });
-    let task = task.await?;
-    let report = task.health().await.and_then(|health| health.report);
-    let order = Order {
-        kind: OrderKind::Restart.into(),
-        task: task.id.to_string(),
-    };
-    let (id, running) = (task.id, task);
-    match report {
-        Some(report) if control.fleet().order(running.server, order) => {
-            running.step(&format!("it was told; calls that end: {}", report.channels));
-            tokio::spawn(async move { running.wait_for_start(report.started_us).await });
-        }
-        _ => {
-            running.end(TaskState::Failed, "the server has no line to control");
-        }
-    }
     accepted(&control, id)
 }
 

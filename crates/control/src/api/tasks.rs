@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::begun::{Begun, CALLS_END, Calls, TAKE};
-use super::targets;
+use super::{restarts, targets};
 use crate::control::Caller;
 use crate::extract::{Id, Params};
 use crate::paging::Page;
@@ -75,9 +75,12 @@ async fn show(
 /// says of it is all that is waited for. Others say that they are over.
 pub(crate) fn go_on(control: &Control, task: &Task) {
     let begun = Begun::again(control, task);
-    let running = task.steps.iter();
-    let mut running = running.filter(|step| step.state == Some(TaskState::Running));
-    let step = running.next().map(|step| step.name.as_str());
+    if restarts::is_one(task) {
+        control.change_task(task.id, |task| task.say("control was started again"));
+        tokio::spawn(async move { restarts::run(&begun).await });
+        return;
+    }
+    let step = task.running_step();
     let (Some(revision), Some(TAKE | CALLS_END)) = (task.revision, step) else {
         let why = "control ended while this was under way: look at the server, and begin it again if it is not done";
         begun.end(TaskState::Failed, why);

@@ -93,6 +93,7 @@ const PATHS: &[&str] = &[
     "/v1/settings",
     "/v1/tasks",
     "/v1/tasks/{id}",
+    "/v1/tasks/{id}/cancel",
     "/v1/tokens",
     "/v1/tokens/{id}",
     "/v1/alerts",

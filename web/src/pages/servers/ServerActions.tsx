@@ -8,6 +8,7 @@ import type { Server, ServerHealth } from '../../api/types';
 import { AsCommand } from '../../parts/AsCommand';
 import { Confirm } from '../../parts/Confirm';
 import { plural } from '../../parts/format';
+import { Restart } from './Restart';
 
 interface Props {
   record: Server;
@@ -64,17 +65,7 @@ export function ServerActions({ record, health }: Props) {
           Flush
         </Button>
         {health?.address != null && (
-          <Confirm
-            action="Restart"
-            question={`Restart ${record.name}?`}
-            onConfirm={() => begin(body(api.POST('/v1/servers/{id}/restart', params)))}
-            wish={wish('restart')}
-          >
-            Its process begins anew, with the program on its disk.{' '}
-            {role === 'dispatcher'
-              ? 'Calls go on; what comes meanwhile is sent again, or goes by another dispatcher.'
-              : `${ending(calls, one)} Drain it first to spare them.`}
-          </Confirm>
+          <Restart record={record} calls={calls} one={one} begin={begin} />
         )}
         {mayRevoke && record.certificate && record.revoked_us == null && (
           <Confirm
@@ -97,9 +88,6 @@ export function ServerActions({ record, health }: Props) {
     </>
   );
 }
-
-const ending = (calls: number | undefined, one: string) =>
-  calls == null ? `The ${one}s that it has end.` : `The ${plural(calls, one)} that it has end.`;
 
 const has = (calls: number, one: string) =>
   calls ? `The ${plural(calls, one)} that it has go on to their end.` : `It has no ${one}s.`;

@@ -1,0 +1,150 @@
+//! Nodes that begin anew once their calls have ended.
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use testkit::{Platform, Sipp, wait_for};
+
+use crate::control::Control;
+use crate::edge_drains::{asked, is_closed};
+use crate::edges::{caller, server_of, target, task};
+
+/// A platform whose node `berlin` has calls.
+struct Busy {
+    control: Control,
+    node: Platform,
+    berlin: String,
+    callers: Option<Sipp>,
+    _callee: Sipp,
+}
+
+impl Busy {
+    /// `calls` that end by themselves after `talk_ms`.
+    fn start(calls: u32, talk_ms: &str) -> Result<Self> {
+        let control = Control::start()?;
+        let callee = target()?;
+        control.route_to(&callee)?;
+        let node = control.node("berlin")?;
+        control.wait_for_state("berlin", "up");
+        let berlin = server_of(&control, "berlin")?;
+        let callers = caller(calls, talk_ms)?.service("493012345");
+        let callers = callers.start_towards(node.ready().sip.udp)?;
+        wait_for("answered calls", || {
+            let page = node.rest().read("/v1/calls?state=answered").ok()?;
+            (page["total"] == calls).then_some(())
+        });
+        Ok(Self {
+            control,
+            node,
+            berlin,
+            callers: Some(callers),
+            _callee: callee,
+        })
+    }
+
+    fn post(&self, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
+        self.control.platform.rest().send("POST", path, body)
+    }
+
+    /// The restart that begins so.
+    fn restart(&self, wish: &Value) -> Result<Value> {
+        let path = format!("/v1/servers/{}/restart", self.berlin);
+        let (status, begun) = self.post(&path, Some(wish))?;
+        assert_eq!(status, 202, "{begun}");
+        Ok(begun)
+    }
+
+    fn wait_for_task(&self, begun: &Value, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+        wait_for(&format!("a restart {what}"), || {
+            task(&self.control, begun).ok().filter(|task| is(task))
+        })
+    }
+
+    /// When the process of the node began.
+    fn process(&self) -> Value {
+        self.control.health("berlin")["report"]["started_us"].clone()
+    }
+
+    fn record(&self) -> Result<Value> {
+        let path = format!("/v1/servers/{}", self.berlin);
+        self.control.platform.rest().read(&path)
+    }
+}
+
+#[test]
+fn a_restart_that_drains_cuts_no_call_though_control_is_started_again() -> Result<()> {
+    let mut busy = Busy::start(3, "25000")?;
+    let before = busy.process();
+    let begun = busy.restart(&json!({ "drain": true }))?;
+    busy.control.wait_for_state("berlin", "draining");
+    is_closed(&asked("OPTIONS", busy.node.ready().sip.udp)?);
+    let draining = busy.wait_for_task(&begun, "that counts calls", |t| t["calls_left"] == 3);
+    assert_eq!(
+        (&draining["state"], &draining["can_cancel"]),
+        (&json!("running"), &json!(true)),
+        "{draining}"
+    );
+    let path = format!("/v1/servers/{}/restart", busy.berlin);
+    let (status, problem) = busy.post(&path, None)?;
+    assert_eq!((status, &problem["code"]), (409, &json!("in-use")));
+
+    busy.control.platform.restart()?;
+    busy.control.wait_for_state("berlin", "draining");
+    assert_eq!(busy.process(), before, "it waits for its calls");
+    let callers = busy.callers.take().context("no callers")?;
+    assert_eq!(callers.finish()?.succeeded, 3, "no call was cut");
+    let done = busy.wait_for_task(&begun, "that has ended", |t| t["state"] != "running");
+    assert_eq!(done["state"], "done", "{done}");
+    assert_eq!(done["calls_at_first"], 3, "{done}");
+    assert_eq!(done["can_cancel"], false, "{done}");
+    busy.control.wait_for_state("berlin", "up");
+    assert_ne!(busy.process(), before, "it has begun anew");
+    assert_eq!(busy.record()?["draining"], false);
+    busy.control.wait_for_cdrs(3);
+    for cdr in busy.control.platform.rest().list("/v1/cdrs?limit=500")? {
+        assert_eq!(
+            (&cdr["outcome"], &cdr["ended_by"]),
+            (&json!("answered"), &json!("caller")),
+            "{cdr}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_restart_that_is_cancelled_while_it_drains_leaves_server_and_call_as_they_were() -> Result<()> {
+    let busy = Busy::start(1, "600000")?;
+    let before = busy.process();
+    let begun = busy.restart(&json!({ "drain": true }))?;
+    busy.wait_for_task(&begun, "that counts calls", |t| t["calls_left"] == 1);
+    let id = begun["id"].as_str().context("no task")?;
+    let output = busy
+        .control
+        .platform
+        .command_line(&["task", "cancel", id])?;
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    busy.control.wait_for_state("berlin", "up");
+    assert!(asked("OPTIONS", busy.node.ready().sip.udp)?.starts_with("SIP/2.0 200"));
+    assert_eq!(task(&busy.control, &begun)?["state"], "cancelled");
+    assert_eq!(busy.record()?["draining"], false);
+    assert_eq!(busy.process(), before);
+    let page = busy.node.rest().read("/v1/calls?state=answered")?;
+    assert_eq!(page["total"], 1, "the call goes on");
+    let (status, problem) = busy.post(&format!("/v1/tasks/{id}/cancel"), None)?;
+    assert_eq!((status, &problem["code"]), (409, &json!("in-use")));
+    Ok(())
+}
+
+#[test]
+fn a_restart_waits_for_calls_no_longer_than_it_is_told() -> Result<()> {
+    let busy = Busy::start(2, "600000")?;
+    let before = busy.process();
+    let begun = busy.restart(&json!({ "drain": true, "longest_wait_s": 1 }))?;
+    let done = busy.wait_for_task(&begun, "that has ended", |t| t["state"] != "running");
+    assert_eq!(done["state"], "done", "{done}");
+    let said = done["log"].to_string();
+    assert!(said.contains("calls left: 2; they are ended"), "{said}");
+    assert_ne!(busy.process(), before);
+    busy.control.wait_for_state("berlin", "up");
+    busy.control.wait_for_cdrs(2);
+    Ok(())
+}
