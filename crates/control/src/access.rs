@@ -188,7 +188,7 @@ const OTHER: Area = area(
     Confined::Nothing,
 );
 /// All areas.
-static AREAS: [Area; 54] = {
+static AREAS: [Area; 56] = {
     use Confined::{Change, Nothing, Read};
     use Role::{Admin, Operator, Viewer};
     [
@@ -239,6 +239,8 @@ static AREAS: [Area; 54] = {
         area("servers/{id}/resize", Viewer, Operator, Nothing, Change),
         area("servers/{id}/restart", Viewer, Operator, Nothing, Change),
         area("servers/{id}/resume", Viewer, Operator, Nothing, Change),
+        area("servers/{id}/start", Viewer, Operator, Nothing, Change),
+        area("servers/{id}/stop", Viewer, Operator, Nothing, Change),
         area(
             "servers/{id}/targets/{target}",
             Viewer,

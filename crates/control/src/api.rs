@@ -37,6 +37,7 @@ pub(crate) mod servers;
 pub(crate) mod session;
 pub(crate) mod sessions;
 pub(crate) mod settings;
+mod steps;
 pub(crate) mod system;
 pub(crate) mod targets;
 pub(crate) mod tasks;

@@ -15,6 +15,7 @@ mod certificate;
 mod data;
 mod dispatcher;
 mod distance;
+mod doors;
 mod duties;
 mod files;
 mod first_start;

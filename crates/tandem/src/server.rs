@@ -76,18 +76,37 @@ pub(crate) enum ServerCommand {
     Restart {
         /// Its name or identifier
         server: String,
-        /// Takes no new calls first, and waits for those that it has
-        #[arg(long)]
-        drain: bool,
-        /// Ends calls that still go on after so many seconds, 1 to 86400
-        #[arg(long, value_name = "SECONDS", requires = "drain")]
-        longest_wait: Option<u32>,
+        #[command(flatten)]
+        first: CallsFirst,
+    },
+    /// Closes the SIP of one until it is started: its calls end, unless it is drained first
+    Stop {
+        /// Its name or identifier
+        server: String,
+        #[command(flatten)]
+        first: CallsFirst,
+    },
+    /// Opens the SIP of one that is stopped
+    Start {
+        /// Its name or identifier
+        server: String,
     },
     /// Refuses the certificates of a server's node from now on
     Revoke {
         /// Its name or identifier
         server: String,
     },
+}
+
+/// What becomes of the calls of one that is restarted or stopped.
+#[derive(Args, Serialize, Clone, Copy, Debug)]
+pub(crate) struct CallsFirst {
+    /// Takes no new calls first, and waits for those that it has
+    #[arg(long)]
+    drain: bool,
+    /// Ends calls that still go on after so many seconds, 1 to 86400
+    #[arg(long = "longest-wait", value_name = "SECONDS", requires = "drain")]
+    longest_wait_s: Option<u32>,
 }
 
 /// Does it.
@@ -144,11 +163,9 @@ pub(crate) fn run(global: &Global, command: ServerCommand) -> Result<(), Failure
             at_once(global, &server, "resize", Some(&size))
         }
         ServerCommand::Flush { server } => at_once(global, &server, "flush", None),
-        ServerCommand::Restart {
-            server,
-            drain,
-            longest_wait,
-        } => restart(global, &server, drain, longest_wait),
+        ServerCommand::Restart { server, first } => take_out(global, &server, "restart", first),
+        ServerCommand::Stop { server, first } => take_out(global, &server, "stop", first),
+        ServerCommand::Start { server } => at_once(global, &server, "start", None),
         ServerCommand::Revoke { server } => {
             let client = Client::of(global)?;
             let id = records::id_of(&client, &SERVER, &server)?;
@@ -160,27 +177,24 @@ pub(crate) fn run(global: &Global, command: ServerCommand) -> Result<(), Failure
     }
 }
 
-fn restart(
-    global: &Global,
-    server: &str,
-    drain: bool,
-    longest_wait: Option<u32>,
-) -> Result<(), Failure> {
+/// Restarts or stops one, once it is said how many calls that concerns.
+fn take_out(global: &Global, server: &str, action: &str, first: CallsFirst) -> Result<(), Failure> {
     let client = Client::of(global)?;
     let id = records::id_of(&client, &SERVER, server)?;
     let calls = calls_of(&client, &id)?;
-    let fate = match (drain, longest_wait) {
+    let fate = match (first.drain, first.longest_wait_s) {
         (false, _) => "which end".to_owned(),
         (true, None) => "which are waited for".to_owned(),
         (true, Some(wait)) => format!("which are waited for, {wait} s at most"),
     };
-    let question = format!("Restart {server}? It has {calls} calls, {fate}.");
+    let question = format!("Do you want to {action} {server}? It has {calls} calls, {fate}.");
     output::confirm(global, &question)?;
-    let wish = json!({ "drain": drain, "longest_wait_s": longest_wait });
-    let task = act(&client, &id, "restart", Some(&wish))?;
-    if drain && let Some(id) = task["id"].as_str() {
+    let task = act(&client, &id, action, Some(&json!(first)))?;
+    if first.drain
+        && let Some(id) = task["id"].as_str()
+    {
         output::say(&format!(
-            "`tandem task cancel {id}` while it waits for calls has it take calls again"
+            "while it waits for calls, `tandem task cancel {id}` has it take calls again"
         ));
     }
     task::wait(global, &client, &task)

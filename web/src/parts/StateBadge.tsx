@@ -33,6 +33,7 @@ const COLOURS: Record<string, string> = {
   down: 'red',
   unreachable: 'red',
   revoked: 'red',
+  stopped: 'red',
   open: 'red',
   failed: 'red',
   refused: 'red',

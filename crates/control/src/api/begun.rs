@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::api::servers::{ServerHealth, ServerState};
 use crate::control::{Caller, now};
+use crate::nodes::Report;
 use crate::resource::find;
 use crate::secret::id_bits;
 use crate::tasks::{Task, TaskState, TaskStep};
@@ -136,13 +137,20 @@ impl Begun {
 
     /// Waits until the node works with a revision; false if it does not.
     pub(super) async fn wait_for_revision(&self, revision: u64) -> bool {
+        let text = format!("the node works with revision {revision}");
+        self.wait_for_report(|report| report.revision >= revision, &text)
+            .await
+    }
+
+    /// Waits until the node says that it is so; false if it does not.
+    pub(super) async fn wait_for_report(&self, is: impl Fn(&Report) -> bool, text: &str) -> bool {
         let (began, began_us) = (Instant::now(), now().as_micros());
         loop {
             let health = self.health().await;
             let heard = health.filter(|health| health.reported_us > Some(began_us));
             let has = heard.and_then(|health| health.report);
-            if has.is_some_and(|report| report.revision >= revision) {
-                return self.step(&format!("the node works with revision {revision}"));
+            if has.is_some_and(|report| is(&report)) {
+                return self.step(text);
             }
             if began.elapsed() > TAKE_PATIENCE {
                 let why = "the node has not said that it has it; it gets it when it is back";

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::begun::{Begun, CALLS_END, Calls, STORE, TAKE, accepted};
-use super::restarts;
+use super::{restarts, steps};
 use crate::control::Caller;
 use crate::extract::{Body, Id};
 use crate::resource::find;
@@ -43,7 +43,7 @@ async fn drain(
     Id(id): Id<ServerId>,
 ) -> Result<Response, Problem> {
     find::<Server>(&control, &caller, id).await?;
-    restarts::refuse_another(&control, id)?;
+    steps::refuse_another(&control, id)?;
     let steps = [STORE, TAKE, CALLS_END];
     let task = Begun::new(&control, &caller, "drain", id, &steps, |server| {
         format!("drain {}", server.name)

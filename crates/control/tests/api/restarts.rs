@@ -1,4 +1,4 @@
-//! Restarts that drain first, as far as they are asked for and cancelled.
+//! Restarts and stops of servers, as far as they are asked for and cancelled.
 
 use serde_json::{Value, json};
 
@@ -93,4 +93,62 @@ async fn a_wait_that_makes_no_sense_is_refused() {
         refused.is_problem(422, "invalid");
     }
     assert_eq!(api.get(&server).await.body["draining"], false);
+}
+
+#[tokio::test]
+async fn a_server_is_stopped_once_and_started_once_and_the_record_says_by_whom() {
+    let api = Api::new();
+    let server = server(&api).await;
+    let early = api.post(&format!("{server}/start"), &json!({})).await;
+    early.is_problem(409, "in-use");
+    let begun = api.post(&format!("{server}/stop"), &json!({})).await;
+    assert_eq!(begun.status, 202, "{}", begun.text);
+    assert_eq!(
+        steps(&begun.body),
+        ["store that it is stopped", "the node closes its SIP"]
+    );
+    let record = api.get(&server).await.body;
+    assert_eq!(record["stopped"]["by"], begun.body["actor"]);
+    // Nobody says so by the record.
+    let forged = json!({ "stopped": { "at_us": 1, "by": "nobody" } });
+    let forged = api
+        .send("PATCH", &server, &[("if-match", "*")], &forged)
+        .await;
+    forged.is_problem(422, "invalid");
+    let crossing = api.post(&format!("{server}/start"), &json!({})).await;
+    crossing.is_problem(409, "in-use");
+}
+
+#[tokio::test]
+async fn a_stop_that_is_cancelled_while_it_drains_has_stopped_nothing() {
+    let api = Api::new();
+    let server = server(&api).await;
+    let begun = api
+        .post(&format!("{server}/stop"), &json!({ "drain": true }))
+        .await;
+    assert_eq!(begun.status, 202, "{}", begun.text);
+    assert_eq!(api.get(&server).await.body["draining"], true);
+    let task = begun.body["id"].as_str().unwrap();
+    let cancelled = api
+        .post(&format!("/v1/tasks/{task}/cancel"), &json!({}))
+        .await;
+    assert_eq!(cancelled.status, 200, "{}", cancelled.text);
+    let record = api.get(&server).await.body;
+    assert_eq!(
+        (&record["draining"], &record["stopped"]),
+        (&json!(false), &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn what_closes_no_sip_of_its_own_is_not_stopped_from_here() {
+    let api = Api::new();
+    for (name, role) in [("edge", "dispatcher"), ("rtp", "media")] {
+        let wanted = json!({ "name": name, "role": role });
+        let made = api.made("/v1/servers", wanted).await;
+        let path = format!("/v1/servers/{}/stop", made["id"].as_str().unwrap());
+        let refused = api.post(&path, &json!({})).await;
+        refused.is_problem(409, "elsewhere");
+        assert!(refused.text.contains("drained"), "{}", refused.text);
+    }
 }

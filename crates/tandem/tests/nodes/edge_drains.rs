@@ -35,7 +35,7 @@ pub(crate) fn asked(method: &str, at: SocketAddr) -> Result<String> {
 }
 
 #[track_caller]
-pub(crate) fn is_closed(answer: &str) {
+fn is_closed(answer: &str) {
     assert!(answer.starts_with("SIP/2.0 503"), "{answer}");
     assert!(answer.contains("Retry-After: "), "{answer}");
 }

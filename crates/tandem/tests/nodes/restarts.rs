@@ -1,11 +1,13 @@
-//! Nodes that begin anew once their calls have ended.
+//! Nodes that begin anew once their calls have ended, and such that are stopped.
+
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use testkit::{Platform, Sipp, wait_for};
 
 use crate::control::Control;
-use crate::edge_drains::{asked, is_closed};
+use crate::edge_drains::asked;
 use crate::edges::{caller, server_of, target, task};
 
 /// A platform whose node `berlin` has calls.
@@ -45,16 +47,16 @@ impl Busy {
         self.control.platform.rest().send("POST", path, body)
     }
 
-    /// The restart that begins so.
-    fn restart(&self, wish: &Value) -> Result<Value> {
-        let path = format!("/v1/servers/{}/restart", self.berlin);
+    /// The task that begins so.
+    fn begin(&self, action: &str, wish: &Value) -> Result<Value> {
+        let path = format!("/v1/servers/{}/{action}", self.berlin);
         let (status, begun) = self.post(&path, Some(wish))?;
         assert_eq!(status, 202, "{begun}");
         Ok(begun)
     }
 
     fn wait_for_task(&self, begun: &Value, what: &str, is: impl Fn(&Value) -> bool) -> Value {
-        wait_for(&format!("a restart {what}"), || {
+        wait_for(&format!("a task {what}"), || {
             task(&self.control, begun).ok().filter(|task| is(task))
         })
     }
@@ -62,6 +64,22 @@ impl Busy {
     /// When the process of the node began.
     fn process(&self) -> Value {
         self.control.health("berlin")["report"]["started_us"].clone()
+    }
+
+    /// Does it by the command line, and waits for it.
+    fn command(&self, words: &[&str]) -> Result<()> {
+        let output = self.control.platform.command_line(words)?;
+        assert_eq!(output.code, 0, "{words:?}: {}", output.stderr);
+        Ok(())
+    }
+
+    /// Where the node hears SIP over UDP, as control knows it.
+    fn udp(&self) -> Result<SocketAddr> {
+        let listeners = self.control.health("berlin")["report"]["listeners"].clone();
+        let mut all = listeners.as_array().into_iter().flatten();
+        let udp = all.find(|listener| listener["transport"] == "udp");
+        let address = udp.and_then(|udp| udp["address"].as_str());
+        Ok(address.context("no UDP")?.parse()?)
     }
 
     fn record(&self) -> Result<Value> {
@@ -74,9 +92,9 @@ impl Busy {
 fn a_restart_that_drains_cuts_no_call_though_control_is_started_again() -> Result<()> {
     let mut busy = Busy::start(3, "25000")?;
     let before = busy.process();
-    let begun = busy.restart(&json!({ "drain": true }))?;
+    let begun = busy.begin("restart", &json!({ "drain": true }))?;
     busy.control.wait_for_state("berlin", "draining");
-    is_closed(&asked("OPTIONS", busy.node.ready().sip.udp)?);
+    assert!(asked("OPTIONS", busy.node.ready().sip.udp)?.starts_with("SIP/2.0 503"));
     let draining = busy.wait_for_task(&begun, "that counts calls", |t| t["calls_left"] == 3);
     assert_eq!(
         (&draining["state"], &draining["can_cancel"]),
@@ -114,7 +132,7 @@ fn a_restart_that_drains_cuts_no_call_though_control_is_started_again() -> Resul
 fn a_restart_that_is_cancelled_while_it_drains_leaves_server_and_call_as_they_were() -> Result<()> {
     let busy = Busy::start(1, "600000")?;
     let before = busy.process();
-    let begun = busy.restart(&json!({ "drain": true }))?;
+    let begun = busy.begin("restart", &json!({ "drain": true }))?;
     busy.wait_for_task(&begun, "that counts calls", |t| t["calls_left"] == 1);
     let id = begun["id"].as_str().context("no task")?;
     let output = busy
@@ -138,7 +156,7 @@ fn a_restart_that_is_cancelled_while_it_drains_leaves_server_and_call_as_they_we
 fn a_restart_waits_for_calls_no_longer_than_it_is_told() -> Result<()> {
     let busy = Busy::start(2, "600000")?;
     let before = busy.process();
-    let begun = busy.restart(&json!({ "drain": true, "longest_wait_s": 1 }))?;
+    let begun = busy.begin("restart", &json!({ "drain": true, "longest_wait_s": 1 }))?;
     let done = busy.wait_for_task(&begun, "that has ended", |t| t["state"] != "running");
     assert_eq!(done["state"], "done", "{done}");
     let said = done["log"].to_string();
@@ -146,5 +164,55 @@ fn a_restart_waits_for_calls_no_longer_than_it_is_told() -> Result<()> {
     assert_ne!(busy.process(), before);
     busy.control.wait_for_state("berlin", "up");
     busy.control.wait_for_cdrs(2);
+    Ok(())
+}
+
+#[test]
+fn a_stopped_server_speaks_no_sip_until_it_is_started_over_a_restart_of_its_node() -> Result<()> {
+    let busy = Busy::start(2, "600000")?;
+    let sip = busy.node.ready().sip.clone();
+    busy.command(&["--yes", "server", "stop", "berlin"])?;
+    let health = busy.control.wait_for_state("berlin", "stopped");
+    let cause = health["cause"].as_str().context("no cause")?;
+    assert!(cause.starts_with("stopped by token "), "{cause}");
+    assert!(busy.record()?["stopped"]["at_us"].is_u64());
+    // Nobody has the sockets: whoever probes it hears nothing.
+    drop(UdpSocket::bind(sip.udp).context("the UDP socket of SIP is still there")?);
+    assert!(TcpStream::connect(sip.tcp).is_err(), "TCP is still open");
+    busy.control.wait_for_cdrs(2);
+    assert_eq!(busy.node.rest().list("/v1/calls")?.len(), 0);
+
+    busy.command(&["--yes", "server", "restart", "berlin"])?;
+    busy.control.wait_for_state("berlin", "stopped");
+    let (status, problem) = busy.post(&format!("/v1/servers/{}/stop", busy.berlin), None)?;
+    assert_eq!((status, &problem["code"]), (409, &json!("in-use")));
+
+    busy.command(&["server", "start", "berlin"])?;
+    busy.control.wait_for_state("berlin", "up");
+    assert_eq!(busy.record()?["stopped"], Value::Null);
+    let udp = busy.udp()?;
+    assert!(asked("OPTIONS", udp)?.starts_with("SIP/2.0 200"));
+    let counts = caller(3, "50")?.service("493012345").run(udp)?;
+    assert_eq!(counts.succeeded, 3);
+    busy.control.wait_for_cdrs(5);
+    Ok(())
+}
+
+#[test]
+fn a_stop_that_drains_cuts_no_call_and_its_sockets_come_back_where_they_were() -> Result<()> {
+    let mut busy = Busy::start(2, "20000")?;
+    let udp = busy.node.ready().sip.udp;
+    let begun = busy.begin("stop", &json!({ "drain": true }))?;
+    busy.control.wait_for_state("berlin", "draining");
+    busy.wait_for_task(&begun, "that counts calls", |t| t["calls_left"] == 2);
+    let callers = busy.callers.take().context("no callers")?;
+    assert_eq!(callers.finish()?.succeeded, 2, "no call was cut");
+    let done = busy.wait_for_task(&begun, "that has ended", |t| t["state"] != "running");
+    assert_eq!(done["state"], "done", "{done}");
+    busy.control.wait_for_state("berlin", "stopped");
+    assert_eq!(busy.record()?["draining"], false, "started, it takes calls");
+    busy.command(&["server", "start", "berlin"])?;
+    busy.control.wait_for_state("berlin", "up");
+    assert!(asked("OPTIONS", udp)?.starts_with("SIP/2.0 200"));
     Ok(())
 }

@@ -7,15 +7,15 @@ import { useMay } from '../../api/session';
 import type { Server, ServerHealth } from '../../api/types';
 import { AsCommand } from '../../parts/AsCommand';
 import { Confirm } from '../../parts/Confirm';
-import { plural } from '../../parts/format';
-import { Restart } from './Restart';
+import { plural, time } from '../../parts/format';
+import { Restart, Stop } from './Restart';
 
 interface Props {
   record: Server;
   health: ServerHealth | undefined;
 }
 
-/** Drain, resize, flush, restart and revoke: each is a task, but for the last. */
+/** Drain, resize, flush, restart, stop and revoke: each is a task, but for the last. */
 export function ServerActions({ record, health }: Props) {
   const client = useQueryClient();
   const mayAct = useMay('operator');
@@ -67,6 +67,17 @@ export function ServerActions({ record, health }: Props) {
         {health?.address != null && (
           <Restart record={record} calls={calls} one={one} begin={begin} />
         )}
+        {record.stopped != null && (
+          <Button
+            variant="default"
+            onClick={() => attempt(body(api.POST('/v1/servers/{id}/start', params)))}
+          >
+            Start
+          </Button>
+        )}
+        {record.stopped == null && role === 'switch' && health?.address != null && (
+          <Stop record={record} calls={calls} one={one} begin={begin} />
+        )}
         {mayRevoke && record.certificate && record.revoked_us == null && (
           <Confirm
             action="Revoke"
@@ -79,6 +90,11 @@ export function ServerActions({ record, health }: Props) {
           </Confirm>
         )}
       </Group>
+      {record.stopped != null && (
+        <Text size="sm" mt="sm">
+          Stopped {time(record.stopped.at_us)} by {record.stopped.by}.
+        </Text>
+      )}
       {role === 'switch' && <Resize record={record} onResize={(action) => attempt(action)} />}
       {error != null && (
         <Text size="xs" c="red" role="alert">

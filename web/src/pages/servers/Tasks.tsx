@@ -93,7 +93,7 @@ function Cancel({ task }: { task: Task }) {
       onConfirm={cancel}
       wish={{ method: 'POST', path: `/v1/tasks/${task.id}/cancel` }}
     >
-      Nothing has been restarted yet; the server takes calls as it did before.
+      Nothing has been restarted or stopped yet; the server takes calls as it did before.
     </Confirm>
   );
 }
