@@ -170,7 +170,7 @@ fn a_restart_waits_for_calls_no_longer_than_it_is_told() -> Result<()> {
 #[test]
 fn a_stopped_server_speaks_no_sip_until_it_is_started_over_a_restart_of_its_node() -> Result<()> {
     let busy = Busy::start(2, "600000")?;
-    let sip = busy.node.ready().sip.clone();
+    let sip = busy.node.ready().sip;
     busy.command(&["--yes", "server", "stop", "berlin"])?;
     let health = busy.control.wait_for_state("berlin", "stopped");
     let cause = health["cause"].as_str().context("no cause")?;
