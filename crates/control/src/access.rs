@@ -188,7 +188,7 @@ const OTHER: Area = area(
     Confined::Nothing,
 );
 /// All areas.
-static AREAS: [Area; 56] = {
+static AREAS: [Area; 57] = {
     use Confined::{Change, Nothing, Read};
     use Role::{Admin, Operator, Viewer};
     [
@@ -262,6 +262,7 @@ static AREAS: [Area; 56] = {
             Nothing,
             Nothing,
         ),
+        area("servers/{id}/update", Viewer, Operator, Nothing, Change),
         area("sessions", Viewer, Viewer, Change, Change),
         area("settings", Viewer, Admin, Nothing, Nothing),
         area("tasks", Viewer, Operator, Nothing, Read),

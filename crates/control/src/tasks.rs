@@ -23,7 +23,7 @@ use crate::events::Ring;
 pub(crate) struct Task {
     /// Which it is.
     pub(crate) id: TaskId,
-    /// What is done: `drain`, `resume`, `resize`, `flush`, `restart`, `stop`, `start`; to a target of a dispatcher
+    /// What is done: `drain`, `resume`, `resize`, `flush`, `restart`, `update`, `stop`, `start`; to a target of a dispatcher
     /// `drain-target`, `resume-target`, `weight`.
     pub(crate) kind: String,
     /// The same in words.

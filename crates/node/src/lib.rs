@@ -37,6 +37,7 @@ mod own_server;
 mod pause;
 mod permits;
 mod platform;
+mod program;
 mod quality;
 mod recording;
 mod remote_recording;

@@ -79,6 +79,14 @@ pub(crate) enum ServerCommand {
         #[command(flatten)]
         first: CallsFirst,
     },
+    /// Goes on with the program that was put on the disk of one, once its calls have ended
+    Update {
+        /// Its name or identifier
+        server: String,
+        /// Ends calls that still go on after so many seconds, 1 to 86400
+        #[arg(long, value_name = "SECONDS")]
+        longest_wait: Option<u32>,
+    },
     /// Closes the SIP of one until it is started: its calls end, unless it is drained first
     Stop {
         /// Its name or identifier
@@ -164,6 +172,10 @@ pub(crate) fn run(global: &Global, command: ServerCommand) -> Result<(), Failure
         }
         ServerCommand::Flush { server } => at_once(global, &server, "flush", None),
         ServerCommand::Restart { server, first } => take_out(global, &server, "restart", first),
+        ServerCommand::Update {
+            server,
+            longest_wait,
+        } => update(global, &server, longest_wait),
         ServerCommand::Stop { server, first } => take_out(global, &server, "stop", first),
         ServerCommand::Start { server } => at_once(global, &server, "start", None),
         ServerCommand::Revoke { server } => {
@@ -175,6 +187,11 @@ pub(crate) fn run(global: &Global, command: ServerCommand) -> Result<(), Failure
             Ok(())
         }
     }
+}
+
+fn update(global: &Global, server: &str, longest_wait: Option<u32>) -> Result<(), Failure> {
+    let wish = json!({ "longest_wait_s": longest_wait });
+    at_once(global, server, "update", Some(&wish))
 }
 
 /// Restarts or stops one, once it is said how many calls that concerns.
@@ -223,6 +240,7 @@ fn health(global: &Global, filter: &[String]) -> Result<(), Failure> {
         ("SIP", "sip.median_us"),
         ("ICMP", "icmp.median_us"),
         ("VERSION", "report.version"),
+        ("PENDING", "report.update.version"),
         ("REVISION", "report.revision"),
         ("CAUSE", "cause"),
     ];
@@ -237,7 +255,7 @@ fn calls_of(client: &Client, id: &str) -> Result<String, Failure> {
     Ok(calls.map_or("an unknown number of".into(), |n| n.to_string()))
 }
 
-/// Begins what is over in a moment, and waits for that.
+/// Begins what needs no question, and waits for it.
 fn at_once(
     global: &Global,
     server: &str,

@@ -26,6 +26,7 @@ const COLOURS: Record<string, string> = {
   draining: 'yellow',
   drained: 'yellow',
   busy: 'yellow',
+  'update pending': 'yellow',
   doubtful: 'yellow',
   'no-answer': 'yellow',
   single: 'red',

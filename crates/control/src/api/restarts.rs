@@ -1,15 +1,17 @@
-//! Restarts, stops and starts of a server.
+//! Restarts, updates, stops and starts of a server.
 
 use axum::extract::{Extension, State};
 use axum::response::Response;
 use model::{Server, ServerId, ServerRole};
+use serde::Deserialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::begun::{Begun, accepted};
 use super::steps::{
     BEGIN, CallsFirst, FOLLOW, OPEN, OPENS, RESTART, RESUME, SHUT, SHUTS, START, STOP, TAKES_CALLS,
-    TELL, refuse_another,
+    TELL, UPDATE, refuse_another,
 };
 use crate::control::Caller;
 use crate::extract::{Body, Id};
@@ -20,6 +22,7 @@ use crate::{Control, Problem, problem};
 pub(super) fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new()
         .routes(routes!(restart))
+        .routes(routes!(update))
         .routes(routes!(stop))
         .routes(routes!(start))
 }
@@ -44,21 +47,79 @@ async fn restart(
     body: Option<Body<Option<CallsFirst>>>,
 ) -> Result<Response, Problem> {
     let wish = wish(body)?;
-    let server = find::<Server>(&control, &caller, id).await?.record;
+    let server = restartable(&control, &caller, id).await?;
+    let steps = restart_steps(wish, &server);
+    let task = Begun::new(&control, &caller, RESTART, id, &steps, |server| {
+        titled(wish, "restart", server)
+    });
+    begin(&control, task.await?, wish).await
+}
+
+/// How a server is updated.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Updating {
+    /// Calls that then still go on are ended: seconds, 1 to 86,400. Calls are waited for however long
+    /// they last, if `null` or left out.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 86400)]
+    longest_wait_s: Option<u32>,
+}
+
+/// Has a server go on with the program that was put on its disk
+///
+/// It is a restart that drains first. What is on the disk is `update` in what the node reports; where that is
+/// absent, nothing is pending, and it is refused.
+#[utoipa::path(
+    post,
+    path = "/v1/servers/{id}/update",
+    tag = "servers",
+    params(("id" = String, Path, description = "The server.")),
+    request_body = Option<Updating>,
+    responses((status = 202, description = "It is under way.", body = Task)),
+)]
+async fn update(
+    State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id<ServerId>,
+    body: Option<Body<Option<Updating>>>,
+) -> Result<Response, Problem> {
+    let body = body.and_then(|Body(wish)| wish).unwrap_or_default();
+    let wish = CallsFirst::draining(body.longest_wait_s).check()?;
+    let server = restartable(&control, &caller, id).await?;
+    let report = control.fleet().heard(id).report.map(|(report, _)| report);
+    let pending = report.as_ref().and_then(|report| report.update.as_ref());
+    let Some(pending) = pending else {
+        let running = report.map_or("not known".into(), |report| report.version);
+        let why =
+            format!("no update is pending: no other program is on its disk (it runs {running})");
+        return Err(Problem::new(&problem::IN_USE, why));
+    };
+    let steps = restart_steps(wish, &server);
+    let task = Begun::new(&control, &caller, UPDATE, id, &steps, |server| {
+        format!("update {} to {}", server.name, pending.version)
+    });
+    begin(&control, task.await?, wish).await
+}
+
+/// The server, if it is one that is restarted from here, and nothing is done to it.
+async fn restartable(control: &Control, caller: &Caller, id: ServerId) -> Result<Server, Problem> {
+    let server = find::<Server>(control, caller, id).await?.record;
     if control.own_server() == Some(id) {
         let detail = "this is control itself: restart it where it runs";
         return Err(Problem::new(&problem::ELSEWHERE, detail));
     }
-    refuse_another(&control, id)?;
+    refuse_another(control, id)?;
+    Ok(server)
+}
+
+fn restart_steps(wish: CallsFirst, server: &Server) -> Vec<&'static str> {
     let mut steps = wish.steps(server.draining).to_vec();
     steps.extend([TELL, BEGIN, FOLLOW]);
     if wish.drain && !server.draining {
         steps.extend([RESUME, TAKES_CALLS]);
     }
-    let task = Begun::new(&control, &caller, RESTART, id, &steps, |server| {
-        titled(wish, "restart", server)
-    });
-    begin(&control, task.await?, wish).await
+    steps
 }
 
 /// Closes the SIP of a server

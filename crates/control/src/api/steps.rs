@@ -31,6 +31,14 @@ pub(super) struct CallsFirst {
 }
 
 impl CallsFirst {
+    /// Calls are waited for, but for so long at most.
+    pub(super) const fn draining(longest_wait_s: Option<u32>) -> Self {
+        Self {
+            drain: true,
+            longest_wait_s,
+        }
+    }
+
     pub(super) fn check(self) -> Result<Self, Problem> {
         let Some(wait) = self.longest_wait_s else {
             return Ok(self);
@@ -81,7 +89,7 @@ pub(super) fn refuse_another(control: &Control, server: ServerId) -> Result<(), 
 
 /// Whether a task is done step by step here.
 pub(super) fn has_plan(task: &Task) -> bool {
-    [RESTART, STOP, START].contains(&&*task.kind)
+    [RESTART, UPDATE, STOP, START].contains(&&*task.kind)
 }
 
 /// Whether it was for this task that the server takes no calls.
@@ -230,6 +238,7 @@ impl Begun {
 
 /// Kinds of tasks.
 pub(super) const RESTART: &str = "restart";
+pub(super) const UPDATE: &str = "update";
 pub(super) const STOP: &str = "stop";
 pub(super) const START: &str = "start";
 /// Steps.

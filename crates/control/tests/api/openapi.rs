@@ -85,6 +85,7 @@ const PATHS: &[&str] = &[
     "/v1/servers/{id}/resume",
     "/v1/servers/{id}/start",
     "/v1/servers/{id}/stop",
+    "/v1/servers/{id}/update",
     "/v1/servers/{id}/log",
     "/v1/servers/{id}/registrations",
     "/v1/servers/{id}/targets/{target}",

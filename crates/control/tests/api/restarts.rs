@@ -152,3 +152,17 @@ async fn what_closes_no_sip_of_its_own_is_not_stopped_from_here() {
         assert!(refused.text.contains("drained"), "{}", refused.text);
     }
 }
+
+#[tokio::test]
+async fn a_server_without_another_program_on_its_disk_is_not_updated() {
+    let api = Api::new();
+    let server = server(&api).await;
+    let refused = api.post(&format!("{server}/update"), &json!({})).await;
+    refused.is_problem(409, "in-use");
+    assert!(
+        refused.text.contains("no update is pending"),
+        "{}",
+        refused.text
+    );
+    assert_eq!(api.get(&server).await.body["draining"], false);
+}

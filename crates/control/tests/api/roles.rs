@@ -417,7 +417,7 @@ async fn who_is_confined_to_zones_acts_on_the_servers_there_alone() {
     assert_eq!(begun.status, 202, "{}", begun.text);
     for other in [&zones.far, &zones.nowhere] {
         for action in [
-            "drain", "resume", "resize", "flush", "restart", "stop", "start",
+            "drain", "resume", "resize", "flush", "restart", "stop", "start", "update",
         ] {
             let refused = zones
                 .post(&format!("{}/{action}", path("servers", other)))

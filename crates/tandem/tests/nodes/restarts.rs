@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use testkit::{Platform, Sipp, wait_for};
 
-use crate::control::Control;
+use crate::control::{BINARY, Control, start_program};
 use crate::edge_drains::asked;
 use crate::edges::{caller, server_of, target, task};
 
@@ -214,5 +214,49 @@ fn a_stop_that_drains_cuts_no_call_and_its_sockets_come_back_where_they_were() -
     busy.command(&["server", "start", "berlin"])?;
     busy.control.wait_for_state("berlin", "up");
     assert!(asked("OPTIONS", udp)?.starts_with("SIP/2.0 200"));
+    Ok(())
+}
+
+#[test]
+fn a_program_that_is_put_on_the_disk_is_pending_until_the_server_is_updated() -> Result<()> {
+    let control = Control::start()?;
+    let directory = control.joined("berlin", "switch")?;
+    let place = directory.path().join("bin");
+    std::fs::create_dir(&place)?;
+    let program = place.join("tandem");
+    std::fs::copy(BINARY, &program)?;
+    let path = program.to_str().context("a path")?;
+    let node = start_program(path, directory.path())?;
+    control.wait_for_state("berlin", "up");
+    let rest = control.platform.rest();
+    let path = format!("/v1/servers/{}/update", server_of(&control, "berlin")?);
+    let (status, problem) = rest.send("POST", &path, None)?;
+    assert_eq!((status, &problem["code"]), (409, &json!("in-use")));
+    let before = control.health("berlin")["report"]["started_us"].clone();
+
+    // As a package does: another file under the same name. Bytes behind its end make another build of it.
+    let newer = place.join("tandem.new");
+    let mut bytes = std::fs::read(BINARY)?;
+    bytes.extend(b"another build");
+    std::fs::write(&newer, bytes)?;
+    std::fs::set_permissions(&newer, std::fs::metadata(BINARY)?.permissions())?;
+    std::fs::rename(&newer, &program)?;
+    let update = wait_for("an update to be pending", || {
+        let update = control.health("berlin")["report"]["update"].clone();
+        update.is_object().then_some(update)
+    });
+    assert_eq!(update["version"], env!("CARGO_PKG_VERSION"));
+    assert_ne!(update["build"], update["running_build"]);
+
+    let output = control
+        .platform
+        .command_line(&["server", "update", "berlin"])?;
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let health = control.wait_for_state("berlin", "up");
+    assert_ne!(health["report"]["started_us"], before);
+    assert_eq!(health["report"]["update"], Value::Null);
+    let (status, _) = rest.send("POST", &path, None)?;
+    assert_eq!(status, 409, "nothing is pending any more");
+    drop(node);
     Ok(())
 }

@@ -67,6 +67,18 @@ export function ServerActions({ record, health }: Props) {
         {health?.address != null && (
           <Restart record={record} calls={calls} one={one} begin={begin} />
         )}
+        {health?.report?.update != null && (
+          <Confirm
+            action="Run update"
+            question={`Update ${record.name} from ${health.report.version} to ${health.report.update.version}?`}
+            onConfirm={() => begin(body(api.POST('/v1/servers/{id}/update', params)))}
+            wish={wish('update')}
+          >
+            It is drained, begins anew with the program on its disk (
+            {health.report.update.running_build} becomes {health.report.update.build}) and takes{' '}
+            {one}s again. {affected}
+          </Confirm>
+        )}
         {record.stopped != null && (
           <Button
             variant="default"
