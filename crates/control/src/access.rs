@@ -188,7 +188,7 @@ const OTHER: Area = area(
     Confined::Nothing,
 );
 /// All areas.
-static AREAS: [Area; 53] = {
+static AREAS: [Area; 57] = {
     use Confined::{Change, Nothing, Read};
     use Role::{Admin, Operator, Viewer};
     [
@@ -239,6 +239,8 @@ static AREAS: [Area; 53] = {
         area("servers/{id}/resize", Viewer, Operator, Nothing, Change),
         area("servers/{id}/restart", Viewer, Operator, Nothing, Change),
         area("servers/{id}/resume", Viewer, Operator, Nothing, Change),
+        area("servers/{id}/start", Viewer, Operator, Nothing, Change),
+        area("servers/{id}/stop", Viewer, Operator, Nothing, Change),
         area(
             "servers/{id}/targets/{target}",
             Viewer,
@@ -260,9 +262,11 @@ static AREAS: [Area; 53] = {
             Nothing,
             Nothing,
         ),
+        area("servers/{id}/update", Viewer, Operator, Nothing, Change),
         area("sessions", Viewer, Viewer, Change, Change),
         area("settings", Viewer, Admin, Nothing, Nothing),
         area("tasks", Viewer, Operator, Nothing, Read),
+        area("tasks/{id}/cancel", Viewer, Operator, Nothing, Change),
         area("tokens", Admin, Admin, Nothing, Nothing),
         area("traces", Viewer, Operator, Nothing, Nothing),
         area("users", Viewer, Operator, Change, Nothing),

@@ -1,13 +1,18 @@
 //! What all requests share: the ports, and what is counted and remembered between requests.
 
-use std::net::IpAddr;
+mod caller;
+mod configuration;
+mod servers;
+
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clock::Time;
-use model::{AccountId, ApiToken, Person, Role, ServerId, Snapshot, ZoneId};
-use store::{Actor, CdrStore, HistoryStore, Records, StoreError};
+use model::{ServerId, Snapshot};
+use store::{CdrStore, HistoryStore, Records, StoreError};
 use tokio::sync::{Mutex, Notify, Semaphore, SemaphorePermit, watch};
+
+pub(crate) use self::caller::{Caller, Who};
 
 use crate::events::Ring;
 use crate::history::History;
@@ -16,7 +21,6 @@ use crate::known::Known;
 use crate::lockout::Lockouts;
 use crate::nodes::{Asking, EventsTaken, Fleet, Joining};
 use crate::oidc::Oidc;
-use crate::reach::Reach;
 use crate::tasks::Tasks;
 use crate::throttle::Throttle;
 use crate::{
@@ -185,141 +189,9 @@ impl Control {
         off_runtime(ask).await
     }
 
-    /// Changes records, and returns when the node works with them. `change` returns the new
-    /// revision with its result. A client that goes away in between stops nothing.
-    pub(crate) async fn change<T: Send + 'static>(
-        &self,
-        change: impl FnOnce(&dyn Records) -> Result<(u64, T), StoreError> + Send + 'static,
-    ) -> Result<T, Problem> {
-        let control = self.clone();
-        let task = tokio::spawn(async move {
-            let (revision, result) = control.records(change).await?;
-            control.apply(revision).await;
-            Ok(result)
-        });
-        task.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a change did not end");
-            Err(Problem::new(&problem::INTERNAL, "the change was lost"))
-        })
-    }
-
-    /// Makes the node's configuration that of the store, at least as of `revision`. Changes
-    /// made while an earlier one is on its way are handed over together.
-    ///
-    /// A node that does not answer is no reason to refuse the change, which is stored already:
-    /// it reads the store when it starts, and gets all of it with the next change.
-    pub(crate) async fn apply(&self, revision: u64) {
-        let mut applied = self.0.applied.lock().await;
-        if *applied >= revision {
-            return;
-        }
-        let snapshot: Snapshot = match self.records(|records| records.snapshot()).await {
-            Ok(snapshot) => snapshot,
-            Err(problem) => {
-                tracing::error!(?problem, "the new configuration cannot be read");
-                return;
-            }
-        };
-        let newest = snapshot.revision;
-        let snapshot = self.publish(snapshot);
-        let own = self.0.own_server.get();
-        let plan = own.map_or_else(|| (*snapshot).clone(), |own| snapshot.planned_for(*own));
-        match self.platform().apply(plan).await {
-            Ok(()) => *applied = newest,
-            Err(error) => {
-                tracing::warn!(%error, revision = newest, "the node did not take the configuration")
-            }
-        }
-    }
-
-    /// Hands the node the store's configuration once more, be it new to it or not.
-    pub async fn apply_anew(&self, revision: u64) {
-        *self.0.applied.lock().await = 0;
-        self.apply(revision).await;
-    }
-
-    /// Lets all who follow have a configuration, unless they have a newer one.
-    fn publish(&self, snapshot: Snapshot) -> Arc<Snapshot> {
-        let snapshot = Arc::new(snapshot);
-        let exists = |server| snapshot.servers.iter().any(|s| s.id == server);
-        self.fleet().retain(exists);
-        self.events_taken().retain(exists);
-        let before = Arc::clone(&self.0.newest.borrow());
-        let gone = crate::nodes::media_servers_gone(&before, &snapshot);
-        if !gone.is_empty() && self.platform_of().is_none() {
-            let control = self.clone();
-            tokio::spawn(async move { control.dismiss(gone).await });
-        }
-        self.0.newest.send_if_modified(|newest| {
-            let newer = snapshot.revision > newest.revision;
-            if newer {
-                *newest = Arc::clone(&snapshot);
-            }
-            newer
-        });
-        snapshot
-    }
-
-    /// The newest configuration, and each newer one as it comes to be. Errors: the store is away and
-    /// was never read.
-    pub(crate) async fn newest_snapshot(&self) -> Result<watch::Receiver<Arc<Snapshot>>, Problem> {
-        let newest = self.0.newest.subscribe();
-        if newest.borrow().revision == 0 {
-            let snapshot = self.records(|records| records.snapshot()).await?;
-            self.publish(snapshot);
-        }
-        Ok(newest)
-    }
-
-    /// What was heard of the nodes.
-    pub(crate) fn fleet(&self) -> &Fleet {
-        &self.0.fleet
-    }
-
-    /// Questions to the nodes.
-    pub(crate) fn asking(&self) -> &Asking {
-        &self.0.asking
-    }
-
-    /// How far the events of the nodes have come.
-    pub(crate) fn events_taken(&self) -> &EventsTaken {
-        &self.0.events_taken
-    }
-
-    /// What machines join with, where they can.
-    pub(crate) fn joining(&self) -> Option<Joining> {
-        self.0.joining.get().cloned()
-    }
-
-    /// Machines can join from now on.
-    pub(crate) fn join_nodes_with(&self, joining: Joining) {
-        // A second time there is nothing new.
-        let _ = self.0.joining.set(joining);
-    }
-
-    /// This node is a server of the list: what is said of that one holds for it.
-    pub fn is_server(&self, own: ServerId) {
-        let _ = self.0.own_server.set(own);
-    }
-
-    /// This node has joined the platform whose control is at `host:port`.
-    pub fn belongs_to(&self, control: &str) {
-        let _ = self.0.platform_of.set(control.to_owned());
-    }
-
-    /// Where the control is of the platform that this node has joined, if it has.
-    pub(crate) fn platform_of(&self) -> Option<&str> {
-        self.0.platform_of.get().map(String::as_str)
-    }
-
     /// A turn to make a file of traces; `None`: others have them.
     pub(crate) fn exports(&self) -> Option<SemaphorePermit<'_>> {
         self.0.exports.try_acquire().ok()
-    }
-
-    /// The server that this node is, if it is one of the list.
-    pub(crate) fn own_server(&self) -> Option<ServerId> {
-        self.0.own_server.get().copied()
     }
 
     /// History is in this store from now on, and this node is that server in it.
@@ -335,24 +207,6 @@ impl Control {
     /// What was begun.
     pub(crate) fn tasks(&self) -> &Tasks {
         &self.0.tasks
-    }
-
-    /// How this node is, where it is a server of the list; whom it is to measure its distance to.
-    pub async fn report_own(&self, report: crate::Report) -> Vec<crate::Neighbour> {
-        let Some(own) = self.0.own_server.get() else {
-            return Vec::new();
-        };
-        self.fleet().hear(*own, report, now().as_micros());
-        self.neighbours(*own).await
-    }
-
-    /// Whom a node is to measure its distance to; nobody, where it is not known who there is.
-    pub(crate) async fn neighbours(&self, asker: ServerId) -> Vec<crate::Neighbour> {
-        let Ok(newest) = self.newest_snapshot().await else {
-            return Vec::new();
-        };
-        let snapshot = newest.borrow().clone();
-        self.fleet().neighbours(asker, &snapshot)
     }
 
     pub(crate) fn platform(&self) -> &dyn Platform {
@@ -428,131 +282,6 @@ impl Control {
     /// Becomes true when the API stops.
     pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
         self.0.stopping.subscribe()
-    }
-}
-
-/// Who asks, as authentication found out.
-#[derive(Clone, Debug)]
-pub(crate) struct Caller {
-    /// Who they are.
-    pub(crate) who: Who,
-    /// What they may do.
-    pub(crate) role: Role,
-    /// Nothing but this account is theirs to see.
-    pub(crate) account: Option<AccountId>,
-    /// Nothing but this is theirs to see, as far as things are in zones.
-    pub(crate) reach: Arc<Reach>,
-    /// Where they are.
-    pub(crate) source: IpAddr,
-}
-
-/// A token, or somebody who has signed in.
-#[derive(Clone, Debug)]
-pub(crate) enum Who {
-    /// A token.
-    Token(ApiToken),
-    /// Somebody with a name and a password.
-    Person(Box<Person>),
-}
-
-impl Caller {
-    pub(crate) fn new(who: Who, source: IpAddr) -> Self {
-        let (role, account) = match &who {
-            Who::Token(token) => (token.role, token.account),
-            Who::Person(person) => (person.role, person.account),
-        };
-        Self {
-            who,
-            role,
-            account,
-            reach: Arc::default(),
-            source,
-        }
-    }
-
-    /// The same with what is within their zones, which has to be looked up.
-    pub(crate) fn with_reach(self, reach: Reach) -> Self {
-        Self {
-            reach: Arc::new(reach),
-            ..self
-        }
-    }
-
-    /// The zones they are confined to; none means all.
-    pub(crate) fn zones(&self) -> &[ZoneId] {
-        match &self.who {
-            Who::Token(token) => &token.zones,
-            Who::Person(person) => &person.zones,
-        }
-    }
-
-    /// Whether they see a part of the platform alone.
-    pub(crate) fn is_confined(&self) -> bool {
-        self.account.is_some() || !self.zones().is_empty()
-    }
-
-    /// What others call them.
-    pub(crate) fn name(&self) -> &str {
-        match &self.who {
-            Who::Token(token) => &token.name,
-            Who::Person(person) => &person.name,
-        }
-    }
-
-    /// Tells them from all others.
-    pub(crate) fn id(&self) -> String {
-        match &self.who {
-            Who::Token(token) => token.id.to_string(),
-            Who::Person(person) => person.id.to_string(),
-        }
-    }
-
-    /// What of their role they may use; none means all.
-    pub(crate) fn scopes(&self) -> &[String] {
-        match &self.who {
-            Who::Token(token) => &token.scopes,
-            Who::Person(_) => &[],
-        }
-    }
-
-    /// Whether they may see what is of this account.
-    pub(crate) fn sees(&self, account: Option<AccountId>) -> bool {
-        self.account.is_none() || self.account == account
-    }
-
-    /// The account that a list is of, where `wanted` was asked for.
-    pub(crate) fn only_own(&self, wanted: Option<AccountId>) -> Result<Option<AccountId>, Problem> {
-        match (self.account, wanted) {
-            (Some(own), Some(wanted)) if own != wanted => {
-                let detail = format!("you are confined to the account {own}");
-                Err(Problem::new(&problem::FORBIDDEN, detail))
-            }
-            (own, wanted) => Ok(own.or(wanted)),
-        }
-    }
-
-    /// The person they are.
-    pub(crate) fn person(&self) -> Result<&Person, Problem> {
-        match &self.who {
-            Who::Person(person) => Ok(person),
-            Who::Token(_) => Err(Problem::new(
-                &problem::FORBIDDEN,
-                "a token has no password: sign in with a name and a password",
-            )),
-        }
-    }
-
-    /// Who they are to the audit log.
-    pub(crate) fn actor(&self) -> Actor {
-        let kind = match self.who {
-            Who::Token(_) => "token",
-            Who::Person(_) => "person",
-        };
-        let (id, name) = (self.id(), self.name());
-        Actor {
-            name: format!("{kind} {id} ({name}) from {}", self.source),
-            at: now(),
-        }
     }
 }
 

@@ -71,8 +71,8 @@ pub use event_feed::{EventFeed, EventPortion};
 pub use follow::follow;
 pub use log_lines::{LogLevel, LogLine, LogQuery, LogRing};
 pub use nodes::{
-    DispatcherReport, Distance, MediaReport, Neighbour, NodeSocket, Report, RoundTrips,
-    SocketReport, TargetReport, TargetState, serve_nodes,
+    DispatcherReport, Distance, MediaReport, Neighbour, NodeSocket, ProgramUpdate, Report,
+    RoundTrips, SocketReport, TargetReport, TargetState, serve_nodes,
 };
 pub use oidc::{OidcAnswer, OidcPort};
 pub use password::{password_hash, password_matches};

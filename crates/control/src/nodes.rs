@@ -25,7 +25,7 @@ use crate::control::now;
 pub(crate) use self::asking::{Asking, Silence};
 pub use self::distance::{Distance, Neighbour, RoundTrips};
 pub(crate) use self::fleet::{Fleet, Heard, Measured};
-pub use self::fleet::{Report, SocketReport};
+pub use self::fleet::{ProgramUpdate, Report, SocketReport};
 pub(crate) use self::happened::EventsTaken;
 pub(crate) use self::media::gone as media_servers_gone;
 pub use self::roles::{DispatcherReport, MediaReport, TargetReport, TargetState};

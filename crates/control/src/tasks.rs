@@ -23,7 +23,7 @@ use crate::events::Ring;
 pub(crate) struct Task {
     /// Which it is.
     pub(crate) id: TaskId,
-    /// What is done: `drain`, `resume`, `resize`, `flush`, `restart`; to a target of a dispatcher
+    /// What is done: `drain`, `resume`, `resize`, `flush`, `restart`, `update`, `stop`, `start`; to a target of a dispatcher
     /// `drain-target`, `resume-target`, `weight`.
     pub(crate) kind: String,
     /// The same in words.
@@ -50,6 +50,16 @@ pub(crate) struct Task {
     pub(crate) calls_left: Option<u32>,
     /// Calls that went on when it began, alike.
     pub(crate) calls_at_first: Option<u32>,
+    /// Calls are waited for until then, and no longer; microseconds since the Unix epoch. `None`: until
+    /// none is left.
+    #[serde(default)]
+    pub(crate) calls_until_us: Option<u64>,
+    /// Whether it can be cancelled, and nothing has happened then.
+    #[serde(default)]
+    pub(crate) can_cancel: bool,
+    /// The process that a restart ends began then; microseconds since the Unix epoch.
+    #[serde(default)]
+    pub(crate) process_us: Option<u64>,
     /// What happened, the oldest first.
     pub(crate) log: Vec<TaskLine>,
 }
@@ -194,6 +204,22 @@ impl Task {
         }
     }
 
+    /// Notes how many calls are left; `None`: it is not known now.
+    pub(crate) fn count(&mut self, left: Option<u32>) {
+        if left.is_some() && self.calls_at_first.is_none() {
+            self.calls_at_first = left;
+            self.say(format!("{} calls go on", left.unwrap_or_default()));
+        }
+        self.calls_left = left;
+    }
+
+    /// The step that it is at.
+    pub(crate) fn running_step(&self) -> Option<&str> {
+        let mut steps = self.steps.iter();
+        let running = steps.find(|step| step.state == Some(TaskState::Running));
+        running.map(|step| step.name.as_str())
+    }
+
     /// A step is over, and the next one begins; after the last the task is done.
     pub(crate) fn step(&mut self) {
         let mut open = self
@@ -216,6 +242,7 @@ impl Task {
             step.state = Some(state);
         }
         self.state = state;
+        self.can_cancel = false;
         self.say(why);
     }
 }

@@ -180,6 +180,9 @@ pub struct Telemetry {
     /// Of a media server: what it relays and where, in JSON.
     #[prost(bytes = "vec", optional, tag = "27")]
     pub media: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    /// The program that its next start takes, if it is another than the one that runs, in JSON.
+    #[prost(bytes = "vec", optional, tag = "28")]
+    pub update: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Listener {

@@ -60,7 +60,7 @@ pub use person::{OidcIdentity, Person, SecondFactor, SignInBy};
 pub use recording::{AfterUpload, BucketAddressing, RecordingFormat, RecordingStore};
 pub use route::{Rewrite, Route};
 pub use sample::{DELAY_BUCKETS_MS, HISTORY_US, SAMPLE_US, Sample};
-pub use server::{JoinToken, Server, ServerCertificate, ServerRole};
+pub use server::{JoinToken, Server, ServerCertificate, ServerRole, ServerStop};
 pub use settings::{
     DigestOffer, HepTransport, KeepAlive, MediaMode, MusicOver, OVERFLOW_PEERS_MAX, Overflow,
     Settings,

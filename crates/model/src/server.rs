@@ -31,6 +31,10 @@ pub struct Server {
     /// Where a dispatcher sends calls; `None`: as its own file says.
     #[serde(default)]
     pub dispatching: Option<Dispatching>,
+    /// Somebody has stopped it: its SIP is closed until it is started; `None`: nobody has.
+    #[serde(default)]
+    #[schema(read_only)]
+    pub stopped: Option<ServerStop>,
     /// The certificate that its node was given last; `None`: nobody has joined as this server.
     #[serde(default)]
     #[schema(read_only)]
@@ -75,6 +79,15 @@ impl ServerRole {
             Self::Media => "media",
         }
     }
+}
+
+/// Who has stopped a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServerStop {
+    /// When; microseconds since the Unix epoch.
+    pub at_us: u64,
+    /// Who, as in the audit log.
+    pub by: String,
 }
 
 /// The certificate of a node.

@@ -56,6 +56,9 @@ pub struct Snapshot {
     /// The node that this is for takes no new calls.
     #[serde(default)]
     pub draining: bool,
+    /// The SIP of the node that this is for is closed, and it registers nowhere.
+    #[serde(default)]
+    pub stopped: bool,
 }
 
 /// What a member of a cluster has to know of it.
@@ -123,6 +126,7 @@ impl Snapshot {
             limits.cps = server.limits.cps.or(limits.cps);
             limits.channels = server.limits.channels.or(limits.channels);
             plan.draining = server.draining;
+            plan.stopped = server.stopped.is_some();
             plan.cluster = self.cluster_of(server);
         }
         plan

@@ -112,6 +112,7 @@ fn of(data: &Data, records: &Arc<dyn Records>, now: Time) -> Result<ServerId> {
         draining: false,
         limits: LimitSpec::default(),
         dispatching: None,
+        stopped: None,
         certificate: None,
         revoked_us: None,
     };

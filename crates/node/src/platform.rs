@@ -24,6 +24,7 @@ use trace::Seen;
 use crate::UpOptions;
 use crate::certificate::CertificateDesk;
 use crate::data::Data;
+use crate::doors::{Doors, Position};
 use crate::locations::LocationHealth;
 use crate::media_servers::MediaLink;
 use crate::music::Shelf;
@@ -57,6 +58,8 @@ pub(crate) struct NodePlatform {
     pub(crate) shelf: Arc<Mutex<Shelf>>,
     /// What is shown in handshakes.
     pub(crate) certificates: Arc<CertificateDesk>,
+    /// Whether SIP is spoken.
+    pub(crate) doors: Doors,
 }
 
 impl Platform for NodePlatform {
@@ -267,6 +270,9 @@ impl Platform for NodePlatform {
 
     fn add_listener(&self, spec: ListenerSpec) -> Reply<'_, ListenerStatus> {
         Box::pin(async move {
+            if self.doors.is_closed() {
+                return Err(refused("address", "the server is stopped: start it first"));
+            }
             // Until it is open nobody else may take its number.
             let _one_at_a_time = self.adding.lock().await;
             let used: Vec<u16> = self.net.listeners().iter().map(|l| l.spec.id.0).collect();
@@ -408,6 +414,7 @@ impl Platform for NodePlatform {
             });
             let shelf = shelf.await;
             let shelf = shelf.map_err(|error| PlatformError::Unavailable(error.to_string()))?;
+            let position = Position::wanted_by(&snapshot);
             let apply = self.visitor.ask(move |now, machine, host| {
                 let inactivity = up::inactivity(&snapshot.settings);
                 host.engine.set_inactivity(inactivity);
@@ -419,7 +426,9 @@ impl Platform for NodePlatform {
                     .configure(&snapshot.media_servers, inactivity);
                 machine.switch.configure(now, snapshot);
             });
-            apply.await
+            apply.await?;
+            self.doors.set(position);
+            Ok(())
         })
     }
 

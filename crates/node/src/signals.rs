@@ -100,11 +100,16 @@ impl Signals {
 /// Ends the calls there are, so that nobody talks into silence, and waits until both sides of
 /// each have said that they heard it.
 async fn end_calls(visitor: &Visitor) {
-    let ended = async {
-        let began = visitor.ask(|now, machine, _| machine.switch.stop_all(now));
-        if began.await.is_err() {
-            return;
-        }
+    let began = visitor.ask(|now, machine, _| machine.switch.stop_all(now));
+    if began.await.is_ok() {
+        parted(visitor).await;
+    }
+}
+
+/// Waits until all peers have said that they heard of the end of calls and registrations, or have had
+/// the time to.
+pub(crate) async fn parted(visitor: &Visitor) {
+    let parted = async {
         while let Ok(false) = visitor
             .ask(|_, machine, _| machine.switch.has_parted())
             .await
@@ -112,7 +117,7 @@ async fn end_calls(visitor: &Visitor) {
             tokio::time::sleep(STOP_LOOK).await;
         }
     };
-    if tokio::time::timeout(STOP_TIME, ended).await.is_err() {
+    if tokio::time::timeout(STOP_TIME, parted).await.is_err() {
         tracing::warn!("some peers did not answer that their calls or registrations are over");
     }
 }

@@ -12,6 +12,7 @@ use crate::certificate::CertificateDesk;
 use crate::distance::Distances;
 use crate::listeners;
 use crate::metrics::TRANSPORTS;
+use crate::program::{self, Program};
 use crate::visit::Visitor;
 
 /// Looks at this node, again and again.
@@ -118,16 +119,18 @@ pub(crate) struct Vitals {
     host: String,
     /// Processor time of the process at the last look, in ticks.
     cpu: Option<(u64, Instant)>,
+    program: Program,
 }
 
 impl Vitals {
     /// Of a process that began at `started_us`, microseconds since the Unix epoch, on a machine that
     /// is called so.
-    pub(crate) const fn new(started_us: u64, host: String) -> Self {
+    pub(crate) fn new(started_us: u64, host: String) -> Self {
         Self {
             started_us,
             host,
             cpu: None,
+            program: Program::of_process(),
         }
     }
 
@@ -135,7 +138,8 @@ impl Vitals {
     pub(crate) fn look(&mut self, seen: Report) -> Report {
         Report {
             started_us: self.started_us,
-            version: env!("CARGO_PKG_VERSION").into(),
+            version: program::version().into(),
+            update: self.program.update(Instant::now()),
             host: self.host.clone(),
             cpu_percent: self.cpu_percent(),
             memory_bytes: memory_bytes(),

@@ -18,6 +18,7 @@ use store::{ArrayWatch, CdrStore, HistoryStore};
 use crate::acme::AcmeDesk;
 use crate::alerts::AlertDesk;
 use crate::data::Data;
+use crate::doors::{Doors, Position};
 use crate::first_start::FirstUsers;
 use crate::history::History;
 use crate::joined::Joined;
@@ -148,7 +149,12 @@ async fn serve(
     }
     let refused_lines = nodes.as_ref().map(|socket| socket.refused.clone());
     let kept = (stores.snapshot_file, array, refused_lines);
-    let platform = Arc::new(platform_of(options, data, node, kept));
+    let doors = Doors::new();
+    if node.is_stopped {
+        doors.set(Position::Closed);
+    }
+    tokio::spawn(doors.clone().keep(node.net.clone(), node.visitor.clone()));
+    let platform = Arc::new(platform_of(options, data, node, (kept, doors)));
     let vault = Vault::new(&data.cluster_key()?);
     let control = Control::with_site(records.clone(), stores.cdrs, platform, vault, site);
     let history = keep_history((&stores.history, &stores.joined), data, &control, node)?;
@@ -186,16 +192,19 @@ async fn serve(
     Ok(restart.ended())
 }
 
+/// What of the platform is kept here, with whom, and who was refused.
+type Kept = (
+    Option<SnapshotFile>,
+    Option<ArrayWatch>,
+    Option<Arc<RefusedLines>>,
+);
+
 /// The node as the API sees it.
 fn platform_of(
     options: &UpOptions,
     data: &Data,
     node: &Node,
-    (snapshot_file, array, refused_lines): (
-        Option<SnapshotFile>,
-        Option<ArrayWatch>,
-        Option<Arc<RefusedLines>>,
-    ),
+    ((snapshot_file, array, refused_lines), doors): (Kept, Doors),
 ) -> NodePlatform {
     NodePlatform {
         visitor: node.visitor.clone(),
@@ -213,6 +222,7 @@ fn platform_of(
         adding: tokio::sync::Mutex::default(),
         shelf: Arc::default(),
         certificates: node.certificates.clone(),
+        doors,
     }
 }
 

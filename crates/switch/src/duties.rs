@@ -52,7 +52,7 @@ impl Switch {
     #[must_use]
     pub fn duties(&self, now: Time) -> (Vec<Duty>, Vec<GatewayId>) {
         let present = self.upstream.present().collect();
-        if !self.accepting {
+        if !self.accepting || self.snapshot.stopped {
             return (Vec::new(), present);
         }
         let gateways = self.snapshot.gateways.iter();
@@ -88,7 +88,8 @@ impl Switch {
         });
         let fresh: Vec<(GatewayId, String)> = fresh.collect();
         self.duties = Some(duties);
-        if self.accepting {
+        // One that is stopped tells its carriers itself.
+        if self.accepting && !self.snapshot.stopped {
             for gateway in &lost {
                 self.upstream.forget(*gateway);
             }
@@ -116,6 +117,9 @@ impl Switch {
     }
 
     fn has_duty(&self, gateway: GatewayId) -> bool {
+        if self.snapshot.stopped {
+            return false;
+        }
         self.duties
             .as_ref()
             .is_none_or(|duties| matches!(duties.get(&gateway), Some(Held::Here { .. })))

@@ -12,12 +12,18 @@ impl Switch {
     pub fn stop_all(&mut self, now: Time) {
         self.stopping = true;
         self.accepting = false;
+        self.end_calls(now);
+        self.upstream.leave_all(now);
+        self.pump(now);
+    }
+
+    /// Each call in progress ends on both sides, as [`Switch::stop_all`] has it; others may begin.
+    pub fn end_calls(&mut self, now: Time) {
         let mut keys: Vec<_> = self.calls.iter().map(|(key, _)| key).collect();
         keys.sort_unstable_by_key(|key| key.0);
         for key in keys {
             self.feed(now, key, Input::End(Cause::Stopping));
         }
-        self.upstream.leave_all(now);
         self.pump(now);
     }
 

@@ -411,9 +411,9 @@ impl Switch {
         self.accepting = accepting && !self.stopping;
     }
 
-    /// Whether calls may begin: the node may be held up, stopping, or draining.
+    /// Whether calls may begin: the node may be held up, stopping, stopped or draining.
     pub(crate) fn takes_calls(&self) -> bool {
-        self.accepting && !self.snapshot.draining
+        self.accepting && !self.snapshot.draining && !self.snapshot.stopped
     }
 
     /// Fires everything that is due.

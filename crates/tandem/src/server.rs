@@ -72,8 +72,30 @@ pub(crate) enum ServerCommand {
         /// Its name or identifier
         server: String,
     },
-    /// Has the node of one begin anew: the calls that it has end, so drain it first
+    /// Has the node of one begin anew: the calls that it has end, unless it is drained first
     Restart {
+        /// Its name or identifier
+        server: String,
+        #[command(flatten)]
+        first: CallsFirst,
+    },
+    /// Goes on with the program that was put on the disk of one, once its calls have ended
+    Update {
+        /// Its name or identifier
+        server: String,
+        /// Ends calls that still go on after so many seconds, 1 to 86400
+        #[arg(long, value_name = "SECONDS")]
+        longest_wait: Option<u32>,
+    },
+    /// Closes the SIP of one until it is started: its calls end, unless it is drained first
+    Stop {
+        /// Its name or identifier
+        server: String,
+        #[command(flatten)]
+        first: CallsFirst,
+    },
+    /// Opens the SIP of one that is stopped
+    Start {
         /// Its name or identifier
         server: String,
     },
@@ -82,6 +104,17 @@ pub(crate) enum ServerCommand {
         /// Its name or identifier
         server: String,
     },
+}
+
+/// What becomes of the calls of one that is restarted or stopped.
+#[derive(Args, Serialize, Clone, Copy, Debug)]
+pub(crate) struct CallsFirst {
+    /// Takes no new calls first, and waits for those that it has
+    #[arg(long)]
+    drain: bool,
+    /// Ends calls that still go on after so many seconds, 1 to 86400
+    #[arg(long = "longest-wait", value_name = "SECONDS", requires = "drain")]
+    longest_wait_s: Option<u32>,
 }
 
 /// Does it.
@@ -138,15 +171,13 @@ pub(crate) fn run(global: &Global, command: ServerCommand) -> Result<(), Failure
             at_once(global, &server, "resize", Some(&size))
         }
         ServerCommand::Flush { server } => at_once(global, &server, "flush", None),
-        ServerCommand::Restart { server } => {
-            let client = Client::of(global)?;
-            let id = records::id_of(&client, &SERVER, &server)?;
-            let calls = calls_of(&client, &id)?;
-            let question = format!("Restart {server}? It has {calls} calls, which end.");
-            output::confirm(global, &question)?;
-            let task = act(&client, &id, "restart", None)?;
-            task::wait(global, &client, &task)
-        }
+        ServerCommand::Restart { server, first } => take_out(global, &server, "restart", first),
+        ServerCommand::Update {
+            server,
+            longest_wait,
+        } => update(global, &server, longest_wait),
+        ServerCommand::Stop { server, first } => take_out(global, &server, "stop", first),
+        ServerCommand::Start { server } => at_once(global, &server, "start", None),
         ServerCommand::Revoke { server } => {
             let client = Client::of(global)?;
             let id = records::id_of(&client, &SERVER, &server)?;
@@ -156,6 +187,34 @@ pub(crate) fn run(global: &Global, command: ServerCommand) -> Result<(), Failure
             Ok(())
         }
     }
+}
+
+fn update(global: &Global, server: &str, longest_wait: Option<u32>) -> Result<(), Failure> {
+    let wish = json!({ "longest_wait_s": longest_wait });
+    at_once(global, server, "update", Some(&wish))
+}
+
+/// Restarts or stops one, once it is said how many calls that concerns.
+fn take_out(global: &Global, server: &str, action: &str, first: CallsFirst) -> Result<(), Failure> {
+    let client = Client::of(global)?;
+    let id = records::id_of(&client, &SERVER, server)?;
+    let calls = calls_of(&client, &id)?;
+    let fate = match (first.drain, first.longest_wait_s) {
+        (false, _) => "which end".to_owned(),
+        (true, None) => "which are waited for".to_owned(),
+        (true, Some(wait)) => format!("which are waited for, {wait} s at most"),
+    };
+    let question = format!("Do you want to {action} {server}? It has {calls} calls, {fate}.");
+    output::confirm(global, &question)?;
+    let task = act(&client, &id, action, Some(&json!(first)))?;
+    if first.drain
+        && let Some(id) = task["id"].as_str()
+    {
+        output::say(&format!(
+            "while it waits for calls, `tandem task cancel {id}` has it take calls again"
+        ));
+    }
+    task::wait(global, &client, &task)
 }
 
 fn health(global: &Global, filter: &[String]) -> Result<(), Failure> {
@@ -181,6 +240,7 @@ fn health(global: &Global, filter: &[String]) -> Result<(), Failure> {
         ("SIP", "sip.median_us"),
         ("ICMP", "icmp.median_us"),
         ("VERSION", "report.version"),
+        ("PENDING", "report.update.version"),
         ("REVISION", "report.revision"),
         ("CAUSE", "cause"),
     ];
@@ -195,7 +255,7 @@ fn calls_of(client: &Client, id: &str) -> Result<String, Failure> {
     Ok(calls.map_or("an unknown number of".into(), |n| n.to_string()))
 }
 
-/// Begins what is over in a moment, and waits for that.
+/// Begins what needs no question, and waits for it.
 fn at_once(
     global: &Global,
     server: &str,

@@ -23,6 +23,11 @@ pub(crate) enum TaskCommand {
         #[arg(long)]
         wait: bool,
     },
+    /// Cancels one that still waits for calls to end; its server takes calls again
+    Cancel {
+        /// Its identifier
+        task: String,
+    },
 }
 
 /// Does it.
@@ -49,6 +54,11 @@ pub(crate) fn run(global: &Global, command: TaskCommand) -> Result<(), Failure> 
                 true => self::wait(global, &client, &found),
                 false => output::object(global, &found),
             }
+        }
+        TaskCommand::Cancel { task } => {
+            let path = format!("{}/cancel", path(&task));
+            let cancelled = client.ask("POST", &path, &[], None, None)?.body;
+            output::object(global, &cancelled)
         }
     }
 }

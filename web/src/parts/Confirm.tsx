@@ -53,7 +53,11 @@ export function Confirm(props: Props) {
       </Button>
       <div onClick={(event) => event.stopPropagation()} role="presentation">
         <Modal opened={open} onClose={() => setOpen(false)} title={question} centered>
-          {children && <Text size="sm">{children}</Text>}
+          {children && (
+            <Text size="sm" component="div">
+              {children}
+            </Text>
+          )}
           {error != null && (
             <Text size="sm" c="red" role="alert">
               {words(error)}

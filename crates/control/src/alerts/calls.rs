@@ -139,40 +139,14 @@ const PAGE: usize = 2_000;
 
 #[cfg(test)]
 mod tests {
-    use model::{CallId, CdrOutcome, EndedBy};
-
     use super::*;
+    use crate::api::cdrs::sample;
 
     fn cdr(end_us: u64, is_answered: bool) -> Cdr {
         Cdr {
-            call: CallId::from_bits(u128::from(end_us)),
-            node: "n1".into(),
-            sequence: 1,
-            account: None,
-            from_user: None,
-            to_user: None,
-            customer: None,
-            number: None,
             carrier: Some(CarrierId::from_bits(1)),
-            gateway: None,
-            caller: "4930".into(),
-            called: "4940".into(),
-            destination: "4940".into(),
-            source: "udp:192.0.2.1:5060".into(),
-            sip_call_id: "a".into(),
-            sip_call_id_b: String::new(),
-            start_us: end_us,
-            ring_us: None,
             answer_us: is_answered.then_some(end_us),
-            end_us,
-            outcome: CdrOutcome::Answered,
-            status: 200,
-            reason: String::new(),
-            ended_by: EndedBy::Caller,
-            attempts: 1,
-            media_a: None,
-            media_b: None,
-            recordings: Vec::new(),
+            ..sample(end_us)
         }
     }
 

@@ -167,6 +167,41 @@ async fn show(
 /// 300 ms.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// The CDR of a call of nobody that was not answered.
+#[cfg(test)]
+pub(crate) fn sample(end_us: u64) -> Cdr {
+    Cdr {
+        call: CallId::from_bits(u128::from(end_us)),
+        node: "n1".into(),
+        sequence: 1,
+        account: None,
+        from_user: None,
+        to_user: None,
+        customer: None,
+        number: None,
+        carrier: None,
+        gateway: None,
+        caller: "4930".into(),
+        called: "4940".into(),
+        destination: "4940".into(),
+        source: "udp:192.0.2.1:5060".into(),
+        sip_call_id: "a".into(),
+        sip_call_id_b: String::new(),
+        start_us: end_us,
+        ring_us: None,
+        answer_us: None,
+        end_us,
+        outcome: model::CdrOutcome::Failed,
+        status: 500,
+        reason: String::new(),
+        ended_by: model::EndedBy::Caller,
+        attempts: 1,
+        media_a: None,
+        media_b: None,
+        recordings: Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,45 +237,12 @@ mod tests {
             call: CallId::from_bits(3),
         };
         let search = CdrSearch {
-            found: vec![cdr()],
+            found: vec![sample(8_000_000)],
             go_on: Some(at),
         };
         let page = CdrPage::of(search, 1);
         assert!(page.complete);
         assert_eq!(page.searched_until_us, None);
         assert_eq!(page.next_cursor, Some(at.to_string()));
-    }
-
-    fn cdr() -> Cdr {
-        Cdr {
-            call: CallId::from_bits(4),
-            node: "n1".into(),
-            sequence: 1,
-            account: None,
-            from_user: None,
-            to_user: None,
-            customer: None,
-            number: None,
-            carrier: None,
-            gateway: None,
-            caller: "4930".into(),
-            called: "4940".into(),
-            destination: "4940".into(),
-            source: "udp:192.0.2.1:5060".into(),
-            sip_call_id: "a".into(),
-            sip_call_id_b: String::new(),
-            start_us: 7_000_000,
-            ring_us: None,
-            answer_us: None,
-            end_us: 8_000_000,
-            outcome: CdrOutcome::Failed,
-            status: 500,
-            reason: String::new(),
-            ended_by: model::EndedBy::Caller,
-            attempts: 1,
-            media_a: None,
-            media_b: None,
-            recordings: Vec::new(),
-        }
     }
 }

@@ -66,12 +66,13 @@ async fn log(
         before: before.transpose()?,
         limit: limit + 1,
     };
-    match control.ask_server(id, &Question::Log(query)).await? {
-        Answer::Log(lines) => Ok(Json(Page::cut(lines, limit, |line| {
-            line.number.to_string()
-        }))),
-        _ => Err(Problem::unavailable(OTHER_ANSWER)),
-    }
+    let pick = |answer| match answer {
+        Answer::Log(lines) => Some(lines),
+        _ => None,
+    };
+    let lines = control.ask_server(id, &Question::Log(query), pick).await?;
+    let place = |line: &LogLine| line.number.to_string();
+    Ok(Json(Page::cut(lines, limit, place)))
 }
 
 /// Which registrations are wanted.
@@ -117,17 +118,24 @@ async fn registrations(
         let why = "nobody registers at it: ask a server that takes calls";
         return Err(Problem::new(&problem::ELSEWHERE, why));
     }
-    match control.ask_server(id, &question).await? {
-        Answer::Registrations(found) => Ok(Json(Page::cut(found, limit, |registration| {
-            registration.id.clone()
-        }))),
-        _ => Err(Problem::unavailable(OTHER_ANSWER)),
-    }
+    let pick = |answer| match answer {
+        Answer::Registrations(found) => Some(found),
+        _ => None,
+    };
+    let found = control.ask_server(id, &question, pick).await?;
+    let place = |registration: &RegistrationView| registration.id.clone();
+    Ok(Json(Page::cut(found, limit, place)))
 }
 
 impl Control {
-    /// Asks the node of a server. Errors: there is none, or it does not answer in time.
-    async fn ask_server(&self, id: ServerId, question: &Question) -> Result<Answer, Problem> {
+    /// Asks the node of a server. Errors: there is none, it does not answer in time, or something that
+    /// `pick` makes nothing of.
+    async fn ask_server<T>(
+        &self,
+        id: ServerId,
+        question: &Question,
+        pick: impl FnOnce(Answer) -> Option<T>,
+    ) -> Result<T, Problem> {
         let found = self.records(move |records| records.read::<Server>(id));
         let name = found.await?.record.name;
         let silent = |why: String| Problem::unavailable(format!("{name} does not answer: {why}"));
@@ -141,7 +149,7 @@ impl Control {
         };
         match answer {
             Answer::Failed(why) => Err(silent(why)),
-            answer => Ok(answer),
+            answer => pick(answer).ok_or_else(|| Problem::unavailable(OTHER_ANSWER)),
         }
     }
 }

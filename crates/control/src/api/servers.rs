@@ -76,6 +76,8 @@ pub(crate) enum ServerState {
     Draining,
     /// It takes no new ones, and has none left.
     Drained,
+    /// Somebody has stopped it: its SIP is closed.
+    Stopped,
     /// It is not heard of.
     Unreachable,
     /// No machine has joined as it.
@@ -272,6 +274,12 @@ fn judge(server: &Server, heard: &Heard, now_us: u64) -> (ServerState, String) {
         let cause = format!("nothing was heard of it for {silent_s} s{refused}");
         return (ServerState::Unreachable, cause);
     }
+    if let Some(stop) = &server.stopped {
+        return match report.listeners.is_empty() {
+            true => (ServerState::Stopped, format!("stopped by {}", stop.by)),
+            false => (ServerState::Draining, "it is being stopped".into()),
+        };
+    }
     judge_report(server.role, report)
 }
 
@@ -343,7 +351,12 @@ impl Resource for Server {
         }
         let certificate = json!(previous.and_then(|server| server.certificate.as_ref()));
         let revoked = json!(previous.and_then(|server| server.revoked_us));
-        for (field, value) in [("certificate", certificate), ("revoked_us", revoked)] {
+        let stopped = json!(previous.and_then(|server| server.stopped.as_ref()));
+        for (field, value) in [
+            ("certificate", certificate),
+            ("revoked_us", revoked),
+            ("stopped", stopped),
+        ] {
             let said = draft.fields.insert(field.into(), value.clone());
             if said.is_some_and(|said| previous.is_none() || said != value) {
                 let message = "the platform sets it; leave it out";
@@ -387,6 +400,30 @@ mod tests {
         let silent = judge(&server(), &heard(Report::default()), 16_000_000);
         assert_eq!(silent.0, ServerState::Unreachable);
         assert!(silent.1.contains("6 s"), "{}", silent.1);
+    }
+
+    #[test]
+    fn a_server_is_stopped_once_no_listener_is_left() {
+        let stopped = Server {
+            stopped: Some(model::ServerStop {
+                at_us: 1,
+                by: "person per_1 (ada)".into(),
+            }),
+            ..server()
+        };
+        let at = |report| judge(&stopped, &heard(report), 10_000_001);
+        let words = "stopped by person per_1 (ada)";
+        assert_eq!(
+            at(Report::default()),
+            (ServerState::Stopped, words.to_owned())
+        );
+        let open = Report {
+            listeners: vec![crate::SocketReport::default()],
+            ..Report::default()
+        };
+        assert_eq!(at(open).0, ServerState::Draining);
+        let silent = judge(&stopped, &heard(Report::default()), 16_000_000).0;
+        assert_eq!(silent, ServerState::Unreachable, "nobody knows");
     }
 
     fn of_role(role: ServerRole, report: Report) -> (ServerState, String) {

@@ -3,19 +3,18 @@
 
 use axum::extract::{Extension, Path, State};
 use axum::response::Response;
-use model::{DispatchTarget, Dispatching, Server, ServerId, ServerRole};
+use model::{DispatchTarget, Dispatching, Server, ServerId, ServerRole, TaskId};
 use serde::Deserialize;
-use tokio::time::sleep;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::server_actions::{Begun, CALLS_END, LOOK, STORE, TAKE, accepted};
+use super::begun::{Begun, CALLS_END, Calls, STORE, TAKE, accepted};
 use super::servers::ServerState;
 use crate::control::Caller;
 use crate::extract::Body;
 use crate::tasks::TaskState;
-use crate::{Control, Problem, TargetReport, TargetState, problem, tasks::Task};
+use crate::{Control, Problem, problem, tasks::Task};
 
 pub(crate) fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new()
@@ -61,13 +60,10 @@ async fn update(
     let title = format!("give {target} the weight {}", wanted.weight);
     let change = move |target: &mut DispatchTarget| target.weight = wanted.weight;
     let chosen = Chosen::find(&control, &id, target).await?;
-    let steps = [STORE, TAKE];
-    let (task, revision) = chosen
-        .store(&caller, ("weight", &title), &steps, change)
+    let task = chosen
+        .begin(&caller, ("weight", &title), &[STORE, TAKE], change)
         .await?;
-    let id = task.id;
-    tokio::spawn(async move { taken(&task, revision).await });
-    accepted(&control, id)
+    accepted(&control, task)
 }
 
 /// Has a target of a dispatcher get no new calls
@@ -92,16 +88,10 @@ async fn drain_target(
     let chosen = Chosen::find(&control, &id, target).await?;
     let steps = [STORE, TAKE, CALLS_END];
     let change = |target: &mut DispatchTarget| target.draining = true;
-    let name = chosen.target.clone();
-    let stored = chosen.store(&caller, ("drain-target", &title), &steps, change);
-    let (task, revision) = stored.await?;
-    let id = task.id;
-    tokio::spawn(async move {
-        if taken(&task, revision).await {
-            wait_for_calls(&task, &name).await;
-        }
-    });
-    accepted(&control, id)
+    let task = chosen
+        .begin(&caller, ("drain-target", &title), &steps, change)
+        .await?;
+    accepted(&control, task)
 }
 
 /// Has a drained target of a dispatcher get calls again
@@ -123,19 +113,19 @@ async fn resume_target(
     let drains = drain_title(&target);
     let title = format!("have {target} get calls");
     let chosen = Chosen::find(&control, &id, target).await?;
+    let server = chosen.server;
     let change = |target: &mut DispatchTarget| target.draining = false;
-    let stored = chosen.store(&caller, ("resume-target", &title), &[STORE, TAKE], change);
-    let (task, revision) = stored.await?;
-    for other in control.tasks().of(Some(task.server)) {
+    let task = chosen
+        .begin(&caller, ("resume-target", &title), &[STORE, TAKE], change)
+        .await?;
+    for other in control.tasks().of(Some(server)) {
         if other.kind == "drain-target" && other.title.ends_with(&drains) {
             control.change_task(other.id, |other| {
                 other.end(TaskState::Cancelled, "the target gets calls again");
             });
         }
     }
-    let id = task.id;
-    tokio::spawn(async move { taken(&task, revision).await });
-    accepted(&control, id)
+    accepted(&control, task)
 }
 
 fn drain_title(target: &str) -> String {
@@ -181,20 +171,21 @@ impl Chosen {
         })
     }
 
-    /// Changes it in the record of the server; the task, and the revision that has it.
-    async fn store(
+    /// Changes it in the record of the server, and has what is to follow wait for the dispatcher; the
+    /// task that it is.
+    async fn begin(
         self,
         caller: &Caller,
         (kind, title): (&'static str, &str),
         steps: &[&'static str],
         change: impl Fn(&mut DispatchTarget) + Send + 'static,
-    ) -> Result<(Begun, u64), Problem> {
+    ) -> Result<TaskId, Problem> {
         let titled = |server: &Server| format!("{}: {title}", server.name);
         let task = Begun::new(&self.control, caller, kind, self.server, steps, titled).await?;
         let (set, name) = (self.set, self.target);
-        let target = Some(name.clone());
+        let target = name.clone();
         self.control
-            .change_task(task.id, move |task| task.target = target);
+            .change_task(task.id, |task| task.target = Some(target.clone()));
         let stored = task.store(caller, move |server| {
             let set = server.dispatching.get_or_insert_with(|| set.clone());
             let mut targets = set.targets.iter_mut();
@@ -202,8 +193,14 @@ impl Chosen {
                 change(target);
             }
         });
-        let revision = stored.await?;
-        Ok((task, revision))
+        let (revision, id) = (stored.await?, task.id);
+        let waits = steps.contains(&CALLS_END);
+        tokio::spawn(async move {
+            if taken(&task, revision).await && waits {
+                task.count_down(Calls::OfTarget(&target)).await;
+            }
+        });
+        Ok(id)
     }
 }
 
@@ -242,86 +239,4 @@ pub(super) async fn taken(task: &Begun, revision: u64) -> bool {
     }
 }
 
-/// Counts the calls of a target down to none.
-pub(super) async fn wait_for_calls(task: &Begun, name: &str) {
-    loop {
-        let Some(health) = task.health().await else {
-            task.end(TaskState::Failed, "the dispatcher was deleted");
-            return;
-        };
-        if health.state == ServerState::Revoked {
-            let why = "its certificate was revoked: nobody knows of its calls";
-            task.end(TaskState::Failed, why);
-            return;
-        }
-        let is_heard = health.state != ServerState::Unreachable;
-        let report = health.report.filter(|_| is_heard);
-        let dispatcher = report.and_then(|report| report.dispatcher);
-        if dispatcher
-            .as_ref()
-            .is_some_and(|own| !is_in(&own.set, name))
-        {
-            task.end(TaskState::Failed, "the target was taken out of the set");
-            return;
-        }
-        let left = dispatcher.and_then(|own| calls_of(&own.targets, name));
-        let running = task.control.change_task(task.id, |task| {
-            if left.is_some() && task.calls_at_first.is_none() {
-                task.calls_at_first = left;
-                task.say(format!("{} calls go on", left.unwrap_or_default()));
-            }
-            task.calls_left = left;
-            if left == Some(0) {
-                task.say("no call is left");
-                task.step();
-            }
-        });
-        if !running {
-            return;
-        }
-        sleep(LOOK).await;
-    }
-}
-
-/// Whether a set has a target of that name: one that stands for no address at the moment has no calls
-/// to count, and is waited for.
-fn is_in(set: &Dispatching, name: &str) -> bool {
-    set.targets.iter().any(|target| target.name == name)
-}
-
-/// Calls that all addresses of a target have; `None`: it is not there.
-fn calls_of(targets: &[TargetReport], name: &str) -> Option<u32> {
-    let own = targets.iter().filter(|target| target.record == name);
-    let open = own.clone().any(|target| target.state == TargetState::Up);
-    let calls = own.map(|target| target.calls).reduce(u32::saturating_add)?;
-    // One that still gets calls has not heard of it yet.
-    Some(if open { calls.max(1) } else { calls })
-}
-
 const WEIGHT_MAX: u16 = 1_000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_target_is_empty_once_none_of_its_addresses_has_a_call() {
-        let at = |record: &str, calls, state| TargetReport {
-            name: format!("{record}@{calls}"),
-            record: record.into(),
-            calls,
-            state,
-            ..TargetReport::default()
-        };
-        let busy = [
-            at("a", 2, TargetState::Draining),
-            at("a", 0, TargetState::Drained),
-            at("b", 7, TargetState::Up),
-        ];
-        assert_eq!(calls_of(&busy, "a"), Some(2));
-        assert_eq!(calls_of(&busy[1..], "a"), Some(0));
-        assert_eq!(calls_of(&busy, "c"), None);
-        let open = [at("a", 0, TargetState::Up)];
-        assert_eq!(calls_of(&open, "a"), Some(1), "it may get one any moment");
-    }
-}

@@ -8,18 +8,19 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::server_actions::{Begun, CALLS_END, TAKE};
-use super::targets;
+use super::begun::{Begun, CALLS_END, Calls, TAKE};
+use super::{steps, targets};
 use crate::control::Caller;
 use crate::extract::{Id, Params};
 use crate::paging::Page;
 use crate::tasks::{Task, TaskState};
-use crate::{Control, Problem};
+use crate::{Control, Problem, problem};
 
 pub(crate) fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(show))
+        .routes(routes!(cancel))
 }
 
 /// Which tasks are wanted.
@@ -71,13 +72,54 @@ async fn show(
         .ok_or_else(|| Problem::not_found(format!("there is no task {id}; the last 200 are known")))
 }
 
+/// Cancels a task that still waits for calls to end
+///
+/// The server takes calls again, if it did before. A task that has gone further is not cancelled.
+#[utoipa::path(
+    post,
+    path = "/v1/tasks/{id}/cancel",
+    tag = "tasks",
+    params(("id" = String, Path, description = "The task.")),
+    responses((status = 200, description = "It is cancelled.", body = Task)),
+)]
+async fn cancel(
+    State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id<TaskId>,
+) -> Result<Json<Task>, Problem> {
+    let none = || Problem::not_found(format!("there is no task {id}; the last 200 are known"));
+    let task = control.tasks().one(id);
+    let task = task.filter(|task| caller.reach.has_server(Some(task.server)));
+    let begun = Begun::again(&control, &task.ok_or_else(none)?);
+    let mut is_cancelled = false;
+    control.change_task(id, |task| {
+        if task.can_cancel {
+            let why = format!("cancelled by {}", caller.actor().name);
+            task.end(TaskState::Cancelled, &why);
+            is_cancelled = true;
+        }
+    });
+    if !is_cancelled {
+        let why = "only what still waits for calls to end can be cancelled: a restart or a stop that drains first";
+        return Err(Problem::new(&problem::IN_USE, why));
+    }
+    let task = control.tasks().one(id).ok_or_else(none)?;
+    if steps::has_drained(&task) {
+        begun.take_calls_again().await?;
+    }
+    Ok(Json(task))
+}
+
 /// Goes on with a task that was under way when control ended: its change is stored, and what the node
 /// says of it is all that is waited for. Others say that they are over.
 pub(crate) fn go_on(control: &Control, task: &Task) {
     let begun = Begun::again(control, task);
-    let running = task.steps.iter();
-    let mut running = running.filter(|step| step.state == Some(TaskState::Running));
-    let step = running.next().map(|step| step.name.as_str());
+    if steps::has_plan(task) {
+        control.change_task(task.id, |task| task.say("control was started again"));
+        tokio::spawn(async move { steps::run(&begun).await });
+        return;
+    }
+    let step = task.running_step();
     let (Some(revision), Some(TAKE | CALLS_END)) = (task.revision, step) else {
         let why = "control ended while this was under way: look at the server, and begin it again if it is not done";
         begun.end(TaskState::Failed, why);
@@ -91,10 +133,9 @@ pub(crate) fn go_on(control: &Control, task: &Task) {
         if !is_taken && !targets::taken(&begun, revision).await {
             return;
         }
-        match target {
-            Some(target) if waits => targets::wait_for_calls(&begun, &target).await,
-            None if waits => begun.wait_for_calls().await,
-            _ => {}
+        let calls = target.as_deref().map_or(Calls::OfServer, Calls::OfTarget);
+        if waits {
+            begun.count_down(calls).await;
         }
     });
 }

@@ -271,6 +271,7 @@ fn wanted(records: &dyn Records, token: &JoinToken, host: &str) -> Result<Stored
             limits: model::LimitSpec::default(),
             dispatching: None,
             certificate: None,
+            stopped: None,
             revoked_us: None,
         },
     })

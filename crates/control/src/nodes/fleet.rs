@@ -60,6 +60,9 @@ pub struct Report {
     pub cluster_channels_share: Option<u32>,
     /// What it may use now of the new calls per second that its cluster allows.
     pub cluster_cps_share: Option<u32>,
+    /// The program that its next start takes, if it is another than the one that runs.
+    #[serde(default)]
+    pub update: Option<ProgramUpdate>,
     /// Of a dispatcher: its targets.
     pub dispatcher: Option<DispatcherReport>,
     /// Of a media server: what it relays.
@@ -95,6 +98,17 @@ impl Report {
             },
         }
     }
+}
+
+/// A program on the disk of a server that waits for a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProgramUpdate {
+    /// Its version.
+    pub version: String,
+    /// What tells it from others of the same version.
+    pub build: String,
+    /// The same of the program that runs.
+    pub running_build: String,
 }
 
 /// A socket for SIP.

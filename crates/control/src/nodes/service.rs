@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::fleet::{Report, SocketReport};
+use super::fleet::{ProgramUpdate, Report, SocketReport};
 use super::{enrol, follow};
 use crate::Control;
 use crate::control::now;
@@ -256,6 +256,7 @@ fn report(said: Telemetry) -> Report {
             .collect(),
         dispatcher: said.dispatcher.as_deref().and_then(of_role),
         media: said.media.as_deref().and_then(of_role),
+        update: said.update.as_deref().and_then(update),
         icmp_refused: said.icmp_refused.map(|mut why| {
             why.truncate(why.floor_char_boundary(WHY_MAX_BYTES));
             why
@@ -270,6 +271,16 @@ fn of_role<T: serde::de::DeserializeOwned>(json: &[u8]) -> Option<T> {
         .flatten()
 }
 
+/// The program that waits at a node for its restart; nothing, where that is no such thing.
+fn update(json: &[u8]) -> Option<ProgramUpdate> {
+    if json.len() > UPDATE_MAX_BYTES {
+        return None;
+    }
+    serde_json::from_slice(json).ok()
+}
+
+/// What a node says of a program: three short texts.
+const UPDATE_MAX_BYTES: usize = 1 << 10;
 /// What a node says of its role: 256 targets with long names are a quarter of it.
 const ROLE_MAX_BYTES: usize = 1 << 20;
 /// Distances in one report; a node is told of fewer.

@@ -17,6 +17,7 @@ mod posture;
 mod problems;
 mod recordings;
 mod records;
+mod restarts;
 mod roles;
 mod secrets;
 mod sessions;

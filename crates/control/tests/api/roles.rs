@@ -416,7 +416,9 @@ async fn who_is_confined_to_zones_acts_on_the_servers_there_alone() {
     let begun = zones.post(&drain(&zones.near)).await;
     assert_eq!(begun.status, 202, "{}", begun.text);
     for other in [&zones.far, &zones.nowhere] {
-        for action in ["drain", "resume", "resize", "flush", "restart"] {
+        for action in [
+            "drain", "resume", "resize", "flush", "restart", "stop", "start", "update",
+        ] {
             let refused = zones
                 .post(&format!("{}/{action}", path("servers", other)))
                 .await;

@@ -130,5 +130,8 @@ pub(super) fn said(report: Report) -> Said {
         samples: Vec::new(),
         dispatcher: dispatcher.and_then(|report| serde_json::to_vec(report).ok()),
         media: media.and_then(|report| serde_json::to_vec(report).ok()),
+        update: report
+            .update
+            .and_then(|update| serde_json::to_vec(&update).ok()),
     }
 }

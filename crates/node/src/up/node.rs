@@ -56,6 +56,8 @@ pub(super) struct Node {
     pub(super) calls_end: CallsEnd,
     /// Hears other systems of their messages.
     _collector: Collector,
+    /// Whether its server was stopped when it began.
+    pub(super) is_stopped: bool,
     /// The domain it has started with.
     pub(super) domain: Arc<str>,
     pub(super) sip: JoinHandle<(SwitchMachine, SwitchHost)>,
@@ -89,6 +91,7 @@ pub(super) fn start_node(
     snapshot: model::Snapshot,
     now: Time,
 ) -> Result<Node> {
+    let is_stopped = snapshot.stopped;
     let domain: Arc<str> = snapshot.settings.domain.as_str().into();
     let tls = certificate::tls_of(data, options, &snapshot, now)?;
     let config = net::Config {
@@ -151,6 +154,7 @@ pub(super) fn start_node(
         certificates: Arc::new(certificates),
         calls_end,
         _collector: collector,
+        is_stopped,
         domain,
         sip,
     })

@@ -233,6 +233,7 @@ pub fn server(n: u64) -> Server {
             issued_us: 1,
             expires_us: 2,
         }),
+        stopped: None,
         revoked_us: None,
     }
 }

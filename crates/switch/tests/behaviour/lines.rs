@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use clock::Time;
 use model::{
-    CarrierId, Gateway, GatewayId, GatewayRegistration, LimitSpec, OutboundAuth, TransportSpec,
+    CarrierId, Gateway, GatewayId, GatewayRegistration, LimitSpec, OutboundAuth, Snapshot,
+    TransportSpec,
 };
 use sip::{ConnId, Destination, Flow, Framing, HeaderName, ListenerId, Message, Transport};
 use switch::{Listener, Output, Switch};
@@ -122,4 +123,29 @@ fn a_stop_waits_until_the_carrier_knows() {
     assert!(!switch.has_parted());
     answer(&mut switch, NOW, 7, &farewell, "200 OK");
     assert!(switch.has_parted());
+}
+
+/// A server that somebody stops goes on as a process: what is said is that of its configuration.
+#[test]
+fn a_server_that_is_stopped_registers_no_more_until_it_is_started() {
+    let mut switch = with_line();
+    let request = register(&mut switch);
+    answer(&mut switch, NOW, 7, &request, "200 OK");
+    sent(&mut switch);
+    let configured = |switch: &mut Switch, stopped: bool| {
+        let mut snapshot = Snapshot::clone(switch.snapshot());
+        snapshot.revision += 1;
+        snapshot.stopped = stopped;
+        switch.configure(NOW, Arc::new(snapshot));
+    };
+    configured(&mut switch, true);
+    let farewell = register(&mut switch);
+    assert_eq!(farewell.number(HeaderName::Expires), Some(0));
+    assert!(!switch.has_parted());
+    answer(&mut switch, NOW, 7, &farewell, "200 OK");
+    assert!(switch.has_parted());
+    sent(&mut switch);
+    configured(&mut switch, false);
+    let again = register(&mut switch);
+    assert_ne!(again.number(HeaderName::Expires), Some(0));
 }

@@ -113,6 +113,11 @@ pub(crate) fn start(directory: &Path) -> Result<Platform> {
     filled(PlatformOptions::new(BINARY), directory)?.start()
 }
 
+/// The same with a program that is somewhere else.
+pub(crate) fn start_program(program: &str, directory: &Path) -> Result<Platform> {
+    filled(PlatformOptions::new(program), directory)?.start()
+}
+
 /// The same on a machine that is called so.
 pub(crate) fn on_machine(options: PlatformOptions, name: &str) -> PlatformOptions {
     options.wrapper(&["unshare", "--uts", "sh", "-c", SET_HOST_NAME, name])

@@ -14,7 +14,7 @@ use crate::control::Control;
 use crate::edges::{caller, dispatcher, server_of, target, task, wait_for_target};
 
 /// What a dispatcher says to a request from outside of calls, as the check of a virtual address sends it.
-fn asked(method: &str, at: SocketAddr) -> Result<String> {
+pub(crate) fn asked(method: &str, at: SocketAddr) -> Result<String> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.set_read_timeout(Some(Duration::from_secs(1)))?;
     let own = socket.local_addr()?;

@@ -8,5 +8,6 @@ mod edges;
 mod joining;
 mod looks;
 mod recordings;
+mod restarts;
 mod strangers;
 mod traces;

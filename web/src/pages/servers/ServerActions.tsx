@@ -7,14 +7,15 @@ import { useMay } from '../../api/session';
 import type { Server, ServerHealth } from '../../api/types';
 import { AsCommand } from '../../parts/AsCommand';
 import { Confirm } from '../../parts/Confirm';
-import { plural } from '../../parts/format';
+import { plural, time } from '../../parts/format';
+import { Restart, Stop } from './Restart';
 
 interface Props {
   record: Server;
   health: ServerHealth | undefined;
 }
 
-/** Drain, resize, flush, restart and revoke: each is a task, but for the last. */
+/** Drain, resize, flush, restart, stop and revoke: each is a task, but for the last. */
 export function ServerActions({ record, health }: Props) {
   const client = useQueryClient();
   const mayAct = useMay('operator');
@@ -64,17 +65,30 @@ export function ServerActions({ record, health }: Props) {
           Flush
         </Button>
         {health?.address != null && (
+          <Restart record={record} calls={calls} one={one} begin={begin} />
+        )}
+        {health?.report?.update != null && (
           <Confirm
-            action="Restart"
-            question={`Restart ${record.name}?`}
-            onConfirm={() => begin(body(api.POST('/v1/servers/{id}/restart', params)))}
-            wish={wish('restart')}
+            action="Run update"
+            question={`Update ${record.name} from ${health.report.version} to ${health.report.update.version}?`}
+            onConfirm={() => begin(body(api.POST('/v1/servers/{id}/update', params)))}
+            wish={wish('update')}
           >
-            Its process begins anew, with the program on its disk.{' '}
-            {role === 'dispatcher'
-              ? 'Calls go on; what comes meanwhile is sent again, or goes by another dispatcher.'
-              : `${ending(calls, one)} Drain it first to spare them.`}
+            It is drained, begins anew with the program on its disk (
+            {health.report.update.running_build} becomes {health.report.update.build}) and takes{' '}
+            {one}s again. {affected}
           </Confirm>
+        )}
+        {record.stopped != null && (
+          <Button
+            variant="default"
+            onClick={() => attempt(body(api.POST('/v1/servers/{id}/start', params)))}
+          >
+            Start
+          </Button>
+        )}
+        {record.stopped == null && role === 'switch' && health?.address != null && (
+          <Stop record={record} calls={calls} one={one} begin={begin} />
         )}
         {mayRevoke && record.certificate && record.revoked_us == null && (
           <Confirm
@@ -88,6 +102,11 @@ export function ServerActions({ record, health }: Props) {
           </Confirm>
         )}
       </Group>
+      {record.stopped != null && (
+        <Text size="sm" mt="sm">
+          Stopped {time(record.stopped.at_us)} by {record.stopped.by}.
+        </Text>
+      )}
       {role === 'switch' && <Resize record={record} onResize={(action) => attempt(action)} />}
       {error != null && (
         <Text size="xs" c="red" role="alert">
@@ -97,9 +116,6 @@ export function ServerActions({ record, health }: Props) {
     </>
   );
 }
-
-const ending = (calls: number | undefined, one: string) =>
-  calls == null ? `The ${one}s that it has end.` : `The ${plural(calls, one)} that it has end.`;
 
 const has = (calls: number, one: string) =>
   calls ? `The ${plural(calls, one)} that it has go on to their end.` : `It has no ${one}s.`;

@@ -8,7 +8,7 @@ import { StateBadge } from '../../parts/StateBadge';
 import { Targets } from '../dispatchers/Targets';
 import { MediaFacts } from '../media-servers/MediaFacts';
 import { latencyText, latencyWords } from '../zones/LatencyMatrix';
-import { Age, cpu, days, inUse } from './columns';
+import { Age, cpu, days, inUse, UpdatePending } from './columns';
 import { daysUntil, lag, serverHealthQuery } from './health';
 import { HistoryGraphs } from '../overview/HistoryGraphs';
 import { ServerActions } from './ServerActions';
@@ -87,6 +87,14 @@ function Now({ of: health }: { of: ServerHealth }) {
         ['Address', health.address ?? UNKNOWN],
         ['Machine', report?.host ?? UNKNOWN],
         ['Version', report?.version ?? UNKNOWN],
+        [
+          'On its disk',
+          report?.update && (
+            <>
+              {report.update.version} ({report.update.build}) <UpdatePending health={health} />
+            </>
+          ),
+        ],
         ['Configuration', lag(health) ?? UNKNOWN],
         ['Running since', report ? time(report.started_us) : UNKNOWN],
         ['Last heard of', relative(health.reported_us)],

@@ -1,8 +1,10 @@
 import { Progress, Text } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { api, body } from '../../api/client';
 import { useEvents } from '../../api/events';
+import { useMay } from '../../api/session';
 import type { Task } from '../../api/types';
+import { Confirm } from '../../parts/Confirm';
 import { plural, time } from '../../parts/format';
 import { Card } from '../../parts/Page';
 import { StateBadge } from '../../parts/StateBadge';
@@ -49,9 +51,11 @@ function One({ task }: { task: Task }) {
       {running && left != null && (
         <Text size="sm" role="status">
           {plural(left, 'call')} left
+          {task.calls_until_us != null && `; waited for until ${time(task.calls_until_us)}`}
         </Text>
       )}
       {running && part != null && <Progress value={part} aria-label="calls that have ended" />}
+      {task.can_cancel && <Cancel task={task} />}
       <ol style={{ margin: '4px 0', paddingLeft: 18, fontSize: 13 }}>
         {task.steps.map(({ name, state }) => (
           <li key={name}>
@@ -67,5 +71,29 @@ function One({ task }: { task: Task }) {
         </pre>
       </details>
     </section>
+  );
+}
+
+/** Ends the wait for calls; their server takes new ones again. */
+function Cancel({ task }: { task: Task }) {
+  const client = useQueryClient();
+  const mayCancel = useMay('operator');
+  if (!mayCancel) return null;
+  const path = { id: task.id };
+  const cancel = async () => {
+    await body(api.POST('/v1/tasks/{id}/cancel', { params: { path } }));
+    await client.invalidateQueries({ queryKey: ['servers'] });
+    await client.invalidateQueries({ queryKey: ['tasks'] });
+  };
+  return (
+    <Confirm
+      compact
+      action="Cancel task"
+      question={`Cancel: ${task.title}?`}
+      onConfirm={cancel}
+      wish={{ method: 'POST', path: `/v1/tasks/${task.id}/cancel` }}
+    >
+      Nothing has been restarted or stopped yet; the server takes calls as it did before.
+    </Confirm>
   );
 }

@@ -30,6 +30,18 @@ export function Age({ of }: { of: ServerHealth }) {
   );
 }
 
+/** That another program waits on its disk. */
+export function UpdatePending({ health }: { health: ServerHealth }) {
+  const update = health.report?.update;
+  if (update == null) return null;
+  const title = `${update.version} (${update.build}) is on its disk, ${health.report?.version} (${update.running_build}) runs`;
+  return (
+    <span title={title}>
+      <StateBadge state="update pending" />
+    </span>
+  );
+}
+
 export const serverColumns: Column<ServerHealth>[] = [
   { key: 'name', title: 'Name', cell: (row) => row.name },
   { key: 'role', title: 'Role', cell: (row) => row.role, wide: true },
@@ -84,7 +96,16 @@ export const serverColumns: Column<ServerHealth>[] = [
     kind: 'figure',
     wide: true,
   },
-  { key: 'version', title: 'Version', cell: (row) => orUnknown(row.report?.version), wide: true },
+  {
+    key: 'version',
+    title: 'Version',
+    cell: (row) => (
+      <>
+        {orUnknown(row.report?.version)} <UpdatePending health={row} />
+      </>
+    ),
+    wide: true,
+  },
   { key: 'lag', title: 'Configuration', cell: (row) => lag(row) ?? UNKNOWN, wide: true },
   {
     key: 'certificate',
