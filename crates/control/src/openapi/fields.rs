@@ -127,6 +127,8 @@ fn settings() -> Vec<(&'static str, &'static str, Value)> {
             "directory",
             json!({ "maxLength": 2_000, "pattern": "^https://[!-.0-~][!-~]*$" }),
         ),
+        ("AcmeDns", "server", with_port("", ":PORT")),
+        ("AcmeDns", "settle_s", range(0, 600)),
         ("AcmeSettings", "contact", mailbox()),
         ("AcmeSettings", "http_port", range(1, 65_535)),
         ("AlertEmail", "from", mailbox_or_nothing()),
@@ -407,8 +409,9 @@ fn certificate_names() -> Value {
 
 /// What is sent, and whose unknown fields are refused. A customer's are, too; but the answer that
 /// made one shows its password beside its fields.
-const CLOSED: [&str; 35] = [
+const CLOSED: [&str; 36] = [
     "Account",
+    "AcmeDns",
     "AcmeSettings",
     "AlertEmail",
     "AlertSettings",
