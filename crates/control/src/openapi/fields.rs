@@ -41,7 +41,7 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
         ("Carrier", "name", name()),
         ("Certificate", "name", name()),
         ("Certificate", "servers", json!({ "maxItems": 256 })),
-        ("CertificateSource", "domains", domains()),
+        ("CertificateSource", "domains", wildcards_too(domains())),
         ("Cluster", "name", name()),
         ("Customer", "host", host_port()),
         ("Customer", "media_zone", name()),
@@ -128,7 +128,13 @@ fn settings() -> Vec<(&'static str, &'static str, Value)> {
             json!({ "maxLength": 2_000, "pattern": "^https://[!-.0-~][!-~]*$" }),
         ),
         ("AcmeDns", "server", with_port("", ":PORT")),
+        (
+            "AcmeDns",
+            "key_name",
+            json!({ "maxLength": 253, "pattern": r"^(?:[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?)?$" }),
+        ),
         ("AcmeDns", "settle_s", range(0, 600)),
+        ("AcmeDns", "zone", certificate_names()["items"].clone()),
         ("AcmeSettings", "contact", mailbox()),
         ("AcmeSettings", "http_port", range(1, 65_535)),
         ("AlertEmail", "from", mailbox_or_nothing()),
@@ -394,6 +400,13 @@ fn mailbox_or_nothing() -> Value {
 fn domains() -> Value {
     let mut names = certificate_names();
     names["maxItems"] = json!(100);
+    names
+}
+
+/// Which challenge takes them is said when a certificate is made.
+fn wildcards_too(mut names: Value) -> Value {
+    let pattern = names["items"]["pattern"].as_str().unwrap_or_default();
+    names["items"]["pattern"] = json!(pattern.replacen('^', "^(?:\\*\\.)?", 1));
     names
 }
 
