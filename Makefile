@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 60
 export PATH := $(CURDIR)/target/node/bin:$(PATH)
 
 BUILD_NEEDS := build-essential clang cmake libssl-dev pkg-config
-TEST_PEERS := baresip-core chromium ethtool iproute2 iptables keepalived sip-tester kamailio kamailio-sqlite-modules opus-tools pebble postgresql procps openssl socat python3-venv redis-server rtpengine-daemon sngrep sqlite3 tshark
+TEST_PEERS := baresip-core bind9 bind9-dnsutils chromium ethtool iproute2 iptables keepalived sip-tester kamailio kamailio-sqlite-modules opus-tools pebble postgresql procps openssl socat python3-venv redis-server rtpengine-daemon sngrep sqlite3 tshark
 CLUSTER_PEERS := baresip-core iproute2 postgresql procps python3 redis-server util-linux
 BENCH_PEERS := chromium ethtool iproute2 kamailio rtpengine-daemon util-linux
 

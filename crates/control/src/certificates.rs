@@ -3,8 +3,8 @@
 mod keeper;
 mod pair;
 
-pub(crate) use keeper::keep;
-pub use keeper::{CertificatePort, DomainCheck, DomainStanding, Issued};
+pub use keeper::{CertificatePort, DomainCheck, DomainStanding, Issued, Proof, Wanted};
+pub(crate) use keeper::{DNS_KEY_OWNER, keep};
 pub use pair::certificate_facts;
 pub(crate) use pair::{PairError, inspect};
 

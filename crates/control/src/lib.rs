@@ -63,8 +63,8 @@ pub use alerts::{
 pub use api::traces::shown as shown_message;
 pub use array::{ArrayPeerView, ArrayTraffic, ArrayView};
 pub use certificates::{
-    CertificatePort, DomainCheck, DomainStanding, Issued, PresentedCertificate, certificate_facts,
-    open_key,
+    CertificatePort, DomainCheck, DomainStanding, Issued, PresentedCertificate, Proof, Wanted,
+    certificate_facts, open_key,
 };
 pub use control::Control;
 pub use event_feed::{EventFeed, EventPortion};

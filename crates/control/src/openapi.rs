@@ -92,6 +92,8 @@ fn document() -> Value {
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
         schemas.remove("DigestSecret");
     }
+    let dns = &mut document["components"]["schemas"]["AcmeDns"];
+    hide(dns, ("secret", "key_secret"));
     refuse_everywhere(&mut document);
     bounds::say(&mut document);
     fields::say(&mut document);
@@ -247,6 +249,10 @@ fn written(field: &str) -> Value {
         "key" => json!({
             "type": "string", "writeOnly": true,
             "description": "The private key of the chain, in PEM without a passphrase. It is never shown. Left out, it stays.",
+        }),
+        "key_secret" => json!({
+            "type": "string", "writeOnly": true,
+            "description": "The key that the server shares with us, in base64. It is never shown. Left out, it stays; empty, there is none.",
         }),
         _ => password(),
     }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::object::object;
 use crate::validate::Checks;
-use crate::{CertificateId, FieldError, ServerId, Validate};
+use crate::{AcmeChallenge, CertificateId, FieldError, ServerId, Validate};
 
 /// A certificate chain with its private key, which is sealed and never shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -65,6 +65,9 @@ pub enum CertificateSource {
     Acme {
         /// The host names it is for.
         domains: Vec<String>,
+        /// How the authority finds out that they are ours.
+        #[serde(default)]
+        challenge: AcmeChallenge,
     },
 }
 
@@ -105,12 +108,12 @@ pub struct CertificateRenewal {
 impl Certificate {
     /// One that an authority is to issue for these names, before it has.
     #[must_use]
-    pub fn ordered(name: &str, domains: Vec<String>) -> Self {
+    pub fn ordered(name: &str, domains: Vec<String>, challenge: AcmeChallenge) -> Self {
         Self {
             id: CertificateId::from_bits(0),
             name: name.to_owned(),
             kind: CertificateKind::Server,
-            source: CertificateSource::Acme { domains },
+            source: CertificateSource::Acme { domains, challenge },
             applied: false,
             servers: Vec::new(),
             chain: String::new(),
@@ -152,7 +155,7 @@ impl Validate for Certificate {
             "servers",
             "up to 256 servers are accepted; name none for all",
         );
-        if let CertificateSource::Acme { domains } = &self.source {
+        if let CertificateSource::Acme { domains, challenge } = &self.source {
             checks.require(
                 self.kind == CertificateKind::Server,
                 "kind",
@@ -170,13 +173,23 @@ impl Validate for Certificate {
                 "each host name is accepted once",
             );
             for domain in domains {
-                checks.certificate_name("source.domains", domain);
+                match (domain.strip_prefix("*."), challenge) {
+                    (Some(_), AcmeChallenge::Http01) => {
+                        checks.refuse("source.domains", WILDCARD_BY_HTTP);
+                    }
+                    (Some(parent), AcmeChallenge::Dns01) => {
+                        checks.certificate_name("source.domains", parent);
+                    }
+                    (None, _) => checks.certificate_name("source.domains", domain),
+                }
             }
         }
         checks.done()
     }
 }
 
+const WILDCARD_BY_HTTP: &str = "no authority proves a wildcard by http-01: choose the challenge dns-01 \
+     (tandem certificate request --challenge dns-01), or name the hosts";
 /// Servers that one certificate names.
 const SERVERS_MAX: usize = 256;
 /// Names in one certificate; the usual authorities take no more.
@@ -222,6 +235,7 @@ mod tests {
         let mut one = certificate();
         one.source = CertificateSource::Acme {
             domains: vec!["sip.example.com".into()],
+            challenge: AcmeChallenge::Http01,
         };
         assert_eq!(one.validate(), Vec::new());
         one.kind = CertificateKind::Client;
@@ -230,8 +244,42 @@ mod tests {
         for refused in ["*.example.com", "SIP.example.com", ""] {
             one.source = CertificateSource::Acme {
                 domains: vec![refused.into()],
+                challenge: AcmeChallenge::Http01,
             };
             assert_eq!(one.validate()[0].field, "source.domains", "{refused}");
         }
+    }
+
+    #[test]
+    fn wildcards_are_for_challenges_by_dns() {
+        let mut one = certificate();
+        let of = |domain: &str, challenge| CertificateSource::Acme {
+            domains: vec![domain.into()],
+            challenge,
+        };
+        one.source = of("*.example.com", AcmeChallenge::Dns01);
+        assert_eq!(one.validate(), Vec::new());
+        one.source = of("*.example.com", AcmeChallenge::Http01);
+        assert!(one.validate()[0].message.contains("dns-01"));
+        for refused in [
+            "*",
+            "*.",
+            "*.*.example.com",
+            "sip.*.example.com",
+            "*sip.example.com",
+        ] {
+            one.source = of(refused, AcmeChallenge::Dns01);
+            assert_eq!(one.validate()[0].field, "source.domains", "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_was_ordered_before_there_was_a_choice_is_proven_by_http() {
+        let source = serde_json::json!({ "kind": "acme", "domains": ["sip.example.com"] });
+        let source: CertificateSource = serde_json::from_value(source).unwrap();
+        let CertificateSource::Acme { challenge, .. } = source else {
+            panic!("it is of another kind");
+        };
+        assert_eq!(challenge, AcmeChallenge::Http01);
     }
 }

@@ -33,7 +33,7 @@ mod validate;
 mod zone;
 
 pub use account::{Account, LimitSpec};
-pub use acme::AcmeSettings;
+pub use acme::{AcmeChallenge, AcmeDns, AcmeSettings, TsigAlgorithm};
 pub use alerts::{AlertEmail, AlertSettings, MailSecurity};
 pub use audit::AuditEntry;
 pub use carrier::{Carrier, Gateway, GatewayRegistration, OutboundAuth, TransportSpec};

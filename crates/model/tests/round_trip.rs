@@ -258,6 +258,11 @@ proptest! {
                 terms_agreed: flag,
                 contact: None,
                 http_port: short[1],
+                dns: model::AcmeDns {
+                    server: flag.then(|| "ns:53".to_owned()),
+                    settle_s: short[0],
+                    ..Default::default()
+                },
             },
             oidc: model::OidcSettings {
                 issuer: flag.then(|| "https://h/oidc".to_owned()),

@@ -1,17 +1,20 @@
-//! Certificates from an authority that speaks ACME (RFC 8555): orders, answered by HTTP-01 (§8.3).
+//! Certificates from an authority that speaks ACME (RFC 8555): orders, answered by HTTP-01 (§8.3) or
+//! DNS-01 (§8.4).
 //!
 //! The port of the challenges is open only while there is one, or while it is tried out. Who is asked,
 //! and by which account, stands in `acme-accounts.json` of the data directory: one for each authority.
 
 mod check;
+mod dns;
 mod http;
+mod name_server;
 mod responder;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use control::{CertificatePort, DomainCheck, Issued, Reply};
+use control::{CertificatePort, DomainCheck, Issued, Proof, Reply, Wanted};
 use instant_acme::{
     Account, AccountCredentials, AuthorizationStatus, ChallengeType, Error, Identifier, NewAccount,
     NewOrder, Order, OrderStatus, RetryPolicy,
@@ -21,6 +24,7 @@ use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use self::dns::DnsRecords;
 use self::http::HttpsClient;
 use self::responder::Responder;
 use crate::UpOptions;
@@ -45,16 +49,28 @@ impl AcmeDesk {
     }
 
     /// Orders a certificate and waits for it. The error is all that the authority has said.
-    async fn order(&self, domains: &[String], acme: &AcmeSettings) -> Result<Issued, String> {
-        let responder = Responder::open(&self.options, acme.http_port).await?;
-        let issued = self.order_with(&responder, domains, acme).await;
-        responder.close().await;
+    async fn order(&self, wanted: Wanted) -> Result<Issued, String> {
+        let Wanted {
+            domains,
+            acme,
+            proof,
+        } = wanted;
+        let mut answers = match proof {
+            Proof::Http => Answers::Http(Responder::open(&self.options, acme.http_port).await?),
+            Proof::Dns(key) => {
+                let opened = DnsRecords::open(&acme.dns, key, &domains).await;
+                let records = opened.map_err(|error| format!("no authority was asked: {error}"))?;
+                Answers::Dns(records)
+            }
+        };
+        let issued = self.order_with(&mut answers, &domains, &acme).await;
+        answers.close().await;
         issued
     }
 
     async fn order_with(
         &self,
-        responder: &Responder,
+        answers: &mut Answers,
         domains: &[String],
         acme: &AcmeSettings,
     ) -> Result<Issued, String> {
@@ -72,7 +88,14 @@ impl AcmeDesk {
             }
             made => made.map_err(said)?,
         };
-        answer(&mut order, responder).await.map_err(said)?;
+        match answers {
+            Answers::Http(responder) => answer(&mut order, responder).await.map_err(said)?,
+            Answers::Dns(records) => {
+                publish(&mut order, records, directory).await?;
+                records.settle().await;
+                ready(&mut order).await.map_err(said)?;
+            }
+        }
         let retries = RetryPolicy::new().backoff(1.5).timeout(PATIENCE);
         let ready = order.poll_ready(&retries).await;
         if !matches!(ready, Ok(OrderStatus::Ready)) {
@@ -140,16 +163,67 @@ impl CertificatePort for AcmeDesk {
         })
     }
 
-    fn obtain(
-        &self,
-        domains: Vec<String>,
-        acme: AcmeSettings,
-    ) -> Reply<'_, Result<Issued, String>> {
+    fn obtain(&self, wanted: Wanted) -> Reply<'_, Result<Issued, String>> {
         Box::pin(async move {
             let _turn = self.one_at_a_time.lock().await;
-            Ok(self.order(&domains, &acme).await)
+            Ok(self.order(wanted).await)
         })
     }
+}
+
+/// What an authority finds when it looks at us.
+enum Answers {
+    Http(Responder),
+    Dns(DnsRecords),
+}
+
+impl Answers {
+    async fn close(self) {
+        match self {
+            Self::Http(responder) => responder.close().await,
+            Self::Dns(records) => records.close().await,
+        }
+    }
+}
+
+/// Adds the record for every name of an order that is not known to be ours yet.
+async fn publish(
+    order: &mut Order,
+    records: &mut DnsRecords,
+    directory: &str,
+) -> Result<(), String> {
+    let said = |error: Error| format!("{directory}: {}", words(&error));
+    let mut authorizations = order.authorizations();
+    while let Some(authorization) = authorizations.next().await {
+        let mut authorization = authorization.map_err(said)?;
+        if authorization.status == AuthorizationStatus::Valid {
+            continue;
+        }
+        let challenge = authorization.challenge(ChallengeType::Dns01);
+        let challenge = challenge.ok_or_else(|| said(Error::Str("the challenge dns-01")))?;
+        // Without the asterisk of a wildcard.
+        let Identifier::Dns(domain) = challenge.identifier().identifier else {
+            return Err(format!("{directory}: it asks for what is no host name"));
+        };
+        let value = challenge.key_authorization().dns_value();
+        records.add(domain, &value).await?;
+    }
+    Ok(())
+}
+
+/// Says that every name of an order may be looked at by DNS.
+async fn ready(order: &mut Order) -> Result<(), Error> {
+    let mut authorizations = order.authorizations();
+    while let Some(authorization) = authorizations.next().await {
+        let mut authorization = authorization?;
+        if authorization.status == AuthorizationStatus::Valid {
+            continue;
+        }
+        let challenge = authorization.challenge(ChallengeType::Dns01);
+        let mut challenge = challenge.ok_or(Error::Str("the challenge dns-01"))?;
+        challenge.set_ready().await?;
+    }
+    Ok(())
 }
 
 /// Has every name of an order that is not known to be ours yet looked at.

@@ -49,13 +49,17 @@ pub(crate) enum CertificateCommand {
         /// Its name or identifier
         certificate: String,
     },
-    /// Has an authority issue one for host names that lead to this node, and renew it (ACME)
+    /// Has an authority issue one for host names, and renew it (ACME)
     Request {
         /// What it is called
         name: String,
         /// The host names; several with commas between
         #[arg(long = "domain", value_delimiter = ',', required = true)]
         domains: Vec<String>,
+        /// How they are shown to be ours: at port 80 of each, or by records of the name server in the
+        /// settings acme.dns, the one way for wildcards
+        #[arg(long, value_parser = ["http-01", "dns-01"], default_value = "http-01")]
+        challenge: String,
         /// Shows it as soon as it is there
         #[arg(long)]
         apply: bool,
@@ -119,9 +123,10 @@ pub(crate) fn run(global: &Global, command: CertificateCommand) -> Result<(), Fa
         CertificateCommand::Request {
             name,
             domains,
+            challenge,
             apply,
         } => {
-            let source = json!({ "kind": "acme", "domains": domains });
+            let source = json!({ "kind": "acme", "domains": domains, "challenge": challenge });
             let body = json!({ "name": name, "source": source, "applied": apply });
             let made = Client::of(global)?.create("/v1/certificates", &body)?;
             output::say("What becomes of it: `tandem certificate show`, field renewal.");

@@ -29,6 +29,23 @@ impl Pebble {
     /// # Errors
     /// If it is not installed or does not start.
     pub fn start(challenge_port: u16, valid_s: u64) -> Result<Self> {
+        Self::start_with(challenge_port, valid_s, None)
+    }
+
+    /// One that asks this name server for all names, and issues certificates that are valid for so long,
+    /// in seconds.
+    ///
+    /// # Errors
+    /// As [`Pebble::start`].
+    pub fn asking(name_server: SocketAddr, valid_s: u64) -> Result<Self> {
+        Self::start_with(ports::one(), valid_s, Some(name_server))
+    }
+
+    fn start_with(
+        challenge_port: u16,
+        valid_s: u64,
+        name_server: Option<SocketAddr>,
+    ) -> Result<Self> {
         let directory = tempfile::tempdir().context("a directory for Pebble")?;
         let (port, management) = (ports::one(), ports::one());
         let authority = Authority::new("of the authority's own servers")?;
@@ -53,6 +70,9 @@ impl Pebble {
             .args(["-strict", "-config", &file("config.json")])
             .env("PEBBLE_VA_NOSLEEP", "1")
             .env("PEBBLE_AUTHZREUSE", "0");
+        if let Some(name_server) = name_server {
+            command.args(["-dnsserver", &name_server.to_string()]);
+        }
         let mut program = Program::start("pebble", &mut command, directory.path())?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let listens = wait_for("Pebble", || {

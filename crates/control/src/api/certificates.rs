@@ -3,7 +3,10 @@
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
-use model::{Certificate, CertificateId, CertificateKind, FieldError, Validate as _};
+use model::{
+    AcmeChallenge, Certificate, CertificateId, CertificateKind, CertificateSource, FieldError,
+    Validate as _,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::Records;
@@ -50,7 +53,7 @@ async fn check(
     Body(Domains { domains }): Body<Domains>,
 ) -> Result<Json<Vec<DomainCheck>>, Problem> {
     // What is accepted of a certificate is accepted here.
-    let wanted = Certificate::ordered("check", domains.clone());
+    let wanted = Certificate::ordered("check", domains.clone(), AcmeChallenge::Http01);
     let errors = wanted.validate().into_iter().map(|error| FieldError {
         field: error.field.replace("source.", ""),
         ..error
@@ -201,8 +204,9 @@ fn seal_issued(
     let secret = previous.map_or("", |one| &one.secret);
     draft.fields.insert("secret".into(), json!(secret));
     // Other names: an order for them is due, whatever became of the last one.
-    let source = draft.fields.get("source");
-    if previous.is_some_and(|one| source != Some(&json!(one.source))) {
+    let source = draft.fields.get("source").cloned().unwrap_or_default();
+    let source: Option<CertificateSource> = serde_json::from_value(source).ok();
+    if previous.is_some_and(|one| source.as_ref() != Some(&one.source)) {
         draft.fields.insert("renewal".into(), Value::Null);
     }
     Ok(())

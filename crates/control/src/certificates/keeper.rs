@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    AcmeSettings, Certificate, CertificateId, CertificateKind, CertificateRenewal,
-    CertificateSource,
+    AcmeChallenge, AcmeDns, AcmeSettings, Certificate, CertificateId, CertificateKind,
+    CertificateRenewal, CertificateSource,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -25,9 +25,26 @@ pub trait CertificatePort: Send + Sync + 'static {
     /// Whether names lead to this node; nothing is asked of an authority.
     fn check(&self, domains: Vec<String>, acme: AcmeSettings) -> Reply<'_, Vec<DomainCheck>>;
 
-    /// A certificate for these names, or all that is known of why there is none.
-    fn obtain(&self, domains: Vec<String>, acme: AcmeSettings)
-    -> Reply<'_, Result<Issued, String>>;
+    /// A certificate, or all that is known of why there is none.
+    fn obtain(&self, wanted: Wanted) -> Reply<'_, Result<Issued, String>>;
+}
+
+/// What an authority is asked for.
+pub struct Wanted {
+    /// The names.
+    pub domains: Vec<String>,
+    /// Which authority, and what it needs of us.
+    pub acme: AcmeSettings,
+    /// How it is shown that the names are ours.
+    pub proof: Proof,
+}
+
+/// How an authority is shown that names are ours.
+pub enum Proof {
+    /// By an answer at port 80 of each.
+    Http,
+    /// By records that a name server takes, with the key that it shares with us, opened.
+    Dns(Vec<u8>),
 }
 
 /// A chain of an authority, and the key that it was asked for with, both in PEM.
@@ -159,14 +176,14 @@ async fn attempt(
         Ok((one, records.settings()?.record.acme))
     };
     let (one, acme) = control.records(read).await?;
-    let CertificateSource::Acme { domains } = one.source.clone() else {
+    let CertificateSource::Acme { domains, challenge } = one.source.clone() else {
         return Ok(());
     };
     // Somebody else may have been at it meanwhile.
     if !is_due(&one, now().as_micros()) {
         return Ok(());
     }
-    let issued = obtain(port, &domains, acme).await;
+    let issued = obtain(control, port, (&domains, challenge), acme).await;
     let issued = issued.and_then(|issued| {
         let at_us = now().as_micros();
         let facts = inspect(&issued.chain, &issued.key, CertificateKind::Server, at_us);
@@ -210,19 +227,29 @@ async fn attempt(
             next_us,
         });
     };
-    store(control, id, domains, note).await
+    store(control, id, one.source, note).await
 }
 
 /// Looks at the names first: an authority would find out the same, and counts failures.
 async fn obtain(
+    control: &Control,
     port: &dyn CertificatePort,
-    domains: &[String],
+    (domains, challenge): (&[String], AcmeChallenge),
     acme: AcmeSettings,
 ) -> Result<Issued, String> {
     if acme.directory.is_none() || !acme.terms_agreed {
         return Err(NO_AUTHORITY.to_owned());
     }
     let said = |error: PlatformError| error.to_string();
+    if challenge == AcmeChallenge::Dns01 {
+        let key = dns_key(control, &acme.dns)?;
+        let wanted = Wanted {
+            domains: domains.to_vec(),
+            acme,
+            proof: Proof::Dns(key),
+        };
+        return port.obtain(wanted).await.map_err(said)?;
+    }
     let looked = port.check(domains.to_vec(), acme.clone()).await;
     let looked = looked.map_err(said)?;
     let wrong = looked
@@ -232,14 +259,32 @@ async fn obtain(
     if !reasons.is_empty() {
         return Err(format!("no authority was asked: {}", reasons.join("; ")));
     }
-    port.obtain(domains.to_vec(), acme).await.map_err(said)?
+    let wanted = Wanted {
+        domains: domains.to_vec(),
+        acme,
+        proof: Proof::Http,
+    };
+    port.obtain(wanted).await.map_err(said)?
+}
+
+/// The key that a name server shares with us.
+fn dns_key(control: &Control, dns: &AcmeDns) -> Result<Vec<u8>, String> {
+    if dns.server.is_none() || dns.key_name.is_empty() || dns.secret.is_empty() {
+        return Err(NO_NAME_SERVER.to_owned());
+    }
+    let opened = control.vault().open(DNS_KEY_OWNER, &dns.secret);
+    opened.map_err(|error| {
+        format!(
+            "no authority was asked: the key for the name server: {error}; set acme.dns.key_secret again"
+        )
+    })
 }
 
 /// Notes what became of an attempt, unless the names are others by now.
 async fn store(
     control: &Control,
     id: CertificateId,
-    domains: Vec<String>,
+    source: CertificateSource,
     note: impl Fn(&mut Certificate) + Send + 'static,
 ) -> Result<(), Problem> {
     let change = move |records: &dyn store::Records| {
@@ -250,10 +295,7 @@ async fn store(
         let mut tries = 0;
         loop {
             let mut stored = records.read::<Certificate>(id)?;
-            let wanted = CertificateSource::Acme {
-                domains: domains.clone(),
-            };
-            if stored.record.source != wanted {
+            if stored.record.source != source {
                 return Ok((stored.revision, ()));
             }
             note(&mut stored.record);
@@ -283,6 +325,10 @@ fn shortened(error: &str) -> String {
 
 const NO_AUTHORITY: &str = "no authority is set: name one in acme.directory, read its terms of service \
      and say acme.terms_agreed=true (tandem settings set)";
+const NO_NAME_SERVER: &str = "no authority was asked: no name server takes the records of challenges: name it in \
+     acme.dns.server (host:port), and its key in acme.dns.key_name and acme.dns.key_secret (tandem settings set)";
+/// To whom the key for the name server belongs that is sealed in the settings.
+pub(crate) const DNS_KEY_OWNER: &str = "acme.dns";
 /// Between two looks at what is due, at least and at most.
 const SOON: Duration = Duration::from_secs(1);
 const ROUND: Duration = Duration::from_secs(30);

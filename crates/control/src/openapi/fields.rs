@@ -41,7 +41,7 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
         ("Carrier", "name", name()),
         ("Certificate", "name", name()),
         ("Certificate", "servers", json!({ "maxItems": 256 })),
-        ("CertificateSource", "domains", domains()),
+        ("CertificateSource", "domains", wildcards_too(domains())),
         ("Cluster", "name", name()),
         ("Customer", "host", host_port()),
         ("Customer", "media_zone", name()),
@@ -127,6 +127,14 @@ fn settings() -> Vec<(&'static str, &'static str, Value)> {
             "directory",
             json!({ "maxLength": 2_000, "pattern": "^https://[!-.0-~][!-~]*$" }),
         ),
+        ("AcmeDns", "server", with_port("", ":PORT")),
+        (
+            "AcmeDns",
+            "key_name",
+            json!({ "maxLength": 253, "pattern": r"^(?:[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?)?$" }),
+        ),
+        ("AcmeDns", "settle_s", range(0, 600)),
+        ("AcmeDns", "zone", certificate_names()["items"].clone()),
         ("AcmeSettings", "contact", mailbox()),
         ("AcmeSettings", "http_port", range(1, 65_535)),
         ("AlertEmail", "from", mailbox_or_nothing()),
@@ -395,6 +403,13 @@ fn domains() -> Value {
     names
 }
 
+/// Which challenge takes them is said when a certificate is made.
+fn wildcards_too(mut names: Value) -> Value {
+    let pattern = names["items"]["pattern"].as_str().unwrap_or_default();
+    names["items"]["pattern"] = json!(pattern.replacen('^', "^(?:\\*\\.)?", 1));
+    names
+}
+
 fn certificate_names() -> Value {
     // Host names in small letters, without a dot at the end.
     let name = HOST_NAME.replace("A-Z", "");
@@ -407,8 +422,9 @@ fn certificate_names() -> Value {
 
 /// What is sent, and whose unknown fields are refused. A customer's are, too; but the answer that
 /// made one shows its password beside its fields.
-const CLOSED: [&str; 35] = [
+const CLOSED: [&str; 36] = [
     "Account",
+    "AcmeDns",
     "AcmeSettings",
     "AlertEmail",
     "AlertSettings",

@@ -32,7 +32,7 @@ export function CertificateBeside({ record }: { record: Certificate }) {
       </Card>
       {data.source?.kind === 'acme' && (
         <Card title="Renewal">
-          <Renewal of={data} mayChange={mayChange} domains={data.source.domains} />
+          <Renewal of={data} mayChange={mayChange} source={data.source} />
         </Card>
       )}
       <Card title="Where it is shown">
@@ -72,11 +72,11 @@ function Wrapped({ children }: { children: string }) {
 interface RenewalProps {
   of: Certificate;
   mayChange: boolean;
-  domains: string[];
+  source: Extract<NonNullable<Certificate['source']>, { kind: 'acme' }>;
 }
 
 /** What became of the last attempt, and a next one at once. */
-function Renewal({ of: { id, renewal }, mayChange, domains }: RenewalProps) {
+function Renewal({ of: { id, renewal }, mayChange, source }: RenewalProps) {
   const client = useQueryClient();
   const renew = async () => {
     try {
@@ -103,7 +103,7 @@ function Renewal({ of: { id, renewal }, mayChange, domains }: RenewalProps) {
       )}
       {mayChange && (
         <Group mt="sm" align="flex-start">
-          <Check domains={domains} />
+          {source.challenge !== 'dns-01' && <Check domains={source.domains} />}
           <Button size="xs" variant="default" onClick={() => void renew()}>
             Ask the authority now
           </Button>

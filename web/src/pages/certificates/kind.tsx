@@ -9,7 +9,7 @@ import { CertificateBeside } from './CertificateBeside';
 
 const isFrom = (source: string) => (draft: Draft) => valueAt(draft, 'source.kind') === source;
 
-export const certificates: Kind<'certificates', 'source.domains' | 'key'> = {
+export const certificates: Kind<'certificates', 'source.domains' | 'source.challenge' | 'key'> = {
   noun: 'certificates',
   one: 'certificate',
   title: 'Certificates',
@@ -53,8 +53,16 @@ export const certificates: Kind<'certificates', 'source.domains' | 'key'> = {
     {
       path: 'source.domains',
       label: 'Host names',
-      help: 'one a line; each has to lead to this machine',
+      help: 'one a line; by http-01, each has to lead to this machine; *.example.com by dns-01 alone',
       input: { kind: 'lines' },
+      required: true,
+      when: isFrom('acme'),
+    },
+    {
+      path: 'source.challenge',
+      label: 'Shown to be ours',
+      help: 'http-01: at port 80 of each; dns-01: by records of the name server in Settings',
+      input: { kind: 'choice', options: ['http-01', 'dns-01'] },
       required: true,
       when: isFrom('acme'),
     },
@@ -82,8 +90,9 @@ export const certificates: Kind<'certificates', 'source.domains' | 'key'> = {
 /** What the API takes: of each source its own fields. */
 function finish({ chain, key, ...draft }: Draft): Draft {
   const domains = valueAt(draft, 'source.domains');
+  const challenge = valueAt(draft, 'source.challenge') ?? 'http-01';
   return isFrom('acme')(draft)
-    ? { ...draft, kind: 'server', source: { kind: 'acme', domains } }
+    ? { ...draft, kind: 'server', source: { kind: 'acme', domains, challenge } }
     : { ...draft, source: { kind: 'upload' }, chain, ...(key ? { key } : {}) };
 }
 
