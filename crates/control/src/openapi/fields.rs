@@ -27,6 +27,7 @@ fn close(schema: &mut Value) {
 /// Of which schema, which field, and what it accepts.
 fn bounds() -> Vec<(&'static str, &'static str, Value)> {
     let mut all = records();
+    all.extend(acme());
     all.extend(settings());
     all.extend(oidc());
     all
@@ -122,21 +123,6 @@ fn records() -> Vec<(&'static str, &'static str, Value)> {
 
 fn settings() -> Vec<(&'static str, &'static str, Value)> {
     vec![
-        (
-            "AcmeSettings",
-            "directory",
-            json!({ "maxLength": 2_000, "pattern": "^https://[!-.0-~][!-~]*$" }),
-        ),
-        ("AcmeDns", "server", with_port("", ":PORT")),
-        (
-            "AcmeDns",
-            "key_name",
-            json!({ "maxLength": 253, "pattern": r"^(?:[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?)?$" }),
-        ),
-        ("AcmeDns", "settle_s", range(0, 600)),
-        ("AcmeDns", "zone", certificate_names()["items"].clone()),
-        ("AcmeSettings", "contact", mailbox()),
-        ("AcmeSettings", "http_port", range(1, 65_535)),
         ("AlertEmail", "from", mailbox_or_nothing()),
         ("AlertEmail", "server", with_port("", ":PORT")),
         (
@@ -195,6 +181,26 @@ fn settings() -> Vec<(&'static str, &'static str, Value)> {
         ("TraceSettings", "hep_listen", listener()),
         ("TraceSettings", "hep_sources", few_networks()),
         ("TraceSettings", "megabytes", range(4, 65_536)),
+    ]
+}
+
+fn acme() -> Vec<(&'static str, &'static str, Value)> {
+    vec![
+        (
+            "AcmeSettings",
+            "directory",
+            json!({ "maxLength": 2_000, "pattern": "^https://[!-.0-~][!-~]*$" }),
+        ),
+        ("AcmeDns", "server", with_port("", ":PORT")),
+        (
+            "AcmeDns",
+            "key_name",
+            json!({ "maxLength": 253, "pattern": r"^(?:[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?)?$" }),
+        ),
+        ("AcmeDns", "settle_s", range(0, 600)),
+        ("AcmeDns", "zone", certificate_names()["items"].clone()),
+        ("AcmeSettings", "contact", mailbox()),
+        ("AcmeSettings", "http_port", range(1, 65_535)),
     ]
 }
 
