@@ -22,7 +22,7 @@ use crate::{Control, Problem, problem};
 pub(super) fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new()
         .routes(routes!(restart))
-        .routes(routes!(update))
+        .routes(routes!(run_update))
         .routes(routes!(stop))
         .routes(routes!(start))
 }
@@ -78,7 +78,7 @@ struct Updating {
     request_body = Option<Updating>,
     responses((status = 202, description = "It is under way.", body = Task)),
 )]
-async fn update(
+async fn run_update(
     State(control): State<Control>,
     Extension(caller): Extension<Caller>,
     Id(id): Id<ServerId>,

@@ -201,5 +201,6 @@ fn operations_have_distinct_names_and_no_secret_is_in_any_schema() {
         factor["since_us"].is_object() && factor["secret"].is_null(),
         "{factor}"
     );
-    assert!(!schemas.to_string().contains("sha256"));
+    // A property; an algorithm may be called so.
+    assert!(!schemas.to_string().contains("sha256\":"));
 }
