@@ -84,6 +84,11 @@ impl State {
 }
 
 impl Pending {
+    /// Whether it is an INVITE whose 2xx has passed.
+    pub(crate) fn is_answered_call(&self) -> bool {
+        self.method == Method::Invite && self.state == State::Settled
+    }
+
     /// Whether it may still be sent elsewhere.
     pub(crate) fn is_movable(&self) -> bool {
         matches!(self.state, State::Waiting | State::Trying)

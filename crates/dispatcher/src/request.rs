@@ -138,8 +138,13 @@ impl Dispatcher {
             self.answer(now, flow, &message, 482, "", |_| {});
             return;
         }
-        if self.pending.find(ingress.key).is_some() {
-            return self.send_after(now, ingress, &message, own_routes);
+        if let Some(pending) = self.pending.find(ingress.key) {
+            // RFC 6026 §7.1: the answer is on its way, and whoever gave it says it again until it is
+            // acknowledged. A target that has begun anew would take this for another call.
+            if !pending.is_answered_call() {
+                self.send_after(now, ingress, &message, own_routes);
+            }
+            return;
         }
         self.dispatch(now, ingress, message, own_routes);
     }

@@ -33,6 +33,27 @@ fn the_cancel_of_a_phone_on_a_stream_is_repeated_until_it_is_answered() {
     assert_eq!(world.dispatcher.pending_count(), 0);
 }
 
+/// RFC 6026 §7.1. A target that has lost its calls would begin another.
+#[test]
+fn an_invite_that_was_answered_goes_nowhere_when_it_comes_again() {
+    let mut world = World::new();
+    let invite = request("INVITE", "c1", "1", "");
+    let first = world.udp(PHONE, &invite);
+    let target = first[0].to.to_string();
+    world.udp(&target, &first[0].answer("180 Ringing", ""));
+    assert_eq!(world.udp(PHONE, &invite)[0].to.to_string(), target);
+    world.udp(&target, &first[0].answer("200 OK", ""));
+    assert_eq!(world.udp(PHONE, &invite).len(), 0);
+    let again = world.udp(&target, &first[0].answer("200 OK", ""));
+    assert_eq!(again[0].to.to_string(), PHONE, "its sender repeats it");
+    // A refusal is repeated by who gave it when it is asked again (RFC 3261 §17.2.1).
+    let invite = request("INVITE", "c2", "2", "");
+    let second = world.udp(PHONE, &invite);
+    let target = second[0].to.to_string();
+    world.udp(&target, &second[0].answer("486 Busy Here", ""));
+    assert_eq!(world.udp(PHONE, &invite)[0].to.to_string(), target);
+}
+
 #[test]
 fn a_bye_of_a_phone_on_a_stream_goes_to_whoever_takes_its_call_over() {
     let mut world = World::new();
