@@ -80,7 +80,7 @@ pub(crate) enum ServerCommand {
         first: CallsFirst,
     },
     /// Goes on with the program that was put on the disk of one, once its calls have ended
-    Update {
+    Upgrade {
         /// Its name or identifier
         server: String,
         /// Ends calls that still go on after so many seconds, 1 to 86400
@@ -172,10 +172,10 @@ pub(crate) fn run(global: &Global, command: ServerCommand) -> Result<(), Failure
         }
         ServerCommand::Flush { server } => at_once(global, &server, "flush", None),
         ServerCommand::Restart { server, first } => take_out(global, &server, "restart", first),
-        ServerCommand::Update {
+        ServerCommand::Upgrade {
             server,
             longest_wait,
-        } => update(global, &server, longest_wait),
+        } => upgrade(global, &server, longest_wait),
         ServerCommand::Stop { server, first } => take_out(global, &server, "stop", first),
         ServerCommand::Start { server } => at_once(global, &server, "start", None),
         ServerCommand::Revoke { server } => {
@@ -189,7 +189,7 @@ pub(crate) fn run(global: &Global, command: ServerCommand) -> Result<(), Failure
     }
 }
 
-fn update(global: &Global, server: &str, longest_wait: Option<u32>) -> Result<(), Failure> {
+fn upgrade(global: &Global, server: &str, longest_wait: Option<u32>) -> Result<(), Failure> {
     let wish = json!({ "longest_wait_s": longest_wait });
     at_once(global, server, "update", Some(&wish))
 }

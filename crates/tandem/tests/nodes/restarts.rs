@@ -250,7 +250,7 @@ fn a_program_that_is_put_on_the_disk_is_pending_until_the_server_is_updated() ->
 
     let output = control
         .platform
-        .command_line(&["server", "update", "berlin"])?;
+        .command_line(&["server", "upgrade", "berlin"])?;
     assert_eq!(output.code, 0, "{}", output.stderr);
     let health = control.wait_for_state("berlin", "up");
     assert_ne!(health["report"]["started_us"], before);
