@@ -82,7 +82,7 @@ export const certificates: Kind<'certificates', 'source.domains' | 'source.chall
       when: isFrom('upload'),
     },
   ],
-  fresh: { source: { kind: 'upload' }, kind: 'server', applied: false },
+  fresh: { source: { kind: 'upload', challenge: 'http-01' }, kind: 'server', applied: false },
   finish,
   Beside: CertificateBeside,
 };
