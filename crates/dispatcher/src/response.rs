@@ -195,10 +195,14 @@ impl Dispatcher {
     fn handle_repeated(&mut self, now: Time, message: &Message, opened: &Opened) {
         let is_refusal = opened.method == Method::Invite && message.status() >= 300;
         let pending = self.pending.find(opened.key);
-        if pending.is_some_and(|pending| pending.state == State::Declined)
-            && (200..300).contains(&message.status())
-        {
+        let state = pending.map(|pending| pending.state);
+        if state == Some(State::Declined) && (200..300).contains(&message.status()) {
             return self.hang_up(now, message, opened);
+        }
+        if state == Some(State::Settled) && is_refusal {
+            // Its caller has a 2xx (RFC 3261 §16.7 point 5). A target that has begun anew in between knows
+            // no better.
+            return self.acknowledge(opened.flow, message, &Head::default());
         }
         let is_lossy = !opened.flow.transport.is_reliable();
         if is_refusal && is_lossy && opened.branch.end.transport.is_reliable() {

@@ -46,6 +46,15 @@ fn an_invite_that_was_answered_goes_nowhere_when_it_comes_again() {
     assert_eq!(world.udp(PHONE, &invite).len(), 0);
     let again = world.udp(&target, &first[0].answer("200 OK", ""));
     assert_eq!(again[0].to.to_string(), PHONE, "its sender repeats it");
+    // It has lost the call, had the INVITE on its way twice, and knows no better (§16.7 point 5).
+    let refused = world.udp(&target, &first[0].answer("500 Server Internal Error", ""));
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0].to.to_string(), target);
+    assert!(
+        refused[0].start().starts_with("ACK "),
+        "{}",
+        refused[0].start()
+    );
     // A refusal is repeated by who gave it when it is asked again (RFC 3261 §17.2.1).
     let invite = request("INVITE", "c2", "2", "");
     let second = world.udp(PHONE, &invite);
