@@ -65,7 +65,11 @@ impl Shelf {
                     let identity = identity_of(record).unwrap_or_default();
                     self.unsure.insert(*call, identity);
                 }
-                // An earlier word of it may be there, or not.
+                // It may have been there under the name that is buried, and be somebody else's.
+                (Told::Refused, Some(record)) if !self.written.contains(call) => {
+                    let identity = identity_of(record).unwrap_or_default();
+                    self.unsure.insert(*call, identity);
+                }
                 (Told::Refused, Some(_)) => {}
                 _ => {
                     self.unsure.remove(call);
@@ -185,6 +189,18 @@ pub(crate) const ENDED_MAX: usize = 100_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A node that was stopped hears first that nothing is left of its shelf, and only then why.
+    #[test]
+    fn a_call_that_was_taken_before_its_node_knew_to_be_dead_is_not_its_own() {
+        let mut shelf = Shelf::default();
+        shelf.tell(&[kept(1)], Told::Written);
+        shelf.compare(&[], &BTreeSet::from([1]));
+        shelf.tell(&[kept(1)], Told::Refused);
+        let lost = shelf.lose();
+        let unsure: Vec<u64> = lost.unsure.iter().map(|(call, _)| *call).collect();
+        assert_eq!((lost.calls, unsure), (vec![], vec![1]));
+    }
 
     #[test]
     fn what_the_store_gave_without_a_word_is_not_taken_for_ended() {

@@ -11,6 +11,10 @@ use sim::{Keep, cluster};
 /// Seeds of bugs that are mended, each with a word on what it was.
 const MENDED: &[(u64, &str)] = &[
     (
+        6_100_201,
+        "a switch that was stopped heard of its empty shelf before it heard that it was dead, and kept a call",
+    ),
+    (
         59,
         "a word to the live store that came late brought a call back that was over",
     ),
