@@ -98,6 +98,8 @@ fn a_node_that_is_started_again_at_once_agrees_with_the_others() -> Result<()> {
         let phone = cluster.bob(0)?;
         phone.answer_options()?;
         bob.push(phone);
+        // Whose node dies before the others heard that it answers is asked again within half a minute.
+        cluster.wait_for_routable(bob.len());
         let newest = contact_uri(bob.last().expect("one was pushed"));
         dead.insert(wait_for("the holder of the newest", || {
             cluster.agreed(&cluster.all())?.remove(&newest)
