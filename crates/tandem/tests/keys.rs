@@ -378,9 +378,17 @@ fn a_call_that_loses_the_server_that_converts_has_keys_by_info_sounded_by_rtpeng
     let (to, _) = audio(&again).context("audio")?;
     assert!(rtpengine.media_ports().contains(&to.port()), "{to}");
     alice.voice.talk_to(to)?;
-    wait_for("the other side to have moved", || {
-        (rtpengine.sessions() == Some(1)).then_some(())
-    });
+    wait_for(
+        "the other side to have moved, and Alice to be heard there",
+        || {
+            let list = rtpengine.ask(&json!({ "command": "list" }));
+            let call = list["calls"].as_array()?.first()?;
+            let query = rtpengine.ask(&json!({ "command": "query", "call-id": call }));
+            // It sounds keys in a stream that it has seen, and in no other.
+            let heard = &query["tags"]["a"]["medias"][0]["streams"][0]["stats"]["packets"];
+            (heard.as_u64()? > 0).then_some(())
+        },
+    );
     let peer = &alice.peer;
     let kind = "Content-Type: application/dtmf-relay";
     let body = "Signal=5\r\nDuration=160\r\n";

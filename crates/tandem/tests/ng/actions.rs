@@ -98,6 +98,9 @@ fn media_is_blocked_of_one_side_alone_if_that_is_said() -> Result<()> {
     call.b.say("heard")?;
     assert_eq!(call.a.hear()?, "heard");
     call.a.say("lost")?;
+    // Keys pass: what was said before this one has been dropped.
+    call.a.send(EVENT, &FIVE)?;
+    assert_eq!(call.b.receive()?.payload, FIVE);
     call.done("unblock media", &one);
     call.assert_heard("free")
 }
