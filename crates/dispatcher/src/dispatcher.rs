@@ -13,6 +13,7 @@ use crate::counters::METHODS;
 use crate::flows::Flows;
 use crate::moved::Moved;
 use crate::pending::{Due, Table};
+use crate::refused::Refused;
 use crate::relief::Reliefs;
 use crate::retired::Retired;
 use crate::{Config, Counters, Listener, Target};
@@ -32,6 +33,7 @@ pub struct Dispatcher {
     pub(crate) places: Vec<(TargetId, Target)>,
     pub(crate) retired: Retired,
     pub(crate) pending: Table,
+    pub(crate) refused: Refused,
     pub(crate) flows: Flows,
     /// Who goes on with transactions of dead targets.
     pub(crate) reliefs: Reliefs,
@@ -77,6 +79,7 @@ impl Dispatcher {
             places: Vec::new(),
             retired: Retired::default(),
             pending: Table::new(),
+            refused: Refused::default(),
             flows: Flows::new(),
             reliefs: Reliefs::default(),
             moved: Moved::default(),

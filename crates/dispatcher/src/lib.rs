@@ -5,7 +5,7 @@
 //! the response goes; Path carries the flow of a phone. So a dispatcher that was restarted, or
 //! another one with the same key, serves the calls there are. State is kept only while a request
 //! outside of dialogs may still have to be sent to another target, and to answer its CANCEL and
-//! ACK in the same place.
+//! ACK in the same place; and the key of an INVITE that was refused at once.
 //!
 //! Deviation from RFC 3261 §16.4: requests of strict routers, which put our Record-Route into the
 //! request URI, are not served.
@@ -25,6 +25,7 @@ mod overload;
 mod own;
 mod pending;
 mod probe;
+mod refused;
 mod relief;
 mod repeat;
 mod reply;

@@ -76,6 +76,12 @@ impl Dispatcher {
         self.close(now, flow, message, DRAINING_WAIT);
     }
 
+    /// Refuses what was refused before, though a target may be up by now (RFC 3261 §17.2.1).
+    pub(crate) fn refuse_again(&mut self, now: Time, flow: Flow, message: &Message) {
+        let wait = self.config.policy.probing.interval;
+        self.close(now, flow, message, wait);
+    }
+
     /// 503 with Retry-After (RFC 3261 §21.5.4).
     fn close(&mut self, now: Time, flow: Flow, message: &Message, wait: Duration) {
         let seconds = wait.as_millis().div_ceil(1_000).max(1);

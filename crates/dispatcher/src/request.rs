@@ -152,20 +152,21 @@ impl Dispatcher {
     /// A new request: to a target of our choice.
     fn dispatch(&mut self, now: Time, ingress: &Ingress, message: Message, own_routes: usize) {
         let flow = ingress.flow;
-        if self.admission == Admission::Draining {
-            return self.refuse_draining(now, flow, &message);
-        }
         let is_call = message.method() == Method::Invite;
-        if self.pending.is_full() || (is_call && self.is_too_fast(now)) {
-            let retry_after = Duration::from_secs(1);
-            self.refuse(now, flow, &message, Refusal::Overloaded { retry_after });
-            return;
+        if is_call && self.refused.has(now, ingress.key) {
+            return self.refuse_again(now, flow, &message);
         }
-        let hash = key::of(&message, &self.config, &self.seal);
-        let work = work_of(message.method());
-        let target = match self.balancer.choose(now, work, hash, &[], &mut self.draw) {
+        let target = match self.choose(now, &message) {
             Ok(target) => target,
-            Err(refusal) => return self.refuse(now, flow, &message, refusal),
+            Err(refused) => {
+                if is_call {
+                    self.refused.note(now, ingress.key);
+                }
+                return match refused {
+                    Some(refusal) => self.refuse(now, flow, &message, refusal),
+                    None => self.refuse_draining(now, flow, &message),
+                };
+            }
         };
         let original = Original {
             ingress: *ingress,
@@ -182,6 +183,22 @@ impl Dispatcher {
             uri: None,
         };
         self.begin_attempt(now, Box::new(original), attempt);
+    }
+
+    /// The target for a new request; why there is none, `None` for draining.
+    fn choose(&mut self, now: Time, message: &Message) -> Result<TargetId, Option<Refusal>> {
+        if self.admission == Admission::Draining {
+            return Err(None);
+        }
+        let is_call = message.method() == Method::Invite;
+        if self.pending.is_full() || (is_call && self.is_too_fast(now)) {
+            let retry_after = Duration::from_secs(1);
+            return Err(Some(Refusal::Overloaded { retry_after }));
+        }
+        let hash = key::of(message, &self.config, &self.seal);
+        let work = work_of(message.method());
+        let target = self.balancer.choose(now, work, hash, &[], &mut self.draw);
+        target.map_err(Some)
     }
 
     /// Sends a request to a target, and keeps it.

@@ -332,3 +332,25 @@ fn a_name_in_record_route_leads_to_any_dispatcher_with_the_key() {
     let sent = world.udp(PHONE, &request("REGISTER", "r1", "r1", ""));
     assert!(sent[0].all(HeaderName::Path)[0].contains("@198.51.100.1:5060;lr"));
 }
+
+/// Its caller had the refusal, and had said the INVITE again before (RFC 3261 §17.2.1).
+#[test]
+fn an_invite_that_was_refused_rings_nobody_when_it_comes_again() {
+    let mut world = World::new();
+    let invite = request("INVITE", "c1", "1", "");
+    world.dispatcher.set_admission(Admission::Draining);
+    let [refused] = &world.udp(PHONE, &invite)[..] else {
+        panic!("one answer");
+    };
+    world.dispatcher.set_admission(Admission::Open);
+    let [again] = &world.udp(PHONE, &invite)[..] else {
+        panic!("one answer");
+    };
+    for answer in [refused, again] {
+        assert_eq!(answer.to.to_string(), PHONE);
+        assert_eq!(answer.start(), "SIP/2.0 503 Service Unavailable");
+    }
+    assert_eq!(again.all(HeaderName::To), refused.all(HeaderName::To));
+    let next = world.udp(PHONE, &request("INVITE", "c2", "2", ""));
+    assert_ne!(next[0].to.to_string(), PHONE, "another call is taken");
+}
