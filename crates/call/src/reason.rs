@@ -20,6 +20,8 @@ pub enum Cause {
     HungUp(EndedBy),
     /// The caller gave up before an answer.
     Cancelled,
+    /// A switch died, and of the INVITE there are two calls, of which another goes on.
+    BegunAnew,
     /// The callee refused: the status sent to the caller.
     Refused(u16),
     /// We refused, or nobody could be asked: the status sent to the caller.
@@ -98,6 +100,7 @@ impl Cause {
             Self::HungUp(EndedBy::Callee) => "callee hung up",
             Self::HungUp(EndedBy::Platform) => "ended by the platform",
             Self::Cancelled => "caller gave up",
+            Self::BegunAnew => "begun anew after a switch died",
             Self::Refused(status) => sip::status::phrase(*status),
             Self::NoAnswer => "no answer",
             Self::SessionExpired(EndedBy::Caller) => "session expired: caller silent",
@@ -129,7 +132,7 @@ impl Cause {
             | Self::TransferFailed(status) => q850_of_status(*status),
             Self::NoAnswer => 19,
             Self::SessionExpired(_) | Self::NoAck => 102,
-            Self::DurationLimit | Self::Stopping => 31,
+            Self::DurationLimit | Self::Stopping | Self::BegunAnew => 31,
             Self::MediaSilent | Self::ConsentExpired(_) | Self::MediaFailed => 41,
             Self::PeerGone(_) => 27,
         }

@@ -63,6 +63,10 @@ const MENDED: &[(u64, &str)] = &[
         770_253,
         "a switch that was stopped twice had no more patience the second time",
     ),
+    (
+        7_200_239,
+        "a switch that was started again got an INVITE anew, and left the call that rang of it to nobody",
+    ),
 ];
 
 /// The same of answers that are lost with their switches.

@@ -263,7 +263,7 @@ impl Facts {
 fn outcome(answered: bool, cause: &Cause, status: u16) -> CdrOutcome {
     match (answered, cause, status) {
         (true, ..) => CdrOutcome::Answered,
-        (_, Cause::Cancelled, _) => CdrOutcome::Cancelled,
+        (_, Cause::Cancelled | Cause::BegunAnew, _) => CdrOutcome::Cancelled,
         (_, Cause::NoAnswer, _) | (_, _, 408 | 480) => CdrOutcome::NoAnswer,
         (_, _, 486 | 600) => CdrOutcome::Busy,
         _ => CdrOutcome::Failed,

@@ -13,8 +13,9 @@ use clock::Time;
 use sip::transaction::ServerId;
 use sip::{Flow, Message};
 
+use self::ringing::Caller;
 use crate::Switch;
-use crate::keep::{self, Kept};
+use crate::keep::{self, Kept, Sent};
 use crate::media_servers::Adopted;
 use crate::output::{CallKey, JournalEvent, Output};
 use crate::plan;
@@ -93,7 +94,7 @@ impl Switch {
         if self.calls.entry(key).is_some() {
             return Err(NotTaken::Present);
         }
-        self.inherit_caller(key, &mut call)?;
+        let caller = self.inherit_caller(key, &mut call)?;
         self.inherit_answers(now, key, &mut call, answers);
         self.counters.taken_over += 1;
         self.limits.adopt(now, &facts.entities);
@@ -115,6 +116,17 @@ impl Switch {
         }
         let lost = self.adopt_media(key, &call, &facts);
         self.calls.insert_foreign(key, call, facts);
+        match caller {
+            Caller::Ours => self.go_on(now, key, lost, invites),
+            Caller::Anothers => self.give_way(now, key, invites),
+        }
+        self.redeliver(now, key);
+        self.pump(now);
+        Ok(key)
+    }
+
+    /// Goes on with a call that was taken up; `lost` is a media session that nobody has any more.
+    fn go_on(&mut self, now: Time, key: CallKey, lost: Option<u64>, invites: Vec<Sent>) {
         let listeners = self.listeners.clone();
         self.step(now, key, |call, ctx| {
             call.go_on(ctx, |flow| listeners.here(flow));
@@ -125,9 +137,6 @@ impl Switch {
         for sent in invites {
             self.inherit_invite(now, key, sent);
         }
-        self.redeliver(now, key);
-        self.pump(now);
-        Ok(key)
     }
 
     /// Has the media of a call watched from here; its session if there is nobody who has it.

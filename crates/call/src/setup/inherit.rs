@@ -7,6 +7,7 @@ use crate::call::Call;
 use crate::io::{Ctx, Output, RequestId};
 use crate::leg::Reach;
 use crate::pending::{Pending, Purpose};
+use crate::reason::Cause;
 
 /// What becomes of an INVITE that another node has sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,18 @@ impl Call {
         {
             *uas = here;
         }
+    }
+
+    /// The INVITE of the caller is another call's now: this one ends, unheard by the caller, and whoever
+    /// rings for it is told that somebody else goes on with it.
+    pub fn give_way(&mut self, ctx: &mut Ctx<'_>) {
+        if self.callers_invite().is_none() {
+            return;
+        }
+        self.rename_caller(NO_CALLER);
+        self.stop_looking(ctx, ELSEWHERE);
+        self.fail_setup(ctx, 487, None, Cause::BegunAnew);
+        self.tidy(ctx);
     }
 
     /// A call that rings goes on here: who was about to be asked is asked, and the caller hears that
@@ -131,6 +144,9 @@ impl Call {
         self.try_target(ctx, branch);
     }
 }
+
+/// The name of no transaction: what is said there is not sent.
+const NO_CALLER: crate::Uas = 0;
 
 /// A path of another node as this one reaches it.
 fn reached_from(destination: &Destination, here: &mut impl FnMut(Flow) -> Flow) -> Destination {

@@ -254,8 +254,8 @@ impl Transactions {
         found.map(|at| servers.id(*at))
     }
 
-    /// The INVITE an ACK or CANCEL belongs to.
-    fn invite_of(&mut self, message: &Message) -> Option<ServerId> {
+    /// The transaction of an INVITE that has come here, by itself or by its ACK or CANCEL.
+    pub fn invite_of(&mut self, message: &Message) -> Option<ServerId> {
         let via = message.via().ok()?;
         let key_hash = self.key_of(message, &via, b"INVITE");
         self.server_by(key_hash)
@@ -447,7 +447,7 @@ impl Transactions {
         }
     }
 
-    fn is_proceeding(&mut self, server: ServerId) -> bool {
+    pub(super) fn is_proceeding(&mut self, server: ServerId) -> bool {
         self.servers.by_name(server.as_u64()).is_some_and(|entry| {
             matches!(
                 entry.machine,

@@ -16,46 +16,83 @@ use crate::keep::Sent;
 use crate::output::{CallKey, Output};
 use crate::owner::Owner;
 
+/// Who answers the caller of a call that is taken up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// That call; or there is none who waits.
+    Ours,
+    /// Another call: the INVITE has come here, too, before it was known whose it was.
+    Anothers,
+}
+
 impl Switch {
     /// A caller that waits for an answer gets it from here.
-    pub(super) fn inherit_caller(&mut self, key: CallKey, call: &mut Call) -> Result<(), NotTaken> {
+    pub(super) fn inherit_caller(
+        &mut self,
+        key: CallKey,
+        call: &mut Call,
+    ) -> Result<Caller, NotTaken> {
         let Some((flow, invite)) = call.callers_invite() else {
-            return Ok(());
+            return Ok(Caller::Ours);
         };
         let here = Flow {
             conn: None,
             ..self.listeners.here(flow)
         };
         let server = self.transactions.inherit_server(here, invite);
-        let server = server.ok_or(NotTaken::Present)?;
+        let Some(server) = server else {
+            let known = self.transactions.invite_of(invite);
+            let owner = known.and_then(|known| self.invites.get(&known));
+            return match owner {
+                Some(owner) if *owner == key => Err(NotTaken::Present),
+                _ => Ok(Caller::Anothers),
+            };
+        };
         call.rename_caller(server.as_u64());
         self.invites.insert(server, key);
-        Ok(())
+        Ok(Caller::Ours)
+    }
+
+    /// The caller of this call is another call's now: whoever rings for this one stops.
+    pub(super) fn give_way(&mut self, now: Time, key: CallKey, invites: Vec<Sent>) {
+        for sent in invites {
+            self.adopt_invite(now, key, sent, Inherited::Given);
+        }
+        self.step(now, key, Call::give_way);
     }
 
     /// An INVITE of the dead node that nobody has answered.
     pub(super) fn inherit_invite(&mut self, now: Time, key: CallKey, sent: Sent) {
         let request = sent.request;
-        let to = self.reached_from_here(&sent.to);
         let is_wanted = self
             .calls
             .entry(key)
             .is_some_and(|entry| entry.call.open_invites().any(|id| id == request));
-        let (how, mut became) = if is_wanted && self.answers_here(&to, &sent.bytes) {
+        let to = self.reached_from_here(&sent.to);
+        let (how, became) = if is_wanted && self.answers_here(&to, &sent.bytes) {
             (Inherited::Repeated, Invited::Again)
         } else {
             (Inherited::Given, Invited::Elsewhere)
         };
-        match self.transactions.inherit_invite(now, to, sent.bytes, how) {
-            Some(client) => {
-                self.owners.insert(client, Owner::Call { key, request });
-                if let Some(entry) = self.calls.entry_mut(key) {
-                    entry.note_invite(request, client);
-                }
-            }
-            None => became = Invited::Elsewhere,
-        }
+        let became = match self.adopt_invite(now, key, sent, how) {
+            true => became,
+            false => Invited::Elsewhere,
+        };
         self.step(now, key, |call, ctx| call.inherit(ctx, request, became));
+    }
+
+    /// What answers an INVITE of the dead node goes to its call; false if that is not possible.
+    fn adopt_invite(&mut self, now: Time, key: CallKey, sent: Sent, how: Inherited) -> bool {
+        let Sent { request, to, bytes } = sent;
+        let to = self.reached_from_here(&to);
+        let Some(client) = self.transactions.inherit_invite(now, to, bytes, how) else {
+            return false;
+        };
+        self.owners.insert(client, Owner::Call { key, request });
+        if let Some(entry) = self.calls.entry_mut(key) {
+            entry.note_invite(request, client);
+        }
+        true
     }
 
     /// Whether what answers an INVITE of another node comes here if it is sent from here: a dispatcher
