@@ -67,6 +67,10 @@ const MENDED: &[(u64, &str)] = &[
         7_200_239,
         "a switch that was started again got an INVITE anew, and left the call that rang of it to nobody",
     ),
+    (
+        6_100_437,
+        "a re-INVITE that was repeated to a switch before it had its call again was out of order to it",
+    ),
 ];
 
 /// The same of answers that are lost with their switches.

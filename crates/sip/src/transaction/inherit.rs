@@ -109,7 +109,8 @@ impl Transactions {
     /// Goes on with an INVITE to which another node has sent this 2xx, and of whose ACK it has not heard:
     /// the 2xx is sent again at once, and then until [`Transactions::acknowledged`] or
     /// [`super::Event::NoAck`], as if it had been sent just now (RFC 3261 §13.3.1.4). `flow` is how the
-    /// INVITE came. `None` if it is no such message, or the INVITE has come here, too.
+    /// INVITE came; one that has come here, too, and waits for its answer hears it at once. `None` if it is
+    /// no such message, or the INVITE has another final response.
     ///
     /// Left out: INVITEs of RFC 2543, which a response does not tell from others.
     pub fn inherit_success(&mut self, now: Time, flow: Flow, success: Payload) -> Option<ServerId> {
@@ -121,12 +122,16 @@ impl Transactions {
         via.branch()
             .filter(|branch| branch.starts_with(COOKIE.as_bytes()))?;
         let key_hash = self.key_of(&message, &via, b"INVITE");
-        if !self.makes_room(key_hash) {
-            return None;
-        }
-        let address = response_address(&flow, &via);
-        let machine = ServerMachine::Invite(InviteServer::Proceeding { reliable: None });
-        let server = self.insert_server(machine, flow, address, key_hash);
+        let known = self.server_by(key_hash);
+        let server = match known.filter(|known| self.is_proceeding(*known)) {
+            Some(waiting) => waiting,
+            None if self.makes_room(key_hash) => {
+                let address = response_address(&flow, &via);
+                let machine = ServerMachine::Invite(InviteServer::Proceeding { reliable: None });
+                self.insert_server(machine, flow, address, key_hash)
+            }
+            None => return None,
+        };
         self.respond(now, server, message.status(), success);
         Some(server)
     }

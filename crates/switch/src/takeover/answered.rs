@@ -41,7 +41,14 @@ impl Switch {
         let Some(server) = self.transactions.inherit_success(now, here, bytes) else {
             return;
         };
-        self.invites.insert(server, key);
+        // It may have come here already, before it was known whose it was.
+        if let Some(sought) = self.sought.get_mut(&key) {
+            let is_answered = |uas: u64| uas == server.as_u64();
+            sought.requests.retain(|(uas, ..)| !is_answered(*uas));
+        }
+        if let Some(begun_anew) = self.invites.insert(server, key) {
+            self.step(now, begun_anew, Call::give_way);
+        }
         call.await_ack(server.as_u64(), &success);
     }
 }
