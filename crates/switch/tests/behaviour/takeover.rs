@@ -1,5 +1,7 @@
 //! A switch dies, and another goes on with its calls; or it does not die, and has lost them.
 
+mod begun_anew;
+
 use std::sync::Arc;
 use std::time::Duration;
 
