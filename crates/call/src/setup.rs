@@ -29,10 +29,10 @@ use crate::pending::Purpose;
 use crate::plan::{ATTEMPTS_MAX, Attempt, Plan};
 use crate::reason::Cause;
 
-/// The Reason for those who rang when somebody else answered (RFC 3326 §3.1).
 /// When a caller may come again whose media nobody could serve, in seconds.
 const MEDIA_RETRY_AFTER_S: u32 = 3;
 
+/// The Reason for those who rang when somebody else answered (RFC 3326 §3.1).
 const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 
 /// An INVITE of ours in search of somebody who answers.

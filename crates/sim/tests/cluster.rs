@@ -11,6 +11,10 @@ use sim::{Keep, cluster};
 /// Seeds of bugs that are mended, each with a word on what it was.
 const MENDED: &[(u64, &str)] = &[
     (
+        7_100_718,
+        "a dispatcher that had refused an INVITE sent on what the caller had said again before",
+    ),
+    (
         6_100_201,
         "a switch that was stopped heard of its empty shelf before it heard that it was dead, and kept a call",
     ),
