@@ -14,13 +14,16 @@ use switch::{CallKey, Listener, Switch, SwitchConfig, Whereabouts};
 use super::{Wanted, answers, call, drain, statuses, unacknowledged};
 use crate::bench::{NOW, flow, request, snapshot_with_customer};
 
+const SESSION: &str = "v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
+     m=audio 4000 RTP/AVP 8\r\n";
+
 /// A switch of the cluster with a carrier, in the life of this number.
 fn life(number: u64) -> Switch {
     let mut switch = Switch::new(SwitchConfig {
         node: "test".into(),
         product: "Tandem".into(),
         // Keys of calls begin elsewhere with each start.
-        seed: number,
+        seed: number << 32,
         cluster_key: [1; 32],
         sequence: 0,
     });
@@ -95,17 +98,32 @@ fn sent(wanted: &Wanted, method: Method) -> &Message {
     found.unwrap_or_else(|| panic!("no {method:?}: {:?}", wanted.sent))
 }
 
+/// The caller's INVITE, with an offer.
+fn invite() -> Vec<u8> {
+    let text = String::from_utf8(request("INVITE", 0, "", "call")).unwrap();
+    let body = format!(
+        "Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SESSION}",
+        SESSION.len()
+    );
+    text.replace("Content-Length: 0\r\n\r\n", &body)
+        .into_bytes()
+}
+
 /// The gateway says this to an INVITE.
 fn say(switch: &mut Switch, now: Time, invite: &Message, status: u16) -> Wanted {
     let mut response = Writer::response(invite, flow().remote, status, "", b"callee");
     response.header("Contact", b"<sip:callee@203.0.113.11>");
-    switch.handle_datagram(now, gateway(), &response.finish());
+    let bytes = match status {
+        200 => response.finish_with(b"application/sdp", SESSION.as_bytes()),
+        _ => response.finish(),
+    };
+    switch.handle_datagram(now, gateway(), &bytes);
     drain(switch, now)
 }
 
 /// A call that rings at the gateway: the INVITE there, and what was told of the call.
 fn ringing(switch: &mut Switch) -> (Message, CallKey, Vec<u8>) {
-    switch.handle_datagram(NOW, flow(), &request("INVITE", 0, "", "call"));
+    switch.handle_datagram(NOW, flow(), &invite());
     let wanted = drain(switch, NOW);
     let invite = sent(&wanted, Method::Invite).clone();
     let wanted = say(switch, NOW, &invite, 180);
@@ -126,7 +144,7 @@ fn a_call_that_rang_gives_way_to_the_one_begun_anew_of_its_invite() {
     let (mut dead, mut again) = (life(1), life(2));
     let (first, key, record) = ringing(&mut dead);
     let later = NOW + Duration::from_secs(1);
-    again.handle_datagram(later, flow(), &request("INVITE", 0, "", "call"));
+    again.handle_datagram(later, flow(), &invite());
     let wanted = drain(&mut again, later);
     let second = sent(&wanted, Method::Invite).clone();
     assert_eq!(again.take_call(later, &record), Ok(key));
@@ -155,7 +173,7 @@ fn a_call_begun_anew_gives_way_to_the_one_that_was_answered() {
     let wanted = say(&mut dead, NOW, &first, 200);
     let (key, record) = wanted.kept.last().expect("it was answered");
     let later = NOW + Duration::from_secs(1);
-    again.handle_datagram(later, flow(), &request("INVITE", 0, "", "call"));
+    again.handle_datagram(later, flow(), &invite());
     let wanted = drain(&mut again, later);
     let second = sent(&wanted, Method::Invite).clone();
     say(&mut again, later, &second, 180);
