@@ -1,6 +1,6 @@
 //! `/v1/cdrs/export.csv`: all records that match, as they are read, RFC 4180.
 
-use std::convert::Infallible;
+use std::io;
 use std::ops::ControlFlow;
 
 use axum::body::Body;
@@ -45,9 +45,9 @@ async fn export(
     }
     let mut left = params.limit.unwrap_or(usize::MAX);
     let filter = params.filter(&caller)?;
-    let (sender, receiver) = mpsc::channel::<Result<Bytes, Infallible>>(EXPORT_QUEUE);
+    let (sender, receiver) = mpsc::channel::<Result<Bytes, io::Error>>(EXPORT_QUEUE);
     tokio::spawn(async move {
-        let watched = sender.clone();
+        let (watched, last) = (sender.clone(), sender.clone());
         let is_gone = move || watched.is_closed();
         let send = move |text: String| match sender.blocking_send(Ok(text.into())) {
             Ok(()) => ControlFlow::Continue(()),
@@ -79,6 +79,9 @@ async fn export(
         });
         if let Err(problem) = done.await {
             tracing::error!(?problem, "an export of CDRs broke off");
+            // Without it, what was sent would look like all there is.
+            let broken = io::Error::other("the store of CDRs does not answer");
+            let _ = last.send(Err(broken)).await;
         }
     });
     let headers = [

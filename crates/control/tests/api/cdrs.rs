@@ -1,8 +1,12 @@
 //! CDRs: pages without gaps, and an export that no spreadsheet runs.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use model::{CallId, Cdr, CdrOutcome, EndedBy};
 use serde_json::json;
-use store::CdrStore;
+use store::{CdrCursor, CdrFilter, CdrSearch, CdrStore, Sqlite, StoreError};
 
 use crate::fixture::Api;
 
@@ -121,6 +125,58 @@ async fn an_export_has_every_record_and_disarms_formulas() {
         .await
         .is_problem(400, "malformed")
         .at_field("cursor");
+}
+
+/// A store that answers one search, and is gone.
+struct Breaking {
+    inner: Arc<Sqlite>,
+    searches: AtomicUsize,
+}
+
+impl CdrStore for Breaking {
+    fn insert_batch(&self, cdrs: &[Cdr]) -> Result<usize, StoreError> {
+        self.inner.insert_batch(cdrs)
+    }
+
+    fn search(
+        &self,
+        filter: &CdrFilter,
+        after: Option<CdrCursor>,
+        limit: usize,
+        patience: Duration,
+    ) -> Result<CdrSearch, StoreError> {
+        match self.searches.fetch_add(1, Ordering::Relaxed) {
+            0 => self.inner.search(filter, after, limit, patience),
+            _ => Err(StoreError::Unavailable("it was stopped".into())),
+        }
+    }
+
+    fn get(&self, call: CallId) -> Result<Option<Cdr>, StoreError> {
+        self.inner.get(call)
+    }
+
+    fn remove_before(&self, end_us: u64, limit: usize) -> Result<usize, StoreError> {
+        self.inner.remove_before(end_us, limit)
+    }
+}
+
+#[tokio::test]
+async fn an_export_that_breaks_off_does_not_look_whole() {
+    let api = Api::with_cdr_store(|inner| {
+        Arc::new(Breaking {
+            inner,
+            searches: AtomicUsize::new(0),
+        })
+    });
+    let count = 3 * store::EXPORT_BATCH as u64 / 2;
+    let cdrs: Vec<Cdr> = (1..=count).map(cdr).collect();
+    api.store.insert_batch(&cdrs).unwrap();
+    let broken = api.read("/v1/cdrs/export.csv").await;
+    assert!(
+        broken.is_err(),
+        "{} bytes as if they were all",
+        broken.unwrap().len()
+    );
 }
 
 #[tokio::test]

@@ -44,20 +44,28 @@ pub(crate) struct Answer {
 
 impl Api {
     pub(crate) fn new() -> Self {
-        Self::build(None)
+        Self::build(None, |store| store)
+    }
+
+    /// With CDRs in another store than the records, around that one.
+    pub(crate) fn with_cdr_store(of: impl FnOnce(Arc<Sqlite>) -> Arc<dyn CdrStore>) -> Self {
+        Self::build(None, of)
     }
 
     /// The same with files beside it.
     pub(crate) fn with_site(site: impl Site) -> Self {
-        Self::build(Some(Arc::new(site)))
+        Self::build(Some(Arc::new(site)), |store| store)
     }
 
-    fn build(site: Option<Arc<dyn Site>>) -> Self {
+    fn build(
+        site: Option<Arc<dyn Site>>,
+        cdr_store: impl FnOnce(Arc<Sqlite>) -> Arc<dyn CdrStore>,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(Sqlite::open(&dir.path().join("tandem.db")).unwrap());
         let node = Arc::new(Node::new());
         let records: Arc<dyn Records> = store.clone();
-        let cdrs: Arc<dyn CdrStore> = store.clone();
+        let cdrs = cdr_store(store.clone());
         let vault = Vault::new(&[7; 32]);
         let control = match site {
             Some(site) => Control::with_site(records, cdrs, node.clone(), vault, site),
@@ -127,6 +135,14 @@ impl Api {
             .create_token(&actor, &kept, &control::token_hash(&token))
             .unwrap();
         token
+    }
+
+    /// The body of an answer, which may break off.
+    pub(crate) async fn read(&self, path: &str) -> Result<Vec<u8>, axum::Error> {
+        let request = request("GET", path, &self.admin, &[]).body(Body::empty());
+        let asked = self.router.clone().oneshot(request.unwrap());
+        let body = asked.await.unwrap().into_body();
+        to_bytes(body, usize::MAX).await.map(|bytes| bytes.to_vec())
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
