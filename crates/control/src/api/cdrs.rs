@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use crate::control::Caller;
 use crate::extract::{Id, Params};
 use crate::paging::{self, Page};
-use crate::{Control, Problem};
+use crate::{Control, Problem, Vault};
 
 pub(crate) fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new()
@@ -101,15 +101,16 @@ pub(crate) struct CdrPage {
 }
 
 impl CdrPage {
-    /// Makes a page of what a search for one more than `limit` found.
-    fn of(search: CdrSearch, limit: usize) -> Self {
+    /// Makes a page of what a search for one more than `limit` found; `sealed` is where it goes on that had
+    /// no time for more.
+    fn of(search: CdrSearch, limit: usize, sealed: Option<String>) -> Self {
         let page = Page::cut(search.found, limit, |cdr| CdrCursor::of(cdr).to_string());
         // Its time was over while it looked for the one that nobody had asked for.
         let is_full = page.items.len() == limit;
         let short_at = search.go_on.filter(|_| !is_full);
         Self {
             items: page.items,
-            next_cursor: page.next_cursor.or(search.go_on.map(|at| at.to_string())),
+            next_cursor: page.next_cursor.or(sealed),
             complete: short_at.is_none(),
             searched_until_us: short_at.map(|at| at.end_us),
         }
@@ -133,12 +134,35 @@ async fn list(
     Params(params): Params<CdrParams>,
 ) -> Result<Json<CdrPage>, Problem> {
     let limit = paging::limit(params.limit)?;
-    let after: Option<CdrCursor> = paging::cursor(params.cursor.as_deref())?;
+    let after = place(control.vault(), params.cursor.as_deref())?;
     let filter = params.filter(&caller)?;
     let found = control
         .cdrs(move |cdrs| cdrs.search(&filter, after, limit + 1, PATIENCE))
         .await?;
-    Ok(Json(CdrPage::of(found, limit)))
+    let sealed = found
+        .go_on
+        .map(|at| seal(control.vault(), at))
+        .transpose()?;
+    Ok(Json(CdrPage::of(found, limit, sealed)))
+}
+
+/// The place of a record that was looked at, and may be one that whoever searches must not see.
+fn seal(vault: &Vault, at: CdrCursor) -> Result<String, Problem> {
+    let sealed = vault.seal(CURSOR_OWNER, at.to_string().as_bytes());
+    let sealed = sealed.map_err(|error| Problem::unavailable(error.to_string()))?;
+    // As it may stand in a query without being encoded.
+    Ok(sealed.replace('+', "-").replace('/', "_"))
+}
+
+/// Reads a cursor, sealed or not.
+fn place(vault: &Vault, cursor: Option<&str>) -> Result<Option<CdrCursor>, Problem> {
+    let Some(sealed) = cursor.filter(|cursor| cursor.contains(':')) else {
+        return paging::cursor(cursor);
+    };
+    let opened = vault.open(CURSOR_OWNER, &sealed.replace('-', "+").replace('_', "/"));
+    // What cannot be opened is no more a cursor than this.
+    let text = opened.ok().and_then(|text| String::from_utf8(text).ok());
+    paging::cursor(Some(text.as_deref().unwrap_or_default()))
 }
 
 /// The record of one call
@@ -166,6 +190,8 @@ async fn show(
 /// How long one request looks for records: with all that is around it, an answer takes less than
 /// 300 ms.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// What sealed cursors belong to.
+const CURSOR_OWNER: &str = "cdr search";
 
 /// The CDR of a call of nobody that was not answered.
 #[cfg(test)]
@@ -216,15 +242,37 @@ mod tests {
             found: Vec::new(),
             go_on: Some(at),
         };
-        let page = CdrPage::of(search, 50);
+        let page = CdrPage::of(search, 50, Some("sealed".into()));
         assert!(!page.complete);
         assert_eq!(page.searched_until_us, Some(7_000_000));
-        assert_eq!(page.next_cursor, Some(at.to_string()));
+        assert_eq!(page.next_cursor.as_deref(), Some("sealed"));
+    }
+
+    /// The record may be of somebody else.
+    #[test]
+    fn where_a_search_goes_on_names_no_call() {
+        let (vault, other) = (Vault::new(&[1; 32]), Vault::new(&[2; 32]));
+        let at = CdrCursor {
+            end_us: 7_000_000,
+            call: CallId::from_bits(3),
+        };
+        let cursor = seal(&vault, at).unwrap();
+        assert!(!cursor.contains(&at.call.to_string()), "{cursor}");
+        assert!(!cursor.contains(['+', '/', '&', '=']), "{cursor}");
+        assert_eq!(place(&vault, Some(&cursor)).unwrap(), Some(at));
+        let plain = at.to_string();
+        assert_eq!(place(&vault, Some(&plain)).unwrap(), Some(at));
+        assert_eq!(place(&vault, None).unwrap(), None);
+        let end = cursor.len() - 2;
+        for wrong in [&cursor[..end], "v1:", "v1:abc", ":", "x"] {
+            assert!(place(&vault, Some(wrong)).is_err(), "{wrong}");
+        }
+        assert!(place(&other, Some(&cursor)).is_err());
     }
 
     #[test]
     fn the_last_page_says_that_it_is_the_last() {
-        let page = CdrPage::of(CdrSearch::default(), 50);
+        let page = CdrPage::of(CdrSearch::default(), 50, None);
         assert!(page.complete);
         assert_eq!((page.searched_until_us, page.next_cursor), (None, None));
     }
@@ -240,9 +288,9 @@ mod tests {
             found: vec![sample(8_000_000)],
             go_on: Some(at),
         };
-        let page = CdrPage::of(search, 1);
+        let page = CdrPage::of(search, 1, Some("sealed".into()));
         assert!(page.complete);
         assert_eq!(page.searched_until_us, None);
-        assert_eq!(page.next_cursor, Some(at.to_string()));
+        assert_eq!(page.next_cursor.as_deref(), Some("sealed"));
     }
 }
