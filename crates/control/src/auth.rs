@@ -13,7 +13,7 @@ use axum::response::Response;
 
 use crate::control::{Caller, Who, now};
 use crate::secret::token_hash;
-use crate::session::{Cookie, Open};
+use crate::session::{Cookie, Open, Way};
 use crate::{Control, Problem, access, problem};
 
 /// Lets a request on if who asks may do it, and notes the [`Caller`] with it.
@@ -23,7 +23,8 @@ pub(crate) async fn authorise(
     next: Next,
 ) -> Result<Response, Problem> {
     let source = source(request.extensions());
-    let shown = Shown::of(request.method(), request.headers())?;
+    let way = Way::of(request.extensions());
+    let shown = Shown::of(request.method(), request.headers(), way)?;
     let path = request
         .extensions()
         .get::<MatchedPath>()
@@ -38,10 +39,10 @@ pub(crate) async fn authorise(
 pub(crate) async fn reader(
     control: &Control,
     headers: &HeaderMap,
-    source: IpAddr,
+    (source, way): (IpAddr, Way),
     path: &str,
 ) -> Result<Caller, Problem> {
-    let shown = Shown::of(&Method::GET, headers)?;
+    let shown = Shown::of(&Method::GET, headers, way)?;
     caller(control, shown, source, (&Method::GET, path)).await
 }
 
@@ -67,7 +68,8 @@ pub(crate) async fn authorise_or_local(
 ) -> Result<Response, Problem> {
     let source = source(request.extensions());
     if !source.is_loopback() {
-        let shown = Shown::of(request.method(), request.headers())?;
+        let way = Way::of(request.extensions());
+        let shown = Shown::of(request.method(), request.headers(), way)?;
         let who = shown.authenticate(&control, source).await?;
         access::check(&Caller::new(who, source), request.method(), "metrics")?;
     }
@@ -97,12 +99,12 @@ enum Shown {
 
 impl Shown {
     /// A token comes before a cookie. A cookie must be shown in a way that only our own pages can.
-    fn of(method: &Method, headers: &HeaderMap) -> Result<Self, Problem> {
+    fn of(method: &Method, headers: &HeaderMap, way: Way) -> Result<Self, Problem> {
         if let Some(header) = headers.get(header::AUTHORIZATION) {
             let text = header.to_str().unwrap_or("");
             return Ok(Self::Token(token_hash(bearer(text)?)));
         }
-        let cookie = Cookie::of(headers).ok_or_else(|| {
+        let cookie = Cookie::of(headers, way).ok_or_else(|| {
             let detail = "send Authorization: Bearer and a token, or sign in";
             Problem::new(&problem::UNAUTHORISED, detail)
         })?;

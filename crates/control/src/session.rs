@@ -9,9 +9,12 @@
 //! Sessions are in the store, by the hash of their cookie: they outlive a restart, and are good on
 //! every node that has the same store.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, Method, header};
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, Method, header};
 use clock::Time;
 use model::{OidcIdentity, Person, PersonId, SignInBy};
 use serde::{Deserialize, Serialize};
@@ -19,6 +22,7 @@ use store::{Records, StoreError, Ticket};
 
 use crate::control::Who;
 use crate::secret::{generate_token, token_hash};
+use crate::secure::Source;
 use crate::{Problem, problem};
 
 /// One session, as the store has it.
@@ -195,9 +199,9 @@ impl Cookie {
         records.remove_ticket(SPACE, &self.hash())
     }
 
-    /// The cookie of a request, if it has one.
-    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
-        cookie_value(headers, &name(headers)).map(Self)
+    /// The cookie of a request that came this way, if it has one.
+    pub(crate) fn of(headers: &HeaderMap, way: Way) -> Option<Self> {
+        cookie_value(headers, &name(headers, way)).map(Self)
     }
 
     /// What Set-Cookie says; `way` is how the request came.
@@ -241,12 +245,48 @@ pub(crate) enum Way {
 }
 
 impl Way {
+    /// How a request with these extensions came.
+    pub(crate) fn of(extensions: &Extensions) -> Self {
+        match extensions.get::<ConnectInfo<Source>>() {
+            Some(_) => Self::Tls,
+            None => Self::Plain,
+        }
+    }
+
     /// What a cookie says of it.
     pub(crate) const fn secure(self) -> &'static str {
         match self {
             Self::Plain => "",
             Self::Tls => "; Secure",
         }
+    }
+
+    /// What the name of a cookie begins with. Over TLS it is one that a browser takes from this very host
+    /// over TLS alone (RFC 6265bis §4.1.3): nobody who speaks in clear for it, or for a host below it,
+    /// can have put it there.
+    pub(crate) const fn prefix(self, path: PathOf) -> &'static str {
+        match (self, path) {
+            (Self::Plain, _) => "",
+            (Self::Tls, PathOf::Host) => "__Host-",
+            (Self::Tls, PathOf::Part) => "__Secure-",
+        }
+    }
+}
+
+/// Where a cookie is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PathOf {
+    /// Everywhere on its host.
+    Host,
+    /// Below one path.
+    Part,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Way {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.extensions))
     }
 }
 
@@ -268,13 +308,14 @@ pub(crate) fn forget(headers: &HeaderMap, way: Way) -> String {
 }
 
 fn header_text(headers: &HeaderMap, way: Way, value: &str, lasts: Duration) -> String {
-    let name = name(headers);
+    let name = name(headers, way);
     let (secure, age) = (way.secure(), lasts.as_secs());
     format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}")
 }
 
-fn name(headers: &HeaderMap) -> String {
-    name_for(headers, "tandem_session")
+fn name(headers: &HeaderMap, way: Way) -> String {
+    let prefix = way.prefix(PathOf::Host);
+    name_for(headers, &format!("{prefix}tandem_session"))
 }
 
 /// Cookies know no ports, and several platforms may be on one machine: the port is in the name.
@@ -357,8 +398,30 @@ mod tests {
         assert!(set.ends_with("HttpOnly; SameSite=Strict; Secure"), "{set}");
         let pair = set.split(';').next().unwrap();
         headers.insert(header::COOKIE, format!("other=1; {pair}").parse().unwrap());
-        assert_eq!(Cookie::of(&headers).unwrap().hash(), cookie.hash());
+        assert_eq!(
+            Cookie::of(&headers, Way::Tls).unwrap().hash(),
+            cookie.hash()
+        );
         headers.insert(header::HOST, "localhost:8081".parse().unwrap());
-        assert!(Cookie::of(&headers).is_none());
+        assert!(Cookie::of(&headers, Way::Tls).is_none());
+    }
+
+    /// RFC 6265bis §4.1.3.2: with this prefix only from this host, over TLS, for all of it.
+    #[test]
+    fn over_tls_a_cookie_that_came_in_clear_is_none() {
+        let cookie = Cookie(generate_token().unwrap());
+        let mut headers = HeaderMap::new();
+        let secure = cookie.set(&headers, Way::Tls);
+        assert!(secure.starts_with("__Host-tandem_session="), "{secure}");
+        assert!(
+            secure.contains("; Path=/;") && !secure.contains("Domain"),
+            "{secure}"
+        );
+        let plain = cookie.set(&headers, Way::Plain);
+        assert!(plain.starts_with("tandem_session="), "{plain}");
+        let pair = plain.split(';').next().unwrap();
+        headers.insert(header::COOKIE, pair.parse().unwrap());
+        assert!(Cookie::of(&headers, Way::Plain).is_some());
+        assert!(Cookie::of(&headers, Way::Tls).is_none());
     }
 }

@@ -24,6 +24,7 @@ use crate::events::EventId;
 use crate::extract::Params;
 use crate::paging::{self, Page};
 use crate::reach::Reach;
+use crate::session::Way;
 use crate::{Control, PlatformEvent, Problem};
 
 pub(crate) fn routes() -> OpenApiRouter<Control> {
@@ -61,6 +62,7 @@ struct EventParams {
 async fn stream(
     State(control): State<Control>,
     Extension(caller): Extension<Caller>,
+    way: Way,
     headers: HeaderMap,
     Params(params): Params<EventParams>,
 ) -> Result<Response, Problem> {
@@ -79,7 +81,7 @@ async fn stream(
     };
     let reader = Reader {
         headers,
-        source: caller.source,
+        source: (caller.source, way),
         checked: Instant::now(),
         wanted: Wanted {
             topics: params.topics.as_deref().map(topics_of),
@@ -172,8 +174,8 @@ fn topics_of(text: &str) -> Vec<String> {
 struct Reader {
     /// What they showed when they began.
     headers: HeaderMap,
-    /// Where they are.
-    source: IpAddr,
+    /// Where they are, and how they came.
+    source: (IpAddr, Way),
     /// When it was last looked whether they may.
     checked: Instant,
     wanted: Wanted,

@@ -1,7 +1,7 @@
 //! `/v1/session/oidc`: signing in by a provider of identities, for browsers.
 
 use axum::Json;
-use axum::extract::{ConnectInfo, Extension, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -9,12 +9,12 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::session::{agent, way};
+use crate::api::session::agent;
 use crate::auth::{self, SourceAddress};
 use crate::control::now;
 use crate::extract::Params;
 use crate::oidc::{Brought, Flow, Refused, encoded, forget_cookie};
-use crate::secure::Source;
+use crate::session::Way;
 use crate::session::{Session, SessionOf};
 use crate::{Control, Problem};
 
@@ -81,7 +81,7 @@ struct BeginParams {
 async fn go_to_provider(
     State(control): State<Control>,
     SourceAddress(source): SourceAddress,
-    tls: Option<Extension<ConnectInfo<Source>>>,
+    way: Way,
     headers: HeaderMap,
     Params(params): Params<BeginParams>,
 ) -> Result<Response, Problem> {
@@ -91,7 +91,7 @@ async fn go_to_provider(
         Ok(begun) => begun,
         Err(refused) => return Ok(to_panel(&refused)),
     };
-    let cookie = flow.cookie(control.vault(), &headers, way(tls.as_ref()));
+    let cookie = flow.cookie(control.vault(), &headers, way);
     let cookie = cookie.map_err(|error| Problem::unavailable(error.to_string()))?;
     let headers = [(header::LOCATION, url), (header::SET_COOKIE, cookie)];
     Ok((StatusCode::SEE_OTHER, headers).into_response())
@@ -125,12 +125,12 @@ struct CallbackParams {
 async fn come_back(
     State(control): State<Control>,
     SourceAddress(source): SourceAddress,
-    tls: Option<Extension<ConnectInfo<Source>>>,
+    way: Way,
     headers: HeaderMap,
     Params(params): Params<CallbackParams>,
 ) -> Result<Response, Problem> {
     auth::check_source(&control, source)?;
-    let flow = Flow::of(control.vault(), &headers);
+    let flow = Flow::of(control.vault(), &headers, way);
     let to = flow.as_ref().map_or("/", Flow::to).to_owned();
     let error = params.error.map(|error| {
         let words = params.error_description.unwrap_or_default();
@@ -142,7 +142,6 @@ async fn come_back(
         issuer: params.iss,
         error,
     };
-    let way = way(tls.as_ref());
     let forget = forget_cookie(&headers, way);
     let person = match control.finish_oidc(flow, brought, source).await {
         Ok(person) => person,

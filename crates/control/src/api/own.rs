@@ -1,7 +1,7 @@
 //! `/v1/session/password` and `/v1/session/second-factor`: what people change of themselves.
 
 use axum::Json;
-use axum::extract::{ConnectInfo, Extension, State};
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use model::{Person, SecondFactor};
@@ -11,12 +11,11 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::session::way;
 use crate::control::{Caller, now};
 use crate::extract::Body;
 use crate::password::{self, password_hash, password_matches};
 use crate::second_factor::{AppSecret, picture, recovery_codes};
-use crate::secure::Source;
+use crate::session::Way;
 use crate::session::{Session, SessionOf};
 use crate::{Control, Problem, problem, sign_in};
 
@@ -83,7 +82,7 @@ struct OwnPassword {
 async fn change_password(
     State(control): State<Control>,
     Extension(caller): Extension<Caller>,
-    tls: Option<Extension<ConnectInfo<Source>>>,
+    way: Way,
     headers: HeaderMap,
     Body(wanted): Body<NewPassword>,
 ) -> Result<Response, Problem> {
@@ -105,7 +104,7 @@ async fn change_password(
     let cookie = control
         .records(move |records| session.begin(records, now()))
         .await?;
-    let set = cookie.set(&headers, way(tls.as_ref()));
+    let set = cookie.set(&headers, way);
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, set)]).into_response())
 }
 

@@ -1,7 +1,7 @@
 //! `/v1/session`: signing in with a name and a password or with a token, for browsers.
 
 use axum::Json;
-use axum::extract::{ConnectInfo, Extension, State};
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use model::{AccountId, Role, ZoneId};
@@ -14,7 +14,6 @@ use crate::access::{self, OpenArea};
 use crate::auth::{self, SourceAddress};
 use crate::control::{Caller, Who, now};
 use crate::extract::Body;
-use crate::secure::Source;
 use crate::session::{self, Cookie, Open, Session, SessionOf, Way};
 use crate::sign_in::{self, Shown};
 use crate::{Control, Problem, problem};
@@ -116,7 +115,7 @@ impl SessionBy {
 async fn begin(
     State(control): State<Control>,
     SourceAddress(source): SourceAddress,
-    tls: Option<Extension<ConnectInfo<Source>>>,
+    way: Way,
     headers: HeaderMap,
     Body(shown): Body<SignIn>,
 ) -> Result<Response, Problem> {
@@ -160,7 +159,7 @@ async fn begin(
         .records(move |records| session.begin(records, begun))
         .await?;
     tracing::info!(who = caller.id(), %source, "signed in");
-    let set = cookie.set(&headers, way(tls.as_ref()));
+    let set = cookie.set(&headers, way);
     let view = view(&control, &caller, Some(cookie)).await?;
     Ok(([(header::SET_COOKIE, set)], Json(view)).into_response())
 }
@@ -175,14 +174,14 @@ async fn begin(
 )]
 async fn end(
     State(control): State<Control>,
-    tls: Option<Extension<ConnectInfo<Source>>>,
+    way: Way,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if let Some(cookie) = Cookie::of(&headers) {
+    if let Some(cookie) = Cookie::of(&headers, way) {
         control.known().learn(&cookie.hash(), None);
         control.records(move |records| cookie.end(records)).await?;
     }
-    let forget = session::forget(&headers, way(tls.as_ref()));
+    let forget = session::forget(&headers, way);
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, forget)]).into_response())
 }
 
@@ -196,9 +195,10 @@ async fn end(
 async fn show(
     State(control): State<Control>,
     Extension(caller): Extension<Caller>,
+    way: Way,
     headers: HeaderMap,
 ) -> Result<Json<SessionView>, Problem> {
-    let cookie = Cookie::of(&headers).filter(|_| !headers.contains_key(header::AUTHORIZATION));
+    let cookie = Cookie::of(&headers, way).filter(|_| !headers.contains_key(header::AUTHORIZATION));
     Ok(Json(view(&control, &caller, cookie).await?))
 }
 
@@ -239,10 +239,6 @@ pub(crate) fn agent(headers: &HeaderMap) -> String {
     let agent = headers.get(header::USER_AGENT);
     let agent = agent.and_then(|agent| agent.to_str().ok());
     agent.unwrap_or("").chars().take(AGENT_MAX).collect()
-}
-
-pub(crate) fn way(tls: Option<&Extension<ConnectInfo<Source>>>) -> Way {
-    if tls.is_some() { Way::Tls } else { Way::Plain }
 }
 
 /// Characters kept of what a browser says it is.

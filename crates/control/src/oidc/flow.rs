@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::Refused;
 use super::provider::{Metadata, redirect_uri, with_query};
 use crate::secret::{generate_token, token_hash};
-use crate::session::{self, Way};
+use crate::session::{self, PathOf, Way};
 use crate::vault::{Vault, VaultError};
 
 /// A sign-in that was begun.
@@ -108,8 +108,8 @@ impl Flow {
     }
 
     /// The one that a browser has kept.
-    pub(crate) fn of(vault: &Vault, headers: &HeaderMap) -> Option<Self> {
-        let sealed = session::cookie_value(headers, &name(headers))?;
+    pub(crate) fn of(vault: &Vault, headers: &HeaderMap, way: Way) -> Option<Self> {
+        let sealed = session::cookie_value(headers, &name(headers, way))?;
         let text = vault.open(OWNER, &sealed).ok()?;
         serde_json::from_slice(&text).ok()
     }
@@ -123,12 +123,13 @@ pub(crate) fn forget_cookie(headers: &HeaderMap, way: Way) -> String {
 /// Unlike that of a session it is shown by a browser that another site sends here: that is how it comes
 /// back. It is of no use but for that.
 fn cookie(headers: &HeaderMap, way: Way, value: &str, lasts: Duration) -> String {
-    let (name, secure, age) = (name(headers), way.secure(), lasts.as_secs());
+    let (name, secure, age) = (name(headers, way), way.secure(), lasts.as_secs());
     format!("{name}={value}; Path=/v1/session/oidc; Max-Age={age}; HttpOnly; SameSite=Lax{secure}")
 }
 
-fn name(headers: &HeaderMap) -> String {
-    session::name_for(headers, "tandem_oidc")
+fn name(headers: &HeaderMap, way: Way) -> String {
+    let prefix = way.prefix(PathOf::Part);
+    session::name_for(headers, &format!("{prefix}tandem_oidc"))
 }
 
 /// A page of the panel; anything that a browser might take for another site becomes its first one.
@@ -191,8 +192,8 @@ mod tests {
         let pair = set.split(';').next().unwrap();
         assert!(!pair.contains(&flow.verifier), "{pair}");
         headers.insert(header::COOKIE, pair.parse().unwrap());
-        assert_eq!(Flow::of(&vault, &headers), Some(flow));
-        assert_eq!(Flow::of(&Vault::new(&[2; 32]), &headers), None);
+        assert_eq!(Flow::of(&vault, &headers, Way::Tls), Some(flow));
+        assert_eq!(Flow::of(&Vault::new(&[2; 32]), &headers, Way::Tls), None);
     }
 
     #[test]
