@@ -188,7 +188,7 @@ const OTHER: Area = area(
     Confined::Nothing,
 );
 /// All areas.
-static AREAS: [Area; 57] = {
+static AREAS: [Area; 60] = {
     use Confined::{Change, Nothing, Read};
     use Role::{Admin, Operator, Viewer};
     [
@@ -201,6 +201,9 @@ static AREAS: [Area; 57] = {
         area("calls/{id}/ladder", Viewer, Operator, Nothing, Nothing),
         area("carriers", Viewer, Operator, Nothing, Nothing),
         area("cdrs", Viewer, Operator, Read, Nothing),
+        area("cdrs/exports", Viewer, Viewer, Change, Nothing),
+        area("cdrs/exports/{id}", Viewer, Viewer, Change, Nothing),
+        area("cdrs/exports/{id}/file", Viewer, Viewer, Change, Nothing),
         area("certificates", Viewer, Admin, Nothing, Nothing),
         area("cluster-health", Viewer, Operator, Nothing, Nothing),
         area("clusters", Viewer, Admin, Nothing, Nothing),

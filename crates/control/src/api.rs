@@ -9,6 +9,7 @@ mod begun;
 pub(crate) mod calls;
 pub(crate) mod carriers;
 pub(crate) mod cdr_export;
+pub(crate) mod cdr_exports;
 pub(crate) mod cdrs;
 pub(crate) mod certificates;
 pub(crate) mod clusters;

@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, Notify, Semaphore, SemaphorePermit, watch};
 pub(crate) use self::caller::{Caller, Who};
 
 use crate::events::Ring;
+use crate::exports::Exports;
 use crate::history::History;
 use crate::idempotency::Replies;
 use crate::known::Known;
@@ -60,6 +61,8 @@ struct Inner {
     asking: Asking,
     events_taken: EventsTaken,
     tasks: Tasks,
+    /// Where control keeps files.
+    exports_shelf: OnceLock<Exports>,
     /// Set where machines can join.
     joining: OnceLock<Joining>,
     /// The server that this node is, where it is one of the list.
@@ -127,6 +130,7 @@ impl Control {
             asking: Asking::default(),
             events_taken: EventsTaken::default(),
             tasks: Tasks::default(),
+            exports_shelf: OnceLock::new(),
             joining: OnceLock::new(),
             own_server: OnceLock::new(),
             history: OnceLock::new(),
@@ -207,6 +211,11 @@ impl Control {
     /// What was begun.
     pub(crate) fn tasks(&self) -> &Tasks {
         &self.0.tasks
+    }
+
+    /// Exports of CDRs, where they are kept.
+    pub(crate) fn exports_shelf(&self) -> &OnceLock<Exports> {
+        &self.0.exports_shelf
     }
 
     pub(crate) fn platform(&self) -> &dyn Platform {

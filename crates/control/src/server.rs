@@ -21,7 +21,9 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::api;
 use crate::extract::BODY_MAX_BYTES;
 use crate::secure::{SecureSocket, Secured, Source, name_source};
-use crate::{Control, Problem, auth, events, idempotency, openapi, problem, resource, site, tasks};
+use crate::{
+    Control, Problem, auth, events, exports, idempotency, openapi, problem, resource, site, tasks,
+};
 
 /// Where the API is served.
 #[derive(Debug)]
@@ -55,6 +57,7 @@ pub async fn serve(
     let secure = secure.map(Secured::new).transpose()?;
     let pump = tokio::spawn(events::pump(control.clone()));
     let kept = tokio::spawn(tasks::keep(control.clone()));
+    let exports = tokio::spawn(exports::keep(control.clone()));
     let stopped = {
         let control = control.clone();
         move || {
@@ -99,6 +102,7 @@ pub async fn serve(
     };
     pump.abort();
     kept.abort();
+    exports.abort();
     result
 }
 
@@ -152,6 +156,7 @@ pub(crate) fn guarded() -> OpenApiRouter<Control> {
         .merge(api::calls::routes())
         .merge(api::registrations::routes())
         .merge(api::cdr_export::routes())
+        .merge(api::cdr_exports::routes())
         .merge(api::cdrs::routes())
         .merge(api::listeners::routes())
         .merge(api::bans::routes())

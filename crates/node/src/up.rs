@@ -158,6 +158,10 @@ async fn serve(
     let vault = Vault::new(&data.cluster_key()?);
     let control = Control::with_site(records.clone(), stores.cdrs, platform, vault, site);
     let history = keep_history((&stores.history, &stores.joined), data, &control, node)?;
+    if stores.joined.is_none() {
+        let exports = control.keeps_exports(&data.path("exports"));
+        exports.context("the directory of exports of CDRs")?;
+    }
     let restart = Restart::default();
     let lines = (stores.joined.map(|joined| (joined, restart.clone())), nodes);
     own_server::open_lines(lines, &control, (data, &records), node.telemetry())?;

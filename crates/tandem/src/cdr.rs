@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::account::ACCOUNT;
 use crate::carrier::CARRIER;
@@ -45,6 +46,29 @@ pub(crate) enum CdrCommand {
         /// Where to, instead of standard output
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
+    },
+    /// Has control write all that match to a file, which is kept for seven days
+    Order {
+        #[command(flatten)]
+        flags: CdrFlags,
+        /// The columns of the file, as the first line of an export names them, separated by commas
+        #[arg(long, value_delimiter = ',')]
+        columns: Vec<String>,
+    },
+    /// Lists what was ordered
+    Orders,
+    /// Writes the file of what was ordered, once it is there
+    Fetch {
+        /// Its identifier
+        export: String,
+        /// Where to, instead of standard output
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Ends what was ordered, and removes its file
+    Drop {
+        /// Its identifier
+        export: String,
     },
 }
 
@@ -106,6 +130,52 @@ pub(crate) fn run(global: &Global, command: CdrCommand) -> Result<(), Failure> {
             let mut query = query(&client, &flags)?;
             query.extend(limit.map(|limit| ("limit", limit.to_string())));
             export(&client, &query, file.as_deref())
+        }
+        CdrCommand::Order { flags, columns } => {
+            let filter = query(&client, &flags)?.into_iter().map(as_wish).collect();
+            let wish = json!({ "filter": Value::Object(filter), "columns": columns });
+            output::object(global, &client.create(ORDERS, &wish)?.body)
+        }
+        CdrCommand::Orders => {
+            let all = client.read(ORDERS, &[])?.body;
+            let items = all["items"].as_array().cloned().unwrap_or_default();
+            output::list(global, &items, ORDER_COLUMNS)
+        }
+        CdrCommand::Fetch { export, file } => {
+            let path = format!("{ORDERS}/{}", encode(&export));
+            wait_for_file(&client, &path)?;
+            copy(
+                client.stream(&format!("{path}/file"), &[])?,
+                file.as_deref(),
+            )
+        }
+        CdrCommand::Drop { export } => {
+            client.delete(&format!("{ORDERS}/{}", encode(&export)))?;
+            Ok(())
+        }
+    }
+}
+
+/// A parameter of the query as a field of the filter.
+fn as_wish((name, value): (&str, String)) -> (String, Value) {
+    let value = match value.parse::<u64>() {
+        Ok(number) if name.ends_with("_us") => number.into(),
+        _ => value.into(),
+    };
+    (name.to_owned(), value)
+}
+
+/// Waits until what was ordered is written.
+fn wait_for_file(client: &Client, path: &str) -> Result<(), Failure> {
+    loop {
+        let export = client.read(path, &[])?.body;
+        match export["state"].as_str() {
+            Some("waiting" | "running") => std::thread::sleep(LOOK),
+            Some("failed") => {
+                let why = export["why"].as_str().unwrap_or_default();
+                return Err(Failure::Failed(format!("the export failed: {why}")));
+            }
+            _ => return Ok(()),
         }
     }
 }
@@ -175,7 +245,11 @@ fn export(client: &Client, query: &[(&str, String)], file: Option<&Path>) -> Res
         .iter()
         .map(|(name, value)| (*name, value.as_str()))
         .collect();
-    let mut csv = client.stream("/v1/cdrs/export.csv", &query)?;
+    copy(client.stream("/v1/cdrs/export.csv", &query)?, file)
+}
+
+/// Writes what comes to a file, or to standard output.
+fn copy(mut csv: impl io::Read, file: Option<&Path>) -> Result<(), Failure> {
     let mut target: Box<dyn Write> = match file {
         None => Box::new(io::stdout().lock()),
         Some(path) => {
@@ -191,6 +265,18 @@ fn export(client: &Client, query: &[(&str, String)], file: Option<&Path>) -> Res
     }
 }
 
+const ORDERS: &str = "/v1/cdrs/exports";
+const ORDER_COLUMNS: &[Column] = &[
+    ("EXPORT", "id"),
+    ("ORDERED", "created_us"),
+    ("BY", "by"),
+    ("STATE", "state"),
+    ("RECORDS", "rows"),
+    ("BYTES", "bytes"),
+    ("WHY", "why"),
+];
+/// Between two looks whether a file is there.
+const LOOK: Duration = Duration::from_millis(500);
 /// Each is about a fifth of a second: a minute.
 const SEARCHES_MAX: u32 = 300;
 /// After how many of them a person hears of it.

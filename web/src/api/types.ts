@@ -11,6 +11,7 @@ export type CallPage = Schemas['CallPage'];
 export type CallView = Schemas['CallView'];
 export type Carrier = Schemas['Carrier'];
 export type Cdr = Schemas['Cdr'];
+export type CdrExport = Schemas['CdrExport'];
 export type CdrLegMedia = Schemas['CdrLegMedia'];
 export type Certificate = Schemas['Certificate'];
 export type Capacity = Schemas['Capacity'];

@@ -1,8 +1,9 @@
 //! What values may look like beyond their type, where clients would otherwise have to try.
 
 use model::{
-    AccountId, CallId, CarrierId, ClusterId, CustomerId, DeviceId, GatewayId, JoinTokenId,
-    MediaServerId, NumberId, PersonId, RouteId, ServerId, TaskId, TokenId, UserId, ZoneId,
+    AccountId, CallId, CarrierId, ClusterId, CustomerId, DeviceId, ExportId, GatewayId,
+    JoinTokenId, MediaServerId, NumberId, PersonId, RouteId, ServerId, TaskId, TokenId, UserId,
+    ZoneId,
 };
 use serde_json::{Value, json};
 
@@ -82,13 +83,14 @@ const TYPED: [&str; 10] = [
     "/v1/traces/export.txt",
 ];
 
-const IDENTIFIERS: [(&str, &str); 17] = [
+const IDENTIFIERS: [(&str, &str); 18] = [
     ("AccountId", AccountId::PREFIX),
     ("CallId", CallId::PREFIX),
     ("CarrierId", CarrierId::PREFIX),
     ("ClusterId", ClusterId::PREFIX),
     ("CustomerId", CustomerId::PREFIX),
     ("DeviceId", DeviceId::PREFIX),
+    ("ExportId", ExportId::PREFIX),
     ("GatewayId", GatewayId::PREFIX),
     ("JoinTokenId", JoinTokenId::PREFIX),
     ("MediaServerId", MediaServerId::PREFIX),

@@ -8,6 +8,7 @@ mod calls;
 mod cdrs;
 mod certificates;
 mod events;
+mod exports;
 mod fixture;
 mod history;
 mod idempotency;

@@ -1,10 +1,10 @@
-import { Button } from '@mantine/core';
 import { useLocalStorage } from '@mantine/hooks';
 import { api, body } from '../../api/client';
 import { useFilters } from '../../parts/filters';
 import { ListPage } from '../../parts/ListPage';
 import { ColumnChoice } from './ColumnChoice';
 import { cdrColumns, usualColumns } from './columns';
+import { Exports } from './Exports';
 import { asQuery, periods } from './period';
 import { SearchedUntil } from './SearchedUntil';
 
@@ -15,7 +15,6 @@ export function CdrsPage() {
     key: 'tandem-cdr-columns',
     defaultValue: usualColumns,
   });
-  const asked = new URLSearchParams(asQuery(filters) as Record<string, string>);
   return (
     <ListPage
       title="CDRs"
@@ -57,14 +56,7 @@ export function CdrsPage() {
       beside={
         <>
           <ColumnChoice columns={cdrColumns} chosen={chosen} onChange={choose} />
-          <Button
-            component="a"
-            variant="default"
-            href={`/v1/cdrs/export.csv?${asked}`}
-            download="cdrs.csv"
-          >
-            CSV
-          </Button>
+          <Exports filters={filters} chosen={chosen} />
         </>
       }
     />
