@@ -188,7 +188,7 @@ const OTHER: Area = area(
     Confined::Nothing,
 );
 /// All areas.
-static AREAS: [Area; 60] = {
+static AREAS: [Area; 61] = {
     use Confined::{Change, Nothing, Read};
     use Role::{Admin, Operator, Viewer};
     [
@@ -209,6 +209,7 @@ static AREAS: [Area; 60] = {
         area("clusters", Viewer, Admin, Nothing, Nothing),
         area("customers", Viewer, Operator, Nothing, Nothing),
         area("devices", Viewer, Operator, Change, Nothing),
+        area("duties", Viewer, Operator, Nothing, Nothing),
         area("events", Viewer, Operator, Nothing, Read),
         area("gateway-health", Viewer, Operator, Nothing, Nothing),
         area("gateways", Viewer, Operator, Nothing, Nothing),

@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, Notify, Semaphore, SemaphorePermit, watch};
 
 pub(crate) use self::caller::{Caller, Who};
 
+use crate::duties::Duties;
 use crate::events::Ring;
 use crate::exports::Exports;
 use crate::history::History;
@@ -63,6 +64,8 @@ struct Inner {
     tasks: Tasks,
     /// Where control keeps files.
     exports_shelf: OnceLock<Exports>,
+    /// What this control does alone.
+    duties: Duties,
     /// Set where machines can join.
     joining: OnceLock<Joining>,
     /// The server that this node is, where it is one of the list.
@@ -131,6 +134,7 @@ impl Control {
             events_taken: EventsTaken::default(),
             tasks: Tasks::default(),
             exports_shelf: OnceLock::new(),
+            duties: Duties::default(),
             joining: OnceLock::new(),
             own_server: OnceLock::new(),
             history: OnceLock::new(),
@@ -216,6 +220,11 @@ impl Control {
     /// Exports of CDRs, where they are kept.
     pub(crate) fn exports_shelf(&self) -> &OnceLock<Exports> {
         &self.0.exports_shelf
+    }
+
+    /// What this control does alone.
+    pub(crate) fn duties(&self) -> &Duties {
+        &self.0.duties
     }
 
     pub(crate) fn platform(&self) -> &dyn Platform {

@@ -20,6 +20,7 @@ mod certificates;
 mod control;
 mod csv;
 mod draft;
+mod duties;
 mod etag;
 mod event_feed;
 mod events;
@@ -60,7 +61,7 @@ mod vault;
 
 pub use alerts::{
     AlertPort, Alerts, CarrierFacts, CertificateEnd, Delivery, Facts, GroupFacts, GroupKind,
-    Incident, Moment,
+    Incident, KEPT_CERTIFICATE, Moment,
 };
 pub use api::traces::shown as shown_message;
 pub use array::{ArrayPeerView, ArrayTraffic, ArrayView};
@@ -69,6 +70,7 @@ pub use certificates::{
     certificate_facts, open_key,
 };
 pub use control::Control;
+pub use duties::Duty;
 pub use event_feed::{EventFeed, EventPortion};
 pub use follow::follow;
 pub use log_lines::{LogLevel, LogLine, LogQuery, LogRing};

@@ -22,7 +22,8 @@ use crate::api;
 use crate::extract::BODY_MAX_BYTES;
 use crate::secure::{SecureSocket, Secured, Source, name_source};
 use crate::{
-    Control, Problem, auth, events, exports, idempotency, openapi, problem, resource, site, tasks,
+    Control, Problem, auth, duties, events, exports, idempotency, openapi, problem, resource, site,
+    tasks,
 };
 
 /// Where the API is served.
@@ -58,6 +59,8 @@ pub async fn serve(
     let pump = tokio::spawn(events::pump(control.clone()));
     let kept = tokio::spawn(tasks::keep(control.clone()));
     let exports = tokio::spawn(exports::keep(control.clone()));
+    let held = tokio::spawn(duties::keep(control.clone()));
+    let ending = control.clone();
     let stopped = {
         let control = control.clone();
         move || {
@@ -103,6 +106,9 @@ pub async fn serve(
     pump.abort();
     kept.abort();
     exports.abort();
+    held.abort();
+    let _ = held.await;
+    duties::release(&ending).await;
     result
 }
 
@@ -151,6 +157,7 @@ pub(crate) fn guarded() -> OpenApiRouter<Control> {
         .merge(api::history::routes())
         .merge(api::array::routes())
         .merge(api::posture::routes())
+        .merge(api::duties::routes())
         .merge(api::limits::routes())
         .merge(api::tokens::routes())
         .merge(api::calls::routes())

@@ -1,4 +1,5 @@
-//! Old CDRs go after `cdr_retention_days`: a few at a time, so that new ones never wait for long.
+//! Old CDRs go after `cdr_retention_days`: a few at a time, so that new ones never wait for long. Of
+//! several controls on one database one does it.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -11,6 +12,8 @@ use store::{CdrStore, Records, StoreError};
 
 /// Between two looks for CDRs that are old enough.
 const ROUND: Duration = Duration::from_secs(60);
+/// Between two looks whether it is ours to do.
+const ANOTHER: Duration = Duration::from_secs(1);
 /// CDRs deleted in one transaction, during which none can be stored.
 const BATCH: usize = 500;
 /// Between two batches.
@@ -25,15 +28,19 @@ pub(crate) struct Retention {
 }
 
 impl Retention {
+    /// Deletes while `may` says that it is ours to do.
     pub(crate) fn start(
         records: Arc<dyn Records>,
         cdrs: Arc<dyn CdrStore>,
-        now: impl Fn() -> Time + Send + 'static,
+        (now, may): (
+            impl Fn() -> Time + Send + 'static,
+            impl Fn() -> bool + Send + 'static,
+        ),
     ) -> Result<Self> {
         let (stop, stopped) = bounded(0);
         let thread = thread::Builder::new()
             .name("cdr-retention".into())
-            .spawn(move || run(&*records, &*cdrs, now, &stopped))
+            .spawn(move || run(&*records, &*cdrs, (now, may), &stopped))
             .context("no thread for old CDRs")?;
         Ok(Self {
             stop: Some(stop),
@@ -53,9 +60,18 @@ impl Drop for Retention {
     }
 }
 
-fn run(records: &dyn Records, cdrs: &dyn CdrStore, now: impl Fn() -> Time, stopped: &Receiver<()>) {
+fn run(
+    records: &dyn Records,
+    cdrs: &dyn CdrStore,
+    (now, may): (impl Fn() -> Time, impl Fn() -> bool),
+    stopped: &Receiver<()>,
+) {
     let mut wait = Duration::ZERO;
     while stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+        if !may() {
+            wait = ANOTHER;
+            continue;
+        }
         wait = match delete_some(records, cdrs, now()) {
             Ok(BATCH) => PAUSE,
             Ok(_) => ROUND,

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use control::{Control, NodeSocket, Site, Vault};
+use control::{Control, Duty, NodeSocket, Site, Vault};
 use link::RefusedLines;
 use net::Net;
 use store::journal::{Shipper, ShipperThread};
-use store::{ArrayWatch, CdrStore, HistoryStore};
+use store::{ArrayWatch, CdrStore, HistoryStore, Records};
 
 use crate::acme::AcmeDesk;
 use crate::alerts::AlertDesk;
@@ -72,13 +72,9 @@ pub fn up(options: &UpOptions, site: Arc<dyn Site>) -> Result<Ended> {
     let cluster = join_cluster(options, &data, http.as_ref().or(https.as_ref()), &node)?;
     let array = join_array(options, &data, &node)?;
     let watch = array.as_ref().map(|(_, watch)| watch.clone());
-    let clock = node.net.clone();
-    let (records, cdrs) = (stores.records.clone(), stores.cdrs.clone());
-    let retention = Retention::start(records, cdrs, move || clock.clock().now())?;
     let parts = (stores, site, watch);
     let sockets = (http, https, node_socket);
     let result = runtime.block_on(serve(options, &data, sockets, parts, start.users, &node));
-    drop(retention);
     drop(array);
     let mut cluster = cluster;
     if let Some(cluster) = &mut cluster {
@@ -156,7 +152,8 @@ async fn serve(
     tokio::spawn(doors.clone().keep(node.net.clone(), node.visitor.clone()));
     let platform = Arc::new(platform_of(options, data, node, (kept, doors)));
     let vault = Vault::new(&data.cluster_key()?);
-    let control = Control::with_site(records.clone(), stores.cdrs, platform, vault, site);
+    let cdrs = stores.cdrs;
+    let control = Control::with_site(records.clone(), cdrs.clone(), platform, vault, site);
     let history = keep_history((&stores.history, &stores.joined), data, &control, node)?;
     if stores.joined.is_none() {
         let exports = control.keeps_exports(&data.path("exports"));
@@ -175,6 +172,7 @@ async fn serve(
     ));
     control.signs_in_by(Arc::new(OidcDesk::new(data.clone())));
     let alerts = tokio::spawn(control.clone().watch(desk));
+    let _retention = forget_old((records, cdrs), &control, node)?;
     let acme = Arc::new(AcmeDesk::new(data, options));
     tokio::spawn(control.clone().keep_certificates(acme));
     // The first visit waits for the switch to have taken all listeners.
@@ -249,6 +247,18 @@ fn urls_of(
         http: plain.map(|socket| url("http", socket)),
         https: secure.map(|secure| url("https", &secure.listener)),
     }
+}
+
+/// Begins to delete old CDRs, where no other control does.
+fn forget_old(
+    (records, cdrs): (Arc<dyn Records>, Arc<dyn CdrStore>),
+    control: &Control,
+    node: &Node,
+) -> Result<Retention> {
+    let (clock, control) = (node.net.clone(), control.clone());
+    let now = move || clock.clock().now();
+    let may = move || control.has_duty(Duty::Retention);
+    Retention::start(records, cdrs, (now, may))
 }
 
 /// Begins to keep what this node does.

@@ -9,6 +9,7 @@
 pub mod cdrs;
 mod faulty;
 pub mod history;
+pub mod leases;
 pub mod live;
 pub mod locations;
 pub mod permits;

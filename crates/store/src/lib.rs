@@ -1,6 +1,6 @@
 //! What outlives a process: records, CDRs, live state and the CDR journal.
 //!
-//! Each but the last is a port (a trait): [`Records`], [`CdrStore`] and [`HistoryStore`] are filled by
+//! Each but the last is a port (a trait): [`Records`] with [`Leases`], [`CdrStore`] and [`HistoryStore`] are filled by
 //! [`Sqlite`] on one machine and by [`Postgres`] for several, [`LiveStore`] by [`LiveLog`], [`PermitStore`] and
 //! [`LocationStore`], which nodes share, by Redis. The [`journal`] is no
 //! port: it is a node's own directory, and what makes a call path safe that waits for no
@@ -19,6 +19,7 @@ mod error;
 mod frame;
 mod history;
 pub mod journal;
+mod leases;
 mod live;
 mod locations;
 mod moving;
@@ -35,6 +36,7 @@ pub use cdrs::{CdrCursor, CdrFilter, CdrSearch, CdrStore, EXPORT_BATCH};
 pub use duties::{Owned, RedisDuties};
 pub use error::StoreError;
 pub use history::{HistoryStore, Span};
+pub use leases::{Lease, Leases};
 pub use live::{BindingRecord, BindingState, LiveLog, LiveStore};
 pub use locations::{
     ARRAY_NAME, ArrayHeard, ArrayLink, ArrayLocations, ArrayOptions, ArrayPeer, ArrayStatus,

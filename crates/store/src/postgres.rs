@@ -12,6 +12,7 @@
 mod audit;
 mod cdrs;
 mod history;
+mod leases;
 mod load;
 mod migrate;
 mod names;

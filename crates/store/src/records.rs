@@ -18,13 +18,13 @@ pub(crate) use self::rules::{
     account_of, check, expect, gather, new_names, renamed, role_of, role_word, scopes_of,
     scopes_text,
 };
-use crate::StoreError;
+use crate::{Leases, StoreError};
 
 /// A store of records. Every change validates the record, bumps the platform's revision and
 /// leaves an audit entry, all at once or not at all.
 ///
 /// Errors not named at a method: [`StoreError::Unavailable`], [`StoreError::Corrupt`].
-pub trait Records: Send + Sync {
+pub trait Records: Leases {
     /// Makes a record. Errors: `Invalid`, `Duplicate` (also if the identifier is taken),
     /// `MissingReference`.
     fn insert(&self, actor: &Actor, record: &Record) -> Result<u64, StoreError>;

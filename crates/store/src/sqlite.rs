@@ -10,6 +10,7 @@ mod blocks;
 mod cdrs;
 mod dump;
 mod history;
+mod leases;
 mod migrate;
 mod names;
 mod records;

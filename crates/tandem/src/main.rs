@@ -29,6 +29,7 @@ mod customer;
 mod device;
 mod dispatcher;
 mod doctor;
+mod duty;
 mod event;
 mod failure;
 mod flags;
@@ -156,6 +157,9 @@ enum Command {
     /// What was measured, over time
     #[command(subcommand)]
     History(history::HistoryCommand),
+    /// Which of several controls does what only one of them does
+    #[command(subcommand)]
+    Duty(duty::DutyCommand),
     /// Parts of the deployment that have no second
     #[command(subcommand)]
     Posture(posture::PostureCommand),
@@ -251,6 +255,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Settings(command) => settings::run(global, command),
         Command::Array(command) => array::run(global, command),
         Command::History(command) => history::run(global, command),
+        Command::Duty(command) => duty::run(global, command),
         Command::Posture(command) => posture::run(global, command),
         Command::Limit(command) => limit::run(global, command),
         Command::Token(command) => token::run(global, command),

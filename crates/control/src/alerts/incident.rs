@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 /// Something that went wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Incident {
-    /// Grows with each of this node.
+    /// Grows with each; of none that another control tells of.
     pub id: u64,
     /// Which rule says so: `gateway-down`, `media-server-down`, `headroom`,
     /// `zone-headroom`, `cluster-headroom`, `certificate`, `carrier-asr`, `media-loss`.

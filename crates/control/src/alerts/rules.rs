@@ -45,6 +45,16 @@ pub(super) fn conditions(
     found
 }
 
+/// Whether a condition is about this machine, and no other control sees it.
+pub(super) fn is_of_machine((rule, subject): &Key) -> bool {
+    is_about_machine(rule, subject)
+}
+
+/// The same of an incident.
+pub(super) fn is_about_machine(rule: &str, subject: &str) -> bool {
+    rule == "headroom" || (rule == "certificate" && !subject.starts_with(KEPT_CERTIFICATE))
+}
+
 fn down(facts: &Facts) -> Vec<(Key, String)> {
     let mut found = Vec::new();
     for gateway in facts
@@ -122,6 +132,8 @@ fn loss(facts: &Facts, settings: &AlertSettings) -> Option<(Key, String)> {
     is_over.then(|| (("media-loss", "media".to_owned()), text))
 }
 
+/// What the names of certificates begin with that the store keeps and all servers show, and those of files do not.
+pub const KEPT_CERTIFICATE: &str = "certificate ";
 const SECOND_US: u64 = 1_000_000;
 /// For rules that are averages already, or never waver.
 const SHORT_US: u64 = 5 * SECOND_US;

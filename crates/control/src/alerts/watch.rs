@@ -44,7 +44,7 @@ impl Watch {
             let since_us = *self.since_us.entry(key.clone()).or_insert(at_us);
             if at_us.saturating_sub(since_us) >= condition.patience_us && self.has_room() {
                 self.since_us.remove(&key);
-                let incident = self.begin(key, condition.text, since_us);
+                let incident = self.begin(key, condition.text, (since_us, at_us));
                 changed.push((incident, Moment::Begun));
             }
         }
@@ -68,9 +68,16 @@ impl Watch {
         changed
     }
 
-    fn begin(&mut self, (rule, subject): Key, text: String, begun_us: u64) -> Incident {
+    /// Those of several controls are told apart by when they were begun.
+    fn begin(
+        &mut self,
+        (rule, subject): Key,
+        text: String,
+        (begun_us, at_us): (u64, u64),
+    ) -> Incident {
+        let next = self.incidents.last().map_or(1, |last| last.id + 1);
         let incident = Incident {
-            id: self.incidents.last().map_or(1, |last| last.id + 1),
+            id: next.max(at_us),
             rule: rule.to_owned(),
             subject,
             text,
@@ -242,9 +249,10 @@ mod tests {
                 .map(|(_, moment)| moment)
                 .collect()
         };
-        watch.note(1, delivery(Moment::Begun, Some("refused")));
+        let id = watch.incidents()[0].id;
+        watch.note(id, delivery(Moment::Begun, Some("refused")));
         assert_eq!(untold(&watch, "email"), [Moment::Begun]);
-        watch.note(1, delivery(Moment::Begun, None));
+        watch.note(id, delivery(Moment::Begun, None));
         assert!(untold(&watch, "email").is_empty());
         assert_eq!(untold(&watch, "webhook"), [Moment::Begun]);
         told(&mut watch, (60..90).map(|second| (second, false)));

@@ -56,7 +56,7 @@ pub(crate) struct AlertTrial {
     path = "/v1/alerts",
     tag = "alerts",
     params(AlertParams),
-    responses((status = 200, description = "As this node has seen it.", body = Page<Incident>)),
+    responses((status = 200, description = "Of the platform, as the control has seen it that tells of it, and of this machine.", body = Page<Incident>)),
 )]
 async fn list(
     State(control): State<Control>,
@@ -64,10 +64,10 @@ async fn list(
 ) -> Result<Json<Page<Incident>>, Problem> {
     let limit = paging::limit(params.limit)?;
     let after: Option<u64> = paging::cursor(params.cursor.as_deref())?;
-    let mut found = control
-        .alerts()
-        .map(|alerts| alerts.incidents())
-        .unwrap_or_default();
+    let mut found = match control.alerts() {
+        Some(alerts) => alerts.incidents(&control).await,
+        None => Vec::new(),
+    };
     found.retain(|incident| {
         let state = match incident.ended_us {
             None => AlertState::Open,

@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 
 use super::{inspect, owner};
 use crate::control::now;
+use crate::duties::Duty;
 use crate::{Control, PlatformError, Problem, Reply};
 
 /// What the node does for certificates.
@@ -87,7 +88,7 @@ pub(crate) async fn keep(control: Control, port: Arc<dyn CertificatePort>) {
         // While the store is away, nothing can be noted.
         let (ids, next_us) = all_due(&control).await.unwrap_or_default();
         let found_some = !ids.is_empty();
-        for id in ids {
+        for id in ids.into_iter().take_while(|_| control.has_duty(Duty::Acme)) {
             attend(&control, &*port, id).await;
         }
         let until = Duration::from_micros(next_us.saturating_sub(now().as_micros()));
@@ -105,8 +106,8 @@ pub(crate) async fn keep(control: Control, port: Arc<dyn CertificatePort>) {
 
 /// Those that an attempt is due for, and when the next is of the others.
 async fn all_due(control: &Control) -> Result<(Vec<CertificateId>, u64), Problem> {
-    if control.platform_of().is_some() {
-        // They come from control.
+    if control.platform_of().is_some() || !control.has_duty(Duty::Acme) {
+        // They come from control, or from another one.
         return Ok((Vec::new(), u64::MAX));
     }
     let now_us = now().as_micros();

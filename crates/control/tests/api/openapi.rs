@@ -72,6 +72,7 @@ const PATHS: &[&str] = &[
     "/v1/limits",
     "/v1/listeners",
     "/v1/listeners/{id}",
+    "/v1/duties",
     "/v1/posture",
     "/v1/recordings",
     "/v1/registrations",

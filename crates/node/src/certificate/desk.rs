@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use control::{CertificateEnd, PresentedCertificate, Vault, certificate_facts};
+use control::{CertificateEnd, KEPT_CERTIFICATE, PresentedCertificate, Vault, certificate_facts};
 use model::{Certificate, CertificateFacts, CertificateKind, Snapshot};
 use net::Net;
 use sip::Transport;
@@ -124,7 +124,7 @@ impl CertificateDesk {
     pub(crate) fn ends(&self) -> Vec<CertificateEnd> {
         let kept = self.kept().into_iter().filter_map(|one| {
             Some(CertificateEnd {
-                name: format!("certificate {}", one.name),
+                name: format!("{KEPT_CERTIFICATE}{}", one.name),
                 until_us: one.facts.as_ref()?.not_after_us,
             })
         });

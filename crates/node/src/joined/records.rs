@@ -3,13 +3,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use clock::Time;
 use model::{ApiToken, AuditEntry, Settings, Snapshot, TokenId};
 use store::{
-    Actor, Bad, Inserted, Kind, Page, Record, Records, Sqlite, StoreError, Stored, Ticket,
+    Actor, Bad, Inserted, Kind, Lease, Leases, Page, Record, Records, Sqlite, StoreError, Stored,
+    Ticket,
 };
 
 /// The configuration a node holds, in place of the records.
@@ -79,6 +81,34 @@ pub(crate) enum Held {
     Older {
         has: u64,
     },
+}
+
+/// A joined node shares its store with nobody.
+impl Leases for HeldRecords {
+    fn hold_lease(
+        &self,
+        duty: &str,
+        owner: &str,
+        term: Duration,
+    ) -> Result<Option<u64>, StoreError> {
+        self.own.hold_lease(duty, owner, term)
+    }
+
+    fn release_lease(&self, duty: &str, owner: &str) -> Result<(), StoreError> {
+        self.own.release_lease(duty, owner)
+    }
+
+    fn leases(&self) -> Result<Vec<Lease>, StoreError> {
+        self.own.leases()
+    }
+
+    fn leave_note(&self, duty: &str, fence: u64, note: &str) -> Result<bool, StoreError> {
+        self.own.leave_note(duty, fence, note)
+    }
+
+    fn note(&self, duty: &str) -> Result<Option<String>, StoreError> {
+        self.own.note(duty)
+    }
 }
 
 impl Records for HeldRecords {

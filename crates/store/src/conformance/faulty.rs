@@ -10,8 +10,9 @@ use model::{ApiToken, AuditEntry, CallId, Cdr, Sample, ServerId, Settings, Snaps
 
 use crate::{
     Actor, Bad, BindingRecord, BindingState, CdrCursor, CdrFilter, CdrSearch, CdrStore, Exchanged,
-    HistoryStore, Inserted, Kind, LiveStore, LocationChange, LocationNode, LocationStore, Member,
-    Page, PermitStore, Record, Records, Renewed, Span, StoreError, Stored, Ticket,
+    HistoryStore, Inserted, Kind, Lease, Leases, LiveStore, LocationChange, LocationNode,
+    LocationStore, Member, Page, PermitStore, Record, Records, Renewed, Span, StoreError, Stored,
+    Ticket,
 };
 
 /// Wraps a store: a third of all calls fail before they reach it. Of those that can be repeated
@@ -83,6 +84,43 @@ impl<S: HistoryStore> HistoryStore for Faulty<S> {
     fn forget_samples(&self, before_us: u64) -> Result<usize, StoreError> {
         self.before()?;
         self.inner.forget_samples(before_us)
+    }
+}
+
+impl<S: Leases> Leases for Faulty<S> {
+    fn hold_lease(
+        &self,
+        duty: &str,
+        owner: &str,
+        term: Duration,
+    ) -> Result<Option<u64>, StoreError> {
+        self.before()?;
+        let held = self.inner.hold_lease(duty, owner, term)?;
+        self.after()?;
+        Ok(held)
+    }
+
+    fn release_lease(&self, duty: &str, owner: &str) -> Result<(), StoreError> {
+        self.before()?;
+        self.inner.release_lease(duty, owner)?;
+        self.after()
+    }
+
+    fn leases(&self) -> Result<Vec<Lease>, StoreError> {
+        self.before()?;
+        self.inner.leases()
+    }
+
+    fn leave_note(&self, duty: &str, fence: u64, note: &str) -> Result<bool, StoreError> {
+        self.before()?;
+        let left = self.inner.leave_note(duty, fence, note)?;
+        self.after()?;
+        Ok(left)
+    }
+
+    fn note(&self, duty: &str) -> Result<Option<String>, StoreError> {
+        self.before()?;
+        self.inner.note(duty)
     }
 }
 

@@ -49,4 +49,5 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0004-history.sql"),
     include_str!("../../migrations/postgres/0005-cdr-indexes.sql"),
     include_str!("../../migrations/postgres/0006-zones.sql"),
+    include_str!("../../migrations/postgres/0007-leases.sql"),
 ];

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use testkit::PostgresServer;
 
 use super::{CONNECTIONS_MAX, Postgres};
-use crate::conformance::{Faulty, cdrs, history, records, samples, zones};
+use crate::conformance::{Faulty, cdrs, history, leases, records, samples, zones};
 use crate::{CdrFilter, CdrStore, EXPORT_BATCH, Kind, Records, Sqlite, StoreError, migrate};
 
 #[test]
@@ -18,6 +18,13 @@ fn records_conform_with_faults() {
     for seed in 1..=2 {
         records::run(|| Faulty::new(fresh(&server), seed));
     }
+}
+
+#[test]
+fn leases_conform() {
+    let server = server();
+    leases::run(|| fresh(&server));
+    leases::run(|| Faulty::new(fresh(&server), 1));
 }
 
 #[test]

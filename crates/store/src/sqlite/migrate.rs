@@ -30,4 +30,5 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0004-history.sql"),
     include_str!("../../migrations/0005-cdr-blocks.sql"),
     include_str!("../../migrations/0006-zones.sql"),
+    include_str!("../../migrations/0007-leases.sql"),
 ];

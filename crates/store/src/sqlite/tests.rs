@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
 
 use super::Sqlite;
-use crate::conformance::{Faulty, cdrs, history, records, samples, zones};
+use crate::conformance::{Faulty, cdrs, history, leases, records, samples, zones};
 use crate::{Kind, Records, StoreError};
 
 #[test]
@@ -39,6 +39,15 @@ fn cdrs_conform_with_faults() {
 fn cdrs_conform_in_the_smallest_blocks() {
     let files = Files::new();
     cdrs::run(|| Sqlite::open_with(&files.next(), 1).unwrap());
+}
+
+#[test]
+fn leases_conform() {
+    let files = Files::new();
+    leases::run(|| files.fresh());
+    for seed in 1..=5 {
+        leases::run(|| Faulty::new(files.fresh(), seed));
+    }
 }
 
 #[test]
