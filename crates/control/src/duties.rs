@@ -88,6 +88,16 @@ impl Control {
         self.fence(duty).is_some()
     }
 
+    /// Adds to a page of metrics which duties are ours.
+    pub(crate) fn write_duties(&self, page: &mut String) {
+        page.push_str(METRIC_HEAD);
+        for duty in Duty::ALL {
+            let is_ours = u8::from(self.has_duty(duty));
+            let name = duty.name();
+            page.push_str(&format!("tandem_duty{{duty=\"{name}\"}} {is_ours}\n"));
+        }
+    }
+
     /// What the store knows our time at a duty by; `None`: it is not ours now.
     pub(crate) fn fence(&self, duty: Duty) -> Option<u64> {
         self.duties().fence(duty, Instant::now())
@@ -160,6 +170,8 @@ pub(crate) async fn release(control: &Control) {
     }
 }
 
+const METRIC_HEAD: &str = "# HELP tandem_duty Whether this control does what one of several does alone.\n\
+    # TYPE tandem_duty gauge\n";
 /// How long a duty is ours after each renewal, for the store.
 const TERM: Duration = Duration::from_secs(10);
 /// For how long we rely on it ourselves.

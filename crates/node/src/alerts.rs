@@ -1,6 +1,6 @@
 //! How operators are called: mails (SMTP) and a signed webhook. Keys for both are in
 //! `alert-keys.json` of the data directory, authorities of servers besides the machine's in
-//! `alert-ca.pem`; incidents are kept in `alerts.json`.
+//! `alert-ca.pem`; incidents of this machine alone are kept in `alerts.json`.
 
 mod mail;
 #[cfg(test)]

@@ -37,6 +37,11 @@ fn incidents(platform: &Platform, state: &str) -> Vec<(Value, Value)> {
         .collect()
 }
 
+fn page(platform: &Platform) -> Result<String> {
+    let (_, page) = platform.rest().send("GET", "/metrics", None)?;
+    Ok(page.as_str().unwrap_or_default().to_owned())
+}
+
 fn wait_for_media_server(platform: &Platform, wanted: &str) {
     wait_for(&format!("the media server {wanted}"), || {
         let health = platform.rest().list("/v1/media-server-health").ok()?;
@@ -45,24 +50,30 @@ fn wait_for_media_server(platform: &Platform, wanted: &str) {
     });
 }
 
-#[test]
-fn an_incident_is_told_once_and_its_end_by_the_control_that_survives() -> Result<()> {
-    let postgres = PostgresServer::start()?;
-    let mut controls = two(&postgres)?;
-    let mail = MailServer::start()?;
+/// Has a mail written a second after the media server dies; the path of its record.
+fn configure(platform: &Platform, mail: &MailServer, media: &MediaServer) -> Result<String> {
     let email = json!({
         "server": mail.address().to_string(),
         "security": "none",
         "from": "tandem@example.com",
         "to": ["night@example.com"],
     });
-    let rest = controls[0].rest();
+    let rest = platform.rest();
     let settings = json!({ "alerts": { "down_s": 1, "email": email } });
     rest.change("/v1/settings", &settings)?;
-    let mut media = MediaServer::with_ports(BINARY, 20, &[])?;
     let record = json!({ "name": "apart", "control": media.control() });
     let record = rest.create("/v1/media-servers", &record)?;
-    let path = format!("/v1/media-servers/{}", record["id"].as_str().context("id")?);
+    let id = record["id"].as_str().context("an identifier")?;
+    Ok(format!("/v1/media-servers/{id}"))
+}
+
+#[test]
+fn an_incident_is_told_once_and_its_end_by_the_control_that_survives() -> Result<()> {
+    let postgres = PostgresServer::start()?;
+    let mut controls = two(&postgres)?;
+    let mail = MailServer::start()?;
+    let mut media = MediaServer::with_ports(BINARY, 20, &[])?;
+    let path = configure(&controls[0], &mail, &media)?;
     for duty in ["alerts", "acme", "retention"] {
         wait_for("one that has the duty", || {
             let told = [holder(&controls[0], duty)?, holder(&controls[1], duty)?];
@@ -122,6 +133,8 @@ fn an_incident_is_told_once_and_its_end_by_the_control_that_survives() -> Result
     wait_for("the incident at who came back", || {
         (incidents(back, "over") == open).then_some(())
     });
+    let page = page(&controls[1 - holding])?;
+    assert!(page.contains("tandem_duty{duty=\"alerts\"} 1"), "{page}");
     let (_, is_here) = holder(back, "alerts").context("a holder")?;
     assert!(!is_here);
     let listed = back.command_line(&["duty", "list"])?;

@@ -71,7 +71,8 @@ async fn readiness(State(control): State<Control>) -> Response {
     responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain")),
 )]
 async fn metrics(State(control): State<Control>) -> Result<Response, Problem> {
-    let text = control.platform().metrics().await?;
+    let mut text = control.platform().metrics().await?;
+    control.write_duties(&mut text);
     Ok((
         [(
             header::CONTENT_TYPE,
