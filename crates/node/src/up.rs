@@ -155,10 +155,7 @@ async fn serve(
     let cdrs = stores.cdrs;
     let control = Control::with_site(records.clone(), cdrs.clone(), platform, vault, site);
     let history = keep_history((&stores.history, &stores.joined), data, &control, node)?;
-    if stores.joined.is_none() {
-        let exports = control.keeps_exports(&data.path("exports"));
-        exports.context("the directory of exports of CDRs")?;
-    }
+    keep_exports(&stores.joined, data, &control)?;
     let restart = Restart::default();
     let lines = (stores.joined.map(|joined| (joined, restart.clone())), nodes);
     own_server::open_lines(lines, &control, (data, &records), node.telemetry())?;
@@ -277,6 +274,15 @@ fn keep_history(
     control.has_history(store.clone(), own);
     let kept = (store.clone(), own);
     Ok(History::start(node.visitor.clone(), kept, now_us))
+}
+
+/// Exports of CDRs are written beside all else; of a node that has joined, control has the CDRs.
+fn keep_exports(joined: &Option<Joined>, data: &Data, control: &Control) -> Result<()> {
+    if joined.is_some() {
+        return Ok(());
+    }
+    let kept = control.keeps_exports(&data.path("exports"));
+    kept.context("the directory of exports of CDRs")
 }
 
 /// A socket of the API that shows the certificates of SIP over TLS.
