@@ -26,9 +26,9 @@ use crate::{Control, Problem};
 
 pub(crate) fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new()
-        .routes(routes!(list, order))
-        .routes(routes!(show, remove))
-        .routes(routes!(fetch))
+        .routes(routes!(list_exports, order_export))
+        .routes(routes!(show_export, remove_export))
+        .routes(routes!(fetch_export))
 }
 
 /// Which CDRs are wanted, and what of them.
@@ -49,7 +49,7 @@ struct ExportWish {
     tag = "cdrs",
     responses((status = 200, description = "One's own, and for administrators of the whole platform all; the latest first.", body = Page<CdrExport>)),
 )]
-async fn list(
+async fn list_exports(
     State(control): State<Control>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Page<CdrExport>>, Problem> {
@@ -70,7 +70,7 @@ async fn list(
     request_body = ExportWish,
     responses((status = 202, description = "It is under way.", body = CdrExport)),
 )]
-async fn order(
+async fn order_export(
     State(control): State<Control>,
     Extension(caller): Extension<Caller>,
     Body(wish): Body<ExportWish>,
@@ -92,7 +92,7 @@ async fn order(
     params(("id" = String, Path, description = "The export.")),
     responses((status = 200, description = "How far it is.", body = CdrExport)),
 )]
-async fn show(
+async fn show_export(
     State(control): State<Control>,
     Extension(caller): Extension<Caller>,
     Id(id): Id<ExportId>,
@@ -108,7 +108,7 @@ async fn show(
     params(("id" = String, Path, description = "The export.")),
     responses((status = 204, description = "There is nothing of it any more.")),
 )]
-async fn remove(
+async fn remove_export(
     State(control): State<Control>,
     Extension(caller): Extension<Caller>,
     Id(id): Id<ExportId>,
@@ -125,7 +125,7 @@ async fn remove(
     params(("id" = String, Path, description = "The export.")),
     responses((status = 200, description = "One line for each CDR, the latest end first, after one with the names of the columns.", body = String, content_type = "text/csv")),
 )]
-async fn fetch(
+async fn fetch_export(
     State(control): State<Control>,
     Extension(caller): Extension<Caller>,
     Id(id): Id<ExportId>,

@@ -153,10 +153,8 @@ async fn metrics_need_a_token_from_elsewhere_only() {
         api.ask(request).await
     };
     let local = from([127, 0, 0, 1], None).await;
-    assert_eq!(
-        (local.status.as_u16(), local.text.as_str()),
-        (200, "tandem_calls 0\n")
-    );
+    assert_eq!(local.status.as_u16(), 200);
+    assert!(local.text.starts_with("tandem_calls 0\n"), "{}", local.text);
     assert!(
         local
             .header("content-type")
