@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, picture, tellPhone, test } from './platform';
 
 test('a call appears, shows its legs and its route, and is hung up', async ({
@@ -47,6 +48,26 @@ test('a call that ends by itself leaves the list, and its record says why', asyn
   await panel.goto('/cdrs?outcome=answered');
   await panel.getByRole('row').filter({ hasText: 'alice' }).first().click();
   await expect(panel.getByTestId('why')).toContainText('by the caller');
+});
+
+test('what the filters let through is written to a file, with the columns that are shown', async ({
+  panel,
+}) => {
+  await panel.goto('/cdrs?caller=alice');
+  await panel.getByRole('button', { name: 'CSV' }).click();
+  await panel.getByRole('button', { name: 'Write a file' }).click();
+  const file = panel.getByRole('region', { name: /^export of/ }).first();
+  await expect(file).toContainText('done');
+  await picture(panel, 'exports');
+  const arrival = panel.waitForEvent('download');
+  await file.getByRole('link', { name: 'download' }).click();
+  const path = await (await arrival).path();
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\r\n');
+  expect(lines[0]).toBe('call,start_us,caller,called,outcome,status,talk_us,ring_us,a_mos_centi,b_mos_centi,reason');
+  expect(lines.length).toBeGreaterThan(1);
+  for (const line of lines.slice(1)) expect(line.split(',')[2]).toBe('alice');
+  await file.getByRole('button', { name: /^remove/ }).click();
+  await expect(file).toHaveCount(0);
 });
 
 test('ten thousand calls are listed, and only those in sight are drawn', async ({ panel }) => {

@@ -138,6 +138,52 @@ fn a_live_call_is_shown_hung_up_and_exported() -> Result<()> {
 }
 
 #[test]
+fn an_export_that_was_ordered_is_fetched_after_a_crash() -> Result<()> {
+    let mut platform = platform()?;
+    let order = |platform: &Platform, words: &[&str]| -> Result<String> {
+        let words = [&["cdr", "order", "-o", "json"], words].concat();
+        let done = platform.command_line(&words)?;
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        let export: Value = serde_json::from_str(&done.stdout)?;
+        Ok(export["id"].as_str().unwrap_or_default().to_owned())
+    };
+    let (caller, invite) = platform.call("alice", "nobody")?;
+    assert_eq!(caller.refused(&invite)?.status(), Some(404));
+    testkit::wait_for("the CDR", || {
+        let cdrs = platform.rest().list("/v1/cdrs").ok()?;
+        (cdrs.len() == 1).then_some(())
+    });
+    let done = order(&platform, &["--columns", "called,status"])?;
+    let fetched = platform.command_line(&["cdr", "fetch", &done])?;
+    assert_eq!(fetched.stdout, "called,status\r\nnobody,404\r\n");
+    // It may be written before the crash, or after.
+    let under_way = order(&platform, &["--outcome", "failed", "--columns", "called"])?;
+    platform.kill_9();
+    platform.restart()?;
+    for (export, text) in [
+        (&done, &*fetched.stdout),
+        (&under_way, "called\r\nnobody\r\n"),
+    ] {
+        let again = platform.command_line(&["cdr", "fetch", export])?;
+        assert_eq!(again.stdout, text, "{}", again.stderr);
+    }
+    let dropped = platform.command_line(&["cdr", "drop", &done])?;
+    assert_eq!(dropped.code, 0, "{}", dropped.stderr);
+    let orders = platform.command_line(&["cdr", "orders"])?.stdout;
+    assert!(
+        !orders.contains(&done) && orders.contains(&under_way),
+        "{orders}"
+    );
+    let gone = platform.command_line(&["cdr", "fetch", &done])?;
+    assert!(
+        gone.code > 0 && gone.stderr.contains("there is no export"),
+        "{}",
+        gone.stderr
+    );
+    Ok(())
+}
+
+#[test]
 fn a_route_is_simulated_in_words() -> Result<()> {
     let platform = platform()?;
     let done = platform.command_line(&["route", "simulate", "600", "--user", "alice"])?;

@@ -118,8 +118,27 @@ impl Program {
     ///
     /// # Errors
     /// If it is not there.
+    #[track_caller]
     pub fn hang(&self) -> Result<()> {
-        self.signal("-STOP")
+        self.signal("-STOP")?;
+        // One of its threads gets the signal, and the others run on until that one has had its turn.
+        crate::wait_for("all its threads to stop", || {
+            self.is_stopped().then_some(())
+        });
+        Ok(())
+    }
+
+    /// Whether none of its threads does anything (proc_pid_stat(5), the field after the name).
+    fn is_stopped(&self) -> bool {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid()));
+        tasks.is_ok_and(|mut tasks| {
+            tasks.all(|task| {
+                let stat = task.map(|task| task.path().join("stat"));
+                let text = stat.and_then(std::fs::read_to_string).unwrap_or_default();
+                let state = text.rsplit_once(") ");
+                state.is_some_and(|(_, state)| state.starts_with('T'))
+            })
+        })
     }
 
     /// Lets it go on (SIGCONT).

@@ -69,8 +69,9 @@ impl Rtpengine {
     ///
     /// # Errors
     /// If there is no `kill`.
+    #[track_caller]
     pub fn freeze(&self) -> Result<()> {
-        self.signal("-STOP")
+        self.program.hang()
     }
 
     /// Lets it go on.
