@@ -54,6 +54,13 @@ impl Control {
         Ok(())
     }
 
+    /// Has those that are written end, for control ends; they begin anew with it.
+    pub(crate) fn halt_exports(&self) {
+        if let Some(exports) = self.exports_shelf().get() {
+            exports.shelf().halt();
+        }
+    }
+
     fn exports_kept(&self) -> Result<&Exports, Problem> {
         self.exports_shelf().get().ok_or_else(|| {
             let detail = "exports of CDRs are ordered at the control of the platform";
@@ -96,9 +103,8 @@ impl Control {
         let order = Order::new(caller, filter, columns)?;
         let exports = self.exports_kept()?;
         let mut shelf = exports.shelf();
-        if !shelf.makes_room() {
-            let detail = format!("{KEPT_MAX} exports are under way: wait for one, or remove it");
-            return Err(Problem::too_many(&detail, 60));
+        if let Err(why) = shelf.make_room(&order.owner) {
+            return Err(Problem::too_many(&why, 60));
         }
         let view = order.view(&Progress::default());
         let id = order.id;
@@ -149,14 +155,14 @@ async fn work(control: Control, id: ExportId) {
     let Ok(_turn) = exports.turns.acquire().await else {
         return;
     };
+    let Some((order, made, part)) = exports.shelf().begin(id) else {
+        // It was removed before its turn came.
+        return;
+    };
     let mut tries = 1;
     loop {
-        let Some((order, made, part)) = exports.shelf().begin(id) else {
-            // It was removed before its turn came.
-            return;
-        };
         let written = {
-            let (order, made) = (order.clone(), Arc::clone(&made));
+            let (order, made, part) = (order.clone(), Arc::clone(&made), part.clone());
             control.cdrs(move |cdrs| Ok(write::write(cdrs, &order, &part, &made)))
         };
         let failed = match written.await {
@@ -165,7 +171,10 @@ async fn work(control: Control, id: ExportId) {
                 tracing::info!(%id, rows = made.rows(), by = order.by, "an export of CDRs is there");
                 return;
             }
-            Ok(Err(Failed::Removed)) => return,
+            Ok(Err(Failed::Removed)) => {
+                exports.shelf().forget(id);
+                return;
+            }
             Ok(Err(failed)) => failed,
             Err(problem) => Failed::Store(problem.detail().to_owned()),
         };
@@ -183,8 +192,6 @@ async fn work(control: Control, id: ExportId) {
 
 /// So many are written at once: each reads the store as fast as it answers.
 const AT_ONCE: usize = 2;
-/// So many are kept; the oldest that is over goes for one more.
-const KEPT_MAX: usize = 20;
 /// How long each is kept: seven days.
 const KEPT_US: u64 = 7 * 86_400 * 1_000_000;
 /// How often a store that does not answer is asked.

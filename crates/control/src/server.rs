@@ -97,6 +97,7 @@ pub async fn serve(
     let overdue = async {
         stop.await;
         control.stop();
+        control.halt_exports();
         tokio::time::sleep(STOP_TIME).await;
     };
     let result = tokio::select! {

@@ -155,7 +155,7 @@ async fn serve(
     let cdrs = stores.cdrs;
     let control = Control::with_site(records.clone(), cdrs.clone(), platform, vault, site);
     let history = keep_history((&stores.history, &stores.joined), data, &control, node)?;
-    keep_exports(&stores.joined, data, &control)?;
+    keep_exports(&stores.joined, data, &control);
     let restart = Restart::default();
     let lines = (stores.joined.map(|joined| (joined, restart.clone())), nodes);
     own_server::open_lines(lines, &control, (data, &records), node.telemetry())?;
@@ -277,12 +277,14 @@ fn keep_history(
 }
 
 /// Exports of CDRs are written beside all else; of a node that has joined, control has the CDRs.
-fn keep_exports(joined: &Option<Joined>, data: &Data, control: &Control) -> Result<()> {
-    if joined.is_some() {
-        return Ok(());
+fn keep_exports(joined: &Option<Joined>, data: &Data, control: &Control) {
+    let path = data.path("exports");
+    if joined.is_none()
+        && let Err(error) = control.keeps_exports(&path)
+    {
+        let path = path.display();
+        tracing::warn!(%path, %error, "no exports of CDRs can be ordered until control is started again");
     }
-    let kept = control.keeps_exports(&data.path("exports"));
-    kept.context("the directory of exports of CDRs")
 }
 
 /// A socket of the API that shows the certificates of SIP over TLS.

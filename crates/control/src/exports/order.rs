@@ -65,7 +65,7 @@ pub(crate) struct Order {
     /// Who ordered it, as in the audit log.
     pub(crate) by: String,
     /// The same as an identifier.
-    owner: String,
+    pub(super) owner: String,
     /// What they were confined to.
     confined_to: Option<AccountId>,
     filter: ExportFilter,

@@ -11,7 +11,7 @@ use clock::Time;
 use model::ExportId;
 
 use super::write::Progress;
-use super::{ExportState, KEPT_MAX, Order};
+use super::{ExportState, Order};
 
 /// All of them, the oldest first.
 pub(super) struct Shelf {
@@ -41,9 +41,9 @@ impl Shelf {
         }
         for file in fs::read_dir(directory)? {
             let path = file?.path();
-            if !shelf.knows(&path) {
-                tracing::warn!(path = %path.display(), "a file of no export is removed");
-                fs::remove_file(path)?;
+            if is_ours(&path) && !shelf.knows(&path) {
+                let removed = fs::remove_file(&path);
+                tracing::warn!(path = %path.display(), ?removed, "a file of no export");
             }
         }
         Ok(shelf)
@@ -82,15 +82,43 @@ impl Shelf {
         waiting.map(|order| order.id).collect()
     }
 
-    /// Whether there is room for one more; the oldest that is over goes for it.
-    pub(super) fn makes_room(&mut self) -> bool {
-        if self.entries.len() < KEPT_MAX {
-            return true;
+    /// Makes room for one more of somebody: the oldest of their own that is over goes for it. Errors: why
+    /// there is none.
+    pub(super) fn make_room(&mut self, owner: &str) -> Result<(), String> {
+        let orders = || self.entries.values().map(|(order, _)| order);
+        let own: Vec<&Order> = orders().filter(|order| order.owner == owner).collect();
+        if own.len() >= OWN_MAX {
+            let over = own.iter().find(|order| order.ended_us.is_some());
+            let id = over.map(|order| order.id).ok_or_else(|| {
+                format!("{OWN_MAX} exports of yours are under way: wait for one, or remove it")
+            })?;
+            self.remove(id)
+                .map_err(|error| format!("the oldest export cannot be removed: {error}"))?;
         }
-        let mut orders = self.entries.values().map(|(order, _)| order);
-        let over = orders.find(|order| order.ended_us.is_some());
-        let id = over.map(|order| order.id);
-        id.is_some_and(|id| self.remove(id).is_ok())
+        let orders = self.entries.values().map(|(order, _)| order);
+        let bytes: u64 = orders.map(|order| order.bytes).sum();
+        if self.entries.len() >= KEPT_MAX || bytes >= BYTES_MAX {
+            let bytes = bytes >> 20;
+            let count = self.entries.len();
+            return Err(format!(
+                "control keeps {count} exports of {bytes} MB already: one of them has to be removed first"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Has all that are written end: control ends. They begin anew when it begins.
+    pub(super) fn halt(&self) {
+        for (_, made) in self.entries.values() {
+            made.remove();
+        }
+    }
+
+    /// Removes what was written of one that nobody wants any more.
+    pub(super) fn forget(&self, id: ExportId) {
+        if !self.entries.contains_key(&id) {
+            let _ = fs::remove_file(self.part(id));
+        }
     }
 
     pub(super) fn add(&mut self, order: Order) -> io::Result<()> {
@@ -99,10 +127,13 @@ impl Shelf {
         Ok(())
     }
 
-    /// It is being written, to this file; `None` if it was removed.
+    /// It is being written, to this file; `None` if it was removed, or somebody is at it.
     pub(super) fn begin(&mut self, id: ExportId) -> Option<(Order, Arc<Progress>, PathBuf)> {
         let part = self.part(id);
         let (order, made) = self.entries.get_mut(&id)?;
+        if order.state != ExportState::Waiting {
+            return None;
+        }
         order.state = ExportState::Running;
         Some((order.clone(), Arc::clone(made), part))
     }
@@ -187,6 +218,20 @@ impl Shelf {
     }
 }
 
+/// Whether a file has a name as those of exports.
+fn is_ours(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let is_ours = name.is_some_and(|name| name.starts_with(ExportId::PREFIX));
+    is_ours && path.is_file()
+}
+
+/// So many are kept of each who orders them.
+const OWN_MAX: usize = 5;
+/// So many of all.
+const KEPT_MAX: usize = 40;
+/// With so much on the disk nothing more is begun.
+const BYTES_MAX: u64 = 16 << 30;
+
 /// One that is not there need not be removed.
 fn remove_file(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
@@ -245,13 +290,16 @@ mod tests {
         shelf.done(done.id, Time::from_secs(7));
         drop(shelf);
         fs::write(directory.path().join("exp_of_nobody.csv"), "").unwrap();
-        fs::write(directory.path().join("half.json.new"), "{").unwrap();
+        fs::write(directory.path().join("exp_half.json.new"), "{").unwrap();
+        // What somebody else has put there is theirs.
+        fs::create_dir(directory.path().join("lost+found")).unwrap();
         let shelf = Shelf::open(directory.path()).unwrap();
         assert_eq!(shelf.waiting(), [running.id]);
         let mut wanted = [
             format!("{}.json", running.id),
             format!("{}.json", done.id),
             format!("{}.csv", done.id),
+            "lost+found".to_owned(),
         ];
         wanted.sort();
         assert_eq!(names(directory.path()), wanted);

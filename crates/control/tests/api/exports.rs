@@ -121,15 +121,20 @@ async fn wrong_wishes_are_refused() {
 }
 
 #[tokio::test]
-async fn there_are_never_more_than_twenty() {
+async fn nobody_has_more_than_five_and_nobody_loses_those_of_others() {
     let (api, _directory) = with_cdrs(1, AccountId::from_bits(1));
+    let other = api.token(Role::Viewer, None);
+    let others = path_of(&api.send_as(&other, "POST", EXPORTS, &[], &json!({})).await);
     let first = path_of(&api.post(EXPORTS, &json!({})).await);
-    over(&api, &first).await;
-    for _ in 0..20 {
+    for path in [&others, &first] {
+        over(&api, path).await;
+    }
+    for _ in 0..5 {
         let one = path_of(&api.post(EXPORTS, &json!({})).await);
         over(&api, &one).await;
     }
     let all = api.get(EXPORTS).await.body;
-    assert_eq!(all["items"].as_array().unwrap().len(), 20);
+    assert_eq!(all["items"].as_array().unwrap().len(), 6);
     api.get(&first).await.is_problem(404, "not-found");
+    assert_eq!(over(&api, &others).await["state"], "done");
 }
