@@ -36,6 +36,7 @@ pub(crate) fn routes() -> OpenApiRouter<Control> {
 #[serde(deny_unknown_fields, default)]
 struct ExportWish {
     /// Which CDRs; all, if nothing is given.
+    #[serde(deserialize_with = "crate::extract::object")]
     filter: ExportFilter,
     /// The columns of the file, in order, as `/v1/cdrs/export.csv` names them; all of them, if none is given.
     #[schema(max_items = 45)]

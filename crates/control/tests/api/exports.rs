@@ -108,6 +108,7 @@ async fn wrong_wishes_are_refused() {
         json!({ "colour": "red" }),
         json!({ "filter": { "colour": "red" } }),
         json!({ "filter": { "outcome": "lost" } }),
+        json!({ "filter": [null, null] }),
     ] {
         let refused = api.post(EXPORTS, &wrong).await;
         assert!(
