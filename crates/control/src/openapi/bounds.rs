@@ -19,6 +19,9 @@ pub(super) fn say(document: &mut Value) {
             ));
         }
     }
+    for name in TIMES {
+        unsigned(&mut document["components"]["schemas"]["ExportFilter"]["properties"][name]);
+    }
     let paths = document["paths"].as_object_mut();
     for (path, operations) in paths.into_iter().flatten() {
         let operations = operations.as_object_mut().into_iter().flatten();
@@ -32,6 +35,13 @@ pub(super) fn say(document: &mut Value) {
     }
 }
 
+/// Unsigned: beyond what a signed number of 64 bits holds is in the far future.
+fn unsigned(schema: &mut Value) {
+    if let Some(schema) = schema.as_object_mut() {
+        schema.remove("format");
+    }
+}
+
 /// What a parameter accepts beyond its type.
 fn describe(path: &str, parameter: &mut Value) {
     let name = parameter["name"].as_str().unwrap_or_default().to_owned();
@@ -42,12 +52,7 @@ fn describe(path: &str, parameter: &mut Value) {
             schema["minimum"] = json!(1);
             schema["maximum"] = json!(LIMIT_MAX);
         }
-        // Unsigned: beyond what a signed number of 64 bits holds is in the far future.
-        "from_us" | "to_us" => {
-            if let Some(schema) = schema.as_object_mut() {
-                schema.remove("format");
-            }
-        }
+        name if TIMES.contains(&name) => unsigned(schema),
         "address" if path.starts_with("/v1/traces") => {
             *schema =
                 json!({ "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }], "type": "string" })
@@ -67,6 +72,8 @@ fn describe(path: &str, parameter: &mut Value) {
     }
 }
 
+/// Between these times, in microseconds since the Unix epoch.
+const TIMES: [&str; 2] = ["from_us", "to_us"];
 /// It is no page: it brings as many as are wanted.
 const EXPORT: &str = "/v1/cdrs/export.csv";
 /// Lists whose parameters are identifiers where they are called so.
