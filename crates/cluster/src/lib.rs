@@ -11,7 +11,7 @@ mod watch;
 pub use keeper::{Answer, Ask, Keeper, Notice, Order, Question, Visit, Whereabouts};
 pub use live::{
     Change, DRAIN, Found, GRACE, Kept, LACKED_MAX, Late, LiveModel, Member, NOBODY, Renewal,
-    Renewed, SPARED,
+    Renewed, SPARED, Word,
 };
 pub use pause::PauseWatch;
 pub use roster::Roster;

@@ -5,6 +5,7 @@ mod model;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use clock::Time;
 use limits::{Grant, Pool};
 
 pub use self::model::{Late, LiveModel, Renewal};
@@ -38,6 +39,18 @@ pub enum Renewed {
 
 /// A call, and what the store is to have of it from now on: `None` is nothing.
 pub type Change = (u64, Option<Vec<u8>>);
+
+/// Who says something about its calls, and until when it counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Word<'a> {
+    /// The node.
+    pub node: &'a str,
+    /// Counts its words: one that is not above the last is late.
+    pub number: u64,
+    /// By the store's clock. Later nobody waits for what comes of it, and what it says may not be so any
+    /// more: a network that was cut brings it after all that followed, or when the node is dead.
+    pub until: Time,
+}
 
 /// What came of writing.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -140,10 +140,8 @@ impl Shelf {
     pub fn compare(&mut self, own: &[u64], known: &BTreeSet<u64>) -> Strange {
         let mut strange = Strange::default();
         for call in own.iter().filter(|call| !known.contains(call)) {
-            let has_ended = self.has_forgotten
-                || self.written.contains(call)
-                || self.ended.contains(call)
-                || self.lately.iter().any(|ended| ended.contains(call));
+            let has_ended =
+                self.has_forgotten || self.written.contains(call) || self.has_ended(*call);
             match has_ended {
                 true => strange.ended.push(*call),
                 false => strange.given.push(*call),
@@ -161,6 +159,12 @@ impl Shelf {
     #[must_use]
     pub fn contains(&self, call: u64) -> bool {
         self.written.contains(&call)
+    }
+
+    /// Whether a call has ended here a moment ago.
+    #[must_use]
+    pub fn has_ended(&self, call: u64) -> bool {
+        self.ended.contains(&call) || self.lately.iter().any(|ended| ended.contains(&call))
     }
 
     /// How many calls should be there.

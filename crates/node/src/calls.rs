@@ -215,7 +215,10 @@ impl Carrier {
             Question::Keep(changes) => Answer::Kept(store.keep(&changes)?),
             Question::Own => Answer::Calls(store.own()?),
             Question::Read(calls) => Answer::Records(store.read(&calls)?),
-            Question::Claim(dead, max) => Answer::Records(store.claim(&dead, max)?),
+            Question::Claim(dead, max) => {
+                let claimed = store.claim(&dead, max)?;
+                claimed.map_or(Answer::Done(false), Answer::Records)
+            }
             Question::Find(call) => Answer::Found(store.find(call)?),
             Question::LookFor(call) => Answer::Found(store.look_for(call)?),
             Question::HandOver(call, record) => Answer::Done(store.hand_over(call, &record)?),

@@ -75,6 +75,18 @@ const MENDED: &[(u64, &str)] = &[
         6_100_437,
         "a re-INVITE that was repeated to a switch before it had its call again was out of order to it",
     ),
+    (
+        6_200_373,
+        "a word to the live store came when its line was mended, after the call was over and its switch stopped",
+    ),
+    (
+        8_000_463,
+        "the same, and the switch was killed: its callees rang again, and one answered a caller who was gone",
+    ),
+    (
+        8_000_373,
+        "a replica that had not heard of a takeover gave the dead switch's calls to another as well",
+    ),
 ];
 
 /// The same of answers that are lost with their switches.

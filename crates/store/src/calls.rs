@@ -20,7 +20,7 @@ pub use cluster::{Change, Found, Kept};
 use cluster::{DRAIN, GRACE, NOBODY, SPARED};
 use redis::Script;
 
-use crate::redis::{BURIED_S, Gone, Link, PREFIX, bury, first_number};
+use crate::redis::{BURIED_S, Gone, Link, PATIENCE, PREFIX, bury, first_number};
 use crate::{Member, StoreError};
 
 /// One node's way to the calls of all.
@@ -38,6 +38,9 @@ pub struct RedisCalls {
     /// Of the last word about this node's calls: a server that was stopped, and a network that was cut,
     /// bring older ones behind it.
     pub(crate) number: u64,
+    /// How long a word about calls counts, in microseconds: what arrives later may not be so any more, and
+    /// whoever said it may be dead.
+    pub(crate) patience_us: i64,
     /// How long a server that may have lost something does not know all.
     pub(crate) grace: Duration,
     /// How long a node is silent that was stopped before this one was started.
@@ -62,6 +65,7 @@ impl RedisCalls {
             earlier: Script::new(include_str!("calls/earlier.lua")),
             prefix: PREFIX.to_owned(),
             number: first_number(),
+            patience_us: PATIENCE.as_micros() as i64,
             grace: GRACE,
             drain: DRAIN,
             spared: SPARED,
@@ -74,7 +78,8 @@ impl RedisCalls {
     }
 
     /// Writes what has changed; of a call that is named twice the last counts. Errors:
-    /// `Unavailable`, and it may be written or not, but not after anything that is written later.
+    /// `Unavailable`, and it may be written or not, but not after anything that is written later, and not
+    /// when nobody waits for it any more.
     pub fn keep(&mut self, changes: &[Change]) -> Result<Kept, StoreError> {
         self.number += 1;
         let mut call = self.keep.prepare_invoke();
@@ -85,15 +90,23 @@ impl RedisCalls {
         call.key(format!("{}wanted:{}", self.prefix, self.node));
         call.key(format!("{}told:{}", self.prefix, self.node));
         call.key(format!("{}given", self.prefix));
+        call.key(format!("{}epoch", self.prefix));
         call.arg(&self.node).arg(self.calls_of("")).arg(KEPT_S);
         call.arg(self.number).arg(NOBODY).arg(self.spared_us());
-        for (key, record) in changes {
-            call.arg(format!("{key:x}"));
-            call.arg(record.as_deref().unwrap_or_default());
-        }
-        let answer: Option<(usize, Vec<String>, Vec<Vec<u8>>)> =
-            self.link.with(|connection, _| call.invoke(connection))?;
-        let Some((count, orphaned, wanted)) = answer else {
+        let grace_us = self.grace_us();
+        let answer = self
+            .link
+            .with_until(self.patience_us, |connection, run, until_us| {
+                call.arg(until_us).arg(run).arg(grace_us);
+                for (key, record) in changes {
+                    call.arg(format!("{key:x}"));
+                    call.arg(record.as_deref().unwrap_or_default());
+                }
+                let answer: Option<Written> = call.invoke(connection)?;
+                let told = answer.as_ref().map(|(.., now_us)| *now_us);
+                Ok((answer, told))
+            })?;
+        let Some((count, orphaned, wanted, _)) = answer else {
             return Ok(Kept::Buried);
         };
         let wanted = wanted.iter().map(|name| parse_key(name));
@@ -132,25 +145,37 @@ impl RedisCalls {
     }
 
     /// Takes over at most `max` calls of a node that is dead: each by its key, with its record.
-    /// Empty if there are none left that this node can read. Of what was given away ([`NOBODY`]) only
-    /// that which whoever asked for it has left there. Errors: `Unavailable`.
-    pub fn claim(&mut self, dead: &str, max: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+    /// Empty if there are none left that this node can read; `None` while the store may have lost whose
+    /// they are. Of what was given away ([`NOBODY`]) only that which whoever asked for it has left there.
+    /// Errors: `Unavailable`.
+    pub fn claim(
+        &mut self,
+        dead: &str,
+        max: usize,
+    ) -> Result<Option<Vec<(u64, Vec<u8>)>>, StoreError> {
         let mut call = self.claim.prepare_invoke();
         for key in ["buried", "call-owners", "taken"] {
             call.key(format!("{}{key}", self.prefix));
         }
         call.key(self.calls_of(dead)).key(self.calls_of(&self.node));
         call.key(format!("{}given", self.prefix));
+        call.key(format!("{}epoch", self.prefix));
         call.arg(&self.node).arg(dead).arg(self.format);
         call.arg(max).arg(KEPT_S).arg(LEFT_S).arg(TAKEN_S);
         call.arg(NOBODY).arg(self.spared_us());
-        let flat: Vec<Vec<u8>> = self.link.with(|connection, _| call.invoke(connection))?;
+        let grace_us = self.grace_us();
+        let flat: Option<Vec<Vec<u8>>> = self
+            .link
+            .with(|connection, run| call.arg(run).arg(grace_us).invoke(connection))?;
+        let Some(flat) = flat else {
+            return Ok(None);
+        };
         let mut taken = Vec::with_capacity(flat.len() / 2);
         for pair in flat.chunks_exact(2) {
             let [name, record] = pair else { continue };
             taken.push((parse_key(name)?, record.clone()));
         }
-        Ok(taken)
+        Ok(Some(taken))
     }
 
     /// Where a call is; if its owner is dead, this node takes it over, and if it lives it is asked to
@@ -177,7 +202,7 @@ impl RedisCalls {
         call.arg(format!("{key:x}")).arg(self.format);
         call.arg(KEPT_S).arg(TAKEN_S);
         call.arg(wanted).arg(WANTED_S);
-        let grace_us = self.grace.as_micros().to_string();
+        let grace_us = self.grace_us();
         let answer: Vec<Vec<u8>> = self
             .link
             .with(|connection, run| call.arg(run).arg(grace_us).arg(NOBODY).invoke(connection))?;
@@ -194,9 +219,9 @@ impl RedisCalls {
         })
     }
 
-    /// Gives a call of this node away, to whoever has asked for it, and after a while to anybody. False if the node was taken out, and
-    /// others have it anyway. Errors: `Unavailable`, and it may be given away or not, but not after
-    /// anything that is written later.
+    /// Gives a call of this node away, to whoever has asked for it, and after a while to anybody. False
+    /// if the node was taken out, and others have it anyway. Errors: `Unavailable`, and it may be given
+    /// away or not, but not after anything that is written later, and not when nobody waits for it any more.
     pub fn hand_over(&mut self, key: u64, record: &[u8]) -> Result<bool, StoreError> {
         self.number += 1;
         let mut call = self.hand.prepare_invoke();
@@ -210,7 +235,11 @@ impl RedisCalls {
         call.arg(&self.node).arg(NOBODY);
         call.arg(format!("{key:x}")).arg(record).arg(KEPT_S);
         call.arg(self.number);
-        let given: u8 = self.link.with(|connection, _| call.invoke(connection))?;
+        let given: u8 = self
+            .link
+            .with_until(self.patience_us, |connection, _, until_us| {
+                Ok((call.arg(until_us).invoke(connection)?, None))
+            })?;
         Ok(given == 1)
     }
 
@@ -263,7 +292,7 @@ impl RedisCalls {
             call.key(format!("{}{key}", self.prefix));
         }
         call.arg(&self.node);
-        let grace_us = self.grace.as_micros().to_string();
+        let grace_us = self.grace_us();
         let stands: u8 = self
             .link
             .with(|connection, run| call.arg(run).arg(grace_us).invoke(connection))?;
@@ -294,10 +323,17 @@ impl RedisCalls {
         self.spared.as_micros().to_string()
     }
 
+    fn grace_us(&self) -> String {
+        self.grace.as_micros().to_string()
+    }
+
     fn calls_of(&self, node: &str) -> String {
         format!("{}calls:{node}", self.prefix)
     }
 }
+
+/// How many calls, who has left some, which are asked for, and what time it is.
+type Written = (usize, Vec<String>, Vec<Vec<u8>>, u64);
 
 fn parse_key(name: &[u8]) -> Result<u64, StoreError> {
     let text = core::str::from_utf8(name).ok();

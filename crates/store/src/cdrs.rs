@@ -18,7 +18,8 @@ use crate::StoreError;
 pub trait CdrStore: Send + Sync {
     /// Stores records, all or none, durably before it returns; those of calls that are stored
     /// already are passed over, unless what is stored is but a guess of the node whose crash the call
-    /// has outlived. Returns how many were new.
+    /// has outlived, or was written by one that went on with an answered call which had ended before: it
+    /// had not heard of the end. Returns how many were new.
     fn insert_batch(&self, cdrs: &[Cdr]) -> Result<usize, StoreError>;
 
     /// At most `limit` records that match, newest first by end and call, those after the

@@ -5,7 +5,7 @@ mod place;
 
 pub use place::sentinels;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ::redis::{Connection, ErrorKind, RedisError, Script};
 
@@ -15,8 +15,31 @@ use crate::StoreError;
 /// The way to a server: one, or the master that Sentinels name.
 pub(crate) struct Link {
     place: Place,
-    /// The connection, and which run of the server is at its other end. `None` after a failure.
-    connected: Option<(Connection, String)>,
+    /// `None` after a failure.
+    connected: Option<Connected>,
+}
+
+/// A connection, and what is known of the server at its other end.
+struct Connected {
+    connection: Connection,
+    /// Which run of it this is.
+    run: String,
+    clock: ServerClock,
+}
+
+/// What a server's clock said in microseconds, when it was last asked.
+#[derive(Clone, Copy)]
+struct ServerClock {
+    asked: Instant,
+    told_us: u64,
+}
+
+impl ServerClock {
+    /// What it says at this moment at most: it was read some time after the question.
+    fn at(self, moment: Instant) -> u64 {
+        let since = moment.saturating_duration_since(self.asked);
+        self.told_us.saturating_add(since.as_micros() as u64)
+    }
 }
 
 impl Link {
@@ -36,16 +59,40 @@ impl Link {
         &mut self,
         work: impl FnOnce(&mut Connection, &str) -> Result<T, RedisError>,
     ) -> Result<T, StoreError> {
-        let (mut connection, run) = match self.connected.take() {
-            Some(connected) => connected,
-            None => self.connect()?,
-        };
-        let done = work(&mut connection, &run)?;
-        self.connected = Some((connection, run));
+        let mut connected = self.take()?;
+        let done = work(&mut connected.connection, &connected.run)?;
+        self.connected = Some(connected);
         Ok(done)
     }
 
-    fn connect(&self) -> Result<(Connection, String), StoreError> {
+    /// The same for what counts no longer than somebody waits for it. `work` is told as well until when
+    /// that is by the server's clock, in microseconds, if it is `patience_us` from now on, and says beside
+    /// its result what that clock said, if it was told. Errors: `Unavailable`.
+    pub(crate) fn with_until<T>(
+        &mut self,
+        patience_us: i64,
+        work: impl FnOnce(&mut Connection, &str, u64) -> Result<(T, Option<u64>), RedisError>,
+    ) -> Result<T, StoreError> {
+        let mut connected = self.take()?;
+        let asked = Instant::now();
+        let until_us = connected.clock.at(asked).saturating_add_signed(patience_us);
+        let (done, told) = work(&mut connected.connection, &connected.run, until_us)?;
+        if let Some(told_us) = told {
+            connected.clock = ServerClock { asked, told_us };
+        }
+        self.connected = Some(connected);
+        Ok(done)
+    }
+
+    /// The connection, which is put back when it has done its work: after a failure it is not what it was.
+    fn take(&mut self) -> Result<Connected, StoreError> {
+        match self.connected.take() {
+            Some(connected) => Ok(connected),
+            None => self.connect(),
+        }
+    }
+
+    fn connect(&self) -> Result<Connected, StoreError> {
         let mut connection = self.place.connect(PATIENCE)?;
         let info: String = ::redis::cmd("INFO").query(&mut connection)?;
         if !info.lines().any(|line| line == "role:master") {
@@ -59,7 +106,14 @@ impl Link {
         let run = info.lines().find_map(|line| line.strip_prefix("run_id:"));
         let run = run.ok_or_else(|| StoreError::Corrupt("a server without a run id".into()))?;
         let run = run.trim().to_owned();
-        Ok((connection, run))
+        let asked = Instant::now();
+        let (s, us): (u64, u64) = ::redis::cmd("TIME").query(&mut connection)?;
+        let told_us = s.saturating_mul(1_000_000).saturating_add(us);
+        Ok(Connected {
+            connection,
+            run,
+            clock: ServerClock { asked, told_us },
+        })
     }
 }
 
@@ -111,7 +165,7 @@ pub(crate) fn first_number() -> u64 {
 /// Before all keys, if not told otherwise.
 pub(crate) const PREFIX: &str = "tandem:";
 /// How long the server may take for anything.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 /// How long it is remembered who may not come back: longer than anything sleeps that wakes again.
 pub(crate) const BURIED_S: u64 = 30 * 86_400;
 

@@ -177,6 +177,22 @@ impl RedisServer {
         self.program = None;
     }
 
+    /// Has it do nothing any more until [`RedisServer::go_on`].
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn hang(&self) -> Result<()> {
+        self.program.as_ref().context("it does not run")?.hang()
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn go_on(&self) -> Result<()> {
+        self.program.as_ref().context("it does not run")?.go_on()
+    }
+
     /// Where it takes connections.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

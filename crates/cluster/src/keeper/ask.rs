@@ -43,7 +43,8 @@ pub enum Question {
     Own,
     /// The records of calls of this node. [`Answer::Records`].
     Read(Vec<u64>),
-    /// To give calls of a dead node to this one, so many at most. [`Answer::Records`].
+    /// To give calls of a dead node to this one, so many at most. [`Answer::Records`]; [`Answer::Done`]
+    /// of false while the store may have lost whose they are.
     Claim(String, usize),
     /// Where a call is that this node has a request for: who has it is asked to hand it over.
     /// [`Answer::Found`].

@@ -75,7 +75,11 @@ impl Keeper {
     /// Goes on with calls that the store has given to this node, but for those that had ended here.
     pub(super) fn take_up(&mut self, mut calls: Vec<(u64, Vec<u8>)>) -> Option<Ask> {
         let over = &mut self.unsure.over;
-        let ended = calls.extract_if(.., |(call, _)| over.remove(call));
+        let shelf = &self.shelf;
+        // A store that has lost the end may give it back from under the name of whom it was taken.
+        let has_ended =
+            |(call, _): &mut (u64, Vec<u8>)| over.remove(call) || shelf.has_ended(*call);
+        let ended = calls.extract_if(.., has_ended);
         let ended: Vec<Change> = ended.map(|(call, _)| (call, None)).collect();
         if !ended.is_empty() {
             self.first([Job::Write(ended)]);

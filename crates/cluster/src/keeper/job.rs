@@ -209,6 +209,8 @@ impl Keeper {
             (Job::Claim { dead, count }, Answer::Records(calls)) => {
                 self.handle_claimed(dead, count, calls);
             }
+            // It stays an orphan until the store knows who has its calls.
+            (Job::Claim { .. }, Answer::Done(_)) => {}
             (Job::Claim { dead, .. }, _) => self.handle_unclaimed(dead),
             (
                 job @ (Job::AskOfUnsure(_)

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use cluster::{Answer, Ask, DRAIN, GRACE, Order, Question, SPARED};
+use clock::Time;
+use cluster::{Answer, Ask, DRAIN, GRACE, Order, Question, SPARED, Word};
 
 use super::node::State;
 use super::world::{Asked, Happening, Knocker, Step, World};
@@ -61,6 +62,7 @@ impl World {
                     let asked = Asked::Calls {
                         turn,
                         from,
+                        until: self.now + STORE_PATIENCE,
                         question,
                     };
                     self.send_question(at, asked);
@@ -120,13 +122,23 @@ impl World {
     }
 
     /// What the store says to a question of the thread.
-    pub(super) fn answer_of(&mut self, (id, number): (&str, u64), question: Question) -> Answer {
+    pub(super) fn answer_of(
+        &mut self,
+        (id, number): (&str, u64),
+        until: Time,
+        question: Question,
+    ) -> Answer {
+        let word = Word {
+            node: id,
+            number,
+            until,
+        };
         let nothing = |_| Answer::Nothing;
         let (now, model) = (self.now, &mut self.live.model);
         let format = switch::RECORD_FORMAT;
         match question {
             Question::Keep(changes) => {
-                let kept = model.keep((now, SPARED), (id, number), &changes);
+                let kept = model.keep(now, &word, &changes, (SPARED, GRACE));
                 kept.map_or_else(nothing, Answer::Kept)
             }
             Question::Own => Answer::Calls(model.calls_of(id).collect()),
@@ -134,15 +146,16 @@ impl World {
             Question::Claim(dead, max) => {
                 let dice = &mut self.dice;
                 let pick = |bound: usize| dice.below(bound as u64) as usize;
-                let claimed = model.claim((now, SPARED), (id, &dead), (format, max), pick);
-                Answer::Records(claimed)
+                let when = (now, SPARED, GRACE);
+                let claimed = model.claim(when, (id, &dead), (format, max), pick);
+                claimed.map_or(Answer::Done(false), Answer::Records)
             }
             Question::Find(call) => Answer::Found(model.find(now, id, (call, format), GRACE)),
             Question::LookFor(call) => {
                 Answer::Found(model.look_for(now, id, (call, format), GRACE))
             }
             Question::HandOver(call, record) => {
-                let given = model.hand_over(now, (id, number), (call, &record));
+                let given = model.hand_over(now, &word, (call, &record));
                 given.map_or_else(nothing, Answer::Done)
             }
             Question::Bury(member) => {

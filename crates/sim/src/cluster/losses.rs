@@ -4,7 +4,7 @@
 //! caller is told nothing more and gives up some day. Of a call that has changed, and the store was not
 //! told, another goes on with what was before: it says again that it rings, or how it ends, to a caller
 //! who has heard so; and one that was answered it takes for one that rings, and closes it as that. One that has ended it finds to be over from its parties, and writes a second record;
-//! control keeps one for each call. And a refusal that its caller has not heard is not said again, for a call that is over nobody
+//! control keeps that of who has ended it (decision 0077). And a refusal that its caller has not heard is not said again, for a call that is over nobody
 //! takes over: this is a gap, for a caller that has heard a 18x waits and repeats nothing. A 200 is said
 //! again by whoever takes the call over, if the store knows of it.
 //! A dispatcher that is killed forgets which switch had an INVITE, so the CANCEL may miss it.

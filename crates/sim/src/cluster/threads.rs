@@ -100,12 +100,13 @@ impl World {
             Asked::Calls {
                 turn,
                 from: (id, number),
+                until,
                 question,
             } => {
                 let text = self.trace.is_on().then(|| short(&question));
                 let answer = match is_refused {
                     true => Answer::Nothing,
-                    false => self.answer_of((&id, number), question),
+                    false => self.answer_of((&id, number), until, question),
                 };
                 if let Some(text) = text.filter(|text| text != "Keep([])") {
                     self.tell(|_| format!("store: {id} {text}: {}", short(&answer)));

@@ -151,6 +151,8 @@ pub(super) enum Asked {
         turn: u64,
         /// Who asks, and the number of the question.
         from: (String, u64),
+        /// When it is given up.
+        until: Time,
         question: Question,
     },
 }

@@ -1,9 +1,11 @@
--- Moves calls of a dead node to another. Keys: buried, owners, taken, the dead node's calls, the
--- other's, calls that were given away by the time. Arguments: node, dead node, format, how many, seconds
--- to keep calls, to leave those that nobody reads, and to remember what was taken, nobody, how long in
--- microseconds what was given away is left to who has asked for it.
-local buried, owners, taken, from, own, given =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+-- Moves calls of a dead node to another; none, and nothing is said, while the server may have lost whose
+-- they are. Keys: buried, owners, taken, the dead node's calls, the other's, calls that were given away by
+-- the time, epoch. Arguments: node, dead node, format, how many, seconds to keep calls, to leave those
+-- that nobody reads, and to remember what was taken, nobody, how long in microseconds what was given away
+-- is left to who has asked for it, run id of the server, how long in microseconds one that may have lost
+-- something does not know all.
+local buried, owners, taken, from, own, given, epoch =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local node, dead, format, max = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 
 if redis.call('SISMEMBER', buried, node) == 1 or redis.call('SISMEMBER', buried, dead) == 0 then
@@ -11,6 +13,11 @@ if redis.call('SISMEMBER', buried, node) == 1 or redis.call('SISMEMBER', buried,
 end
 local clock = redis.call('TIME')
 local now = clock[1]
+local since = redis.call('HMGET', epoch, 'run', 'since')
+local age = clock[1] * 1000000 + clock[2] - (since[2] or 0)
+if since[1] ~= ARGV[10] or age < tonumber(ARGV[11]) then
+  return false
+end
 local picked = {}
 if dead == ARGV[8] then
   local oldest = string.format('%.0f', clock[1] * 1000000 + clock[2] - ARGV[9])

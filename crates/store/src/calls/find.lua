@@ -11,6 +11,12 @@ local node, prefix, call, format = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 if redis.call('SISMEMBER', buried, node) == 1 then
   return { 'unknown' }
 end
+-- Those who have it may not have had the time to say so.
+local clock = redis.call('TIME')
+local now = clock[1]
+local since = redis.call('HMGET', epoch, 'run', 'since')
+local age = clock[1] * 1000000 + clock[2] - (since[2] or 0)
+local knows_all = since[1] == ARGV[9] and age >= tonumber(ARGV[10])
 for _, owner in ipairs(redis.call('SMEMBERS', owners)) do
   local record = redis.call('HGET', prefix .. owner, call)
   if record then
@@ -22,10 +28,11 @@ for _, owner in ipairs(redis.call('SMEMBERS', owners)) do
         redis.call('EXPIRE', ARGV[7] .. owner, ARGV[8])
       end
       return { 'held', owner }
+    elseif not knows_all then
+      return { 'unknown' }
     elseif string.byte(record, 1) ~= format then
       return { 'unreadable' }
     end
-    local now = redis.call('TIME')[1]
     redis.call('HDEL', prefix .. owner, call)
     if owner == ARGV[11] then
       redis.call('ZREM', given, call)
@@ -38,11 +45,4 @@ for _, owner in ipairs(redis.call('SMEMBERS', owners)) do
     return { 'taken', record }
   end
 end
--- Those who have it may not have had the time to say so.
-local clock = redis.call('TIME')
-local now = clock[1] * 1000000 + clock[2]
-local since = redis.call('HMGET', epoch, 'run', 'since')
-if since[1] ~= ARGV[9] or now - since[2] < tonumber(ARGV[10]) then
-  return { 'unknown' }
-end
-return { 'nowhere' }
+return { knows_all and 'nowhere' or 'unknown' }

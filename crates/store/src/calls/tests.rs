@@ -15,14 +15,14 @@ fn each_call_of_a_dead_node_goes_to_one_of_the_others() {
     let [mut dead, mut one, mut other] = nodes(&server);
     let calls: Vec<Change> = (1..=100).map(|key| (key, Some(record(key)))).collect();
     assert_eq!(dead.keep(&calls).unwrap(), done(100, &[]));
-    assert_eq!(one.claim("dead", 10).unwrap(), [], "it is alive");
+    assert_eq!(one.claim("dead", 10).unwrap().unwrap(), [], "it is alive");
     bury(&server, "dead");
     assert_eq!(one.keep(&[]).unwrap(), done(0, &["dead"]));
     let mut taken = Vec::new();
     loop {
         let (a, b) = (
-            one.claim("dead", 7).unwrap(),
-            other.claim("dead", 7).unwrap(),
+            one.claim("dead", 7).unwrap().unwrap(),
+            other.claim("dead", 7).unwrap().unwrap(),
         );
         if a.is_empty() && b.is_empty() {
             break;
@@ -64,7 +64,7 @@ fn who_was_taken_out_writes_and_takes_nothing() {
         dead.keep(&[(1, None), (3, Some(record(3)))]).unwrap(),
         Kept::Buried
     );
-    assert_eq!(dead.claim("one", 10).unwrap(), []);
+    assert_eq!(dead.claim("one", 10).unwrap().unwrap(), []);
     assert_eq!(dead.find(2).unwrap(), Found::Unknown);
     assert_eq!(other.find(1).unwrap(), Found::Taken(record(1)));
     assert_eq!(other.find(1).unwrap(), Found::Own);
@@ -90,7 +90,10 @@ fn what_an_older_version_gave_away_goes_on_with_anybody() {
     );
     other.spared = Duration::ZERO;
     assert_eq!(other.keep(&[]).unwrap(), done(0, &["nobody"]));
-    assert_eq!(other.claim("nobody", 10).unwrap(), [(1, record(1))]);
+    assert_eq!(
+        other.claim("nobody", 10).unwrap().unwrap(),
+        [(1, record(1))]
+    );
 }
 
 #[test]
@@ -120,7 +123,7 @@ fn what_was_given_to_a_node_can_be_read_again() {
     dead.keep(&[(1, Some(record(1))), (2, Some(record(2)))])
         .unwrap();
     bury(&server, "dead");
-    one.claim("dead", 10).unwrap();
+    one.claim("dead", 10).unwrap().unwrap();
     assert_eq!(one.read(&[2, 3]).unwrap(), [(2, record(2))]);
     assert_eq!(one.read(&[]).unwrap(), []);
 }
@@ -132,9 +135,9 @@ fn another_format_is_left_to_those_who_read_it() {
     other.format = FORMAT + 1;
     dead.keep(&[(1, Some(record(1)))]).unwrap();
     bury(&server, "dead");
-    assert_eq!(other.claim("dead", 10).unwrap(), []);
+    assert_eq!(other.claim("dead", 10).unwrap().unwrap(), []);
     assert_eq!(other.find(1).unwrap(), Found::Unreadable);
-    assert_eq!(one.claim("dead", 10).unwrap(), [(1, record(1))]);
+    assert_eq!(one.claim("dead", 10).unwrap().unwrap(), [(1, record(1))]);
 }
 
 #[test]
@@ -156,7 +159,7 @@ fn who_lives_is_asked_for_a_call_and_hands_it_over() {
         done(1, &[]),
         "it is not anybody's"
     );
-    assert_eq!(other.claim("nobody", 10).unwrap(), []);
+    assert_eq!(other.claim("nobody", 10).unwrap().unwrap(), []);
     assert_eq!(one.find(1).unwrap(), Found::Taken(record(7)));
     assert_eq!(other.find(1).unwrap(), Found::Held("one".into()));
     // If the one who has asked for it is gone, anybody goes on with it.
@@ -164,7 +167,10 @@ fn who_lives_is_asked_for_a_call_and_hands_it_over() {
     owner.spared = Duration::ZERO;
     assert_eq!(owner.keep(&[]).unwrap(), done(0, &["nobody"]));
     other.spared = Duration::ZERO;
-    assert_eq!(other.claim("nobody", 10).unwrap(), [(2, record(2))]);
+    assert_eq!(
+        other.claim("nobody", 10).unwrap().unwrap(),
+        [(2, record(2))]
+    );
     bury(&server, "dead");
     assert!(!owner.hand_over(2, &record(2)).unwrap());
 }
@@ -252,6 +258,57 @@ fn a_word_that_comes_late_brings_no_call_back() {
     assert_eq!(node.keep(&[(2, Some(record(2)))]).unwrap(), done(1, &[]));
 }
 
+/// What was sent to a server that did nothing is carried out when it goes on, and the node that said it
+/// may be dead by then.
+#[test]
+fn a_word_that_nobody_waits_for_any_more_is_not_taken() {
+    let server = RedisServer::start().unwrap();
+    let [mut node, mut other, _] = nodes(&server);
+    assert_eq!(node.keep(&[(1, Some(record(1)))]).unwrap(), done(1, &[]));
+    // It counts for no longer than it takes to arrive at a server that does its work.
+    node.patience_us = 0;
+    for call in [2, 3] {
+        server.hang().unwrap();
+        let said = match call {
+            2 => node.keep(&[(2, Some(record(2)))]).err(),
+            _ => node.hand_over(1, &record(1)).err(),
+        };
+        server.go_on().unwrap();
+        assert!(said.is_some(), "it is given up after a second");
+        assert_eq!(other.look_for(1).unwrap(), Found::Held("dead".into()));
+        assert_eq!(other.look_for(2).unwrap(), Found::Nowhere);
+        // The next one has a connection to say it over.
+        node.patience_us = 3_600_000_000;
+        assert_eq!(node.keep(&[]).unwrap(), done(1, &[]));
+        node.patience_us = 0;
+    }
+}
+
+/// It may be with another already, who had no time to say so.
+#[test]
+fn whose_calls_are_a_server_that_may_have_lost_it_does_not_guess() {
+    let server = RedisServer::start().unwrap();
+    let [mut dead, mut one, mut other] = nodes(&server);
+    let both = [(1, Some(record(1))), (2, Some(record(2)))];
+    dead.keep(&both).unwrap();
+    bury(&server, "dead");
+    server.ask("HSET tandem:epoch run another").unwrap();
+    assert_eq!(other.claim("dead", 10).unwrap(), None);
+    assert_eq!(other.find(1).unwrap(), Found::Unknown);
+    // Who tells of a call has it, and nobody else.
+    assert_eq!(
+        one.keep(&[(1, Some(record(7)))]).unwrap(),
+        done(1, &["dead"])
+    );
+    know_all(&server, "other");
+    assert_eq!(other.find(1).unwrap(), Found::Held("one".into()));
+    assert_eq!(
+        other.claim("dead", 10).unwrap(),
+        Some(vec![(2, record(2))]),
+        "and nobody has told of this"
+    );
+}
+
 /// What a process permitted in its last second counts, though its calls went elsewhere at once.
 #[test]
 fn a_node_that_has_just_died_holds_its_shares_a_while_longer() {
@@ -288,15 +345,19 @@ fn a_node_that_has_just_died_holds_its_shares_a_while_longer() {
 }
 
 fn nodes(server: &RedisServer) -> [RedisCalls; 3] {
-    // The store is known, and has lost nothing.
-    let address = "192.0.2.1:80".parse().unwrap();
-    let mut permits = RedisPermits::new(&server.url(), "somebody", address).unwrap();
-    permits.renew(&[]).unwrap();
+    know_all(server, "somebody");
     ["dead", "one", "other"].map(|name| {
         let mut calls = RedisCalls::new(&server.url(), name, FORMAT).unwrap();
         calls.grace = Duration::ZERO;
         calls
     })
+}
+
+/// The store is known to this node, and has lost nothing.
+fn know_all(server: &RedisServer, node: &str) {
+    let address = "192.0.2.1:80".parse().unwrap();
+    let mut permits = RedisPermits::new(&server.url(), node, address).unwrap();
+    permits.renew(&[]).unwrap();
 }
 
 fn bury(server: &RedisServer, node: &str) {

@@ -16,6 +16,7 @@ pub fn run<S: CdrStore>(fresh: impl Fn() -> S) {
     a_record_is_kept_as_it_is(&fresh());
     a_call_has_one_record_however_often_it_comes(&fresh());
     what_a_node_guessed_gives_way_to_what_another_knows(&fresh());
+    of_two_who_have_closed_a_call_the_one_who_ended_it_is_right(&fresh());
     pages_go_back_in_time_without_gaps(&fresh());
     each_filter_keeps_what_matches(&fresh());
     an_export_brings_everything_in_batches(&fresh());
@@ -112,6 +113,40 @@ fn what_a_node_guessed_gives_way_to_what_another_knows(store: &dyn CdrStore) {
     persist(|| store.insert_batch(std::slice::from_ref(&guessed))).unwrap();
     assert_eq!(stored(), Some(known.clone()), "whichever comes first");
     assert_eq!(page(store, &CdrFilter::default(), None, 10).len(), 2);
+}
+
+/// The other went on with it, for the word of its end was lost with its node.
+fn of_two_who_have_closed_a_call_the_one_who_ended_it_is_right(store: &dyn CdrStore) {
+    let of = |call: u64, outcome: CdrOutcome, end_s: u64| Cdr {
+        outcome,
+        end_us: end_s * 1_000_000,
+        ..samples::cdr(call)
+    };
+    let put = |cdrs: &[&Cdr]| {
+        let cdrs: Vec<Cdr> = cdrs.iter().copied().cloned().collect();
+        persist(|| store.insert_batch(&cdrs)).unwrap();
+    };
+    let stored = |cdr: &Cdr| persist(|| store.get(cdr.call)).unwrap();
+    let (answered, cancelled) = (CdrOutcome::Answered, CdrOutcome::Cancelled);
+    for (call, outcome) in [(1, answered), (2, cancelled)] {
+        let (right, late) = (of(call, answered, 100), of(call, outcome, 133));
+        put(&[&late]);
+        put(&[&right]);
+        assert_eq!(stored(&right), Some(right.clone()), "{outcome:?}");
+        put(&[&late]);
+        assert_eq!(stored(&right), Some(right), "whichever comes first");
+    }
+    // Who went on with it rang again, and somebody spoke.
+    let (refused, spoken) = (of(3, cancelled, 100), of(3, answered, 133));
+    put(&[&spoken]);
+    put(&[&refused]);
+    assert_eq!(stored(&spoken), Some(spoken.clone()));
+    // Both may come at once.
+    let (right, late) = (of(4, answered, 100), of(4, answered, 133));
+    put(&[&late, &right, &late]);
+    assert_eq!(stored(&right), Some(right));
+    let all = page(store, &CdrFilter::default(), None, 10);
+    assert_eq!(all.len(), 4, "{all:?}");
 }
 
 fn pages_go_back_in_time_without_gaps(store: &dyn CdrStore) {

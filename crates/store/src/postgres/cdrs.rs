@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use model::{CallId, Cdr};
+use model::{CallId, Cdr, CdrOutcome};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
@@ -19,7 +19,13 @@ impl CdrStore for Postgres {
             let values = columns.values();
             let mut added = execute(tx, INSERT, &values).await?;
             if added < cdrs.len() as u64 {
-                execute(tx, REMOVE_GUESSES, &[&columns.known, &GUESSED]).await?;
+                let known: [&(dyn ToSql + Sync); 4] = [
+                    &columns.known,
+                    &columns.known_end_us,
+                    &columns.is_answered,
+                    &GUESSED,
+                ];
+                execute(tx, REMOVE_MISTAKEN, &known).await?;
                 added += execute(tx, INSERT, &values).await?;
             }
             Ok(added as usize)
@@ -162,14 +168,25 @@ struct Columns<'a> {
     called: Vec<Cow<'a, str>>,
     outcome: Vec<String>,
     body: Vec<String>,
-    /// Those of them that are not guessed.
+    /// Those of them that are not guessed, when they ended, and whether they were answered.
     known: Vec<String>,
+    known_end_us: Vec<i64>,
+    is_answered: Vec<bool>,
 }
 
 impl<'a> Columns<'a> {
     fn of(cdrs: &'a [Cdr]) -> Result<Self, StoreError> {
         let mut columns = Self::default();
+        let mut bodies = Vec::with_capacity(cdrs.len());
         for cdr in cdrs {
+            bodies.push((cdr, serde_json::to_string(cdr)?));
+        }
+        // Of two that are of one call, the first is stored.
+        bodies.sort_by_key(|(cdr, body)| {
+            let is_answered = cdr.outcome == CdrOutcome::Answered;
+            (body.contains(GUESSED), !is_answered, cdr.end_us)
+        });
+        for (cdr, body) in bodies {
             columns.end_us.push(signed(cdr.end_us));
             columns.call.push(cdr.call.to_string());
             columns.account.push(text(cdr.account));
@@ -180,9 +197,11 @@ impl<'a> Columns<'a> {
             columns.caller.push(name_of(&cdr.caller));
             columns.called.push(name_of(&cdr.called));
             columns.outcome.push(word(&cdr.outcome)?);
-            let body = serde_json::to_string(cdr)?;
             if !body.contains(GUESSED) {
                 columns.known.push(cdr.call.to_string());
+                columns.known_end_us.push(signed(cdr.end_us));
+                let is_answered = cdr.outcome == CdrOutcome::Answered;
+                columns.is_answered.push(is_answered);
             }
             columns.body.push(body);
         }
@@ -229,8 +248,12 @@ const INSERT: &str = "INSERT INTO cdr (end_us, call, account, from_user, to_user
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], \
     $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[]) \
     ON CONFLICT DO NOTHING";
-/// Records of these calls that were closed by a node that could not know better.
-const REMOVE_GUESSES: &str = "DELETE FROM cdr WHERE call = ANY($1) AND strpos(body, $2) > 0";
+/// Records of these calls that were closed by a node that could not know better: it had been started
+/// again, or the call had ended elsewhere before.
+const REMOVE_MISTAKEN: &str = "DELETE FROM cdr \
+    USING unnest($1::text[], $2::bigint[], $3::boolean[]) AS known (call, end_us, is_answered) \
+    WHERE cdr.call = known.call AND (strpos(cdr.body, $4) > 0 \
+    OR (known.is_answered AND known.end_us < cdr.end_us))";
 /// The record that is so many places older than another one.
 const PLACE_BEFORE: &str = "SELECT end_us, call FROM cdr WHERE (end_us, call) <= ($1, $2) \
     AND end_us >= $3 ORDER BY end_us DESC, call DESC LIMIT 1 OFFSET $4";

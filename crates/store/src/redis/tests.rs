@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clock::Time;
-use cluster::{LiveModel, Renewal};
+use cluster::{LiveModel, Renewal, Word};
 use limits::{Claim, EntityId, EntityKind, LimitKind, Pool};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -201,12 +201,16 @@ impl<'a> Pair<'a> {
                 (call, is_kept.then(|| record(call, self.below(8))))
             })
             .collect();
-        let number = self.draw_number();
-        let spared = self.some_or_no_time();
-        self.calls.spared = spared;
-        let when = (now(), spared);
-        let speaker = (self.ids[node].as_str(), number);
-        let expected = self.model.keep(when, speaker, &changes).ok();
+        let (number, until) = self.draw_word();
+        let [spared, grace] = [0, 1].map(|_| self.some_or_no_time());
+        (self.calls.spared, self.calls.grace) = (spared, grace);
+        let word = Word {
+            node: &self.ids[node],
+            number,
+            until,
+        };
+        let times = (spared, grace);
+        let expected = self.model.keep(now(), &word, &changes, times).ok();
         let kept = self.calls.keep(&changes).ok().map(sorted);
         assert_eq!(kept, expected, "{at}: {changes:?}");
     }
@@ -215,15 +219,17 @@ impl<'a> Pair<'a> {
         let dead = self.draw_known();
         // Who is taken by chance is not the same in both: so all of them.
         let all = self.model.calls_of(&dead).count() + 1;
-        self.calls.spared = self.some_or_no_time();
-        let when = (now(), self.calls.spared);
+        let [spared, grace] = [0, 1].map(|_| self.some_or_no_time());
+        (self.calls.spared, self.calls.grace) = (spared, grace);
+        let when = (now(), spared, grace);
         let who = (self.ids[node].as_str(), dead.as_str());
         let mut expected = self.model.claim(when, who, (FORMAT, all), |left| left - 1);
         let mut claimed = self.calls.claim(&dead, all).unwrap();
-        expected.sort();
-        claimed.sort();
+        for side in [&mut expected, &mut claimed].into_iter().flatten() {
+            side.sort();
+        }
         assert_eq!(claimed, expected, "{at}: {dead}");
-        self.moved += claimed.len();
+        self.moved += claimed.map_or(0, |claimed| claimed.len());
     }
 
     fn draw_known(&mut self) -> String {
@@ -267,15 +273,20 @@ impl<'a> Pair<'a> {
     fn hand_over(&mut self, at: &str, node: usize) {
         let call = self.below(20) as u64;
         let record = record(call, 0);
-        let number = self.draw_number();
-        let speaker = (self.ids[node].as_str(), number);
-        let expected = self.model.hand_over(now(), speaker, (call, &record)).ok();
+        let (number, until) = self.draw_word();
+        let word = Word {
+            node: &self.ids[node],
+            number,
+            until,
+        };
+        let expected = self.model.hand_over(now(), &word, (call, &record)).ok();
         let given = self.calls.hand_over(call, &record).ok();
         assert_eq!(given, expected, "{at}");
     }
 
-    /// The number of the next word about calls; some come late.
-    fn draw_number(&mut self) -> u64 {
+    /// The number of the next word about calls, and until when it counts; some come late, by the one or
+    /// the other.
+    fn draw_word(&mut self) -> (u64, Time) {
         self.words += 1;
         let late = match self.below(10) {
             0 => 1 + self.below(20) as u64,
@@ -283,7 +294,14 @@ impl<'a> Pair<'a> {
         };
         let number = self.words.saturating_sub(late).max(1);
         self.calls.number = number - 1;
-        number
+        let hour = Duration::from_secs(3_600);
+        let hour_us = hour.as_micros() as i64;
+        let (until, patience_us) = match self.below(10) {
+            0 => (now() - hour, -hour_us),
+            _ => (now() + hour, hour_us),
+        };
+        self.calls.patience_us = patience_us;
+        (number, until)
     }
 
     fn stand(&mut self, at: &str, node: usize) {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use model::{CallId, Cdr};
+use model::{CallId, Cdr, CdrOutcome};
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{OptionalExtension, ToSql, Transaction, params, params_from_iter};
 
@@ -18,6 +18,7 @@ impl CdrStore for Sqlite {
         let (added, due) = self.change(|tx| {
             let boundary = blocks::boundary(tx)?;
             let mut insert = tx.prepare_cached(INSERT)?;
+            let answered = word(&CdrOutcome::Answered)?;
             let (mut added, mut late) = (0, 0);
             for cdr in cdrs {
                 let changed = insert.execute(params![
@@ -33,6 +34,7 @@ impl CdrStore for Sqlite {
                     word(&cdr.outcome)?,
                     serde_json::to_string(cdr)?,
                     GUESSED,
+                    answered,
                 ])?;
                 added += changed;
                 if changed > 0 && blocks::note_late(tx, boundary.as_ref(), cdr)? {
@@ -144,4 +146,5 @@ const INSERT: &str = "INSERT INTO cdr (end_us, call, account, from_user, to_user
     from_user = excluded.from_user, to_user = excluded.to_user, customer = excluded.customer, \
     carrier = excluded.carrier, caller = excluded.caller, called = excluded.called, \
     outcome = excluded.outcome, body = excluded.body \
-    WHERE instr(cdr.body, ?12) > 0 AND instr(excluded.body, ?12) = 0";
+    WHERE instr(excluded.body, ?12) = 0 AND (instr(cdr.body, ?12) > 0 \
+    OR (excluded.outcome = ?13 AND excluded.end_us < cdr.end_us))";

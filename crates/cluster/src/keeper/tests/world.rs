@@ -8,7 +8,7 @@ use clock::Time;
 
 use crate::{
     Answer, Ask, DRAIN, Door, GRACE, Keeper, LiveModel, Order, Question, Renewal, Roster, SPARED,
-    Visit, Whereabouts,
+    Visit, Whereabouts, Word,
 };
 
 /// Nodes on one store, each with a switch that knows its calls.
@@ -19,12 +19,15 @@ pub(super) struct World {
     /// What does not arrive, and of what the answer does not.
     pub(super) is_question_lost: fn(&Question) -> bool,
     pub(super) is_answer_lost: fn(&Question) -> bool,
+    /// What arrives when nobody waits for it any more, and what is under way so.
+    pub(super) is_question_held_up: fn(&Question) -> bool,
+    held_up: Vec<(String, u64, Time, Question)>,
     /// How many the store was asked.
     pub(super) questions: u32,
     /// About calls, by all nodes.
     pub(super) words: u64,
     /// How often they have shown themselves as members.
-    pub(super) renewals: u64,
+    renewals: u64,
     pub(super) door: Door,
     pub(super) nodes: BTreeMap<&'static str, Node>,
 }
@@ -69,18 +72,22 @@ impl World {
             };
             (id, node)
         };
-        Self {
+        let mut world = Self {
             now,
             model: LiveModel::new(1),
             is_away: false,
             is_question_lost: |_| false,
             is_answer_lost: |_| false,
+            is_question_held_up: |_| false,
+            held_up: Vec::new(),
             questions: 0,
             words: 0,
-            renewals: 1,
+            renewals: 0,
             door: Door::Open,
             nodes: ["a", "b", "c"].map(node).into(),
-        }
+        };
+        world.grow_old();
+        world
     }
 
     pub(super) fn wait(&mut self, time: Duration) {
@@ -96,7 +103,7 @@ impl World {
     }
 
     /// The store has been there for so long that it knows all.
-    pub(super) fn grow_old(&mut self) {
+    fn grow_old(&mut self) {
         self.see_members("a");
         self.wait(GRACE);
     }
@@ -107,6 +114,7 @@ impl World {
 
     /// Both are members, and a node hears of it.
     pub(super) fn see_members(&mut self, node: &str) {
+        self.renewals += 1;
         for id in ["a", "b"] {
             let renewal = Renewal {
                 node: id,
@@ -160,37 +168,55 @@ impl World {
     fn ask(&mut self, id: &str, question: Question) -> Answer {
         self.questions += 1;
         let is_unheard = (self.is_answer_lost)(&question);
+        self.words += 1;
+        let until = self.now + PATIENCE;
+        if (self.is_question_held_up)(&question) {
+            let under_way = (id.to_owned(), self.words, until, question);
+            self.held_up.push(under_way);
+            return Answer::Nothing;
+        }
         if self.is_away || (self.is_question_lost)(&question) {
             return Answer::Nothing;
         }
-        match self.answer(id, question) {
+        match self.answer((id, self.words), until, question) {
             _ if is_unheard => Answer::Nothing,
             answer => answer,
         }
     }
 
-    fn answer(&mut self, id: &str, question: Question) -> Answer {
+    /// What was under way for so long arrives now.
+    pub(super) fn let_through(&mut self) {
+        for (id, number, until, question) in std::mem::take(&mut self.held_up) {
+            self.answer((&id, number), until, question);
+        }
+    }
+
+    fn answer(&mut self, (id, number): (&str, u64), until: Time, question: Question) -> Answer {
         let (now, model) = (self.now, &mut self.model);
+        let word = Word {
+            node: id,
+            number,
+            until,
+        };
         match question {
             Question::Keep(changes) => {
-                self.words += 1;
-                let kept = model.keep((now, SPARED), (id, self.words), &changes);
-                Answer::Kept(kept.unwrap())
+                let kept = model.keep(now, &word, &changes, (SPARED, GRACE));
+                kept.map_or(Answer::Nothing, Answer::Kept)
             }
             Question::Own => Answer::Calls(model.calls_of(id).collect()),
             Question::Read(calls) => Answer::Records(model.read(id, &calls)),
             Question::Claim(dead, max) => {
-                let claimed = model.claim((now, SPARED), (id, &dead), (FORMAT, max), |_| 0);
-                Answer::Records(claimed)
+                let when = (now, SPARED, GRACE);
+                let claimed = model.claim(when, (id, &dead), (FORMAT, max), |_| 0);
+                claimed.map_or(Answer::Done(false), Answer::Records)
             }
             Question::Find(call) => Answer::Found(model.find(now, id, (call, FORMAT), GRACE)),
             Question::LookFor(call) => {
                 Answer::Found(model.look_for(now, id, (call, FORMAT), GRACE))
             }
             Question::HandOver(call, record) => {
-                self.words += 1;
-                let given = model.hand_over(now, (id, self.words), (call, &record));
-                Answer::Done(given.unwrap())
+                let given = model.hand_over(now, &word, (call, &record));
+                given.map_or(Answer::Nothing, Answer::Done)
             }
             Question::Bury(dead) => Answer::Done(model.bury_at_once(now, &dead.id, dead.beat)),
             Question::BuryEarlier(ids) => Answer::Names(model.bury_earlier(now, &ids, DRAIN)),
@@ -248,3 +274,5 @@ pub(super) fn place() -> SocketAddr {
 }
 
 pub(super) const FORMAT: u8 = 1;
+/// How long a node waits for the store.
+const PATIENCE: Duration = Duration::from_secs(1);

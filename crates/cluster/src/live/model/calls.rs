@@ -5,29 +5,36 @@ use std::time::Duration;
 use clock::Time;
 
 use super::{Late, LiveModel};
-use crate::live::{Change, Found, Kept, NOBODY};
+use crate::live::{Change, Found, Kept, NOBODY, Word};
 
 impl LiveModel {
-    /// Writes what has changed of a node's calls; `number` counts its words. `spared` is how long a call
-    /// that was given away is left to who has asked for it.
+    /// Writes what has changed of a node's calls. `spared` is how long a call that was given away is
+    /// left to who has asked for it, `grace` how long a store that may have lost something does not know
+    /// all: in that time who tells of a call has it, and nobody else.
     ///
     /// # Errors
     /// If it comes late; then nothing has changed.
     pub fn keep(
         &mut self,
-        (now, spared): (Time, Duration),
-        (node, number): (&str, u64),
+        now: Time,
+        word: &Word<'_>,
         changes: &[Change],
+        (spared, grace): (Duration, Duration),
     ) -> Result<Kept, Late> {
+        let node = word.node;
         if self.buried.contains(node) {
             return Ok(Kept::Buried);
         }
-        self.hear(node, number)?;
+        self.hear(now, word)?;
+        let knows_all = self.knows_all(now, grace);
         for (call, record) in changes {
             match record {
                 Some(record) => {
                     // A store that has lost who took it gives it to nobody else.
                     self.take_out(NOBODY, *call);
+                    if !knows_all {
+                        self.take_from_others(node, *call);
+                    }
                     self.put(node, *call, record.clone());
                 }
                 None => self.take_out(node, *call),
@@ -55,14 +62,24 @@ impl LiveModel {
         })
     }
 
-    /// A node speaks of its calls, after all that it has said before.
-    fn hear(&mut self, node: &str, number: u64) -> Result<(), Late> {
-        let last = self.told.entry(node.to_owned()).or_default();
-        if *last >= number {
+    /// A node speaks of its calls, after all that it has said before, and while it waits for what comes
+    /// of it.
+    fn hear(&mut self, now: Time, word: &Word<'_>) -> Result<(), Late> {
+        let last = self.told.entry(word.node.to_owned()).or_default();
+        if *last >= word.number || now > word.until {
             return Err(Late);
         }
-        *last = number;
+        *last = word.number;
         Ok(())
+    }
+
+    /// Whoever else a call is told to be with, it is not.
+    fn take_from_others(&mut self, node: &str, call: u64) {
+        let owners = self.call_owners.iter().filter(|owner| *owner != node);
+        let others: Vec<String> = owners.cloned().collect();
+        for other in others {
+            self.take_out(&other, call);
+        }
     }
 
     /// The calls of a node.
@@ -94,16 +111,20 @@ impl LiveModel {
     }
 
     /// Takes over at most `max` calls of a dead node whose records begin with `format`; `pick` says
-    /// which of so many is the next to look at. For `spared` see [`LiveModel::keep`].
+    /// which of so many is the next to look at. For `spared` and `grace` see [`LiveModel::keep`]: whose
+    /// calls are, a store that does not know all does not know, and `None` says so.
     pub fn claim(
         &mut self,
-        (now, spared): (Time, Duration),
+        (now, spared, grace): (Time, Duration, Duration),
         (node, dead): (&str, &str),
         (format, max): (u8, usize),
         mut pick: impl FnMut(usize) -> usize,
-    ) -> Vec<(u64, Vec<u8>)> {
+    ) -> Option<Vec<(u64, Vec<u8>)>> {
         if self.buried.contains(node) || !self.buried.contains(dead) {
-            return Vec::new();
+            return Some(Vec::new());
+        }
+        if !self.knows_all(now, grace) {
+            return None;
         }
         let mut left: Vec<u64> = self.calls_of(dead).collect();
         if dead == NOBODY {
@@ -124,7 +145,7 @@ impl LiveModel {
         if !self.calls.contains_key(dead) {
             self.call_owners.remove(dead);
         }
-        moved
+        Some(moved)
     }
 
     /// Where a call is; from a dead node it moves to the one that asks, and one that lives is asked for
@@ -176,6 +197,10 @@ impl LiveModel {
         if !self.buried.contains(&owner) {
             return Found::Held(owner);
         }
+        // Another may have taken it already, and not have had the time to say so.
+        if !self.knows_all(now, grace) {
+            return Found::Unknown;
+        }
         let record = self.calls[&owner][&call].clone();
         if record.first() != Some(&format) {
             return Found::Unreadable;
@@ -186,20 +211,21 @@ impl LiveModel {
     }
 
     /// Gives a call of a node away, to whoever has asked for it, and after a while to anybody; false if
-    /// the node was taken out. `number` counts its words.
+    /// the node was taken out.
     ///
     /// # Errors
     /// If it comes late; then nothing has changed.
     pub fn hand_over(
         &mut self,
         now: Time,
-        (node, number): (&str, u64),
+        word: &Word<'_>,
         (call, record): (u64, &[u8]),
     ) -> Result<bool, Late> {
+        let node = word.node;
         if self.buried.contains(node) {
             return Ok(false);
         }
-        self.hear(node, number)?;
+        self.hear(now, word)?;
         self.take_out(node, call);
         self.put(NOBODY, call, record.to_vec());
         self.given.insert(call, now);
