@@ -148,11 +148,7 @@ impl RedisCalls {
     /// Empty if there are none left that this node can read; `None` while the store may have lost whose
     /// they are. Of what was given away ([`NOBODY`]) only that which whoever asked for it has left there.
     /// Errors: `Unavailable`.
-    pub fn claim(
-        &mut self,
-        dead: &str,
-        max: usize,
-    ) -> Result<Option<Vec<(u64, Vec<u8>)>>, StoreError> {
+    pub fn claim(&mut self, dead: &str, max: usize) -> Result<Option<Records>, StoreError> {
         let mut call = self.claim.prepare_invoke();
         for key in ["buried", "call-owners", "taken"] {
             call.key(format!("{}{key}", self.prefix));
@@ -331,6 +327,9 @@ impl RedisCalls {
         format!("{}calls:{node}", self.prefix)
     }
 }
+
+/// Calls, each by its key, with its record.
+type Records = Vec<(u64, Vec<u8>)>;
 
 /// How many calls, who has left some, which are asked for, and what time it is.
 type Written = (usize, Vec<String>, Vec<Vec<u8>>, u64);
