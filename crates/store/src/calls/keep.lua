@@ -26,7 +26,7 @@ local free = prefix .. ARGV[5]
 local is_free = redis.call('EXISTS', free) == 1
 -- Whoever else a call is told to be with, it is not, where its taking over may have been lost.
 local since = redis.call('HMGET', epoch, 'run', 'since')
-local others = {}
+local others, told = {}, {}
 if since[1] ~= ARGV[8] or now - since[2] < tonumber(ARGV[9]) then
   for _, owner in ipairs(redis.call('SMEMBERS', owners)) do
     if owner ~= node then
@@ -43,9 +43,13 @@ for at = 10, #ARGV, 2 do
     if is_free and redis.call('HDEL', free, ARGV[at]) == 1 then
       redis.call('ZREM', given, ARGV[at])
     end
-    for _, other in ipairs(others) do
-      redis.call('HDEL', other, ARGV[at])
-    end
+    told[#told + 1] = ARGV[at]
+  end
+end
+for _, other in ipairs(others) do
+  -- Lua hands over some thousands of arguments at a time at most.
+  for at = 1, #told, 1000 do
+    redis.call('HDEL', other, unpack(told, at, math.min(at + 999, #told)))
   end
 end
 local count = redis.call('HLEN', own)
