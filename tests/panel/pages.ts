@@ -23,6 +23,7 @@ export const paths = [
   '/gateways/new',
   '/routes',
   '/simulator',
+  '/drafts',
   '/limits',
   '/servers',
   '/servers/new',

@@ -99,6 +99,8 @@ const tree = root.addChildren([
   ...pagesOf('clusters', () => import('./pages/clusters/kind').then((m) => m.clusters)),
   page('/you', () => import('./pages/you/YouPage').then((m) => m.YouPage)),
   page('/simulator', () => import('./pages/routes/SimulatorPage').then((m) => m.SimulatorPage)),
+  page('/drafts', () => import('./pages/drafts/DraftsPage').then((m) => m.DraftsPage)),
+  page('/drafts/$id', () => import('./pages/drafts/DraftPage').then((m) => m.DraftPage)),
   page('/limits', () => import('./pages/limits/LimitsPage').then((m) => m.LimitsPage)),
   page('/servers', () => import('./pages/servers/ServersPage').then((m) => m.ServersPage)),
   page('/servers/new', () => import('./pages/servers/JoinPage').then((m) => m.JoinPage)),

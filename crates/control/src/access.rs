@@ -188,7 +188,7 @@ const OTHER: Area = area(
     Confined::Nothing,
 );
 /// All areas.
-static AREAS: [Area; 61] = {
+static AREAS: [Area; 63] = {
     use Confined::{Change, Nothing, Read};
     use Role::{Admin, Operator, Viewer};
     [
@@ -209,6 +209,8 @@ static AREAS: [Area; 61] = {
         area("clusters", Viewer, Admin, Nothing, Nothing),
         area("customers", Viewer, Operator, Nothing, Nothing),
         area("devices", Viewer, Operator, Change, Nothing),
+        area("drafts", Viewer, Operator, Nothing, Nothing),
+        area("drafts/{id}/replay", Viewer, Viewer, Nothing, Nothing),
         area("duties", Viewer, Operator, Nothing, Nothing),
         area("events", Viewer, Operator, Nothing, Read),
         area("gateway-health", Viewer, Operator, Nothing, Nothing),

@@ -15,6 +15,7 @@ pub(crate) mod certificates;
 pub(crate) mod clusters;
 pub(crate) mod customers;
 pub(crate) mod devices;
+pub(crate) mod drafts;
 pub(crate) mod duties;
 pub(crate) mod events;
 pub(crate) mod gateways;

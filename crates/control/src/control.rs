@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clock::Time;
 use model::{ServerId, Snapshot};
 use store::{CdrStore, HistoryStore, Records, StoreError};
-use tokio::sync::{Mutex, Notify, Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 
 pub(crate) use self::caller::{Caller, Who};
 
@@ -50,6 +50,8 @@ struct Inner {
     hashing: Semaphore,
     /// One for each file of traces that may be made at a time.
     exports: Semaphore,
+    /// For who decides past calls anew.
+    replays: Arc<Semaphore>,
     vault: Vault,
     site: Option<Arc<dyn Site>>,
     /// Once they are watched.
@@ -124,6 +126,7 @@ impl Control {
             oidc: Oidc::default(),
             hashing: Semaphore::new(HASHING_MAX),
             exports: Semaphore::new(EXPORTS_MAX),
+            replays: Arc::new(Semaphore::new(1)),
             vault,
             site,
             alerts: OnceLock::new(),
@@ -200,6 +203,11 @@ impl Control {
     /// A turn to make a file of traces; `None`: others have them.
     pub(crate) fn exports(&self) -> Option<SemaphorePermit<'_>> {
         self.0.exports.try_acquire().ok()
+    }
+
+    /// The turn to decide past calls anew; `None`: somebody else has it.
+    pub(crate) fn replay_turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.replays.clone().try_acquire_owned().ok()
     }
 
     /// History is in this store from now on, and this node is that server in it.

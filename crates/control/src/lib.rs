@@ -20,6 +20,7 @@ mod certificates;
 mod control;
 mod csv;
 mod draft;
+mod drafts;
 mod duties;
 mod etag;
 mod event_feed;

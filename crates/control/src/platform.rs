@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 
 use model::{
     AccountId, CallId, CallState, CallView, CarrierId, CustomerId, GatewayHealth, GatewayId,
@@ -67,8 +68,13 @@ pub trait Platform: Send + Sync + 'static {
     /// What the deployment consists of, as far as this node sees it.
     fn deployment(&self) -> Reply<'_, Deployment>;
 
-    /// What would happen to a call, by the engine that decides real ones; changes nothing.
-    fn simulate(&self, query: RouteQuery) -> Reply<'_, Simulation>;
+    /// What would happen to a call, by the engine that decides real ones, with the node's own
+    /// configuration or with another one; changes nothing.
+    fn simulate(
+        &self,
+        query: RouteQuery,
+        configuration: Option<Arc<Snapshot>>,
+    ) -> Reply<'_, Simulation>;
 
     /// Everything measured, in Prometheus text format 0.0.4.
     fn metrics(&self) -> Reply<'_, String>;

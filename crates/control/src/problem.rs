@@ -280,6 +280,7 @@ kinds! {
     ELSEWHERE CONFLICT "elsewhere" "It is not done here";
     IN_PROGRESS CONFLICT "in-progress" "The request is in progress";
     NOT_REVERTIBLE CONFLICT "not-revertible" "The change cannot be taken back";
+    STALE_DRAFT CONFLICT "stale-draft" "The draft no longer fits the records";
     CHANGED PRECONDITION_FAILED "changed" "The object has changed in between";
     TOO_LARGE PAYLOAD_TOO_LARGE "too-large" "The body is too large";
     MEDIA_TYPE UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "The body is of the wrong type";

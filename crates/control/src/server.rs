@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header;
-use axum::middleware::{from_fn_with_state, map_request, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_request, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use model::{
@@ -22,8 +22,8 @@ use crate::api;
 use crate::extract::BODY_MAX_BYTES;
 use crate::secure::{SecureSocket, Secured, Source, name_source};
 use crate::{
-    Control, Problem, auth, duties, events, exports, idempotency, openapi, problem, resource, site,
-    tasks,
+    Control, Problem, auth, drafts, duties, events, exports, idempotency, openapi, problem,
+    resource, site, tasks,
 };
 
 /// Where the API is served.
@@ -121,6 +121,7 @@ pub fn router(control: Control) -> Router {
     let with = || control.clone();
     let guarded = guarded
         .merge(records())
+        .route_layer(from_fn(drafts::refuse_elsewhere))
         .route_layer(from_fn_with_state(with(), idempotency::once))
         .route_layer(from_fn_with_state(with(), auth::authorise));
     let metrics = metrics.route_layer(from_fn_with_state(with(), auth::authorise_or_local));
@@ -143,6 +144,7 @@ pub(crate) fn guarded() -> OpenApiRouter<Control> {
     OpenApiRouter::with_openapi(openapi::base())
         .merge(api::gateways::routes())
         .merge(api::routes::routes())
+        .merge(api::drafts::routes())
         .merge(api::media_servers::routes())
         .merge(api::servers::routes())
         .merge(api::certificates::routes())

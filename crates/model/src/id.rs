@@ -116,5 +116,6 @@ id!(/** A region of data centres. */ ZoneId, "zone");
 id!(/** Servers that belong together. */ ClusterId, "clu");
 id!(/** Something that takes a while. */ TaskId, "task");
 id!(/** CDRs that are written to a file. */ ExportId, "exp");
+id!(/** Changes that are prepared together. */ DraftId, "dft");
 id!(/** A token by which a machine joins. */ JoinTokenId, "jt");
 id!(/** A certificate that the platform keeps. */ CertificateId, "crt");

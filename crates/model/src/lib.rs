@@ -44,9 +44,9 @@ pub use certificate::{
 pub use customer::{Customer, CustomerAuth};
 pub use dispatching::{DispatchAlgorithm, DispatchTarget, Dispatching};
 pub use id::{
-    AccountId, CallId, CarrierId, CdrId, CertificateId, ClusterId, CustomerId, DeviceId, ExportId,
-    GatewayId, IdError, JoinTokenId, MediaServerId, NumberId, PersonId, RouteId, ServerId, TaskId,
-    TokenId, UserId, ZoneId,
+    AccountId, CallId, CarrierId, CdrId, CertificateId, ClusterId, CustomerId, DeviceId, DraftId,
+    ExportId, GatewayId, IdError, JoinTokenId, MediaServerId, NumberId, PersonId, RouteId,
+    ServerId, TaskId, TokenId, UserId, ZoneId,
 };
 pub use keys::DtmfMode;
 pub use live::{

@@ -200,12 +200,22 @@ impl Platform for NodePlatform {
         }))
     }
 
-    fn simulate(&self, query: RouteQuery) -> Reply<'_, Simulation> {
+    fn simulate(
+        &self,
+        query: RouteQuery,
+        configuration: Option<Arc<Snapshot>>,
+    ) -> Reply<'_, Simulation> {
         Box::pin(async move {
-            let (mut simulation, place) = self
-                .visitor
-                .ask(move |now, machine, _| simulate::simulate(&machine.switch, now, &query))
-                .await?;
+            let drafted = match configuration {
+                Some(snapshot) => Some(simulate::Drafted::compile(snapshot).await?),
+                None => None,
+            };
+            // Taken apart here and not on the thread for calls, which only borrows it.
+            let lent = drafted.clone();
+            let simulated = self.visitor.ask(move |now, machine, _| {
+                simulate::simulate(&machine.switch, now, &query, lent.as_deref())
+            });
+            let (mut simulation, place) = simulated.await?;
             if let Some(place) = place {
                 let why = self.media_link.explain(place).await;
                 simulation.steps.extend(why);

@@ -21,6 +21,7 @@ mod dialled;
 mod entities;
 mod health;
 mod networks;
+mod replay;
 mod step;
 mod table;
 mod trie;
@@ -36,6 +37,9 @@ pub use health::{
     PROBES_UP, Probe, REST_S, RETRY_AFTER_MAX_S,
 };
 pub use networks::Networks;
+pub use replay::{
+    Replay, ReplayDifference, ReplayLoad, ReplayReport, ReplaySide, Unjudged, Verdict, Way,
+};
 pub use step::{GatewayMatch, Rewriter, STEPS_MAX, SkipReason, Step, Trace};
 pub use table::Table;
 pub use trie::Trie;

@@ -12,6 +12,7 @@ pub mod history;
 pub mod leases;
 pub mod live;
 pub mod locations;
+mod many;
 pub mod permits;
 pub mod records;
 pub mod samples;

@@ -48,8 +48,8 @@ pub use moving::{Moved, migrate};
 pub use permits::{GRACE, Member, MemoryPermits, PermitStore, RedisPermits, Renewed};
 pub use postgres::{Postgres, database_hosts};
 pub use records::{
-    Actor, Bad, Inserted, Kind, Page, Record, Records, Reference, Resource, Stored, Ticket,
-    UniqueValue,
+    Actor, Bad, Changed, Inserted, Kind, Made, Page, Purpose, Record, RecordChange, Records,
+    Reference, Resource, Stored, Ticket, UniqueValue,
 };
 pub use redis::sentinels;
 pub use sqlite::Sqlite;

@@ -14,6 +14,7 @@ mod cdrs;
 mod history;
 mod leases;
 mod load;
+mod many;
 mod migrate;
 mod names;
 mod records;

@@ -38,6 +38,15 @@ pub trait Records: Leases {
         bad: Bad,
     ) -> Result<Inserted, StoreError>;
 
+    /// Makes changes of many records in their order: all, or none if one cannot be made, as it would
+    /// not be by itself.
+    fn change_all(
+        &self,
+        actor: &Actor,
+        changes: &[RecordChange],
+        purpose: Purpose,
+    ) -> Result<Changed, StoreError>;
+
     /// Replaces a record that has revision `expected`; returns the new revision. Errors:
     /// `Invalid`, `NotFound`, `Conflict`, `Duplicate`, `MissingReference`.
     fn replace(&self, actor: &Actor, record: &Record, expected: u64) -> Result<u64, StoreError>;
@@ -128,6 +137,60 @@ pub struct Inserted {
     pub revision: u64,
     /// The bad ones by their place, in order.
     pub refused: Vec<(usize, StoreError)>,
+}
+
+/// One of several changes that are made together.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RecordChange {
+    /// See [`Records::insert`].
+    Insert(Record),
+    /// See [`Records::replace`].
+    Replace {
+        /// As it becomes.
+        record: Record,
+        /// The revision that it must have; `None`: whichever.
+        expected: Option<u64>,
+    },
+    /// See [`Records::remove`].
+    Remove {
+        /// What it is.
+        kind: Kind,
+        /// Which.
+        id: String,
+        /// The revision that it must have; `None`: whichever.
+        expected: Option<u64>,
+    },
+}
+
+/// What changes of many records are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// They are to stay.
+    Make,
+    /// To see whether they could be made; none is.
+    Check,
+    /// To see what everything would be like; none is.
+    Look,
+}
+
+/// What [`Records::change_all`] has done, or would do.
+#[derive(Debug, Default)]
+pub struct Changed {
+    /// Of each change, as far as they could be made.
+    pub made: Vec<Made>,
+    /// The change that cannot be made, by its place; then none is.
+    pub refused: Option<(usize, StoreError)>,
+    /// Everything as it would be, for [`Purpose::Look`], if nothing is refused.
+    pub snapshot: Option<Snapshot>,
+}
+
+/// A change that was made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// The platform's revision that it has made.
+    pub revision: u64,
+    /// The record as it was, if there was one.
+    pub before: Option<Record>,
 }
 
 impl dyn Records + '_ {

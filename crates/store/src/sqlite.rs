@@ -11,6 +11,7 @@ mod cdrs;
 mod dump;
 mod history;
 mod leases;
+mod many;
 mod migrate;
 mod names;
 mod records;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use call::{Phase, Side};
 use clock::Time;
 use model::{CallId, CallState, CallView, GatewayHealth, LegView, RegistrationView};
-use routing::{Decision, Identity, Source, Step};
+use routing::{Decision, Identity, Source, Step, Table};
 
 use crate::Switch;
 use crate::calls::Entry;
@@ -189,6 +189,11 @@ impl Switch {
 
     /// What would become of a call, by the engine that decides real ones.
     pub fn simulate(&self, now: Time, query: &RouteQuery) -> RouteView {
+        self.simulate_by(&self.routes, now, query)
+    }
+
+    /// The same by other routes than those in force.
+    pub fn simulate_by(&self, routes: &Table, now: Time, query: &RouteQuery) -> RouteView {
         let mut steps: Vec<Step> = Vec::new();
         let request = routing::Request {
             source: Source {
@@ -203,10 +208,10 @@ impl Switch {
             caller_domain: routing::Domain::Foreign,
             random: 0,
         };
-        let decision = self.routes.decide(now, &request, &self.health, &mut steps);
+        let decision = routes.decide(now, &request, &self.health, &mut steps);
         let contacts = match &decision.target {
             routing::Target::User(user) => {
-                let aor = format!("{}@{}", user.name, self.routes.domain());
+                let aor = format!("{}@{}", user.name, routes.domain());
                 self.registrar
                     .lookup(now, &aor)
                     .iter()

@@ -9,6 +9,7 @@ use serde_json::Value;
 use ureq::http::{HeaderMap, Request};
 use ureq::unversioned::transport::DefaultConnector;
 
+use crate::draft::{self, DRAFTS};
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::trust::{self, Local};
@@ -18,6 +19,8 @@ pub(crate) struct Client {
     agent: ureq::Agent,
     base: String,
     token: Option<String>,
+    /// The draft that requests for records are about.
+    draft: Option<String>,
 }
 
 /// What the running node writes for whoever may read its data directory.
@@ -38,6 +41,13 @@ pub(crate) struct Reply {
 impl Client {
     /// The platform that the flags, the environment or the data directory name.
     pub(crate) fn of(global: &Global) -> Result<Self, Failure> {
+        let client = Self::connect(global)?;
+        let draft = global.draft.as_deref();
+        let draft = draft.map(|draft| draft::find(&client, draft)).transpose()?;
+        Ok(Self { draft, ..client })
+    }
+
+    fn connect(global: &Global) -> Result<Self, Failure> {
         let path = global.data.join("admin.json");
         let mut local = None;
         let (base, token) = match (&global.addr, &global.token) {
@@ -67,14 +77,24 @@ impl Client {
         if let Some(Local { base, tls, at }) = local {
             let config = config.tls_config(tls).build();
             let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), at);
-            return Ok(Self { agent, base, token });
+            return Ok(Self {
+                agent,
+                base,
+                token,
+                draft: None,
+            });
         }
         let config = config.tls_config(match base.starts_with("https:") {
             true => trust::tls(global.ca.as_deref())?,
             false => ureq::tls::TlsConfig::default(),
         });
         let agent = config.build().new_agent();
-        Ok(Self { agent, base, token })
+        Ok(Self {
+            agent,
+            base,
+            token,
+            draft: None,
+        })
     }
 
     pub(crate) fn read(&self, path: &str, query: &[(&str, &str)]) -> Result<Reply, Failure> {
@@ -157,6 +177,9 @@ impl Client {
         ));
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if let Some(draft) = self.draft.as_ref().filter(|_| !path.starts_with(DRAFTS)) {
+            request = request.header("tandem-draft", draft);
         }
         if let Some(etag) = if_match {
             request = request.header("if-match", etag);

@@ -52,6 +52,17 @@ pub(crate) struct Global {
     )]
     pub(crate) data: PathBuf,
 
+    /// A draft, by name or identifier: records are shown as they would be with it, and changes of them
+    /// are added to it
+    #[arg(
+        long,
+        env = "TANDEM_DRAFT",
+        value_name = "DRAFT",
+        global = true,
+        help_heading = "Global"
+    )]
+    pub(crate) draft: Option<String>,
+
     /// Answers every question with yes
     #[arg(short, long, global = true, help_heading = "Global")]
     pub(crate) yes: bool,

@@ -29,6 +29,7 @@ mod customer;
 mod device;
 mod dispatcher;
 mod doctor;
+mod draft;
 mod duty;
 mod event;
 mod failure;
@@ -157,6 +158,9 @@ enum Command {
     /// What was measured, over time
     #[command(subcommand)]
     History(history::HistoryCommand),
+    /// Changes that are prepared and then made together
+    #[command(subcommand)]
+    Draft(draft::DraftCommand),
     /// Which of several controls does what only one of them does
     #[command(subcommand)]
     Duty(duty::DutyCommand),
@@ -255,6 +259,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Settings(command) => settings::run(global, command),
         Command::Array(command) => array::run(global, command),
         Command::History(command) => history::run(global, command),
+        Command::Draft(command) => draft::run(global, command),
         Command::Duty(command) => duty::run(global, command),
         Command::Posture(command) => posture::run(global, command),
         Command::Limit(command) => limit::run(global, command),

@@ -1,4 +1,5 @@
 import createClient from 'openapi-fetch';
+import { draftOf } from './draft';
 import { Refusal } from './problem';
 import type { paths } from './schema';
 import type { Problem } from './types';
@@ -22,6 +23,8 @@ export function onSignedOut(react: () => void): void {
 api.use({
   onRequest({ request }) {
     if (csrfToken && request.method !== 'GET') request.headers.set('X-CSRF-Token', csrfToken);
+    const draft = draftOf(new URL(request.url).pathname);
+    if (draft) request.headers.set('Tandem-Draft', draft.id);
     return request;
   },
   onResponse({ response, request }) {

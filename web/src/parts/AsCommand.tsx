@@ -1,5 +1,6 @@
 import { Button, Collapse, CopyButton, Group, SegmentedControl } from '@mantine/core';
 import { useState } from 'react';
+import { draftOf } from '../api/draft';
 
 /** A request that a form stands for. */
 export interface Wish {
@@ -43,7 +44,8 @@ export function AsCommand({ wish }: { wish: Wish }) {
 }
 
 function asCli({ method, path, body, etag }: Wish): string {
-  const condition = etag ? ` --if-match '${etag}'` : '';
+  const draft = draftOf(path.split('?')[0]!);
+  const condition = (etag ? ` --if-match '${etag}'` : '') + (draft ? ` --draft ${draft.id}` : '');
   const command = `tandem api ${method} '${path}'${condition}`;
   return body === undefined ? command : `${command} --json - <<'END'\n${shown(body)}\nEND`;
 }
@@ -51,6 +53,8 @@ function asCli({ method, path, body, etag }: Wish): string {
 function asCurl({ method, path, body, etag }: Wish): string {
   const lines = [`curl -X ${method} -H "Authorization: Bearer $TANDEM_TOKEN"`];
   if (etag) lines.push(`  -H 'If-Match: ${etag}'`);
+  const draft = draftOf(path.split('?')[0]!);
+  if (draft) lines.push(`  -H 'Tandem-Draft: ${draft.id}'`);
   if (body !== undefined) {
     lines.push(
       `  -H 'Content-Type: application/json' --data '${shown(body).replaceAll("'", "'\\''")}'`,

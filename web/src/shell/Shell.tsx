@@ -5,6 +5,7 @@ import { Link, useRouterState } from '@tanstack/react-router';
 import { Suspense, useRef, type MouseEvent } from 'react';
 import { isOpen, sessionQuery } from '../api/session';
 import { usePreload } from '../parts/preload';
+import { DraftBanner } from './DraftBanner';
 import { HeaderTools } from './HeaderTools';
 import { OpenPage } from './OpenPage';
 import { PageSkeleton } from './PageSkeleton';
@@ -62,6 +63,7 @@ export function Shell() {
         tabIndex={-1}
         style={{ height: '100dvh', minHeight: 0, outline: 'none' }}
       >
+        <DraftBanner />
         <Suspense fallback={<PageSkeleton />}>
           <OpenPage />
         </Suspense>

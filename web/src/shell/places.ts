@@ -36,6 +36,7 @@ export const places: { group: string; places: Place[] }[] = [
       { path: '/gateways', title: 'Gateways', area: 'gateways' },
       { path: '/routes', title: 'Routes', area: 'routes' },
       { path: '/simulator', title: 'Simulator', area: 'routes' },
+      { path: '/drafts', title: 'Drafts', area: 'drafts' },
       { path: '/limits', title: 'Limits', area: 'limits' },
     ],
   },

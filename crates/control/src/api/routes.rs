@@ -1,11 +1,15 @@
 //! `/v1/routes`: which carrier takes which numbers, and what a call would do.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use model::{Route, RouteId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::control::Caller;
+use crate::drafts::Place;
 use crate::extract::Body;
 use crate::resource::Resource;
 use crate::{Control, Problem, RouteQuery, Simulation};
@@ -25,6 +29,8 @@ pub(crate) fn routes() -> OpenApiRouter<Control> {
 )]
 async fn simulate(
     State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
+    place: Place,
     Body(query): Body<RouteQuery>,
 ) -> Result<Json<Simulation>, Problem> {
     if query.called.is_empty() {
@@ -33,7 +39,15 @@ async fn simulate(
             "the called number or name is needed",
         ));
     }
-    Ok(Json(control.platform().simulate(query).await?))
+    let configuration = match place {
+        Place::Live => None,
+        Place::Draft(_) => {
+            let shown = place.records(&control, &caller, |records| records.snapshot());
+            Some(Arc::new(shown.await?))
+        }
+    };
+    let simulated = control.platform().simulate(query, configuration);
+    Ok(Json(simulated.await?))
 }
 
 impl Resource for Route {

@@ -1,7 +1,7 @@
 //! What values may look like beyond their type, where clients would otherwise have to try.
 
 use model::{
-    AccountId, CallId, CarrierId, ClusterId, CustomerId, DeviceId, ExportId, GatewayId,
+    AccountId, CallId, CarrierId, ClusterId, CustomerId, DeviceId, DraftId, ExportId, GatewayId,
     JoinTokenId, MediaServerId, NumberId, PersonId, RouteId, ServerId, TaskId, TokenId, UserId,
     ZoneId,
 };
@@ -19,8 +19,10 @@ pub(super) fn say(document: &mut Value) {
             ));
         }
     }
-    for name in TIMES {
-        unsigned(&mut document["components"]["schemas"]["ExportFilter"]["properties"][name]);
+    for schema in ["ExportFilter", "ReplayWish"] {
+        for name in TIMES {
+            unsigned(&mut document["components"]["schemas"][schema]["properties"][name]);
+        }
     }
     let paths = document["paths"].as_object_mut();
     for (path, operations) in paths.into_iter().flatten() {
@@ -90,13 +92,14 @@ const TYPED: [&str; 10] = [
     "/v1/traces/export.txt",
 ];
 
-const IDENTIFIERS: [(&str, &str); 18] = [
+const IDENTIFIERS: [(&str, &str); 19] = [
     ("AccountId", AccountId::PREFIX),
     ("CallId", CallId::PREFIX),
     ("CarrierId", CarrierId::PREFIX),
     ("ClusterId", ClusterId::PREFIX),
     ("CustomerId", CustomerId::PREFIX),
     ("DeviceId", DeviceId::PREFIX),
+    ("DraftId", DraftId::PREFIX),
     ("ExportId", ExportId::PREFIX),
     ("GatewayId", GatewayId::PREFIX),
     ("JoinTokenId", JoinTokenId::PREFIX),

@@ -428,12 +428,17 @@ impl Platform for Node {
         })
     }
 
-    fn simulate(&self, query: RouteQuery) -> Reply<'_, Simulation> {
+    fn simulate(
+        &self,
+        query: RouteQuery,
+        configuration: Option<Arc<Snapshot>>,
+    ) -> Reply<'_, Simulation> {
+        let routes = configuration.map_or(0, |configuration| configuration.routes.len());
         self.answer(move |_| {
             Ok(Simulation {
                 outcome: SimulationOutcome::Refused,
                 status: Some(404),
-                steps: vec![format!("nobody takes {}", query.called)],
+                steps: vec![format!("nobody takes {} by {routes} routes", query.called)],
                 targets: Vec::new(),
             })
         })

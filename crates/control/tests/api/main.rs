@@ -7,6 +7,7 @@ mod audit;
 mod calls;
 mod cdrs;
 mod certificates;
+mod drafts;
 mod events;
 mod exports;
 mod fixture;

@@ -10,8 +10,8 @@ use arc_swap::ArcSwap;
 use clock::Time;
 use model::{ApiToken, AuditEntry, Settings, Snapshot, TokenId};
 use store::{
-    Actor, Bad, Inserted, Kind, Lease, Leases, Page, Record, Records, Sqlite, StoreError, Stored,
-    Ticket,
+    Actor, Bad, Changed, Inserted, Kind, Lease, Leases, Page, Purpose, Record, RecordChange,
+    Records, Sqlite, StoreError, Stored, Ticket,
 };
 
 /// The configuration a node holds, in place of the records.
@@ -122,6 +122,15 @@ impl Records for HeldRecords {
         _records: &[Record],
         _bad: Bad,
     ) -> Result<Inserted, StoreError> {
+        Err(StoreError::Elsewhere)
+    }
+
+    fn change_all(
+        &self,
+        _actor: &Actor,
+        _changes: &[RecordChange],
+        _purpose: Purpose,
+    ) -> Result<Changed, StoreError> {
         Err(StoreError::Elsewhere)
     }
 

@@ -1,20 +1,42 @@
 //! A call that is only thought of, decided by the engine that decides real ones.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use clock::Time;
-use control::{RouteQuery, SimulatedTarget, Simulation, SimulationOutcome};
-use model::{CustomerAuth, CustomerId};
-use routing::{Availability, Decision, Identity, Target};
+use control::{PlatformError, RouteQuery, SimulatedTarget, Simulation, SimulationOutcome};
+use model::{CustomerAuth, CustomerId, Snapshot};
+use routing::{Availability, Decision, Identity, Table, Target};
 use switch::Switch;
 use switch::media_servers::Place;
 
-/// What would happen, and, where media servers relay, where the media would be served.
+/// A configuration that is not in force.
+pub(super) struct Drafted {
+    snapshot: Arc<Snapshot>,
+    routes: Table,
+}
+
+impl Drafted {
+    /// Prepares decisions by it, off the runtime's threads.
+    pub(super) async fn compile(snapshot: Arc<Snapshot>) -> Result<Arc<Self>, PlatformError> {
+        let compiled = tokio::task::spawn_blocking(move || {
+            let routes = Table::compile(&snapshot);
+            Arc::new(Self { snapshot, routes })
+        });
+        let lost = |error: tokio::task::JoinError| PlatformError::Unavailable(error.to_string());
+        compiled.await.map_err(lost)
+    }
+}
+
+/// What would happen, by the configuration in force or by another, and, where media servers relay by the
+/// former, where the media would be served.
 pub(super) fn simulate(
     switch: &Switch,
     now: Time,
     query: &RouteQuery,
+    drafted: Option<&Drafted>,
 ) -> (Simulation, Option<Place>) {
+    let configuration = drafted.map_or_else(|| switch.snapshot(), |drafted| &drafted.snapshot);
     let at = query.at_us.map_or(now, Time::from_micros);
     let address = |query: &RouteQuery| {
         let source = query.source?;
@@ -24,23 +46,25 @@ pub(super) fn simulate(
     let given = address(query).unwrap_or(here);
     let (identity, source) = match (query.user, query.customer) {
         (Some(user), _) => (Some(Identity::User(user)), given),
-        (None, Some(customer)) => match address_of(switch, customer) {
+        (None, Some(customer)) => match address_of(configuration, customer) {
             Some(ip) => (None, SocketAddr::new(ip, SIP_PORT)),
             None => (Some(Identity::Customer(customer)), given),
         },
         (None, None) => (None, given),
     };
-    let view = switch.simulate(
-        at,
-        &switch::RouteQuery {
-            called: query.called.clone(),
-            caller: query.caller.clone(),
-            source,
-            identity,
-        },
-    );
+    let asked = switch::RouteQuery {
+        called: query.called.clone(),
+        caller: query.caller.clone(),
+        source,
+        identity,
+    };
+    let view = match drafted {
+        Some(drafted) => switch.simulate_by(&drafted.routes, at, &asked),
+        None => switch.simulate(at, &asked),
+    };
     let (outcome, status) = outcome(&view.decision);
-    let relayed = status.is_none() && !switch.snapshot().media_servers.is_empty();
+    let relayed =
+        drafted.is_none() && status.is_none() && !switch.snapshot().media_servers.is_empty();
     let place = relayed.then(|| switch.place_of_decision(&view.decision));
     let simulation = Simulation {
         outcome,
@@ -52,9 +76,8 @@ pub(super) fn simulate(
 }
 
 /// An address that a customer is known by, if it is known by such.
-fn address_of(switch: &Switch, id: CustomerId) -> Option<IpAddr> {
-    let snapshot = switch.snapshot();
-    let customer = snapshot.customers.iter().find(|c| c.id == id)?;
+fn address_of(configuration: &Snapshot, id: CustomerId) -> Option<IpAddr> {
+    let customer = configuration.customers.iter().find(|c| c.id == id)?;
     match &customer.auth {
         CustomerAuth::Address { networks } => networks.first()?.hosts().next(),
         CustomerAuth::Digest { .. } | CustomerAuth::Certificate { .. } => None,

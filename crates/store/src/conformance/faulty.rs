@@ -9,10 +9,10 @@ use limits::Claim;
 use model::{ApiToken, AuditEntry, CallId, Cdr, Sample, ServerId, Settings, Snapshot, TokenId};
 
 use crate::{
-    Actor, Bad, BindingRecord, BindingState, CdrCursor, CdrFilter, CdrSearch, CdrStore, Exchanged,
-    HistoryStore, Inserted, Kind, Lease, Leases, LiveStore, LocationChange, LocationNode,
-    LocationStore, Member, Page, PermitStore, Record, Records, Renewed, Span, StoreError, Stored,
-    Ticket,
+    Actor, Bad, BindingRecord, BindingState, CdrCursor, CdrFilter, CdrSearch, CdrStore, Changed,
+    Exchanged, HistoryStore, Inserted, Kind, Lease, Leases, LiveStore, LocationChange,
+    LocationNode, LocationStore, Member, Page, PermitStore, Purpose, Record, RecordChange, Records,
+    Renewed, Span, StoreError, Stored, Ticket,
 };
 
 /// Wraps a store: a third of all calls fail before they reach it. Of those that can be repeated
@@ -133,6 +133,16 @@ impl<S: Records> Records for Faulty<S> {
     ) -> Result<Inserted, StoreError> {
         self.before()?;
         self.inner.insert_all(actor, records, bad)
+    }
+
+    fn change_all(
+        &self,
+        actor: &Actor,
+        changes: &[RecordChange],
+        purpose: Purpose,
+    ) -> Result<Changed, StoreError> {
+        self.before()?;
+        self.inner.change_all(actor, changes, purpose)
     }
 
     fn insert(&self, actor: &Actor, record: &Record) -> Result<u64, StoreError> {

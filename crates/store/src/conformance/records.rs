@@ -23,6 +23,7 @@ pub fn run<S: Records>(fresh: impl Fn() -> S) {
     tickets_end_in_time(&fresh());
     every_change_is_audited_without_secrets(&fresh());
     a_snapshot_holds_everything(&fresh());
+    super::many::run(&fresh);
     super::zones::run(fresh);
 }
 

@@ -5,11 +5,11 @@ use deadpool_postgres::Transaction;
 use model::{ApiToken, AuditEntry, Settings, Snapshot, TokenId, Validate};
 
 use super::audit::{self, note};
-use super::{PATIENCE, Postgres, execute, names, row, rows, tickets, tokens};
+use super::{PATIENCE, Postgres, execute, many, names, row, rows, tickets, tokens};
 use crate::records::{check, expect, gather, new_names};
 use crate::{
-    Actor, Bad, Inserted, Kind, Page, Record, Records, Reference, StoreError, Stored, Ticket,
-    UniqueValue,
+    Actor, Bad, Changed, Inserted, Kind, Made, Page, Purpose, Record, RecordChange, Records,
+    Reference, StoreError, Stored, Ticket, UniqueValue,
 };
 
 impl Records for Postgres {
@@ -55,28 +55,17 @@ impl Records for Postgres {
         })
     }
 
+    fn change_all(
+        &self,
+        actor: &Actor,
+        changes: &[RecordChange],
+        purpose: Purpose,
+    ) -> Result<Changed, StoreError> {
+        self.change(async |tx| many::change_all(tx, actor, changes, purpose).await)
+    }
+
     fn replace(&self, actor: &Actor, record: &Record, expected: u64) -> Result<u64, StoreError> {
-        check(record.validate())?;
-        let (kind, id, body) = (record.kind(), record.id(), record.to_json()?);
-        self.change(async |tx| {
-            let before = stored(tx, kind, &id).await?;
-            expect(before.0, Some(expected))?;
-            let revision = next_revision(tx).await?;
-            let update = "UPDATE record SET revision = $1, body = $2 WHERE id = $3";
-            execute(tx, update, &[&(revision as i64), &body.to_string(), &id]).await?;
-            execute(tx, "DELETE FROM record_value WHERE record = $1", &[&id]).await?;
-            let references = "DELETE FROM record_reference WHERE record = $1";
-            execute(tx, references, &[&id]).await?;
-            take_values(tx, &id, &record.unique_values()).await?;
-            name_others(tx, &id, &record.references()).await?;
-            names::refer(tx, &id, &record.named()).await?;
-            let was = Record::from_json(kind, &before.1)?;
-            let before = serde_json::from_str(&before.1)?;
-            let (before, after) = (Some(before), Some(body));
-            note(tx, actor, revision, (kind, &id), before, after).await?;
-            names::follow(tx, actor, &id, &new_names(&was, record)).await?;
-            Ok(revision)
-        })
+        self.change(async |tx| Ok(swap(tx, actor, record, Some(expected)).await?.revision))
     }
 
     fn remove(
@@ -86,19 +75,7 @@ impl Records for Postgres {
         id: &str,
         expected: Option<u64>,
     ) -> Result<(), StoreError> {
-        self.change(async |tx| {
-            let before = stored(tx, kind, id).await?;
-            expect(before.0, expected)?;
-            if let Some(user) = row(tx, USER_OF, &[&id]).await? {
-                let (by, body): (String, &str) = (user.try_get(0)?, user.try_get(1)?);
-                let name = name_in(body);
-                return Err(StoreError::InUse { by, name });
-            }
-            execute(tx, "DELETE FROM record WHERE id = $1", &[&id]).await?;
-            let revision = next_revision(tx).await?;
-            let before = serde_json::from_str(&before.1)?;
-            note(tx, actor, revision, (kind, id), Some(before), None).await
-        })
+        self.change(async |tx| erase(tx, actor, (kind, id), expected).await.map(drop))
     }
 
     fn find(&self, kind: Kind, id: &str) -> Result<Stored<Record>, StoreError> {
@@ -199,20 +176,23 @@ impl Records for Postgres {
     }
 
     fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        self.query(async |tx| {
-            let mut snapshot = Snapshot {
-                revision: revision(tx).await?,
-                settings: settings(tx).await?.record,
-                ..Snapshot::default()
-            };
-            for kind in Kind::RECORDS {
-                for stored in scan(tx, kind, "", i64::MAX).await? {
-                    gather(&mut snapshot, stored.record);
-                }
-            }
-            Ok(snapshot)
-        })
+        self.query(async |tx| everything(tx).await)
     }
+}
+
+/// All that a node needs.
+pub(super) async fn everything(tx: &Transaction<'_>) -> Result<Snapshot, StoreError> {
+    let mut snapshot = Snapshot {
+        revision: revision(tx).await?,
+        settings: settings(tx).await?.record,
+        ..Snapshot::default()
+    };
+    for kind in Kind::RECORDS {
+        for stored in scan(tx, kind, "", i64::MAX).await? {
+            gather(&mut snapshot, stored.record);
+        }
+    }
+    Ok(snapshot)
 }
 
 async fn exists(tx: &Transaction<'_>, id: &str) -> Result<bool, StoreError> {
@@ -221,7 +201,11 @@ async fn exists(tx: &Transaction<'_>, id: &str) -> Result<bool, StoreError> {
 }
 
 /// Makes a record; its revision.
-async fn put(tx: &Transaction<'_>, actor: &Actor, record: &Record) -> Result<u64, StoreError> {
+pub(super) async fn put(
+    tx: &Transaction<'_>,
+    actor: &Actor,
+    record: &Record,
+) -> Result<u64, StoreError> {
     check(record.validate())?;
     let (kind, id, body) = (record.kind(), record.id(), record.to_json()?);
     if exists(tx, &id).await? {
@@ -239,6 +223,62 @@ async fn put(tx: &Transaction<'_>, actor: &Actor, record: &Record) -> Result<u64
     names::refer(tx, &id, &record.named()).await?;
     note(tx, actor, revision, (kind, &id), None, Some(body)).await?;
     Ok(revision)
+}
+
+/// Replaces a record.
+pub(super) async fn swap(
+    tx: &Transaction<'_>,
+    actor: &Actor,
+    record: &Record,
+    expected: Option<u64>,
+) -> Result<Made, StoreError> {
+    check(record.validate())?;
+    let (kind, id, body) = (record.kind(), record.id(), record.to_json()?);
+    let before = stored(tx, kind, &id).await?;
+    expect(before.0, expected)?;
+    let revision = next_revision(tx).await?;
+    let update = "UPDATE record SET revision = $1, body = $2 WHERE id = $3";
+    execute(tx, update, &[&(revision as i64), &body.to_string(), &id]).await?;
+    execute(tx, "DELETE FROM record_value WHERE record = $1", &[&id]).await?;
+    let references = "DELETE FROM record_reference WHERE record = $1";
+    execute(tx, references, &[&id]).await?;
+    take_values(tx, &id, &record.unique_values()).await?;
+    name_others(tx, &id, &record.references()).await?;
+    names::refer(tx, &id, &record.named()).await?;
+    let was = Record::from_json(kind, &before.1)?;
+    let before = serde_json::from_str(&before.1)?;
+    let (before, after) = (Some(before), Some(body));
+    note(tx, actor, revision, (kind, &id), before, after).await?;
+    names::follow(tx, actor, &id, &new_names(&was, record)).await?;
+    Ok(Made {
+        revision,
+        before: Some(was),
+    })
+}
+
+/// Deletes a record.
+pub(super) async fn erase(
+    tx: &Transaction<'_>,
+    actor: &Actor,
+    (kind, id): (Kind, &str),
+    expected: Option<u64>,
+) -> Result<Made, StoreError> {
+    let before = stored(tx, kind, id).await?;
+    expect(before.0, expected)?;
+    if let Some(user) = row(tx, USER_OF, &[&id]).await? {
+        let (by, body): (String, &str) = (user.try_get(0)?, user.try_get(1)?);
+        let name = name_in(body);
+        return Err(StoreError::InUse { by, name });
+    }
+    execute(tx, "DELETE FROM record WHERE id = $1", &[&id]).await?;
+    let revision = next_revision(tx).await?;
+    let was = Record::from_json(kind, &before.1)?;
+    let before = serde_json::from_str(&before.1)?;
+    note(tx, actor, revision, (kind, id), Some(before), None).await?;
+    Ok(Made {
+        revision,
+        before: Some(was),
+    })
 }
 
 /// The revision and the body of a record.

@@ -5,11 +5,11 @@ use model::{ApiToken, AuditEntry, Settings, Snapshot, TokenId, Validate};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audit::{self, note};
-use super::{Sqlite, names, tickets, tokens};
+use super::{Sqlite, many, names, tickets, tokens};
 use crate::records::{check, expect, gather, new_names};
 use crate::{
-    Actor, Bad, Inserted, Kind, Page, Record, Records, Reference, StoreError, Stored, Ticket,
-    UniqueValue,
+    Actor, Bad, Changed, Inserted, Kind, Made, Page, Purpose, Record, RecordChange, Records,
+    Reference, StoreError, Stored, Ticket, UniqueValue,
 };
 
 impl Records for Sqlite {
@@ -56,35 +56,17 @@ impl Records for Sqlite {
         })
     }
 
+    fn change_all(
+        &self,
+        actor: &Actor,
+        changes: &[RecordChange],
+        purpose: Purpose,
+    ) -> Result<Changed, StoreError> {
+        self.change(|tx| many::change_all(tx, actor, changes, purpose))
+    }
+
     fn replace(&self, actor: &Actor, record: &Record, expected: u64) -> Result<u64, StoreError> {
-        check(record.validate())?;
-        let (kind, id, body) = (record.kind(), record.id(), record.to_json()?);
-        self.change(|tx| {
-            let before = stored(tx, kind, &id)?;
-            expect(before.0, Some(expected))?;
-            let revision = next_revision(tx)?;
-            tx.prepare_cached("UPDATE record SET revision = ?, body = ? WHERE id = ?")?
-                .execute(params![revision as i64, body.to_string(), id])?;
-            tx.prepare_cached("DELETE FROM record_value WHERE record = ?")?
-                .execute([&id])?;
-            tx.prepare_cached("DELETE FROM record_reference WHERE record = ?")?
-                .execute([&id])?;
-            take_values(tx, &id, &record.unique_values())?;
-            name_others(tx, &id, &record.references())?;
-            names::refer(tx, &id, &record.named())?;
-            let was = Record::from_json(kind, &before.1)?;
-            let before = serde_json::from_str(&before.1)?;
-            note(
-                tx,
-                actor,
-                revision,
-                (kind, &id),
-                Some(before),
-                Some(body.clone()),
-            )?;
-            names::follow(tx, actor, &id, &new_names(&was, record))?;
-            Ok(revision)
-        })
+        self.change(|tx| Ok(swap(tx, actor, record, Some(expected))?.revision))
     }
 
     fn remove(
@@ -94,26 +76,7 @@ impl Records for Sqlite {
         id: &str,
         expected: Option<u64>,
     ) -> Result<(), StoreError> {
-        self.change(|tx| {
-            let before = stored(tx, kind, id)?;
-            expect(before.0, expected)?;
-            let user: Option<(String, Option<String>)> = tx
-                .prepare_cached(
-                    "SELECT r.id, coalesce(r.body ->> 'name', r.body ->> 'number', r.body ->> 'prefix')
-                     FROM record_reference f JOIN record r ON r.id = f.record
-                     WHERE f.target = ? LIMIT 1",
-                )?
-                .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?;
-            if let Some((by, name)) = user {
-                return Err(StoreError::InUse { by, name });
-            }
-            tx.prepare_cached("DELETE FROM record WHERE id = ?")?
-                .execute([id])?;
-            let revision = next_revision(tx)?;
-            let before = serde_json::from_str(&before.1)?;
-            note(tx, actor, revision, (kind, id), Some(before), None)
-        })
+        self.change(|tx| erase(tx, actor, (kind, id), expected).map(drop))
     }
 
     fn find(&self, kind: Kind, id: &str) -> Result<Stored<Record>, StoreError> {
@@ -219,20 +182,23 @@ impl Records for Sqlite {
     }
 
     fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        self.query(|tx| {
-            let mut snapshot = Snapshot {
-                revision: revision(tx)?,
-                settings: settings(tx)?.record,
-                ..Snapshot::default()
-            };
-            for kind in Kind::RECORDS {
-                for stored in scan(tx, kind, "", i64::MAX)? {
-                    gather(&mut snapshot, stored.record);
-                }
-            }
-            Ok(snapshot)
-        })
+        self.query(everything)
     }
+}
+
+/// All that a node needs.
+pub(super) fn everything(tx: &Transaction<'_>) -> Result<Snapshot, StoreError> {
+    let mut snapshot = Snapshot {
+        revision: revision(tx)?,
+        settings: settings(tx)?.record,
+        ..Snapshot::default()
+    };
+    for kind in Kind::RECORDS {
+        for stored in scan(tx, kind, "", i64::MAX)? {
+            gather(&mut snapshot, stored.record);
+        }
+    }
+    Ok(snapshot)
 }
 
 fn exists(tx: &Transaction<'_>, id: &str) -> Result<bool, StoreError> {
@@ -242,7 +208,7 @@ fn exists(tx: &Transaction<'_>, id: &str) -> Result<bool, StoreError> {
 }
 
 /// Makes a record; its revision.
-fn put(tx: &Transaction<'_>, actor: &Actor, record: &Record) -> Result<u64, StoreError> {
+pub(super) fn put(tx: &Transaction<'_>, actor: &Actor, record: &Record) -> Result<u64, StoreError> {
     check(record.validate())?;
     let (kind, id, body) = (record.kind(), record.id(), record.to_json()?);
     if exists(tx, &id)? {
@@ -264,6 +230,69 @@ fn put(tx: &Transaction<'_>, actor: &Actor, record: &Record) -> Result<u64, Stor
     names::refer(tx, &id, &record.named())?;
     note(tx, actor, revision, (kind, &id), None, Some(body))?;
     Ok(revision)
+}
+
+/// Replaces a record.
+pub(super) fn swap(
+    tx: &Transaction<'_>,
+    actor: &Actor,
+    record: &Record,
+    expected: Option<u64>,
+) -> Result<Made, StoreError> {
+    check(record.validate())?;
+    let (kind, id, body) = (record.kind(), record.id(), record.to_json()?);
+    let before = stored(tx, kind, &id)?;
+    expect(before.0, expected)?;
+    let revision = next_revision(tx)?;
+    tx.prepare_cached("UPDATE record SET revision = ?, body = ? WHERE id = ?")?
+        .execute(params![revision as i64, body.to_string(), id])?;
+    tx.prepare_cached("DELETE FROM record_value WHERE record = ?")?
+        .execute([&id])?;
+    tx.prepare_cached("DELETE FROM record_reference WHERE record = ?")?
+        .execute([&id])?;
+    take_values(tx, &id, &record.unique_values())?;
+    name_others(tx, &id, &record.references())?;
+    names::refer(tx, &id, &record.named())?;
+    let was = Record::from_json(kind, &before.1)?;
+    let before = serde_json::from_str(&before.1)?;
+    note(tx, actor, revision, (kind, &id), Some(before), Some(body))?;
+    names::follow(tx, actor, &id, &new_names(&was, record))?;
+    Ok(Made {
+        revision,
+        before: Some(was),
+    })
+}
+
+/// Deletes a record.
+pub(super) fn erase(
+    tx: &Transaction<'_>,
+    actor: &Actor,
+    (kind, id): (Kind, &str),
+    expected: Option<u64>,
+) -> Result<Made, StoreError> {
+    let before = stored(tx, kind, id)?;
+    expect(before.0, expected)?;
+    let user: Option<(String, Option<String>)> = tx
+        .prepare_cached(
+            "SELECT r.id, coalesce(r.body ->> 'name', r.body ->> 'number', r.body ->> 'prefix')
+             FROM record_reference f JOIN record r ON r.id = f.record
+             WHERE f.target = ? LIMIT 1",
+        )?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if let Some((by, name)) = user {
+        return Err(StoreError::InUse { by, name });
+    }
+    tx.prepare_cached("DELETE FROM record WHERE id = ?")?
+        .execute([id])?;
+    let revision = next_revision(tx)?;
+    let was = Record::from_json(kind, &before.1)?;
+    let before = serde_json::from_str(&before.1)?;
+    note(tx, actor, revision, (kind, id), Some(before), None)?;
+    Ok(Made {
+        revision,
+        before: Some(was),
+    })
 }
 
 /// The revision and the body of a record.

@@ -1,5 +1,10 @@
-import type { AuditEntry } from '../../api/types';
 import { DataTable } from '../../parts/DataTable';
+
+/** A record twice; nothing, where it was made or deleted. */
+interface BeforeAndAfter {
+  before?: unknown;
+  after?: unknown;
+}
 
 interface Changed {
   field: string;
@@ -8,7 +13,7 @@ interface Changed {
 }
 
 /** Fields that a change has changed, nested ones with dots. */
-export function differences({ before, after }: AuditEntry): Changed[] {
+export function differences({ before, after }: BeforeAndAfter): Changed[] {
   const old = flat(before);
   const now = flat(after);
   return [...new Set([...old.keys(), ...now.keys()])]
@@ -17,7 +22,7 @@ export function differences({ before, after }: AuditEntry): Changed[] {
 }
 
 /** What a record was before a change and is after it. */
-export function Difference({ entry }: { entry: AuditEntry }) {
+export function Difference({ entry }: { entry: BeforeAndAfter }) {
   return (
     <DataTable
       fits

@@ -1,0 +1,38 @@
+import { Alert, Anchor, Button, Group, Text } from '@mantine/core';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { useEffect } from 'react';
+import { useDraft, workIn } from '../api/draft';
+import { isRefusal } from '../api/problem';
+import { draftQuery } from '../pages/drafts/query';
+
+/** Says that records are those of a draft, and leads to it. */
+export function DraftBanner() {
+  const draft = useDraft();
+  const client = useQueryClient();
+  const asked = useQuery({ ...draftQuery(draft?.id ?? ''), enabled: draft != null });
+  const isOver = isRefusal(asked.error, 404) || (asked.data && asked.data.state !== 'open');
+  // What is shown is of the draft, or of what is in force: never the one after the other.
+  useEffect(() => void client.invalidateQueries(), [client, draft?.id]);
+  useEffect(() => {
+    if (isOver) workIn(null);
+  }, [isOver]);
+  if (!draft) return null;
+  return (
+    <Alert color="yellow" py={4} mb={6} role="status" aria-label="draft">
+      <Group gap="sm" justify="space-between">
+        <Text size="sm">
+          You work in the draft{' '}
+          <Anchor component={Link} to={`/drafts/${draft.id}`} size="sm">
+            {draft.name}
+          </Anchor>
+          : changes of accounts, users, devices, numbers, customers, carriers, gateways and routes
+          are not in force before it is applied. All else is.
+        </Text>
+        <Button size="compact-xs" variant="default" onClick={() => workIn(null)}>
+          Leave the draft
+        </Button>
+      </Group>
+    </Alert>
+  );
+}
