@@ -1,7 +1,7 @@
 import { Alert, Anchor, Button, Group, Text } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { useEffect } from 'react';
+import { useEffect, useRef } from 'react';
 import { useDraft, workIn } from '../api/draft';
 import { isRefusal } from '../api/problem';
 import { draftQuery } from '../pages/drafts/query';
@@ -12,8 +12,13 @@ export function DraftBanner() {
   const client = useQueryClient();
   const asked = useQuery({ ...draftQuery(draft?.id ?? ''), enabled: draft != null });
   const isOver = isRefusal(asked.error, 404) || (asked.data && asked.data.state !== 'open');
-  // What is shown is of the draft, or of what is in force: never the one after the other.
-  useEffect(() => void client.invalidateQueries(), [client, draft?.id]);
+  // What is shown is of the draft, or of what is in force: never the one in place of the other.
+  const shown = useRef(draft?.id);
+  useEffect(() => {
+    if (shown.current === draft?.id) return;
+    shown.current = draft?.id;
+    void client.resetQueries({ predicate: ({ queryKey }) => queryKey[0] !== 'session' });
+  }, [client, draft?.id]);
   useEffect(() => {
     if (isOver) workIn(null);
   }, [isOver]);
