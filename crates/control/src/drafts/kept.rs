@@ -1,7 +1,7 @@
 //! Where drafts are kept: in tickets of the store, so that all controls that share it have them.
 //!
-//! Each version is a ticket of its own, and whoever writes a version that is there already has lost
-//! against somebody else.
+//! Each version is a ticket of its own, which stands until the next one does: whoever writes a version
+//! that is there already, or finds a later one beside it, has lost against somebody else.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,16 @@ use crate::{Problem, problem};
 
 /// All drafts, those that were changed last at the front.
 pub(crate) fn all(records: &dyn Records) -> Result<Vec<ChangeSet>, Problem> {
+    let mut sets = read(records, "")?;
+    sets.sort_by_key(|set| (std::cmp::Reverse(set.changed_us), set.id));
+    Ok(sets)
+}
+
+/// The newest versions of drafts whose keys begin so.
+fn read(records: &dyn Records, prefix: &str) -> Result<Vec<ChangeSet>, Problem> {
     let mut newest: BTreeMap<DraftId, ChangeSet> = BTreeMap::new();
-    for ticket in records.tickets(SPACE, now())? {
+    let tickets = records.tickets(SPACE, now())?;
+    for ticket in tickets.into_iter().filter(|ticket| ticket.key.starts_with(prefix)) {
         let Ok(set) = serde_json::from_str::<ChangeSet>(&ticket.body) else {
             tracing::warn!(key = ticket.key, "a draft is not understood");
             continue;
@@ -25,14 +33,12 @@ pub(crate) fn all(records: &dyn Records) -> Result<Vec<ChangeSet>, Problem> {
             newest.insert(set.id, set);
         }
     }
-    let mut sets: Vec<ChangeSet> = newest.into_values().collect();
-    sets.sort_by_key(|set| (std::cmp::Reverse(set.changed_us), set.id));
-    Ok(sets)
+    Ok(newest.into_values().collect())
 }
 
 /// One draft.
 pub(crate) fn find(records: &dyn Records, id: DraftId) -> Result<ChangeSet, Problem> {
-    let found = all(records)?.into_iter().find(|set| set.id == id);
+    let found = read(records, &format!("{id}/"))?.pop();
     found.ok_or_else(|| Problem::not_found(format!("there is no draft {id}")))
 }
 
@@ -57,9 +63,17 @@ pub(crate) fn write(records: &dyn Records, set: &mut ChangeSet) -> Result<(), Pr
         let detail = "the draft is too large: apply it and begin another";
         return Err(Problem::new(&problem::TOO_LARGE, detail));
     }
-    if !records.add_ticket(&ticket, at)? {
+    let changed_elsewhere = || {
         let detail = "somebody else has changed the draft at the same moment: look at it again";
-        return Err(Problem::new(&problem::IN_USE, detail));
+        Problem::new(&problem::IN_USE, detail)
+    };
+    if !records.add_ticket(&ticket, at)? {
+        return Err(changed_elsewhere());
+    }
+    // The place was free because somebody is further already.
+    if find(records, set.id)?.version > set.version {
+        records.remove_ticket(SPACE, &ticket.key)?;
+        return Err(changed_elsewhere());
     }
     if before > 0 {
         records.remove_ticket(SPACE, &key(set.id, before))?;
@@ -88,3 +102,41 @@ const SPACE: &str = "draft";
 const KEPT_US: u64 = 90 * 86_400 * 1_000_000;
 /// A draft at most.
 const BYTES_MAX: usize = 4 * 1_024 * 1_024;
+
+#[cfg(test)]
+mod tests {
+    use store::Sqlite;
+
+    use super::*;
+    use crate::drafts::State;
+
+    #[test]
+    fn who_writes_what_is_old_is_told_however_far_others_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&directory.path().join("tandem.db")).unwrap();
+        let records: &dyn Records = &store;
+        let mut set = ChangeSet {
+            id: DraftId::from_parts(1, 1),
+            name: "spring".into(),
+            by: "somebody".into(),
+            created_us: 1,
+            changed_us: 1,
+            version: 0,
+            state: State::Open,
+            changes: Vec::new(),
+        };
+        write(records, &mut set).unwrap();
+        for steps in 1..4 {
+            let mut old = find(records, set.id).unwrap();
+            for _ in 0..steps {
+                write(records, &mut set).unwrap();
+            }
+            old.name = "autumn".into();
+            assert!(write(records, &mut old).is_err(), "{steps} steps behind");
+            let kept = find(records, set.id).unwrap();
+            assert_eq!((kept.name.as_str(), kept.version), ("spring", set.version));
+        }
+        remove(records, set.id).unwrap();
+        assert!(all(records).unwrap().is_empty());
+    }
+}
