@@ -12,8 +12,11 @@ import { Failure } from '../../parts/Shown';
 export function Replay({ id }: { id: string }) {
   const [limit, setLimit] = useState(1000);
   const asked = useMutation({
-    mutationFn: () =>
-      body(api.POST('/v1/drafts/{id}/replay', { params: { path: { id } }, body: { limit } })),
+    mutationFn: () => {
+      const wish = { limit };
+      const params = { path: { id } };
+      return body(api.POST('/v1/drafts/{id}/replay', { params, body: wish as never }));
+    },
   });
   return (
     <Card title="Past calls">
