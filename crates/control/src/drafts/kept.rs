@@ -23,7 +23,10 @@ pub(crate) fn all(records: &dyn Records) -> Result<Vec<ChangeSet>, Problem> {
 fn read(records: &dyn Records, prefix: &str) -> Result<Vec<ChangeSet>, Problem> {
     let mut newest: BTreeMap<DraftId, ChangeSet> = BTreeMap::new();
     let tickets = records.tickets(SPACE, now())?;
-    for ticket in tickets.into_iter().filter(|ticket| ticket.key.starts_with(prefix)) {
+    for ticket in tickets
+        .into_iter()
+        .filter(|ticket| ticket.key.starts_with(prefix))
+    {
         let Ok(set) = serde_json::from_str::<ChangeSet>(&ticket.body) else {
             tracing::warn!(key = ticket.key, "a draft is not understood");
             continue;

@@ -113,7 +113,10 @@ async fn a_simulation_is_the_nodes_and_changes_nothing() {
     let answer = api
         .post("/v1/routes/simulate", &json!({ "called": "4930" }))
         .await;
-    assert_eq!(answer.body["steps"], json!(["nobody takes 4930 by 0 routes"]));
+    assert_eq!(
+        answer.body["steps"],
+        json!(["nobody takes 4930 by 0 routes"])
+    );
     assert_eq!(answer.body["outcome"], "refused");
     api.post("/v1/routes/simulate", &json!({ "called": "" }))
         .await

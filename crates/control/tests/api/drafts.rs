@@ -277,7 +277,9 @@ async fn past_calls_are_decided_as_things_are_and_with_the_draft() {
     let customer = json!({ "account": account["id"], "name": "pbx", "auth": auth });
     let customer = it.api.made("/v1/customers", customer).await;
     let gateway = |carrier: &Value, name: &str| json!({ "carrier": carrier, "name": name, "host": "192.0.2.9" });
-    it.api.made("/v1/gateways", gateway(&it.carrier, "old")).await;
+    it.api
+        .made("/v1/gateways", gateway(&it.carrier, "old"))
+        .await;
     let cdrs: Vec<Cdr> = (1..=6)
         .map(|n| Cdr {
             customer: (n > 1).then(|| customer["id"].as_str().unwrap().parse().unwrap()),
@@ -288,7 +290,9 @@ async fn past_calls_are_decided_as_things_are_and_with_the_draft() {
         })
         .collect();
     it.api.store.insert_batch(&cdrs).unwrap();
-    let east = it.within("POST", "/v1/carriers", &json!({ "name": "east" })).await;
+    let east = it
+        .within("POST", "/v1/carriers", &json!({ "name": "east" }))
+        .await;
     let new = gateway(&east.body["id"], "new");
     assert_eq!(it.within("POST", "/v1/gateways", &new).await.status, 201);
     let moved = json!({ "carrier": east.body["id"] });
@@ -303,16 +307,27 @@ async fn past_calls_are_decided_as_things_are_and_with_the_draft() {
     assert_eq!(found.body["unjudged"][0]["calls"], 1);
     let load = |name: &str| {
         let loads = found.body["gateways"].as_array().unwrap();
-        let one = loads.iter().find(|load| load["gateway_name"] == name).unwrap();
+        let one = loads
+            .iter()
+            .find(|load| load["gateway_name"] == name)
+            .unwrap();
         (one["calls"].clone(), one["draft_calls"].clone())
     };
     assert_eq!(load("old"), (json!(4), json!(0)));
     assert_eq!(load("new"), (json!(0), json!(4)));
     let first = &found.body["differences"][0];
     assert_eq!(first["verdict"], "elsewhere");
-    assert!(first["draft_ways"][0].as_str().unwrap().starts_with("east by new"));
+    assert!(
+        first["draft_ways"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("east by new")
+    );
     let latest = it.api.post(&path, &json!({ "limit": 2 })).await;
-    assert_eq!((&latest.body["calls"], &latest.body["elsewhere"]), (&json!(2), &json!(2)));
+    assert_eq!(
+        (&latest.body["calls"], &latest.body["elsewhere"]),
+        (&json!(2), &json!(2))
+    );
     for limit in [0, 20_001] {
         let refused = it.api.post(&path, &json!({ "limit": limit })).await;
         refused.is_problem(422, "invalid").at_field("limit");
