@@ -11,16 +11,18 @@ mod place;
 mod replay;
 mod view;
 
+use std::time::Duration;
+
 use model::DraftId;
 use serde::{Deserialize, Serialize};
 use store::{Actor, Changed, Kind, Purpose, Record, RecordChange, Records, StoreError};
 
 pub(crate) use self::kept::{all, find, remove, write};
 pub(crate) use self::overlay::Overlay;
-pub(crate) use self::place::{Place, refuse_elsewhere};
+pub(crate) use self::place::{HEADER, Place, refuse_elsewhere};
 pub(crate) use self::replay::{ReplayView, ReplayWish, replay};
 pub(crate) use self::view::{DraftDetail, DraftView, noun_of};
-use crate::control::Caller;
+use crate::control::{Caller, now};
 use crate::{Problem, access, problem};
 
 /// A draft as it is kept.
@@ -152,6 +154,16 @@ impl ChangeSet {
         Err(Problem::new(&problem::IN_USE, detail))
     }
 
+    /// Refuses to apply again what somebody may still be applying.
+    fn given_up(&self) -> Result<(), Problem> {
+        let since = Duration::from_micros(now().as_micros().saturating_sub(self.changed_us));
+        if since >= APPLYING_MAX {
+            return Ok(());
+        }
+        let detail = format!("the draft {} is being applied", self.name);
+        Err(Problem::new(&problem::IN_PROGRESS, detail))
+    }
+
     /// Has the store make all changes, or try them.
     pub(crate) fn run(
         &self,
@@ -164,7 +176,9 @@ impl ChangeSet {
 
     /// Applies it. The platform's new revision.
     pub(crate) fn apply(&mut self, records: &dyn Records, caller: &Caller) -> Result<u64, Problem> {
-        if self.state != State::Applying {
+        if self.state == State::Applying {
+            self.given_up()?;
+        } else {
             self.still_open()?;
         }
         if self.changes.is_empty() {
@@ -174,12 +188,16 @@ impl ChangeSet {
         self.may_make(caller)?;
         let actor = self.actor(caller);
         // From here on nobody adds to it.
+        let was_open = self.state == State::Open;
         self.state = State::Applying;
         write(records, self)?;
         let changed = self.run(records, &actor, Purpose::Make)?;
         if let Some(refused) = changed.refused {
-            self.state = State::Open;
-            write(records, self)?;
+            // What another control has left half done may be in force: it is not to be added to.
+            if was_open {
+                self.state = State::Open;
+                write(records, self)?;
+            }
             return Err(refusal(&self.changes, refused));
         }
         let mut back = Vec::new();
@@ -237,6 +255,15 @@ impl ChangeSet {
         Ok(())
     }
 
+    /// Refuses those who could not see the same records one by one.
+    pub(crate) fn may_be_seen(&self, caller: &Caller) -> Result<(), Problem> {
+        for staged in &self.changes {
+            let path = format!("/v1/{}/{}", noun_of(staged.kind()?), staged.record);
+            access::check(caller, &axum::http::Method::GET, &path)?;
+        }
+        Ok(())
+    }
+
     /// Who makes its changes, for the audit log.
     fn actor(&self, caller: &Caller) -> Actor {
         let actor = caller.actor();
@@ -261,7 +288,7 @@ fn run(
 /// Why changes cannot be made, with the record that is in the way.
 pub(crate) fn refusal(changes: &[Staged], (place, error): (usize, StoreError)) -> Problem {
     let what = changes.get(place).map_or_else(String::new, |staged| {
-        format!("{} {}: ", staged.kind, staged.label())
+        format!("{} {} ({}): ", staged.kind, staged.label(), staged.record)
     });
     let why = match error {
         StoreError::Conflict { .. } => "it has been changed meanwhile".to_owned(),
@@ -270,6 +297,8 @@ pub(crate) fn refusal(changes: &[Staged], (place, error): (usize, StoreError)) -
     Problem::new(&problem::STALE_DRAFT, format!("{what}{why}"))
 }
 
+/// Whoever applies a draft has done it by then, or has died.
+const APPLYING_MAX: Duration = Duration::from_secs(120);
 /// Changes of one draft at most.
 pub(crate) const CHANGES_MAX: usize = 1_000;
 /// Drafts at most, with those that have been applied.

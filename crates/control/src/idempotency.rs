@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::control::Caller;
 use crate::extract::BODY_MAX_BYTES;
-use crate::{Control, Problem, problem};
+use crate::{Control, Problem, drafts, problem};
 
 /// Answers a repeated POST from what is kept, and keeps the answer of a new one.
 pub(crate) async fn once(
@@ -32,7 +32,9 @@ pub(crate) async fn once(
     let bytes = to_bytes(body, BODY_MAX_BYTES)
         .await
         .map_err(|_| Problem::too_large(BODY_MAX_BYTES))?;
-    let fingerprint = fingerprint(&parts.uri.to_string(), &bytes);
+    let draft = parts.headers.get(drafts::HEADER);
+    let draft = draft.map_or(&[][..], HeaderValue::as_bytes);
+    let fingerprint = fingerprint(&parts.uri.to_string(), draft, &bytes);
     match control.replies().begin(&key, fingerprint, Instant::now()) {
         Begin::New => {}
         Begin::Again(reply) => return Ok(reply.into_response()),
@@ -75,9 +77,12 @@ fn key(request: &Request) -> Result<Option<Key>, Problem> {
     }))
 }
 
-fn fingerprint(uri: &str, body: &[u8]) -> [u8; 32] {
+/// Tells a request from others; the same one in a draft is another.
+fn fingerprint(uri: &str, draft: &[u8], body: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(uri.as_bytes());
+    hash.update([0]);
+    hash.update(draft);
     hash.update([0]);
     hash.update(body);
     hash.finalize().into()

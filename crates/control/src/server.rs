@@ -121,8 +121,8 @@ pub fn router(control: Control) -> Router {
     let with = || control.clone();
     let guarded = guarded
         .merge(records())
-        .route_layer(from_fn(drafts::refuse_elsewhere))
         .route_layer(from_fn_with_state(with(), idempotency::once))
+        .route_layer(from_fn(drafts::refuse_elsewhere))
         .route_layer(from_fn_with_state(with(), auth::authorise));
     let metrics = metrics.route_layer(from_fn_with_state(with(), auth::authorise_or_local));
     Router::new()

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use clock::Time;
-use model::{CallId, CarrierId, Cdr, CustomerId, GatewayId, UserId};
+use model::{CallId, CarrierId, Cdr, Customer, CustomerAuth, CustomerId, GatewayId, UserId};
 
 use crate::{
     Caller, Decision, Domain, Health, Identity, Refusal, Request, Service, Source, Step, Table,
@@ -60,10 +60,9 @@ impl<'t> Replay<'t> {
     }
 
     fn judge(&self, cdr: &Cdr) -> Result<ReplayDifference, Unjudged> {
-        let request = self.request(cdr)?;
         let at = Time::from_micros(cdr.start_us);
-        let mut before = Decided::by(self.before, at, &request, &self.health);
-        let after = Decided::by(self.after, at, &request, &self.health);
+        let mut before = Decided::by(self.before, at, &request(self.before, cdr)?, &self.health);
+        let after = Decided::by(self.after, at, &request(self.after, cdr)?, &self.health);
         if !is_caller_of(cdr, &before.caller) {
             return Err(Unjudged::CallerGone);
         }
@@ -74,37 +73,6 @@ impl<'t> Replay<'t> {
             as_recorded: before.gateway() == before.gateway_then(cdr),
             before: before.into_side(),
             after: after.into_side(),
-        })
-    }
-
-    /// What the decision was made of, as far as the record tells.
-    fn request<'c>(&self, cdr: &'c Cdr) -> Result<Request<'c>, Unjudged> {
-        let address = address_of(&cdr.source).ok_or(Unjudged::SourceUnreadable)?;
-        let mut source = Source {
-            address,
-            identity: None,
-            certificate: None,
-            gateway: None,
-            line: None,
-        };
-        match (cdr.from_user, cdr.customer, cdr.gateway) {
-            (Some(user), ..) => source.identity = Some(Identity::User(user)),
-            (None, Some(customer), _) => {
-                // Only then a draft that changes its networks is seen.
-                let by_address = self.before.customer_at(address.ip());
-                if by_address.is_none_or(|(_, found)| found.id != customer) {
-                    source.identity = Some(Identity::Customer(customer));
-                }
-            }
-            (None, None, Some(gateway)) => source.gateway = Some(gateway),
-            (None, None, None) => return Err(Unjudged::CallerUnknown),
-        }
-        Ok(Request {
-            source,
-            called: &cdr.called,
-            caller: &cdr.caller,
-            caller_domain: Domain::Foreign,
-            random: draw(cdr.call),
         })
     }
 
@@ -320,6 +288,40 @@ impl Decided {
             steps: self.steps.iter().map(ToString::to_string).collect(),
         }
     }
+}
+
+/// What the decision was made of, as far as the record tells, and as a table would have known the caller.
+fn request<'c>(table: &Table, cdr: &'c Cdr) -> Result<Request<'c>, Unjudged> {
+    let address = address_of(&cdr.source).ok_or(Unjudged::SourceUnreadable)?;
+    let mut source = Source {
+        address,
+        identity: None,
+        certificate: None,
+        gateway: None,
+        line: None,
+    };
+    match (cdr.from_user, cdr.customer, cdr.gateway) {
+        (Some(user), ..) => source.identity = Some(Identity::User(user)),
+        (None, Some(customer), _) => {
+            // One that is known by its address is found by that, or is not.
+            let by_address = |known: &Customer| matches!(known.auth, CustomerAuth::Address { .. });
+            if table
+                .customer(customer)
+                .is_some_and(|known| !by_address(known))
+            {
+                source.identity = Some(Identity::Customer(customer));
+            }
+        }
+        (None, None, Some(gateway)) => source.gateway = Some(gateway),
+        (None, None, None) => return Err(Unjudged::CallerUnknown),
+    }
+    Ok(Request {
+        source,
+        called: &cdr.called,
+        caller: &cdr.caller,
+        caller_domain: Domain::Foreign,
+        random: draw(cdr.call),
+    })
 }
 
 fn ways_of(decision: &Decision) -> Vec<Way> {

@@ -47,7 +47,8 @@ impl Client {
         Ok(Self { draft, ..client })
     }
 
-    fn connect(global: &Global) -> Result<Self, Failure> {
+    /// The same whatever draft is named.
+    pub(crate) fn connect(global: &Global) -> Result<Self, Failure> {
         let path = global.data.join("admin.json");
         let mut local = None;
         let (base, token) = match (&global.addr, &global.token) {

@@ -67,7 +67,7 @@ pub(crate) enum DraftCommand {
 
 /// Does it.
 pub(crate) fn run(global: &Global, command: DraftCommand) -> Result<(), Failure> {
-    let client = Client::of(global)?;
+    let client = Client::connect(global)?;
     let answer = match command {
         DraftCommand::List => {
             let answer = client.read(DRAFTS, &[])?.body;

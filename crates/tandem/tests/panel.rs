@@ -89,6 +89,12 @@ fn records_are_made_changed_and_deleted() -> Result<()> {
 }
 
 #[test]
+fn changes_are_prepared_in_a_draft_applied_and_rolled_back() -> Result<()> {
+    let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
+    run(&platform, "drafts.spec.ts")
+}
+
+#[test]
 fn every_page_is_whole_on_a_desk() -> Result<()> {
     let platform = Platform::start(env!("CARGO_BIN_EXE_tandem"))?;
     run(&platform, "desk.spec.ts")

@@ -6,6 +6,8 @@ export interface OpenDraft {
   name: string;
 }
 
+// Above what is read by it as soon as this is loaded.
+const KEY = 'draft';
 let open: OpenDraft | null = read();
 const watchers = new Set<() => void>();
 
@@ -44,6 +46,5 @@ export function draftOf(path: string): OpenDraft | null {
   return STAGED.test(path) ? open : null;
 }
 
-const KEY = 'draft';
 const STAGED =
   /^\/v1\/((accounts|users|devices|numbers|customers|carriers|gateways|routes)(\/[^/:]+)?|routes\/simulate)$/;

@@ -11,7 +11,8 @@ export function DraftBanner() {
   const draft = useDraft();
   const client = useQueryClient();
   const asked = useQuery({ ...draftQuery(draft?.id ?? ''), enabled: draft != null });
-  const isOver = isRefusal(asked.error, 404) || (asked.data && asked.data.state !== 'open');
+  const isGone = isRefusal(asked.error, 404);
+  const isOver = isGone || (asked.data != null && asked.data.state !== 'open');
   // What is shown is of the draft, or of what is in force: never the one in place of the other.
   const shown = useRef(draft?.id);
   useEffect(() => {
@@ -19,20 +20,18 @@ export function DraftBanner() {
     shown.current = draft?.id;
     void client.resetQueries({ predicate: ({ queryKey }) => queryKey[0] !== 'session' });
   }, [client, draft?.id]);
-  useEffect(() => {
-    if (isOver) workIn(null);
-  }, [isOver]);
   if (!draft) return null;
   return (
-    <Alert color="yellow" py={4} mb={6} role="status" aria-label="draft">
+    <Alert color={isOver ? 'red' : 'yellow'} py={4} mb={6} role="status" aria-label="draft">
       <Group gap="sm" justify="space-between">
         <Text size="sm">
           You work in the draft{' '}
           <Anchor component={Link} to={`/drafts/${draft.id}`} size="sm">
             {draft.name}
           </Anchor>
-          : changes of accounts, users, devices, numbers, customers, carriers, gateways and routes
-          are not in force before it is applied. All else is.
+          {isOver
+            ? `, which somebody has ${isGone ? 'forgotten' : 'applied'}. Leave it to go on with what is in force.`
+            : ': changes of accounts, users, devices, numbers, customers, carriers, gateways and routes are not in force before it is applied. All else is.'}
         </Text>
         <Button size="compact-xs" variant="default" onClick={() => workIn(null)}>
           Leave the draft

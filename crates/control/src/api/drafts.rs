@@ -124,6 +124,7 @@ async fn show_draft(
 ) -> Result<Json<DraftDetail>, Problem> {
     let look = move |records: &dyn Records| {
         let set = drafts::find(records, id)?;
+        set.may_be_seen(&caller)?;
         DraftDetail::of(&set, records, &caller.actor())
     };
     let shown = control.records(move |records| Ok(look(records))).await??;
@@ -254,14 +255,17 @@ async fn put_in_force(
     id: DraftId,
     step: Step,
 ) -> Result<Json<DraftDetail>, Problem> {
-    let change = move |records: &dyn Records| {
+    let change = move |records: &dyn Records| -> Result<_, Problem> {
         let mut set = drafts::find(records, id)?;
         let revision = step(&mut set, records, &caller)?;
-        drafts::write(records, &mut set)?;
-        let detail = DraftDetail::of(&set, records, &caller.actor())?;
-        Ok((revision, (set, detail)))
+        // It is in force from here on, and the node is to have it whatever becomes of the note of it.
+        let noted = note(records, &mut set, &caller);
+        Ok((revision, noted.map(|detail| (set, detail))))
     };
-    let changed = control.change(move |records| Ok(split(change(records))));
+    let changed = control.change(move |records| match change(records) {
+        Ok((revision, noted)) => Ok((revision, noted)),
+        Err(problem) => Ok((0, Err(problem))),
+    });
     let (set, detail) = changed.await??;
     announce(control, id);
     for staged in &set.changes {
@@ -270,12 +274,23 @@ async fn put_in_force(
     Ok(Json(detail))
 }
 
-/// The revision that a change has made, none if it was refused.
-fn split<T>(outcome: Result<(u64, T), Problem>) -> (u64, Result<T, Problem>) {
-    match outcome {
-        Ok((revision, result)) => (revision, Ok(result)),
-        Err(problem) => (0, Err(problem)),
+/// Keeps what has become of a draft; nobody else writes it meanwhile, so that what fails is the store.
+fn note(
+    records: &dyn Records,
+    set: &mut ChangeSet,
+    caller: &Caller,
+) -> Result<DraftDetail, Problem> {
+    let version = set.version;
+    let mut written = drafts::write(records, set);
+    for _ in 1..NOTES_MAX {
+        if written.is_ok() {
+            break;
+        }
+        set.version = version;
+        written = drafts::write(records, set);
     }
+    written?;
+    DraftDetail::of(set, records, &caller.actor())
 }
 
 fn announce(control: &Control, id: DraftId) {
@@ -300,3 +315,6 @@ fn tell(control: &Control, kind: Kind, id: &str) {
         _ => {}
     }
 }
+
+/// How often it is tried to note what is in force.
+const NOTES_MAX: usize = 3;

@@ -1,14 +1,14 @@
 //! Where drafts are kept: in tickets of the store, so that all controls that share it have them.
 //!
-//! Each version is a ticket of its own, which stands until the next one does: whoever writes a version
-//! that is there already, or finds a later one beside it, has lost against somebody else.
+//! Each version is a ticket of its own, which is taken away by who writes the next one: whoever finds it gone, or
+//! the next one there, has lost against somebody else.
 
 use std::collections::BTreeMap;
 
 use model::DraftId;
 use store::{Records, Ticket};
 
-use super::{ChangeSet, DRAFTS_MAX};
+use super::{ChangeSet, DRAFTS_MAX, State};
 use crate::control::now;
 use crate::{Problem, problem};
 
@@ -62,7 +62,8 @@ pub(crate) fn write(records: &dyn Records, set: &mut ChangeSet) -> Result<(), Pr
         ends_us: set.changed_us + KEPT_US,
         body: body.map_err(|error| Problem::unavailable(error.to_string()))?,
     };
-    if ticket.body.len() > BYTES_MAX {
+    // Applying it keeps all of it a second time, which must not be what it fails at.
+    if set.state == State::Open && ticket.body.len() > BYTES_MAX {
         let detail = "the draft is too large: apply it and begin another";
         return Err(Problem::new(&problem::TOO_LARGE, detail));
     }
@@ -73,23 +74,22 @@ pub(crate) fn write(records: &dyn Records, set: &mut ChangeSet) -> Result<(), Pr
     if !records.add_ticket(&ticket, at)? {
         return Err(changed_elsewhere());
     }
-    // The place was free because somebody is further already.
-    if find(records, set.id)?.version > set.version {
+    // Whoever takes the version away that it was made from is the next; there is one.
+    if before > 0 && !records.remove_ticket(SPACE, &key(set.id, before))? {
         records.remove_ticket(SPACE, &ticket.key)?;
         return Err(changed_elsewhere());
-    }
-    if before > 0 {
-        records.remove_ticket(SPACE, &key(set.id, before))?;
     }
     Ok(())
 }
 
 /// Forgets a draft.
 pub(crate) fn remove(records: &dyn Records, id: DraftId) -> Result<(), Problem> {
-    let set = find(records, id)?;
-    // One version may have been left by who wrote the next.
-    for version in [set.version.saturating_sub(1), set.version] {
-        records.remove_ticket(SPACE, &key(id, version))?;
+    find(records, id)?;
+    let own = format!("{id}/");
+    for ticket in records.tickets(SPACE, now())? {
+        if ticket.key.starts_with(&own) {
+            records.remove_ticket(SPACE, &ticket.key)?;
+        }
     }
     Ok(())
 }
@@ -103,15 +103,14 @@ const SPACE: &str = "draft";
 /// A draft that nobody changes for so long is forgotten, and one that was applied can be taken back
 /// for so long: 90 days, in microseconds.
 const KEPT_US: u64 = 90 * 86_400 * 1_000_000;
-/// A draft at most.
-const BYTES_MAX: usize = 4 * 1_024 * 1_024;
+/// An open draft at most.
+const BYTES_MAX: usize = 2 * 1_024 * 1_024;
 
 #[cfg(test)]
 mod tests {
     use store::Sqlite;
 
     use super::*;
-    use crate::drafts::State;
 
     #[test]
     fn who_writes_what_is_old_is_told_however_far_others_are() {
@@ -139,7 +138,9 @@ mod tests {
             let kept = find(records, set.id).unwrap();
             assert_eq!((kept.name.as_str(), kept.version), ("spring", set.version));
         }
+        let mut late = find(records, set.id).unwrap();
         remove(records, set.id).unwrap();
+        assert!(write(records, &mut late).is_err(), "it was forgotten");
         assert!(all(records).unwrap().is_empty());
     }
 }

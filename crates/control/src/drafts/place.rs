@@ -10,7 +10,7 @@ use store::{Records, StoreError};
 
 use super::{ChangeSet, Overlay, find, write};
 use crate::control::Caller;
-use crate::{Control, Problem, problem};
+use crate::{Control, Problem, access, problem};
 
 /// Names the draft.
 pub(crate) const HEADER: &str = "tandem-draft";
@@ -54,10 +54,11 @@ impl Place {
         let Self::Draft(id) = self else {
             return control.records(ask).await;
         };
-        only_unconfined(caller)?;
+        may_use(caller, &Method::GET, id)?;
         let actor = caller.actor();
         let asked = move |records: &dyn Records| {
             let set = find(records, id)?;
+            set.still_open()?;
             Ok(ask(&Overlay::new(records, &set, actor))?)
         };
         control.records(move |records| Ok(asked(records))).await?
@@ -74,7 +75,7 @@ impl Place {
         let Self::Draft(id) = self else {
             return control.change(change).await;
         };
-        only_unconfined(caller)?;
+        may_use(caller, &Method::PATCH, id)?;
         let actor = caller.actor();
         let staged = move |records: &dyn Records| {
             let mut set: ChangeSet = find(records, id)?;
@@ -97,13 +98,9 @@ impl Place {
     }
 }
 
-/// Drafts are the platform's: they show records of all accounts and zones.
-fn only_unconfined(caller: &Caller) -> Result<(), Problem> {
-    if !caller.is_confined() {
-        return Ok(());
-    }
-    let detail = "drafts are the platform's, and you are confined to a part of it";
-    Err(Problem::new(&problem::FORBIDDEN, detail))
+/// Refuses those who may not see or change drafts: these show records of all accounts and zones.
+fn may_use(caller: &Caller, method: &Method, id: DraftId) -> Result<(), Problem> {
+    access::check(caller, method, &format!("/v1/drafts/{id}"))
 }
 
 /// Whether a path is that of records that drafts have, or of a question about them.

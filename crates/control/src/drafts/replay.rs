@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::http::Method;
 use model::{AccountId, CallId, CarrierId, Cdr, CustomerId, DraftId, GatewayId};
 use routing::{Replay, ReplayDifference, ReplayReport, Table, Verdict, Way};
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::{Overlay, find};
 use crate::control::Caller;
-use crate::{Control, Problem, problem};
+use crate::{Control, Problem, access, problem};
 
 /// Which past calls.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
@@ -129,6 +130,7 @@ pub(crate) async fn replay(
     id: DraftId,
     wish: ReplayWish,
 ) -> Result<ReplayView, Problem> {
+    access::check(caller, &Method::GET, "/v1/cdrs")?;
     let limit = wish.limit.unwrap_or(CALLS_USUAL);
     if !(1..=CALLS_MAX).contains(&limit) {
         let message = format!("1 to {CALLS_MAX} are accepted");
@@ -140,6 +142,7 @@ pub(crate) async fn replay(
     let actor = caller.actor();
     let tables = move |records: &dyn Records| -> Result<_, Problem> {
         let set = find(records, id)?;
+        set.still_open()?;
         let before = records.snapshot()?;
         let after = Overlay::new(records, &set, actor).snapshot()?;
         Ok((

@@ -120,7 +120,7 @@ impl DraftDetail {
     }
 }
 
-/// The first and the last change of each record, without those that come to nothing.
+/// The first and the last change of each record.
 fn one_by_one(changes: &[Staged]) -> Vec<(&Staged, &Staged)> {
     let mut pairs: Vec<(&Staged, &Staged)> = Vec::new();
     for staged in changes {
@@ -132,7 +132,6 @@ fn one_by_one(changes: &[Staged]) -> Vec<(&Staged, &Staged)> {
             None => pairs.push((staged, staged)),
         }
     }
-    pairs.retain(|(first, last)| first.before != last.after);
     pairs
 }
 

@@ -126,6 +126,10 @@ async fn a_draft_is_seen_within_it_alone_until_it_is_applied_and_can_be_put_back
     let carriers = it.api.get("/v1/carriers").await;
     assert_eq!(carriers.body["items"].as_array().unwrap().len(), 1);
     it.step("rollback").await.is_problem(409, "not-revertible");
+    // Nobody takes it for what is in force.
+    it.within("GET", &it.route, &json!({}))
+        .await
+        .is_problem(409, "in-use");
     let log = it.api.get("/v1/audit?limit=1").await;
     let actor = log.body["items"][0]["actor"].as_str().unwrap().to_owned();
     assert!(actor.ends_with("by the draft spring"), "{actor}");
@@ -139,7 +143,9 @@ async fn what_was_changed_meanwhile_is_in_the_way_and_named() {
         .await;
     it.change_meanwhile().await;
     let shown = it.api.get(&it.draft).await.body;
-    assert_eq!(shown["refused"], "route 45: it has been changed meanwhile");
+    let record = it.route.rsplit('/').next().unwrap();
+    let why = format!("route 45 ({record}): it has been changed meanwhile");
+    assert_eq!(shown["refused"], why);
     it.step("apply").await.is_problem(409, "stale-draft");
     // None of it was made, and it is still open.
     let carriers = it.api.get("/v1/carriers").await;
@@ -147,7 +153,6 @@ async fn what_was_changed_meanwhile_is_in_the_way_and_named() {
     let body = json!({ "name": "west" });
     let refused = it.within("POST", "/v1/carriers", &body).await;
     refused.is_problem(422, "invalid").at_field("draft");
-    let record = it.route.rsplit('/').next().unwrap();
     let path = format!("{}/changes/{record}", it.draft);
     assert_eq!(it.api.delete(&path).await.status, 200);
     it.api.delete(&path).await.is_problem(404, "not-found");
@@ -333,4 +338,50 @@ async fn past_calls_are_decided_as_things_are_and_with_the_draft() {
         refused.is_problem(422, "invalid").at_field("limit");
     }
     assert_eq!(it.prefixes().await.0, "49", "nothing is changed");
+}
+
+#[tokio::test]
+async fn what_is_changed_back_can_be_taken_out_all_the_same() {
+    let it = Prepared::new().await;
+    it.change_prefix("45").await;
+    it.change_prefix("49").await;
+    it.change_meanwhile().await;
+    let shown = it.api.get(&it.draft).await.body;
+    assert_eq!(shown["records"], 1, "{shown}");
+    it.step("apply").await.is_problem(409, "stale-draft");
+    let record = it.route.rsplit('/').next().unwrap();
+    let left = it
+        .api
+        .delete(&format!("{}/changes/{record}", it.draft))
+        .await;
+    assert_eq!(left.body["refused"], Value::Null);
+    assert_eq!(left.body["records"], 0);
+}
+
+#[tokio::test]
+async fn of_two_who_apply_a_draft_at_once_one_does() {
+    let it = Prepared::new().await;
+    it.change_prefix("45").await;
+    let (one, other) = tokio::join!(it.step("apply"), it.step("apply"));
+    let mut answers = [one.status.as_u16(), other.status.as_u16()];
+    answers.sort_unstable();
+    assert_eq!(answers, [200, 409], "{} {}", one.text, other.text);
+    assert_eq!(it.api.get(&it.draft).await.body["state"], "applied");
+    assert_eq!(it.step("rollback").await.status, 200);
+    assert_eq!(it.api.get(&it.route).await.body["prefix"], "49");
+}
+
+#[tokio::test]
+async fn the_same_key_in_a_draft_and_out_of_it_is_of_two_requests() {
+    let it = Prepared::new().await;
+    let body = json!({ "name": "east" });
+    let drafted = [("tandem-draft", it.id.as_str()), ("idempotency-key", "one")];
+    let made = it.api.send("POST", "/v1/carriers", &drafted, &body).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let live = it
+        .api
+        .send("POST", "/v1/carriers", &[("idempotency-key", "one")], &body);
+    live.await
+        .is_problem(422, "invalid")
+        .at_field("Idempotency-Key");
 }

@@ -72,7 +72,7 @@ type OneChange = DraftDetail['changes'][number];
 function Change({ draft, change }: { draft: DraftDetail; change: OneChange }) {
   const client = useQueryClient();
   const mayChange = useOpen('drafts', 'change');
-  const what = change.before == null ? 'new' : change.after == null ? 'deleted' : 'changed';
+  const what = whatOf(change);
   const takeOut = async () => {
     const path = { id: draft.id, record: change.record };
     await body(api.DELETE('/v1/drafts/{id}/changes/{record}', { params: { path } }));
@@ -102,6 +102,11 @@ function Change({ draft, change }: { draft: DraftDetail; change: OneChange }) {
   );
 }
 
+function whatOf({ before, after }: OneChange): string {
+  if (before == null) return after == null ? 'made and deleted again' : 'new';
+  return after == null ? 'deleted' : 'changed';
+}
+
 function Actions({ draft }: { draft: DraftDetail }) {
   const client = useQueryClient();
   const router = useRouter();
@@ -112,6 +117,7 @@ function Actions({ draft }: { draft: DraftDetail }) {
   const base = `/v1/drafts/${draft.id}`;
   const apply = async () => {
     await body(api.POST('/v1/drafts/{id}/apply', { params }));
+    if (open?.id === draft.id) workIn(null);
     await client.invalidateQueries();
   };
   const rollBack = async () => {
