@@ -249,7 +249,10 @@ impl Net {
 
     fn add_udp(&self, spec: &ListenerSpec) -> Result<Listener, ListenError> {
         let (socket, status) = open_udp(spec)?;
-        self.command(Command::Add(spec.id, UdpListener::new(spec.id, socket)))?;
+        self.command(Command::Add(
+            spec.id,
+            UdpListener::new(spec.id, socket, spec.owner),
+        ))?;
         Ok(Listener {
             status,
             acceptor: None,

@@ -9,6 +9,7 @@ use sip::{Flow, ListenerId, Transport};
 
 use crate::counters::{Counters, DropReason};
 use crate::drive::TransmitError;
+use crate::listener::AddressOwner;
 use crate::stun::{self, Verdict};
 use crate::sys::icmp;
 use crate::sys::mmsg::{self, Datagram, RecvBatch};
@@ -18,6 +19,8 @@ use crate::sys::mmsg::{self, Datagram, RecvBatch};
 pub(crate) struct UdpListener {
     id: ListenerId,
     socket: UdpSocket,
+    /// Whose the address is that it is bound to.
+    owner: AddressOwner,
     /// Waits for the end of the batch.
     outgoing: Vec<Datagram>,
     /// The latest destinations of datagrams with a key, oldest first.
@@ -40,10 +43,11 @@ pub(crate) enum Outcome {
 }
 
 impl UdpListener {
-    pub(crate) fn new(id: ListenerId, socket: UdpSocket) -> Self {
+    pub(crate) fn new(id: ListenerId, socket: UdpSocket, owner: AddressOwner) -> Self {
         Self {
             id,
             socket,
+            owner,
             outgoing: Vec::with_capacity(mmsg::BATCH),
             recent: VecDeque::with_capacity(RECENT_MAX),
             kernel_drops: 0,
@@ -181,6 +185,12 @@ impl UdpListener {
                 // An error about an earlier datagram shows up at the next call: then the queue
                 // has a report, and this datagram is tried again.
                 Err(_) if self.handle_reports(&mut failed) > 0 => {}
+                // The cluster's address is not here yet, or no more. That is as a datagram that is lost:
+                // what is sent again until it is answered goes out once the address has come.
+                Err(error) if self.owner == AddressOwner::Cluster && is_not_here(&error) => {
+                    counters.count_dropped(DropReason::SendFailed, 1);
+                    rest = &rest[1..];
+                }
                 Err(error) => {
                     counters.count_dropped(DropReason::SendFailed, 1);
                     failed(first.key, TransmitError::from_io(&error));
@@ -220,6 +230,14 @@ impl UdpListener {
             remote,
         }
     }
+}
+
+/// Whether a datagram could not be sent because its socket's address is not one of this machine.
+fn is_not_here(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EINVAL | libc::EADDRNOTAVAIL)
+    )
 }
 
 /// How long a full send buffer is waited for, in ms. What is left then is dropped, counted and
